@@ -1,1 +1,125 @@
-"""x."""
+"""asrlab: one `Transcriber` API over any speech-to-text engine, with evidence.
+
+::
+
+    import asrlab
+
+    with asrlab.load("faster-whisper/base") as transcriber:
+        print(transcriber.transcribe("speech.wav").text)
+
+Importing asrlab loads nothing heavy; each name below is fetched from its room when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from asrlab._version import __version__
+
+if TYPE_CHECKING:
+    from asrlab.audio import Audio, AudioFile, load_audio
+    from asrlab.datasets import Dataset, DatasetSpec, Utterance
+    from asrlab.device import Device, DeviceReport
+    from asrlab.errors import (
+        AsrlabError,
+        AudioError,
+        DatasetError,
+        DeviceUnavailableError,
+        EngineNotFoundError,
+        EngineUnavailableError,
+        OptionError,
+        PatchError,
+        WeightsError,
+    )
+    from asrlab.loading import list_models, load, load_dataset, weights_path
+    from asrlab.options import Capabilities, TranscribeOptions
+    from asrlab.patches import Patch
+    from asrlab.plugins.hookspecs import hookimpl
+    from asrlab.runs.bench import bench
+    from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
+    from asrlab.transcriber import Recognition, SegmentStream, Transcriber, TranscriberInfo
+    from asrlab.transcript import ModelInfo, Outcome, Segment, Timings, Transcript, TranscriptWarning, Word
+
+_ROOMS = {
+    "audio": ("Audio", "AudioFile", "load_audio"),
+    "datasets": ("Dataset", "DatasetSpec", "Utterance"),
+    "device": ("Device", "DeviceReport"),
+    "errors": (
+        "AsrlabError",
+        "AudioError",
+        "DatasetError",
+        "DeviceUnavailableError",
+        "EngineNotFoundError",
+        "EngineUnavailableError",
+        "OptionError",
+        "PatchError",
+        "WeightsError",
+    ),
+    "loading": ("list_models", "load", "load_dataset", "weights_path"),
+    "options": ("Capabilities", "TranscribeOptions"),
+    "patches": ("Patch",),
+    "plugins.hookspecs": ("hookimpl",),
+    "runs.bench": ("bench",),
+    "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
+    "transcriber": ("Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"),
+    "transcript": ("ModelInfo", "Outcome", "Segment", "Timings", "Transcript", "TranscriptWarning", "Word"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "PLUGIN_API",
+    "AsrlabError",
+    "Audio",
+    "AudioError",
+    "AudioFile",
+    "Capabilities",
+    "Dataset",
+    "DatasetError",
+    "DatasetSpec",
+    "Device",
+    "DeviceReport",
+    "DeviceUnavailableError",
+    "EngineNotFoundError",
+    "EngineSpec",
+    "EngineUnavailableError",
+    "LoadRequest",
+    "ModelInfo",
+    "ModelSpec",
+    "OptionError",
+    "Outcome",
+    "Patch",
+    "PatchError",
+    "Recognition",
+    "Segment",
+    "SegmentStream",
+    "Timings",
+    "TranscribeOptions",
+    "Transcriber",
+    "TranscriberInfo",
+    "Transcript",
+    "TranscriptWarning",
+    "Utterance",
+    "WeightsError",
+    "Word",
+    "__version__",
+    "bench",
+    "hookimpl",
+    "list_models",
+    "load",
+    "load_audio",
+    "load_dataset",
+    "weights_path",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'asrlab' has no attribute {name!r}")
+    value = getattr(import_module(f"asrlab.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,98 @@
+"""What audio must hold to be transcribed, and the errors and warnings that say otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.errors import AudioError
+
+if TYPE_CHECKING:
+    from asrlab.audio.samples import Chunk
+
+__all__ = ["SILENT_PEAK", "AudioWarning", "checked_peak", "empty_error", "truncated_error", "undecodable_error"]
+
+SILENT_PEAK = 1e-4
+"""A recording that never exceeds this, -80 dBFS, is digital silence or a dead input: 16-bit noise is about as loud."""
+
+_LOUDEST = 16.0
+"""24 dB over full scale. Float recordings go a little over 1; integer samples in a float array go far over 16."""
+
+
+@attrs.frozen(kw_only=True)
+class AudioWarning:
+    """Something about the audio that its reader should know.
+
+    Attributes:
+        code: ``truncated``, ``damaged`` or ``silent``.
+        message: The same for people.
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def checked_peak(chunk: Chunk, *, at: float, source: str) -> float:
+    """The largest magnitude in *chunk*, which starts at second *at* of *source*.
+
+    Raises:
+        AudioError: A sample is NaN or infinite, or exceeds 16.
+    """
+    import numpy as np
+
+    peak = max(float(chunk.samples.max()), -float(chunk.samples.min()))
+    if peak <= _LOUDEST:  # false for NaN, too
+        return peak
+    finite = np.isfinite(chunk.samples)
+    index = int((np.abs(chunk.samples) > _LOUDEST if finite.all() else ~finite).argmax())
+    where = f"{source!r} has a sample of {chunk.samples[index]:g} at second {at + index / chunk.sample_rate:.3f}"
+    if not finite.all():
+        message = f"{where}; find what wrote it, or replace it"
+        raise AudioError(message, source=source, reason="not-finite")
+    message = f"{where}, but float samples lie in [-1, 1]; if they are 16-bit integers, divide them by 32768"
+    raise AudioError(message, source=source, reason="out-of-range")
+
+
+def empty_error(source: str, *, size: int | None, offset: float) -> AudioError:
+    """The error for *source*, of *size* bytes if it is a file, out of which no sample came from second *offset* on."""
+    if size == 0:
+        message = f"{source!r} is empty (0 bytes); record or copy it again"
+    elif offset:
+        message = f"{source!r} has no audio from second {offset:.2f} on; check the offset"
+    elif size is None:
+        message = f"{source!r} has no samples; give an array that is not empty"
+    else:
+        message = f"{source!r} holds no samples ({size} bytes, all header); record or copy it again"
+    return AudioError(message, source=source, reason="empty")
+
+
+def undecodable_error(source: str, *, failure: str) -> AudioError:
+    """The error for *source*, which a decoder opened but got no sample from; *failure* is what it said, if anything."""
+    why = failure or "every packet is damaged"
+    message = f"cannot decode {source!r}: {why}; copy it again, or convert it to WAV or FLAC"
+    return AudioError(message, source=source, reason="undecodable")
+
+
+def truncated_error(source: str, *, declared: float | None, decoded: float, failure: str, part: bool) -> AudioError:
+    """The error for *source* that should last *declared* seconds and of which *decoded* seconds could be decoded.
+
+    Args:
+        source: How messages call it.
+        declared: Seconds; None where the file does not say.
+        decoded: Seconds.
+        failure: What the decoder said, if it said something.
+        part: The caller asked for a part that is *declared* seconds long.
+    """
+    said = f" ({failure})" if failure else ""
+    if declared is None:
+        what = f"{source!r} is cut off or damaged after {decoded:.2f} s{said}"
+    elif part:
+        what = f"a part of {declared:.2f} s of {source!r} was asked for, but only {decoded:.2f} s of it are there{said}"
+    else:
+        what = f"{source!r} is truncated: it declares {declared:.2f} s, but {decoded:.2f} s could be decoded{said}"
+    message = f"{what}; copy it again, or use what is there with allow_truncated=True (--allow-truncated)"
+    return AudioError(message, source=source, reason="truncated", declared=declared, decoded=decoded)

@@ -1,0 +1,102 @@
+"""From whatever the caller hands in to a decoder that is ready to run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import attrs
+
+from asrlab.audio.array_decoder import open_array
+from asrlab.audio.checks import empty_error
+from asrlab.audio.decoder import Decoder
+from asrlab.audio.pyav_decoder import open_with_pyav
+from asrlab.audio.soundfile_decoder import open_with_soundfile
+from asrlab.audio.stream import ByteStream, open_stream
+from asrlab.audio.types import Audio, AudioFile, AudioSource
+from asrlab.errors import AudioError, OptionError
+
+__all__ = ["OpenSource", "open_source"]
+
+
+@attrs.frozen(kw_only=True)
+class OpenSource:
+    """An open source and the part of it that is wanted.
+
+    Attributes:
+        label: How messages call it.
+        decoder: Not started.
+        stream: The bytes beneath; None for an array.
+        offset: Seconds from its start at which the wanted part starts.
+        duration: Seconds of the wanted part; None means to the end.
+    """
+
+    label: str
+    decoder: Decoder
+    stream: ByteStream | None = None
+    offset: float = 0.0
+    duration: float | None = None
+
+    def close(self) -> None:
+        """Let go of the decoder and of what was opened for it."""
+        self.decoder.close()
+        if self.stream is not None:
+            self.stream.close()
+
+
+def open_source(source: AudioSource, *, sample_rate: int | None) -> OpenSource:
+    """Open *source*; *sample_rate*, in Hz, is for a numpy array and only for that.
+
+    Raises:
+        OptionError: *sample_rate* is missing for an array, given for something else, or not a rate.
+        AudioError: The source cannot be read or nothing can decode it.
+    """
+    import numpy as np
+
+    if isinstance(source, np.ndarray):
+        if sample_rate is None:
+            raise OptionError("a numpy array needs its sample_rate= in Hz, such as 16000", option="sample_rate")
+        return _open_array(Audio(samples=source, sample_rate=sample_rate), label="<array>")
+    if sample_rate is not None:
+        kind = type(source).__name__
+        raise OptionError(
+            f"sample_rate= is for a numpy array; an object of type {kind} knows its own, so leave it out",
+            option="sample_rate",
+        )
+    if isinstance(source, Audio):
+        return _open_array(source, label="<Audio>")
+    if isinstance(source, AudioFile):
+        return _open_file(source.path, offset=source.offset, duration=source.duration)
+    return _open_file(source)
+
+
+def _open_array(audio: Audio, *, label: str) -> OpenSource:
+    return OpenSource(label=label, decoder=open_array(audio, source=label))
+
+
+def _open_file(source: object, *, offset: float = 0.0, duration: float | None = None) -> OpenSource:
+    with ExitStack() as cleanup:
+        stream = open_stream(source)
+        cleanup.callback(stream.close)
+        try:
+            decoder = _open_decoder(stream)
+        finally:
+            stream.raise_error()  # what the file itself raised explains more than what a decoder makes of it
+        cleanup.pop_all()
+    return OpenSource(label=stream.label, decoder=decoder, stream=stream, offset=offset, duration=duration)
+
+
+def _open_decoder(stream: ByteStream) -> Decoder:
+    """Libsndfile's decoder where it gives the whole of *stream*, otherwise FFmpeg's."""
+    if not stream.size:
+        raise empty_error(stream.label, size=0, offset=0.0)
+    decoder = open_with_soundfile(stream)
+    if decoder is None:
+        return open_with_pyav(stream)
+    if decoder.available != 0:
+        return decoder
+    # libsndfile sees no samples in a WAV streamed with a length of 0 in its header; FFmpeg reads that to the end.
+    decoder.close()
+    try:
+        return open_with_pyav(stream)
+    except AudioError as error:
+        raise empty_error(stream.label, size=stream.size, offset=0.0) from error

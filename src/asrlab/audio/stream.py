@@ -1,0 +1,195 @@
+"""The bytes of a source behind one nameless, seekable stream, so that no decoder can go by a file's name."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import BinaryIO, cast
+
+from asrlab.errors import AudioError
+
+__all__ = ["ByteStream", "open_stream"]
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|file:|data:", re.IGNORECASE)
+_IN_MEMORY_BYTES = 8 * 2**20
+
+
+class ByteStream:
+    """A binary file seen from its current position on: what soundfile and PyAV take for a file object.
+
+    It has no ``name`` on purpose: both libraries would guess the format from its extension. An exception of the file
+    beneath is kept in *error* and answered as the end of the file, because it would have to cross C code that can only
+    print it.
+
+    Attributes:
+        label: How messages call the source.
+        size: Bytes.
+        error: What the file beneath raised, if it did.
+    """
+
+    def __init__(self, file: BinaryIO, *, label: str, owned: bool) -> None:
+        self.label = label
+        self.error: Exception | None = None
+        self._file = file
+        self._owned = owned
+        self._origin = file.tell()
+        self.size = file.seek(0, os.SEEK_END) - self._origin
+        file.seek(self._origin)
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to *size* bytes, all that are left if it is negative."""
+        return self._guarded(lambda: self._file.read(size) or b"", otherwise=b"")
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill *buffer* from the file; the number of bytes written to it."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move within the stream; the new position."""
+        start = self._origin if whence == os.SEEK_SET else 0
+        return self._guarded(lambda: self._file.seek(start + offset, whence) - self._origin, otherwise=-1)
+
+    def tell(self) -> int:
+        """The position, counted from where the stream starts."""
+        return self._guarded(lambda: self._file.tell() - self._origin, otherwise=-1)
+
+    def _guarded[T](self, call: Callable[[], T], *, otherwise: T) -> T:
+        try:
+            return call()
+        except Exception as error:  # whatever the caller's file raises must not reach C code
+            self.error = error
+            return otherwise
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Up to *size* bytes from *position*; the stream's own position, which a decoder relies on, stays."""
+        before = self.tell()
+        self.seek(position)
+        data = self.read(size)
+        self.seek(before)
+        return data
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def raise_error(self) -> None:
+        """Raise what the file beneath raised, if it did.
+
+        Raises:
+            AudioError: Reading the file failed; the cause is chained.
+        """
+        if self.error is not None:
+            message = f"reading {self.label!r} failed: {self.error}; check the disk or the object it comes from"
+            raise AudioError(message, source=self.label, reason="unreadable") from self.error
+
+    def close(self) -> None:
+        """Close the file if it was opened here; a caller's file object stays open."""
+        if self._owned:
+            self._file.close()
+
+
+def open_stream(source: object) -> ByteStream:
+    """The bytes of *source*: a path, bytes, or a binary file object, which is read from its current position on.
+
+    A file object that cannot seek is copied first, to memory up to 8 MiB and to a temporary file beyond that.
+
+    Raises:
+        AudioError: There is no such file, it is a directory, it may not be read, or *source* is something else.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _open_path(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return ByteStream(io.BytesIO(source), label="<bytes>", owned=True)
+    if hasattr(source, "read"):
+        return _open_file_object(cast(BinaryIO, source))
+    kind = type(source).__name__
+    raise AudioError(
+        f"cannot read audio from an object of type {kind}; give a path, bytes, a binary file object, a numpy array "
+        "with sample_rate=, or an asrlab.Audio",
+        source=f"<{kind}>",
+        reason="unreadable",
+    )
+
+
+def _open_path(source: str | os.PathLike[str]) -> ByteStream:
+    path = os.fspath(source)
+    label = os.fsdecode(path)
+    if _ADDRESS.match(label):
+        raise AudioError(
+            f"cannot open {label!r}: asrlab reads local files only; download it and give its path",
+            source=label,
+            reason="unreadable",
+        )
+    try:
+        file = open(path, "rb")  # noqa: PTH123, SIM115 - the stream closes it; a path may be a str
+    except (OSError, ValueError) as error:
+        raise _path_error(label, error) from error
+    return _owned_stream(file, label=label)
+
+
+def _path_error(label: str, error: Exception) -> AudioError:
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            return AudioError(f"no audio file at {label!r}; check the path", source=label, reason="missing")
+        case IsADirectoryError():
+            message = f"{label!r} is a directory, not an audio file; give the path of a file in it"
+            return AudioError(message, source=label, reason="directory")
+    why = getattr(error, "strerror", None) or error
+    message = f"cannot open {label!r}: {why}; check that you may read it"
+    return AudioError(message, source=label, reason="unreadable")
+
+
+def _open_file_object(file: BinaryIO) -> ByteStream:
+    name = getattr(file, "name", None)
+    label = name if isinstance(name, str) else "<file object>"
+    try:
+        if not isinstance(file.read(0), bytes):
+            raise AudioError(
+                f"{label!r} gives text, not bytes; open it with mode 'rb'", source=label, reason="unreadable"
+            )
+        if not _can_seek(file):
+            return _owned_stream(_spooled(file), label=label)
+        return ByteStream(file, label=label, owned=False)
+    except (OSError, ValueError) as error:
+        if isinstance(error, AudioError):
+            raise
+        message = f"cannot read {label!r}: {error}; give an open, readable binary file object"
+        raise AudioError(message, source=label, reason="unreadable") from error
+
+
+def _can_seek(file: BinaryIO) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return bool(seekable()) if seekable is not None else hasattr(file, "seek") and hasattr(file, "tell")
+
+
+def _spooled(file: BinaryIO) -> BinaryIO:
+    spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - the stream closes it
+    try:
+        shutil.copyfileobj(file, spool)
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return cast(BinaryIO, spool)
+
+
+def _owned_stream(file: BinaryIO, *, label: str) -> ByteStream:
+    try:
+        seekable = file.seekable()
+        stream = ByteStream(file if seekable else _spooled(file), label=label, owned=True)
+    except OSError as error:
+        file.close()
+        raise _path_error(label, error) from error
+    if not seekable:
+        file.close()
+    return stream

@@ -1,0 +1,157 @@
+"""How a bench looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from rich.table import Table
+from rich.text import Text
+
+from asrlab.metrics import AlignedWord, Normalizer, align, get_normalizer
+from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
+
+__all__ = ["failures", "table", "texts_of"]
+
+COLUMNS = (
+    "model",
+    "device asked → used",
+    "WER (errors/words)",
+    "S D I",
+    "CER",
+    "RTFx",
+    "p50",
+    "p95",
+    "load",
+    "peak MiB",
+    "failed",
+)
+
+MEANING = (
+    "RTFx: seconds of audio per second of audio decoding and inference. p50, p95: nearest rank of that time per "
+    "utterance. load and peak memory: of the model's own process."
+)
+
+
+def table(result: BenchResult) -> Table:
+    """A row per model, with what the figures mean below."""
+    view = Table(title=f"{result.dataset}: {len(result.models)} models, {result.seconds:.1f} s", title_justify="left")
+    for name in COLUMNS:
+        text = name in COLUMNS[:2]
+        view.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    for model in result.models:
+        view.add_row(*map(Text, _cells(model)))
+    view.caption = _caption(result)
+    view.caption_justify = "left"
+    return view
+
+
+def _cells(model: ModelResult) -> list[str]:
+    score, latency = model.score, model.latency
+    if model.info is None:
+        return [model.model, "not loaded", *["-"] * (len(COLUMNS) - 2)]
+    words = score.words if score else None
+    peak = model.peak_resident_bytes
+    return [
+        model.model,
+        _device(model),
+        f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
+        f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
+        _percent(score.cer if score else None),
+        f"{model.rtfx:.2f}x" if model.rtfx else "-",
+        _seconds(latency.p50),
+        _seconds(latency.p95),
+        _seconds(model.load_time),
+        f"{peak / 2**20:.0f}" if peak else "-",
+        str(model.failed),
+    ]
+
+
+def _device(model: ModelResult) -> str:
+    info = model.info
+    if info is None:
+        return "-"
+    threads = f", {info.threads} threads" if info.threads else ""
+    return f"{info.device.requested} → {info.device.resolved} ({info.compute_type}{threads})"
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.2f} %"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
+
+
+def _caption(result: BenchResult) -> Text:
+    lines = [MEANING]
+    lines += [line for model in result.models for line in _provenance(model)]
+    return Text("\n".join(lines))
+
+
+def _provenance(model: ModelResult) -> Iterator[str]:
+    info, score = model.info, model.score
+    if info is None:
+        return
+    packages = ", ".join(f"{package.name} {package.version}" for package in info.packages)
+    weights = (
+        f"{info.model.weights_source}, sha256 {info.model.weights_sha256}" if info.model.weights_sha256 else "none"
+    )
+    yield f"{model.model}: {packages}; weights: {weights}"
+    if score:
+        apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
+        yield f"{model.model}: normalizer {score.normalizer} ({score.normalizer_version}){apart}"
+
+
+def failures(result: BenchResult) -> Iterator[Text]:
+    """A line per model or utterance that failed."""
+    for model in result.models:
+        if model.failure:
+            yield Text(f"{model.model}: {model.failure.kind}: {model.failure.message}")
+        for utterance in model.utterances:
+            if utterance.failure:
+                yield Text(f"{model.model}: {utterance.id}: {utterance.failure.kind}: {utterance.failure.message}")
+
+
+def texts_of(result: BenchResult) -> Iterator[Text]:
+    """Each utterance's reference, and what each model made of it with the differences marked."""
+    scored = [model for model in result.models if model.utterances]
+    if not scored:
+        return
+    normalizer = get_normalizer(next((model.score.normalizer for model in scored if model.score), "none"))
+    width = max(len(model.model) for model in scored)
+    yield Text("\n[-in the reference only-] {+in the hypothesis only+}")
+    for row in zip(*(model.utterances for model in scored), strict=True):
+        yield Text(f"\n{row[0].id}", style="bold")
+        yield _labelled("reference", width, Text(row[0].reference if row[0].reference is not None else "(none)"))
+        for model, utterance in zip(scored, row, strict=True):
+            yield _labelled(model.model, width, _marked(utterance, normalizer))
+
+
+def _labelled(label: str, width: int, text: Text) -> Text:
+    return Text.assemble(f"  {label.ljust(width)}  ", text)
+
+
+def _marked(utterance: UtteranceResult, normalizer: Normalizer) -> Text:
+    if utterance.transcript is None:
+        return Text("(failed)", style="red")
+    if utterance.reference is None:
+        return Text(utterance.hypothesis)
+    aligned = align(utterance.reference, utterance.hypothesis, normalizer=normalizer)
+    if all(word.kind == "equal" for word in aligned):
+        return Text(utterance.hypothesis)
+    return Text(" ").join(_runs(aligned))
+
+
+def _runs(aligned: tuple[AlignedWord, ...]) -> Iterator[Text]:
+    for same, run in groupby(aligned, key=lambda word: word.kind == "equal"):
+        words = list(run)
+        if same:
+            yield Text(" ".join(word.reference or "" for word in words))
+            continue
+        lost = " ".join(word.reference for word in words if word.reference is not None)
+        new = " ".join(word.hypothesis for word in words if word.hypothesis is not None)
+        if lost:
+            yield Text(f"[-{lost}-]", style="red")
+        if new:
+            yield Text(f"{{+{new}+}}", style="green")

@@ -1,0 +1,49 @@
+"""``asrlab doctor``: what is wrong here, and what mends it."""
+
+from __future__ import annotations
+
+import attrs
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.shared import as_json, console, echo_json
+
+EPILOG = """\b
+Examples:
+  asrlab doctor
+  asrlab doctor --json | jq '.findings[] | select(.verdict == "problem")'
+"""
+
+_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+
+
+@click.command(epilog=EPILOG)
+@as_json
+def doctor(as_json: bool) -> int:
+    """Check python, decoders, plugins, engines, devices and weights, and versions that do not go together.
+
+    Each engine is imported in a process of its own. Exits with 1 if there is a problem.
+    """
+    from asrlab.cli.checks import all_findings
+
+    findings = []
+    for finding in all_findings():
+        findings.append(finding)
+        if not as_json:
+            _show(finding.subject, finding.verdict, finding.detail, finding.cure)
+    if as_json:
+        echo_json({"findings": [attrs.asdict(finding) for finding in findings]})
+    problems = sum(finding.verdict == "problem" for finding in findings)
+    if not as_json:
+        notes = sum(finding.verdict == "note" for finding in findings)
+        click.echo(f"{len(findings)} checks, {problems} problems, {notes} notes")
+    return exits.SOME_FAILED if problems else exits.DONE
+
+
+def _show(subject: str, verdict: str, detail: str, cure: str) -> None:
+    from rich.text import Text
+
+    screen = console()
+    screen.print(Text.assemble((f"{verdict:8}", _STYLES[verdict]), (subject, "bold"), f": {detail}"), soft_wrap=True)
+    if cure:
+        screen.print(Text(f"        mend it: {cure}"), soft_wrap=True)

@@ -1,0 +1,47 @@
+"""Exit codes, and errors as users see them."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from asrlab import errors
+from asrlab.errors import AsrlabError
+
+__all__ = ["BAD_INPUT", "DONE", "FAULT", "INTERRUPTED", "NOT_THERE", "SOME_FAILED", "USAGE", "code_for", "report"]
+
+DONE = 0
+SOME_FAILED = 1
+USAGE = 2
+NOT_THERE = 3
+BAD_INPUT = 4
+FAULT = 70  # Source: sysexits.h, EX_SOFTWARE
+INTERRUPTED = 130
+
+_CODES: dict[type[AsrlabError], int] = {
+    errors.EngineNotFoundError: NOT_THERE,
+    errors.EngineUnavailableError: NOT_THERE,
+    errors.DeviceUnavailableError: NOT_THERE,
+    errors.OptionError: USAGE,
+    errors.PatchError: USAGE,
+    errors.AudioError: BAD_INPUT,
+    errors.DatasetError: BAD_INPUT,
+    errors.WeightsError: BAD_INPUT,
+}
+_CODES_BY_NAME = {kind.__name__: code for kind, code in _CODES.items()}
+
+
+def code_for(kind: str) -> int:
+    """The exit code for an error by its class's name."""
+    return _CODES_BY_NAME.get(kind, SOME_FAILED)
+
+
+def report(error: AsrlabError, *, as_json: bool) -> int:
+    """Say what went wrong, and give the exit code for it."""
+    code = code_for(type(error).__name__)
+    if as_json:
+        facts = {"type": type(error).__name__, "message": error.message, "exit_code": code}
+        click.echo(json.dumps({"error": facts}, ensure_ascii=False))
+    click.echo(f"asrlab: {error.message}", err=True)
+    return code

@@ -1,0 +1,80 @@
+"""The ``asrlab`` command: its group, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from asrlab._version import __version__
+from asrlab.cli import exits
+from asrlab.cli.bench import bench
+from asrlab.cli.completion import completion
+from asrlab.cli.devices import devices
+from asrlab.cli.doctor import doctor
+from asrlab.cli.models import models
+from asrlab.cli.plugins import plugins
+from asrlab.cli.pull import pull
+from asrlab.cli.transcribe import transcribe
+from asrlab.errors import AsrlabError
+
+__all__ = ["asrlab", "main"]
+
+EPILOG = """\b
+Examples:
+  asrlab transcribe talk.mp3 -f srt -o subtitles
+  asrlab bench smoke -m faster-whisper/base -m openai-whisper/base
+  asrlab doctor
+
+\b
+Exit codes: 0 done, 1 some items failed, 2 usage, 3 unknown model or
+device, 4 bad input or weights, 70 a fault in asrlab, 130 interrupted.
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="asrlab")
+def asrlab() -> None:
+    """One transcriber over any speech-to-text engine, with evidence.
+
+    Data goes to standard output, progress and problems to standard error.
+    """
+
+
+for _command in (transcribe, bench, models, devices, doctor, pull, plugins, completion):
+    asrlab.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = asrlab.main(arguments, prog_name="asrlab", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return exits.USAGE
+    except AsrlabError as error:
+        return exits.report(error, as_json="--json" in arguments)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("asrlab: interrupted", err=True)
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return exits.DONE
+    except Exception as error:  # the last boundary: a user sees no traceback unless asked for
+        if os.environ.get("ASRLAB_DEBUG"):
+            raise
+        click.echo(f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where.", err=True)
+        return exits.FAULT
+    return result if isinstance(result, int) else exits.DONE
+
+
+def _silence_stdout() -> None:
+    """The reader has gone (``asrlab models | head -1``); flushing at exit would complain about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

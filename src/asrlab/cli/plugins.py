@@ -1,0 +1,78 @@
+"""``asrlab plugins``: what is plugged in, and what does not work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.shared import as_json, console, echo_json
+
+if TYPE_CHECKING:
+    from asrlab.plugins.manager import PluginHost
+
+EPILOG = """\b
+Examples:
+  asrlab plugins
+  ASRLAB_DISABLE_PLUGINS='*' asrlab plugins
+"""
+
+
+@click.command(epilog=EPILOG)
+@as_json
+def plugins(as_json: bool) -> int:
+    """List the plugins and what each offers; name those that failed and how to remove them.
+
+    ASRLAB_DISABLE_PLUGINS=a,b leaves out the plugins a and b, * all that are not built in. Exits with 1 if one failed.
+    """
+    from asrlab.plugins.manager import PluginHost
+
+    host = PluginHost()
+    rows = _rows(host)
+    failed = [attrs.asdict(failure) for failure in host.failures]
+    if as_json:
+        echo_json({"plugins": rows, "failures": failed, "disabled": sorted(host.disabled)})
+    else:
+        _show(rows)
+        for failure in host.failures:
+            click.echo(str(failure), err=True)
+    return exits.SOME_FAILED if failed else exits.DONE
+
+
+def _rows(host: PluginHost) -> list[dict[str, Any]]:
+    from asrlab.datasets import DatasetSpec
+    from asrlab.patches import Patch
+    from asrlab.spec import EngineSpec
+
+    rows: dict[tuple[str, str], dict[str, Any]] = {
+        (plugin.distribution, plugin.name): {
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "engines": [],
+            "datasets": [],
+            "patches": [],
+        }
+        for plugin in host.plugins
+    }
+    kinds: dict[str, type[Any]] = {"engines": EngineSpec, "datasets": DatasetSpec, "patches": Patch}
+    for field, kind in kinds.items():
+        for plugin, item in host.collect(f"asrlab_{field}", kind):
+            rows[plugin.distribution, plugin.name][field].append(item.name)
+    return list(rows.values())
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for name in ("plugin", "distribution", "offers"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        offers = [f"{field[:-1]} {name}" for field in ("engines", "datasets", "patches") for name in row[field]]
+        distribution = f"{row['distribution']} {row['version']}".strip()
+        table.add_row(*map(Text, (row["name"], distribution, ", ".join(offers) or "-")))
+    console().print(table)

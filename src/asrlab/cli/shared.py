@@ -1,0 +1,168 @@
+"""Options, consoles and progress that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from asrlab.options import TranscribeOptions
+
+__all__ = [
+    "as_json",
+    "console",
+    "device_options",
+    "echo_json",
+    "engine_options",
+    "fetch_progress",
+    "model_option",
+    "options_of",
+    "progress_bar",
+    "report_plugins",
+]
+
+PLAIN_WIDTH = 160
+"""Columns where standard output is no terminal: wide enough that a table's cells are not broken."""
+
+
+def _complete_model(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    from asrlab.loading import list_models
+
+    return [resolved.name for resolved in list_models() if resolved.name.startswith(typed)]
+
+
+def model_option[F: Callable[..., Any]](function: F) -> F:
+    """An option ``-m`` that may be given several times."""
+    option = click.option(
+        "-m",
+        "--model",
+        "models",
+        multiple=True,
+        required=True,
+        metavar="MODEL",
+        shell_complete=_complete_model,
+        help="A model as engine/model; several are run in turn. See: asrlab models",
+    )
+    return option(function)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+def device_options[F: Callable[..., Any]](function: F) -> F:
+    """The options that decide where and how a model is loaded."""
+    for option in reversed(
+        (
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+            click.option("--compute-type", default="auto", show_default=True, help="Such as int8 or float32."),
+            click.option("--threads", type=click.IntRange(min=1), help="CPU threads an inference may use."),
+            click.option("--offline", is_flag=True, help="Fetch no weights over the network."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def engine_options[F: Callable[..., Any]](function: F) -> F:
+    """The options of a transcription."""
+    for option in reversed(
+        (
+            click.option("--language", help="BCP 47 tag, such as en; detected if not given."),
+            click.option("--task", type=click.Choice(["transcribe", "translate"]), help="translate gives English."),
+            click.option("--word-timestamps", is_flag=True, default=None, help="Time each word."),
+            click.option("--beam-size", type=int, help="Width of the beam search; 1 is greedy."),
+            click.option("--temperature", type=float, multiple=True, help="Several are tried in turn."),
+            click.option("--initial-prompt", help="Text that the model is told came before."),
+            click.option("--hotwords", help="Words to expect, in one string."),
+            click.option("--vad-filter", is_flag=True, default=None, help="Leave out silence."),
+            click.option("--allow-truncated", is_flag=True, default=None, help="Accept audio that ends early."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def options_of(given: dict[str, Any]) -> TranscribeOptions:
+    """The options of `engine_options`, those that were given."""
+    from asrlab.options import TranscribeOptions
+
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    return TranscribeOptions.of(None, chosen)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for a person; plain text and wide where the stream is no terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
+
+
+def echo_json(value: Any) -> None:
+    """*value* as JSON on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress display on standard error, which is gone when it is done; nothing where that is no terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        yield progress
+
+
+@contextmanager
+def fetch_progress() -> Iterator[Callable[[int, int | None, str], None]]:
+    """A progress display for bytes; without a terminal, a line when each file begins."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    screen = console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(done_bytes: int, total_bytes: int | None, label: str) -> None:
+            if label not in tasks:
+                tasks[label] = progress.add_task(label, total=total_bytes)
+                if not screen.is_terminal:
+                    click.echo(f"fetching {label}", err=True)
+            progress.update(tasks[label], completed=done_bytes, total=total_bytes)
+
+        yield show
+
+
+def report_plugins(failures: tuple[object, ...]) -> None:
+    """Name the plugins that do not work, on standard error."""
+    for failure in failures:
+        click.echo(f"asrlab: warning: {failure}", err=True)

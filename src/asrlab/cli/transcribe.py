@@ -1,0 +1,181 @@
+"""``asrlab transcribe``: files to transcripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.shared import as_json, device_options, engine_options, fetch_progress, options_of, progress_bar
+from asrlab.errors import AsrlabError, AudioError, OptionError
+
+if TYPE_CHECKING:
+    from asrlab.transcript import Outcome, Transcript
+
+FORMATS = ("txt", "srt", "vtt", "tsv", "json")
+EPILOG = """\b
+Examples:
+  asrlab transcribe interview.m4a
+  asrlab transcribe *.mp3 -f srt -o subtitles -m faster-whisper/small
+  asrlab transcribe talk.wav --word-timestamps --json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("-m", "--model", default="faster-whisper/base", show_default=True, help="A model as engine/model.")
+@click.option("-f", "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable; txt if none.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for one file each.")
+@device_options
+@engine_options
+@as_json
+def transcribe(
+    files: tuple[str, ...],
+    model: str,
+    formats: tuple[str, ...],
+    output: Path | None,
+    device: str,
+    compute_type: str,
+    threads: int | None,
+    offline: bool,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Transcribe FILEs, whatever their format; - reads standard input.
+
+    The text goes to standard output, or with -o to a file each, named after the input. A file that fails is
+    reported and the others are done.
+    """
+    from asrlab.loading import load
+
+    if as_json and formats:
+        raise OptionError("--json prints every file in one JSON object; leave out -f", option="format")
+    options = options_of(given)
+    sink = _Sink(output, formats or ("txt",), files, as_json=as_json)
+    with fetch_progress() as fetching:
+        transcriber = load(
+            model, device=device, compute_type=compute_type, threads=threads, offline=offline, progress=fetching
+        )
+    with transcriber, progress_bar() as progress:
+        task = progress.add_task("transcribing", total=len(files))
+        for outcome in transcriber.transcribe_many(map(_source, files), options=options):
+            sink.take(files[outcome.index], outcome)
+            progress.advance(task)
+    return sink.finish()
+
+
+def _source(name: str) -> Any:
+    return sys.stdin.buffer if name == "-" else name
+
+
+class _Sink:
+    """Where the transcripts go, and the count of those that failed."""
+
+    def __init__(self, folder: Path | None, formats: tuple[str, ...], files: tuple[str, ...], *, as_json: bool) -> None:
+        self._folder, self._formats, self._as_json = folder, formats, as_json
+        self._names = _names(files) if folder else {}
+        self._many = len(files) > 1
+        self._errors: list[Exception] = []
+        self._done = 0
+        self._plain: list[dict[str, Any]] = []
+        if folder:
+            _make_folder(folder)
+        elif len(formats) > 1:
+            raise OptionError("several formats need a folder to go to; add -o DIR", option="output")
+
+    def take(self, name: str, outcome: Outcome) -> None:
+        """Write one outcome."""
+        transcript = outcome.transcript
+        if transcript is None:
+            self._fail(name, outcome.error or AsrlabError("no result"))
+            return
+        self._done += 1
+        for warning in transcript.warnings:
+            click.echo(f"asrlab: {name}: warning: {warning.message}", err=True)
+        if self._as_json:
+            self._plain.append({"file": name, "transcript": json.loads(transcript.to("json")), "error": None})
+        if self._folder:
+            self._write(self._folder, name, transcript)
+        elif not self._as_json:
+            self._print(name, transcript)
+
+    def finish(self) -> int:
+        """Print what is left to print, and give the exit code."""
+        if self._as_json:
+            click.echo(json.dumps({"files": self._plain}, ensure_ascii=False, indent=2))
+        if not self._errors:
+            return exits.DONE
+        if self._done:
+            return exits.SOME_FAILED
+        return exits.code_for(type(self._errors[0]).__name__)
+
+    def _fail(self, name: str, error: Exception) -> None:
+        self._errors.append(error)
+        click.echo(f"asrlab: {_told(name, error)}", err=True)
+        if self._as_json:
+            facts = {"type": type(error).__name__, "message": str(error)}
+            self._plain.append({"file": name, "transcript": None, "error": facts})
+
+    def _print(self, name: str, transcript: Transcript) -> None:
+        if self._many and self._formats == ("txt",):
+            click.echo(f"{name}:")
+        click.echo(transcript.to(self._formats[0]), nl=False)
+
+    def _write(self, folder: Path, name: str, transcript: Transcript) -> None:
+        for kind in self._formats if not self._as_json else ("json",):
+            target = folder / f"{self._names[name]}.{kind}"
+            _write_whole(target, transcript.to(kind))
+            click.echo(f"{name} -> {target}", err=True)
+
+
+def _told(name: str, error: Exception) -> str:
+    """The error, with the file's name in front unless it has it already."""
+    message = str(error) if isinstance(error, AsrlabError) else f"{type(error).__name__}: {error}"
+    return message if name in message else f"{name}: {message}"
+
+
+def _names(files: tuple[str, ...]) -> dict[str, str]:
+    """A name without suffix for each file's output; refuses two that would overwrite one another."""
+    names: dict[str, str] = {}
+    for file in files:
+        stem = "stdin" if file == "-" else Path(file).stem
+        other = next((known for known, taken in names.items() if taken == stem and known != file), None)
+        if other is not None:
+            raise OptionError(
+                f"{other} and {file} would both be written to {stem}; transcribe them into different folders",
+                option="output",
+            )
+        names[file] = stem
+    return names
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioError(f"cannot make the output folder {folder}: {error.strerror}", source=str(folder)) from error
+
+
+def _write_whole(target: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=target.parent, prefix=f".{target.name}.", encoding="utf-8", newline="\n", delete=False
+        ) as part:
+            part.write(text)
+        Path(part.name).chmod(0o666 & ~_umask())
+        Path(part.name).replace(target)
+    except OSError as error:
+        raise AudioError(f"cannot write {target}: {error.strerror}", source=str(target)) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

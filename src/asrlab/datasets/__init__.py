@@ -1,0 +1,23 @@
+"""Data sets: utterances to transcribe and score, by name, from a folder or from a manifest.
+
+Importing this room is cheap; nothing is read before a data set is iterated, but for what says what it is.
+"""
+
+from __future__ import annotations
+
+from asrlab.datasets.dataset import Dataset, Utterance
+from asrlab.datasets.folder import AUDIO_SUFFIXES, read_folder
+from asrlab.datasets.load import SMOKE, load_dataset
+from asrlab.datasets.manifest import read_manifest
+from asrlab.datasets.spec import DatasetSpec
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "SMOKE",
+    "Dataset",
+    "DatasetSpec",
+    "Utterance",
+    "load_dataset",
+    "read_folder",
+    "read_manifest",
+]

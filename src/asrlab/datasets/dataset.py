@@ -1,0 +1,84 @@
+"""The records: an utterance, and a data set of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from asrlab.audio import AudioSource
+
+__all__ = ["Dataset", "Utterance"]
+
+
+def _not_empty(_instance: object, attribute: attrs.Attribute[str], value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise DatasetError(f"an utterance's {attribute.name} must be text and not empty, but is {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Utterance:
+    """A piece of speech, with its reference if there is one.
+
+    Attributes:
+        id: Unique in its data set, the same whenever the data set is read.
+        audio: Whatever a transcriber takes; from asrlab's own readers a ``Path``, or an ``AudioFile`` for a part of a
+            file. That it exists is found out when it is transcribed.
+        text: The reference; empty says that nothing is said; None that there is no reference.
+        language: BCP 47 tag of the speech; None if not known.
+        speaker: Who speaks, as the data set names them; None if not known.
+        recording: The recording it was cut from; None if not known.
+    """
+
+    id: str = attrs.field(validator=_not_empty)
+    audio: AudioSource
+    text: str | None = None
+    language: str | None = None
+    speaker: str | None = None
+    recording: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Dataset:
+    """Utterances that are read while they are iterated, as often as it is iterated.
+
+    Attributes:
+        name: For tables and records.
+        source: Where it comes from, in words.
+        licence: Its licence or terms, in words; None if not known.
+        read: Gives the utterances from the first on, each time it is called.
+        length: How many there are; None if that is not known without reading it.
+
+    Raises:
+        DatasetError: While iterating: something cannot be read, or two utterances have the same id.
+    """
+
+    name: str
+    source: str
+    licence: str | None = None
+    read: Callable[[], Iterable[Utterance]] = attrs.field(repr=False, eq=False)
+    length: int | None = None
+
+    def __iter__(self) -> Iterator[Utterance]:
+        places: dict[str, int] = {}
+        for place, utterance in enumerate(self.read(), start=1):
+            first = places.setdefault(utterance.id, place)
+            if first != place:
+                raise DatasetError(
+                    f"data set {self.name!r} has two utterances with the id {utterance.id!r}, number {first} and number"
+                    f" {place}; give each its own"
+                )
+            yield utterance
+
+    def count(self) -> int:
+        """How many utterances there are; reads the data set where that is not known without.
+
+        Raises:
+            DatasetError: It had to be read and cannot be.
+        """
+        return sum(1 for _ in self) if self.length is None else self.length

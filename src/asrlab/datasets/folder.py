@@ -1,0 +1,150 @@
+"""A folder of audio, each file with its reference in a ``.txt`` of the same name."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.datasets.dataset import Dataset, Utterance
+from asrlab.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["AUDIO_SUFFIXES", "read_folder"]
+
+AUDIO_SUFFIXES = (
+    ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3",
+    ".mp4", ".oga", ".ogg", ".opus", ".w64", ".wav", ".webm", ".wma",
+)  # fmt: skip
+"""The endings by which a folder's audio is told from its other files, in any case."""
+
+_SHOWN = 3
+
+
+@attrs.frozen(kw_only=True)
+class _Files:
+    """The files of a folder by utterance id."""
+
+    audio: dict[str, Path] = attrs.field(factory=dict)
+    text: dict[str, Path] = attrs.field(factory=dict)
+
+
+def read_folder(path: Path, *, require_text: bool = True) -> Dataset:
+    """The audio in *path* and its subfolders, in the order of the ids.
+
+    An utterance's id is its path in the folder without the ending, with ``/`` between, in Unicode's composed form
+    (NFC). The reference is read as UTF-8, with or without a byte order mark, without the space around it. Hidden files
+    and folders are left out, and linked folders are not followed. The names are read now, the references when iterated.
+
+    Args:
+        path: The folder.
+        require_text: Audio without a ``.txt`` is an error; False gives it ``text=None``.
+
+    Raises:
+        DatasetError: There is no audio, two audio files share an id, a ``.txt`` has no audio or, where it is required,
+            audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
+    """
+    files = _collect(path)
+    if not files.audio:
+        raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
+    _check_paired(path, files, require_text=require_text)
+    return Dataset(
+        name=path.resolve().name,
+        source=f"folder {path}",
+        read=partial(_utterances, files),
+        length=len(files.audio),
+    )
+
+
+def _utterances(files: _Files) -> Iterator[Utterance]:
+    for name in sorted(files.audio):
+        text = _read_text(files.text[name]) if name in files.text else None
+        yield Utterance(id=name, audio=files.audio[name], text=text)
+
+
+def _collect(root: Path) -> _Files:
+    files = _Files()
+    for path in _walk(root):
+        suffix = path.suffix.lower()
+        if suffix == ".txt":
+            _add(files.text, path, root)
+        elif suffix in AUDIO_SUFFIXES:
+            _add(files.audio, path, root)
+    return files
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _unreadable(error: OSError) -> None:
+    # os.walk leaves out what it cannot list, and a score over the rest would look like a score over all
+    raise DatasetError(
+        f"folder {error.filename} cannot be read ({error.strerror}); see to its permissions", path=error.filename
+    ) from error
+
+
+def _add(files: dict[str, Path], path: Path, root: Path) -> None:
+    name = _id(path, root)
+    if name in files:
+        raise DatasetError(
+            f"{files[name]} and {path} would both be utterance {name!r}; rename or remove one of them", path=path
+        )
+    files[name] = path
+
+
+def _id(path: Path, root: Path) -> str:
+    # composed, since macOS writes decomposed names and the id should not depend on who copied the folder
+    name = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"the file name {str(path)!r} is not valid UTF-8; rename it", path=path) from error
+    return name
+
+
+def _check_paired(root: Path, files: _Files, *, require_text: bool) -> None:
+    without_audio = sorted(files.text.keys() - files.audio.keys())
+    without_text = sorted(files.audio.keys() - files.text.keys()) if require_text else []
+    problems = [
+        _few([files.audio[name] for name in without_text], root, "without a same-named .txt"),
+        _few([files.text[name] for name in without_audio], root, "without same-named audio"),
+    ]
+    if any(problems):
+        hint = "; add the missing files or move these away"
+        hint += ", or let audio go without a reference (require_text=False)" if without_text else ""
+        raise DatasetError(f"folder {root} holds {' and '.join(filter(None, problems))}{hint}", path=root)
+
+
+def _few(paths: Sequence[Path], root: Path, problem: str) -> str:
+    if not paths:
+        return ""
+    shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:_SHOWN])
+    more = f", ... ({len(paths)} in all)" if len(paths) > _SHOWN else ""
+    return f"{shown}{more} {problem}"
+
+
+def _manifest_hint(root: Path) -> str:
+    manifests = sorted(root.glob("*.jsonl")) or sorted(root.glob("*.json"))
+    if manifests:
+        return f"; if {manifests[0].name} is its manifest, give that: {manifests[0]}"
+    return f" (files ending in {', '.join(AUDIO_SUFFIXES)})"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DatasetError(f"{path}, line {line}: not UTF-8; save it as UTF-8", path=path, line=line) from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror})", path=path) from error

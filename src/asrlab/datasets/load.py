@@ -1,0 +1,93 @@
+"""From what a user names to the data set it stands for."""
+
+from __future__ import annotations
+
+import stat
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrlab.datasets.folder import read_folder
+from asrlab.datasets.manifest import read_manifest
+from asrlab.datasets.spec import DatasetSpec
+from asrlab.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+
+    from asrlab.datasets.dataset import Dataset
+
+__all__ = ["SMOKE", "load_dataset"]
+
+SMOKE = DatasetSpec(
+    name="smoke",
+    description="five short clips of read English, embedded in asrlab; shows that everything works, ranks nothing",
+    factory="asrlab.datasets.smoke:smoke",
+)
+
+
+def load_dataset(
+    name_or_path: str | PathLike[str],
+    *,
+    specs: Iterable[DatasetSpec] = (),
+    require_text: bool = True,
+    allow_outside: bool = False,
+) -> Dataset:
+    """The data set that *name_or_path* stands for.
+
+    Args:
+        name_or_path: ``smoke``; the name of one of *specs*; a folder of audio with same-named ``.txt`` files
+            (`read_folder`); or a JSONL manifest (`read_manifest`). A name goes before a file or folder that is called
+            the same: write ``./smoke`` for the folder.
+        specs: The data sets that can be asked for by name besides ``smoke``.
+        require_text: Of a folder or manifest: an utterance without reference is an error. False lets it through with
+            ``text=None``.
+        allow_outside: Of a manifest: accept audio outside its folder.
+
+    Raises:
+        DatasetError: It stands for nothing, for two things, or for something that cannot be read.
+    """
+    # the same spec twice is one, so that ``smoke`` may also come in by a hook
+    known = tuple(dict.fromkeys((SMOKE, *specs)))
+    named = [spec for spec in known if spec.name == name_or_path]
+    if len(named) > 1:
+        raise DatasetError(
+            f"data set {name_or_path!r} is offered twice, by {' and by '.join(spec.factory for spec in named)}; remove "
+            "or disable the plugin that is not meant (see: asrlab plugins)"
+        )
+    if named:
+        return named[0].load()
+    return _from_path(Path(name_or_path), known, require_text=require_text, allow_outside=allow_outside)
+
+
+def _from_path(path: Path, known: tuple[DatasetSpec, ...], *, require_text: bool, allow_outside: bool) -> Dataset:
+    mode = _mode(path)
+    if mode is None:
+        raise _unknown(path, known)
+    if stat.S_ISDIR(mode):
+        return read_folder(path, require_text=require_text)
+    if stat.S_ISREG(mode):
+        return read_manifest(path, require_text=require_text, allow_outside=allow_outside)
+    raise DatasetError(f"{path} is neither a file nor a folder; give a JSONL manifest or a folder of audio", path=path)
+
+
+def _mode(path: Path) -> int | None:
+    """What kind of file *path* is; None if there is none."""
+    try:
+        return path.stat().st_mode
+    except PermissionError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}); see to its permissions", path=path) from error
+    except (OSError, ValueError):  # ValueError: a null byte in the name
+        return None
+
+
+def _unknown(path: Path, known: tuple[DatasetSpec, ...]) -> DatasetError:
+    names = [spec.name for spec in known]
+    near = get_close_matches(str(path), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return DatasetError(
+        f"there is no data set, file or folder {str(path)!r}; {hint}give a name ({', '.join(names)}), a folder of "
+        "audio with same-named .txt files, or a JSONL manifest",
+        path=path,
+    )

@@ -1,0 +1,149 @@
+"""Loads openai-whisper's own checkpoints, and CTranslate2 folders converted without loss."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import whisper
+from whisper.model import ModelDimensions, Whisper
+
+from asrlab.device import Device
+from asrlab.engines.openai_whisper.transcriber import OpenAIWhisperTranscriber
+from asrlab.errors import OptionError, WeightsError
+from asrlab.options import Capabilities
+from asrlab.spec import LoadRequest
+from asrlab.transcriber import TranscriberInfo
+from asrlab.weights import convert
+
+__all__ = ["load"]
+
+
+def load(request: LoadRequest) -> OpenAIWhisperTranscriber:
+    """Load a ``.pt`` file or a float16 CTranslate2 folder.
+
+    Raises:
+        OptionError: The compute type, or a number of threads, cannot be had.
+        WeightsError: The weights cannot be read, or are not Whisper's.
+    """
+    compute_type = _compute_type(request.compute_type, request.device)
+    _refuse_threads(request.threads)
+    path = _path(request)
+    if request.weights_format == "ctranslate2":
+        dimensions, state = _from_ctranslate2(path)
+    else:
+        dimensions, state = _read_checkpoint(path)
+    model = _build(path, dimensions, state)
+    _set_alignment_heads(model, request)
+    device = request.device.resolved
+    model.to(device).eval()
+    info = TranscriberInfo(
+        model=request.model,
+        device=request.device,
+        compute_type=compute_type,
+        threads=torch.get_num_threads() if device == "cpu" else None,
+        capabilities=_capabilities(model, device),
+        packages=request.packages,
+    )
+    return OpenAIWhisperTranscriber(info, model)
+
+
+def _path(request: LoadRequest) -> Path:
+    if request.weights is None:
+        raise WeightsError(f"{request.model.name} was given no weights to load", model=request.model.name)
+    return request.weights
+
+
+def _compute_type(asked: str, device: Device) -> str:
+    if asked == "auto":
+        return "float16" if device.resolved.startswith("cuda") else "float32"
+    if asked == "float16" and device.resolved == "cpu":
+        raise OptionError(
+            "openai-whisper cannot compute in float16 on the cpu; choose float32",
+            option="compute_type",
+            supported=("float32",),
+        )
+    return asked
+
+
+def _refuse_threads(threads: int | None) -> None:
+    """PyTorch's threads are one pool for the whole process, which is not this library's to change."""
+    if threads not in (None, torch.get_num_threads()):
+        raise OptionError(
+            f"openai-whisper uses PyTorch's {torch.get_num_threads()} threads, which the whole process shares; call "
+            f"torch.set_num_threads({threads}) before load, or start with OMP_NUM_THREADS={threads}",
+            option="threads",
+        )
+
+
+def _read_checkpoint(path: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
+    try:
+        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return checkpoint["dims"], checkpoint["model_state_dict"]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise WeightsError(
+            f"{path} is not a checkpoint of openai-whisper that can be read as plain weights ({first_line}); code in "
+            "a checkpoint is never run",
+            model=str(path),
+        ) from error
+
+
+def _from_ctranslate2(folder: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
+    checkpoint = convert(folder)
+    return checkpoint.dims.as_dict(), checkpoint.state_dict
+
+
+def _build(path: Path, dimensions: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> Whisper:
+    try:
+        model = Whisper(ModelDimensions(**dimensions))
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        raise WeightsError(
+            f"the tensors in {path} are not those of a Whisper model: {error}", model=str(path)
+        ) from error
+    return model
+
+
+def _set_alignment_heads(model: Whisper, request: LoadRequest) -> None:
+    """Set the heads that the model's authors chose for word times; upstream does it only for names it downloads.
+
+    A model that nobody chose heads for keeps upstream's default, the later half of all heads.
+    """
+    names = whisper._ALIGNMENT_HEADS  # noqa: SLF001 - upstream keeps them nowhere else
+    known = request.spec.name if request.spec else _official_name(request.model.weights_sha256)
+    if known in names:
+        model.set_alignment_heads(names[known])
+    elif request.weights_format == "ctranslate2" and (heads := _heads_of(_path(request))):
+        mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
+        mask[tuple(zip(*heads, strict=True))] = True
+        model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
+
+
+def _official_name(sha256: str | None) -> str | None:
+    """The model whose address holds *sha256*."""
+    addresses: Mapping[str, str] = whisper._MODELS  # noqa: SLF001 - upstream keeps them nowhere else
+    return next((name for name, url in addresses.items() if sha256 and sha256 in url), None)
+
+
+def _heads_of(folder: Path) -> list[tuple[int, int]]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return [(int(layer), int(head)) for layer, head in config.get("alignment_heads", ())]
+
+
+def _capabilities(model: Whisper, device: str) -> Capabilities:
+    multilingual = model.is_multilingual
+    return Capabilities(
+        tasks=("transcribe", "translate") if multilingual else ("transcribe",),
+        languages=tuple(sorted(whisper.tokenizer.LANGUAGES)) if multilingual else ("en",),
+        # upstream's alignment asks for float64, which MPS does not have
+        word_timestamps=device != "mps",
+        beam_size=True,
+        temperature=True,
+        initial_prompt=True,
+    )

@@ -1,0 +1,46 @@
+"""A loaded openai-whisper model."""
+
+from __future__ import annotations
+
+import threading
+
+import torch
+from whisper.model import Whisper
+
+from asrlab.audio import AudioReader
+from asrlab.engines.openai_whisper.convert import to_segments
+from asrlab.engines.openai_whisper.windows import Windows
+from asrlab.options import TranscribeOptions
+from asrlab.transcriber import Recognition, Transcriber, TranscriberInfo
+
+__all__ = ["OpenAIWhisperTranscriber"]
+
+
+class OpenAIWhisperTranscriber(Transcriber):
+    """Whisper on PyTorch. Windows of several threads take turns."""
+
+    def __init__(self, info: TranscriberInfo, model: Whisper) -> None:
+        super().__init__(info)
+        self._model: Whisper | None = model
+        self._lock = threading.Lock()
+
+    def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
+        """Decode window by window; the language is detected in the first one."""
+        model = self._model
+        if model is None:
+            raise self.closed_error()
+        half = self.info.compute_type == "float16"
+        windows = Windows(model, self._lock, audio.read(), options, half=half)
+        return Recognition(
+            segments=to_segments(windows.segments()),
+            language=options.language or windows.language,
+            language_probability=windows.language_probability,
+        )
+
+    def release(self) -> None:
+        """Drop the model; PyTorch's cache of the GPU's memory goes back too."""
+        device, self._model = self.info.device.resolved, None
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        elif device == "mps":
+            torch.mps.empty_cache()

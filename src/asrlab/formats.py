@@ -1,0 +1,154 @@
+"""Transcripts as documents: txt, srt, vtt, tsv and json, and json back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import cattrs
+
+from asrlab.errors import AsrlabError, DatasetError
+from asrlab.transcript import Segment, Transcript
+
+__all__ = ["WRITERS", "read_json"]
+
+SCHEMA = 1
+"""Number of the layout under ``asrlab`` in a JSON transcript; a reader refuses one it does not know."""
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _clock(seconds: float, *, mark: str) -> str:
+    total_seconds, ms = divmod(_milliseconds(seconds), 1000)
+    total_minutes, second = divmod(total_seconds, 60)
+    hour, minute = divmod(total_minutes, 60)
+    return f"{hour:02d}:{minute:02d}:{second:02d}{mark}{ms:03d}"
+
+
+def _line(text: str) -> str:
+    """One line: a blank line would end a cue, a tab a field."""
+    return " ".join(text.split())
+
+
+def _vtt_text(text: str) -> str:
+    """Escaped, since a cue's text is markup. Source: WebVTT, section 4.2.2, WebVTT cue text."""
+    return _line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _txt(transcript: Transcript) -> str:
+    return f"{transcript.text}\n"
+
+
+def _srt(transcript: Transcript) -> str:
+    def cue(number: int, segment: Segment) -> str:
+        times = f"{_clock(segment.start, mark=',')} --> {_clock(segment.end, mark=',')}"
+        return f"{number}\n{times}\n{_line(segment.text).replace('-->', '->')}\n"
+
+    return "\n".join(cue(number, segment) for number, segment in enumerate(transcript.segments, start=1))
+
+
+def _vtt(transcript: Transcript) -> str:
+    def cue(segment: Segment) -> str:
+        times = f"{_clock(segment.start, mark='.')} --> {_clock(segment.end, mark='.')}"
+        return f"\n{times}\n{_vtt_text(segment.text)}\n"
+
+    return "WEBVTT\n" + "".join(map(cue, transcript.segments))
+
+
+def _tsv(transcript: Transcript) -> str:
+    """Source: openai-whisper, utils.py, ``WriteTSV``: start and end in milliseconds."""
+    rows = (f"{_milliseconds(s.start)}\t{_milliseconds(s.end)}\t{_line(s.text)}\n" for s in transcript.segments)
+    return "start\tend\ttext\n" + "".join(rows)
+
+
+def _json(transcript: Transcript) -> str:
+    return json.dumps(to_verbose_json(transcript), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def to_verbose_json(transcript: Transcript) -> dict[str, Any]:
+    """OpenAI's ``verbose_json`` with asrlab's own facts under ``asrlab``.
+
+    Source: OpenAI API reference, "The transcription object (Verbose JSON)". ``language`` is the code, not the English
+    name; what an engine does not give is null.
+    """
+    facts = attrs.asdict(transcript)
+    del facts["segments"], facts["text"], facts["duration"], facts["language"]
+    verbose: dict[str, Any] = {
+        "task": transcript.options.task,
+        "language": transcript.language,
+        "duration": transcript.duration,
+        "text": transcript.text,
+        "segments": [_verbose_segment(index, segment) for index, segment in enumerate(transcript.segments)],
+    }
+    if transcript.words is not None:
+        verbose["words"] = [_verbose_word(attrs.asdict(word)) for word in transcript.words]
+    return {**verbose, "asrlab": {"schema": SCHEMA, **facts}}
+
+
+def _verbose_segment(index: int, segment: Segment) -> dict[str, Any]:
+    fields = attrs.asdict(segment)
+    words = fields.pop("words")
+    return {"id": index, **fields} | ({} if words is None else {"words": [_verbose_word(word) for word in words]})
+
+
+def _verbose_word(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"word": fields.pop("text"), **fields}
+
+
+WRITERS: Mapping[str, Callable[[Transcript], str]] = {
+    "txt": _txt,
+    "srt": _srt,
+    "vtt": _vtt,
+    "tsv": _tsv,
+    "json": _json,
+}
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter()
+    temperature = float | tuple[float, ...] | None
+    converter.register_structure_hook(temperature, lambda value, _: tuple(value) if isinstance(value, list) else value)
+    return converter
+
+
+def read_json(document: str | bytes) -> Transcript:
+    """The transcript that ``Transcript.to("json")`` wrote.
+
+    Raises:
+        DatasetError: It is not JSON, or not a transcript of a version this asrlab reads.
+    """
+    try:
+        verbose = json.loads(document)
+        facts = verbose["asrlab"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            "not a transcript in JSON as asrlab writes it: no readable 'asrlab' object; make one with to('json')"
+        ) from error
+    return _structure(verbose, facts)
+
+
+def _structure(verbose: dict[str, Any], facts: object) -> Transcript:
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+        found = facts.get("schema") if isinstance(facts, dict) else None
+        raise DatasetError(
+            f"the transcript has schema {found!r}, this asrlab reads {SCHEMA}; read it with the asrlab that wrote it"
+        )
+    try:
+        shared = {name: verbose[name] for name in ("text", "duration", "language")}
+        segments = [_plain_segment(segment) for segment in verbose["segments"]]
+        return _converter().structure({**facts, **shared, "segments": segments}, Transcript)
+    except (cattrs.BaseValidationError, AsrlabError, KeyError, TypeError, ValueError, AttributeError) as error:
+        detail = (
+            "; ".join(cattrs.transform_error(error)[:3]) if isinstance(error, cattrs.BaseValidationError) else error
+        )
+        raise DatasetError(f"the JSON transcript does not have the fields of one: {detail}") from error
+
+
+def _plain_segment(fields: dict[str, Any]) -> dict[str, Any]:
+    words = fields.get("words")
+    plain = None if words is None else [{"text": word["word"], **word} for word in words]
+    return {**fields, "words": plain}

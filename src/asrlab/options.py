@@ -1,0 +1,189 @@
+"""What a caller may ask of a transcription, and what an engine can honour of it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any, Literal, TypedDict
+
+import attrs
+
+from asrlab.errors import OptionError
+
+__all__ = ["Capabilities", "OptionFields", "TranscribeOptions"]
+
+Task = Literal["transcribe", "translate"]
+TASKS: tuple[Task, ...] = ("transcribe", "translate")
+
+
+class OptionFields(TypedDict, total=False):
+    """The keyword arguments of ``transcribe``; `TranscribeOptions` documents each."""
+
+    language: str | None
+    task: Task
+    word_timestamps: bool
+    beam_size: int | None
+    temperature: float | tuple[float, ...] | None
+    initial_prompt: str | None
+    hotwords: str | None
+    vad_filter: bool
+    allow_truncated: bool
+
+
+def _language(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.split("-")[0].isalpha():
+        raise OptionError(
+            f"language {value!r} is not a BCP 47 tag; give one such as 'en' or 'pt-BR', or None to detect it",
+            option="language",
+        )
+    return value.lower() if "-" not in value else value
+
+
+def _temperature(value: object) -> float | tuple[float, ...] | None:
+    if value is None:
+        return None
+    ladder = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not ladder or not all(isinstance(t, int | float) and not isinstance(t, bool) and 0 <= t <= 2 for t in ladder):
+        raise OptionError(
+            f"temperature {value!r} must be a number in [0, 2], or several to be tried in turn", option="temperature"
+        )
+    return tuple(float(t) for t in ladder) if isinstance(value, list | tuple) else float(ladder[0])
+
+
+def _task(_instance: object, _attribute: object, value: object) -> None:
+    if value not in TASKS:
+        raise OptionError(
+            f"task {value!r} is unknown; choose one of {', '.join(TASKS)}", option="task", supported=TASKS
+        )
+
+
+def _beam_size(_instance: object, _attribute: object, value: Any) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100):
+        raise OptionError(f"beam_size {value!r} must be a whole number from 1 to 100", option="beam_size")
+
+
+def _flag(_instance: object, attribute: attrs.Attribute[bool], value: object) -> None:
+    if not isinstance(value, bool):
+        raise OptionError(f"{attribute.name} {value!r} must be True or False", option=attribute.name)
+
+
+def _text(_instance: object, attribute: attrs.Attribute[str | None], value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise OptionError(f"{attribute.name} {value!r} must be text", option=attribute.name)
+
+
+@attrs.frozen(kw_only=True)
+class TranscribeOptions:
+    """What to do with the audio. None leaves the choice to the engine's own default.
+
+    Attributes:
+        language: BCP 47 tag of the speech, such as ``en`` or ``pt-BR``; None detects it.
+        task: ``transcribe`` keeps the language, ``translate`` gives English.
+        word_timestamps: Time each word.
+        beam_size: Width of the beam search, 1 to 100; 1 is greedy.
+        temperature: Sampling temperature in [0, 2]; a tuple is a ladder, its next step tried where a decoding fails the
+            engine's own checks.
+        initial_prompt: Text that the model is told came before the audio.
+        hotwords: Words to expect, in one string.
+        vad_filter: Leave out what a voice activity model takes for silence.
+        allow_truncated: Accept audio that decodes to less than its header declares, with a warning instead of an error.
+    """
+
+    language: str | None = attrs.field(default=None, converter=_language)
+    task: Task = attrs.field(default="transcribe", validator=_task)
+    word_timestamps: bool = attrs.field(default=False, validator=_flag)
+    beam_size: int | None = attrs.field(default=None, validator=_beam_size)
+    temperature: float | tuple[float, ...] | None = attrs.field(default=None, converter=_temperature)
+    initial_prompt: str | None = attrs.field(default=None, validator=_text)
+    hotwords: str | None = attrs.field(default=None, validator=_text)
+    vad_filter: bool = attrs.field(default=False, validator=_flag)
+    allow_truncated: bool = attrs.field(default=False, validator=_flag)
+
+    @classmethod
+    def of(cls, base: TranscribeOptions | None, given: dict[str, Any]) -> TranscribeOptions:
+        """*base* with the keyword arguments *given* on top.
+
+        Raises:
+            OptionError: A name is unknown, or a value is out of range.
+        """
+        known = [field.name for field in attrs.fields(cls)]
+        for name in given:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+                raise OptionError(f"there is no option {name!r}{hint}", option=name, supported=known)
+        return attrs.evolve(base or cls(), **given)
+
+    @property
+    def primary_language(self) -> str | None:
+        """The language without region or script: ``pt`` for ``pt-BR``. Whisper's models know no more."""
+        return self.language.split("-")[0].lower() if self.language else None
+
+    @property
+    def temperature_ladder(self) -> tuple[float, ...] | None:
+        """The temperatures to try in turn; None leaves them to the engine."""
+        return (self.temperature,) if isinstance(self.temperature, float) else self.temperature
+
+
+@attrs.frozen(kw_only=True)
+class Capabilities:
+    """What an engine can honour with one model on one device.
+
+    Attributes:
+        tasks: The tasks it knows.
+        languages: Primary subtags it accepts as *language*; None if it does not say.
+        word_timestamps: It can time words.
+        beam_size: It searches with a beam.
+        temperature: It samples.
+        initial_prompt: It takes a prompt.
+        hotwords: It takes words to expect.
+        vad_filter: It can leave out silence.
+    """
+
+    tasks: tuple[Task, ...] = ("transcribe",)
+    languages: tuple[str, ...] | None = None
+    word_timestamps: bool = False
+    beam_size: bool = False
+    temperature: bool = False
+    initial_prompt: bool = False
+    hotwords: bool = False
+    vad_filter: bool = False
+
+    def supported(self) -> tuple[str, ...]:
+        """The names of the options that do something here."""
+        return tuple(name for name in _SWITCHES if getattr(self, name))
+
+    def check(self, options: TranscribeOptions, *, model: str) -> None:
+        """Refuse what cannot be honoured, so that nothing is ignored in silence.
+
+        Raises:
+            OptionError: Naming the option, *model*, and what it can do instead.
+        """
+        for name in _SWITCHES:
+            if getattr(options, name) not in (None, False) and not getattr(self, name):
+                can = ", ".join(self.supported()) or "none of them"
+                raise OptionError(
+                    f"{model} cannot honour {name}; of the optional settings it supports: {can}",
+                    option=name,
+                    supported=self.supported(),
+                )
+        if options.task not in self.tasks:
+            raise OptionError(
+                f"{model} cannot {options.task}; it can {' and '.join(self.tasks)}", option="task", supported=self.tasks
+            )
+        self._check_language(options, model=model)
+
+    def _check_language(self, options: TranscribeOptions, *, model: str) -> None:
+        asked = options.primary_language
+        if asked is None or self.languages is None or asked in self.languages:
+            return
+        known = ", ".join(self.languages)
+        raise OptionError(
+            f"{model} does not know the language {options.language!r}; it knows {known}",
+            option="language",
+            supported=self.languages,
+        )
+
+
+_SWITCHES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")

@@ -1,0 +1,134 @@
+"""From the name of a model to the engine and weights it stands for."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+import attrs
+
+from asrlab.errors import EngineNotFoundError
+from asrlab.plugins.manager import LoadedPlugin, PluginHost
+from asrlab.spec import EngineSpec, ModelSpec
+
+__all__ = ["Registry", "ResolvedModel"]
+
+_PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/]")
+
+
+@attrs.frozen(kw_only=True)
+class ResolvedModel:
+    """What a name stands for.
+
+    Attributes:
+        name: The full name, ``engine/model``.
+        engine: The engine's spec.
+        model: The model's spec; None where the name holds a path.
+        path: The user's weights that the name holds; None where it names a model.
+        distribution: The distribution that offers the engine.
+    """
+
+    name: str
+    engine: EngineSpec
+    model: ModelSpec | None
+    path: Path | None
+    distribution: str
+
+
+@attrs.frozen
+class _Offer:
+    """An engine and the plugin that offers it."""
+
+    plugin: LoadedPlugin
+    spec: EngineSpec
+
+
+class Registry:
+    """The engines and models that the plugins of a host offer.
+
+    Args:
+        host: Where to ask.
+    """
+
+    def __init__(self, host: PluginHost) -> None:
+        self._host = host
+        self._offers = [_Offer(plugin, spec) for plugin, spec in host.collect("asrlab_engines", EngineSpec)]
+
+    def engines(self) -> tuple[EngineSpec, ...]:
+        """All engines, the built-in ones first."""
+        return tuple(offer.spec for offer in self._offers)
+
+    def models(self) -> tuple[ResolvedModel, ...]:
+        """All models that have names, in the order of their engines."""
+        return tuple(_resolved(offer, model) for offer in self._offers for model in offer.spec.models)
+
+    def resolve(self, name: str) -> ResolvedModel:
+        """What *name* stands for.
+
+        Args:
+            name: ``engine/model``, an engine or its alias alone for that engine's default model,
+                ``distribution:engine/model`` where two distributions offer the same name, or ``engine/PATH`` with a
+                path that begins with ``/``, ``./``, ``../``, ``~`` or a drive letter.
+
+        Raises:
+            EngineNotFoundError: Nothing, or more than one thing, has this name.
+        """
+        distribution, bare = _split_distribution(name)
+        engine, slash, model = bare.partition("/")
+        offer = self._offer(name, engine, distribution)
+        if slash and _PATH.match(model):
+            path = Path(model).expanduser()
+            return ResolvedModel(
+                name=f"{offer.spec.name}/{path.name or path}",
+                engine=offer.spec,
+                model=None,
+                path=path,
+                distribution=offer.plugin.distribution,
+            )
+        return _resolved(offer, self._model(name, offer.spec, model if slash else offer.spec.default_model))
+
+    def _offer(self, name: str, engine: str, distribution: str | None) -> _Offer:
+        offers = [
+            offer
+            for offer in self._offers
+            if engine in (offer.spec.name, *offer.spec.aliases) and distribution in (None, offer.plugin.distribution)
+        ]
+        if not offers:
+            raise self._unknown(name)
+        if len(offers) > 1:
+            by = [offer.plugin.distribution for offer in offers]
+            choices = " or ".join(f"{distribution}:{name}" for distribution in by)
+            raise EngineNotFoundError(
+                f"engine {engine!r} is offered by {' and by '.join(by)}; say which: {choices}", name=name
+            )
+        return offers[0]
+
+    def _model(self, name: str, spec: EngineSpec, model: str) -> ModelSpec:
+        for known in spec.models:
+            if model in (known.name, *known.aliases):
+                return known
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> EngineNotFoundError:
+        known = [resolved.name for resolved in self.models()]
+        aliases = [alias for spec in self.engines() for alias in (spec.name, *spec.aliases)]
+        near = get_close_matches(name, known + aliases, n=3, cutoff=0.5)
+        broken = "".join(f"\n{failure}" for failure in self._host.failures)
+        hint = f"did you mean {' or '.join(near)}?" if near else "list them with: asrlab models"
+        return EngineNotFoundError(f"there is no model {name!r}; {hint}{broken}", name=name, near=near)
+
+
+def _split_distribution(name: str) -> tuple[str | None, str]:
+    head, colon, rest = name.partition(":")
+    return (head, rest) if colon and "/" not in head and "\\" not in head else (None, name)
+
+
+def _resolved(offer: _Offer, model: ModelSpec) -> ResolvedModel:
+    return ResolvedModel(
+        name=f"{offer.spec.name}/{model.name}",
+        engine=offer.spec,
+        model=model,
+        path=None,
+        distribution=offer.plugin.distribution,
+    )

@@ -1,0 +1,153 @@
+"""Runs a data set through models, each in a process of its own, and scores what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
+
+import attrs
+
+from asrlab.datasets import Dataset, Utterance
+from asrlab.errors import DatasetError
+from asrlab.loading import fetch_weights, load_dataset
+from asrlab.metrics import Normalizer, Pair, Score, get_normalizer, score
+from asrlab.options import TranscribeOptions
+from asrlab.plugins.events import RunFinished, RunStarted
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry, ResolvedModel
+from asrlab.runs.messages import Done, Failure, Finished, Job, Loaded, Unit
+from asrlab.runs.pool import run_units
+from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
+
+__all__ = ["bench"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def bench(
+    dataset: str | PathLike[str] | Dataset,
+    *,
+    models: Sequence[str],
+    device: str = "auto",
+    compute_type: str = "auto",
+    threads: int | None = None,
+    normalizer: str | None = None,
+    options: TranscribeOptions | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+    host: PluginHost | None = None,
+) -> BenchResult:
+    """Transcribe a data set with each of several models and score the texts.
+
+    Args:
+        dataset: A name such as ``smoke``, a path, or a data set.
+        models: Names, as ``asrlab.load`` takes them.
+        device: As for ``asrlab.load``.
+        compute_type: As for ``asrlab.load``.
+        threads: As for ``asrlab.load``.
+        normalizer: ``english``, ``basic`` or ``none``; None takes ``english`` where every utterance says that it is
+            English, and ``basic`` elsewhere.
+        options: For every utterance; the language is detected where they give none.
+        offline: Fetch no weights over the network.
+        progress: Called with a model's name, the utterances done and their number: with 0 when loading begins, and
+            after each.
+        host: The plugins to ask; None loads those of this environment.
+
+    Raises:
+        DatasetError: The data set cannot be read, or is empty.
+        EngineNotFoundError: A name stands for nothing; before anything runs.
+        WeightsError: Weights are missing; before anything runs.
+        OptionError: There is no such normalizer.
+    """
+    host = host or PluginHost()
+    resolved = [Registry(host).resolve(name) for name in models]
+    data = _dataset(dataset, host)
+    utterances = list(data)
+    if not utterances:
+        raise DatasetError(f"data set {data.name!r} holds no utterance")
+    chosen = get_normalizer(normalizer or _normalizer_for(utterances))
+    for model in resolved:
+        fetch_weights(model, offline=offline)
+    runner = _Runner(host, utterances, chosen, progress or _ignore)
+    job = Job(
+        model="", device=device, compute_type=compute_type, threads=threads, options=options or TranscribeOptions()
+    )
+    return runner.run(
+        data.name, [(model, attrs.evolve(job, model=name)) for name, model in zip(models, resolved, strict=True)]
+    )
+
+
+def _dataset(dataset: str | PathLike[str] | Dataset, host: PluginHost) -> Dataset:
+    return dataset if isinstance(dataset, Dataset) else load_dataset(dataset, host=host)
+
+
+def _normalizer_for(utterances: Iterable[Utterance]) -> str:
+    english = all((utterance.language or "").split("-")[0].lower() == "en" for utterance in utterances)
+    return "english" if english else "basic"
+
+
+def _ignore(_model: str, _done: int, _total: int) -> None:
+    """No progress."""
+
+
+@attrs.frozen
+class _Runner:
+    """One data set, for any number of models."""
+
+    host: PluginHost
+    utterances: list[Utterance]
+    normalizer: Normalizer
+    progress: Progress
+
+    def run(self, dataset: str, jobs: list[tuple[ResolvedModel, Job]]) -> BenchResult:
+        names = tuple(model.name for model, _ in jobs)
+        self.host.notify("asrlab_run_started", run=RunStarted(dataset=dataset, models=names))
+        start = time.monotonic()
+        results: list[ModelResult] = []
+        try:
+            results += (self._model(model, job) for model, job in jobs)
+        finally:
+            seconds = time.monotonic() - start
+            finished = RunFinished(
+                dataset=dataset,
+                models=names,
+                utterances=sum(len(result.utterances) for result in results),
+                failed=sum(result.failed for result in results),
+                seconds=seconds,
+            )
+            self.host.notify("asrlab_run_finished", run=finished)
+        return BenchResult(dataset=dataset, models=tuple(results), seconds=seconds)
+
+    def _model(self, model: ResolvedModel, job: Job) -> ModelResult:
+        result = ModelResult(model=model.name)
+        total = len(self.utterances)
+        self.progress(model.name, 0, total)
+        done: list[UtteranceResult] = []
+        units = [Unit(index=index, audio=utterance.audio) for index, utterance in enumerate(self.utterances)]
+        for message in run_units(job, units):
+            match message:
+                case Failure():
+                    result = attrs.evolve(result, failure=message)
+                case Loaded():
+                    result = attrs.evolve(result, info=message.info, load_time=message.load_time)
+                case Finished(peak_resident_bytes=peak):
+                    result = attrs.evolve(result, peak_resident_bytes=peak)
+                case Done():
+                    done.append(self._utterance(message))
+                    self.progress(model.name, len(done), total)
+        return attrs.evolve(result, utterances=tuple(done), score=self._score(done))
+
+    def _utterance(self, done: Done) -> UtteranceResult:
+        utterance = self.utterances[done.index]
+        return UtteranceResult(
+            id=utterance.id, reference=utterance.text, transcript=done.transcript, failure=done.failure
+        )
+
+    def _score(self, results: list[UtteranceResult]) -> Score | None:
+        pairs = [
+            Pair(id=result.id, reference=result.reference, hypothesis=result.hypothesis)
+            for result in results
+            if result.reference is not None
+        ]
+        return score(pairs, normalizer=self.normalizer) if pairs else None

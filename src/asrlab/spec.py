@@ -1,0 +1,146 @@
+"""What an engine says of itself before anything of it is imported, and what it is given to load a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module, metadata, util
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from asrlab.device import Device
+from asrlab.errors import EngineUnavailableError
+from asrlab.transcript import ModelInfo, PackageVersion
+
+__all__ = ["PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"]
+
+PLUGIN_API = 1
+"""Number of the plugin interface. A plugin states the one it was written for as ``asrlab_plugin_api = 1``."""
+
+# what decodes the audio takes part in every transcript
+_ALWAYS = ("asrlab", "numpy", "soundfile", "av", "soxr")
+
+
+@attrs.frozen(kw_only=True)
+class ModelSpec:
+    """A set of weights that an engine knows by name.
+
+    Attributes:
+        name: The part after the slash, such as ``base``.
+        aliases: Other names for it.
+        weights: Keys in the weights catalogue, in order of preference; empty where the engine needs none, or sees to
+            its own.
+        languages: Primary subtags of the languages it was made for; None for multilingual.
+        description: One line for a list.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    languages: tuple[str, ...] | None = None
+    description: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class EngineSpec:
+    """An engine: data, with the code named by dotted strings, so that listing engines imports none.
+
+    Attributes:
+        name: The part before the slash, such as ``faster-whisper``.
+        factory: ``package.module:function`` taking a `LoadRequest` and giving a ``Transcriber``.
+        devices: ``package.module:function`` taking nothing and giving a ``DeviceReport``.
+        models: The models it knows by name.
+        aliases: Other names for the engine; an alias alone also names *default_model*.
+        default_model: The model that an alias alone stands for.
+        weights_formats: Formats of weights that it loads from a folder or file of the user's: ``ctranslate2``,
+            ``openai-pt``; empty if it takes none.
+        compute_types: What ``compute_type`` may be besides ``auto``; None to leave the check to the engine.
+        distribution: The distribution that does the work; None for one that needs none.
+        import_name: Its top-level module.
+        install: The command that installs it.
+        versions_of: Distributions whose versions belong into a transcript.
+    """
+
+    name: str
+    factory: str
+    devices: str
+    models: tuple[ModelSpec, ...]
+    aliases: tuple[str, ...] = ()
+    default_model: str = ""
+    weights_formats: tuple[str, ...] = ()
+    compute_types: tuple[str, ...] | None = None
+    distribution: str | None = None
+    import_name: str | None = None
+    install: str = ""
+    versions_of: tuple[str, ...] = ()
+
+    def installed(self) -> bool:
+        """Whether the package that does the work can be found. Imports nothing."""
+        return self.import_name is None or util.find_spec(self.import_name) is not None
+
+    def packages(self) -> tuple[PackageVersion, ...]:
+        """The installed ones of the distributions that take part, asrlab and its decoders first. Imports nothing."""
+        return tuple(
+            PackageVersion(name=name, version=version)
+            for name in (*_ALWAYS, *self.versions_of)
+            if (version := _version(name)) is not None
+        )
+
+    def call(self, dotted: str, *arguments: Any) -> Any:
+        """Import and call one of the functions this spec names.
+
+        Raises:
+            EngineUnavailableError: The package is missing, or does not import.
+        """
+        if not self.installed():
+            raise EngineUnavailableError(
+                f"engine {self.name!r} needs {self.distribution}, which is not installed; run: {self.install}",
+                engine=self.name,
+                install=self.install,
+            )
+        return self._function(dotted)(*arguments)
+
+    def _function(self, dotted: str) -> Callable[..., Any]:
+        module, _, name = dotted.partition(":")
+        try:
+            function: Callable[..., Any] = getattr(import_module(module), name)
+        except (ImportError, OSError, AttributeError) as error:
+            # OSError too: a shared library that does not load
+            raise EngineUnavailableError(
+                f"engine {self.name!r} is installed but does not import: {error}; run: asrlab doctor",
+                engine=self.name,
+            ) from error
+        return function
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@attrs.frozen(kw_only=True)
+class LoadRequest:
+    """What an engine's factory is given.
+
+    Attributes:
+        model: The name, and the facts of the weights.
+        spec: The model's own spec; None for a user's folder of weights.
+        weights: The checked folder or file; None where the engine needs none.
+        weights_format: ``ctranslate2`` or ``openai-pt``; None likewise.
+        device: Where to load it.
+        compute_type: A number format, or ``auto``.
+        threads: CPU threads an inference may use; None leaves it to the engine.
+        packages: The distributions that take part.
+    """
+
+    model: ModelInfo
+    spec: ModelSpec | None
+    weights: Path | None
+    weights_format: str | None
+    device: Device
+    compute_type: str = "auto"
+    threads: int | None = None
+    packages: tuple[PackageVersion, ...] = ()

@@ -1,0 +1,315 @@
+"""The transcriber: a loaded model that turns audio into transcripts, whatever the engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Protocol, Self, Unpack, runtime_checkable
+
+import attrs
+
+from asrlab.audio import AudioReader, AudioSource, open_audio
+from asrlab.device import Device
+from asrlab.errors import AsrlabError
+from asrlab.options import Capabilities, OptionFields, TranscribeOptions
+from asrlab.transcript import (
+    ModelInfo,
+    Outcome,
+    PackageVersion,
+    Segment,
+    Timings,
+    Transcript,
+    TranscriptWarning,
+    join_texts,
+)
+
+__all__ = ["Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"]
+
+
+@attrs.frozen(kw_only=True)
+class TranscriberInfo:
+    """The facts of a loaded model, the same for all of its transcripts.
+
+    Attributes:
+        model: Which weights were loaded.
+        device: Where they really are.
+        compute_type: Number format of the computation.
+        threads: CPU threads that one inference uses; None if the engine does not tell.
+        capabilities: What it can honour.
+        packages: The distributions that take part.
+    """
+
+    model: ModelInfo
+    device: Device
+    compute_type: str
+    threads: int | None = None
+    capabilities: Capabilities
+    packages: tuple[PackageVersion, ...] = ()
+
+
+@attrs.define(kw_only=True)
+class Recognition:
+    """What an engine hands back at once: the language, and segments that come as they are ready.
+
+    Attributes:
+        segments: In order; consumed once.
+        language: BCP 47 tag; None if the engine does not tell.
+        language_probability: In [0, 1]; None if it was given or the engine does not tell.
+        warnings: May grow while *segments* are consumed.
+    """
+
+    segments: Iterator[Segment]
+    language: str | None = None
+    language_probability: float | None = None
+    warnings: list[TranscriptWarning] = attrs.field(factory=list)
+
+
+@runtime_checkable
+class HasAudio(Protocol):
+    """An item of a data set, such as an ``Utterance``."""
+
+    @property
+    def audio(self) -> AudioSource:
+        """What to transcribe."""
+        ...
+
+
+class Transcriber(ABC):
+    """A loaded model. Use it as a context manager, or call `close`; any number of threads may call it.
+
+    An engine inherits from it and writes `recognize` and `release`.
+
+    Attributes:
+        info: The facts of the loaded model.
+        load_time: Seconds from the call of ``load`` to this object: probing the device, checking the weights, importing
+            the engine, loading. Set by ``load``; fetching weights from afar is not in it.
+    """
+
+    def __init__(self, info: TranscriberInfo) -> None:
+        self.info = info
+        self.load_time = 0.0
+        self._closed = threading.Event()
+
+    @abstractmethod
+    def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
+        """Transcribe *audio*; *options* have been checked against ``info.capabilities``.
+
+        Raise ``AudioError`` for what the model cannot take. May be called from several threads at once.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give back the memory of the model. Called once; calls under way may still hold it."""
+
+    def transcribe(
+        self,
+        audio: AudioSource,
+        *,
+        sample_rate: int | None = None,
+        options: TranscribeOptions | None = None,
+        **given: Unpack[OptionFields],
+    ) -> Transcript:
+        """Transcribe one recording.
+
+        Args:
+            audio: A path, bytes, a binary file object, a numpy array (with *sample_rate*), an ``Audio`` or an
+                ``AudioFile``.
+            sample_rate: In Hz; for a numpy array only.
+            options: Options to start from.
+            given: Single options, on top of *options*; see `TranscribeOptions`.
+
+        Raises:
+            AudioError: The audio cannot be read, is truncated, empty or not finite.
+            OptionError: The model cannot honour an option.
+        """
+        stream = self.stream(audio, sample_rate=sample_rate, options=options, **given)
+        for _ in stream:
+            pass
+        return stream.transcript
+
+    def transcribe_many(
+        self,
+        items: Iterable[AudioSource | HasAudio],
+        *,
+        sample_rate: int | None = None,
+        options: TranscribeOptions | None = None,
+        **given: Unpack[OptionFields],
+    ) -> Iterator[Outcome]:
+        """Transcribe items one after the other, each read from *items* only when its turn comes.
+
+        Args:
+            items: Whatever `transcribe` takes, or objects with an ``audio`` attribute, such as utterances.
+            sample_rate: In Hz, for numpy arrays.
+            options: Options to start from, the same for all.
+            given: Single options, on top of *options*.
+
+        Yields:
+            An outcome per item, in the order of the input. An item that fails does not end the rest.
+
+        Raises:
+            OptionError: At once, not as an outcome: the options are the same for all.
+            AsrlabError: The transcriber was closed meanwhile.
+        """
+        chosen = self._options(options, given)
+        return (self._outcome(index, item, sample_rate, chosen) for index, item in enumerate(items))
+
+    def stream(
+        self,
+        audio: AudioSource,
+        *,
+        sample_rate: int | None = None,
+        options: TranscribeOptions | None = None,
+        **given: Unpack[OptionFields],
+    ) -> SegmentStream:
+        """Transcribe one recording, segment by segment as they are ready.
+
+        Takes the arguments of `transcribe` and raises as it does, at once for options and on the first segment for the
+        audio. When the segments have been read, ``stream.transcript`` holds the whole.
+        """
+        return SegmentStream(self, audio, sample_rate, self._options(options, given))
+
+    def close(self) -> None:
+        """Give the model's memory back. May be called again; calls after it raise ``AsrlabError``."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self.release()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed.is_set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = ", closed" if self.closed else ""
+        return f"<{type(self).__name__} {self.info.model.name} on {self.info.device.resolved}{state}>"
+
+    def _options(self, base: TranscribeOptions | None, given: OptionFields) -> TranscribeOptions:
+        if self.closed:
+            raise self.closed_error()
+        chosen = TranscribeOptions.of(base, dict(given))
+        self.info.capabilities.check(chosen, model=self.info.model.name)
+        return chosen
+
+    def closed_error(self) -> AsrlabError:
+        """What a call after `close` raises."""
+        return AsrlabError(f"the transcriber of {self.info.model.name} is closed; load the model again")
+
+    def _outcome(
+        self, index: int, item: AudioSource | HasAudio, sample_rate: int | None, options: TranscribeOptions
+    ) -> Outcome:
+        if self.closed:
+            raise self.closed_error()
+        audio = item.audio if isinstance(item, HasAudio) else item
+        try:
+            transcript = self.transcribe(audio, sample_rate=sample_rate, options=options)
+        except Exception as error:  # noqa: BLE001 - the per-utterance boundary: one bad item never ends the rest
+            return Outcome(index=index, item=item, error=error)
+        return Outcome(index=index, item=item, transcript=transcript)
+
+
+class SegmentStream(Iterator[Segment]):
+    """The segments of one recording as they are ready, and at the end the transcript of the whole."""
+
+    def __init__(
+        self, transcriber: Transcriber, audio: AudioSource, sample_rate: int | None, options: TranscribeOptions
+    ) -> None:
+        self._transcriber = transcriber
+        self._options = options
+        self._source = (audio, sample_rate)
+        self._reader: AudioReader | None = None
+        self._recognition: Recognition | None = None
+        self._segments: list[Segment] = []
+        self._transcript: Transcript | None = None
+        self._busy = 0.0
+
+    def __next__(self) -> Segment:
+        if self._transcript is not None:
+            raise StopIteration
+        start = time.monotonic()
+        try:
+            segment = self._advance()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._busy += time.monotonic() - start
+        if segment is None:
+            self._transcript = self._finish()
+            self.close()
+            raise StopIteration
+        self._segments.append(segment)
+        return segment
+
+    def _advance(self) -> Segment | None:
+        if self._recognition is None:
+            audio, sample_rate = self._source
+            self._reader = open_audio(audio, sample_rate=sample_rate, allow_truncated=self._options.allow_truncated)
+            self._recognition = self._transcriber.recognize(self._reader, self._options)
+        assert self._reader is not None  # noqa: S101 - set together with the recognition
+        segment = next(self._recognition.segments, None)
+        return None if segment is None else segment.within(self._reader.duration)
+
+    def close(self) -> None:
+        """Stop early: let go of the audio. The transcript stays out of reach unless the end was reached."""
+        if self._reader is not None:
+            self._reader.close()
+        close = getattr(self._recognition and self._recognition.segments, "close", None)
+        if close is not None:
+            close()
+
+    @property
+    def transcript(self) -> Transcript:
+        """The whole, once all segments have been read.
+
+        Raises:
+            AsrlabError: There are segments left to read.
+        """
+        if self._transcript is None:
+            raise AsrlabError("the stream has not been read to its end; read all of its segments first")
+        return self._transcript
+
+    def _finish(self) -> Transcript:
+        reader, recognition, info = self._reader, self._recognition, self._transcriber.info
+        assert reader is not None and recognition is not None  # noqa: PT018, S101 - the end was reached through them
+        decoding = reader.decoding_time
+        return Transcript(
+            text=join_texts((segment.text for segment in self._segments), recognition.language),
+            language=recognition.language,
+            language_probability=recognition.language_probability,
+            segments=tuple(self._segments),
+            duration=reader.duration,
+            device=info.device,
+            compute_type=info.compute_type,
+            threads=info.threads,
+            timings=Timings(audio=decoding, inference=max(0.0, self._busy - decoding), total=self._busy),
+            model=info.model,
+            packages=info.packages,
+            options=self._options,
+            warnings=(*_audio_warnings(reader), *recognition.warnings),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SegmentStream of {self._transcriber.info.model.name}, {len(self._segments)} segments read>"
+
+
+def _audio_warnings(reader: AudioReader) -> list[TranscriptWarning]:
+    return [TranscriptWarning(code=warning.code, message=warning.message) for warning in reader.warnings]

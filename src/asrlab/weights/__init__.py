@@ -1,0 +1,35 @@
+"""Weights: a catalogue with checksums, a store that fills itself, and a converter between two engines' formats."""
+
+from asrlab.weights.catalogue import CarriedFile, CarrierPart, WeightsEntry, WeightsFile, WeightsFormat, entries, entry
+from asrlab.weights.ctranslate2_format import CTranslate2Model, read_ctranslate2
+from asrlab.weights.ctranslate2_to_openai import OpenAICheckpoint, WhisperDims, convert
+from asrlab.weights.layout import default_root
+from asrlab.weights.sources import CarrierSource, Fetched, FolderSource, HubSource, Progress, UrlSource, WeightsSource
+from asrlab.weights.store import WeightsStore
+from asrlab.weights.stored import StoredFile, StoredWeights
+
+__all__ = [
+    "CTranslate2Model",
+    "CarriedFile",
+    "CarrierPart",
+    "CarrierSource",
+    "Fetched",
+    "FolderSource",
+    "HubSource",
+    "OpenAICheckpoint",
+    "Progress",
+    "StoredFile",
+    "StoredWeights",
+    "UrlSource",
+    "WeightsEntry",
+    "WeightsFile",
+    "WeightsFormat",
+    "WeightsSource",
+    "WeightsStore",
+    "WhisperDims",
+    "convert",
+    "default_root",
+    "entries",
+    "entry",
+    "read_ctranslate2",
+]

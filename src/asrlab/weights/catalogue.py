@@ -1,0 +1,165 @@
+"""The catalogue: which files make up a set of weights, where they come from and what their checksums are."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from asrlab.errors import WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CarriedFile", "CarrierPart", "WeightsEntry", "WeightsFile", "WeightsFormat", "entries", "entry"]
+
+WeightsFormat = Literal["ctranslate2", "openai-pt"]
+
+
+def _check_name(_: object, __: object, name: str) -> None:
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise WeightsError(f"weights file {name!r} must be a relative path without '..'", model=name)
+
+
+def _check_sha256(file: WeightsFile, _: object, sha256: str | None) -> None:
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise WeightsError(f"weights file {file.name!r}: {sha256!r} is no sha256 in lower-case hex", model=file.name)
+
+
+@attrs.frozen(kw_only=True)
+class WeightsFile:
+    """One file of a set of weights.
+
+    Attributes:
+        name: The path relative to the weights folder, with ``/``.
+        sha256: In lower-case hex; None where the catalogue does not pin the file.
+        size_bytes: None where it is not known.
+    """
+
+    name: str = attrs.field(validator=_check_name)
+    sha256: str | None = attrs.field(default=None, validator=_check_sha256)
+    size_bytes: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CarrierPart:
+    """A data file, or a piece of one, inside an installed package.
+
+    Attributes:
+        distribution: The package's name as it is installed.
+        version: The only version that is accepted.
+        path: Relative to the folder the package is installed in, with ``/``.
+    """
+
+    distribution: str
+    version: str
+    path: str
+
+
+@attrs.frozen(kw_only=True)
+class CarriedFile:
+    """How installed packages provide one file.
+
+    Attributes:
+        name: The name of the `WeightsFile`.
+        parts: The pieces, to be joined in this order.
+    """
+
+    name: str
+    parts: tuple[CarrierPart, ...]
+
+
+@attrs.frozen(kw_only=True)
+class WeightsEntry:
+    """A set of weights and everywhere it can come from.
+
+    Attributes:
+        key: The name in the catalogue and in the store, such as ``systran/faster-whisper-base``.
+        format: ``ctranslate2`` is a folder, ``openai-pt`` a single checkpoint file.
+        files: The main file first.
+        model: The model that uses it first of all, as ``asrlab pull`` takes it; empty where there is none.
+        repository: The repository on the Hugging Face hub; None if it is not there.
+        revision: The commit in that repository; None is "not pinned", whatever is newest.
+        url: The address of the single file of an ``openai-pt`` entry.
+        carriers: How installed packages provide each file; empty if none does.
+    """
+
+    key: str = attrs.field(validator=_check_name)
+    format: WeightsFormat
+    files: tuple[WeightsFile, ...] = attrs.field(validator=attrs.validators.min_len(1))
+    model: str = ""
+    repository: str | None = None
+    revision: str | None = None
+    url: str | None = None
+    carriers: tuple[CarriedFile, ...] = ()
+
+    @property
+    def main_file(self) -> WeightsFile:
+        """The file with the weights themselves: ``model.bin``, or the ``.pt``."""
+        return self.files[0]
+
+    @property
+    def total_bytes(self) -> int | None:
+        """The size of all files together; None if any size is not known."""
+        sizes = [file.size_bytes for file in self.files if file.size_bytes is not None]
+        return sum(sizes) if len(sizes) == len(self.files) else None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the catalogue holds the checksum of every file."""
+        return all(file.sha256 is not None for file in self.files)
+
+
+def entry(key: str) -> WeightsEntry:
+    """Return the catalogue's entry of this key, in any case.
+
+    Raises:
+        WeightsError: The catalogue has no such key.
+    """
+    known = {each.key: each for each in entries()}
+    if key.lower() not in known:
+        near = difflib.get_close_matches(key.lower(), known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "give a weights folder or .pt file instead"
+        raise WeightsError(f"the catalogue has no weights {key!r}; {hint}", model=key)
+    return known[key.lower()]
+
+
+@functools.cache
+def entries() -> tuple[WeightsEntry, ...]:
+    """Return the whole catalogue, in the order of ``catalogue.toml``."""
+    import tomllib
+    from importlib import resources
+
+    data = tomllib.loads(resources.files(__package__).joinpath("catalogue.toml").read_text("utf-8"))
+    return (*map(_ctranslate2_entry, data["ctranslate2"]), *map(_openai_entry, data["openai-pt"]))
+
+
+def _ctranslate2_entry(data: Mapping[str, Any]) -> WeightsEntry:
+    return WeightsEntry(
+        key=data["repository"].lower(),
+        format="ctranslate2",
+        files=tuple(WeightsFile(**file) for file in data["files"]),
+        model=data["model"],
+        repository=data["repository"],
+        revision=data["revision"],
+        carriers=tuple(
+            CarriedFile(name=file["name"], parts=tuple(CarrierPart(**part) for part in file["parts"]))
+            for file in data.get("carriers", ())
+        ),
+    )
+
+
+def _openai_entry(data: Mapping[str, Any]) -> WeightsEntry:
+    *_, sha256, name = data["url"].split("/")
+    return WeightsEntry(
+        key=f"openai/whisper-{name.removesuffix('.pt')}",
+        format="openai-pt",
+        files=(WeightsFile(name=name, sha256=sha256),),
+        model=data["model"],
+        url=data["url"],
+    )

@@ -1,0 +1,152 @@
+"""Reading ``model.bin``, the file of a CTranslate2 model.
+
+Source: ``ctranslate2/specs/model_spec.py`` (``_serialize``) of CTranslate2 4; little-endian throughout::
+
+    u32 version (6), string spec, u32 revision,
+    u32 number of variables, each: string name, u8 rank, u32 per dimension, u8 dtype, u32 bytes, the data
+    u32 number of aliases, each: string alias, string name of the variable
+
+A string is a u16 length, counting a closing zero byte, and the bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from asrlab.errors import WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["CTranslate2Model", "read_ctranslate2"]
+
+_VERSION = 6
+_DTYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}
+# Far above any real model (large-v3 has 1,289 variables of rank 3 at most): what lies beyond is not a model.
+_MAX_VARIABLES = 100_000
+_MAX_RANK = 8
+
+
+@attrs.frozen(kw_only=True)
+class CTranslate2Model:
+    """The variables of a CTranslate2 model.
+
+    Attributes:
+        path: The ``model.bin`` they come from.
+        spec: The kind of model, such as ``WhisperSpec``.
+        revision: The revision of that kind.
+        variables: Arrays by name, aliases among them, mapped from the file: reading one reads the disk, and writing to
+            one is an error.
+    """
+
+    path: Path
+    spec: str
+    revision: int
+    variables: Mapping[str, npt.NDArray[Any]]
+
+
+def read_ctranslate2(path: Path) -> CTranslate2Model:
+    """Map the variables of the ``model.bin`` at *path* into memory.
+
+    Raises:
+        WeightsError: The file is missing, cut short, or not a CTranslate2 model of the version that is understood.
+    """
+    import numpy as np
+
+    try:
+        if path.stat().st_size == 0:
+            raise WeightsError(f"{path} is empty; fetch the weights again", model=str(path))
+        data = np.memmap(path, dtype=np.uint8, mode="r")
+    except OSError as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}", model=str(path)) from error
+    return _Reader(path, data).model()
+
+
+class _Reader:
+    """Walks through the bytes of a model; nothing is read past their end."""
+
+    def __init__(self, path: Path, data: npt.NDArray[np.uint8]) -> None:
+        self._path = path
+        self._data = data
+        self._offset = 0
+
+    def model(self) -> CTranslate2Model:
+        version = self._number("I")
+        if version != _VERSION:
+            raise self._bad(f"its version is {version}, not {_VERSION}")
+        spec, revision = self._string(), self._number("I")
+        variables: dict[str, npt.NDArray[Any]] = {}
+        for _ in range(self._count()):
+            self._add(variables, self._string(), self._array())
+        for _ in range(self._count()):
+            alias, name = self._string(), self._string()
+            if name not in variables:
+                raise self._bad(f"{alias!r} stands for {name!r}, which is not there")
+            self._add(variables, alias, variables[name])
+        if self._offset != len(self._data):
+            raise self._bad(f"{len(self._data) - self._offset} bytes follow its end")
+        return CTranslate2Model(path=self._path, spec=spec, revision=revision, variables=variables)
+
+    def _add(self, variables: dict[str, npt.NDArray[Any]], name: str, array: npt.NDArray[Any]) -> None:
+        if name in variables:
+            raise self._bad(f"{name!r} is there twice")
+        variables[name] = array
+
+    def _array(self) -> npt.NDArray[Any]:
+        import numpy as np
+
+        rank = self._number("B")
+        if rank > _MAX_RANK:
+            raise self._bad(f"a variable has {rank} dimensions")
+        shape = tuple(self._number("I") for _ in range(rank))
+        code, n_bytes = self._number("B"), self._number("I")
+        if code not in _DTYPES:
+            raise self._bad(f"a variable has the unknown data type {code}")
+        dtype = np.dtype(_DTYPES[code])
+        if math.prod(shape) * dtype.itemsize != n_bytes:
+            raise self._bad(f"a variable of shape {shape} and type {dtype} has {n_bytes} bytes")
+        return self._take(n_bytes).view(dtype).reshape(shape)
+
+    def _count(self) -> int:
+        count = self._number("I")
+        if count > _MAX_VARIABLES:
+            raise self._bad(f"it claims {count} variables")
+        return count
+
+    def _number(self, code: str) -> int:
+        (number,) = struct.unpack(f"<{code}", self._take(struct.calcsize(f"<{code}")).tobytes())
+        return int(number)
+
+    def _string(self) -> str:
+        raw = self._take(self._number("H")).tobytes()
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._bad("a name is not text") from error
+        if not text.endswith("\0"):
+            raise self._bad("a name does not end")
+        return text[:-1]
+
+    def _take(self, n_bytes: int) -> npt.NDArray[np.uint8]:
+        end = self._offset + n_bytes
+        if end > len(self._data):
+            raise self._bad(f"it ends at byte {len(self._data)}, in the middle of something that ends at {end}")
+        taken = self._data[self._offset : end]
+        self._offset = end
+        return taken
+
+    def _bad(self, reason: str) -> WeightsError:
+        return WeightsError(
+            f"{self._path} is not a CTranslate2 model, or is damaged: {reason}; fetch the weights again",
+            model=str(self._path),
+        )

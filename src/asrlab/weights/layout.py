@@ -1,0 +1,132 @@
+"""Where things lie in the store, and the few moves that change it.
+
+::
+
+    <root>/<key>/manifest.json  what was written, with the checksums
+    <root>/<key>/model/         the files
+    <root>/filling/<key>/new/   an entry that is being filled: moved into place whole, or thrown away
+    <root>/locks/<key>.lock     held by the one process that fills
+    <root>/rejected/            files with a wrong checksum
+    <root>/verdicts/            checksums by path, size and time of change
+
+A ``/`` in a key is written ``--``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["StoreLayout", "default_root"]
+
+log = logging.getLogger("asrlab.weights")
+
+
+@attrs.frozen
+class StoreLayout:
+    """The folders of a store.
+
+    Attributes:
+        root: The folder of the store, absolute.
+    """
+
+    root: Path
+
+    @property
+    def verdicts(self) -> Path:
+        """The folder of remembered checksums."""
+        return self.root / "verdicts"
+
+    def place(self, key: str) -> Path:
+        """Return the folder of an entry."""
+        return self.root / _slug(key)
+
+    def model(self, key: str) -> Path:
+        """Return the folder of an entry's files."""
+        return self.place(key) / "model"
+
+    def manifest(self, key: str) -> Path:
+        """Return the file that describes an entry."""
+        return self.place(key) / "manifest.json"
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold the lock of an entry, after whoever holds it."""
+        from filelock import FileLock, Timeout
+
+        path = self.root / "locks" / f"{_slug(key)}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("waiting for another process that fills %s (%s)", key, path)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def start(self, key: str) -> Path:
+        """Return a new, empty folder to fill; what a killed process left is removed. The lock must be held."""
+        self.discard(key)
+        fresh = self._filling(key) / "new"
+        (fresh / "model").mkdir(parents=True)
+        return fresh
+
+    def commit(self, key: str, fresh: Path) -> None:
+        """Move a filled folder into place, in the place of what was there. The lock must be held."""
+        place = self.place(key)
+        _sync_folder(fresh / "model")
+        _sync_folder(fresh)
+        if place.exists():  # outdated, or incomplete since a damaged file was moved aside
+            place.replace(self._filling(key) / "old")
+        fresh.replace(place)
+        _sync_folder(self.root)
+
+    def discard(self, key: str) -> None:
+        """Remove what is left of a filling. The lock must be held."""
+        shutil.rmtree(self._filling(key), ignore_errors=True)
+
+    def reject(self, path: Path, sha256: str) -> Path:
+        """Move a file with a wrong checksum aside, if nobody else has yet, and return where it is kept."""
+        kept = self.root / "rejected" / f"{path.name}-{sha256[:8]}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.replace(kept)
+        return kept
+
+    def _filling(self, key: str) -> Path:
+        return self.root / "filling" / _slug(key)
+
+
+def default_root() -> Path:
+    """Return ``weights`` in the folder that ``ASRLAB_CACHE`` names, or else in the user's cache folder."""
+    chosen = os.environ.get("ASRLAB_CACHE")
+    if chosen:
+        return Path(chosen) / "weights"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("asrlab") / "weights"
+
+
+def _slug(key: str) -> str:
+    return key.replace("/", "--")
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is only as durable as the folders it touches.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

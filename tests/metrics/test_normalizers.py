@@ -1,0 +1,117 @@
+"""Normalizers."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import pytest
+
+from asrlab.errors import OptionError
+from asrlab.metrics import Normalizer, get_normalizer
+
+# openai-whisper leaves the file with its spellings for the garbage collector to close
+whispers_leak = pytest.mark.filterwarnings(
+    "ignore:unclosed file:ResourceWarning", "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
+)
+
+TRICKY = [
+    "",
+    "   ",
+    "Hello, world!",
+    "Mr. Dashwood's had $20 million, i.e. 1,000,000.50 dollars",
+    "the cause of it, 'cause I dunno, kinda, sorta",
+    "one oh one, twenty twenty-two, the 1960s, 274th and 32nd",
+    "um, uh, hmm... I won't, can't, y'all ain't gonna",
+    "colour, grey and realise [laughter] (coughs) <unk>",
+    "she 'd been there ; he 's gone",
+    "naïve café — œuvre, straße, Łódź, Ærø",
+    "50% of €3.20 and £5, ¢99",
+    "two and a half, one third, double seven",
+    "\tline one\nline two\u00a0three\u3000four",
+    "İstanbul ﬁne Ⅷ ½",
+    "你好,世界!",
+    "हिन्दी में",
+    "🙂 ok",
+    "e\u0301te\u0301",
+    "St. Mary's Dr. Lt. Col. Jr.",
+    "minus three point one four",
+]
+
+
+@whispers_leak
+@pytest.mark.parametrize("text", TRICKY)
+@pytest.mark.parametrize("name", ["english", "basic"])
+def test_normalizer_is_whispers_own(name: str, text: str):
+    """Both of Whisper's normalizers give what openai-whisper's give, apart from the spaces around it."""
+    theirs = pytest.importorskip("whisper.normalizers", reason="openai-whisper is not installed")
+    reference = {"english": theirs.EnglishTextNormalizer, "basic": theirs.BasicTextNormalizer}[name]()
+
+    assert get_normalizer(name)(text) == " ".join(reference(text).split())
+
+
+@whispers_leak
+def test_english_has_exactly_whispers_rules():
+    """The rules of `english` are those of openai-whisper, in the same order, whatever its own package adds."""
+    theirs = pytest.importorskip("whisper.normalizers", reason="openai-whisper is not installed")
+
+    ours = get_normalizer("english").normalize
+
+    assert list(ours.replacers.items()) == list(theirs.EnglishTextNormalizer().replacers.items())  # type: ignore[attr-defined]
+
+
+def test_the_cause_stays_the_cause():
+    """A word that Whisper leaves alone is left alone: "the cause" is not turned into "the because"."""
+    assert get_normalizer("english")("The cause.") == "the cause"
+
+
+def test_smoke_reference_is_already_in_whispers_spelling():
+    """The written-out "mister" of a reference and the "Mr." of an engine are the same word."""
+    normalize = get_normalizer("english")
+
+    assert normalize("Mr. John Dashwood") == normalize("mister john dashwood")
+
+
+def test_basic_keeps_numbers_and_spelling():
+    """`basic` removes case and punctuation and nothing that only English has."""
+    assert get_normalizer("basic")("Grey, twenty-two (cough).") == "grey twenty two"
+
+
+def test_none_folds_whitespace_and_nothing_else():
+    """`none` keeps case and punctuation, and makes every run of whitespace one space."""
+    assert get_normalizer("none")("  Mr.\tDash\nwood \u00a0 É ") == "Mr. Dash wood É"
+
+
+@pytest.mark.parametrize("name", ["english", "basic"])
+def test_version_names_the_package_that_ran(name: str):
+    """The version starts with the distribution and the version that is installed."""
+    assert get_normalizer(name).version.startswith(f"whisper-normalizer {metadata.version('whisper-normalizer')}")
+
+
+def test_version_says_that_additions_were_left_out():
+    """Where rules of the package were left out, the version says so."""
+    from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
+
+    has_additions = r"\bcause\b" in EnglishTextNormalizer().replacers
+
+    assert get_normalizer("english").version.endswith("Whisper's rules only") == has_additions
+
+
+def test_none_names_its_own_version():
+    """`none` names asrlab, since that is what folds the whitespace."""
+    assert get_normalizer("none").version.startswith("asrlab ")
+
+
+def test_unknown_normalizer_is_refused_with_the_choices():
+    """A mistyped name is an option error that names the near match and all choices."""
+    with pytest.raises(OptionError, match=r"no normalizer 'englsh'; did you mean 'english'\? choose one of") as caught:
+        get_normalizer("englsh")
+
+    assert caught.value.supported == ("english", "basic", "none")
+    assert caught.value.option == "normalizer"
+
+
+def test_own_rule_is_folded_too():
+    """A user's own rule makes a normalizer whose whitespace is folded like that of the others."""
+    shout = Normalizer(name="shout", version="mine 1", normalize=lambda text: f" {text.upper()}  ! ")
+
+    assert shout("a  b") == "A B !"
