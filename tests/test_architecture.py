@@ -23,7 +23,6 @@ RANKS = {
     "errors": 0,
     "audio": 1,
     "device": 1,
-    "formats": 1,
     "options": 1,
     "spec": 1,
     "transcriber": 1,

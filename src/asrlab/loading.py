@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress
 
-__all__ = ["fetch_weights", "find_weights", "list_models", "load", "load_dataset", "weights_path"]
+__all__ = ["check_choices", "fetch_weights", "find_weights", "list_models", "load", "load_dataset", "weights_path"]
 
 
 def load(
@@ -59,15 +59,14 @@ def load(
     """
     resolved = Registry(host or PluginHost()).resolve(model)
     spec = resolved.engine
-    _check_choices(spec, compute_type, threads)
+    check_choices(spec, compute_type=compute_type, threads=threads)
     start = time.monotonic()
-    report: devices.DeviceReport = spec.call(spec.devices)
-    chosen = devices.resolve(device, report, engine=spec.name)
+    chosen = devices.resolve(device, spec.device_report(), engine=spec.name)
     probing = time.monotonic() - start
     fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
     start = time.monotonic()
     stored = find_weights(resolved, weights=weights)
-    transcriber: Transcriber = spec.call(
+    made = spec.call(
         spec.factory,
         LoadRequest(
             model=_model_info(resolved, stored),
@@ -80,8 +79,21 @@ def load(
             packages=spec.packages(),
         ),
     )
+    transcriber = _checked(made, spec)
     transcriber.load_time = probing + time.monotonic() - start
     return transcriber
+
+
+def _checked(made: object, spec: EngineSpec) -> Transcriber:
+    from asrlab.transcriber import Transcriber
+
+    if not isinstance(made, Transcriber):
+        raise EngineUnavailableError(
+            f"engine {spec.name!r}: {spec.factory} gave a {type(made).__name__} where a Transcriber is needed; tell "
+            "its authors",
+            engine=spec.name,
+        )
+    return made
 
 
 def list_models(host: PluginHost | None = None) -> tuple[ResolvedModel, ...]:
@@ -117,7 +129,13 @@ def weights_path(model: str, *, offline: bool = False, host: PluginHost | None =
     return stored.path
 
 
-def _check_choices(spec: EngineSpec, compute_type: str, threads: int | None) -> None:
+def check_choices(spec: EngineSpec, *, compute_type: str, threads: int | None) -> None:
+    """Refuse what is known to fail before anything is fetched or imported.
+
+    Raises:
+        EngineUnavailableError: The engine's package is not installed.
+        OptionError: The engine does not know the compute type, or there are less than 1 *threads*.
+    """
     if spec.compute_types is not None and compute_type not in ("auto", *spec.compute_types):
         raise OptionError(
             f"engine {spec.name!r} cannot compute in {compute_type!r}; choose auto or {', '.join(spec.compute_types)}",
@@ -126,12 +144,7 @@ def _check_choices(spec: EngineSpec, compute_type: str, threads: int | None) -> 
         )
     if threads is not None and threads < 1:
         raise OptionError(f"threads must be at least 1, not {threads}", option="threads")
-    if not spec.installed():
-        raise EngineUnavailableError(
-            f"engine {spec.name!r} needs {spec.distribution}, which is not installed; run: {spec.install}",
-            engine=spec.name,
-            install=spec.install,
-        )
+    spec.check_installed()
 
 
 def find_weights(

@@ -161,7 +161,8 @@ class Capabilities:
             OptionError: Naming the option, *model*, and what it can do instead.
         """
         for name in _SWITCHES:
-            if getattr(options, name) not in (None, False) and not getattr(self, name):
+            asked = getattr(options, name)
+            if asked is not None and asked is not False and not getattr(self, name):
                 can = ", ".join(self.supported()) or "none of them"
                 raise OptionError(
                     f"{model} cannot honour {name}; of the optional settings it supports: {can}",

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from asrlab.device import Device
-from asrlab.errors import EngineUnavailableError
+from asrlab.device import Device, DeviceReport
+from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.transcript import ModelInfo, PackageVersion
 
 __all__ = ["PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"]
@@ -77,7 +77,10 @@ class EngineSpec:
 
     def installed(self) -> bool:
         """Whether the package that does the work can be found. Imports nothing."""
-        return self.import_name is None or util.find_spec(self.import_name) is not None
+        try:
+            return self.import_name is None or util.find_spec(self.import_name) is not None
+        except (ImportError, ValueError):  # the parent of a dotted name is missing, or a module has no spec
+            return False
 
     def packages(self) -> tuple[PackageVersion, ...]:
         """The installed ones of the distributions that take part, asrlab and its decoders first. Imports nothing."""
@@ -91,27 +94,65 @@ class EngineSpec:
         """Import and call one of the functions this spec names.
 
         Raises:
-            EngineUnavailableError: The package is missing, or does not import.
+            EngineUnavailableError: The package is missing or does not import, or the function fails with an error that
+                is not asrlab's.
+        """
+        self.check_installed()
+        function = self._function(dotted)
+        try:
+            return function(*arguments)
+        except AsrlabError:
+            raise
+        except Exception as error:
+            # the plugin boundary: whatever an engine raises, its user gets to know which one it was
+            raise EngineUnavailableError(
+                f"engine {self.name!r} failed in {dotted}: {_told(error)}; see: asrlab doctor", engine=self.name
+            ) from error
+
+    def device_report(self) -> DeviceReport:
+        """What the engine can use on this machine, as its backend answers. Imports it.
+
+        Raises:
+            EngineUnavailableError: As `call` does, or the answer is no report.
+        """
+        report = self.call(self.devices)
+        if not isinstance(report, DeviceReport):
+            raise EngineUnavailableError(
+                f"engine {self.name!r}: {self.devices} gave a {type(report).__name__} where a DeviceReport is needed; "
+                "tell its authors",
+                engine=self.name,
+            )
+        return report
+
+    def check_installed(self) -> None:
+        """Refuse to go on without the package that does the work. Imports nothing.
+
+        Raises:
+            EngineUnavailableError: It is missing.
         """
         if not self.installed():
+            cure = f"run: {self.install}" if self.install else "install it"
             raise EngineUnavailableError(
-                f"engine {self.name!r} needs {self.distribution}, which is not installed; run: {self.install}",
+                f"engine {self.name!r} needs {self.distribution or self.import_name}, which is not installed; {cure}",
                 engine=self.name,
                 install=self.install,
             )
-        return self._function(dotted)(*arguments)
 
     def _function(self, dotted: str) -> Callable[..., Any]:
         module, _, name = dotted.partition(":")
         try:
             function: Callable[..., Any] = getattr(import_module(module), name)
-        except (ImportError, OSError, AttributeError) as error:
-            # OSError too: a shared library that does not load
+        except (Exception, SystemExit) as error:
+            # the plugin boundary: a module may raise anything, or call sys.exit
             raise EngineUnavailableError(
-                f"engine {self.name!r} is installed but does not import: {error}; run: asrlab doctor",
+                f"engine {self.name!r} is installed but does not import: {_told(error)}; run: asrlab doctor",
                 engine=self.name,
             ) from error
         return function
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 
 def _version(distribution: str) -> str | None:

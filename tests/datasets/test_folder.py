@@ -7,11 +7,14 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.datasets import load_dataset, read_folder
 from asrlab.errors import DatasetError
+
+# a busy machine may take its time, the first example all the more, since it imports
+UNTIMED = settings(deadline=None)
 
 
 def make(root: Path, **files: bytes) -> Path:
@@ -46,6 +49,15 @@ def test_folder_is_named_and_counted(tmp_path: Path):
     dataset = load_dataset(tmp_path / "dev")
 
     assert (dataset.name, dataset.length, dataset.count()) == ("dev", 1, 1)
+
+
+def test_relative_folder_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A folder given by a relative path is read the same, wherever one is when it is iterated."""
+    monkeypatch.chdir(make(tmp_path, dev___a__wav=b"", dev___a__txt=b"hello"))
+    dataset = load_dataset("dev")
+    monkeypatch.chdir(tmp_path / "dev")
+
+    assert [(u.audio, u.text) for u in dataset] == [(tmp_path / "dev" / "a.wav", "hello")]
 
 
 def test_text_is_read_when_its_turn_comes(tmp_path: Path):
@@ -194,6 +206,7 @@ NAMES = st.text(
 ).filter(lambda name: not name.startswith("."))
 
 
+@UNTIMED
 @given(names=st.sets(NAMES.map(lambda name: unicodedata.normalize("NFC", name)), min_size=1, max_size=5))
 def test_every_name_keeps_its_pair(tmp_path_factory: pytest.TempPathFactory, names: set[str]):
     """Whatever the files are called, each audio file gets its own text, sorted by id."""

@@ -8,12 +8,15 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.audio import AudioFile
 from asrlab.datasets import Utterance, load_dataset
 from asrlab.errors import DatasetError
+
+# a busy machine may take its time, the first example all the more, since it imports
+UNTIMED = settings(deadline=None)
 
 
 def manifest(folder: Path, *lines: object) -> Path:
@@ -81,7 +84,7 @@ def test_blank_lines_count_but_say_nothing(tmp_path: Path):
 
 BAD_LINES: list[tuple[object, str]] = [
     (b'{"audio_filepath": "a.wav",}', r"column 28: not JSON \(.*\)"),
-    (b'{"audio_filepath": ', r"column 20: not JSON"),
+    (b'{"audio_filepath": ', r"column 19: not JSON"),
     (b'{"a": 1} {"b": 2}', r"column 10: not JSON \(Extra data\)"),
     (b'{"audio_filepath": "a\xff.wav"}', "byte 22 is not UTF-8"),
     (b'{"x": ' + b"[" * 100_000, "not JSON that can be read"),
@@ -194,11 +197,13 @@ def test_folder_of_a_similar_name_is_outside(tmp_path: Path):
 
 def test_manifest_is_found_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A manifest given by a relative path is read the same, wherever one is when it is iterated."""
+    (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     manifest(tmp_path, line())
-    [utterance] = load_dataset("manifest.jsonl")
+    dataset = load_dataset("manifest.jsonl")
+    monkeypatch.chdir(tmp_path / "elsewhere")
 
-    assert Path(str(utterance.audio)).absolute() == tmp_path / "a.wav"
+    assert [utterance.audio for utterance in dataset] == [tmp_path / "a.wav"]
 
 
 def test_links_in_a_circle_are_refused(tmp_path: Path):
@@ -265,6 +270,7 @@ def test_manifest_that_vanished_is_an_error(tmp_path: Path):
         list(dataset)
 
 
+@UNTIMED
 @given(
     st.dictionaries(
         st.sampled_from(["audio_filepath", "text", "offset", "duration", "id", "lang", "speaker", "other"]),
@@ -283,6 +289,7 @@ def test_no_line_gets_another_error(tmp_path_factory: pytest.TempPathFactory, fi
     assert at == 1 or [utterance.text for utterance in utterances] == [fields["text"]]
 
 
+@UNTIMED
 @given(st.binary(max_size=200))
 def test_no_bytes_get_another_error(tmp_path_factory: pytest.TempPathFactory, data: bytes):
     """Whatever bytes a file holds, it is read or refused with a data set error."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.metrics import AlignedWord, Pair, align, get_normalizer, score
+
+# a busy machine may take its time, the first example all the more, since it imports
+UNTIMED = settings(deadline=None)
 
 NONE = get_normalizer("none")
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8).map(" ".join)
@@ -50,6 +53,7 @@ def test_empty_side_is_all_of_one_kind(reference: str, hypothesis: str, kinds: l
     assert [word.kind for word in align(reference, hypothesis, normalizer=NONE)] == kinds
 
 
+@UNTIMED
 @given(TEXTS, TEXTS)
 def test_both_texts_can_be_read_off(reference: str, hypothesis: str):
     """Each side of the alignment is its text, word for word."""
@@ -59,6 +63,7 @@ def test_both_texts_can_be_read_off(reference: str, hypothesis: str):
     assert " ".join(word.hypothesis for word in aligned if word.hypothesis) == hypothesis
 
 
+@UNTIMED
 @given(TEXTS.filter(bool), TEXTS)
 def test_alignment_shows_the_errors_that_are_counted(reference: str, hypothesis: str):
     """The kinds in an alignment are as many as the score of the same texts counts, and each is what its words say."""

@@ -6,11 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.errors import OptionError
 from asrlab.metrics import LatencySummary, latency_summary, percentile, rtfx
+
+# a busy machine may take its time, the first example all the more, since it imports
+UNTIMED = settings(deadline=None)
 
 FINITE = st.floats(min_value=0, max_value=1e6, allow_nan=False)
 
@@ -30,12 +33,14 @@ def test_rank_is_exact_for_decimal_percentiles():
     assert percentile(range(1, 1001), 99.9) == 999
 
 
+@UNTIMED
 @given(st.lists(FINITE, min_size=1, max_size=60), st.integers(min_value=1, max_value=100))
 def test_percentile_is_numpys_inverted_cdf(values: list[float], q: int):
     """The nearest rank is the inverse of the empirical distribution function, as numpy computes it."""
     assert percentile(values, q) == np.percentile(values, q, method="inverted_cdf")
 
 
+@UNTIMED
 @given(st.lists(FINITE, min_size=1, max_size=60), st.floats(min_value=0.01, max_value=100))
 def test_percentile_is_the_smallest_that_enough_do_not_exceed(values: list[float], q: float):
     """At least q % of the values are at or below it, and that is true of no smaller value."""

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from asrlab.errors import DatasetError
 from asrlab.metrics import ErrorCounts, Normalizer, Pair, Score, get_normalizer, score
 
+# a busy machine may take its time, the first example all the more, since it imports
+UNTIMED = settings(deadline=None)
+
 NONE = get_normalizer("none")
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "dd", "é"]), max_size=8).map(" ".join)
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=6)
@@ -126,6 +129,7 @@ def test_long_texts_are_scored():
     assert result.characters.errors == len("word ")
 
 
+@UNTIMED
 @given(PAIRS)
 def test_errors_are_the_levenshtein_distance(texts: list[tuple[str, str]]):
     """Word and character errors are the sums of the distances that a plain implementation finds."""
@@ -136,6 +140,7 @@ def test_errors_are_the_levenshtein_distance(texts: list[tuple[str, str]]):
     assert result.characters.errors == sum(levenshtein(list(said), list(written)) for said, written in scored)
 
 
+@UNTIMED
 @given(PAIRS)
 def test_counts_account_for_every_word(texts: list[tuple[str, str]]):
     """Every word and character of both texts is counted exactly once."""
@@ -148,6 +153,7 @@ def test_counts_account_for_every_word(texts: list[tuple[str, str]]):
     assert result.utterances + result.empty_references == len(texts)
 
 
+@UNTIMED
 @given(PAIRS)
 def test_corpus_is_the_sum_of_its_utterances(texts: list[tuple[str, str]]):
     """The corpus' counts are those of its utterances added up."""
@@ -158,6 +164,7 @@ def test_corpus_is_the_sum_of_its_utterances(texts: list[tuple[str, str]]):
     assert result.empty_reference_insertions == sum(part.empty_reference_insertions for part in parts)
 
 
+@UNTIMED
 @given(TEXTS.filter(bool), TEXTS.filter(bool))
 def test_rates_stay_in_their_bounds(one: str, other: str):
     """The distance is symmetric and bounded; MER and WIL are in [0, 1]; all are 0 exactly where the texts are equal."""
@@ -172,7 +179,7 @@ def test_rates_stay_in_their_bounds(one: str, other: str):
     assert all((rate == pytest.approx(0)) == (one == other) for rate in rates)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(TEXTS.filter(bool), TEXTS), min_size=1, max_size=5))
 def test_rates_are_jiwers_own(texts: list[tuple[str, str]]):
     """All four rates are what jiwer computes for the whole corpus."""

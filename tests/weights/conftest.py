@@ -109,7 +109,7 @@ def site() -> Iterator[Site]:
     """A running `Site`."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.site = Site(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server.site  # type: ignore[attr-defined]
     server.site.release.set()  # type: ignore[attr-defined]

@@ -106,6 +106,12 @@ def small() -> dict[str, Any]:
 
 
 @pytest.fixture
+def torch() -> Any:
+    """PyTorch, without which nothing is converted."""
+    return pytest.importorskip("torch", reason="torch is not installed")
+
+
+@pytest.fixture
 def written(tmp_path: Path, pack_ctranslate2: Pack, small: dict[str, Any]) -> Callable[..., Path]:
     """Writes the small model, changed as asked, and returns its folder."""
 
@@ -136,9 +142,9 @@ def test_the_variables_are_mapped_not_read(written: Callable[..., Path]):
     assert not array.flags.writeable
 
 
+@pytest.mark.usefixtures("torch")
 def test_the_small_model_converts_and_fuses_back(written: Callable[..., Path], small: dict[str, Any]):
     """Fusing the converted numbers gives every variable back, byte for byte."""
-    pytest.importorskip("torch", reason="torch is not installed")
     checkpoint = convert(written())
     back = fuse(numbers(checkpoint))
     assert {name: array.tobytes() for name, array in back.items()} == {
@@ -149,9 +155,9 @@ def test_the_small_model_converts_and_fuses_back(written: Callable[..., Path], s
     assert checkpoint.dims.as_dict() == audio | text
 
 
+@pytest.mark.usefixtures("torch")
 def test_the_base_model_fuses_back_to_the_very_same_bytes(base: StoredWeights):
     """The conversion of the real base model loses nothing."""
-    pytest.importorskip("torch", reason="torch is not installed")
     original = read_ctranslate2(base.path / "model.bin").variables
     back = fuse(numbers(convert(base.path)))
     wanted = {name for name, array in original.items() if array.ndim} - set(TIED)
@@ -171,6 +177,7 @@ def test_whisper_loads_the_converted_model_strictly(request: pytest.FixtureReque
     assert {str(tensor.dtype) for tensor in checkpoint.state_dict.values()} == {"torch.float16"}
 
 
+@pytest.mark.usefixtures("torch")
 def test_quantised_weights_are_refused_with_their_type(written: Callable[..., Path]):
     """int8 weights cannot be converted without loss."""
     quantised = np.zeros((3 * WIDTH, WIDTH), np.int8)
@@ -178,6 +185,7 @@ def test_quantised_weights_are_refused_with_their_type(written: Callable[..., Pa
         convert(written(encoder__layer_0__self_attention__linear_0__weight=quantised))
 
 
+@pytest.mark.usefixtures("torch")
 def test_a_key_with_a_bias_is_refused(written: Callable[..., Path], small: dict[str, Any]):
     """A bias that Whisper has no place for would be lost."""
     bias = small["decoder/layer_0/attention/linear_1/bias"].copy()
@@ -186,6 +194,7 @@ def test_a_key_with_a_bias_is_refused(written: Callable[..., Path], small: dict[
         convert(written(decoder__layer_0__attention__linear_1__bias=bias))
 
 
+@pytest.mark.usefixtures("torch")
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -203,6 +212,7 @@ def test_a_model_of_another_layout_is_refused(written: Callable[..., Path], chan
         convert(written(**changes))
 
 
+@pytest.mark.usefixtures("torch")
 def test_an_output_matrix_of_its_own_is_refused(tmp_path: Path, pack_ctranslate2: Pack, small: dict[str, Any]):
     """Whisper has one matrix for input and output; another one would be lost."""
     untied = small | {"decoder/projection/weight": small["decoder/embeddings/weight"] + 1}
@@ -230,6 +240,9 @@ def test_another_kind_of_model_is_refused(tmp_path: Path, pack_ctranslate2: Pack
         (b"\x06\0\0\0\x02\0W\0\0\0\0\0\x01\0\0\0\x02\0a\0\x00\x09\x04\0\0\0", "unknown data type 9"),
         (b"\x06\0\0\0\x02\0\xff\0", "not text"),
         (b"\x06\0\0\0\x00\0", "does not end"),
+        (b"\x06\0\0\0\x02\0W\0" + b"\0" * 12 + b"more", "4 bytes follow its end"),
+        (b"\x06\0\0\0\x02\0W\0\0\0\0\0\x02\0\0\0" + b"\x02\0a\0\0\x01\x01\0\0\0x" * 2, "'a' is there twice"),
+        (b"\x06\0\0\0\x02\0W\0" + b"\0" * 8 + b"\x01\0\0\0\x02\0a\0\x02\0b\0", "'a' stands for 'b', which is not"),
     ],
 )
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes, reason: str):
@@ -248,13 +261,13 @@ def test_a_missing_model_and_a_folder_are_refused(tmp_path: Path):
         read_ctranslate2(tmp_path)
 
 
+@pytest.mark.usefixtures("torch")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_truncation_or_flipped_bytes_give_only_a_weights_error(
     data: st.DataObject, tmp_path: Path, pack_ctranslate2: Pack, small: dict[str, Any]
 ):
     """Whatever happens to the bytes, the answer is a model or a WeightsError."""
-    pytest.importorskip("torch", reason="torch is not installed")
     raw = bytearray(pack_ctranslate2(small, aliases=TIED))
     heads = [i for name in (*small, *TIED) for i in around(raw, name)]
     for _ in range(data.draw(st.integers(0, 3))):

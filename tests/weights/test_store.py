@@ -263,7 +263,8 @@ def test_unpinned_weights_are_trusted_on_first_use_with_one_warning(
 ):
     """Without checksums in the catalogue the first download is noted, said once, and not called pinned."""
     stored = store.ensure(unpinned(made_up))
-    store.ensure(unpinned(made_up))
+    (stored.path / "config.json").unlink()
+    store.ensure(unpinned(made_up))  # fetched again, and the same
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "no checksum is pinned for model.bin, config.json, vocabulary.txt of made/up" in warnings[0]

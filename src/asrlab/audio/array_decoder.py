@@ -42,7 +42,7 @@ def _check_type(samples: NDArray[Any], *, source: str) -> None:
         f"{source!r} has samples of type {samples.dtype}, whose scale is not known; give floats in [-1, 1], or "
         f"{', '.join(_INTEGERS[:-1])} or {_INTEGERS[-1]}",
         source=source,
-        reason="out-of-range",
+        reason="bad-shape",
     )
 
 
@@ -70,12 +70,12 @@ class ArrayDecoder:
 
     name = "array"
     tolerance = 0.0
+    failure = ""
+    lost = 0.0
 
     def __init__(self, samples: NDArray[Any], sample_rate: int) -> None:
         self._samples = samples
         self._sample_rate = sample_rate
-        self.failure = ""
-        self.lost = 0.0
         self.declared: float | None = len(samples) / sample_rate
         self.available: float | None = self.declared
 

@@ -71,9 +71,8 @@ def empty_error(source: str, *, size: int | None, offset: float) -> AudioError:
 
 
 def undecodable_error(source: str, *, failure: str) -> AudioError:
-    """The error for *source*, which a decoder opened but got no sample from; *failure* is what it said, if anything."""
-    why = failure or "every packet is damaged"
-    message = f"cannot decode {source!r}: {why}; copy it again, or convert it to WAV or FLAC"
+    """The error for *source*, which a decoder opened but got no sample from; *failure* is what it said."""
+    message = f"cannot decode {source!r}: {failure}; copy it again, or convert it to WAV or FLAC"
     return AudioError(message, source=source, reason="undecodable")
 
 
@@ -89,7 +88,7 @@ def truncated_error(source: str, *, declared: float | None, decoded: float, fail
     """
     said = f" ({failure})" if failure else ""
     if declared is None:
-        what = f"{source!r} is cut off or damaged after {decoded:.2f} s{said}"
+        what = f"{source!r} is cut off or damaged: {decoded:.2f} s could be decoded{said}"
     elif part:
         what = f"a part of {declared:.2f} s of {source!r} was asked for, but only {decoded:.2f} s of it are there{said}"
     else:

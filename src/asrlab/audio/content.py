@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
 
-__all__ = ["ends_within_ogg_page", "is_mpeg", "is_ogg", "looks_like"]
+__all__ = ["ends_within_ogg_page", "is_compressed", "looks_like"]
 
 _HEAD_BYTES = 512
 _LONGEST_OGG_PAGE = 65_307  # 27 bytes of header, 255 of lacing, 255 * 255 of data
@@ -33,20 +33,16 @@ _MAGICS = (
 )
 
 
-def is_mpeg(stream: ByteStream) -> bool:
-    """Whether *stream* starts like MPEG audio (MP3, or AAC in ADTS): an ID3 tag or a frame's sync bits."""
-    head = stream.read_at(0, 3)
-    return head == b"ID3" or (len(head) == 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
-
-
-def is_ogg(stream: ByteStream) -> bool:
-    """Whether *stream* starts like Ogg."""
-    return stream.read_at(0, 4) == b"OggS"
+def is_compressed(stream: ByteStream) -> bool:
+    """Whether *stream* starts like MPEG audio (an ID3 tag or a frame's sync bits: MP3, raw AAC), Ogg or FLAC."""
+    head = stream.read_at(0, 4)
+    mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+    return mpeg or head.startswith((b"ID3", b"OggS", b"fLaC"))
 
 
 def ends_within_ogg_page(stream: ByteStream) -> bool:
     """Whether *stream* is an Ogg whose last page is incomplete: it was cut off."""
-    if not is_ogg(stream):
+    if stream.read_at(0, 4) != b"OggS":
         return False
     tail = stream.read_at(max(0, stream.size - _LONGEST_OGG_PAGE), _LONGEST_OGG_PAGE)
     page = tail[tail.rfind(b"OggS\x00") :] if b"OggS\x00" in tail else b""
@@ -65,6 +61,8 @@ def looks_like(stream: ByteStream) -> str:
             return what
     if head[4:8] == b"ftyp":
         return "an MP4 file without its index, which happens when copying or recording is cut off; copy it again"
+    if ends_within_ogg_page(stream):
+        return "an Ogg file that was cut off before its first samples; copy it again"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for pattern, what in _TEXTS:
         if re.match(pattern, start, re.IGNORECASE):

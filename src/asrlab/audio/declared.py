@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
 
-__all__ = ["mp3_duration", "nist_duration", "promised_ratio"]
+__all__ = ["asf_duration", "mp3_duration", "nist_duration", "promised_ratio"]
 
 _MOST_CHUNKS = 1000
 _SYNC_SEARCH_BYTES = 2**16
 _UNKNOWN_64 = 2**63
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -85,6 +86,19 @@ def nist_duration(stream: ByteStream) -> float | None:
         return None
     count, rate = (re.search(rb"%b -i (\d+)" % name, head) for name in (b"sample_count", b"sample_rate"))
     return int(count[1]) / int(rate[1]) if count and rate and int(rate[1]) else None
+
+
+def asf_duration(stream: ByteStream) -> float | None:
+    """Seconds that the file properties of an ASF (WMA) header declare; None if it is a broadcast or has none.
+
+    Source: Advanced Systems Format Specification, section 3.2. FFmpeg estimates where the file's size is another.
+    """
+    head = stream.read_at(0, _SYNC_SEARCH_BYTES)
+    start = head.find(_ASF_FILE_PROPERTIES)
+    if start < 0 or len(head) < start + 92:
+        return None
+    ticks, _, preroll_ms, flags = struct.unpack_from("<QQQI", head, start + 64)
+    return None if flags & 1 else max(0.0, ticks / 1e7 - preroll_ms / 1e3)
 
 
 def mp3_duration(stream: ByteStream) -> float | None:

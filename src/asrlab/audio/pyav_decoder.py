@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.content import ends_within_ogg_page, looks_like
-from asrlab.audio.declared import mp3_duration, promised_ratio
+from asrlab.audio.declared import asf_duration, mp3_duration, promised_ratio
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float, mix
 from asrlab.errors import AudioError
 
@@ -18,8 +18,13 @@ __all__ = ["PyavDecoder", "open_with_pyav"]
 
 _PREROLL = 1.0  # seconds decoded before an offset, so that AAC, Opus and MP3 have the state they build on
 _DAMAGED_PACKET = 0.02  # seconds to assume for one that does not say how long it is
-# Containers whose length comes from their header. FFmpeg guesses that of the others from the bit rate.
-_DECLARING = frozenset({"mov", "matroska", "asf", "flac", "caf", "tta", "ape", "wv"})
+# FFmpeg takes the length of these containers from their headers and guesses that of the others from the bit rate.
+_DECLARING = frozenset({"mov", "matroska", "flac", "caf", "tta", "ape", "wv"})
+_COUNTING = frozenset({"flac", "caf", "tta", "ape", "wv"})
+_EXACT = 0.01
+# The longest frame plus the delay of an encoder, which headers count or not: 2048 samples of WMA at 16 kHz, or 1105
+# and 1152 of MP3 at 11 kHz.
+_ROUGH = 0.25
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # Matroska's DURATION tag
 
 
@@ -60,15 +65,16 @@ class PyavDecoder:
     """
 
     name = "pyav"
-    # The longest frame plus the delay of an encoder, which headers count or not: 2048 samples of WMA at 16 kHz, or
-    # 1105 and 1152 of MP3 at 11 kHz.
-    tolerance = 0.25
 
     def __init__(self, container: Any, track: Any, stream: ByteStream) -> None:
+        kind = container.format.name.partition(",")[0]
         self._container = container
         self._track = track
         self._start = float((track.start_time or 0) * track.time_base)
-        self.declared = _declared(container, track, stream)
+        self._may_skip = kind != "asf"  # the WMA decoder labels its frames with the times of later packets
+        self._whole = True
+        self.declared = _declared(kind, container, track, stream)
+        self.tolerance = _EXACT if kind in _COUNTING else _ROUGH
         self.available: float | None = None
         self.failure = "its last Ogg page is incomplete" if ends_within_ogg_page(stream) else ""
         self.lost = 0.0
@@ -86,9 +92,7 @@ class PyavDecoder:
 
     def _early_samples(self, first: Any, offset: float) -> int:
         """How many samples from the frame *first* on lie before *offset*."""
-        if not offset:
-            return 0
-        time = 0.0 if first.time is None else float(first.time) - self._start
+        time = 0.0 if self._whole or first.time is None else float(first.time) - self._start
         return max(0, round((offset - time) * int(first.sample_rate)))
 
     def _batches(self, offset: float) -> Iterator[list[Any]]:
@@ -107,31 +111,46 @@ class PyavDecoder:
     def _frames(self, offset: float) -> Iterator[Any]:
         import av
 
+        begun = damaged = False
         try:
             for packet in self._packets(offset):
-                yield from self._decode(packet)
-        except av.error.EOFError:
-            return
+                frames = self._decode(packet)
+                if frames is None:
+                    damaged = begun
+                elif frames:
+                    if damaged:
+                        self.failure = "packets in its middle are damaged"
+                    begun, damaged = True, False
+                    yield from frames
         except av.error.FFmpegError as error:
             self.failure = error.strerror or str(error)
+        if not begun and self.lost:
+            self.failure = self.failure or "every packet is damaged, or of a kind that FFmpeg cannot decode"
 
-    def _decode(self, packet: Any) -> list[Any]:
+    def _decode(self, packet: Any) -> list[Any] | None:
+        """The frames in *packet*; None if it is damaged."""
         import av
 
         try:
             return [frame for frame in packet.decode() if frame.samples]
-        except av.error.InvalidDataError:
-            self.lost += float((packet.duration or 0) * packet.time_base) or _DAMAGED_PACKET
+        except av.error.EOFError:
             return []
+        except av.error.FFmpegError:
+            self.lost += float((packet.duration or 0) * packet.time_base) or _DAMAGED_PACKET
+            return None
 
     def _packets(self, offset: float) -> Iterator[Any]:
         """The packets that matter from *offset* on: the others are read, but not decoded."""
         first = offset - _PREROLL + self._start
-        if offset > _PREROLL and self._container.format.name.startswith("mov"):
+        skip = self._may_skip and offset > _PREROLL
+        if skip and self._container.format.name.startswith("mov"):
             # An MP4 has an index of every packet, so that its start need not even be read.
             self._container.seek(int(first / self._track.time_base), stream=self._track)
+            self._whole = False
         for packet in self._container.demux(self._track):
-            if packet.pts is None or offset == 0 or packet.pts * packet.time_base >= first:
+            if skip and packet.pts is not None and _end(packet) < first:
+                self._whole = False
+            else:
                 yield packet
 
     def close(self) -> None:
@@ -152,11 +171,17 @@ def _mono(frames: list[Any]) -> Chunk:
     return Chunk(mix(as_float(samples)), first.sample_rate)
 
 
-def _declared(container: Any, track: Any, stream: ByteStream) -> float | None:
-    """Seconds that the container's header declares for *track*; None where it does not."""
-    kind = container.format.name.partition(",")[0]
-    if kind == "mp3":
-        return mp3_duration(stream)
+def _end(packet: Any) -> float:
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
+def _declared(kind: str, container: Any, track: Any, stream: ByteStream) -> float | None:
+    """Seconds that the header of a *kind* of container declares for *track*; None where it does not."""
+    match kind:
+        case "mp3":
+            return mp3_duration(stream)
+        case "asf":
+            return asf_duration(stream)
     if kind not in _DECLARING:
         return None
     if track.duration is not None:

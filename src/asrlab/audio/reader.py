@@ -208,7 +208,7 @@ class AudioReader:
         stream, decoder = self._source.stream, self._source.decoder
         if stream is not None:
             stream.raise_error()
-        if not seconds and (decoder.failure or decoder.lost):
+        if not seconds and decoder.failure:
             raise undecodable_error(self.name, failure=decoder.failure)
         if not seconds:
             raise empty_error(self.name, size=None if stream is None else stream.size, offset=self._source.offset)
@@ -223,25 +223,24 @@ class AudioReader:
             self._warn("silent", f"{self.name!r} is silent: no sample of its {seconds:.2f} s exceeds -80 dBFS")
 
     def _is_short(self, seconds: float) -> bool:
-        """Whether *seconds* are too few; a source that does not say how long it is must just end well."""
-        decoder, promised = self._source.decoder, self._promised(seconds)
+        """Whether *seconds* are too few; a source that does not say how long it is must just be decoded to its end."""
+        decoder, promised = self._source.decoder, self._promised()
         if promised is None:
             return bool(decoder.failure)
         tolerance = decoder.tolerance if self._source.duration is None else _PART_TOLERANCE
         return seconds < promised - tolerance
 
-    def _promised(self, seconds: float) -> float | None:
-        decoder = self._source.decoder
+    def _promised(self) -> float | None:
+        """Seconds that were asked for, or else that the header declares; None if it does not."""
         if self._source.duration is not None:
             return self._source.duration
-        if decoder.declared is not None:
-            return decoder.declared - self._source.offset
-        return seconds + decoder.lost if decoder.lost else None
+        declared = self._source.decoder.declared
+        return None if declared is None else declared - self._source.offset
 
     def _truncated(self, seconds: float) -> AudioError:
         return truncated_error(
             self.name,
-            declared=self._promised(seconds),
+            declared=self._promised(),
             decoded=seconds,
             failure=self._source.decoder.failure,
             part=self._source.duration is not None,

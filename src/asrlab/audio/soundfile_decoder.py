@@ -1,11 +1,11 @@
-"""Decoding with libsndfile: WAV, AIFF, FLAC, CAF, AU, NIST SPHERE and more, sample-exact.
+"""Decoding with libsndfile: WAV, AIFF, CAF, AU, NIST SPHERE and other uncompressed audio, sample-exact.
 
-Three things that libsndfile (1.2.2) opens go to FFmpeg's libraries instead, because it loses audio without a word:
+What libsndfile (1.2.2) opens of the compressed kinds goes to FFmpeg's libraries, because it loses audio without a word:
 
-- MPEG audio. Without a Xing header it takes the length from the first frame's bit rate and stops there; it ends two
-  files in one at the first one's length; and it prints to the standard error.
-- Ogg. It ends a chain of recordings at the first one's length.
-- FLAC that declares no length (written to a pipe). Its last, part-filled read fails and those samples are lost.
+- MP3: without a Xing header it takes the length from the first frame's bit rate and stops there; it ends two files in
+  one at the first one's length; and it prints to the standard error.
+- Ogg: it ends a chain of recordings at the first one's length.
+- FLAC: one that declares no length (written to a pipe) loses its last read, and a damaged one all that a read held.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.content import is_mpeg, is_ogg
+from asrlab.audio.content import is_compressed
 from asrlab.audio.declared import nist_duration, promised_ratio
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, mix
 
@@ -22,22 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ["SoundfileDecoder", "open_with_soundfile"]
 
-_UNKNOWN_FRAMES = 2**62
-_SMALL_FRAMES = 4096
+_LEFT_TO_FFMPEG = frozenset({"FLAC", "MP3", "OGG"})
 
 
 def open_with_soundfile(stream: ByteStream) -> SoundfileDecoder | None:
-    """A decoder for *stream*; None where libsndfile does not know it or would not give the whole."""
+    """A decoder for *stream*; None where libsndfile does not know it or might not give the whole."""
     import soundfile  # type: ignore[import-untyped, unused-ignore]
 
-    if is_mpeg(stream) or is_ogg(stream):
+    if is_compressed(stream):
         return None
     stream.seek(0)
     try:
         file = soundfile.SoundFile(stream)
     except soundfile.LibsndfileError:
         return None
-    if file.frames >= _UNKNOWN_FRAMES or file.format == "MP3" or file.subtype.startswith("MPEG"):
+    if file.format in _LEFT_TO_FFMPEG or file.subtype.startswith("MPEG"):
         file.close()
         return None
     return SoundfileDecoder(file, stream)
@@ -48,55 +47,32 @@ class SoundfileDecoder:
 
     name = "soundfile"
     tolerance = 0.01  # these formats count samples
+    lost = 0.0
 
     def __init__(self, file: Any, stream: ByteStream) -> None:
         self._file = file
         self.failure = ""
-        self.lost = 0.0
-        length = file.frames / file.samplerate
-        # The frames of a FLAC come from its header and say nothing about what is there.
-        self.available = None if file.format == "FLAC" else length
-        self.declared: float | None = nist_duration(stream) or length * promised_ratio(stream)
+        self.available: float | None = file.frames / file.samplerate
+        self.declared: float | None = nist_duration(stream) or self.available * promised_ratio(stream)
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:
         """Mono chunks from second *offset* on."""
-        position = round(offset * self._file.samplerate)
-        if position >= self._file.frames:
-            return
-        if position and self._file.seekable():  # GSM 6.10 is not
-            self._file.seek(position)
-            early = 0
-        else:
-            early = position
-        while (samples := self._read()) is not None:
+        import soundfile
+
+        try:
+            yield from self._read_from(round(offset * self._file.samplerate))
+        except soundfile.LibsndfileError as error:
+            self.failure = f"libsndfile: {str(error).rstrip('.')}"
+
+    def _read_from(self, position: int) -> Iterator[Chunk]:
+        early = position
+        if self._file.seekable():  # GSM 6.10 is not
+            early -= self._file.seek(min(position, self._file.frames))
+        frames = CHUNK_SAMPLES // self._file.channels
+        while len(samples := self._file.read(frames, dtype="float32", always_2d=True)):
             if early < len(samples):
                 yield Chunk(mix(samples[early:]), self._file.samplerate)
             early = max(0, early - len(samples))
-
-    def _read(self) -> Any:
-        """The next frames, shape (n, channels); None at the end or where decoding fails."""
-        import soundfile
-
-        frames = max(_SMALL_FRAMES, CHUNK_SAMPLES // self._file.channels)
-        position = self._file.tell() if self._file.seekable() else None
-        try:
-            samples = self._file.read(frames, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            samples = self._reread(position, str(error))
-        return samples if samples is not None and len(samples) else None
-
-    def _reread(self, position: int | None, failure: str) -> Any:
-        """A few frames at *position*, where a long read failed: it dropped those that came before the damage."""
-        import soundfile
-
-        try:
-            if position is not None:
-                self._file.seek(position)
-                return self._file.read(_SMALL_FRAMES, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            failure = str(error)
-        self.failure = failure.removeprefix("Error : ").rstrip(".")
-        return None
 
     def close(self) -> None:
         """Close the sound file; the stream beneath stays open."""

@@ -62,7 +62,7 @@ class ByteStream:
     def _guarded[T](self, call: Callable[[], T], *, otherwise: T) -> T:
         try:
             return call()
-        except Exception as error:  # whatever the caller's file raises must not reach C code
+        except Exception as error:  # noqa: BLE001 - whatever the caller's file raises must not reach C code
             self.error = error
             return otherwise
 

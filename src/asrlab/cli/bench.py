@@ -56,15 +56,17 @@ def bench(
     DATASET is a name (smoke), a folder of audio files with .txt files beside them, or a JSONL manifest. Each model runs
     in a process of its own, so that its peak memory is its own.
     """
+    from asrlab.loading import load_dataset
     from asrlab.plugins.manager import PluginHost
     from asrlab.runs.bench import bench as run
 
     host = PluginHost()
     options = options_of(given)
-    _fetch(models, host, offline=offline)
+    data = load_dataset(dataset, host=host)
+    _fetch(models, host, compute_type=compute_type, threads=threads, offline=offline)
     with progress_bar() as progress:
         result = run(
-            dataset,
+            data,
             models=models,
             device=device,
             compute_type=compute_type,
@@ -82,14 +84,16 @@ def bench(
     return _exit_code(result)
 
 
-def _fetch(models: tuple[str, ...], host: PluginHost, *, offline: bool) -> None:
-    from asrlab.loading import fetch_weights
+def _fetch(models: tuple[str, ...], host: PluginHost, *, compute_type: str, threads: int | None, offline: bool) -> None:
+    from asrlab.loading import check_choices, fetch_weights
     from asrlab.plugins.registry import Registry
 
-    registry = Registry(host)
+    resolved = list(map(Registry(host).resolve, models))
+    for model in resolved:
+        check_choices(model.engine, compute_type=compute_type, threads=threads)
     with fetch_progress() as show:
-        for model in models:
-            fetch_weights(registry.resolve(model), offline=offline, progress=show)
+        for model in resolved:
+            fetch_weights(model, offline=offline, progress=show)
 
 
 class _Bars:
@@ -112,10 +116,10 @@ def _show(result: BenchResult, *, texts: bool) -> None:
     screen = console()
     screen.print(table(result))
     for line in failures(result):
-        console(stderr=True).print(line)
+        console(stderr=True).print(line, soft_wrap=True)
     if texts:
         for line in texts_of(result):
-            screen.print(line)
+            screen.print(line, soft_wrap=True)
 
 
 def _exit_code(result: BenchResult) -> int:

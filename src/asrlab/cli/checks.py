@@ -101,7 +101,8 @@ def _engine(spec: EngineSpec) -> Iterator[Finding]:
         return
     fault = _import_fault(spec)
     if fault:
-        yield Finding(subject=subject, verdict="problem", detail=fault, cure=f"{spec.install} --force-reinstall")
+        cure = f"{spec.install} --force-reinstall" if spec.install else ""
+        yield Finding(subject=subject, verdict="problem", detail=fault, cure=cure)
         return
     yield Finding(subject=subject, verdict="ok", detail=", ".join(f"{p.name} {p.version}" for p in spec.packages()))
     yield _devices(spec)
@@ -109,7 +110,9 @@ def _engine(spec: EngineSpec) -> Iterator[Finding]:
 
 def _import_fault(spec: EngineSpec) -> str:
     """Why the engine does not import; empty if it does. In a process of its own: a bad library may take it along."""
-    code = f"import importlib; importlib.import_module({spec.factory.partition(':')[0]!r})"
+    module = spec.factory.partition(":")[0]
+    # the path of this process: with -c the current folder would come first, and could shadow the engine
+    code = f"import sys; sys.path[:] = {sys.path!r}; import importlib; importlib.import_module({module!r})"
     try:
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=IMPORT_LIMIT, check=False

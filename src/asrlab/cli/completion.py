@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from asrlab.cli.shared import COMPLETE
+
 EPILOG = """\b
 Examples:
   eval "$(asrlab completion bash)"
@@ -20,4 +22,4 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(kind(context.find_root().command, {}, "asrlab", "_ASRLAB_COMPLETE").source())
+    click.echo(kind(context.find_root().command, {}, "asrlab", COMPLETE).source())

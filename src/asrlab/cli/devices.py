@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli.shared import as_json, console, echo_json, report_plugins
+from asrlab.cli.shared import as_json, console, echo_json
 
 if TYPE_CHECKING:
     from asrlab.spec import EngineSpec
@@ -25,9 +25,7 @@ def devices(as_json: bool) -> None:
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
-    host = PluginHost()
-    rows = [row_of(spec) for spec in Registry(host).engines()]
-    report_plugins(host.failures)
+    rows = [row_of(spec) for spec in Registry(PluginHost()).engines()]
     if as_json:
         echo_json({"engines": rows})
         return
@@ -36,11 +34,10 @@ def devices(as_json: bool) -> None:
 
 def row_of(spec: EngineSpec) -> dict[str, Any]:
     """What *spec*'s backend answers; an error where it does not import."""
-    from asrlab.device import DeviceReport
     from asrlab.errors import EngineUnavailableError
 
     try:
-        report: DeviceReport = spec.call(spec.devices)
+        report = spec.device_report()
     except EngineUnavailableError as error:
         return {"engine": spec.name, "available": [], "auto": None, "missing": {}, "error": error.message}
     return {

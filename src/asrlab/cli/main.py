@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -17,6 +18,7 @@ from asrlab.cli.doctor import doctor
 from asrlab.cli.models import models
 from asrlab.cli.plugins import plugins
 from asrlab.cli.pull import pull
+from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
 from asrlab.errors import AsrlabError
 
@@ -34,7 +36,21 @@ device, 4 bad input or weights, 70 a fault in asrlab, 130 interrupted.
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader of its output who has gone is no error (``asrlab models | head -1``)."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _silence_stdout()
+            return exits.DONE
+        return result
+
+
+@click.group(
+    cls=_Group, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="asrlab")
 def asrlab() -> None:
     """One transcriber over any speech-to-text engine, with evidence.
@@ -54,8 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        result = asrlab.main(arguments, prog_name="asrlab", standalone_mode=False)
-        sys.stdout.flush()
+        with warnings_on_stderr():
+            result = asrlab.main(arguments, prog_name="asrlab", complete_var=COMPLETE, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return exits.USAGE
@@ -64,9 +80,6 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("asrlab: interrupted", err=True)
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        _silence_stdout()
-        return exits.DONE
     except Exception as error:  # the last boundary: a user sees no traceback unless asked for
         if os.environ.get("ASRLAB_DEBUG"):
             raise
@@ -76,5 +89,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _silence_stdout() -> None:
-    """The reader has gone (``asrlab models | head -1``); flushing at exit would complain about it."""
+    """Flushing at exit would complain about the missing reader."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

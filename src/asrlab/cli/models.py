@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli.shared import as_json, console, echo_json, report_plugins
+from asrlab.cli.shared import as_json, console, echo_json
 
 if TYPE_CHECKING:
     from asrlab.plugins.registry import ResolvedModel
@@ -31,10 +31,8 @@ def models(as_json: bool) -> None:
     from asrlab.plugins.registry import Registry
     from asrlab.weights import WeightsStore
 
-    host = PluginHost()
     store = WeightsStore()
-    rows = [_row(resolved, store) for resolved in Registry(host).models()]
-    report_plugins(host.failures)
+    rows = [_row(resolved, store) for resolved in Registry(PluginHost()).models()]
     if as_json:
         echo_json({"models": rows})
         return
@@ -42,6 +40,8 @@ def models(as_json: bool) -> None:
 
 
 def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
+    from asrlab.weights import entry
+
     model = resolved.model
     keys = model.weights if model else ()
     return {
@@ -51,6 +51,7 @@ def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
         "installed": resolved.engine.installed(),
         "install": resolved.engine.install,
         "weights": _weights(keys, store),
+        "weights_bytes": next((size for key in keys if (size := entry(key).total_bytes)), None),
         "description": model.description if model else "",
         "distribution": resolved.distribution,
     }
@@ -67,11 +68,10 @@ def _weights(keys: tuple[str, ...], store: WeightsStore) -> str:
         if any(store.find(found) for found in entries):
             return "here"
     except WeightsError:
-        return "damaged or unreadable, see: asrlab doctor"
+        return "damaged"
     if any(CarrierSource().why_not(found) is None for found in entries):
         return "carried"
-    size = next((found.total_bytes for found in entries if found.total_bytes), None)
-    return f"to fetch, {size / 1e6:.0f} MB" if size else "to fetch"
+    return "to fetch"
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
@@ -83,6 +83,14 @@ def _show(rows: list[dict[str, Any]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         engine = "installed" if row["installed"] else row["install"]
-        cells = (row["name"], engine, row["weights"], row["description"], " ".join(row["aliases"]))
+        cells = (row["name"], engine, _weights_cell(row), row["description"], " ".join(row["aliases"]))
         table.add_row(*map(Text, cells))
     console().print(table)
+
+
+def _weights_cell(row: dict[str, Any]) -> str:
+    weights: str = row["weights"]
+    if weights == "damaged":
+        return "damaged or unreadable, see: asrlab doctor"
+    size = row["weights_bytes"]
+    return f"{weights}, {size / 1e6:.0f} MB" if weights == "to fetch" and size else weights

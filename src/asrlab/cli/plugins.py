@@ -36,8 +36,6 @@ def plugins(as_json: bool) -> int:
         echo_json({"plugins": rows, "failures": failed, "disabled": sorted(host.disabled)})
     else:
         _show(rows)
-        for failure in host.failures:
-            click.echo(str(failure), err=True)
     return exits.SOME_FAILED if failed else exits.DONE
 
 

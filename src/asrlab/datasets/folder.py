@@ -50,10 +50,10 @@ def read_folder(path: Path, *, require_text: bool = True) -> Dataset:
         DatasetError: There is no audio, two audio files share an id, a ``.txt`` has no audio or, where it is required,
             audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
     """
-    files = _collect(path)
+    files = _collect(path.absolute())  # the working directory may be another when it is iterated
     if not files.audio:
         raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
-    _check_paired(path, files, require_text=require_text)
+    _check_paired(path.absolute(), files, require_text=require_text)
     return Dataset(
         name=path.resolve().name,
         source=f"folder {path}",

@@ -15,7 +15,7 @@ import pluggy
 from asrlab.plugins import hookspecs
 from asrlab.spec import PLUGIN_API
 
-__all__ = ["BUILTINS", "LoadedPlugin", "PluginFailure", "PluginHost"]
+__all__ = ["BUILTINS", "DISABLE", "LoadedPlugin", "PluginFailure", "PluginHost"]
 
 BUILTINS: Mapping[str, str] = {
     "echo": "asrlab.engines.echo",
@@ -82,15 +82,17 @@ class PluginHost:
 
     Attributes:
         plugins: Those that loaded, the built-in ones first.
+        points: As they were given.
         disabled: The names that were given.
     """
 
     def __init__(self, *, points: Iterable[EntryPoint] | None = None, disabled: Iterable[str] | None = None) -> None:
         names = os.environ.get(DISABLE, "").split(",") if disabled is None else disabled
         self.disabled = frozenset(name.strip() for name in names if name.strip())
+        self.points = None if points is None else tuple(points)
         self._failures: dict[tuple[str, str, str], PluginFailure] = {}
         self.plugins: tuple[LoadedPlugin, ...] = tuple(
-            plugin for source in _sources(points) if (plugin := self._load(source)) is not None
+            plugin for source in _sources(self.points) if (plugin := self._load(source)) is not None
         )
 
     @property
@@ -110,7 +112,7 @@ class PluginHost:
         for plugin in self.plugins:
             try:
                 getattr(plugin.manager.hook, hook)(**facts)
-            except Exception as error:  # noqa: BLE001 - the plugin boundary
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the plugin boundary
                 self._fail(plugin, hook, error)
 
     def _ask[Item](self, plugin: LoadedPlugin, hook: str, kind: type[Item]) -> list[Item]:
@@ -119,7 +121,7 @@ class PluginHost:
             wrong = next((item for item in items if not isinstance(item, kind)), None)
             if wrong is not None:
                 raise TypeError(f"{hook} must give {kind.__name__} objects, not {type(wrong).__name__}")
-        except Exception as error:  # noqa: BLE001 - the plugin boundary
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the plugin boundary
             self._fail(plugin, hook, error)
             return []
         return items

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from asrlab.errors import EngineNotFoundError
-from asrlab.plugins.manager import LoadedPlugin, PluginHost
+from asrlab.plugins.manager import DISABLE, LoadedPlugin, PluginHost
 from asrlab.spec import EngineSpec, ModelSpec
 
 __all__ = ["Registry", "ResolvedModel"]
@@ -22,7 +22,7 @@ class ResolvedModel:
     """What a name stands for.
 
     Attributes:
-        name: The full name, ``engine/model``.
+        name: The full name, ``engine/model``; ``distribution:engine/model`` where two plugins offer that engine.
         engine: The engine's spec.
         model: The model's spec; None where the name holds a path.
         path: The user's weights that the name holds; None where it names a model.
@@ -61,7 +61,7 @@ class Registry:
 
     def models(self) -> tuple[ResolvedModel, ...]:
         """All models that have names, in the order of their engines."""
-        return tuple(_resolved(offer, model) for offer in self._offers for model in offer.spec.models)
+        return tuple(self._resolved(offer, model) for offer in self._offers for model in offer.spec.models)
 
     def resolve(self, name: str) -> ResolvedModel:
         """What *name* stands for.
@@ -80,28 +80,38 @@ class Registry:
         if slash and _PATH.match(model):
             path = Path(model).expanduser()
             return ResolvedModel(
-                name=f"{offer.spec.name}/{path.name or path}",
+                name=f"{self._prefix(offer)}/{path.name or path}",
                 engine=offer.spec,
                 model=None,
                 path=path,
                 distribution=offer.plugin.distribution,
             )
-        return _resolved(offer, self._model(name, offer.spec, model if slash else offer.spec.default_model))
+        return self._resolved(offer, self._model(name, offer.spec, model if slash else offer.spec.default_model))
+
+    def _resolved(self, offer: _Offer, model: ModelSpec) -> ResolvedModel:
+        return ResolvedModel(
+            name=f"{self._prefix(offer)}/{model.name}",
+            engine=offer.spec,
+            model=model,
+            path=None,
+            distribution=offer.plugin.distribution,
+        )
+
+    def _prefix(self, offer: _Offer) -> str:
+        """The engine's name, such that it names no other."""
+        others = [other for other in self._offers if offer.spec.name in _names(other.spec)]
+        return offer.spec.name if len(others) == 1 else f"{offer.plugin.distribution}:{offer.spec.name}"
 
     def _offer(self, name: str, engine: str, distribution: str | None) -> _Offer:
         offers = [
             offer
             for offer in self._offers
-            if engine in (offer.spec.name, *offer.spec.aliases) and distribution in (None, offer.plugin.distribution)
+            if engine in _names(offer.spec) and distribution in (None, offer.plugin.distribution)
         ]
         if not offers:
             raise self._unknown(name)
         if len(offers) > 1:
-            by = [offer.plugin.distribution for offer in offers]
-            choices = " or ".join(f"{distribution}:{name}" for distribution in by)
-            raise EngineNotFoundError(
-                f"engine {engine!r} is offered by {' and by '.join(by)}; say which: {choices}", name=name
-            )
+            raise _ambiguous(name, engine, [offer.plugin for offer in offers])
         return offers[0]
 
     def _model(self, name: str, spec: EngineSpec, model: str) -> ModelSpec:
@@ -112,7 +122,8 @@ class Registry:
 
     def _unknown(self, name: str) -> EngineNotFoundError:
         known = [resolved.name for resolved in self.models()]
-        aliases = [alias for spec in self.engines() for alias in (spec.name, *spec.aliases)]
+        # an engine's name alone stands for something only if there is a default model
+        aliases = [alias for spec in self.engines() if spec.default_model for alias in _names(spec)]
         near = get_close_matches(name, known + aliases, n=3, cutoff=0.5)
         broken = "".join(f"\n{failure}" for failure in self._host.failures)
         hint = f"did you mean {' or '.join(near)}?" if near else "list them with: asrlab models"
@@ -124,11 +135,15 @@ def _split_distribution(name: str) -> tuple[str | None, str]:
     return (head, rest) if colon and "/" not in head and "\\" not in head else (None, name)
 
 
-def _resolved(offer: _Offer, model: ModelSpec) -> ResolvedModel:
-    return ResolvedModel(
-        name=f"{offer.spec.name}/{model.name}",
-        engine=offer.spec,
-        model=model,
-        path=None,
-        distribution=offer.plugin.distribution,
-    )
+def _names(spec: EngineSpec) -> tuple[str, ...]:
+    return (spec.name, *spec.aliases)
+
+
+def _ambiguous(name: str, engine: str, plugins: list[LoadedPlugin]) -> EngineNotFoundError:
+    by = list(dict.fromkeys(plugin.distribution for plugin in plugins))
+    if len(by) == 1:
+        said = f"twice by {by[0]}; leave one out: {DISABLE}={plugins[-1].name}"
+    else:
+        choices = [f"{distribution}:{name.rpartition(':')[2]}" for distribution in by]
+        said = f"by {' and by '.join(by)}; say which: {' or '.join(choices)}"
+    return EngineNotFoundError(f"engine {engine!r} is offered {said}", name=name)

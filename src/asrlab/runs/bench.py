@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from os import PathLike
 
 import attrs
 
 from asrlab.datasets import Dataset, Utterance
 from asrlab.errors import DatasetError
-from asrlab.loading import fetch_weights, load_dataset
+from asrlab.loading import check_choices, fetch_weights, load_dataset
 from asrlab.metrics import Normalizer, Pair, Score, get_normalizer, score
 from asrlab.options import TranscribeOptions
 from asrlab.plugins.events import RunFinished, RunStarted
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
-from asrlab.runs.messages import Done, Failure, Finished, Job, Loaded, Unit
+from asrlab.runs.messages import Done, Failure, Job, Loaded, Unit
 from asrlab.runs.pool import run_units
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
@@ -28,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 def bench(
     dataset: str | PathLike[str] | Dataset,
     *,
-    models: Sequence[str],
+    models: str | Sequence[str],
     device: str = "auto",
     compute_type: str = "auto",
     threads: int | None = None,
@@ -42,7 +43,7 @@ def bench(
 
     Args:
         dataset: A name such as ``smoke``, a path, or a data set.
-        models: Names, as ``asrlab.load`` takes them.
+        models: Names, as ``asrlab.load`` takes them; or a single one.
         device: As for ``asrlab.load``.
         compute_type: As for ``asrlab.load``.
         threads: As for ``asrlab.load``.
@@ -56,25 +57,38 @@ def bench(
 
     Raises:
         DatasetError: The data set cannot be read, or is empty.
-        EngineNotFoundError: A name stands for nothing; before anything runs.
-        WeightsError: Weights are missing; before anything runs.
-        OptionError: There is no such normalizer.
+        EngineNotFoundError: A name stands for nothing.
+        EngineUnavailableError: An engine is not installed.
+        WeightsError: Weights are missing.
+        OptionError: There is no such normalizer, or an engine does not know the compute type.
+
+    They are raised before anything runs. A model that does not load, or an utterance that fails, is a failure in the
+    result.
     """
     host = host or PluginHost()
-    resolved = [Registry(host).resolve(name) for name in models]
+    names = (models,) if isinstance(models, str) else tuple(models)
+    resolved = list(map(Registry(host).resolve, names))
     data = _dataset(dataset, host)
     utterances = list(data)
     if not utterances:
         raise DatasetError(f"data set {data.name!r} holds no utterance")
     chosen = get_normalizer(normalizer or _normalizer_for(utterances))
     for model in resolved:
+        check_choices(model.engine, compute_type=compute_type, threads=threads)
+    for model in resolved:
         fetch_weights(model, offline=offline)
     runner = _Runner(host, utterances, chosen, progress or _ignore)
     job = Job(
-        model="", device=device, compute_type=compute_type, threads=threads, options=options or TranscribeOptions()
+        model="",
+        device=device,
+        compute_type=compute_type,
+        threads=threads,
+        options=options or TranscribeOptions(),
+        points=host.points,
+        disabled=tuple(host.disabled),
     )
     return runner.run(
-        data.name, [(model, attrs.evolve(job, model=name)) for name, model in zip(models, resolved, strict=True)]
+        data.name, [(model, attrs.evolve(job, model=name)) for name, model in zip(names, resolved, strict=True)]
     )
 
 
@@ -125,18 +139,21 @@ class _Runner:
         self.progress(model.name, 0, total)
         done: list[UtteranceResult] = []
         units = [Unit(index=index, audio=utterance.audio) for index, utterance in enumerate(self.utterances)]
-        for message in run_units(job, units):
-            match message:
-                case Failure():
-                    result = attrs.evolve(result, failure=message)
-                case Loaded():
-                    result = attrs.evolve(result, info=message.info, load_time=message.load_time)
-                case Finished(peak_resident_bytes=peak):
-                    result = attrs.evolve(result, peak_resident_bytes=peak)
-                case Done():
-                    done.append(self._utterance(message))
-                    self.progress(model.name, len(done), total)
-        return attrs.evolve(result, utterances=tuple(done), score=self._score(done))
+        peaks: list[int] = []
+        with closing(run_units(job, units)) as messages:  # an interrupt ends the worker now, not when it is collected
+            for message in messages:
+                match message:
+                    case Failure():
+                        return attrs.evolve(result, failure=message)
+                    case Loaded():
+                        result = attrs.evolve(result, info=message.info, load_time=message.load_time)
+                    case Done():
+                        done.append(self._utterance(message))
+                        self.progress(model.name, len(done), total)
+                peaks += [message.peak_resident_bytes or 0]
+        return attrs.evolve(
+            result, utterances=tuple(done), score=self._score(done), peak_resident_bytes=max(peaks) or None
+        )
 
     def _utterance(self, done: Done) -> UtteranceResult:
         utterance = self.utterances[done.index]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
+
 import attrs
 
 from asrlab.audio import AudioSource
@@ -9,7 +11,10 @@ from asrlab.options import TranscribeOptions
 from asrlab.transcriber import TranscriberInfo
 from asrlab.transcript import Transcript
 
-__all__ = ["Done", "Failure", "Finished", "Job", "Loaded", "Unit"]
+__all__ = ["CRASHED", "Done", "Failure", "Job", "Loaded", "Unit"]
+
+CRASHED = "crashed"
+"""The kind of a `Failure` that took the worker along."""
 
 
 @attrs.frozen(kw_only=True)
@@ -17,7 +22,7 @@ class Failure:
     """An error that has crossed the pipe: the exception itself may not survive pickling.
 
     Attributes:
-        kind: The name of its class.
+        kind: The name of its class, or ``crashed``.
         message: Its message.
     """
 
@@ -30,11 +35,13 @@ class Job:
     """To the worker, once: which model to load, and how to transcribe with it.
 
     Attributes:
-        model: Full name.
+        model: Its name, as it was asked for.
         device: As asked for.
         compute_type: As asked for.
         threads: As asked for.
         options: For every utterance.
+        points: Entry points instead of those installed; None for those.
+        disabled: Names of plugins not to load.
     """
 
     model: str
@@ -42,6 +49,8 @@ class Job:
     compute_type: str = "auto"
     threads: int | None = None
     options: TranscribeOptions = attrs.field(factory=TranscribeOptions)
+    points: tuple[EntryPoint, ...] | None = None
+    disabled: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -64,10 +73,12 @@ class Loaded:
     Attributes:
         info: Its facts.
         load_time: Seconds, as ``Transcriber.load_time``.
+        peak_resident_bytes: Of the worker's life so far; None where the system does not tell.
     """
 
     info: TranscriberInfo
     load_time: float
+    peak_resident_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -78,19 +89,10 @@ class Done:
         index: As in the `Unit`.
         transcript: The result; None if it failed.
         failure: Why; None if it did not.
+        peak_resident_bytes: Of the worker's life so far; None where the system does not tell, or the worker died.
     """
 
     index: int
     transcript: Transcript | None = None
     failure: Failure | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Finished:
-    """From the worker, last.
-
-    Attributes:
-        peak_resident_bytes: Of the worker's whole life; None where the system does not tell.
-    """
-
-    peak_resident_bytes: int | None
+    peak_resident_bytes: int | None = None

@@ -6,86 +6,110 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from asrlab.runs.messages import Done, Failure, Finished, Job, Loaded, Unit
+from asrlab.runs.messages import CRASHED, Done, Failure, Job, Loaded, Unit
 
 __all__ = ["Worker", "run_units"]
 
+FAREWELL_S = 10
+"""Seconds a worker may take to end by itself; an engine's threads may keep it from that for ever."""
 
-def run_units(job: Job, units: Sequence[Unit]) -> Iterator[Loaded | Done | Finished | Failure]:
+# The path of this process, so that the worker imports what is imported here, and nothing from where it is started.
+_START = "import sys; sys.path[:] = {path!r}; from asrlab.runs.worker import main; main()"
+
+
+def run_units(job: Job, units: Sequence[Unit]) -> Generator[Loaded | Done | Failure]:
     """Everything that workers say about *job*, one unit in flight at a time.
 
     A worker that dies takes the unit in flight along, as a `Done` with a failure of kind ``crashed``; another one goes
     on with the rest.
 
     Yields:
-        A `Failure` alone if the model does not load; else `Loaded` and then a `Done` per unit in order, with a
-        `Finished` from each worker that reached its end.
+        A `Failure` alone if the model does not load; else `Loaded` and then a `Done` per unit in order.
     """
-    left = list(units)
-    while True:
+    left = deque(units)
+    loaded = False
+    while left or not loaded:
         with Worker(job) as worker:
-            hello = worker.receive()
-            yield hello or worker.death("loading the model")
-            if not isinstance(hello, Loaded):
+            hello = worker.hello()
+            if isinstance(hello, Failure):
+                yield from [hello] if not loaded else [Done(index=unit.index, failure=hello) for unit in left]
                 return
-            while left:
-                unit = left.pop(0)
-                worker.send(unit)
-                answer = worker.receive()
-                if answer is None:
-                    yield Done(index=unit.index, failure=worker.death("transcribing this utterance"))
-                    break
-                yield answer
-            else:
-                worker.send(None)
-                finished = worker.receive()
-                if finished is not None:
-                    yield finished
-        if not left:
-            return
+            if not loaded:
+                yield hello
+            loaded = True
+            while left and not worker.dead:
+                yield worker.ask(left.popleft())
 
 
 class Worker:
-    """A started ``asrlab.runs.worker``; a context manager that ends it whatever happens."""
+    """A started ``asrlab.runs.worker``; a context manager that ends it whatever happens.
+
+    Attributes:
+        dead: It died.
+    """
 
     def __init__(self, job: Job) -> None:
+        self.dead = False
         # a session of its own: Ctrl-C is for this process, which then ends the worker
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "asrlab.runs.worker"],
+            [sys.executable, "-c", _START.format(path=sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self.send(job)
+        self._job = job
 
-    def send(self, message: Job | Unit | None) -> None:
-        """Write a message; a worker that died is noticed by `receive`."""
+    def hello(self) -> Loaded | Failure:
+        """Send the job; what becomes of loading the model."""
+        self._send(self._job)
+        answer = self._receive()
+        return answer if isinstance(answer, Loaded | Failure) else self._death("loading the model")
+
+    def ask(self, unit: Unit) -> Done:
+        """Send a unit; what becomes of it."""
+        try:
+            self._send(unit)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            message = f"the audio cannot be sent to the worker process ({error}); give a path, bytes or an array"
+            return Done(index=unit.index, failure=Failure(kind="AudioError", message=message))
+        answer = self._receive()
+        if isinstance(answer, Done):
+            return answer
+        return Done(index=unit.index, failure=self._death("transcribing this utterance"))
+
+    def _send(self, message: Job | Unit) -> None:
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - opened as a pipe
-        with suppress(BrokenPipeError):
-            pickle.dump(message, stdin)
+        data = pickle.dumps(message)  # whole before the first byte is written
+        with suppress(BrokenPipeError):  # a worker that died is noticed when its answer is awaited
+            stdin.write(data)
             stdin.flush()
 
-    def receive(self) -> Loaded | Done | Finished | Failure | None:
+    def _receive(self) -> object:
         """The next message; None if the worker died before it had sent one."""
         stdout = self._process.stdout
         assert stdout is not None  # noqa: S101 - opened as a pipe
         try:
-            message: Loaded | Done | Finished | Failure = pickle.load(stdout)  # noqa: S301 - from our own child
+            return pickle.load(stdout)  # noqa: S301 - from our own child
         except (EOFError, pickle.UnpicklingError):
             return None
-        return message
 
-    def death(self, doing: str) -> Failure:
-        """How the worker died."""
+    def _death(self, doing: str) -> Failure:
+        self.dead = True
+        return Failure(kind=CRASHED, message=f"the worker process died of {self._cause()} while {doing}")
+
+    def _cause(self) -> str:
         code = self._process.wait()
-        cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return Failure(kind="crashed", message=f"the worker process died of {cause} while {doing}")
+        if code >= 0:
+            return f"exit status {code}"
+        name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+        return f"{name} (too little memory, perhaps)" if name == "SIGKILL" else name
 
     def __enter__(self) -> Self:
         return self
@@ -99,4 +123,8 @@ class Worker:
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
-        self._process.wait()
+        try:
+            self._process.wait(FAREWELL_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -48,8 +48,9 @@ class ModelResult:
         failure: Why it did not load; None if it did.
         utterances: In the order of the data set.
         score: Over the utterances that have a reference; a failed one counts as deletions. None if nothing was scored.
-        peak_resident_bytes: Of the process that ran the model, from its start to its end, with Python, the engine and
-            the weights; the highest where a crash made a second process necessary; None where the system does not tell.
+        peak_resident_bytes: Of the process that ran the model, from its start to its last answer, with Python, the
+            engine and the weights; the highest where a crash made a second process necessary; None where the system
+            does not tell.
     """
 
     model: str

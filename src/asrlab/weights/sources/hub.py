@@ -60,6 +60,7 @@ class HubSource:
         meter = Meter(progress, total_bytes=entry.total_bytes)
         with _hub_errors(entry):
             revision = entry.revision or self._newest(entry)
+            self._reach(entry, revision)
             files = tuple(self._download(entry, file.name, revision, into, meter) for file in entry.files)
         shutil.rmtree(into / ".cache", ignore_errors=True)  # huggingface_hub's notes on the download
         return Fetched(files=files, source=_describe(entry, revision), revision=revision)
@@ -76,6 +77,13 @@ class HubSource:
         if revision is None:
             raise WeightsError(f"the hub names no commit of {entry.repository}")
         return revision
+
+    def _reach(self, entry: WeightsEntry, revision: str) -> None:
+        # hf_hub_download tries an unreachable hub for twenty seconds; one question without retries says it at once.
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+        name = entry.main_file.name
+        get_hf_file_metadata(hf_hub_url(str(entry.repository), name, revision=revision, endpoint=self._endpoint()))
 
     def _download(self, entry: WeightsEntry, name: str, revision: str, into: Path, meter: Meter) -> StoredFile:
         from huggingface_hub import hf_hub_download

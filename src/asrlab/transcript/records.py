@@ -227,7 +227,7 @@ class Transcript:
         Raises:
             OptionError: The format is unknown.
         """
-        from asrlab import formats
+        from asrlab.transcript import formats
 
         if format not in formats.WRITERS:
             raise OptionError(
@@ -244,7 +244,7 @@ class Transcript:
         Raises:
             DatasetError: It is not JSON, or not a transcript of a version this asrlab reads.
         """
-        from asrlab import formats
+        from asrlab.transcript import formats
 
         return formats.read_json(document)
 

@@ -10,7 +10,7 @@ import attrs
 import cattrs
 
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.transcript import Segment, Transcript
+from asrlab.transcript.records import Segment, Transcript
 
 __all__ = ["WRITERS", "read_json"]
 

@@ -1,0 +1,73 @@
+"""``python -m benchmarks.overhead``: measures, prints the tables, writes the record."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import asrlab
+from asrlab.datasets import AUDIO_SUFFIXES
+
+from .engines import CASES, ENGINES, SAMPLE_RATE, EngineRun, Recording, decode, run_engine
+from .machine import this_machine
+from .memory import measure_decoding
+from .report import Figures, as_record, as_text
+from .startup import measure_starts
+
+
+def main() -> None:
+    """Measure; figures over their target are marked, not failed."""
+    arguments = _arguments()
+    machine = this_machine()
+    recordings = [Recording(id=path.stem, path=path, samples=decode(path)) for path in _clips(arguments.folder)]
+    recordings = recordings[: 1 if arguments.quick else arguments.clips]
+    rounds = 1 if arguments.quick else arguments.rounds
+    starts = measure_starts(runs=1 if arguments.quick else 15)
+    decodings = measure_decoding(minutes=1 if arguments.quick else 60)
+    figures = Figures(
+        machine=machine,
+        engines=[_engine(name, recordings, arguments.language, rounds) for name in arguments.engine or ENGINES],
+        starts=starts,
+        decodings=decodings,
+        load_after=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        rounds=rounds,
+        clips=len(recordings),
+        clip_seconds=sum(len(recording.samples) for recording in recordings) / SAMPLE_RATE,
+    )
+    print(as_text(figures), end="")
+    if arguments.record:
+        arguments.record.write_text(json.dumps(as_record(figures), indent=2) + "\n", encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures there as JSON")
+    parser.add_argument("--rounds", type=int, default=7, help="of each case (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, help="clips to transcribe (default: asrlab's embedded ones)")
+    parser.add_argument("--clips", type=int, help="use only the first so many")
+    parser.add_argument("--language", default="en", help="of the clips (default: %(default)s)")
+    parser.add_argument("--engine", action="append", choices=tuple(ENGINES), help="only this one; repeatable")
+    parser.add_argument(
+        "--quick", action="store_true", help="one clip, one round: shows that it runs, measures nothing"
+    )
+    return parser.parse_args()
+
+
+def _clips(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return [Path(str(utterance.audio)) for utterance in asrlab.load_dataset("smoke")]
+    clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    return clips or sys.exit(f"{folder} holds no audio")
+
+
+def _engine(name: str, recordings: Sequence[Recording], language: str, rounds: int) -> EngineRun:
+    print(f"{name}: {len(CASES)} cases, {len(recordings)} clips, {rounds} rounds ...", file=sys.stderr)
+    return run_engine(name, recordings, language=language, rounds=rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Reads one file in blocks and prints, as JSON, what it did to this process's memory. Run as a script."""
+
+from __future__ import annotations
+
+import sys
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had resident so far."""
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - pathlib would count as asrlab's
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
+def main() -> None:
+    """Read the file named on the command line."""
+    interpreter = peak_bytes()
+
+    from asrlab.audio import open_audio
+
+    with open_audio(sys.argv[1]) as reader:
+        for _ in reader.blocks():
+            pass
+    peak = peak_bytes()
+
+    import json
+
+    facts = {"decoder": reader.decoder, "seconds": reader.duration, "decoding_seconds": reader.decoding_time}
+    print(json.dumps({**facts, "interpreter_bytes": interpreter, "peak_bytes": peak}))
+
+
+if __name__ == "__main__":
+    main()

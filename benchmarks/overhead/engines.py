@@ -1,0 +1,164 @@
+"""The same transcription by an engine's own API and by asrlab."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+import asrlab
+
+from .pairs import Comparison, Contest, compare
+
+__all__ = ["CASES", "ENGINES", "SAMPLE_RATE", "Case", "EngineRun", "Recording", "decode", "run_engine"]
+
+SAMPLE_RATE = 16_000
+Samples = NDArray[np.float32]
+Raw = Callable[[Samples, dict[str, Any]], Sequence[str]]
+
+
+@attrs.frozen(kw_only=True)
+class Recording:
+    """A clip, as a file and as the samples in it (float32, shape (n,), at 16 kHz)."""
+
+    id: str
+    path: Path
+    samples: Samples = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """What both ways are given.
+
+    Attributes:
+        name: For the table.
+        from_file: Both decode the file; otherwise both get the samples.
+        language: The language is given; otherwise it is detected.
+        other_beam: With the beam that is not the engine's default: 1 for faster-whisper, 5 for openai-whisper.
+        control: The raw way against itself, which shows what the machine's noise alone does to the figures.
+    """
+
+    name: str
+    from_file: bool = False
+    language: bool = True
+    other_beam: bool = False
+    control: bool = False
+
+
+CASES = (
+    Case(name="raw against itself", control=True),
+    Case(name="array"),
+    Case(name="array, other beam", other_beam=True),
+    Case(name="array, language detected", language=False),
+    Case(name="file", from_file=True),
+    Case(name="file, language detected", from_file=True, language=False),
+)
+
+
+@attrs.frozen(kw_only=True)
+class EngineRun:
+    """All cases of one engine, and the facts of the model that ran."""
+
+    model: str
+    weights_sha256: str | None
+    compute_type: str
+    threads: int | None
+    other_beam: int
+    cases: tuple[tuple[Case, Comparison], ...]
+
+
+def _faster_whisper(info: asrlab.TranscriberInfo, weights: Path) -> Raw:
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(str(weights), device="cpu", compute_type=info.compute_type, cpu_threads=info.threads or 0)
+
+    def raw(samples: Samples, options: dict[str, Any]) -> list[str]:
+        segments, _ = model.transcribe(samples, **options)
+        return [segment.text for segment in segments]
+
+    return raw
+
+
+def _openai_whisper(_info: asrlab.TranscriberInfo, weights: Path) -> Raw:
+    import whisper
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = weights if weights.is_file() else _checkpoint(weights, Path(folder) / "model.pt")
+        model = whisper.load_model(str(checkpoint), device="cpu")
+
+    def raw(samples: Samples, options: dict[str, Any]) -> list[str]:
+        result = model.transcribe(samples, fp16=False, **options)
+        return [segment["text"] for segment in result["segments"]]
+
+    return raw
+
+
+def _checkpoint(folder: Path, target: Path) -> Path:
+    """CTranslate2 weights as openai-whisper's own kind of file, so that its own loader can read them."""
+    import torch
+
+    from asrlab.weights import convert
+
+    converted = convert(folder)
+    torch.save({"dims": converted.dims.as_dict(), "model_state_dict": converted.state_dict}, target)
+    return target
+
+
+ENGINES = {"faster-whisper": (_faster_whisper, 1), "openai-whisper": (_openai_whisper, 5)}
+"""How to load each engine by its own API, and a beam that is not its default."""
+
+
+def decode(path: Path) -> Samples:
+    """*path* as a user of a raw engine reads it: soundfile, the mean of the channels, soxr where the rate differs."""
+    import soundfile
+    import soxr
+
+    samples, rate = soundfile.read(path, dtype="float32")
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    resampled: Samples = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
+    return resampled
+
+
+def run_engine(
+    engine: str, recordings: Sequence[Recording], *, language: str, rounds: int, cases: Sequence[Case] = CASES
+) -> EngineRun:
+    """Load an engine's ``base`` once by its own API and once by asrlab, on the CPU, and run *cases*."""
+    open_raw, other_beam = ENGINES[engine]
+    name = f"{engine}/base"
+    with asrlab.load(name, device="cpu", offline=True) as transcriber:
+        info = transcriber.info
+        raw = open_raw(info, asrlab.weights_path(name, offline=True))
+
+        def contest(case: Case, recording: Recording) -> Contest:
+            options: dict[str, Any] = {"language": language} if case.language else {}
+            options |= {"beam_size": other_beam} if case.other_beam else {}
+            return _contest(case, recording, options, raw, transcriber)
+
+        results = tuple((case, compare([contest(case, clip) for clip in recordings], rounds=rounds)) for case in cases)
+    return EngineRun(
+        model=name,
+        weights_sha256=info.model.weights_sha256,
+        compute_type=info.compute_type,
+        threads=info.threads,
+        other_beam=other_beam,
+        cases=results,
+    )
+
+
+def _contest(
+    case: Case, recording: Recording, options: dict[str, Any], raw: Raw, transcriber: asrlab.Transcriber
+) -> Contest:
+    def by_raw() -> Sequence[str]:
+        return raw(decode(recording.path) if case.from_file else recording.samples, options)
+
+    def by_asrlab() -> Sequence[str]:
+        if case.from_file:
+            return [transcriber.transcribe(recording.path, **options).text]
+        return [transcriber.transcribe(recording.samples, sample_rate=SAMPLE_RATE, **options).text]
+
+    return Contest(clip=recording.id, raw=by_raw, other=by_raw if case.control else by_asrlab)

@@ -1,0 +1,58 @@
+"""What the figures were taken on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import attrs
+
+__all__ = ["Machine", "this_machine"]
+
+_DISTRIBUTIONS = (
+    "asrlab", "av", "ctranslate2", "faster-whisper", "numpy", "openai-whisper", "soundfile", "soxr", "torch",
+)  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class Machine:
+    """The machine and its software.
+
+    Attributes:
+        system: Operating system and architecture.
+        processor: The CPU's name.
+        cores: CPUs that this process may use.
+        python: Its version.
+        packages: Versions by distribution.
+        load: The system's load average over the last minute, when this was asked; None where it has none.
+    """
+
+    system: str
+    processor: str
+    cores: int
+    python: str
+    packages: dict[str, str]
+    load: float | None
+
+
+def this_machine() -> Machine:
+    """The facts of this machine now."""
+    return Machine(
+        system=platform.platform(),
+        processor=_processor(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        python=platform.python_version(),
+        packages={name: metadata.version(name) for name in _DISTRIBUTIONS},
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")

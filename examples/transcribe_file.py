@@ -1,0 +1,37 @@
+"""Transcribe one file and say what did it.
+
+::
+
+    python examples/transcribe_file.py interview.m4a
+    python examples/transcribe_file.py                   # a clip that comes with asrlab
+"""
+
+import argparse
+import sys
+
+import asrlab
+
+
+def main() -> int | str:
+    """Print the segments with their times, then the facts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", default=next(iter(asrlab.load_dataset("smoke"))).audio)
+    parser.add_argument("--model", default="faster-whisper/base")
+    arguments = parser.parse_args()
+    try:
+        with asrlab.load(arguments.model) as transcriber:
+            transcript = transcriber.transcribe(arguments.file)
+    except asrlab.AsrlabError as error:
+        return f"error: {error}"
+
+    for segment in transcript.segments:
+        print(f"{segment.start:7.2f} {segment.end:7.2f}  {segment.text}")
+    print(f"language  {transcript.language}")
+    print(f"audio     {transcript.duration:.2f} s, transcribed in {transcript.timings.total:.2f} s")
+    print(f"device    {transcript.device.resolved}, {transcript.compute_type}")
+    print(f"weights   {transcript.model.name}, sha256 {transcript.model.weights_sha256}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+import io
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from asrlab.audio import open_audio
+from asrlab.errors import AudioError, OptionError
+
+
+@pytest.fixture
+def wav(sound: Callable[..., Any], written: Callable[..., bytes]) -> bytes:
+    """Half a second at 16 kHz."""
+    return written(sound(0.5))
+
+
+def _read(source: Any, **options: Any) -> NDArray[np.float32]:
+    with open_audio(source, **options) as reader:
+        return reader.read()
+
+
+def _refusal(source: Any, **options: Any) -> AudioError:
+    with pytest.raises(AudioError) as caught:
+        _read(source, **options)
+    return caught.value
+
+
+def test_path_text_pathlib_bytes_and_file_object_give_the_same(wav: bytes, tmp_path: Path):
+    """Every way to name a file leads to the same samples."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav)
+    with path.open("rb") as file:
+        results = [_read(source) for source in (str(path), path, wav, bytearray(wav), io.BytesIO(wav), file)]
+    assert all(np.array_equal(results[0], result) for result in results)
+    assert results[0].shape == (8000,)
+
+
+def test_unicode_file_name_is_opened(wav: bytes, tmp_path: Path):
+    """A name beyond ASCII opens and is shown as it is."""
+    path = tmp_path / "Grüße 日本語 🎙.wav"
+    path.write_bytes(wav)
+    with open_audio(path) as reader:
+        assert reader.name == str(path)
+        assert len(reader.read()) == 8000
+
+
+def test_file_object_is_read_from_its_position_and_left_open(wav: bytes):
+    """What comes before the position is not looked at, and closing is the caller's."""
+    file = io.BytesIO(b"something else" + wav)
+    file.seek(14)
+    assert len(_read(file)) == 8000
+    assert not file.closed
+
+
+def test_file_objects_position_is_kept_by_ffmpeg_too(sound: Callable[..., Any], encoded: Callable[..., bytes]):
+    """PyAV sees the stream from the position on."""
+    file = io.BytesIO(b"x" * 1000 + encoded(sound(0.5), sample_rate=16_000, kind="ipod", codec="aac"))
+    file.seek(1000)
+    assert len(_read(file)) == pytest.approx(8000, abs=1100)
+
+
+def test_pipe_is_read_whole(wav: bytes):
+    """A file object that cannot seek is copied first."""
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as reading, os.fdopen(write_end, "wb") as writing:
+        thread = threading.Thread(target=lambda: (writing.write(wav), writing.close()))
+        thread.start()
+        assert len(_read(reading)) == 8000
+        thread.join()
+        assert not reading.closed
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_named_pipe_is_read_whole(wav: bytes, tmp_path: Path):
+    """A path that cannot seek is copied first, and closed."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    thread = threading.Thread(target=path.write_bytes, args=[wav])
+    thread.start()
+    assert len(_read(path)) == 8000
+    thread.join()
+
+
+def test_text_file_object_is_refused():
+    """A file opened without 'b' is told so."""
+    error = _refusal(io.StringIO("RIFF"))
+    assert error.reason == "unreadable"
+    assert "mode 'rb'" in error.message
+
+
+def test_closed_file_object_is_refused(wav: bytes):
+    """A closed file cannot be read, and the cause is kept."""
+    file = io.BytesIO(wav)
+    file.close()
+    error = _refusal(file)
+    assert error.reason == "unreadable"
+    assert isinstance(error.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "MP3"])
+def test_file_object_that_fails_midway_gives_its_own_error(
+    sound: Callable[..., Any], written: Callable[..., bytes], kind: str, capfd: pytest.CaptureFixture[str]
+):
+    """An exception of the caller's file reaches the caller through either decoder, and nothing is printed."""
+
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 20_000:
+                raise OSError("the disk is gone")
+            return super().read(size)
+
+    error = _refusal(Failing(written(sound(30), kind=kind)))
+    assert error.reason == "unreadable"
+    assert "the disk is gone" in error.message
+    assert isinstance(error.__cause__, OSError)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_file_is_named():
+    """A path that is not there says so."""
+    error = _refusal("no/such/file.wav")
+    assert (error.reason, error.source) == ("missing", "no/such/file.wav")
+    assert "check the path" in error.message
+    assert isinstance(error.__cause__, FileNotFoundError)
+
+
+def test_directory_is_refused(tmp_path: Path):
+    """A directory is not a file."""
+    assert _refusal(tmp_path).reason == "directory"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_file_without_permission_is_refused(wav: bytes, tmp_path: Path):
+    """A file that may not be read is unreadable, and the cause is kept."""
+    path = tmp_path / "secret.wav"
+    path.write_bytes(wav)
+    path.chmod(0)
+    error = _refusal(path)
+    assert error.reason == "unreadable"
+    assert isinstance(error.__cause__, PermissionError)
+
+
+def test_path_that_the_system_refuses_is_unreadable(tmp_path: Path):
+    """Any other failure to open is unreadable, with the system's words."""
+    loop = tmp_path / "loop.wav"
+    loop.symlink_to(loop)
+    error = _refusal(loop)
+    assert error.reason == "unreadable"
+    assert isinstance(error.__cause__, OSError)
+    assert _refusal("nul\0byte.wav").reason == "unreadable"
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.wav", "file:///etc/passwd", "FILE:a.wav", "rtsp://x/y"])
+def test_address_is_refused(address: str):
+    """Nothing but a local path is opened."""
+    error = _refusal(address)
+    assert error.reason == "unreadable"
+    assert "local files only" in error.message
+
+
+def test_object_of_another_type_is_refused():
+    """A list is not audio, and the message says what is."""
+    error = _refusal([0.0, 0.1])
+    assert error.reason == "unreadable"
+    assert "type list" in error.message
+
+
+@pytest.mark.parametrize("make", [lambda wav: wav, io.BytesIO, lambda _: "a.wav", lambda _: Path("a.wav")])
+def test_sample_rate_for_a_file_is_refused(wav: bytes, make: Callable[[bytes], Any]):
+    """A file knows its own rate."""
+    with pytest.raises(OptionError, match="leave it out") as caught:
+        open_audio(make(wav), sample_rate=16_000)
+    assert caught.value.option == "sample_rate"

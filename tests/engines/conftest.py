@@ -1,0 +1,29 @@
+"""Real engines on real speech."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import asrlab
+
+
+@pytest.fixture(scope="session")
+def speech() -> dict[str, asrlab.Utterance]:
+    """The utterances of ``smoke`` by the last part of their ids."""
+    return {utterance.id.rpartition("-")[2]: utterance for utterance in asrlab.load_dataset("smoke")}
+
+
+@pytest.fixture(scope="session")
+def long_speech(speech: dict[str, asrlab.Utterance]) -> np.ndarray:
+    """The clips joined twice, about 50 s: more than one window of Whisper. float32, shape (n,), at 16 kHz."""
+    clips = [asrlab.load_audio(utterance.audio).samples for utterance in speech.values()]
+    return np.concatenate(clips * 2)
+
+
+@pytest.fixture(scope="session")
+def base_folder(weights_cache: Path) -> Path:
+    """The CTranslate2 folder of Whisper base."""
+    return asrlab.weights_path("faster-whisper/base", offline=True)

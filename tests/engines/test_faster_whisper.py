@@ -1,0 +1,174 @@
+"""faster-whisper through asrlab, against faster-whisper itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import asrlab
+from asrlab import AudioError, DeviceUnavailableError, OptionError, Transcriber, WeightsError
+from asrlab.metrics import resident_bytes
+
+pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
+pytestmark = pytest.mark.usefixtures("weights_cache")
+
+
+@pytest.fixture(scope="module")
+def base(weights_cache: Path) -> Iterator[Transcriber]:
+    """faster-whisper base, loaded."""
+    with asrlab.load("faster-whisper/base") as transcriber:
+        yield transcriber
+
+
+def test_smoke_is_recognized(base: Transcriber):
+    """At most one word error in 70, as the reference has it."""
+    from asrlab.metrics import Pair, get_normalizer, score
+
+    outcomes = list(base.transcribe_many(asrlab.load_dataset("smoke")))
+    pairs = [Pair(id=o.item.id, reference=o.item.text, hypothesis=o.unwrap().text) for o in outcomes]
+    total = score(pairs, normalizer=get_normalizer("english"))
+    assert total.words.reference_length == 70
+    assert total.words.errors <= 1
+
+
+def test_the_cpu_computes_in_int8(base: Transcriber):
+    """``auto`` chooses int8 on the CPU, and the transcriber states what CTranslate2 really loaded."""
+    if base.info.device.resolved != "cpu":
+        pytest.skip("this machine has a CUDA device")
+    assert base.info.compute_type.startswith("int8")
+    assert base.info.threads >= 1
+
+
+def test_the_same_as_the_engine_itself(base: Transcriber, base_folder: Path, long_speech: np.ndarray):
+    """Segments, words, times and scores are those of ``WhisperModel.transcribe`` with the same options."""
+    from faster_whisper import WhisperModel
+
+    device = base.info.device.resolved.partition(":")[0]
+    raw = WhisperModel(str(base_folder), device=device, compute_type="int8", cpu_threads=base.info.threads or 0)
+    segments, info = raw.transcribe(long_speech, beam_size=1, word_timestamps=True)
+    expected = list(segments)
+    ours = base.transcribe(long_speech, sample_rate=16_000, beam_size=1, word_timestamps=True)
+    assert len(ours.segments) == len(expected) > 1
+    for mine, theirs in zip(ours.segments, expected, strict=True):
+        assert mine.text == theirs.text.strip()
+        assert (mine.start, mine.tokens) == (theirs.start, tuple(theirs.tokens))
+        assert mine.avg_logprob == pytest.approx(theirs.avg_logprob, abs=1e-4)
+        assert [word.text for word in mine.words or ()] == [word.word.strip() for word in theirs.words or ()]
+    assert ours.language_probability == pytest.approx(info.language_probability, abs=1e-4)
+
+
+def test_a_given_language_has_no_probability(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """A probability is the model's, not the caller's."""
+    transcript = base.transcribe(speech["0880"].audio, language="en-GB")
+    assert (transcript.language, transcript.language_probability) == ("en-GB", None)
+
+
+def test_options_reach_the_engine(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """Each option changes the scores or times; voice activity detection leaves out silence."""
+    audio = speech["0880"].audio
+    plain = base.transcribe(audio, language="en").segments[0].avg_logprob
+    for option in ({"initial_prompt": "A chapter of Jane Austen."}, {"hotwords": "Dashwood"}, {"beam_size": 1}):
+        assert base.transcribe(audio, language="en", **option).segments[0].avg_logprob != plain
+    samples = asrlab.load_audio(audio).samples
+    padded = np.concatenate([np.zeros(16_000 * 5, np.float32), samples])
+    heard = base.transcribe(padded, sample_rate=16_000, language="en", vad_filter=True)
+    assert heard.segments[0].start > 4
+    assert base.transcribe(audio, language="en", temperature=0.4).segments[0].temperature == 0.4
+
+
+def test_translation_gives_english(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """The task reaches the model: its token stands in the prompt, and the result says what was asked."""
+    transcript = base.transcribe(speech["0930"].audio, task="translate", language="en")
+    assert transcript.options.task == "translate"
+    assert "amiable" in transcript.text
+
+
+def test_silence_and_a_hundredth_of_a_second_give_a_result(base: Transcriber):
+    """Silence is no error; neither are 10 ms, which hold no word."""
+    for seconds in (0.01, 0.1, 2.0):
+        transcript = base.transcribe(np.zeros(round(16_000 * seconds), np.float32), sample_rate=16_000)
+        assert transcript.duration == pytest.approx(seconds)
+        assert "silent" in [warning.code for warning in transcript.warnings]
+    assert base.transcribe(np.zeros(16_000, np.float32), sample_rate=16_000, vad_filter=True).text == ""
+
+
+def test_an_empty_array_is_refused(base: Transcriber):
+    """No sample is no audio."""
+    with pytest.raises(AudioError, match="no samples"):
+        base.transcribe(np.zeros(0, np.float32), sample_rate=16_000)
+
+
+def test_an_english_model_knows_only_english(weights_cache: Path, speech: dict[str, asrlab.Utterance]):
+    """tiny.en transcribes English, and refuses another language or a translation."""
+    with asrlab.load("faster-whisper/tiny.en", offline=True) as tiny:
+        assert "young man" in tiny.transcribe(speech["0880"].audio).text
+        with pytest.raises(OptionError, match="it knows en"):
+            tiny.transcribe(speech["0880"].audio, language="de")
+        with pytest.raises(OptionError, match="it can transcribe"):
+            tiny.transcribe(speech["0880"].audio, task="translate")
+
+
+def test_mps_says_why_not():
+    """CTranslate2 is asked, and its answer is passed on."""
+    with pytest.raises(DeviceUnavailableError, match="unsupported device mps"):
+        asrlab.load("faster-whisper/base", device="mps")
+
+
+def test_a_compute_type_that_ctranslate2_lacks_is_refused():
+    """The ones there are stand in the message."""
+    with pytest.raises(OptionError, match="int8"):
+        asrlab.load("faster-whisper/base", device="cpu", compute_type="float12")
+
+
+def test_a_local_folder_is_loaded_by_path(base_folder: Path, speech: dict[str, asrlab.Utterance]):
+    """``engine/PATH`` loads a folder of one's own, and its checksum stands in the transcript."""
+    with asrlab.load(f"faster-whisper/{base_folder}") as own:
+        transcript = own.transcribe(speech["0930"].audio, language="en")
+    assert "amiable" in transcript.text
+    assert transcript.model.weights_sha256 == "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
+
+
+def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path):
+    """An empty folder, a missing one and a broken model are `WeightsError`."""
+    with pytest.raises(WeightsError):
+        asrlab.load(f"faster-whisper/{tmp_path}")
+    with pytest.raises(WeightsError):
+        asrlab.load(f"faster-whisper/{tmp_path}/missing")
+    (tmp_path / "model.bin").write_bytes(b"not a model")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(WeightsError):
+        asrlab.load(f"faster-whisper/{tmp_path}")
+
+
+def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """Calls from several threads give each its own result."""
+    texts: dict[str, str] = {}
+
+    def call(name: str) -> None:
+        texts[name] = base.transcribe(speech[name].audio, language="en", beam_size=1).text.lower()
+
+    threads = [threading.Thread(target=call, args=(name,)) for name in ("0880", "0930")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "young man" in texts["0880"]
+    assert "amiable" in texts["0930"]
+
+
+def test_close_gives_the_memory_back(weights_cache: Path, speech: dict[str, asrlab.Utterance]):
+    """Loading again and again does not grow: a closed model's memory serves the next one."""
+    if resident_bytes() is None:
+        pytest.skip("this system does not tell resident memory")
+    sizes = []
+    for _ in range(4):
+        with asrlab.load("faster-whisper/base", compute_type="float32", device="cpu") as transcriber:
+            transcriber.transcribe(speech["0930"].audio, language="en", beam_size=1)
+            open_bytes = resident_bytes()
+        sizes.append(resident_bytes())
+    assert sizes[-1] < sizes[0] + 60e6
+    assert sizes[-1] < open_bytes - 150e6

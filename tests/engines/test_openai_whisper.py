@@ -1,0 +1,225 @@
+"""openai-whisper through asrlab, against openai-whisper itself."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import asrlab
+from asrlab import OptionError, Transcriber, WeightsError
+from asrlab.metrics import resident_bytes
+
+whisper = pytest.importorskip("whisper", reason="openai-whisper is not installed")
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytestmark = pytest.mark.usefixtures("weights_cache")
+
+
+@pytest.fixture(scope="module")
+def base(weights_cache: Path) -> Iterator[Transcriber]:
+    """openai-whisper base, loaded."""
+    with asrlab.load("openai-whisper/base", device="cpu") as transcriber:
+        yield transcriber
+
+
+@pytest.fixture(scope="module")
+def checkpoint(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The converted weights as a ``.pt`` file, as openai-whisper stores them."""
+    from asrlab.weights import convert
+
+    path = tmp_path_factory.mktemp("checkpoint") / "base.pt"
+    converted = convert(base_folder)
+    torch.save({"dims": converted.dims.as_dict(), "model_state_dict": dict(converted.state_dict)}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def raw(checkpoint: Path) -> Any:
+    """The model loaded by openai-whisper itself."""
+    model = whisper.load_model(str(checkpoint), device="cpu")
+    model.set_alignment_heads(whisper._ALIGNMENT_HEADS["base"])  # noqa: SLF001 - kept nowhere else
+    return model
+
+
+def assert_same(ours: asrlab.Transcript, theirs: dict[str, Any]) -> None:
+    """Texts, times, tokens, scores and words are the same."""
+    expected = [segment for segment in theirs["segments"] if segment["text"].strip()]
+    assert len(ours.segments) == len(expected) > 0
+    for mine, other in zip(ours.segments, expected, strict=True):
+        assert mine.text == other["text"].strip()
+        assert (mine.start, mine.seek, mine.tokens) == (other["start"], other["seek"], tuple(other["tokens"]))
+        assert mine.end == pytest.approx(min(other["end"], ours.duration))
+        assert mine.avg_logprob == pytest.approx(other["avg_logprob"], abs=1e-4)
+        assert mine.compression_ratio == other["compression_ratio"]
+        if mine.words is not None:
+            assert [word.text for word in mine.words] == [word["word"].strip() for word in other["words"]]
+            times = [time for word in other["words"] for time in (word["start"], word["end"])]
+            assert [time for word in mine.words for time in (word.start, word.end)] == pytest.approx(times, abs=0.021)
+    assert ours.language == theirs["language"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"language": "en", "word_timestamps": True},
+        {"language": "en", "beam_size": 2, "initial_prompt": "Jane Austen"},
+        {"task": "translate", "temperature": 0.0},
+    ],
+    ids=lambda options: "-".join(options) or "defaults",
+)
+def test_the_same_as_the_engine_itself(base: Transcriber, raw: Any, long_speech: np.ndarray, options: dict[str, Any]):
+    """The window loop decides as upstream's does, over more than one window."""
+    theirs = raw.transcribe(long_speech, **options)
+    assert_same(base.transcribe(long_speech, sample_rate=16_000, **options), theirs)
+
+
+def test_the_ladder_is_climbed_as_upstream_climbs_it(base: Transcriber, raw: Any):
+    """On noise the first temperatures fail; at the same random state the result is upstream's."""
+    noise = np.random.default_rng(1).normal(0, 0.2, 16_000 * 8).astype(np.float32)
+    torch.manual_seed(3)
+    theirs = raw.transcribe(noise, language="en", temperature=(0.0, 0.4, 0.8))
+    torch.manual_seed(3)
+    ours = base.transcribe(noise, sample_rate=16_000, language="en", temperature=(0.0, 0.4, 0.8))
+    kept = [segment for segment in theirs["segments"] if segment["text"].strip()]
+    assert [(s.text, s.temperature) for s in ours.segments] == [(s["text"].strip(), s["temperature"]) for s in kept]
+
+
+def test_segments_come_window_by_window(base: Transcriber, long_speech: np.ndarray):
+    """The first segment is there before the last window is decoded."""
+    stream = base.stream(long_speech, sample_rate=16_000, language="en")
+    first = next(stream)
+    assert first.seek == 0
+    rest = list(stream)
+    assert any(segment.seek for segment in rest)
+
+
+def test_both_engines_run_the_same_weights(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """One checksum, two engines, the same words."""
+    with asrlab.load("faster-whisper/base", device="cpu") as other:
+        assert other.info.model.weights_sha256 == base.info.model.weights_sha256
+        audio = speech["0890"].audio
+        assert base.transcribe(audio, language="en").text == other.transcribe(audio, language="en").text
+
+
+def test_the_language_is_detected_with_its_probability(
+    base: Transcriber, raw: Any, speech: dict[str, asrlab.Utterance]
+):
+    """The probability is the model's own."""
+    audio = speech["0870"].audio
+    transcript = base.transcribe(audio)
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(asrlab.load_audio(audio).samples))
+    _, probabilities = raw.detect_language(mel)
+    assert transcript.language == "en"
+    assert transcript.language_probability == pytest.approx(probabilities["en"], abs=1e-3)
+
+
+def test_the_models_own_alignment_heads_are_set(base: Transcriber, raw: Any):
+    """Word times come from the heads that the model's authors chose, from every kind of weights."""
+    heads = base._model.alignment_heads.indices()  # noqa: SLF001 - what is set has no public name
+    assert torch.equal(heads, raw.alignment_heads.indices())
+
+
+def test_a_checkpoint_file_is_loaded_by_path(checkpoint: Path, speech: dict[str, asrlab.Utterance]):
+    """A ``.pt`` file of one's own is loaded as plain weights."""
+    with asrlab.load(f"openai-whisper/{checkpoint}", device="cpu") as own:
+        transcript = own.transcribe(speech["0930"].audio, language="en", word_timestamps=True)
+    assert "amiable" in transcript.text
+    assert transcript.model.name == "openai-whisper/base.pt"
+    assert not transcript.model.weights_pinned
+
+
+def test_a_ctranslate2_folder_by_path_has_its_heads(base_folder: Path, raw: Any):
+    """A folder that nobody knows by name gets the heads that stand in its configuration."""
+    with asrlab.load(f"openai-whisper/{base_folder}", device="cpu") as own:
+        heads = own._model.alignment_heads.indices()  # noqa: SLF001 - what is set has no public name
+    assert torch.equal(heads, raw.alignment_heads.indices())
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, zipped: bool):  # noqa: FBT001 - a parameter
+    """A checkpoint that carries code is refused, and the code has not run."""
+    target, path = tmp_path / "ran", tmp_path / "bomb.pt"
+    payload = {"dims": {}, "model_state_dict": Bomb(target)}
+    if zipped:
+        torch.save(payload, path)
+    else:
+        path.write_bytes(pickle.dumps(payload))
+    with pytest.raises(WeightsError, match="never run"):
+        asrlab.load(f"openai-whisper/{path}")
+    assert not target.exists()
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path):
+    """A file that is no checkpoint, and a checkpoint of another model."""
+    path = tmp_path / "other.pt"
+    path.write_bytes(b"RIFF nonsense")
+    with pytest.raises(WeightsError, match=r"other\.pt"):
+        asrlab.load(f"openai-whisper/{path}")
+    torch.save({"dims": {"n_mels": 80}, "model_state_dict": {}}, path)
+    with pytest.raises(WeightsError, match="not those of a Whisper model"):
+        asrlab.load(f"openai-whisper/{path}")
+
+
+def test_what_it_cannot_do_is_refused(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """Hotwords and voice activity detection are not this engine's."""
+    for option in ({"hotwords": "Dashwood"}, {"vad_filter": True}):
+        with pytest.raises(OptionError, match="word_timestamps, beam_size, temperature, initial_prompt"):
+            base.transcribe(speech["0880"].audio, **option)
+    with pytest.raises(OptionError, match="float32"):
+        asrlab.load("openai-whisper/base", device="cpu", compute_type="float16")
+    with pytest.raises(OptionError, match="set_num_threads"):
+        asrlab.load("openai-whisper/base", device="cpu", threads=torch.get_num_threads() + 1)
+
+
+def test_short_and_silent_audio_give_a_result(base: Transcriber):
+    """10 ms and silence are no error."""
+    for seconds in (0.01, 1.0):
+        transcript = base.transcribe(np.zeros(round(16_000 * seconds), np.float32), sample_rate=16_000, language="en")
+        assert transcript.duration == pytest.approx(seconds)
+
+
+def test_threads_do_not_mix(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """Upstream's cache hangs on the model; calls from several threads must not meet in it."""
+    texts: dict[str, str] = {}
+
+    def call(name: str) -> None:
+        texts[name] = base.transcribe(speech[name].audio, language="en").text.lower()
+
+    threads = [threading.Thread(target=call, args=(name,)) for name in ("0880", "0930")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "young man" in texts["0880"]
+    assert "amiable" in texts["0930"]
+
+
+def test_close_gives_the_memory_back(weights_cache: Path, speech: dict[str, asrlab.Utterance]):
+    """A closed model's memory is given back: resident memory falls, and loading again does not grow."""
+    if resident_bytes() is None:
+        pytest.skip("this system does not tell resident memory")
+    sizes = []
+    for _ in range(3):
+        with asrlab.load("openai-whisper/base", device="cpu") as transcriber:
+            transcriber.transcribe(speech["0930"].audio, language="en")
+            open_bytes = resident_bytes()
+        sizes.append(resident_bytes())
+    assert sizes[-1] < sizes[0] + 60e6
+    assert sizes[-1] < open_bytes - 150e6

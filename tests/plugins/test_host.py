@@ -1,0 +1,323 @@
+"""Plugins are loaded each alone, from real distributions on disk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+GOOD = """
+import asrlab
+
+@asrlab.hookimpl
+def asrlab_engines():
+    return [asrlab.EngineSpec(
+        name={engine!r}, factory="asrlab.engines.echo.transcriber:load",
+        devices="asrlab.engines.echo.transcriber:devices",
+        models=(asrlab.ModelSpec(name="m"),), default_model={default!r},
+    )]
+"""
+BROKEN = {
+    "raises-at-import": "raise RuntimeError('boom at import')",
+    "exits-at-import": "import sys; sys.exit('goodbye at import')",
+    "raises-in-hook": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): raise ValueError('boom in hook')",
+    "exits-in-hook": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): raise SystemExit('goodbye in hook')",
+    "wrong-type": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): return ['whisper']",
+    "not-a-list": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): return 7",
+    "mistyped-hook": "import asrlab\n@asrlab.hookimpl\ndef asrlab_enignes(): return []",
+    "wrong-argument": "import asrlab\n@asrlab.hookimpl\ndef asrlab_run_started(event): pass",
+    "other-api": "asrlab_plugin_api = 99",
+    "missing-module": "import a_module_that_nobody_has",
+}
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
+    """A folder with every broken plugin, and one good one whose name sorts between them."""
+    folder = tmp_path_factory.mktemp("zoo")
+    for name, source in BROKEN.items():
+        write_distribution(folder, f"zoo-{name}", source=source, plugins=[name])
+    return write_distribution(folder, "zoo-good", source=GOOD.format(engine="good", default=""), plugins=["good"])
+
+
+@pytest.fixture(scope="module")
+def listing(zoo: Path, asrlab_cli: Any) -> Any:
+    """What ``asrlab plugins --json`` says about that folder."""
+    return asrlab_cli("plugins", "--json", plugins=[zoo])
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "message"),
+    [
+        ("raises-at-import", "import", "RuntimeError: boom at import"),
+        ("exits-at-import", "import", "SystemExit: goodbye at import"),
+        ("raises-in-hook", "asrlab_engines", "ValueError: boom in hook"),
+        ("exits-in-hook", "asrlab_engines", "SystemExit: goodbye in hook"),
+        ("wrong-type", "asrlab_engines", "must give EngineSpec objects, not str"),
+        ("not-a-list", "asrlab_engines", "TypeError"),
+        ("mistyped-hook", "hooks", "asrlab_enignes"),
+        ("wrong-argument", "hooks", "event"),
+        ("other-api", "api", "plugin API 99, this asrlab has 1"),
+        ("missing-module", "import", "a_module_that_nobody_has"),
+    ],
+)
+def test_a_broken_plugin_is_reported_with_its_distribution_and_its_removal(
+    listing: Any, name: str, stage: str, message: str
+):
+    """Whatever a plugin does wrong, its failure names the stage, the distribution and the command that removes it."""
+    failure = next(failure for failure in listing.json["failures"] if failure["name"] == name)
+    assert failure["stage"] == stage
+    assert message in failure["message"]
+    assert (failure["distribution"], failure["version"]) == (f"zoo-{name}", "1.0")
+    assert failure["remove"] == f"pip uninstall zoo-{name}"
+    assert f"pip uninstall zoo-{name}" in listing.err
+
+
+def test_the_command_that_lists_broken_plugins_exits_with_1(listing: Any):
+    """A broken plugin is a failed item, so the listing exits with 1, and each is warned of once."""
+    assert listing.code == 1
+    assert listing.err.count("warning: plugin 'raises-at-import'") == 1
+
+
+def test_everything_else_works_beside_broken_plugins(zoo: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
+    """The good plugin's engine and the built-in ones transcribe, though ten other plugins are broken."""
+    for model in ("good/m", "echo"):
+        ran = asrlab_cli("transcribe", clips[1], "-m", model, plugins=[zoo])
+        assert (ran.code, ran.out) == (0, "loud loud loud\n")
+
+
+def test_a_working_plugin_offers_what_it_declares(listing: Any):
+    """The good plugin is listed with its distribution and its engine, the built-in ones first."""
+    rows = listing.json["plugins"]
+    assert [row["name"] for row in rows[:3]] == ["echo", "faster-whisper", "openai-whisper"]
+    good = next(row for row in rows if row["name"] == "good")
+    assert (good["distribution"], good["version"], good["engines"]) == ("zoo-good", "1.0", ["good"])
+
+
+def test_named_plugins_can_be_disabled(zoo: Path, asrlab_cli: Any):
+    """ASRLAB_DISABLE_PLUGINS=a,b leaves out a and b, spaces or not, and nothing else."""
+    ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="raises-at-import, good")
+    names = {row["name"] for row in ran.json["plugins"]} | {failure["name"] for failure in ran.json["failures"]}
+    assert names == {*BROKEN, "echo", "faster-whisper", "openai-whisper"} - {"raises-at-import"}
+    assert ran.json["disabled"] == ["good", "raises-at-import"]
+
+
+def test_a_star_disables_all_that_is_not_built_in(zoo: Path, asrlab_cli: Any):
+    """ASRLAB_DISABLE_PLUGINS=* leaves the built-in plugins, and nothing is broken any more."""
+    ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="*")
+    assert (ran.code, ran.err, ran.json["failures"]) == (0, "", [])
+    assert [row["name"] for row in ran.json["plugins"]] == ["echo", "faster-whisper", "openai-whisper"]
+
+
+def test_an_unknown_model_names_the_plugins_that_could_have_brought_it(zoo: Path, asrlab_cli: Any):
+    """A model that nobody offers may be that of a broken plugin, so the error names those."""
+    ran = asrlab_cli("transcribe", "x.wav", "-m", "raises/m", "--json", plugins=[zoo])
+    assert ran.code == 3
+    assert "pip uninstall zoo-raises-at-import" in ran.json["error"]["message"]
+
+
+def test_an_engine_without_a_default_model_asks_for_one(zoo: Path, asrlab_cli: Any):
+    """The bare name of an engine without a default model is refused with the models' full names, not with itself."""
+    ran = asrlab_cli("transcribe", "x.wav", "-m", "good", plugins=[zoo], ASRLAB_DISABLE_PLUGINS=",".join(BROKEN))
+    assert ran.code == 3
+    assert ran.err == "asrlab: there is no model 'good'; did you mean good/m?\n"
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
+    """Two distributions with an engine ``twin`` each, and one that offers ``same`` twice."""
+    folder = tmp_path_factory.mktemp("twins")
+    for name in ("twin-one", "twin-two"):
+        write_distribution(folder, name, source=GOOD.format(engine="twin", default="m"), plugins=[name])
+    source = GOOD.format(engine="same", default="m")
+    return write_distribution(folder, "twice", source=source, plugins=["twice-a", "twice-b"])
+
+
+def test_a_name_that_two_distributions_claim_is_an_error_when_used(
+    twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]
+):
+    """Using the name says whose it is and what to write; other names are not affected."""
+    ran = asrlab_cli("transcribe", clips[0], "-m", "twin/m", plugins=[twins])
+    assert ran.code == 3
+    assert "offered by twin-one and by twin-two; say which: twin-one:twin/m or twin-two:twin/m" in ran.err
+    assert asrlab_cli("transcribe", clips[0], "-m", "echo", plugins=[twins]).code == 0
+
+
+def test_the_distribution_in_front_says_which_is_meant(twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
+    """``distribution:engine/model`` loads, and its name in results stays apart from the other one's."""
+    ran = asrlab_cli("transcribe", clips[1], "-m", "twin-two:twin/m", "--json", plugins=[twins])
+    assert ran.code == 0
+    assert ran.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "twin-two:twin/m"
+
+
+def test_a_distribution_in_front_works_where_it_is_not_needed(asrlab_cli: Any, clips: tuple[Path, ...]):
+    """``asrlab:echo/echo`` is ``echo/echo``."""
+    ran = asrlab_cli("transcribe", clips[1], "-m", "asrlab:echo/echo", "--json")
+    assert ran.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "echo/echo"
+
+
+def test_every_listed_name_can_be_used(twins: Path):
+    """What ``list_models`` gives is what ``resolve`` takes, even where names clash."""
+    code = """
+import json, asrlab
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry
+registry = Registry(PluginHost())
+names = [model.name for model in asrlab.list_models() if model.engine.name != "same"]
+print(json.dumps([names, [registry.resolve(name).name for name in names]]))
+"""
+    listed, resolved = _python(code, path=twins)
+    assert listed == resolved
+    assert {"twin-one:twin/m", "twin-two:twin/m", "echo/echo"} <= set(listed)
+
+
+def test_a_distribution_that_offers_a_name_twice_is_told_how_to_go_on(twins: Path, asrlab_cli: Any):
+    """Where no prefix helps, the message says how to leave one plugin out."""
+    ran = asrlab_cli("transcribe", "x.wav", "-m", "same/m", plugins=[twins])
+    assert ran.code == 3
+    assert "offered twice by twice; leave one out: ASRLAB_DISABLE_PLUGINS=twice-b" in ran.err
+
+
+def test_listing_models_imports_no_engine(third_party: Path):
+    """``asrlab models`` loads neither an engine nor the packages they stand on."""
+    code = """
+import json, sys
+from asrlab.cli.main import main
+heavy = ("torch", "ctranslate2", "faster_whisper", "whisper", "av", "soundfile", "onnxruntime", "huggingface_hub")
+try:
+    main(["models", "--json"])
+except SystemExit:
+    print(json.dumps([name for name in heavy if name in sys.modules]), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(third_party)!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "third/calm" in [row["name"] for row in json.loads(done.stdout)["models"]]
+    assert json.loads(done.stderr) == []
+
+
+HOOKS = """
+import json, os
+import attrs, asrlab
+
+def note(kind, run):
+    with open(os.environ["HOOK_NOTES"], "a") as file:
+        file.write(json.dumps([kind, attrs.asdict(run)]) + chr(10))
+
+@asrlab.hookimpl
+def asrlab_run_started(run): note("started", run)
+
+@asrlab.hookimpl
+def asrlab_run_finished(run): note("finished", run)
+"""
+BAD_HOOKS = """
+import sys, asrlab
+
+@asrlab.hookimpl
+def asrlab_run_started(run): raise RuntimeError("no run today")
+
+@asrlab.hookimpl
+def asrlab_run_finished(run): sys.exit(9)
+"""
+
+
+def test_the_hooks_around_a_run_are_told_and_may_fail(
+    tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, small_folder: Path
+):
+    """Both hooks get their facts, and a plugin whose hooks raise or exit is warned of, no more."""
+    write_distribution(tmp_path, "a-bad-listener", source=BAD_HOOKS)
+    write_distribution(tmp_path, "listener", source=HOOKS)
+    notes = tmp_path / "notes.jsonl"
+    ran = asrlab_cli("bench", small_folder, "-m", "echo", "--json", plugins=[tmp_path], HOOK_NOTES=str(notes))
+    assert ran.code == 0
+    (_, started), (_, finished) = map(json.loads, notes.read_text().splitlines())
+    assert started == {"dataset": "tones", "models": ["echo/echo"]}
+    assert finished.pop("seconds") > 0
+    assert finished == {"dataset": "tones", "models": ["echo/echo"], "utterances": 3, "failed": 0}
+    assert "failed at asrlab_run_started: RuntimeError: no run today" in ran.err
+    assert "failed at asrlab_run_finished: SystemExit: 9" in ran.err
+
+
+def test_a_third_party_engine_and_data_set_work_through_the_api(third_party: Path, small_folder: Path):
+    """``asrlab.load``, an alias, ``load_dataset`` and ``bench`` take what a plugin offers."""
+    code = f"""
+import json, asrlab
+with asrlab.load("third") as transcriber:
+    first = transcriber.transcribe({str(small_folder / "a-first.wav")!r})
+data = asrlab.load_dataset("third-set")
+result = asrlab.bench(data, models="drei/calm")
+print(json.dumps([first.text, first.model.name, [u.id for u in data], result.models[0].score.wer]))
+"""
+    text, model, ids, wer = _python(
+        code, path=third_party, THIRD_PARTY_CLIPS=str(small_folder), ASRLAB_DISABLE_PLUGINS="none"
+    )
+    assert (text, model) == ("heard", "third/calm")
+    assert ids[0] == "a-first.txt"
+    assert wer == pytest.approx(0.5)  # the folder's three .txt files are no audio and count as deletions
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def load(request): return 7\ndef devices(): return asrlab.DeviceReport(available=('cpu',))", "gave a int"),
+        ("def load(request): 1 / 0\ndef devices(): return asrlab.DeviceReport(available=('cpu',))", "ZeroDivision"),
+        ("def devices(): return ['cpu']", "gave a list where a DeviceReport is needed"),
+        ("def devices(): raise OSError('libmissing.so.9')", "OSError: libmissing.so.9"),
+        ("raise SystemExit(3)", "is installed but does not import: SystemExit: 3"),
+        ("def devices(): return asrlab.DeviceReport(available=('cpu',))", "has no attribute 'load'"),
+    ],
+)
+def test_an_engine_that_breaks_its_contract_is_unavailable_and_named(
+    tmp_path: Path, write_distribution: Callable[..., Path], source: str, message: str
+):
+    """Whatever an engine's own functions raise or return, the user gets EngineUnavailableError naming the engine."""
+    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.transcriber:", "odd_code:")
+    write_distribution(tmp_path, "odd-engine", source=plugin)
+    (tmp_path / "odd_code.py").write_text(f"import asrlab\n{source}\n")
+    code = """
+import json, asrlab
+try:
+    asrlab.load("odd")
+except asrlab.EngineUnavailableError as error:
+    print(json.dumps([error.engine, str(error)]))
+"""
+    engine, said = _python(code, path=tmp_path)
+    assert engine == "odd"
+    assert message in said
+
+
+def test_devices_of_other_engines_are_listed_beside_a_broken_one(
+    tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any
+):
+    """``asrlab devices`` shows the fault of one engine in its row, and the rows of the others."""
+    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.transcriber:", "odd_code:")
+    write_distribution(tmp_path, "odd-engine", source=plugin)
+    (tmp_path / "odd_code.py").write_text("def devices(): raise OSError('libmissing.so.9')\n")
+    ran = asrlab_cli("devices", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="faster-whisper,openai-whisper")
+    rows = {row["engine"]: row for row in ran.json["engines"]}
+    assert ran.code == 0
+    assert "libmissing.so.9" in rows["odd"]["error"]
+    assert rows["echo"]["available"] == ["cpu"]
+
+
+def _python(code: str, *, path: Path, **variables: str) -> Any:
+    """Run *code* with the plugins in *path*; what it prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(path), "PATH": "", **variables},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])

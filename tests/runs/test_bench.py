@@ -1,0 +1,311 @@
+"""A bench survives whatever its engines do, and says what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+import asrlab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from asrlab.runs.result import BenchResult, ModelResult
+
+
+@pytest.fixture(scope="module")
+def results(
+    third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, ModelResult]]:
+    """Every temper of the third-party engine over three tones, of which the second sets it off."""
+    tempers = ("abort", "exit", "raise", "print", "unsendable", "load-raises", "load-aborts", "info-unsendable")
+    names = ["echo", *(f"third/{name}" for name in (*tempers, "aborts-then-cannot-load", "calm"))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(third_party)
+        patch.setenv("THIRD_PARTY_FLAG", str(tmp_path_factory.mktemp("flag") / "loaded-once"))
+        result = asrlab.bench(small_folder, models=names)
+    assert [model.model for model in result.models] == ["echo/echo", *names[1:]]
+    yield {model.model.partition("/")[2]: model for model in result.models}
+
+
+def _kinds(model: ModelResult) -> list[str]:
+    return [utterance.failure.kind if utterance.failure else "ok" for utterance in model.utterances]
+
+
+def test_a_native_abort_loses_only_its_utterance(results: dict[str, ModelResult]):
+    """An engine that aborts the process loses the utterance at hand; those before and after are there."""
+    aborted = results["abort"]
+    assert _kinds(aborted) == ["ok", "crashed", "ok"]
+    assert aborted.utterances[1].failure is not None
+    assert "died of SIGABRT while transcribing this utterance" in aborted.utterances[1].failure.message
+    assert aborted.score is not None
+    assert (aborted.score.words.deletions, aborted.score.words.hits) == (1, 2)
+
+
+def test_a_crash_does_not_hide_the_facts_of_the_model(results: dict[str, ModelResult]):
+    """The load time and peak memory of a model that crashed once are known all the same."""
+    assert results["abort"].failure is None
+    assert results["abort"].load_time is not None
+    assert (results["abort"].peak_resident_bytes or 0) > 2**20
+
+
+def test_an_engine_that_exits_loses_only_its_utterance(results: dict[str, ModelResult]):
+    """An engine that calls sys.exit is a crash with that status."""
+    assert _kinds(results["exit"]) == ["ok", "crashed", "ok"]
+    assert "exit status 7" in results["exit"].utterances[1].failure.message  # type: ignore[union-attr]
+
+
+def test_an_error_that_cannot_be_pickled_arrives(results: dict[str, ModelResult]):
+    """An exception that pickle refuses arrives with the name of its class and its message."""
+    assert _kinds(results["raise"]) == ["ok", "Unpicklable", "ok"]
+    assert results["raise"].utterances[1].failure.message == "the engine says no"  # type: ignore[union-attr]
+
+
+def test_a_result_that_cannot_be_pickled_is_a_failure(results: dict[str, ModelResult]):
+    """A transcript that pickle refuses fails alone, with the reason."""
+    assert _kinds(results["unsendable"]) == ["ok", "ValueError", "ok"]
+    assert "this text stays here" in results["unsendable"].utterances[1].failure.message  # type: ignore[union-attr]
+
+
+def test_printing_and_reading_do_not_disturb_the_run(results: dict[str, ModelResult]):
+    """An engine that prints, lets a child print, or reads standard input does not break the talk with the worker."""
+    assert _kinds(results["print"]) == ["ok", "ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "message"),
+    [
+        ("load-raises", "EngineUnavailableError", "ZeroDivisionError: no weights in the box"),
+        ("load-aborts", "crashed", "died of SIGABRT while loading the model"),
+        ("info-unsendable", "", "the engine's result cannot be sent"),
+    ],
+)
+def test_a_model_that_does_not_load_says_why(results: dict[str, ModelResult], model: str, kind: str, message: str):
+    """Loading that raises, aborts or gives what cannot be sent is the model's failure; others run."""
+    failed = results[model]
+    assert failed.failure is not None
+    assert kind in failed.failure.kind
+    assert message in failed.failure.message
+    assert (failed.info, failed.utterances, failed.score) == (None, (), None)
+
+
+def test_a_model_that_cannot_be_loaded_again_fails_the_rest(results: dict[str, ModelResult]):
+    """After a crash and a second load that fails, every utterance left has a failure, so that none is missing."""
+    model = results["aborts-then-cannot-load"]
+    assert _kinds(model) == ["ok", "crashed", "EngineUnavailableError"]
+    assert model.info is not None
+    assert model.score is not None
+    assert model.score.words.deletions == 2
+
+
+def test_models_after_broken_ones_run(results: dict[str, ModelResult]):
+    """The last model of the bench is not touched by those before it."""
+    assert _kinds(results["calm"]) == ["ok", "ok", "ok"]
+    assert results["calm"].score is not None
+    assert results["calm"].score.wer == 0
+
+
+def test_a_result_with_every_kind_of_failure_is_json_and_a_table(results: dict[str, ModelResult]):
+    """Models that did not load, failed in part or wholly can be written and shown side by side."""
+    from rich.console import Console
+
+    from asrlab.cli.bench_view import failures, table, texts_of
+    from asrlab.runs.result import BenchResult
+
+    result = BenchResult(dataset="tones", models=tuple(results.values()), seconds=1.0)
+    plain = json.loads(result.to_json())
+    assert plain["failed"] == result.failed == 6
+    assert [model["model"] for model in plain["models"]] == [model.model for model in result.models]
+    screen = Console(record=True, width=200, quiet=True)
+    screen.print(table(result), *failures(result), *texts_of(result))
+    shown = screen.export_text()
+    assert "not loaded" in shown
+    assert "(failed)" in shown
+
+
+def test_one_bad_file_in_a_folder_fails_alone(small_folder: Path, tmp_path: Path):
+    """A broken file among good ones has its own error and counts as deletions; the order is that of the ids."""
+    import shutil
+
+    folder = shutil.copytree(small_folder, tmp_path / "set")
+    (folder / "b-odd.wav").write_bytes(b"<html>not found</html>")
+    result = asrlab.bench(folder, models="echo").models[0]
+    assert [utterance.id for utterance in result.utterances] == ["a-first", "b-odd", "c-last"]
+    assert _kinds(result) == ["ok", "AudioError", "ok"]
+    assert "HTML" in result.utterances[1].failure.message  # type: ignore[union-attr]
+    assert result.failed == 1
+    assert result.score is not None
+    assert result.score.words.deletions == 1
+    assert result.score.words.reference_length == 3
+
+
+def test_audio_that_cannot_be_sent_fails_alone(small_folder: Path):
+    """An open file cannot go to another process: its utterance fails with what to give instead."""
+    with (small_folder / "a-first.wav").open("rb") as file:
+        audio = {"file": file, "bytes": (small_folder / "c-last.wav").read_bytes()}
+        data = asrlab.Dataset(
+            name="mixed",
+            source="a test",
+            read=lambda: [asrlab.Utterance(id=name, audio=each, text="x") for name, each in audio.items()],
+        )
+        result = asrlab.bench(data, models="echo").models[0]
+    assert _kinds(result) == ["AudioError", "ok"]
+    assert "give a path, bytes or an array" in result.utterances[0].failure.message  # type: ignore[union-attr]
+
+
+def test_plugins_that_the_caller_disabled_stay_disabled_in_the_worker(third_party: Path, small_folder: Path):
+    """The worker asks the same plugins as the process that started it."""
+    from asrlab.plugins.manager import PluginHost
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(third_party)
+        host = PluginHost()
+        points = [plugin for plugin in _entry_points() if plugin.name == "third_party"]
+        chosen = PluginHost(points=points, disabled=["echo"])
+        patch.setenv("ASRLAB_DISABLE_PLUGINS", "*")
+        result = asrlab.bench(small_folder, models="third/calm", host=chosen)
+    assert "third_party" in [plugin.name for plugin in host.plugins]
+    assert result.failed == 0
+    assert result.models[0].failure is None
+
+
+def _entry_points() -> Any:
+    from importlib.metadata import entry_points
+
+    return entry_points(group="asrlab")
+
+
+def test_a_module_in_the_current_folder_does_not_shadow_the_workers(
+    small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The worker imports what the caller imports, not what lies about where it was started."""
+    (tmp_path / "soundfile.py").write_text("raise RuntimeError('the wrong soundfile')")
+    monkeypatch.chdir(tmp_path)
+    result = asrlab.bench(small_folder, models="echo")
+    assert _kinds(result.models[0]) == ["ok", "ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"models": "ecko"}, asrlab.EngineNotFoundError, "did you mean echo"),
+        ({"models": "echo", "compute_type": "int3"}, asrlab.OptionError, "cannot compute in 'int3'"),
+        ({"models": "echo", "threads": 0}, asrlab.OptionError, "threads must be at least 1"),
+        ({"models": "echo", "normalizer": "french"}, asrlab.OptionError, "french"),
+    ],
+)
+def test_a_mistake_is_raised_before_anything_runs(
+    small_folder: Path, given: dict[str, Any], error: type[asrlab.AsrlabError], message: str
+):
+    """What is wrong with the request itself is an exception, and no model is loaded."""
+    told: list[object] = []
+    with pytest.raises(error, match=message):
+        asrlab.bench(small_folder, progress=lambda *facts: told.append(facts), **given)
+    assert told == []
+
+
+def test_an_option_that_the_model_lacks_is_its_failure(small_folder: Path):
+    """Only a loaded model knows what it can honour: the bench reports it for that model."""
+    result = asrlab.bench(small_folder, models="echo", options=asrlab.TranscribeOptions(beam_size=5))
+    failure = result.models[0].failure
+    assert failure is not None
+    assert failure.kind == "OptionError"
+    assert "it supports: word_timestamps" in failure.message
+
+
+def test_progress_counts_each_utterance_of_each_model(small_folder: Path):
+    """Progress is told with 0 when loading begins, and after each utterance."""
+    told: list[tuple[str, int, int]] = []
+    asrlab.bench(small_folder, models=["echo"], progress=lambda *facts: told.append(facts))
+    assert told == [("echo/echo", done, 3) for done in range(4)]
+
+
+@pytest.fixture(scope="module")
+def real(weights_cache: Path) -> BenchResult:
+    """The base model and echo on the smoke set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASRLAB_CACHE", str(weights_cache))
+        return asrlab.bench("smoke", models=["faster-whisper/base", "echo"], device="cpu", offline=True)
+
+
+def test_models_and_utterances_come_in_the_order_they_were_given(real: BenchResult):
+    """Models keep the caller's order, utterances that of the data set."""
+    ids = [utterance.id for utterance in asrlab.load_dataset("smoke")]
+    assert [model.model for model in real.models] == ["faster-whisper/base", "echo/echo"]
+    assert all([utterance.id for utterance in model.utterances] == ids for model in real.models)
+
+
+def test_peak_memory_is_each_models_own(real: BenchResult):
+    """A model of 145 MB leaves its mark on its own peak and not on that of the model after it."""
+    whisper, echo = (model.peak_resident_bytes for model in real.models)
+    assert whisper is not None
+    assert echo is not None
+    assert echo < 150 * 2**20
+    assert whisper > echo + 100 * 2**20
+
+
+def test_the_figures_fit_together(real: BenchResult):
+    """Audio seconds, RTFx, latency and failures of a result are those of its transcripts."""
+    model = real.models[0]
+    totals = [utterance.transcript.timings.total for utterance in model.utterances if utterance.transcript]
+    assert len(totals) == 5
+    assert model.audio_seconds == pytest.approx(24.73, abs=0.1)
+    assert model.rtfx == pytest.approx(model.audio_seconds / sum(totals))
+    assert model.latency.p50 == sorted(totals)[2]
+    assert attrs.asdict(model.latency)["p99"] is None
+    assert real.failed == 0
+    assert real.seconds > sum(totals)
+
+
+def _children_of(group: int) -> bool:
+    try:
+        os.kill(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("bench", "{folder}", "-m", "third/hang"), ("bench", "{folder}", "-m", "third/load-hangs"),
+     ("transcribe", "{folder}/a-first.wav", "-m", "third/load-hangs")],
+    ids=["bench-utterance", "bench-load", "transcribe-load"],
+)  # fmt: skip
+def test_ctrl_c_exits_with_130_and_leaves_no_process(
+    third_party: Path, small_folder: Path, asrlab_cli: Any, arguments: tuple[str, ...]
+):
+    """An interrupt, while loading or transcribing, ends the command with 130, one line, and the worker with it."""
+    command = [argument.format(folder=small_folder) for argument in arguments]
+    process = asrlab_cli.start(*command, plugins=[third_party], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    lines = iter(process.stderr.readline, "")
+    worker = next(int(line.split()[1]) for line in lines if line.startswith("hanging"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert err.strip() == "asrlab: interrupted"
+    assert out == ""
+    assert not _children_of(worker)
+
+
+def test_a_worker_whose_parent_was_killed_ends_by_itself(third_party: Path, small_folder: Path, asrlab_cli: Any):
+    """A killed bench cannot end its worker; the worker finds the pipe closed, without a word."""
+    process = asrlab_cli.start(
+        "bench", small_folder, "-m", "third/calm", "-m", "third/load-hangs",
+        plugins=[third_party], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    worker = next(int(line.split()[1]) for line in process.stderr if line.startswith("hanging"))
+    process.kill()
+    process.wait()
+    os.kill(worker, signal.SIGCONT)  # it is there, waiting in its load
+    os.kill(worker, signal.SIGKILL)
+    rest = process.stderr.read()  # ends when the last process that holds it is gone
+    process.stdout.close()
+    process.stderr.close()
+    assert "Traceback" not in rest

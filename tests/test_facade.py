@@ -1,0 +1,85 @@
+"""Importing asrlab is cheap, and its public names are what it says they are."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import asrlab
+from asrlab import errors
+
+HEAVY = (
+    "numpy",
+    "torch",
+    "pluggy",
+    "attrs",
+    "attr",
+    "click",
+    "rich",
+    "soundfile",
+    "av",
+    "soxr",
+    "ctranslate2",
+    "jiwer",
+)
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules in a fresh interpreter after *code*."""
+    report = f"{code}\nimport sys\nprint(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_import_loads_nothing_heavy():
+    """``import asrlab`` loads neither numpy nor torch nor pluggy nor any other dependency."""
+    assert loaded_after("import asrlab").isdisjoint(HEAVY)
+
+
+def test_help_loads_no_engine():
+    """``asrlab --help`` loads no engine, no torch and no numpy."""
+    code = "from asrlab.cli.main import asrlab\ntry:\n    asrlab(['--help'])\nexcept SystemExit:\n    pass"
+    loaded = loaded_after(code)
+    assert "click" in loaded
+    assert loaded.isdisjoint({"numpy", "torch", "ctranslate2", "faster_whisper", "whisper", "pluggy", "rich"})
+
+
+def test_listing_models_loads_no_engine():
+    """Listing the models loads neither torch nor an engine."""
+    loaded = loaded_after("import asrlab\nassert len(asrlab.list_models()) > 20")
+    assert loaded.isdisjoint({"torch", "ctranslate2", "faster_whisper", "whisper"})
+
+
+def test_public_names_are_importable_and_sorted():
+    """``__all__`` is sorted as ruff sorts it and every name in it can be had."""
+    assert len(set(asrlab.__all__)) == len(asrlab.__all__)
+    assert all(getattr(asrlab, name) is not None for name in asrlab.__all__)
+    assert dir(asrlab) == sorted(asrlab.__all__)
+
+
+def test_every_room_named_by_the_facade_is_public():
+    """The facade fetches no name that its room does not list in ``__all__``."""
+    rooms = {room: set(names) for room, names in asrlab._ROOMS.items()}  # noqa: SLF001 - the table is what is tested
+    for room, names in rooms.items():
+        module = __import__(f"asrlab.{room}", fromlist=["__all__"])
+        assert names <= set(module.__all__)
+    assert set().union(*rooms.values()) | {"__version__"} == set(asrlab.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    """A mistyped name fails as it does for any module."""
+    with pytest.raises(AttributeError, match="lod"):
+        asrlab.lod  # noqa: B018 - the access is what is tested
+
+
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name != "AsrlabError"])
+def test_errors_keep_their_facts_when_pickled(name: str):
+    """An error that crosses a process boundary keeps its message and attributes."""
+    error = getattr(errors, name)("what, where, what next")
+    error.extra = "fact"
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+    assert (type(copy), str(copy), copy.__dict__) == (type(error), "what, where, what next", error.__dict__)
+    assert isinstance(copy, errors.AsrlabError)
