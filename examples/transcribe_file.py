@@ -1,9 +1,6 @@
 """Transcribe one file and say what did it.
 
-::
-
-    python examples/transcribe_file.py interview.m4a
-    python examples/transcribe_file.py                   # a clip that comes with asrlab
+Run ``python examples/transcribe_file.py`` for a clip that comes with asrlab, or with a file of yours, of any format.
 """
 
 import argparse
@@ -14,9 +11,9 @@ import asrlab
 
 def main() -> int | str:
     """Print the segments with their times, then the facts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", default=next(iter(asrlab.load_dataset("smoke"))).audio)
-    parser.add_argument("--model", default="faster-whisper/base")
+    parser.add_argument("--model", default="faster-whisper/base", help="default: %(default)s")
     arguments = parser.parse_args()
     try:
         with asrlab.load(arguments.model) as transcriber:

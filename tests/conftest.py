@@ -178,9 +178,10 @@ def devices():
 
 
 def hang():
+    """Until SIGUSR1 comes; SIGINT does what it always does."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     print("hanging", os.getpid(), file=sys.stderr, flush=True)
-    while True:
-        signal.pause()
+    signal.sigtimedwait([signal.SIGUSR1], 60)
 
 
 class Unpicklable(Exception):

@@ -6,37 +6,38 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+
+import attrs
 
 import asrlab
 from asrlab.datasets import AUDIO_SUFFIXES
 
-from .engines import CASES, ENGINES, SAMPLE_RATE, EngineRun, Recording, decode, run_engine
+from .engines import CASES, ENGINES, SAMPLE_RATE, EngineRun, Plan, Recording, decode, run_engine
 from .machine import this_machine
 from .memory import measure_decoding
 from .report import Figures, as_record, as_text
 from .startup import measure_starts
+from .wrapper import measure_wrapper
 
 
 def main() -> None:
     """Measure; figures over their target are marked, not failed."""
     arguments = _arguments()
     machine = this_machine()
-    recordings = [Recording(id=path.stem, path=path, samples=decode(path)) for path in _clips(arguments.folder)]
-    recordings = recordings[: 1 if arguments.quick else arguments.clips]
-    rounds = 1 if arguments.quick else arguments.rounds
+    plan = _plan(arguments)
     starts = measure_starts(runs=1 if arguments.quick else 15)
     decodings = measure_decoding(minutes=1 if arguments.quick else 60)
     figures = Figures(
         machine=machine,
-        engines=[_engine(name, recordings, arguments.language, rounds) for name in arguments.engine or ENGINES],
+        rounds=plan.rounds,
+        clips=len(plan.recordings),
+        clip_seconds=sum(len(recording.samples) for recording in plan.recordings) / SAMPLE_RATE,
+        wrappers=measure_wrapper(plan.recordings, runs=3 if arguments.quick else 100),
+        engines=[_engine(name, plan) for name in arguments.engine or ENGINES],
         starts=starts,
         decodings=decodings,
         load_after=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        rounds=rounds,
-        clips=len(recordings),
-        clip_seconds=sum(len(recording.samples) for recording in recordings) / SAMPLE_RATE,
     )
     print(as_text(figures), end="")
     if arguments.record:
@@ -50,11 +51,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="clips to transcribe (default: asrlab's embedded ones)")
     parser.add_argument("--clips", type=int, help="use only the first so many")
     parser.add_argument("--language", default="en", help="of the clips (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="of each inference; 1 is steadiest (default: the engine's)")
     parser.add_argument("--engine", action="append", choices=tuple(ENGINES), help="only this one; repeatable")
     parser.add_argument(
         "--quick", action="store_true", help="one clip, one round: shows that it runs, measures nothing"
     )
     return parser.parse_args()
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    clips = _clips(arguments.folder)[: arguments.clips]
+    plan = Plan(
+        recordings=[Recording(id=path.stem, path=path, samples=decode(path)) for path in clips],
+        language=arguments.language,
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+    )
+    if not arguments.quick:
+        return plan
+    shortest = min(plan.recordings, key=lambda recording: len(recording.samples))
+    cases = [case for case in CASES if case.name in ("array", "file")]
+    return attrs.evolve(plan, recordings=[shortest], cases=cases, rounds=1)
 
 
 def _clips(folder: Path | None) -> list[Path]:
@@ -64,9 +81,9 @@ def _clips(folder: Path | None) -> list[Path]:
     return clips or sys.exit(f"{folder} holds no audio")
 
 
-def _engine(name: str, recordings: Sequence[Recording], language: str, rounds: int) -> EngineRun:
-    print(f"{name}: {len(CASES)} cases, {len(recordings)} clips, {rounds} rounds ...", file=sys.stderr)
-    return run_engine(name, recordings, language=language, rounds=rounds)
+def _engine(name: str, plan: Plan) -> EngineRun:
+    print(f"{name}: {len(plan.cases)} cases, {len(plan.recordings)} clips, {plan.rounds} rounds", file=sys.stderr)
+    return run_engine(name, plan)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import asrlab
 
 from .pairs import Comparison, Contest, compare
 
-__all__ = ["CASES", "ENGINES", "SAMPLE_RATE", "Case", "EngineRun", "Recording", "decode", "run_engine"]
+__all__ = ["CASES", "ENGINES", "SAMPLE_RATE", "Case", "EngineRun", "Plan", "Recording", "decode", "run_engine"]
 
 SAMPLE_RATE = 16_000
 Samples = NDArray[np.float32]
@@ -58,6 +58,25 @@ CASES = (
     Case(name="file", from_file=True),
     Case(name="file, language detected", from_file=True, language=False),
 )
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What to run.
+
+    Attributes:
+        recordings: The clips.
+        language: Of the clips.
+        rounds: How often each pair runs.
+        threads: CPU threads of an inference; None for each engine's own choice.
+        cases: Which.
+    """
+
+    recordings: Sequence[Recording]
+    language: str = "en"
+    rounds: int
+    threads: int | None = None
+    cases: Sequence[Case] = CASES
 
 
 @attrs.frozen(kw_only=True)
@@ -124,22 +143,24 @@ def decode(path: Path) -> Samples:
     return resampled
 
 
-def run_engine(
-    engine: str, recordings: Sequence[Recording], *, language: str, rounds: int, cases: Sequence[Case] = CASES
-) -> EngineRun:
-    """Load an engine's ``base`` once by its own API and once by asrlab, on the CPU, and run *cases*."""
+def run_engine(engine: str, plan: Plan) -> EngineRun:
+    """Load an engine's ``base`` once by its own API and once by asrlab, on the CPU, and run the cases."""
     open_raw, other_beam = ENGINES[engine]
     name = f"{engine}/base"
-    with asrlab.load(name, device="cpu", offline=True) as transcriber:
+    _set_threads(engine, plan.threads)
+    with asrlab.load(name, device="cpu", threads=plan.threads, offline=True) as transcriber:
         info = transcriber.info
         raw = open_raw(info, asrlab.weights_path(name, offline=True))
 
         def contest(case: Case, recording: Recording) -> Contest:
-            options: dict[str, Any] = {"language": language} if case.language else {}
+            options: dict[str, Any] = {"language": plan.language} if case.language else {}
             options |= {"beam_size": other_beam} if case.other_beam else {}
             return _contest(case, recording, options, raw, transcriber)
 
-        results = tuple((case, compare([contest(case, clip) for clip in recordings], rounds=rounds)) for case in cases)
+        results = tuple(
+            (case, compare([contest(case, clip) for clip in plan.recordings], rounds=plan.rounds))
+            for case in plan.cases
+        )
     return EngineRun(
         model=name,
         weights_sha256=info.model.weights_sha256,
@@ -148,6 +169,14 @@ def run_engine(
         other_beam=other_beam,
         cases=results,
     )
+
+
+def _set_threads(engine: str, threads: int | None) -> None:
+    """PyTorch's threads are the process's, so that its engine cannot be given a number of its own."""
+    if engine == "openai-whisper" and threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _contest(

@@ -12,6 +12,7 @@ from .machine import Machine
 from .memory import Decoding
 from .pairs import Comparison
 from .startup import Start
+from .wrapper import Wrapper
 
 __all__ = ["TARGET_MIB", "TARGET_RATIO", "Figures", "as_record", "as_text"]
 
@@ -29,6 +30,7 @@ class Figures:
         rounds: Of each case.
         clips: How many were transcribed in each.
         clip_seconds: How long they are together.
+        wrappers: Time of asrlab alone.
         engines: Time on top of each engine.
         starts: Start-up.
         decodings: Memory.
@@ -39,6 +41,7 @@ class Figures:
     rounds: int
     clips: int
     clip_seconds: float
+    wrappers: Sequence[Wrapper]
     engines: Sequence[EngineRun]
     starts: Sequence[Start]
     decodings: Sequence[Decoding]
@@ -67,7 +70,7 @@ def as_text(figures: Figures) -> str:
         ", ".join(f"{name} {version}" for name, version in machine.packages.items()),
         f"load average {machine.load} before, {figures.load_after} after",
     ]
-    return "\n".join([*head, *_ratios(figures), *_starts(figures), *_decodings(figures)]) + "\n"
+    return "\n".join([*head, *_ratios(figures), *_wrappers(figures), *_starts(figures), *_decodings(figures)]) + "\n"
 
 
 def _ratios(figures: Figures) -> Iterator[str]:
@@ -102,6 +105,14 @@ def _half(ratio: float, rounds: Sequence[float], worst: float, *, control: bool)
 
 def _mark(value: float, target: float) -> str:
     return "OVER" if value > target else ""
+
+
+def _wrappers(figures: Figures) -> Iterator[str]:
+    yield ""
+    yield "asrlab around an engine that takes no time (echo/echo), ms of CPU; the file also decoded by soundfile alone"
+    yield f"  {'clip':42} {'array':>6} {'file':>6} {'soundfile':>10}"
+    for wrapper in figures.wrappers:
+        yield f"  {wrapper.id:42} {wrapper.array_ms:6.2f} {wrapper.file_ms:6.2f} {wrapper.decode_ms:10.2f}"
 
 
 def _starts(figures: Figures) -> Iterator[str]:

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress
 
-__all__ = ["check_choices", "fetch_weights", "find_weights", "list_models", "load", "load_dataset", "weights_path"]
+__all__ = [
+    "check_choices",
+    "fetch_weights",
+    "find_weights",
+    "list_datasets",
+    "list_models",
+    "load",
+    "load_dataset",
+    "weights_path",
+]
 
 
 def load(
@@ -111,8 +120,13 @@ def load_dataset(name: str | PathLike[str], *, host: PluginHost | None = None) -
     Raises:
         DatasetError: There is no such data set, or it cannot be read.
     """
-    specs = [spec for _, spec in (host or PluginHost()).collect("asrlab_datasets", DatasetSpec)]
-    return datasets.load_dataset(name, specs=specs)
+    return datasets.load_dataset(name, specs=list_datasets(host))
+
+
+def list_datasets(host: PluginHost | None = None) -> tuple[DatasetSpec, ...]:
+    """All data sets that have names, ``smoke`` first. Reads none."""
+    offered = (host or PluginHost()).collect("asrlab_datasets", DatasetSpec)
+    return (datasets.SMOKE, *(spec for _, spec in offered))
 
 
 def weights_path(model: str, *, offline: bool = False, host: PluginHost | None = None) -> Path:

@@ -39,6 +39,8 @@ _FFMPEG = [
     ("mp3", "libmp3lame", 44_100),
     ("avi", "pcm_s16le", 8_000),
     ("mpegts", "aac", 48_000),
+    ("wav", "libmp3lame", 44_100),
+    ("ogg", "flac", 44_100),
 ]
 
 
@@ -142,9 +144,9 @@ def test_content_decides_and_not_the_name(
     path = tmp_path / name
     for content in contents:
         path.write_bytes(content)
-        assert len(load_audio(path).samples) == pytest.approx(8000, abs=1100)
+        assert len(load_audio(path).samples) == pytest.approx(8000, abs=1300)
         with path.open("rb") as file:
-            assert len(load_audio(file).samples) == pytest.approx(8000, abs=1100)
+            assert len(load_audio(file).samples) == pytest.approx(8000, abs=1300)
 
 
 def test_mp3_named_wav_is_decoded(sound: Callable[..., Any], written: Callable[..., bytes], tmp_path: Path):
@@ -184,14 +186,23 @@ def test_recordings_of_two_rates_in_one_file_are_decoded_both(sound: Callable[..
         assert _relative_error(found.samples[start:], sound(2.0)[:, 0], slack=1999) < 0.2
 
 
-def test_chain_that_ffmpeg_cannot_follow_is_refused(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """Ogg of two rates in one file stops with an error, never quietly after the first."""
+def test_ogg_of_two_rates_is_decoded_whole_or_refused(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """Not every FFmpeg follows such a chain, but none ends it quietly after the first recording."""
     rates = (8000, 44_100)
     data = b"".join(written(sound(2.0, sample_rate=rate), sample_rate=rate, kind="OGG") for rate in rates)
-    with pytest.raises(AudioError) as caught:
-        load_audio(data)
-    assert caught.value.reason == "truncated"
-    assert caught.value.decoded == pytest.approx(2.0, abs=0.1)
+    outcome: float | str
+    try:
+        outcome = load_audio(data).duration
+    except AudioError as error:
+        outcome = error.reason
+    assert outcome in ("truncated", pytest.approx(4.0, abs=0.2))
+
+
+def test_tags_that_are_not_utf_8_do_no_harm(sound: Callable[..., Any], encoded: Callable[..., bytes]):
+    """Old programs write tags in any encoding; the audio is what counts."""
+    data = encoded(sound(1.0, sample_rate=48_000), sample_rate=48_000, kind="webm", codec="libopus")
+    assert b"Lavf" in data
+    assert len(load_audio(data.replace(b"Lavf", b"\xff\xfe\xe9\xe8")).samples) == 16_000
 
 
 def test_ten_milliseconds_are_decoded(sound: Callable[..., Any], written: Callable[..., bytes]):

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -107,6 +108,22 @@ def test_intact_part_of_a_truncated_file_is_taken(make: Callable[..., Path]):
     path.write_bytes(path.read_bytes()[:200_000])
     assert load_audio(AudioFile(path=path, offset=2.0, duration=3.0)).duration == 3.0
     assert _refusal(AudioFile(path=path, offset=2.0)).declared == pytest.approx(10.0, abs=1e-3)
+
+
+def test_damage_before_a_part_does_not_matter(make: Callable[..., Path]):
+    """What comes before the offset is skipped without being decoded."""
+    path = make("matroska", "aac", 16_000)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        early = [packet for packet in container.demux(audio=0) if packet.size and 1.0 < packet.time < 4.0]
+    for packet in early:
+        start = data.index(bytes(packet))
+        data[start : start + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    assert _refusal(path).reason == "truncated"
+    with open_audio(AudioFile(path=path, offset=6.0, duration=3.0)) as reader:
+        assert len(reader.read()) == 48_000
+        assert reader.warnings == ()
 
 
 def test_place_of_a_bad_sample_counts_from_the_start_of_the_file(

@@ -18,12 +18,13 @@ def speech() -> dict[str, asrlab.Utterance]:
 
 @pytest.fixture(scope="session")
 def long_speech(speech: dict[str, asrlab.Utterance]) -> np.ndarray:
-    """The clips joined twice, about 50 s: more than one window of Whisper. float32, shape (n,), at 16 kHz."""
+    """The clips with 2 s of silence behind each, 35 s: two windows of Whisper. float32, shape (n,), at 16 kHz."""
     clips = [asrlab.load_audio(utterance.audio).samples for utterance in speech.values()]
-    return np.concatenate(clips * 2)
+    gap = np.zeros(2 * 16_000, np.float32)
+    return np.concatenate([piece for clip in clips for piece in (clip, gap)])
 
 
-@pytest.fixture(scope="session")
-def base_folder(weights_cache: Path) -> Path:
+@pytest.fixture(scope="module")
+def base_folder(use_weights: Path) -> Path:
     """The CTranslate2 folder of Whisper base."""
     return asrlab.weights_path("faster-whisper/base", offline=True)

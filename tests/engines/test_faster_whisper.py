@@ -14,11 +14,11 @@ from asrlab import AudioError, DeviceUnavailableError, OptionError, Transcriber,
 from asrlab.metrics import resident_bytes
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
-pytestmark = pytest.mark.usefixtures("weights_cache")
+pytestmark = pytest.mark.usefixtures("use_weights")
 
 
 @pytest.fixture(scope="module")
-def base(weights_cache: Path) -> Iterator[Transcriber]:
+def base(use_weights: Path) -> Iterator[Transcriber]:
     """faster-whisper base, loaded."""
     with asrlab.load("faster-whisper/base") as transcriber:
         yield transcriber
@@ -102,7 +102,7 @@ def test_an_empty_array_is_refused(base: Transcriber):
         base.transcribe(np.zeros(0, np.float32), sample_rate=16_000)
 
 
-def test_an_english_model_knows_only_english(weights_cache: Path, speech: dict[str, asrlab.Utterance]):
+def test_an_english_model_knows_only_english(use_weights: Path, speech: dict[str, asrlab.Utterance]):
     """tiny.en transcribes English, and refuses another language or a translation."""
     with asrlab.load("faster-whisper/tiny.en", offline=True) as tiny:
         assert "young man" in tiny.transcribe(speech["0880"].audio).text
@@ -160,7 +160,7 @@ def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab
     assert "amiable" in texts["0930"]
 
 
-def test_close_gives_the_memory_back(weights_cache: Path, speech: dict[str, asrlab.Utterance]):
+def test_close_gives_the_memory_back(use_weights: Path, speech: dict[str, asrlab.Utterance]):
     """Loading again and again does not grow: a closed model's memory serves the next one."""
     if resident_bytes() is None:
         pytest.skip("this system does not tell resident memory")

@@ -163,7 +163,7 @@ def test_a_distribution_in_front_works_where_it_is_not_needed(asrlab_cli: Any, c
     assert ran.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "echo/echo"
 
 
-def test_every_listed_name_can_be_used(twins: Path):
+def test_every_listed_name_can_be_used(twins: Path, asrlab_cli: Any):
     """What ``list_models`` gives is what ``resolve`` takes, even where names clash."""
     code = """
 import json, asrlab
@@ -173,7 +173,7 @@ registry = Registry(PluginHost())
 names = [model.name for model in asrlab.list_models() if model.engine.name != "same"]
 print(json.dumps([names, [registry.resolve(name).name for name in names]]))
 """
-    listed, resolved = _python(code, path=twins)
+    listed, resolved = _python(code, asrlab_cli=asrlab_cli, path=twins)
     assert listed == resolved
     assert {"twin-one:twin/m", "twin-two:twin/m", "echo/echo"} <= set(listed)
 
@@ -185,7 +185,7 @@ def test_a_distribution_that_offers_a_name_twice_is_told_how_to_go_on(twins: Pat
     assert "offered twice by twice; leave one out: ASRLAB_DISABLE_PLUGINS=twice-b" in ran.err
 
 
-def test_listing_models_imports_no_engine(third_party: Path):
+def test_listing_models_imports_no_engine(third_party: Path, asrlab_cli: Any):
     """``asrlab models`` loads neither an engine nor the packages they stand on."""
     code = """
 import json, sys
@@ -193,17 +193,10 @@ from asrlab.cli.main import main
 heavy = ("torch", "ctranslate2", "faster_whisper", "whisper", "av", "soundfile", "onnxruntime", "huggingface_hub")
 try:
     main(["models", "--json"])
-except SystemExit:
-    print(json.dumps([name for name in heavy if name in sys.modules]), file=sys.stderr)
+except SystemExit as end:
+    print(json.dumps([end.code, [name for name in heavy if name in sys.modules]]))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(third_party)!r})\n{code}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "third/calm" in [row["name"] for row in json.loads(done.stdout)["models"]]
-    assert json.loads(done.stderr) == []
+    assert _python(code, asrlab_cli=asrlab_cli, path=third_party) == [0, []]
 
 
 HOOKS = """
@@ -248,7 +241,7 @@ def test_the_hooks_around_a_run_are_told_and_may_fail(
     assert "failed at asrlab_run_finished: SystemExit: 9" in ran.err
 
 
-def test_a_third_party_engine_and_data_set_work_through_the_api(third_party: Path, small_folder: Path):
+def test_a_third_party_engine_and_data_set_work_through_the_api(third_party: Path, small_folder: Path, asrlab_cli: Any):
     """``asrlab.load``, an alias, ``load_dataset`` and ``bench`` take what a plugin offers."""
     code = f"""
 import json, asrlab
@@ -258,9 +251,7 @@ data = asrlab.load_dataset("third-set")
 result = asrlab.bench(data, models="drei/calm")
 print(json.dumps([first.text, first.model.name, [u.id for u in data], result.models[0].score.wer]))
 """
-    text, model, ids, wer = _python(
-        code, path=third_party, THIRD_PARTY_CLIPS=str(small_folder), ASRLAB_DISABLE_PLUGINS="none"
-    )
+    text, model, ids, wer = _python(code, asrlab_cli=asrlab_cli, path=third_party, THIRD_PARTY_CLIPS=str(small_folder))
     assert (text, model) == ("heard", "third/calm")
     assert ids[0] == "a-first.txt"
     assert wer == pytest.approx(0.5)  # the folder's three .txt files are no audio and count as deletions
@@ -278,7 +269,7 @@ print(json.dumps([first.text, first.model.name, [u.id for u in data], result.mod
     ],
 )
 def test_an_engine_that_breaks_its_contract_is_unavailable_and_named(
-    tmp_path: Path, write_distribution: Callable[..., Path], source: str, message: str
+    tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, source: str, message: str
 ):
     """Whatever an engine's own functions raise or return, the user gets EngineUnavailableError naming the engine."""
     plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.transcriber:", "odd_code:")
@@ -291,7 +282,7 @@ try:
 except asrlab.EngineUnavailableError as error:
     print(json.dumps([error.engine, str(error)]))
 """
-    engine, said = _python(code, path=tmp_path)
+    engine, said = _python(code, asrlab_cli=asrlab_cli, path=tmp_path)
     assert engine == "odd"
     assert message in said
 
@@ -310,14 +301,14 @@ def test_devices_of_other_engines_are_listed_beside_a_broken_one(
     assert rows["echo"]["available"] == ["cpu"]
 
 
-def _python(code: str, *, path: Path, **variables: str) -> Any:
+def _python(code: str, *, asrlab_cli: Any, path: Path, **variables: str) -> Any:
     """Run *code* with the plugins in *path*; what it prints, as JSON."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,
-        env={"PYTHONPATH": str(path), "PATH": "", **variables},
+        env=asrlab_cli.environment(plugins=[path], **variables),
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

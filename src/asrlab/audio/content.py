@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
 
-__all__ = ["ends_within_ogg_page", "is_compressed", "looks_like"]
+__all__ = ["ends_within_ogg_page", "is_mpeg", "looks_like"]
 
 _HEAD_BYTES = 512
 _LONGEST_OGG_PAGE = 65_307  # 27 bytes of header, 255 of lacing, 255 * 255 of data
@@ -33,11 +33,10 @@ _MAGICS = (
 )
 
 
-def is_compressed(stream: ByteStream) -> bool:
-    """Whether *stream* starts like MPEG audio (an ID3 tag or a frame's sync bits: MP3, raw AAC), Ogg or FLAC."""
-    head = stream.read_at(0, 4)
-    mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
-    return mpeg or head.startswith((b"ID3", b"OggS", b"fLaC"))
+def is_mpeg(stream: ByteStream) -> bool:
+    """Whether *stream* starts like MPEG audio (MP3, or AAC in ADTS): an ID3 tag or a frame's sync bits."""
+    head = stream.read_at(0, 3)
+    return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
 
 
 def ends_within_ogg_page(stream: ByteStream) -> bool:

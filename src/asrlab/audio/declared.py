@@ -75,8 +75,8 @@ def _chunk(
 
 
 def _is_placeholder(size: int) -> bool:
-    """Whether a program that writes to a pipe left this size: 0, or around 2 GiB, 4 GiB or the largest of 64 bits."""
-    return size == 0 or 0x7FFFF000 <= size <= 0x80000100 or 0xFFFFF000 <= size <= 0xFFFFFFFF or size >= _UNKNOWN_64
+    """Whether a program that writes to a pipe left this size: around 2 GiB, 4 GiB or the largest of 64 bits."""
+    return 0x7FFFF000 <= size <= 0x80000100 or 0xFFFFF000 <= size <= 0xFFFFFFFF or size >= _UNKNOWN_64
 
 
 def nist_duration(stream: ByteStream) -> float | None:

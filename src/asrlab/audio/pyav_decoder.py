@@ -36,17 +36,30 @@ def open_with_pyav(stream: ByteStream) -> PyavDecoder:
     """
     import av
 
-    stream.seek(0)
     try:
-        # A playlist or a concat script must not make FFmpeg open what it names: no protocol is called "none".
-        container = av.open(stream, options={"protocol_whitelist": "none"})
-    except (av.error.FFmpegError, UnicodeDecodeError) as error:
+        container = _open_container(stream)
+    except av.error.FFmpegError as error:
         raise _undecodable(stream) from error
     track = container.streams.best("audio")
     if track is None or track.codec_context is None:
         container.close()
         raise _undecodable(stream, f"FFmpeg reads it as {container.format.name} without audio that it can decode")
     return PyavDecoder(container, track, stream)
+
+
+def _open_container(stream: ByteStream) -> Any:
+    import av
+
+    # A playlist or a concat script must not make FFmpeg open what it names: no protocol is called "none".
+    options = {"protocol_whitelist": "none"}
+    stream.seek(0)
+    try:
+        return av.open(stream, options=options)
+    except UnicodeDecodeError:
+        # A tag that is not UTF-8. PyAV 19 never raises this, and has no such argument any more.
+        older: dict[str, Any] = {"metadata_errors": "replace"}
+        stream.seek(0)
+        return av.open(stream, options=options, **older)
 
 
 def _undecodable(stream: ByteStream, why: str = "its content is no audio that libsndfile or FFmpeg know") -> AudioError:

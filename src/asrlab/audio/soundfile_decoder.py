@@ -3,7 +3,7 @@
 What libsndfile (1.2.2) opens of the compressed kinds goes to FFmpeg's libraries, because it loses audio without a word:
 
 - MP3: without a Xing header it takes the length from the first frame's bit rate and stops there; it ends two files in
-  one at the first one's length; and it prints to the standard error.
+  one at the first one's length; and it prints to the standard error while it does.
 - Ogg: it ends a chain of recordings at the first one's length.
 - FLAC: one that declares no length (written to a pipe) loses its last read, and a damaged one all that a read held.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.content import is_compressed
+from asrlab.audio.content import is_mpeg
 from asrlab.audio.declared import nist_duration, promised_ratio
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, mix
 
@@ -29,7 +29,7 @@ def open_with_soundfile(stream: ByteStream) -> SoundfileDecoder | None:
     """A decoder for *stream*; None where libsndfile does not know it or might not give the whole."""
     import soundfile  # type: ignore[import-untyped, unused-ignore]
 
-    if is_compressed(stream):
+    if is_mpeg(stream):  # not even opened, because that is when libsndfile prints
         return None
     stream.seek(0)
     try:

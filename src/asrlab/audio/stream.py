@@ -38,7 +38,6 @@ class ByteStream:
         self._owned = owned
         self._origin = file.tell()
         self.size = file.seek(0, os.SEEK_END) - self._origin
-        file.seek(self._origin)
 
     def read(self, size: int = -1) -> bytes:
         """Up to *size* bytes, all that are left if it is negative."""

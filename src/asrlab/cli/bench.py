@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from asrlab.cli import exits
 from asrlab.cli.shared import (
@@ -31,8 +32,15 @@ Examples:
 """
 
 
+def _complete_dataset(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    from asrlab.loading import list_datasets
+
+    names = [spec.name for spec in list_datasets() if spec.name.startswith(typed)]
+    return [*map(CompletionItem, names), CompletionItem(typed, type="file")]
+
+
 @click.command(epilog=EPILOG)
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=_complete_dataset)
 @model_option
 @click.option("--normalizer", help="english, basic or none; english if all of the data set is, else basic.")
 @click.option("--only-table", is_flag=True, help="Leave out the texts.")

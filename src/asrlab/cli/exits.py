@@ -9,7 +9,18 @@ import click
 from asrlab import errors
 from asrlab.errors import AsrlabError
 
-__all__ = ["BAD_INPUT", "DONE", "FAULT", "INTERRUPTED", "NOT_THERE", "SOME_FAILED", "USAGE", "code_for", "report"]
+__all__ = [
+    "BAD_INPUT",
+    "DONE",
+    "FAULT",
+    "INTERRUPTED",
+    "NOT_THERE",
+    "SOME_FAILED",
+    "USAGE",
+    "code_for",
+    "report",
+    "told",
+]
 
 DONE = 0
 SOME_FAILED = 1
@@ -39,9 +50,13 @@ def code_for(kind: str) -> int:
 
 def report(error: AsrlabError, *, as_json: bool) -> int:
     """Say what went wrong, and give the exit code for it."""
-    code = code_for(type(error).__name__)
-    if as_json:
-        facts = {"type": type(error).__name__, "message": error.message, "exit_code": code}
-        click.echo(json.dumps({"error": facts}, ensure_ascii=False))
     click.echo(f"asrlab: {error.message}", err=True)
+    return told(error, error.message, code_for(type(error).__name__), as_json=as_json)
+
+
+def told(error: Exception, message: str, code: int, *, as_json: bool) -> int:
+    """*code*; with *as_json* what went wrong is on standard output, too."""
+    if as_json:
+        facts = {"type": type(error).__name__, "message": message, "exit_code": code}
+        click.echo(json.dumps({"error": facts}, ensure_ascii=False))
     return code

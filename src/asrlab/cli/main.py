@@ -69,14 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
     try:
         with warnings_on_stderr():
             result = asrlab.main(arguments, prog_name="asrlab", complete_var=COMPLETE, standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return exits.USAGE
+        return exits.told(error, error.format_message(), exits.USAGE, as_json=as_json)
     except AsrlabError as error:
-        return exits.report(error, as_json="--json" in arguments)
+        return exits.report(error, as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         click.echo("asrlab: interrupted", err=True)
         return exits.INTERRUPTED
@@ -84,7 +85,7 @@ def _run(arguments: list[str]) -> int:
         if os.environ.get("ASRLAB_DEBUG"):
             raise
         click.echo(f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where.", err=True)
-        return exits.FAULT
+        return exits.told(error, str(error), exits.FAULT, as_json=as_json)
     return result if isinstance(result, int) else exits.DONE
 
 

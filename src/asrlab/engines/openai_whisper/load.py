@@ -85,7 +85,7 @@ def _read_checkpoint(path: Path) -> tuple[Mapping[str, int], Mapping[str, torch.
     try:
         checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
         return checkpoint["dims"], checkpoint["model_state_dict"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError, OSError) as error:
         first_line = str(error).partition("\n")[0]
         raise WeightsError(
             f"{path} is not a checkpoint of openai-whisper that can be read as plain weights ({first_line}); code in "

@@ -1,9 +1,8 @@
 """Upstream's loop over 30 s windows, one window at a time.
 
 ``whisper.transcribe`` gives its segments only when the last window is done, keeps the probability of the language to
-itself, and encodes a window again for the detection of the language and for each temperature. This loop takes the same
-decisions in the same order, so that texts, times and scores are the same, but yields each window's segments at once and
-encodes each window once.
+itself, and encodes a window again for each temperature. This loop takes the same decisions in the same order, so that
+texts, times and scores are the same, but yields each window's segments at once and encodes each window once.
 
 Source: openai-whisper 20250625, ``whisper/transcribe.py``.
 """
@@ -82,7 +81,6 @@ class Windows:
         self._content_frames = self._mel.shape[-1] - N_FRAMES
         self._seek = 0
         self._last_speech = 0.0
-        self._first = self._window()
         self.language_probability: float | None = None
         self.language = options.primary_language or self._detect()
         self._tokenizer = self._make_tokenizer()
@@ -92,27 +90,28 @@ class Windows:
 
     def segments(self) -> Iterator[dict[str, Any]]:
         """Upstream's segment dictionaries, those without text left out."""
-        window: _Window | None = self._first
         while self._seek < self._content_frames:
             with self._lock:
-                window = window or self._window()
-                ready = self._decode(window)
-            window = None
+                ready = self._decode(self._window())
             yield from ready
 
     def _window(self) -> _Window:
         size = min(N_FRAMES, self._content_frames - self._seek)
-        mel = pad_or_trim(self._mel[:, self._seek : self._seek + size], N_FRAMES).to(self._model.device)
-        mel = mel.half() if self._half else mel
+        mel = self._on_device(self._mel[:, self._seek : self._seek + size])
         with torch.no_grad():
             features = self._model.encoder(mel.unsqueeze(0))[0]
         return _Window(mel, features, self._seek, size)
 
+    def _on_device(self, mel: torch.Tensor) -> torch.Tensor:
+        padded: torch.Tensor = pad_or_trim(mel, N_FRAMES).to(self._model.device)
+        return padded.half() if self._half else padded
+
     def _detect(self) -> str:
         if not self._model.is_multilingual:
             return "en"
+        # not from the first window: upstream detects with silence behind the audio, and decodes with zeros behind it
         with self._lock:
-            _, probabilities = self._model.detect_language(self._first.features)
+            _, probabilities = self._model.detect_language(self._on_device(self._mel))
         best = max(probabilities, key=probabilities.get)
         self.language_probability = float(probabilities[best])
         return str(best)

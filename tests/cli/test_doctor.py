@@ -1,0 +1,126 @@
+"""``asrlab doctor``: known bad pairs, broken engines, and what mends them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asrlab.cli.checks import bad_pairs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYAV, TORCH = "PyAV with faster-whisper", "torchaudio with torch"
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ({"av": "19.0.2", "faster-whisper": "1.2.1"}, [(PYAV, "note", "pip install 'av<19'")]),
+        ({"av": "20.1", "faster-whisper": "1.1.0"}, [(PYAV, "note", "pip install 'av<19'")]),
+        ({"av": "18.1.0", "faster-whisper": "1.2.1"}, []),
+        ({"av": "19.0.2", "faster-whisper": "1.3.0"}, []),
+        ({"av": "19.0.2", "faster-whisper": None}, []),
+        ({"torch": "2.12.0+cu130", "torchaudio": "2.11.0"}, [(TORCH, "problem", "pip install 'torchaudio==2.12.*'")]),
+        ({"torch": "2.11.0+cu130", "torchaudio": "2.11.0+cpu"}, []),
+        ({"torch": "2.9.1", "torchaudio": "2.9.0"}, []),
+        ({"torch": "2.13.0", "torchaudio": None}, []),
+        ({}, []),
+    ],
+)
+def test_a_known_bad_pair_is_found_with_its_cure(versions: dict[str, str | None], expected: list[tuple[str, str, str]]):
+    """Only versions that are known not to work together are named, with the command that mends them."""
+    assert [(finding.subject, finding.verdict, finding.cure) for finding in bad_pairs(versions)] == expected
+
+
+@pytest.fixture(scope="module")
+def healthy(asrlab_cli: Any, weights_cache: Path) -> Any:
+    """What doctor says here."""
+    return asrlab_cli("doctor", "--json", ASRLAB_CACHE=str(weights_cache))
+
+
+def test_a_sound_environment_has_no_problem(healthy: Any):
+    """With both engines and their weights in place, doctor exits with 0 and every check is ok or a note."""
+    findings = {finding["subject"]: finding for finding in healthy.json["findings"]}
+    assert (healthy.code, healthy.err) == (0, "")
+    assert {finding["verdict"] for finding in findings.values()} <= {"ok", "note"}
+    assert {"python", "soundfile", "PyAV", "soxr", "plugins", "weights store", "engine echo"} <= set(findings)
+    assert "torch " in findings["engine openai-whisper"]["detail"]
+    assert "unsupported device mps" in findings["devices of faster-whisper"]["detail"]
+    assert "sha256 checked" in findings["weights of faster-whisper/base"]["detail"]
+
+
+def test_the_notes_are_about_this_environment(healthy: Any):
+    """PyAV 19 beside faster-whisper 1.2.1 is noted exactly where both are installed."""
+    from importlib.metadata import version
+
+    bad = int(version("av").partition(".")[0]) >= 19 and version("faster-whisper") == "1.2.1"
+    assert (PYAV in [finding["subject"] for finding in healthy.json["findings"]]) is bad
+
+
+@pytest.fixture(scope="module")
+def sick(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, write_distribution: Any) -> Any:
+    """What doctor says with an engine that does not import, a broken plugin, and a cache below a file."""
+    folder = tmp_path_factory.mktemp("sick")
+    (folder / "faster_whisper.py").write_text("raise RuntimeError('libcublas.so.12: cannot open shared object file')")
+    (folder / "file").write_text("not a folder")
+    write_distribution(folder, "broken", source="raise RuntimeError('boom')")
+    variables = {"ASRLAB_DISABLE_PLUGINS": "openai-whisper", "ASRLAB_CACHE": str(folder / "file" / "cache")}
+    return asrlab_cli("doctor", plugins=[folder], **variables)
+
+
+@pytest.mark.parametrize(
+    ("problem", "cure"),
+    [
+        (
+            "problem engine faster-whisper: RuntimeError: libcublas.so.12: cannot open shared object file",
+            "pip install 'asrlab[faster-whisper]' --force-reinstall",
+        ),
+        ("problem plugin broken: plugin 'broken' of broken 1.0 failed at import", "pip uninstall broken"),
+        ("problem weights store: ", "export ASRLAB_CACHE=DIR"),
+    ],
+)
+def test_a_problem_is_named_with_its_cure_and_exits_with_1(sick: Any, problem: str, cure: str):
+    """An engine that raises on import, a broken plugin, an unusable cache: each a problem, each with its cure."""
+    lines = sick.out.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith(problem))
+    assert sick.code == 1
+    assert lines[place + 1] == f"        mend it: {cure}"
+
+
+def test_the_last_line_counts(sick: Any):
+    """The last line counts checks, problems and notes."""
+    checks, problems, _ = (int(word) for word in sick.out.splitlines()[-1].split() if word.isdigit())
+    assert checks > problems >= 3
+
+
+def test_an_engine_that_dies_while_importing_is_a_problem(asrlab_cli: Any, tmp_path: Path):
+    """An import that takes its process along is reported, and doctor goes on."""
+    (tmp_path / "faster_whisper.py").write_text("import os\nos.abort()")
+    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="openai-whisper")
+    findings = {finding["subject"]: finding for finding in ran.json["findings"]}
+    assert ran.code == 1
+    assert findings["engine faster-whisper"]["verdict"] == "problem"
+    assert "status -6" in findings["engine faster-whisper"]["detail"]
+    assert "weights store" in findings
+
+
+def test_an_engine_that_is_not_installed_is_a_note(asrlab_cli: Any, tmp_path: Path, write_distribution: Any):
+    """A missing optional package is no problem; its note has the command that installs it."""
+    source = """
+import asrlab
+
+@asrlab.hookimpl
+def asrlab_engines():
+    return [asrlab.EngineSpec(
+        name="lonely", factory="x:load", devices="x:devices", models=(), import_name="nobody.has_this",
+        distribution="nobody", install="pip install nobody",
+    )]
+"""
+    write_distribution(tmp_path, "lonely", source=source)
+    disabled = "openai-whisper,faster-whisper"
+    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=disabled)
+    finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "engine lonely")
+    assert ran.code == 0
+    assert (finding["verdict"], finding["cure"]) == ("note", "pip install nobody")

@@ -1,0 +1,62 @@
+"""The main job: both engines on real speech, through one command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asrlab.weights import entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODELS = ("faster-whisper/base", "openai-whisper/base")
+
+
+@pytest.fixture(scope="module")
+def job(asrlab_cli: Any, weights_cache: Path) -> Any:
+    """``asrlab bench smoke`` with both engines, as JSON."""
+    models = [argument for model in MODELS for argument in ("-m", model)]
+    return asrlab_cli("bench", "smoke", *models, "--device", "cpu", "--json", ASRLAB_CACHE=str(weights_cache))
+
+
+def test_both_engines_make_at_most_one_error_in_70_words(job: Any):
+    """Base hears all five clips, with at most one word error per engine."""
+    assert (job.code, job.json["failed"]) == (0, 0)
+    assert [model["model"] for model in job.json["models"]] == list(MODELS)
+    for model in job.json["models"]:
+        words = model["score"]["words"]
+        assert words["hits"] + words["substitutions"] + words["deletions"] == 70
+        assert words["substitutions"] + words["deletions"] + words["insertions"] <= 1
+
+
+def test_the_weights_that_ran_are_those_of_the_catalogue(job: Any):
+    """Both engines report the sha256 that the catalogue pins, for the same file."""
+    pinned = entry("systran/faster-whisper-base").main_file.sha256
+    for model in job.json["models"]:
+        assert model["info"]["model"]["weights_sha256"] == pinned
+        assert model["info"]["model"]["weights_pinned"] is True
+
+
+def test_where_and_with_what_it_ran_is_in_the_result(job: Any):
+    """Device asked and used, compute type, versions, load time and peak memory are there for each model."""
+    faster, openai = job.json["models"]
+    for model in (faster, openai):
+        assert model["info"]["device"] == {"requested": "cpu", "resolved": "cpu", "reason": ""}
+        assert model["load_seconds"] > 0
+        assert model["rtfx"] > 0
+        assert model["latency_seconds"]["p50"] > 0
+        assert model["peak_resident_bytes"] > 150 * 2**20
+    assert faster["info"]["compute_type"].startswith("int8")
+    assert openai["info"]["compute_type"] == "float32"
+    names = {package["name"] for package in openai["info"]["packages"]}
+    assert {"asrlab", "openai-whisper", "torch"} <= names
+
+
+def test_each_utterance_has_its_texts(job: Any):
+    """Reference, hypothesis and the whole transcript of each utterance are in the JSON."""
+    first = job.json["models"][0]["utterances"][1]
+    assert first["reference"] == "he was not an ill disposed young man"
+    assert first["hypothesis"] == first["transcript"]["text"] == "He was not an ill-disposed young man."
+    assert first["failure"] is None
