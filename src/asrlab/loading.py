@@ -217,6 +217,7 @@ def fetch_weights(
         return present
     tried: list[WeightsError] = []
     for without_network in (True,) if offline else (True, False):
+        tried.clear()  # the second pass tries all sources again, and more
         for key in keys:
             try:
                 return store.ensure(entry(key), offline=without_network, progress=progress)
@@ -228,7 +229,7 @@ def fetch_weights(
 
 
 def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsError:
-    tried = tuple(dict.fromkeys(line for error in reversed(errors) for line in error.tried))
+    tried = tuple(dict.fromkeys(line for error in errors for line in error.tried))
     listed = "".join(f"\n  {line}" for line in tried)
     return WeightsError(
         f"the weights of {resolved.name} are not on this machine and could not be fetched:{listed}\n"

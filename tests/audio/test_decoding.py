@@ -40,7 +40,6 @@ _FFMPEG = [
     ("avi", "pcm_s16le", 8_000),
     ("mpegts", "aac", 48_000),
     ("wav", "libmp3lame", 44_100),
-    ("ogg", "flac", 44_100),
 ]
 
 

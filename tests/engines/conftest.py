@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import asrlab
+from asrlab.metrics import resident_bytes
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,22 @@ def long_speech(speech: dict[str, asrlab.Utterance]) -> np.ndarray:
 def base_folder(use_weights: Path) -> Path:
     """The CTranslate2 folder of Whisper base."""
     return asrlab.weights_path("faster-whisper/base", offline=True)
+
+
+@pytest.fixture(scope="module")
+def resident_after(use_weights: Path, speech: dict[str, asrlab.Utterance]) -> Callable[..., list[tuple[int, int]]]:
+    """Loads, uses and closes a model several times; gives the resident bytes while open and when closed."""
+
+    def measure(model: str, **choices: str) -> list[tuple[int, int]]:
+        sizes = []
+        for _ in range(3):
+            with asrlab.load(model, device="cpu", **choices) as transcriber:
+                transcriber.transcribe(speech["0930"].audio, language="en", beam_size=1)
+                while_open = resident_bytes()
+            when_closed = resident_bytes()
+            if while_open is None or when_closed is None:
+                pytest.skip("this system does not tell resident memory")
+            sizes.append((while_open, when_closed))
+        return sizes
+
+    return measure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ import pytest
 
 import asrlab
 from asrlab import AudioError, DeviceUnavailableError, OptionError, Transcriber, WeightsError
-from asrlab.metrics import resident_bytes
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")
@@ -160,15 +159,9 @@ def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab
     assert "amiable" in texts["0930"]
 
 
-def test_close_gives_the_memory_back(use_weights: Path, speech: dict[str, asrlab.Utterance]):
-    """Loading again and again does not grow: a closed model's memory serves the next one."""
-    if resident_bytes() is None:
-        pytest.skip("this system does not tell resident memory")
-    sizes = []
-    for _ in range(4):
-        with asrlab.load("faster-whisper/base", compute_type="float32", device="cpu") as transcriber:
-            transcriber.transcribe(speech["0930"].audio, language="en", beam_size=1)
-            open_bytes = resident_bytes()
-        sizes.append(resident_bytes())
-    assert sizes[-1] < sizes[0] + 60e6
-    assert sizes[-1] < open_bytes - 150e6
+def test_close_gives_the_memory_back(resident_after: Callable[..., list[tuple[int, int]]]):
+    """Resident memory falls by at least half of the 290 MB of float32 weights, and loading again does not grow it."""
+    sizes = resident_after("faster-whisper/base", compute_type="float32")
+    # the first model may fit into what importing the engine left behind
+    assert min(while_open - when_closed for while_open, when_closed in sizes[1:]) > 145e6, sizes
+    assert sizes[-1][1] < sizes[0][1] + 60e6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 
 import asrlab
 from asrlab import OptionError, Transcriber, WeightsError
-from asrlab.metrics import resident_bytes
 
 whisper = pytest.importorskip("whisper", reason="openai-whisper is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -211,15 +210,9 @@ def test_threads_do_not_mix(base: Transcriber, speech: dict[str, asrlab.Utteranc
     assert "amiable" in texts["0930"]
 
 
-def test_close_gives_the_memory_back(use_weights: Path, speech: dict[str, asrlab.Utterance]):
-    """A closed model's memory is given back: resident memory falls, and loading again does not grow."""
-    if resident_bytes() is None:
-        pytest.skip("this system does not tell resident memory")
-    sizes = []
-    for _ in range(3):
-        with asrlab.load("openai-whisper/base", device="cpu") as transcriber:
-            transcriber.transcribe(speech["0930"].audio, language="en")
-            open_bytes = resident_bytes()
-        sizes.append(resident_bytes())
-    assert sizes[-1] < sizes[0] + 60e6
-    assert sizes[-1] < open_bytes - 150e6
+def test_close_gives_the_memory_back(resident_after: Callable[..., list[tuple[int, int]]]):
+    """Resident memory falls by at least half of the 290 MB of float32 weights, and loading again does not grow it."""
+    sizes = resident_after("openai-whisper/base")
+    # the first model may fit into what importing the engine left behind
+    assert min(while_open - when_closed for while_open, when_closed in sizes[1:]) > 145e6, sizes
+    assert sizes[-1][1] < sizes[0][1] + 60e6

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from asrlab.engines.whisper_sizes import SIZES, languages_of
 from asrlab.plugins.hookspecs import hookimpl
 from asrlab.spec import EngineSpec, ModelSpec
 
 __all__ = ["SPEC", "asrlab_engines"]
 
+# Where a size's weights are not Systran's, by the name in the catalogue.
+_ELSEWHERE = {"large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo"}
 
-def _model(name: str, *aliases: str, weights: str = "") -> ModelSpec:
+# English models distilled from Whisper.
+_DISTILLED = {
+    "distil-small.en": "systran/faster-distil-whisper-small.en",
+    "distil-medium.en": "systran/faster-distil-whisper-medium.en",
+    "distil-large-v2": "systran/faster-distil-whisper-large-v2",
+    "distil-large-v3": "systran/faster-distil-whisper-large-v3",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+}
+
+
+def _model(name: str, aliases: tuple[str, ...]) -> ModelSpec:
     return ModelSpec(
         name=name,
         aliases=aliases,
-        weights=(weights or f"systran/faster-whisper-{name}",),
-        languages=("en",) if name.endswith(".en") or name.startswith("distil-") else None,
-        description="English" if name.endswith(".en") or name.startswith("distil-") else "multilingual",
+        weights=(_ELSEWHERE.get(name, f"systran/faster-whisper-{name}"),),
+        languages=languages_of(name),
+        description="English" if languages_of(name) else "multilingual",
     )
+
+
+def _distilled(name: str, weights: str) -> ModelSpec:
+    return ModelSpec(name=name, weights=(weights,), languages=("en",), description="English, distilled")
 
 
 SPEC = EngineSpec(
@@ -25,23 +42,8 @@ SPEC = EngineSpec(
     factory="asrlab.engines.faster_whisper.transcriber:load",
     devices="asrlab.engines.faster_whisper.devices:devices",
     models=(
-        _model("tiny"),
-        _model("tiny.en"),
-        _model("base"),
-        _model("base.en"),
-        _model("small"),
-        _model("small.en"),
-        _model("medium"),
-        _model("medium.en"),
-        _model("large-v1"),
-        _model("large-v2"),
-        _model("large-v3", "large"),
-        _model("large-v3-turbo", "turbo", weights="mobiuslabsgmbh/faster-whisper-large-v3-turbo"),
-        _model("distil-small.en", weights="systran/faster-distil-whisper-small.en"),
-        _model("distil-medium.en", weights="systran/faster-distil-whisper-medium.en"),
-        _model("distil-large-v2", weights="systran/faster-distil-whisper-large-v2"),
-        _model("distil-large-v3", weights="systran/faster-distil-whisper-large-v3"),
-        _model("distil-large-v3.5", weights="distil-whisper/distil-large-v3.5-ct2"),
+        *(_model(name, aliases) for name, aliases in SIZES),
+        *(_distilled(name, weights) for name, weights in _DISTILLED.items()),
     ),
     weights_formats=("ctranslate2",),
     distribution="faster-whisper",

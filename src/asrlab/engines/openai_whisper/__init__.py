@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from asrlab.engines.faster_whisper import SPEC as FASTER_WHISPER
+from asrlab.engines.whisper_sizes import SIZES, languages_of
 from asrlab.plugins.hookspecs import hookimpl
 from asrlab.spec import EngineSpec, ModelSpec
 
 __all__ = ["SPEC", "asrlab_engines"]
 
+_CTRANSLATE2 = {model.name: model.weights for model in FASTER_WHISPER.models}
 
-def _model(name: str, *aliases: str, ctranslate2: str = "") -> ModelSpec:
+
+def _model(name: str, aliases: tuple[str, ...]) -> ModelSpec:
     return ModelSpec(
         name=name,
         aliases=aliases,
-        weights=(f"openai/whisper-{name}", ctranslate2 or f"systran/faster-whisper-{name}"),
-        languages=("en",) if name.endswith(".en") else None,
-        description="English" if name.endswith(".en") else "multilingual",
+        weights=(f"openai/whisper-{name}", *_CTRANSLATE2[name]),  # the second converted without loss
+        languages=languages_of(name),
+        description="English" if languages_of(name) else "multilingual",
     )
 
 
@@ -24,20 +28,7 @@ SPEC = EngineSpec(
     default_model="base",
     factory="asrlab.engines.openai_whisper.load:load",
     devices="asrlab.device:torch_devices",
-    models=(
-        _model("tiny"),
-        _model("tiny.en"),
-        _model("base"),
-        _model("base.en"),
-        _model("small"),
-        _model("small.en"),
-        _model("medium"),
-        _model("medium.en"),
-        _model("large-v1"),
-        _model("large-v2"),
-        _model("large-v3", "large"),
-        _model("large-v3-turbo", "turbo", ctranslate2="mobiuslabsgmbh/faster-whisper-large-v3-turbo"),
-    ),
+    models=tuple(_model(name, aliases) for name, aliases in SIZES),
     weights_formats=("openai-pt", "ctranslate2"),
     compute_types=("float32", "float16"),
     distribution="openai-whisper",

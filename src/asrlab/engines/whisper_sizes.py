@@ -1,0 +1,27 @@
+"""The sizes of OpenAI's Whisper, which every engine for it offers."""
+
+from __future__ import annotations
+
+__all__ = ["SIZES", "languages_of"]
+
+# Name and aliases.
+# Source: openai-whisper 20250625, whisper/__init__.py, `_MODELS`.
+SIZES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("tiny", ()),
+    ("tiny.en", ()),
+    ("base", ()),
+    ("base.en", ()),
+    ("small", ()),
+    ("small.en", ()),
+    ("medium", ()),
+    ("medium.en", ()),
+    ("large-v1", ()),
+    ("large-v2", ()),
+    ("large-v3", ("large",)),
+    ("large-v3-turbo", ("turbo",)),
+)
+
+
+def languages_of(name: str) -> tuple[str, ...] | None:
+    """The languages of a size: the ``.en`` ones know English only; None for multilingual."""
+    return ("en",) if name.endswith(".en") else None
