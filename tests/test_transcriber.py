@@ -143,6 +143,19 @@ def test_many_takes_utterances(echo: Transcriber):
     assert all(isinstance(outcome.item, asrlab.Utterance) and outcome.transcript for outcome in outcomes)
 
 
+def test_an_item_that_cannot_give_its_audio_fails_alone(echo: Transcriber, recording: Path):
+    """An item whose audio raises is an outcome like any other."""
+
+    class Broken:
+        @property
+        def audio(self) -> Path:
+            raise RuntimeError("the archive is gone")
+
+    outcomes = list(echo.transcribe_many([Broken(), recording]))
+    assert str(outcomes[0].error) == "the archive is gone"
+    assert outcomes[1].transcript is not None
+
+
 def test_many_refuses_options_at_once(echo: Transcriber, recording: Path):
     """Options are the same for all items, so a bad one is no outcome."""
     with pytest.raises(OptionError, match="beam_size"):

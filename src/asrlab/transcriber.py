@@ -214,8 +214,8 @@ class Transcriber(ABC):
     ) -> Outcome:
         if self.closed:
             raise self.closed_error()
-        audio = item.audio if isinstance(item, HasAudio) else item
         try:
+            audio = item.audio if isinstance(item, HasAudio) else item
             transcript = self.transcribe(audio, sample_rate=sample_rate, options=options)
         except Exception as error:  # noqa: BLE001 - the per-utterance boundary: one bad item never ends the rest
             return Outcome(index=index, item=item, error=error)

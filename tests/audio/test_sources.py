@@ -103,14 +103,15 @@ def test_closed_file_object_is_refused(wav: bytes):
 
 
 @pytest.mark.parametrize("kind", ["WAV", "MP3"])
-def test_file_object_that_fails_midway_gives_its_own_error(
-    sound: Callable[..., Any], written: Callable[..., bytes], kind: str, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("limit", [10, 20_000])
+def test_file_object_that_fails_gives_its_own_error(
+    sound: Callable[..., Any], written: Callable[..., bytes], kind: str, limit: int, capfd: pytest.CaptureFixture[str]
 ):
-    """An exception of the caller's file reaches the caller through either decoder, and nothing is printed."""
+    """An exception of the caller's file, early or late, comes through either decoder, and nothing is printed."""
 
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
-            if self.tell() > 20_000:
+            if self.tell() > limit:
                 raise OSError("the disk is gone")
             return super().read(size)
 

@@ -55,7 +55,9 @@ def test_where_and_with_what_it_ran_is_in_the_result(job: Any):
 
 
 def test_each_utterance_has_its_texts(job: Any):
-    """Reference, hypothesis and the whole transcript of each utterance are in the JSON."""
+    """Reference, hypothesis and the whole transcript of each utterance are in the JSON, in the data set's order."""
+    for model in job.json["models"]:
+        assert [utterance["id"][-4:] for utterance in model["utterances"]] == ["0870", "0880", "0890", "0920", "0930"]
     first = job.json["models"][0]["utterances"][1]
     assert first["reference"] == "he was not an ill disposed young man"
     assert first["hypothesis"] == first["transcript"]["text"] == "He was not an ill-disposed young man."

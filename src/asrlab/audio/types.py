@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from os import PathLike
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
 import attrs
 
@@ -28,13 +29,12 @@ def checked_sample_rate(rate: object) -> int:
     Raises:
         OptionError: It is not a whole number from 1,000 to 1,000,000.
     """
-    if isinstance(rate, bool) or not hasattr(rate, "__index__"):
-        if not (isinstance(rate, float) and rate.is_integer()):
-            raise OptionError(
-                f"sample_rate must be a whole number of Hz, not {rate!r}; 16 kHz is 16000", option="sample_rate"
-            )
+    if isinstance(rate, float) and rate.is_integer():
         rate = int(rate)
-    hertz = int(rate.__index__())
+    if not isinstance(rate, SupportsIndex):
+        message = f"sample_rate must be a whole number of Hz, not {rate!r}; 16 kHz is 16000"
+        raise OptionError(message, option="sample_rate")
+    hertz = operator.index(rate)
     if not _LOWEST_HZ <= hertz <= _HIGHEST_HZ:
         raise OptionError(
             f"sample_rate {hertz} is outside {_LOWEST_HZ} to {_HIGHEST_HZ}; it is in Hz, so 16 kHz is 16000",
