@@ -110,10 +110,10 @@ def test_file_object_that_fails_gives_its_own_error(
     """An exception of the caller's file, early or late, comes through either decoder, and nothing is printed."""
 
     class Failing(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
+        def read(self, size: int | None = None) -> bytes:
             if self.tell() > limit:
                 raise OSError("the disk is gone")
-            return super().read(size)
+            return super().read(min(size or 0, limit))
 
     error = _refusal(Failing(written(sound(30), kind=kind)))
     assert error.reason == "unreadable"

@@ -27,14 +27,8 @@ def test_sample_rate_may_be_a_numpy_integer_or_a_whole_float():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [
-        ("offset", -1.0),
-        ("offset", float("nan")),
-        ("offset", float("inf")),
-        ("duration", 0.0),
-        ("duration", -2.0),
-        ("duration", float("inf")),
-    ],
+    [(field, value) for field in ("offset", "duration") for value in (-1.0, float("nan"), float("inf"))]
+    + [("duration", 0.0)],
 )
 def test_part_of_a_file_that_cannot_be_is_refused(field: str, value: float):
     """A negative offset and a duration that is not positive are option errors."""
