@@ -159,9 +159,6 @@ def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab
     assert "amiable" in texts["0930"]
 
 
-def test_close_gives_the_memory_back(resident_after: Callable[..., list[tuple[int, int]]]):
+def test_close_gives_the_memory_back(memory_of: Callable[..., None]):
     """Resident memory falls by at least half of the 290 MB of float32 weights, and loading again does not grow it."""
-    sizes = resident_after("faster-whisper/base", compute_type="float32")
-    # the first model may fit into what importing the engine left behind
-    assert min(while_open - when_closed for while_open, when_closed in sizes[1:]) > 145e6, sizes
-    assert sizes[-1][1] < sizes[0][1] + 60e6
+    memory_of("faster-whisper/base", compute_type="float32")
