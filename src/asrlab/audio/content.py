@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
 
-__all__ = ["ends_within_ogg_page", "is_mpeg", "looks_like"]
+__all__ = ["ends_within_ogg_page", "is_mpeg", "looks_like", "never_audio"]
 
 _HEAD_BYTES = 512
 _LONGEST_OGG_PAGE = 65_307  # 27 bytes of header, 255 of lacing, 255 * 255 of data
@@ -52,20 +52,28 @@ def ends_within_ogg_page(stream: ByteStream) -> bool:
     return len(page) < _OGG_HEADER + segments + sum(lacing)
 
 
-def looks_like(stream: ByteStream) -> str:
-    """What the content of *stream* resembles, in words; empty where that is unknown."""
+def never_audio(stream: ByteStream) -> str:
+    """What *stream* is, in words, where it surely is no audio; else empty. FFmpeg would take a web page for AMR."""
     head = stream.read_at(0, _HEAD_BYTES)
     for magic, what in _MAGICS:
         if head.startswith(magic):
             return what
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for pattern, what in _TEXTS:
+        if re.match(pattern, start, re.IGNORECASE) and (what != "JSON" or _is_text(head)):
+            return what
+    return ""
+
+
+def looks_like(stream: ByteStream) -> str:
+    """What the content of *stream* resembles, in words; empty where that is unknown."""
+    head = stream.read_at(0, _HEAD_BYTES)
+    if what := never_audio(stream):
+        return what
     if head[4:8] == b"ftyp":
         return "an MP4 file without its index, which happens when copying or recording is cut off; copy it again"
     if ends_within_ogg_page(stream):
         return "an Ogg file that was cut off before its first samples; copy it again"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for pattern, what in _TEXTS:
-        if re.match(pattern, start, re.IGNORECASE):
-            return what
     return "text" if _is_text(head) else ""
 
 

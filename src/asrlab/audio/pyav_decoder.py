@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.content import ends_within_ogg_page, looks_like
+from asrlab.audio.content import ends_within_ogg_page, looks_like, never_audio
 from asrlab.audio.declared import asf_duration, mp3_duration, promised_ratio
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float, mix
 from asrlab.errors import AudioError
@@ -36,6 +36,8 @@ def open_with_pyav(stream: ByteStream) -> PyavDecoder:
     """
     import av
 
+    if never_audio(stream):
+        raise _undecodable(stream)
     try:
         container = _open_container(stream)
     except av.error.FFmpegError as error:

@@ -145,7 +145,17 @@ def progress_bar() -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     screen = console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    with _on_terminal(Progress(*columns, console=screen, transient=True)) as progress:
+        yield progress
+
+
+@contextmanager
+def _on_terminal(progress: Progress) -> Iterator[Progress]:
+    """*progress*, started where it can be seen: a stopped one writes line ends into what is no terminal."""
+    if not progress.console.is_terminal:
+        yield progress
+        return
+    with progress:
         yield progress
 
 
@@ -162,7 +172,7 @@ def fetch_progress() -> Iterator[Callable[[int, int | None, str], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    with _on_terminal(Progress(*columns, console=screen, transient=True)) as progress:
         tasks: dict[str, Any] = {}
 
         def show(done_bytes: int, total_bytes: int | None, label: str) -> None:
