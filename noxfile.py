@@ -22,8 +22,8 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 # A contributor may lack a Python: nox then counts the session as skipped. CI may not.
 nox.options.error_on_missing_interpreters = "CI" in os.environ
-# Both Pythons and both ends of the supported versions, in two runs of the suite: minimum is on 3.12. The third, tests-3.12,
-# is for who wants it; the documentation's code runs on 3.12 with the newest versions anyway.
+# Both Pythons and both ends of the supported versions, in two runs of the suite: minimum is on 3.12. The third,
+# tests-3.12, is for who wants it; the documentation's code runs on 3.12 with the newest versions anyway.
 nox.options.sessions = ["lint", "types", "build", "docs", "minimum", "tests-3.13"]
 
 
