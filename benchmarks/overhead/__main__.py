@@ -54,6 +54,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="of each inference; 1 is steadiest (default: the engine's)")
     parser.add_argument("--engine", action="append", choices=tuple(ENGINES), help="only this one; repeatable")
     parser.add_argument(
+        "--case", action="append", choices=[case.name for case in CASES], help="only this one; repeatable"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="one clip, one round: shows that it runs, measures nothing"
     )
     return parser.parse_args()
@@ -66,6 +69,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         language=arguments.language,
         rounds=arguments.rounds,
         threads=arguments.threads,
+        cases=[case for case in CASES if case.name in (arguments.case or [each.name for each in CASES])],
     )
     if not arguments.quick:
         return plan
