@@ -83,7 +83,7 @@ def test_blank_lines_count_but_say_nothing(tmp_path: Path):
 
 
 BAD_LINES: list[tuple[object, str]] = [
-    (b'{"audio_filepath": "a.wav",}', r"column 28: not JSON \(.*\)"),
+    (b'{"audio_filepath": "a.wav",}', r"column 2[78]: not JSON \(.*\)"),
     (b'{"audio_filepath": ', r"column 19: not JSON"),
     (b'{"a": 1} {"b": 2}', r"column 10: not JSON \(Extra data\)"),
     (b'{"audio_filepath": "a\xff.wav"}', "byte 22 is not UTF-8"),

@@ -29,8 +29,10 @@ def main() -> None:
     # broken plugins have been reported by the process that started this one
     logging.getLogger("asrlab.plugins").setLevel(logging.CRITICAL)
     questions, answers = _take_pipes()
-    with suppress(BrokenPipeError):  # the other side is gone, and nobody waits for an answer
+    try:
         _serve(questions, answers)
+    except BrokenPipeError:  # the other side is gone, and nobody waits for what is left to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
 
 
 def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
