@@ -11,6 +11,7 @@ from asrlab.cli.checks import bad_pairs
 if TYPE_CHECKING:
     from pathlib import Path
 
+ENGINES = "openai-whisper,faster-whisper,liquid-audio"
 PYAV, TORCH = "PyAV with faster-whisper", "torchaudio with torch"
 
 
@@ -66,7 +67,10 @@ def sick(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, write_distri
     (folder / "faster_whisper.py").write_text("raise RuntimeError('libcublas.so.12: cannot open shared object file')")
     (folder / "file").write_text("not a folder")
     write_distribution(folder, "broken", source="raise RuntimeError('boom')")
-    variables = {"ASRLAB_DISABLE_PLUGINS": "openai-whisper", "ASRLAB_CACHE": str(folder / "file" / "cache")}
+    variables = {
+        "ASRLAB_DISABLE_PLUGINS": "openai-whisper,liquid-audio",
+        "ASRLAB_CACHE": str(folder / "file" / "cache"),
+    }
     return asrlab_cli("doctor", plugins=[folder], **variables)
 
 
@@ -98,12 +102,35 @@ def test_the_last_line_counts(sick: Any):
 def test_an_engine_that_dies_while_importing_is_a_problem(asrlab_cli: Any, tmp_path: Path):
     """An import that takes its process along is reported, and doctor goes on."""
     (tmp_path / "faster_whisper.py").write_text("import os\nos.abort()")
-    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="openai-whisper")
+    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="openai-whisper,liquid-audio")
     findings = {finding["subject"]: finding for finding in ran.json["findings"]}
     assert ran.code == 1
     assert findings["engine faster-whisper"]["verdict"] == "problem"
     assert "status -6" in findings["engine faster-whisper"]["detail"]
     assert "weights store" in findings
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict", "detail"),
+    [
+        ("import sys\nsys.exit(0)", "problem", "its import ends the process"),
+        ("import atexit\natexit.register(print, 'bye')\nprint('hello')", "ok", "asrlab "),
+    ],
+    ids=["exits", "talks"],
+)
+def test_an_engine_that_exits_or_talks_while_importing_does_not_confuse(
+    asrlab_cli: Any, tmp_path: Path, write_distribution: Any, source: str, verdict: str, detail: str
+):
+    """An import that ends the process is a problem even with status 0; what one prints is not taken for the answer."""
+    devices = "import asrlab\ndef devices(): return asrlab.DeviceReport(available=('cpu',))\n"
+    (tmp_path / "odd_engine.py").write_text(f"{source}\n{devices}")
+    spec = "asrlab.EngineSpec(name='odd', factory='odd_engine:load', devices='odd_engine:devices', models=())"
+    plugin = f"import asrlab\n@asrlab.hookimpl\ndef asrlab_engines():\n    return [{spec}]\n"
+    write_distribution(tmp_path, "odd", source=plugin)
+    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
+    finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "engine odd")
+    assert finding["verdict"] == verdict
+    assert finding["detail"].startswith(detail)
 
 
 def test_an_engine_that_is_not_installed_is_a_note(asrlab_cli: Any, tmp_path: Path, write_distribution: Any):
@@ -119,8 +146,59 @@ def asrlab_engines():
     )]
 """
     write_distribution(tmp_path, "lonely", source=source)
-    disabled = "openai-whisper,faster-whisper"
-    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=disabled)
+    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
     finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "engine lonely")
     assert ran.code == 0
     assert (finding["verdict"], finding["cure"]) == ("note", "pip install nobody")
+
+
+LFM = """
+import atexit, sys
+import asrlab
+
+# at the end, in doctor's own process: which engines' libraries it loaded
+heavy = {"torch", "ctranslate2", "whisper", "faster_whisper", "liquid_audio"}
+atexit.register(lambda: print("loaded:", *sorted(heavy & sys.modules.keys()), file=sys.stderr))
+
+@asrlab.hookimpl
+def asrlab_engines():
+    return [asrlab.EngineSpec(
+        name="lfm", factory="asrlab.engines.echo.transcriber:load", devices="asrlab.engines.echo.transcriber:devices",
+        models=(asrlab.ModelSpec(name="audio", weights=("liquidai/lfm2.5-audio-1.5b",)),), default_model="audio",
+    )]
+"""
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, write_distribution: Any) -> Any:
+    """What doctor says of an engine whose weights are on the hub only, where none are in the store."""
+    folder = tmp_path_factory.mktemp("bare")
+    write_distribution(folder, "lfm", source=LFM)
+    return asrlab_cli("doctor", "--json", plugins=[folder], ASRLAB_CACHE=str(folder / "cache"))
+
+
+def test_missing_weights_are_a_note_with_repository_revision_size_and_command(bare: Any):
+    """What would be pulled is told without pulling; no package is advised that does not carry it."""
+    finding = next(finding for finding in bare.json["findings"] if finding["subject"] == "weights of lfm/audio")
+    assert bare.code == 0
+    assert finding["verdict"] == "note"
+    assert finding["detail"] == "not on this machine: LiquidAI/LFM2.5-Audio-1.5B @ c362a0625dfe (about 3.3 GB)"
+    assert finding["cure"] == "asrlab pull lfm/audio"
+
+
+def test_doctors_own_process_loads_no_engine(bare: Any):
+    """Engines are imported, and asked for their devices, in processes of their own."""
+    devices = {f["subject"]: f["detail"] for f in bare.json["findings"] if f["subject"].startswith("devices of")}
+    assert devices["devices of lfm"].startswith("cpu; auto takes cpu; no cuda: echo runs on the cpu")
+    assert "unsupported device mps" in devices["devices of faster-whisper"]
+    assert bare.err.strip() == "loaded:"
+
+
+def test_devices_that_cannot_be_told_are_a_problem(asrlab_cli: Any, tmp_path: Path, write_distribution: Any):
+    """An engine that imports but whose report of devices fails is named, with what it said."""
+    source = LFM.replace('devices="asrlab.engines.echo.transcriber:devices"', 'devices="lfm:broken"')
+    write_distribution(tmp_path, "lfm", source=source + "\ndef broken():\n    raise OSError('no driver')\n")
+    ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
+    finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "devices of lfm")
+    assert (ran.code, finding["verdict"]) == (1, "problem")
+    assert "no driver" in finding["detail"]

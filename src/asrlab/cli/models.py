@@ -32,11 +32,12 @@ def models(as_json: bool) -> None:
     from asrlab.weights import WeightsStore
 
     store = WeightsStore()
-    rows = [_row(resolved, store) for resolved in Registry(PluginHost()).models()]
+    known = Registry(PluginHost()).models()
+    rows = [_row(resolved, store) for resolved in known]
     if as_json:
         echo_json({"models": rows})
         return
-    _show(rows)
+    _show(rows, sizes=[_size(resolved) for resolved in known])
 
 
 def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
@@ -74,23 +75,29 @@ def _weights(keys: tuple[str, ...], store: WeightsStore) -> str:
     return "to fetch"
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _size(resolved: ResolvedModel) -> str:
+    from asrlab.weights import describe_size, entry
+
+    keys = resolved.model.weights if resolved.model else ()
+    return next((size for key in keys if (size := describe_size(entry(key)))), "")
+
+
+def _show(rows: list[dict[str, Any]], *, sizes: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     table = Table()
     for name in ("model", "engine", "weights", "about", "also called"):
         table.add_column(name, overflow="fold")
-    for row in rows:
+    for row, size in zip(rows, sizes, strict=True):
         engine = "installed" if row["installed"] else row["install"]
-        cells = (row["name"], engine, _weights_cell(row), row["description"], " ".join(row["aliases"]))
+        cells = (row["name"], engine, _weights_cell(row, size), row["description"], " ".join(row["aliases"]))
         table.add_row(*map(Text, cells))
     console().print(table)
 
 
-def _weights_cell(row: dict[str, Any]) -> str:
+def _weights_cell(row: dict[str, Any], size: str) -> str:
     weights: str = row["weights"]
     if weights == "damaged":
         return "damaged or unreadable, see: asrlab doctor"
-    size = row["weights_bytes"]
-    return f"{weights}, {size / 1e6:.0f} MB" if weights == "to fetch" and size else weights
+    return f"{weights}, {size}" if weights == "to fetch" and size else weights

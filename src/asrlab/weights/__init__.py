@@ -3,7 +3,9 @@
 from asrlab.weights.catalogue import CarriedFile, CarrierPart, WeightsEntry, WeightsFile, WeightsFormat, entries, entry
 from asrlab.weights.ctranslate2_format import CTranslate2Model, read_ctranslate2
 from asrlab.weights.ctranslate2_to_openai import OpenAICheckpoint, WhisperDims, convert
+from asrlab.weights.folders import weights_format
 from asrlab.weights.layout import default_root
+from asrlab.weights.messages import describe_origin, describe_size
 from asrlab.weights.sources import CarrierSource, Fetched, FolderSource, HubSource, Progress, UrlSource, WeightsSource
 from asrlab.weights.store import WeightsStore
 from asrlab.weights.stored import StoredFile, StoredWeights
@@ -29,7 +31,10 @@ __all__ = [
     "WhisperDims",
     "convert",
     "default_root",
+    "describe_origin",
+    "describe_size",
     "entries",
     "entry",
     "read_ctranslate2",
+    "weights_format",
 ]

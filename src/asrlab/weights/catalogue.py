@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CarriedFile", "CarrierPart", "WeightsEntry", "WeightsFile", "WeightsFormat", "entries", "entry"]
 
-WeightsFormat = Literal["ctranslate2", "openai-pt"]
+WeightsFormat = Literal["ctranslate2", "openai-pt", "safetensors"]
 
 
 def _check_name(_: object, __: object, name: str) -> None:
@@ -39,11 +39,13 @@ class WeightsFile:
         name: The path relative to the weights folder, with ``/``.
         sha256: In lower-case hex; None where the catalogue does not pin the file.
         size_bytes: None where it is not known.
+        optional: Whether the weights are whole without it: it is fetched where the source has it.
     """
 
     name: str = attrs.field(validator=_check_name)
     sha256: str | None = attrs.field(default=None, validator=_check_sha256)
     size_bytes: int | None = None
+    optional: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -80,13 +82,16 @@ class WeightsEntry:
 
     Attributes:
         key: The name in the catalogue and in the store, such as ``systran/faster-whisper-base``.
-        format: ``ctranslate2`` is a folder, ``openai-pt`` a single checkpoint file.
+        format: ``ctranslate2`` is a folder, ``openai-pt`` a single checkpoint file, ``safetensors`` a folder as the hub
+            lays it out: ``config.json``, ``model.safetensors``, and what else the model needs, in subfolders too.
         files: The main file first.
         model: The model that uses it first of all, as ``asrlab pull`` takes it; empty where there is none.
         repository: The repository on the Hugging Face hub; None if it is not there.
         revision: The commit in that repository; None is "not pinned", whatever is newest.
         url: The address of the single file of an ``openai-pt`` entry.
         carriers: How installed packages provide each file; empty if none does.
+        approximate_bytes: An estimate of the size of all files together, for messages, where not every size is known;
+            ``catalogue.toml`` says what it rests on.
     """
 
     key: str = attrs.field(validator=_check_name)
@@ -97,10 +102,11 @@ class WeightsEntry:
     revision: str | None = None
     url: str | None = None
     carriers: tuple[CarriedFile, ...] = ()
+    approximate_bytes: int | None = None
 
     @property
     def main_file(self) -> WeightsFile:
-        """The file with the weights themselves: ``model.bin``, or the ``.pt``."""
+        """The file with the weights themselves: ``model.bin``, ``model.safetensors``, or the ``.pt``."""
         return self.files[0]
 
     @property
@@ -136,13 +142,17 @@ def entries() -> tuple[WeightsEntry, ...]:
     from importlib import resources
 
     data = tomllib.loads(resources.files(__package__).joinpath("catalogue.toml").read_text("utf-8"))
-    return (*map(_ctranslate2_entry, data["ctranslate2"]), *map(_openai_entry, data["openai-pt"]))
+    return (
+        *(_hub_entry(table, "ctranslate2") for table in data["ctranslate2"]),
+        *(_hub_entry(table, "safetensors") for table in data["safetensors"]),
+        *map(_openai_entry, data["openai-pt"]),
+    )
 
 
-def _ctranslate2_entry(data: Mapping[str, Any]) -> WeightsEntry:
+def _hub_entry(data: Mapping[str, Any], format_: WeightsFormat) -> WeightsEntry:
     return WeightsEntry(
         key=data["repository"].lower(),
-        format="ctranslate2",
+        format=format_,
         files=tuple(WeightsFile(**file) for file in data["files"]),
         model=data["model"],
         repository=data["repository"],
@@ -151,6 +161,7 @@ def _ctranslate2_entry(data: Mapping[str, Any]) -> WeightsEntry:
             CarriedFile(name=file["name"], parts=tuple(CarrierPart(**part) for part in file["parts"]))
             for file in data.get("carriers", ())
         ),
+        approximate_bytes=data.get("approximate_bytes"),
     )
 
 

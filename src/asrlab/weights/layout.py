@@ -5,6 +5,7 @@
     <root>/<key>/manifest.json  what was written, with the checksums
     <root>/<key>/model/         the files
     <root>/filling/<key>/new/   an entry that is being filled: moved into place whole, or thrown away
+    <root>/filling/<key>/<revision>/  likewise, but kept if it is interrupted, for a source that can go on
     <root>/locks/<key>.lock     held by the one process that fills
     <root>/rejected/            files with a wrong checksum
     <root>/verdicts/            checksums by path, size and time of change
@@ -76,11 +77,17 @@ class StoreLayout:
         finally:
             lock.release()
 
-    def start(self, key: str) -> Path:
-        """Return a new, empty folder to fill; what a killed process left is removed. The lock must be held."""
-        self.discard(key)
-        fresh = self._filling(key) / "new"
-        (fresh / "model").mkdir(parents=True)
+    def start(self, key: str, *, name: str = "new") -> Path:
+        """Return the folder to fill; the lock must be held.
+
+        Args:
+            key: The entry.
+            name: The folder's own. ``new`` is always empty; any other keeps what an earlier process left in it.
+        """
+        fresh = self._filling(key) / _slug(name)
+        if name == "new":
+            shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / "model").mkdir(parents=True, exist_ok=True)
         return fresh
 
     def commit(self, key: str, fresh: Path) -> None:
@@ -93,9 +100,19 @@ class StoreLayout:
         fresh.replace(place)
         _sync_folder(self.root)
 
-    def discard(self, key: str) -> None:
-        """Remove what is left of a filling. The lock must be held."""
-        shutil.rmtree(self._filling(key), ignore_errors=True)
+    def discard(self, key: str, *, keep: str | None = None) -> None:
+        """Remove what is left of a filling, except the folder called *keep* if there are files in it.
+
+        The lock must be held.
+        """
+        filling = self._filling(key)
+        kept = filling / _slug(keep) if keep else None
+        if kept is None or not any(path.is_file() for path in kept.rglob("*")):
+            shutil.rmtree(filling, ignore_errors=True)
+            return
+        for other in filling.iterdir():
+            if other != kept:
+                shutil.rmtree(other, ignore_errors=True)
 
     def reject(self, path: Path, sha256: str) -> Path:
         """Move a file with a wrong checksum aside, if nobody else has yet, and return where it is kept."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from asrlab.errors import WeightsError
 from asrlab.weights import messages
+from asrlab.weights.folders import files_of, weights_format
 from asrlab.weights.stored import StoredFile, StoredWeights
 
 if TYPE_CHECKING:
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["local_weights"]
 
-_CTRANSLATE2_FILES = (
-    "model.bin",
-    "config.json",
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "vocabulary.json",
-    "vocabulary.txt",
-)
-
 
 def local_weights(path: Path, *, entry: WeightsEntry | None, digests: DigestCache) -> StoredWeights:
     """Check the folder or ``.pt`` file at *path*, against *entry* if one is given; nothing is moved or written there.
@@ -32,12 +24,14 @@ def local_weights(path: Path, *, entry: WeightsEntry | None, digests: DigestCach
     Raises:
         WeightsError: *path* holds no weights, or not those of *entry*.
     """
-    format_ = _format_of(path)
+    format_ = weights_format(path)
     if entry is not None and entry.format != format_:
         raise WeightsError(f"{path} is of the format {format_}, {entry.key!r} of {entry.format}", model=entry.key)
-    folder = path if format_ == "ctranslate2" else path.parent
+    folder = path.parent if format_ == "openai-pt" else path
     try:
         files = tuple(_hashed(folder, name, digests) for name in _names(path, format_, entry))
+    except WeightsError:
+        raise
     except OSError as error:
         raise WeightsError(f"cannot read {error.filename}: {error.strerror}", model=str(path)) from error
     if entry is not None:
@@ -54,24 +48,12 @@ def local_weights(path: Path, *, entry: WeightsEntry | None, digests: DigestCach
     )
 
 
-def _format_of(path: Path) -> WeightsFormat:
-    if path.is_dir():
-        if (path / "model.bin").is_file():
-            return "ctranslate2"
-        raise WeightsError(f"the folder {path} holds no model.bin, so no CTranslate2 weights", model=str(path))
-    if not path.exists():
-        raise WeightsError(f"there are no weights at {path}; give a folder or a .pt file", model=str(path))
-    if path.suffix == ".pt":
-        return "openai-pt"
-    raise WeightsError(f"{path} is neither a CTranslate2 folder nor a .pt file", model=str(path))
-
-
 def _names(path: Path, format_: WeightsFormat, entry: WeightsEntry | None) -> tuple[str, ...]:
     if format_ == "openai-pt":
         return (path.name,)
     if entry is not None:
-        return tuple(file.name for file in entry.files)
-    return tuple(name for name in _CTRANSLATE2_FILES if (path / name).is_file())
+        return tuple(file.name for file in entry.files if not file.optional or (path / file.name).is_file())
+    return files_of(path, format_)
 
 
 def _hashed(folder: Path, name: str, digests: DigestCache) -> StoredFile:
@@ -80,8 +62,12 @@ def _hashed(folder: Path, name: str, digests: DigestCache) -> StoredFile:
 
 
 def _compare(entry: WeightsEntry, folder: Path, files: tuple[StoredFile, ...]) -> None:
-    for expected, file in zip(entry.files, files, strict=True):
-        if expected.sha256 not in (None, file.sha256):
+    pinned = {file.name: file.sha256 for file in entry.files}
+    if entry.format == "openai-pt":
+        pinned = {files[0].name: entry.main_file.sha256}  # known by its content, whatever it is called
+    for file in files:
+        expected = pinned[file.name]
+        if expected not in (None, file.sha256):
             raise messages.wrong_checksum(
-                entry.key, folder / file.name, expected=str(expected.sha256), actual=file.sha256, kept=None
+                entry.key, folder / file.name, expected=str(expected), actual=file.sha256, kept=None
             )

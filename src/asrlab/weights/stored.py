@@ -38,7 +38,7 @@ class StoredWeights:
     """Weights that are on disk and whose checksums are known.
 
     Attributes:
-        path: The folder of ``ctranslate2`` weights, the file of ``openai-pt`` weights.
+        path: The file of ``openai-pt`` weights; the folder of any others.
         format: What *path* holds.
         key: The catalogue's key; None for a user's own weights.
         revision: The commit on the hub that the files come from, if they come from one.
@@ -61,7 +61,7 @@ class StoredWeights:
     @property
     def folder(self) -> Path:
         """The folder that the names of *files* are relative to."""
-        return self.path if self.format == "ctranslate2" else self.path.parent
+        return self.path.parent if self.format == "openai-pt" else self.path
 
 
 @attrs.frozen(kw_only=True)

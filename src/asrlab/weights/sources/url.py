@@ -34,6 +34,11 @@ class UrlSource:
         """True: it needs the network."""
         return True
 
+    @property
+    def resumes(self) -> bool:
+        """False: a broken download begins again."""
+        return False
+
     def describe(self, entry: WeightsEntry) -> str:
         """Give the address."""
         return f"url {entry.url}" if entry.url else "url"
