@@ -258,3 +258,21 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         soundfile.write(folder / f"{name}.wav", tone, 16000)
         (folder / f"{name}.txt").write_text("heard\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_lfm2_audio(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A maker of tiny LFM2.5-Audio checkpoints with random weights, each written once; see `write_tiny_lfm2_audio`."""
+    pytest.importorskip("liquid_audio", reason="liquid-audio is not installed")
+    from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
+
+    folders: dict[tuple[str, bool, int], Path] = {}
+
+    def made(says: str = "speak_now", *, ends: bool = True, seed: int = 0) -> Path:
+        key = (says, ends, seed)
+        if key not in folders:
+            folder = tmp_path_factory.mktemp("tiny") / "tiny-lfm2-audio"
+            folders[key] = write_tiny_lfm2_audio(folder, says=says, ends=ends, seed=seed)
+        return folders[key]
+
+    return made

@@ -32,6 +32,7 @@ RANKS = {
     "longform": 2,
     "metrics": 2,
     "patches": 2,
+    "patching": 2,
     "plugins": 2,
     "weights": 2,
     "engines": 3,

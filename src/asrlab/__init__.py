@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     )
     from asrlab.loading import list_models, load, load_dataset, weights_path
     from asrlab.options import Capabilities, TranscribeOptions
-    from asrlab.patches import Patch
+    from asrlab.patches import Need, Patch, PatchScope
+    from asrlab.patching import install_patches, patched
     from asrlab.plugins.hookspecs import hookimpl
     from asrlab.runs.bench import bench
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
     from asrlab.transcriber import Recognition, SegmentStream, Transcriber, TranscriberInfo
-    from asrlab.transcript import ModelInfo, Outcome, Segment, Timings, Transcript, TranscriptWarning, Word
+    from asrlab.transcript import ModelInfo, Outcome, PatchStatus, Segment, Timings, Transcript, TranscriptWarning, Word
 
 _ROOMS = {
     "audio": ("Audio", "AudioFile", "load_audio"),
@@ -58,12 +59,22 @@ _ROOMS = {
     ),
     "loading": ("list_models", "load", "load_dataset", "weights_path"),
     "options": ("Capabilities", "TranscribeOptions"),
-    "patches": ("Patch",),
+    "patches": ("Need", "Patch", "PatchScope"),
+    "patching": ("install_patches", "patched"),
     "plugins.hookspecs": ("hookimpl",),
     "runs.bench": ("bench",),
     "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
     "transcriber": ("Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"),
-    "transcript": ("ModelInfo", "Outcome", "Segment", "Timings", "Transcript", "TranscriptWarning", "Word"),
+    "transcript": (
+        "ModelInfo",
+        "Outcome",
+        "PatchStatus",
+        "Segment",
+        "Timings",
+        "Transcript",
+        "TranscriptWarning",
+        "Word",
+    ),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -86,10 +97,13 @@ __all__ = [
     "LoadRequest",
     "ModelInfo",
     "ModelSpec",
+    "Need",
     "OptionError",
     "Outcome",
     "Patch",
     "PatchError",
+    "PatchScope",
+    "PatchStatus",
     "Recognition",
     "Segment",
     "SegmentStream",
@@ -105,10 +119,12 @@ __all__ = [
     "__version__",
     "bench",
     "hookimpl",
+    "install_patches",
     "list_models",
     "load",
     "load_audio",
     "load_dataset",
+    "patched",
     "weights_path",
 ]
 

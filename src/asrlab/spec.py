@@ -11,7 +11,7 @@ import attrs
 
 from asrlab.device import Device, DeviceReport
 from asrlab.errors import AsrlabError, EngineUnavailableError
-from asrlab.transcript import ModelInfo, PackageVersion
+from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 
 __all__ = ["PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"]
 
@@ -54,7 +54,7 @@ class EngineSpec:
         aliases: Other names for the engine; an alias alone also names *default_model*.
         default_model: The model that an alias alone stands for.
         weights_formats: Formats of weights that it loads from a folder or file of the user's: ``ctranslate2``,
-            ``openai-pt``; empty if it takes none.
+            ``openai-pt``, ``safetensors``; empty if it takes none.
         compute_types: What ``compute_type`` may be besides ``auto``; None to leave the check to the engine.
         distribution: The distribution that does the work; None for one that needs none.
         import_name: Its top-level module.
@@ -89,6 +89,10 @@ class EngineSpec:
             for name in (*_ALWAYS, *self.versions_of)
             if (version := _version(name)) is not None
         )
+
+    def uses(self, distribution: str) -> bool:
+        """Whether *distribution* is the one that does the work, or takes part."""
+        return distribution == self.distribution or distribution in self.versions_of
 
     def call(self, dotted: str, *arguments: Any) -> Any:
         """Import and call one of the functions this spec names.
@@ -170,11 +174,12 @@ class LoadRequest:
         model: The name, and the facts of the weights.
         spec: The model's own spec; None for a user's folder of weights.
         weights: The checked folder or file; None where the engine needs none.
-        weights_format: ``ctranslate2`` or ``openai-pt``; None likewise.
+        weights_format: ``ctranslate2``, ``openai-pt`` or ``safetensors``; None likewise.
         device: Where to load it.
         compute_type: A number format, or ``auto``.
         threads: CPU threads an inference may use; None leaves it to the engine.
         packages: The distributions that take part.
+        patches: What was changed in them for this, and what was not.
     """
 
     model: ModelInfo
@@ -185,3 +190,8 @@ class LoadRequest:
     compute_type: str = "auto"
     threads: int | None = None
     packages: tuple[PackageVersion, ...] = ()
+    patches: tuple[PatchStatus, ...] = ()
+
+    def has(self, patch: str) -> bool:
+        """Whether what *patch* mends is in order: by the patch, or because upstream has mended it."""
+        return any(each.name == patch and (each.in_force or each.status == "retired") for each in self.patches)

@@ -7,8 +7,9 @@ import ctypes
 import gc
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Protocol, Self, Unpack, runtime_checkable
 
@@ -22,6 +23,7 @@ from asrlab.transcript import (
     ModelInfo,
     Outcome,
     PackageVersion,
+    PatchStatus,
     Segment,
     Timings,
     Transcript,
@@ -89,12 +91,20 @@ class Transcriber(ABC):
         info: The facts of the loaded model.
         load_time: Seconds from the call of ``load`` to this object: probing the device, checking the weights, importing
             the engine, loading. Set by ``load``; fetching weights from afar is not in it.
+        patch_report: What was changed in other packages for it, and what was not and why. Set by ``load``.
     """
 
     def __init__(self, info: TranscriberInfo) -> None:
         self.info = info
         self.load_time = 0.0
+        self.patch_report: tuple[PatchStatus, ...] = ()
         self._closed = threading.Event()
+        self._undo: Callable[[], object] | None = None
+
+    def keep_patches(self, report: tuple[PatchStatus, ...], undo: Callable[[], object]) -> None:
+        """Note the patches that hold for this transcriber; *undo* is called by `close`, or when it is collected."""
+        self.patch_report = report
+        self._undo = weakref.finalize(self, undo)
 
     @abstractmethod
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
@@ -178,7 +188,11 @@ class Transcriber(ABC):
         """Give the model's memory back. May be called again; calls after it raise ``AsrlabError``."""
         if not self._closed.is_set():
             self._closed.set()
-            self.release()
+            try:
+                self.release()
+            finally:
+                if self._undo is not None:
+                    self._undo()
             _give_back()
 
     @property
@@ -196,7 +210,7 @@ class Transcriber(ABC):
 
     def __repr__(self) -> str:
         state = ", closed" if self.closed else ""
-        return f"<{type(self).__name__} {self.info.model.name} on {self.info.device.resolved}{state}>"
+        return f"<{type(self).__name__} {self.info.model.name} on {self.info.device}{state}>"
 
     def _options(self, base: TranscribeOptions | None, given: OptionFields) -> TranscribeOptions:
         if self.closed:
@@ -301,6 +315,7 @@ class SegmentStream(Iterator[Segment]):
             packages=info.packages,
             options=self._options,
             warnings=(*_audio_warnings(reader), *recognition.warnings),
+            patches=self._transcriber.patch_report,
         )
 
     def __enter__(self) -> Self:

@@ -277,7 +277,7 @@ def test_the_other_engines_work_without_it(folder: Path, asrlab_cli: Any, withou
     """Listing and the other engines do not mind a missing one."""
     ran = asrlab_cli("models", "--json", plugins=[without_faster_whisper])
     installed = {row["name"].partition("/")[0]: row["installed"] for row in ran.json["models"]}
-    assert installed == {"echo": True, "faster-whisper": False, "openai-whisper": True}
+    assert installed == {"echo": True, "faster-whisper": False, "openai-whisper": True, "liquid-audio": True}
     assert asrlab_cli("transcribe", "float64.wav", "-m", "echo", cwd=folder, plugins=[without_faster_whisper]).code == 0
 
 

@@ -140,5 +140,5 @@ def test_openai_whisper_transcribes_several_files(asrlab_cli: Any, weights_cache
     assert texts == ["He might even have been made amiable himself.", "He was not an ill-disposed young man."]
     facts = ran.json["files"][1]["transcript"]["asrlab"]
     assert facts["model"]["engine"] == "openai-whisper"
-    assert facts["device"] == {"requested": "cpu", "resolved": "cpu", "reason": ""}
+    assert facts["device"] == {"requested": "cpu", "resolved": "cpu", "reason": "", "simulated": False}
     assert facts["model"]["weights_sha256"] == "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"

@@ -114,7 +114,7 @@ def test_the_minimum_lock_holds_the_floors() -> None:
     above = []
     for requirement in map(Requirement, PROJECT["dependencies"]):
         floor = next(Version(part.version) for part in requirement.specifier if part.operator in {">=", "=="})
-        if pins[canonicalize_name(requirement.name)] != [floor]:
+        if floor not in pins[canonicalize_name(requirement.name)]:  # a newer Python may need more
             above.append(str(requirement))
     assert above == []
 

@@ -96,7 +96,7 @@ def test_everything_else_works_beside_broken_plugins(zoo: Path, asrlab_cli: Any,
 def test_a_working_plugin_offers_what_it_declares(listing: Any):
     """The good plugin is listed with its distribution and its engine, the built-in ones first."""
     rows = listing.json["plugins"]
-    assert [row["name"] for row in rows[:3]] == ["echo", "faster-whisper", "openai-whisper"]
+    assert [row["name"] for row in rows[:3]] == ["echo", "faster-whisper", "openai-whisper", "liquid-audio"]
     good = next(row for row in rows if row["name"] == "good")
     assert (good["distribution"], good["version"], good["engines"]) == ("zoo-good", "1.0", ["good"])
 
@@ -105,7 +105,7 @@ def test_named_plugins_can_be_disabled(zoo: Path, asrlab_cli: Any):
     """ASRLAB_DISABLE_PLUGINS=a,b leaves out a and b, spaces or not, and nothing else."""
     ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="raises-at-import, good")
     names = {row["name"] for row in ran.json["plugins"]} | {failure["name"] for failure in ran.json["failures"]}
-    assert names == {*BROKEN, "echo", "faster-whisper", "openai-whisper"} - {"raises-at-import"}
+    assert names == {*BROKEN, "echo", "faster-whisper", "openai-whisper", "liquid-audio"} - {"raises-at-import"}
     assert ran.json["disabled"] == ["good", "raises-at-import"]
 
 
@@ -113,7 +113,7 @@ def test_a_star_disables_all_that_is_not_built_in(zoo: Path, asrlab_cli: Any):
     """ASRLAB_DISABLE_PLUGINS=* leaves the built-in plugins, and nothing is broken any more."""
     ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="*")
     assert (ran.code, ran.err, ran.json["failures"]) == (0, "", [])
-    assert [row["name"] for row in ran.json["plugins"]] == ["echo", "faster-whisper", "openai-whisper"]
+    assert [row["name"] for row in ran.json["plugins"]] == ["echo", "faster-whisper", "openai-whisper", "liquid-audio"]
 
 
 def test_an_unknown_model_names_the_plugins_that_could_have_brought_it(zoo: Path, asrlab_cli: Any):

@@ -56,6 +56,7 @@ def bench(
     compute_type: str,
     threads: int | None,
     offline: bool,
+    patches: str | None,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -82,6 +83,7 @@ def bench(
             normalizer=normalizer,
             options=options,
             offline=True,
+            patches=patches,
             progress=_Bars(progress),
             host=host,
         )

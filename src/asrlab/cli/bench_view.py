@@ -10,6 +10,7 @@ from rich.text import Text
 
 from asrlab.metrics import AlignedWord, Normalizer, align, get_normalizer
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
+from asrlab.transcript import PatchStatus
 
 __all__ = ["failures", "table", "texts_of"]
 
@@ -53,7 +54,7 @@ def _cells(model: ModelResult) -> list[str]:
     words = score.words if score else None
     peak = model.peak_resident_bytes
     return [
-        model.model,
+        f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
         _device(model),
         f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
         f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
@@ -72,7 +73,7 @@ def _device(model: ModelResult) -> str:
     if info is None:
         return "-"
     threads = f", {info.threads} threads" if info.threads else ""
-    return f"{info.device.requested} → {info.device.resolved} ({info.compute_type}{threads})"
+    return f"{info.device.requested} → {info.device} ({info.compute_type}{threads})"
 
 
 def _percent(rate: float | None) -> str:
@@ -98,9 +99,19 @@ def _provenance(model: ModelResult) -> Iterator[str]:
         f"{info.model.weights_source}, sha256 {info.model.weights_sha256}" if info.model.weights_sha256 else "none"
     )
     yield f"{model.model}: {packages}; weights: {weights}"
+    patches = [
+        f"{patch.name} {patch.status}" for patch in _patches(model) if patch.in_force or patch.status == "failed"
+    ]
+    if patches:
+        yield f"{model.model}: patches: {', '.join(patches)}"
     if score:
         apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
         yield f"{model.model}: normalizer {score.normalizer} ({score.normalizer_version}){apart}"
+
+
+def _patches(model: ModelResult) -> tuple[PatchStatus, ...]:
+    """As the transcripts tell; they are the same for all of a model."""
+    return next((each.transcript.patches for each in model.utterances if each.transcript), ())
 
 
 def failures(result: BenchResult) -> Iterator[Text]:

@@ -16,6 +16,7 @@ from asrlab.cli.completion import completion
 from asrlab.cli.devices import devices
 from asrlab.cli.doctor import doctor
 from asrlab.cli.models import models
+from asrlab.cli.patches import patches
 from asrlab.cli.plugins import plugins
 from asrlab.cli.pull import pull
 from asrlab.cli.shared import COMPLETE, warnings_on_stderr
@@ -59,7 +60,7 @@ def asrlab() -> None:
     """
 
 
-for _command in (transcribe, bench, models, devices, doctor, pull, plugins, completion):
+for _command in (transcribe, bench, models, devices, doctor, pull, patches, plugins, completion):
     asrlab.add_command(_command)
 
 

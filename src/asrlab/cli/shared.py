@@ -73,6 +73,7 @@ def device_options[F: Callable[..., Any]](function: F) -> F:
             click.option("--compute-type", default="auto", show_default=True, help="Such as int8 or float32."),
             click.option("--threads", type=click.IntRange(min=1), help="CPU threads an inference may use."),
             click.option("--offline", is_flag=True, help="Fetch no weights over the network."),
+            click.option("--patches", metavar="CHOICE", help="auto, off, or names with commas; see: asrlab patches."),
         )
     ):
         function = option(function)

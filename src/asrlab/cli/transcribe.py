@@ -60,6 +60,7 @@ def transcribe(
     compute_type: str,
     threads: int | None,
     offline: bool,
+    patches: str | None,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -76,7 +77,13 @@ def transcribe(
     sink = _Sink(output, formats or ("txt",), files, as_json=as_json)
     with fetch_progress() as fetching:
         transcriber = load(
-            model, device=device, compute_type=compute_type, threads=threads, offline=offline, progress=fetching
+            model,
+            device=device,
+            compute_type=compute_type,
+            threads=threads,
+            offline=offline,
+            patches=patches,
+            progress=fetching,
         )
     with transcriber, progress_bar() as progress:
         task = progress.add_task("transcribing", total=len(files))

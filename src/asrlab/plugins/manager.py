@@ -21,6 +21,7 @@ BUILTINS: Mapping[str, str] = {
     "echo": "asrlab.engines.echo",
     "faster-whisper": "asrlab.engines.faster_whisper",
     "openai-whisper": "asrlab.engines.openai_whisper",
+    "liquid-audio": "asrlab.engines.liquid_audio",
 }
 DISABLE = "ASRLAB_DISABLE_PLUGINS"
 

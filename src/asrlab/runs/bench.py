@@ -14,6 +14,8 @@ from asrlab.errors import DatasetError
 from asrlab.loading import check_choices, fetch_weights, load_dataset
 from asrlab.metrics import Normalizer, Pair, Score, get_normalizer, score
 from asrlab.options import TranscribeOptions
+from asrlab.patches import PatchChoice
+from asrlab.patching import known_patches
 from asrlab.plugins.events import RunFinished, RunStarted
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
@@ -36,6 +38,7 @@ def bench(
     normalizer: str | None = None,
     options: TranscribeOptions | None = None,
     offline: bool = False,
+    patches: str | Sequence[str] | None = None,
     progress: Progress | None = None,
     host: PluginHost | None = None,
 ) -> BenchResult:
@@ -51,6 +54,7 @@ def bench(
             English, and ``basic`` elsewhere.
         options: For every utterance; the language is detected where they give none.
         offline: Fetch no weights over the network.
+        patches: As for ``asrlab.load``.
         progress: Called with a model's name, the utterances done and their number: with 0 when loading begins, and
             after each.
         host: The plugins to ask; None loads those of this environment.
@@ -61,6 +65,7 @@ def bench(
         EngineUnavailableError: An engine is not installed.
         WeightsError: Weights are missing.
         OptionError: There is no such normalizer, or an engine does not know the compute type.
+        PatchError: There is no patch of a name given.
 
     They are raised before anything runs. A model that does not load, or an utterance that fails, is a failure in the
     result.
@@ -72,6 +77,7 @@ def bench(
     utterances = list(data)
     if not utterances:
         raise DatasetError(f"data set {data.name!r} holds no utterance")
+    PatchChoice.of(patches, known_patches(host))
     chosen = get_normalizer(normalizer or _normalizer_for(utterances))
     for model in resolved:
         check_choices(model.engine, compute_type=compute_type, threads=threads)
@@ -83,6 +89,7 @@ def bench(
         device=device,
         compute_type=compute_type,
         threads=threads,
+        patches=patches if isinstance(patches, str | None) else tuple(patches),
         options=options or TranscribeOptions(),
         points=host.points,
         disabled=tuple(host.disabled),

@@ -39,6 +39,7 @@ class Job:
         device: As asked for.
         compute_type: As asked for.
         threads: As asked for.
+        patches: As asked for.
         options: For every utterance.
         points: Entry points instead of those installed; None for those.
         disabled: Names of plugins not to load.
@@ -48,6 +49,7 @@ class Job:
     device: str = "auto"
     compute_type: str = "auto"
     threads: int | None = None
+    patches: str | tuple[str, ...] | None = None
     options: TranscribeOptions = attrs.field(factory=TranscribeOptions)
     points: tuple[EntryPoint, ...] | None = None
     disabled: tuple[str, ...] = ()

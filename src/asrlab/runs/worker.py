@@ -58,6 +58,7 @@ def _load(job: Job) -> Transcriber:
         device=job.device,
         compute_type=job.compute_type,
         threads=job.threads,
+        patches=job.patches,
         offline=True,
         host=PluginHost(points=job.points, disabled=job.disabled),
     )

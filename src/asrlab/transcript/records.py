@@ -116,6 +116,7 @@ class ModelInfo:
         weights_sha256: Of the file with the parameters; None for an engine without weights.
         weights_source: Where they came from, in words; None likewise.
         weights_pinned: Whether the catalogue names this checksum; False means that it was only recorded.
+        weights_random: Whether they are random numbers for tests, so that the text means nothing.
     """
 
     name: str
@@ -123,6 +124,7 @@ class ModelInfo:
     weights_sha256: str | None = None
     weights_source: str | None = None
     weights_pinned: bool = False
+    weights_random: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -140,19 +142,29 @@ class PackageVersion:
 
 @attrs.frozen(kw_only=True)
 class PatchStatus:
-    """What became of a patch when the transcriber was loaded.
+    """What became of a patch in this process.
 
     Attributes:
         name: The patch's name.
         distribution: The package it changes.
-        status: ``applied``, ``not-needed``, ``retired``, ``failed``, ``skipped`` or ``untested-version``.
-        reason: Why.
+        status: ``applied``; ``untested-version`` if it was applied, and took effect, to a version of the package that
+            it was not tested with; ``not-needed`` on this device or machine; ``retired`` where upstream has mended what
+            it mends; ``failed`` if it is needed and could not be applied; ``skipped`` if it was not asked for, or its
+            package is not installed.
+        reason: Why it has this status.
+        link: The upstream issue or pull request.
     """
 
     name: str
     distribution: str
     status: str
     reason: str = ""
+    link: str = ""
+
+    @property
+    def in_force(self) -> bool:
+        """Whether the package is changed by it."""
+        return self.status in ("applied", "untested-version")
 
 
 @attrs.frozen(kw_only=True)
@@ -186,7 +198,7 @@ class Transcript:
         packages: The distributions that took part, asrlab among them.
         options: What was asked for.
         warnings: What a reader should know.
-        patches: What was changed in other packages for this.
+        patches: What was changed in other packages for this, and what was not and why.
     """
 
     text: str

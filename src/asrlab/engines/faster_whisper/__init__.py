@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from asrlab.engines.whisper_sizes import SIZES, languages_of
+from asrlab.patches import Patch
+from asrlab.patches.faster_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
 from asrlab.spec import EngineSpec, ModelSpec
 
-__all__ = ["SPEC", "asrlab_engines"]
+__all__ = ["SPEC", "asrlab_engines", "asrlab_patches"]
 
 # Where a size's weights are not Systran's, by the name in the catalogue.
 _ELSEWHERE = {"large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo"}
@@ -57,3 +59,9 @@ SPEC = EngineSpec(
 def asrlab_engines() -> list[EngineSpec]:
     """The faster-whisper engine."""
     return [SPEC]
+
+
+@hookimpl
+def asrlab_patches() -> tuple[Patch, ...]:
+    """What faster-whisper needs changed."""
+    return PATCHES

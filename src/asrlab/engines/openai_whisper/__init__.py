@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from asrlab.engines.faster_whisper import SPEC as FASTER_WHISPER
 from asrlab.engines.whisper_sizes import SIZES, languages_of
+from asrlab.patches import Patch
+from asrlab.patches.openai_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
 from asrlab.spec import EngineSpec, ModelSpec
 
-__all__ = ["SPEC", "asrlab_engines"]
+__all__ = ["SPEC", "asrlab_engines", "asrlab_patches"]
 
 _CTRANSLATE2 = {model.name: model.weights for model in FASTER_WHISPER.models}
 
@@ -42,3 +44,9 @@ SPEC = EngineSpec(
 def asrlab_engines() -> list[EngineSpec]:
     """The openai-whisper engine."""
     return [SPEC]
+
+
+@hookimpl
+def asrlab_patches() -> tuple[Patch, ...]:
+    """What openai-whisper needs changed."""
+    return PATCHES

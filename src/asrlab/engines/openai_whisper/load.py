@@ -15,8 +15,10 @@ from whisper.model import ModelDimensions, Whisper
 
 from asrlab.device import Device
 from asrlab.engines.openai_whisper.transcriber import OpenAIWhisperTranscriber
+from asrlab.engines.torch_threads import refuse_threads
 from asrlab.errors import OptionError, WeightsError
 from asrlab.options import Capabilities
+from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
 from asrlab.spec import LoadRequest
 from asrlab.transcriber import TranscriberInfo
 from asrlab.weights import convert
@@ -32,7 +34,7 @@ def load(request: LoadRequest) -> OpenAIWhisperTranscriber:
         WeightsError: The weights cannot be read, or are not Whisper's.
     """
     compute_type = _compute_type(request.compute_type, request.device)
-    _refuse_threads(request.threads)
+    refuse_threads(request.threads, engine="openai-whisper")
     path = _path(request)
     if request.weights_format == "ctranslate2":
         dimensions, state = _from_ctranslate2(path)
@@ -47,7 +49,7 @@ def load(request: LoadRequest) -> OpenAIWhisperTranscriber:
         device=request.device,
         compute_type=compute_type,
         threads=torch.get_num_threads() if device == "cpu" else None,
-        capabilities=_capabilities(model, device),
+        capabilities=_capabilities(model, request),
         packages=request.packages,
     )
     return OpenAIWhisperTranscriber(info, model)
@@ -69,16 +71,6 @@ def _compute_type(asked: str, device: Device) -> str:
             supported=("float32",),
         )
     return asked
-
-
-def _refuse_threads(threads: int | None) -> None:
-    """PyTorch's threads are one pool for the whole process, which is not this library's to change."""
-    if threads not in (None, torch.get_num_threads()):
-        raise OptionError(
-            f"openai-whisper uses PyTorch's {torch.get_num_threads()} threads, which the whole process shares; call "
-            f"torch.set_num_threads({threads}) before load, or start with OMP_NUM_THREADS={threads}",
-            option="threads",
-        )
 
 
 def _read_checkpoint(path: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
@@ -136,13 +128,12 @@ def _heads_of(folder: Path) -> list[tuple[int, int]]:
     return [(int(layer), int(head)) for layer, head in config.get("alignment_heads", ())]
 
 
-def _capabilities(model: Whisper, device: str) -> Capabilities:
+def _capabilities(model: Whisper, request: LoadRequest) -> Capabilities:
     multilingual = model.is_multilingual
     return Capabilities(
         tasks=("transcribe", "translate") if multilingual else ("transcribe",),
         languages=tuple(sorted(whisper.tokenizer.LANGUAGES)) if multilingual else ("en",),
-        # upstream's alignment asks for float64, which MPS does not have
-        word_timestamps=device != "mps",
+        word_timestamps=request.device.resolved != "mps" or request.has(FLOAT64_ALIGNMENT.name),
         beam_size=True,
         temperature=True,
         initial_prompt=True,

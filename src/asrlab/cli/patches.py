@@ -1,0 +1,64 @@
+"""``asrlab patches``: every known change to another package, what it does here, why, and how it goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.shared import as_json, console, echo_json
+
+EPILOG = """\b
+Examples:
+  asrlab patches
+  asrlab patches --device mps --json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--patches", metavar="CHOICE", help="auto, off, or names with commas.")
+@as_json
+def patches(device: str, patches: str | None, as_json: bool) -> int:
+    """List all known patches with their status here, their reason and where upstream stands.
+
+    Each is applied for DEVICE as code that calls its package directly would need it, verified, and undone. The packages
+    that are installed are imported for that. Exits with 1 if one is needed and fails.
+    """
+    rows = _rows(device, patches)
+    if as_json:
+        echo_json({"device": device, "patches": rows})
+    else:
+        _show(rows)
+    return exits.SOME_FAILED if any(row["status"] == "failed" for row in rows) else exits.DONE
+
+
+def _rows(device: str, choice: str | None) -> list[dict[str, Any]]:
+    from asrlab.patching import try_patches
+
+    return [attrs.asdict(status) | _facts(patch) for patch, status in try_patches(device=device, patches=choice)]
+
+
+def _facts(patch: Any) -> dict[str, Any]:
+    hidden = ("changes", "needed", "verify", "reason")
+    facts = attrs.asdict(patch, filter=lambda attribute, _: attribute.name not in hidden, recurse=False)
+    return facts | {"why": patch.reason, "changes": list(patch.changes)}
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    screen = console()
+    for row in rows:
+        screen.print(Text(f"{row['name']}: {row['status']}", style="bold"), soft_wrap=True)
+        lines = (
+            ("here", row["reason"]),
+            ("why", row["why"]),
+            ("for", f"{row['distribution']} on {', '.join(row['devices'])}; tested with {', '.join(row['versions'])}"),
+            ("upstream", row["link"]),
+            ("retires", row["retires"]),
+        )
+        for label, text in lines:
+            screen.print(Text(f"  {label:<9} {text}"), soft_wrap=True)

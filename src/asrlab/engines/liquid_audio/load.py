@@ -1,0 +1,102 @@
+"""Loads LFM2.5-Audio from a folder in Hugging Face's layout, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from liquid_audio import LFM2AudioModel, LFM2AudioProcessor
+from safetensors import SafetensorError, safe_open
+
+from asrlab.device import Device
+from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber
+from asrlab.engines.torch_threads import refuse_threads
+from asrlab.errors import WeightsError
+from asrlab.longform import find_voice
+from asrlab.options import Capabilities
+from asrlab.spec import LoadRequest
+from asrlab.transcriber import TranscriberInfo
+
+__all__ = ["load"]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load(request: LoadRequest) -> LiquidAudioTranscriber:
+    """Load a folder with ``config.json``, ``model.safetensors``, a tokenizer and ``audio_detokenizer/``.
+
+    Raises:
+        OptionError: A number of threads cannot be had.
+        WeightsError: The folder is not that of an LFM2-Audio model, or lacks tensors.
+    """
+    refuse_threads(request.threads, engine="liquid-audio")
+    compute_type = _compute_type(request.compute_type, request.device)
+    folder = _folder(request)
+    device = request.device.resolved
+    try:
+        # as a Path: upstream takes a str for a name on the hub
+        processor = LFM2AudioProcessor.from_pretrained(folder, device=device).eval()
+        model = LFM2AudioModel.from_pretrained(folder, device=device, dtype=_DTYPES[compute_type]).eval()
+        missing = _missing(model, _stored_names(folder))
+    except (KeyError, TypeError, ValueError, AssertionError, OSError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(
+            f"{folder} cannot be loaded as an LFM2-Audio model ({type(error).__name__}: {error}); pull it again, or "
+            "give another folder",
+            model=request.model.name,
+        ) from error
+    if missing:
+        raise WeightsError(
+            f"{folder}/model.safetensors lacks {len(missing)} tensors, such as {missing[0]}; pull it again",
+            model=request.model.name,
+        )
+    languages = request.spec.languages if request.spec else None
+    info = TranscriberInfo(
+        model=request.model,
+        device=request.device,
+        compute_type=compute_type,
+        threads=torch.get_num_threads() if device == "cpu" else None,
+        capabilities=Capabilities(languages=languages),
+        packages=request.packages,
+    )
+    return LiquidAudioTranscriber(info, processor, model, voice=find_voice())
+
+
+def _compute_type(asked: str, device: Device) -> str:
+    """As asked; ``auto`` is bfloat16 on cuda, where upstream runs it, and the safe float32 elsewhere."""
+    if asked != "auto":
+        return asked
+    return "bfloat16" if device.resolved.startswith("cuda") else "float32"
+
+
+def _folder(request: LoadRequest) -> Path:
+    folder = request.weights
+    if folder is None:
+        raise WeightsError(f"{request.model.name} was given no weights to load", model=request.model.name)
+    # accelerate, which upstream loads with, would take it instead of model.safetensors
+    if (folder / "pytorch_model.bin").exists():
+        raise WeightsError(
+            f"{folder} holds pytorch_model.bin, a pickle, beside model.safetensors; remove it: code in a checkpoint is "
+            "never run",
+            model=request.model.name,
+        )
+    return folder
+
+
+def _stored_names(folder: Path) -> set[str]:
+    names: set[str] = set()
+    for path in folder.glob("model*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            names.update(file.keys())
+    return names
+
+
+def _missing(model: LFM2AudioModel, stored: Iterable[str]) -> list[str]:
+    """Tensors of the model that were not stored, under their name or that of one they are tied to.
+
+    Upstream leaves such tensors random, and says nothing.
+    """
+    state = model.state_dict(keep_vars=True)
+    present = set(stored)
+    tied = {id(tensor) for name, tensor in state.items() if name in present}
+    return [name for name, tensor in state.items() if name not in present and id(tensor) not in tied]
