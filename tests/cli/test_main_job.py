@@ -43,7 +43,7 @@ def test_where_and_with_what_it_ran_is_in_the_result(job: Any):
     """Device asked and used, compute type, versions, load time and peak memory are there for each model."""
     faster, openai = job.json["models"]
     for model in (faster, openai):
-        assert model["info"]["device"] == {"requested": "cpu", "resolved": "cpu", "reason": ""}
+        assert model["info"]["device"] == {"requested": "cpu", "resolved": "cpu", "reason": "", "simulated": False}
         assert model["load_seconds"] > 0
         assert model["rtfx"] > 0
         assert model["latency_seconds"]["p50"] > 0

@@ -14,12 +14,15 @@ _BUFFER = "alignment_heads"
 
 
 def _smallest_model() -> Any:
-    """The smallest model there can be; the random numbers for its weights are not taken from the user's."""
+    """A model of no size; the random numbers for its weights are not taken from the user's."""
     import torch
     from whisper.model import ModelDimensions, Whisper
 
     with torch.random.fork_rng(devices=[]):
-        return Whisper(ModelDimensions(1, 1, 1, 1, 0, 1, 1, 1, 1, 2))
+        # a state of 4 is the least that upstream's positions can be computed for
+        audio = {"n_mels": 1, "n_audio_ctx": 1, "n_audio_state": 4, "n_audio_head": 1, "n_audio_layer": 0}
+        text = {"n_vocab": 1, "n_text_ctx": 1, "n_text_state": 4, "n_text_head": 1, "n_text_layer": 2}
+        return Whisper(ModelDimensions(**audio, **text))
 
 
 def _needed(_originals: tuple[Any, ...], device: str) -> Need:
@@ -33,9 +36,9 @@ def _needed(_originals: tuple[Any, ...], device: str) -> Need:
     try:
         heads.to_sparse().to(device)
     except (NotImplementedError, RuntimeError) as error:
-        first_line = str(error).partition("\n")[0]
+        first_sentence = str(error).partition("\n")[0].partition(". ")[0]
         return Need(
-            status="needed", reason=f"torch {torch.__version__} has no sparse tensors on {device} ({first_line})"
+            status="needed", reason=f"torch {torch.__version__} has no sparse tensors on {device} ({first_sentence})"
         )
     return Need(status="not-needed", reason=f"torch {torch.__version__} has sparse tensors on {device}")
 
