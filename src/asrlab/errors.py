@@ -10,7 +10,7 @@
     ├── AudioError(ValueError)                  audio that cannot be read, is truncated, empty or not finite
     ├── DatasetError(ValueError)                a data set, manifest, or stored transcript that cannot be read
     ├── WeightsError(OSError)                   weights that are missing, damaged or cannot be fetched
-    └── PatchError(RuntimeError)                a patch that was asked for by name and cannot be applied
+    └── PatchError(RuntimeError)                a patch asked for by name that does not exist or cannot be applied
 
 Every message says what happened, where, and what to do next; the facts are attributes too.
 """

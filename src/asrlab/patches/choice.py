@@ -48,7 +48,7 @@ class PatchChoice:
         told = f"{source}={','.join(sorted(names))!r}"
         if names == {"auto"}:
             return cls(source=told)
-        if names <= {"off"}:
+        if names == {"off"}:
             return cls(names=frozenset(), source=told)
         _check(names, [patch.name for patch in known], source)
         return cls(names=names, source=told)

@@ -87,12 +87,10 @@ class Process:
             self._let_go(sites)
 
     def _begin(self, patch: Patch, device: str, sites: list[Site]) -> Callable[[], None]:
-        first = patch.name not in self._active
         number = self._count(patch, device)
         try:
-            if first:
-                for site in sites:
-                    site.add(patch, self._active[patch.name].device_now)
+            for site in sites:
+                site.add(patch, self._active[patch.name].device_now)
             patch.verify(device)
         except BaseException:
             self._undo(patch.name, number)

@@ -57,22 +57,19 @@ class Site:
         return not self._layers
 
     def add(self, patch: Patch, device_now: DeviceNow) -> None:
-        """Let the change of *patch* hold, too.
+        """Let the change of *patch* hold, too, or still. If this fails, `remove` what is left of it.
 
         Raises:
             AttributeError: Upstream has nothing there.
             RuntimeError: Other code has changed the place since the first of the changes.
+            Exception: Whatever the patch's function raises.
         """
         if self.original is None:
             raise AttributeError(f"upstream has no {self.place}")
         if self._present() is not self._installed:
             raise RuntimeError(f"{self.place} was changed by other code meanwhile")
         self._layers[patch.name] = (patch, device_now)
-        try:
-            self._install()
-        except BaseException:
-            del self._layers[patch.name]
-            raise
+        self._install()
 
     def remove(self, patch: str) -> None:
         """Let the change of *patch* hold no longer; without any, upstream's own object is back."""

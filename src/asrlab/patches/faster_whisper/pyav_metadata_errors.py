@@ -16,7 +16,7 @@ _DECODE, _AV = "faster_whisper.audio:decode_audio", "faster_whisper.audio:av"
 
 def _needed(originals: tuple[Any, ...], _device: str) -> Need:
     decode, av = originals
-    if decode is None or av is None or not _names(decode):
+    if decode is None or not _names(decode):
         return Need(status="retired", reason=f"upstream no longer passes {_ARGUMENT} to av.open")
     if not _refuses(av):
         return Need(status="not-needed", reason=f"PyAV {av.__version__} takes {_ARGUMENT}")

@@ -23,10 +23,8 @@ _loading_on: ContextVar[str] = ContextVar("asrlab_liquid_audio_loading_on", defa
 def _needed(originals: tuple[Any, ...], device: str) -> Need:
     loader, exists = originals
     code = loader.__func__.__code__
-    if exists is None or "module_exists" not in code.co_names or _PACKAGE not in code.co_consts:
+    if "module_exists" not in code.co_names or _PACKAGE not in code.co_consts:
         return Need(status="retired", reason="upstream no longer takes flash attention for being installed")
-    if device.startswith("cuda"):
-        return Need(status="not-needed", reason="flash attention runs on cuda")
     if not exists(_PACKAGE):
         return Need(status="not-needed", reason="flash_attn is not installed")
     return Need(status="needed", reason=f"flash_attn is installed, and cannot run on {device}")

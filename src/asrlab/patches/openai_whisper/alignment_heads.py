@@ -31,10 +31,8 @@ def _needed(_originals: tuple[Any, ...], device: str) -> Need:
     model = _smallest_model()
     if not getattr(getattr(model, _BUFFER, None), "is_sparse", False):
         return Need(status="retired", reason="upstream's alignment heads are no sparse tensor any more")
-    heads = torch.ones(1, 1, dtype=torch.bool)
-    heads.to(device)  # where the device is not there, this says so
     try:
-        heads.to_sparse().to(device)
+        torch.ones(1, 1, dtype=torch.bool).to_sparse().to(device)
     except (NotImplementedError, RuntimeError) as error:
         first_sentence = str(error).partition("\n")[0].partition(". ")[0]
         return Need(

@@ -1,0 +1,142 @@
+"""A package to patch, the real ones, and a look at whether each test left everything as it was."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import asrlab
+from asrlab.patches import PatchChoice, PatchScope, apply_patches
+
+TOY = """
+class Base:
+    def place(self):
+        return "cuda"
+
+
+class Model(Base):
+    @property
+    def speech(self):
+        return "cuda"
+
+    @classmethod
+    def load(cls, device="cuda"):
+        return cls.__name__, device
+
+
+def align(times):
+    return ["cuda", *times]
+"""
+
+PLACES = (
+    ("torch.nn", "Module"),
+    ("torch", "Tensor"),
+    ("liquid_audio.processor", "LFM2AudioProcessor"),
+    ("liquid_audio.model.lfm2_audio", "LFM2AudioModel"),
+    ("liquid_audio.model.lfm2_audio", ""),
+    ("whisper.model", "Whisper"),
+    ("whisper.timing", ""),
+    ("faster_whisper.audio", ""),
+)
+
+
+def _namespaces() -> dict[tuple[str, str], dict[str, Any]]:
+    """The names in the owners that the patches change, and in torch's own, as far as they are imported."""
+    found = {}
+    for module, owner in PLACES:
+        if module in sys.modules:
+            space = sys.modules[module]
+            found[module, owner] = dict(vars(getattr(space, owner) if owner else space))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """After each test the packages, torch and the environment are what they were, object by object."""
+    environment, before = _variables(), _namespaces()
+    yield
+    after = _namespaces()
+    for owner, names in before.items():
+        changed = [name for name in names | after[owner] if names.get(name, ...) is not after[owner].get(name, ...)]
+        assert changed == [], owner
+    assert _variables() == environment
+
+
+def _variables() -> dict[str, str]:
+    """The environment, without what pytest and torch's OpenMP write into it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "KMP_"))}
+
+
+@attrs.frozen
+class Toy:
+    """An installed package that puts things on cuda.
+
+    Attributes:
+        module: It.
+    """
+
+    module: Any
+
+    def patch(self, **fields: Any) -> asrlab.Patch:
+        """A patch of ``toy_speech:align``, with other *fields*."""
+        given = {
+            "name": "toy-align",
+            "distribution": "toy-speech",
+            "versions": ("1.0",),
+            "devices": ("cpu", "mps"),
+            "reason": "it goes to cuda",
+            "link": "https://example.org/1",
+            "retires": "when it does not",
+            "module": "toy_speech",
+            "changes": {"toy_speech:align": _append("patched")},
+            "needed": lambda _originals, device: asrlab.Need(status="needed", reason=f"not {device}"),
+        }
+        return asrlab.Patch(**given | fields)
+
+    def apply(self, *patches: asrlab.Patch, device: str = "cpu", chosen: Any = "auto", direct: bool = True) -> Any:
+        """Those patches, applied."""
+        return apply_patches(patches, device, choice=PatchChoice.of(chosen, patches), direct=direct)
+
+
+def _append(word: str) -> Callable[..., Any]:
+    return lambda function, _device: lambda *arguments: [*function(*arguments), word]
+
+
+@pytest.fixture
+def append() -> Callable[[str], Callable[..., Any]]:
+    """A maker of changes that let a function's answer end with a word."""
+    return _append
+
+
+@pytest.fixture
+def toy(tmp_path: Path, write_distribution: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
+    """The distribution ``toy-speech`` 1.0, installed in a folder of its own."""
+    monkeypatch.syspath_prepend(write_distribution(tmp_path / "toy", "toy-speech", source=TOY, plugins=()))
+    module = importlib.import_module("toy_speech")
+    before = dict(vars(module))
+    yield Toy(module)
+    left = [name for name, value in vars(module).items() if before.get(name) is not value]
+    sys.modules.pop("toy_speech", None)
+    assert left == []
+
+
+@pytest.fixture
+def statuses() -> Callable[[PatchScope], Mapping[str, str]]:
+    """The statuses of a scope's patches by their names."""
+    return lambda scope: {each.name: each.status for each in scope.report}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny LFM2.5-Audio checkpoint that says "speak_now" to everything."""
+    pytest.importorskip("liquid_audio", reason="liquid-audio is not installed", exc_type=ImportError)
+    from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
+
+    return write_tiny_lfm2_audio(tmp_path_factory.mktemp("tiny"), says="speak_now")

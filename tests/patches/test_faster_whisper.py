@@ -1,0 +1,131 @@
+"""The patch of faster-whisper, against the real package and the installed PyAV: without, with, after, and repaired."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+import asrlab
+from asrlab.patching import patched
+
+pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
+decoding = sys.modules["faster_whisper.audio"]
+
+NAME = "faster-whisper-pyav-metadata-errors"
+NEW_AV = int(av.__version__.partition(".")[0]) >= 19
+
+needs_new = pytest.mark.skipif(not NEW_AV, reason="PyAV before 19 takes metadata_errors: upstream works here")
+
+
+class OlderAv:
+    """PyAV 16 to 18, as far as ``av.open`` takes the argument."""
+
+    __version__ = "18.0"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(av, name)
+
+    def open(self, *arguments: Any, metadata_errors: str = "strict", **named: Any) -> Any:
+        """As PyAV's own."""
+        assert metadata_errors in ("strict", "ignore")
+        return av.open(*arguments, **named)
+
+
+@needs_new
+def test_a_file_can_be_decoded_only_with_the_patch(clips: tuple[Path, ...]):
+    """Upstream cannot open any file with PyAV 19; patched it decodes what asrlab decodes; afterwards it fails again."""
+    expected = asrlab.load_audio(clips[1]).samples
+    for _ in range(2):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'metadata_errors'"):
+            decoding.decode_audio(str(clips[1]))
+        with patched("faster-whisper", device="cpu") as scope:
+            assert [(each.name, each.status) for each in scope.report] == [(NAME, "applied")]
+            samples = decoding.decode_audio(str(clips[1]))
+            np.testing.assert_allclose(samples, expected, atol=1e-4)
+            assert decoding.av.audio is av.audio
+            assert isinstance(decoding.av.error.InvalidDataError(1, "a", "b"), av.error.FFmpegError)
+            with pytest.raises(FileNotFoundError):
+                decoding.decode_audio("missing.wav")
+        assert decoding.av is av
+    with pytest.raises(TypeError):
+        av.open(str(clips[1]), metadata_errors="ignore")
+
+
+@needs_new
+def test_everybody_elses_pyav_stays_as_it_is():
+    """Only the module that decodes for faster-whisper sees another ``av``."""
+    with patched("faster-whisper", device="cpu"):
+        assert decoding.av is not av
+        assert sys.modules["av"] is av
+        with pytest.raises(TypeError, match="metadata_errors"):
+            av.open("missing.wav", metadata_errors="ignore")
+
+
+def test_with_an_older_pyav_nothing_is_changed():
+    """Where ``av.open`` takes the argument, the patch is not needed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "av", older := OlderAv())
+        with patched("faster-whisper", device="cpu") as scope:
+            assert scope.status(NAME) == "not-needed"
+            assert scope.report[0].reason == "PyAV 18.0 takes metadata_errors"
+            assert decoding.av is older
+
+
+@pytest.mark.parametrize("gone", ["", "av", "decode_audio"])
+def test_the_patch_retires_when_upstream_no_longer_passes_the_argument(clips: tuple[Path, ...], gone: str):
+    """A repaired ``decode_audio`` works alone; it or ``av`` may not be in the module any more."""
+    source = inspect.getsource(decoding.decode_audio)
+    assert 'metadata_errors="ignore"' in source
+    names = dict(vars(decoding))
+    exec(source.replace(', metadata_errors="ignore"', ""), names)  # noqa: S102 - upstream's own code
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "decode_audio", names["decode_audio"])
+        if gone:
+            patch.delattr(decoding, gone)
+        with patched("faster-whisper", device="cpu") as scope:
+            assert scope.status(NAME) == "retired"
+            assert vars(decoding).get("av") is (None if gone == "av" else av)
+            assert gone or len(decoding.decode_audio(str(clips[1]))) == 47_840
+
+
+@needs_new
+def test_the_engine_leaves_it_out_unless_it_is_named(use_weights: Path):
+    """The engine hands arrays over: the patch is skipped, which the report says, or applied where it was named."""
+    with asrlab.load("faster-whisper/base", device="cpu") as transcriber:
+        assert [each.status for each in transcriber.patch_report] == ["skipped"]
+        assert "asrlab's engine avoids what it mends" in transcriber.patch_report[0].reason
+        assert decoding.av is av
+    with asrlab.load("faster-whisper/base", device="cpu", patches=NAME) as transcriber:
+        assert [each.status for each in transcriber.patch_report] == ["applied"]
+        assert decoding.av is not av
+    assert decoding.av is av
+
+
+INSTALL = """
+import sys, asrlab
+patches = asrlab.install_patches("faster-whisper", device="cpu")
+assert "faster_whisper" not in sys.modules
+import faster_whisper
+assert len(faster_whisper.decode_audio(sys.argv[1])) == 47_840
+print([each.status for each in patches.report])
+patches.remove()
+try:
+    faster_whisper.decode_audio(sys.argv[1])
+except TypeError as error:
+    print(error)
+"""
+
+
+@needs_new
+def test_a_process_decodes_after_one_line(clips: tuple[Path, ...]):
+    """``install_patches`` before the import lets faster-whisper open files for the rest of the process."""
+    done = subprocess.run([sys.executable, "-c", INSTALL, str(clips[1])], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["['applied']", "open() got an unexpected keyword argument 'metadata_errors'"]

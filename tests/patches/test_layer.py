@@ -1,0 +1,520 @@
+"""Patches are applied where they are needed, counted, and undone to the very same object."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import itertools
+import logging
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+import asrlab
+from asrlab.patches import Patch, PatchChoice, PatchScope, apply_patches
+
+
+def need(status: Any, reason: str = "seen") -> Callable[..., asrlab.Need]:
+    """A look at the objects that comes to this."""
+    return lambda _originals, _device: asrlab.Need(status=status, reason=reason)
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """A function that raises it."""
+
+    def function(*_: Any) -> Any:
+        raise error
+
+    return function
+
+
+class Owner:
+    """Something that keeps a scope open until it is collected, as a transcriber does."""
+
+    def __init__(self, scope: PatchScope) -> None:
+        weakref.finalize(self, scope.close)
+
+
+@pytest.fixture
+def theirs(toy: Any) -> Iterator[Callable[..., Any]]:
+    """What other code puts in the place of ``align``; after the test, upstream's is back."""
+    original = toy.module.align
+    yield lambda times: ["theirs", *times]
+    toy.module.align = original
+
+
+CHANGES = {
+    "function": ("toy_speech:align", lambda function, _device: lambda times: ["patched", *function(times)]),
+    "property": ("toy_speech:Model.speech", lambda _getter, _device: property(lambda _self: "patched")),
+    "classmethod": ("toy_speech:Model.load", lambda _loader, _device: classmethod(lambda _class: "patched")),
+    "inherited": ("toy_speech:Model.place", lambda _method, _device: lambda _self: "patched"),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_what_was_there_is_back_to_the_very_object(toy: Any, kind: str):
+    """A function, property, class method or inherited method is changed in the scope, and is the same object after."""
+    place, change = CHANGES[kind]
+    name = place.rpartition(".")[2].rpartition(":")[2]
+    owner = toy.module if kind == "function" else toy.module.Model
+    before = vars(owner).get(name)
+    with toy.apply(toy.patch(changes={place: change})) as scope:
+        assert [each.status for each in scope.report] == ["applied"]
+        assert vars(owner)[name] is not before
+        seen = {"function": lambda: toy.module.align([])[0], "property": lambda: toy.module.Model().speech,
+                "classmethod": toy.module.Model.load, "inherited": lambda: toy.module.Model().place()}  # fmt: skip
+        assert seen[kind]() == "patched"
+        assert toy.module.Base().place() == "cuda"
+    assert vars(owner).get(name) is before
+    assert (name in vars(owner)) == (kind != "inherited")
+
+
+def test_a_patch_holds_until_the_last_who_needs_it_is_gone(toy: Any):
+    """Two scopes hold one patch once; the first to close leaves it to the other; closing again does nothing."""
+    original = toy.module.align
+    first, second = toy.apply(toy.patch()), toy.apply(toy.patch())
+    assert toy.module.align([]) == ["cuda", "patched"]
+    first.close()
+    first.close()
+    assert toy.module.align([]) == ["cuda", "patched"]
+    second.close()
+    assert toy.module.align is original
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("abc")), ids="".join)
+def test_patches_of_one_place_go_in_any_order(toy: Any, append: Any, order: tuple[str, ...]):
+    """Three patches of one function: what is left is upstream's with the changes that still hold, in their order."""
+    original = toy.module.align
+    scopes = {
+        letter: toy.apply(toy.patch(name=letter, changes={"toy_speech:align": append(letter)})) for letter in "abc"
+    }
+    assert toy.module.align([]) == ["cuda", "a", "b", "c"]
+    for letter in order:
+        scopes.pop(letter).close()
+        assert toy.module.align([]) == ["cuda", *scopes]
+    assert toy.module.align is original
+
+
+@pytest.mark.parametrize("direct_first", [False, True])
+def test_what_direct_use_needs_lies_on_top(toy: Any, append: Any, direct_first: bool):  # noqa: FBT001 - a case
+    """Whichever came first, the change for direct use is outside, so that the other sees what it fills in."""
+    inner = toy.patch(name="inner", changes={"toy_speech:align": append("inner")})
+    outer = toy.patch(name="outer", changes={"toy_speech:align": append("outer")}, direct_use=True)
+    with toy.apply(*([outer, inner] if direct_first else [inner, outer])):
+        assert toy.module.align([]) == ["cuda", "inner", "outer"]
+
+
+STATUSES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "applied": ({}, "applied", "not cpu"),
+    "untested": ({"versions": ("0.8", "0.9")}, "untested-version", "1.0 is not among the tested versions 0.8, 0.9"),
+    "other-device": ({"devices": ("mps", "cuda")}, "not-needed", "only mps and cuda can need it, not cpu"),
+    "not-needed": ({"needed": need("not-needed")}, "not-needed", "seen"),
+    "retired": ({"needed": need("retired")}, "retired", "seen"),
+    "look-raises": ({"needed": raising(KeyError("code"))}, "failed", "KeyError: 'code'"),
+    "look-exits": ({"needed": raising(SystemExit(3))}, "failed", "SystemExit: 3"),
+    "look-wrong": ({"needed": lambda *_: None}, "failed", "AttributeError"),
+    "unknown-status": ({"needed": lambda *_: asrlab.Need(status="perhaps", reason="")}, "failed", "ValueError"),  # type: ignore[arg-type]
+    "change-raises": ({"changes": {"toy_speech:align": raising(TypeError("no\nand more"))}}, "failed", "TypeError: no"),
+    "verify-raises": ({"verify": raising(RuntimeError("still cuda"))}, "failed", "RuntimeError: still cuda"),
+    "no-module": ({"module": "toy_speach"}, "failed", "ModuleNotFoundError: No module named 'toy_speach'"),
+    "no-owner": ({"changes": {"toy_speech:Modell.load": None}}, "failed", "AttributeError"),
+    "no-place": ({"changes": {"toy_speech:Model.lod": None}}, "failed", "upstream has no toy_speech:Model.lod"),
+    "no-package": ({"distribution": "toy-speach"}, "skipped", "toy-speach is not installed"),
+}
+
+
+@pytest.mark.parametrize("case", STATUSES)
+def test_each_status_says_why(toy: Any, case: str):
+    """What became of a patch is its status, with the reason, and nothing is changed unless it was applied."""
+    fields, status, reason = STATUSES[case]
+    patch = toy.patch(**fields)
+    with toy.apply(patch) as scope:
+        (told,) = scope.report
+        assert (told.name, told.distribution, told.link) == (patch.name, patch.distribution, patch.link)
+        assert told.status == status
+        assert reason in told.reason
+        assert "\n" not in told.reason
+        assert told.in_force == (toy.module.align([]) == ["cuda", "patched"])
+        assert scope.status("toy-align") == status
+        assert scope.status("another") == "skipped"
+
+
+def test_a_patch_that_fails_leaves_the_others_and_nothing_of_itself(toy: Any, append: Any):
+    """The first and the last are applied, and of the one that fails at its second place nothing is at its first."""
+    broken = toy.patch(
+        name="broken",
+        changes={"toy_speech:Model.place": append("half"), "toy_speech:align": raising(TypeError("no"))},
+    )
+    first, last = toy.patch(name="first"), toy.patch(name="last", changes={"toy_speech:align": append("last")})
+    with toy.apply(first, broken, last) as scope:
+        assert [each.status for each in scope.report] == ["applied", "failed", "applied"]
+        assert toy.module.align([]) == ["cuda", "patched", "last"]
+        assert "place" not in vars(toy.module.Model)
+
+
+def test_an_interruption_undoes_what_was_applied(toy: Any):
+    """Ctrl-C while the second patch is verified goes through, and the first one is undone."""
+    original = toy.module.align
+    second = toy.patch(name="second", verify=raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        toy.apply(toy.patch(), second)
+    assert toy.module.align is original
+
+
+def test_one_that_cannot_be_put_back_does_not_keep_the_others(toy: Any, append: Any, caplog: pytest.LogCaptureFixture):
+    """If another patch's change raises while one is undone, that is a warning, and the rest of the scope is undone."""
+    calls = itertools.count()
+
+    def only_twice(function: Any, _device: Any) -> Any:
+        if next(calls) > 1:
+            raise TypeError("not a third time")
+        return function
+
+    fragile = toy.apply(toy.patch(name="fragile", changes={"toy_speech:align": only_twice}))
+    scope = toy.apply(
+        toy.patch(name="place", changes={"toy_speech:Model.place": append("x")}),
+        toy.patch(name="align", changes={"toy_speech:align": append("y")}),
+    )
+    assert [each.status for each in scope.report] == ["applied", "applied"]
+    scope.close()
+    assert "place" not in vars(toy.module.Model)
+    assert "toy_speech:align could not be put back: not a third time" in caplog.text
+    fragile.close()
+    assert toy.module.align([]) == ["cuda"]
+
+
+def test_the_device_is_that_of_the_newest_who_is_left(toy: Any):
+    """A change asks for the device when it is used; kept by somebody after the end, it is told of none."""
+
+    def tell(_function: Any, device_now: Any) -> Any:
+        return lambda _times: device_now()
+
+    patch = toy.patch(changes={"toy_speech:align": tell}, devices=("cpu", "mps", "cuda"))
+    first = toy.apply(patch, device="cuda:1")
+    second = toy.apply(patch, device="mps")
+    kept = toy.module.align
+    assert kept([]) == "mps"
+    third = toy.apply(patch, device="cpu")
+    assert kept([]) == "cpu"
+    second.close()
+    assert kept([]) == "cpu"
+    third.close()
+    assert kept([]) == "cuda:1"
+    first.close()
+    assert kept([]) == ""
+
+
+def test_a_device_that_needs_no_patch_still_counts_as_the_newest(toy: Any):
+    """Inside a scope for mps, one for cuda, where upstream is right, gets cuda and not mps."""
+    patch = toy.patch(
+        changes={"toy_speech:align": lambda _function, device_now: lambda _times: device_now()},
+        devices=("mps", "cuda"),
+        needed=lambda _originals, device: asrlab.Need(
+            status="not-needed" if device == "cuda" else "needed", reason="seen"
+        ),
+    )
+    with toy.apply(patch, device="mps"):
+        with toy.apply(patch, device="cuda") as inner:
+            assert inner.status(patch.name) == "not-needed"
+            assert toy.module.align([]) == "cuda"
+        assert toy.module.align([]) == "mps"
+    with toy.apply(patch, device="cuda"):
+        assert toy.module.align([]) == ["cuda"]
+
+
+def test_the_look_is_at_what_upstream_put_there(toy: Any):
+    """The objects given to ``needed`` are upstream's own, even where another patch holds; None where there is none."""
+    seen: list[Any] = []
+
+    def look(originals: tuple[Any, ...], _device: str) -> asrlab.Need:
+        seen.append(originals)
+        return asrlab.Need(status="retired", reason="")
+
+    original, loader = toy.module.align, vars(toy.module.Model)["load"]
+    places = dict.fromkeys(("toy_speech:align", "toy_speech:Model.load", "toy_speech:Model.gone"))
+    with toy.apply(toy.patch()), toy.apply(toy.patch(name="look", changes=places, needed=look)):
+        assert toy.module.align is not original
+    assert [[a is b for a, b in zip(each, (original, loader, None), strict=True)] for each in seen] == [[True] * 3]
+
+
+@pytest.mark.parametrize("look", [need("retired"), raising(KeyError("code"))], ids=["retired", "failed"])
+def test_what_was_only_looked_at_is_looked_up_anew(toy: Any, theirs: Callable[..., Any], look: Any):
+    """What other code puts there after a look is what the next scope changes and puts back."""
+    toy.apply(toy.patch(needed=look, changes=dict.fromkeys(("toy_speech:align", "toy_speech:Model.load"))))
+    toy.apply(toy.patch(name="half", changes=dict.fromkeys(("toy_speech:align", "toy_speech:Modell.load"))))
+    toy.module.align = theirs
+    with toy.apply(toy.patch()) as scope:
+        assert scope.status("toy-align") == "applied"
+        assert toy.module.align([]) == ["theirs", "patched"]
+    assert toy.module.align is theirs
+
+
+def test_what_other_code_changed_meanwhile_is_left_to_it(
+    toy: Any, append: Any, theirs: Callable[..., Any], caplog: pytest.LogCaptureFixture
+):
+    """Other code changes what is patched: it is not overwritten, which is logged, and patching there again fails."""
+    scope = toy.apply(toy.patch())
+    toy.module.align = theirs
+    for late in (toy.patch(), toy.patch(name="late", changes={"toy_speech:align": append("late")})):
+        with toy.apply(late) as failed:
+            assert failed.report[0].status == "failed"
+            assert "toy_speech:align was changed by other code meanwhile" in failed.report[0].reason
+    scope.close()
+    assert toy.module.align is theirs
+    assert "toy_speech:align was changed by other code meanwhile; asrlab leaves it as it is" in caplog.text
+    with toy.apply(toy.patch()) as again:
+        assert again.status("toy-align") == "applied"
+    assert toy.module.align is theirs
+
+
+def test_other_code_that_put_the_original_back_is_no_trouble(toy: Any, caplog: pytest.LogCaptureFixture):
+    """Somebody else undid the change, to the same object or by deleting it: closing has nothing left to do."""
+    original = toy.module.align
+    scope = toy.apply(toy.patch(changes={"toy_speech:align": lambda *_: None, "toy_speech:Model.place": lambda *_: 0}))
+    toy.module.align = original
+    del toy.module.Model.place
+    scope.close()
+    assert toy.module.align is original
+    assert "place" not in vars(toy.module.Model)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_reloaded_module_is_left_as_reloaded(toy: Any):
+    """``importlib.reload`` brings new objects: they stay, and are patched the next time."""
+    scope = toy.apply(toy.patch(changes={"toy_speech:Model.speech": lambda *_: property(lambda _self: "patched")}))
+    before = dict(vars(toy.module))
+    importlib.reload(toy.module)
+    assert toy.module.Model().speech == "cuda"
+    scope.close()
+    assert toy.module.Model().speech == "cuda"
+    with toy.apply(toy.patch()):
+        assert toy.module.align([]) == ["cuda", "patched"]
+    vars(toy.module).update(before)
+
+
+def test_torch_itself_is_never_changed(toy: Any, append: Any):
+    """A patch whose place belongs to torch fails, by whichever way the place is named."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    import torch
+
+    toy.module.nn = torch.nn
+    for place in ("torch.nn:Module.to", "torch:cuda", "toy_speech:nn.Module.to"):
+        with toy.apply(toy.patch(changes={place: append("x")})) as scope:
+            assert scope.report[0].status == "failed"
+            assert f"{place} belongs to torch" in scope.report[0].reason
+    del toy.module.nn
+
+
+def test_threads_that_come_and_go_leave_the_package_as_it_was(toy: Any, append: Any):
+    """Four threads apply and undo two patches of one function 200 times each; each sees its own change."""
+    original = toy.module.align
+    wrong: list[object] = []
+
+    def come_and_go(patch: Patch, word: str) -> None:
+        try:
+            for _ in range(200):
+                with toy.apply(patch) as scope:
+                    if scope.report[0].status != "applied" or word not in toy.module.align([]):
+                        wrong.append((scope.report, toy.module.align([])))
+        except BaseException as error:  # noqa: BLE001 - told by the test
+            wrong.append(error)
+
+    patches = {word: toy.patch(name=word, changes={"toy_speech:align": append(word)}) for word in "ab"}
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=come_and_go, args=(patches[word], word)) for word in "abab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    assert wrong == []
+    assert toy.module.align is original
+
+
+def test_a_scope_that_ends_in_the_midst_of_an_application_is_undone(toy: Any):
+    """A transcriber is collected while this very thread looks at whether the patch is needed: nothing stays behind."""
+    original = toy.module.align
+    owners = [Owner(toy.apply(toy.patch()))]
+
+    def look(_originals: Any, _device: str) -> asrlab.Need:
+        owners.clear()
+        gc.collect()
+        return asrlab.Need(status="needed", reason="")
+
+    scope = toy.apply(toy.patch(needed=look))
+    assert owners == []
+    assert toy.module.align([]) == ["cuda", "patched"]
+    scope.close()
+    assert toy.module.align is original
+
+
+def test_closing_never_waits_for_a_thread_that_applies(toy: Any, append: Any):
+    """While another thread is at a patch, closing comes back at once, and that thread undoes what was closed."""
+    original = toy.module.align
+    looking, go_on = threading.Event(), threading.Event()
+
+    def look(_originals: Any, _device: str) -> asrlab.Need:
+        looking.set()
+        assert go_on.wait(30)
+        return asrlab.Need(status="not-needed", reason="")
+
+    scope = toy.apply(toy.patch())
+    slow = toy.patch(name="slow", changes={"toy_speech:Model.place": append("x")}, needed=look)
+    other = threading.Thread(target=toy.apply, args=(slow,))
+    other.start()
+    assert looking.wait(30)
+    scope.close()
+    assert toy.module.align([]) == ["cuda", "patched"]
+    go_on.set()
+    other.join()
+    assert toy.module.align is original
+
+
+FORK = """
+import os, sys, threading
+import asrlab
+from asrlab.patches import PatchChoice, apply_patches
+
+def patch(name, needed):
+    return asrlab.Patch(name=name, distribution="asrlab", versions=(), devices=("cpu",), reason="", link="", retires="",
+                        module="json", changes={"json:dumps": lambda function, _device: lambda value: "patched"},
+                        needed=needed)
+
+looking, go_on = threading.Event(), threading.Event()
+def look(originals, device):
+    looking.set()
+    go_on.wait(30)
+    return asrlab.Need(status="not-needed", reason="")
+needed = lambda originals, device: asrlab.Need(status="needed", reason="")
+apply = lambda each: apply_patches([each], "cpu", choice=PatchChoice())
+other = threading.Thread(target=apply, args=(patch("slow", look),))
+other.start()
+looking.wait(30)
+child = os.fork()
+if not child:
+    import json
+    with apply(patch("quick", needed)):
+        inside = json.dumps(1)
+    os._exit(0 if (inside, json.dumps(1)) == ("patched", "1") else 1)
+for _ in range(300):
+    pid, status = os.waitpid(child, os.WNOHANG)
+    if pid:
+        break
+    threading.Event().wait(0.1)
+else:
+    os.kill(child, 9)
+    status = "hangs"
+go_on.set()
+other.join()
+print(status)
+"""
+
+
+@pytest.mark.skipif(not hasattr(sys.modules["os"], "fork"), reason="this system has no fork")
+def test_a_forked_child_can_patch_though_a_thread_was_at_it():
+    """A process forked while another thread holds the lock does not wait for that thread, which it does not have."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0", done.stderr
+
+
+def test_what_became_of_a_patch_is_logged_once(toy: Any, caplog: pytest.LogCaptureFixture):
+    """An application is information, a failure is a warning, both once in a process, with the upstream link."""
+    caplog.set_level(logging.INFO, logger="asrlab.patches")
+    works = toy.patch(name="logged-works", reason="a reason")
+    fails = toy.patch(name="logged-fails", needed=raising(KeyError("code")))
+    for _ in range(3):
+        toy.apply(works, fails).close()
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [
+        ("INFO", "patch logged-works for toy-speech on cpu: applied: not cpu (https://example.org/1)"),
+        ("WARNING", "patch logged-fails for toy-speech on cpu: failed: KeyError: 'code' (https://example.org/1)"),
+    ]
+
+
+def chosen(toy: Any, given: Any) -> dict[str, str]:
+    """Why each of three patches is left out, by name; empty where it is not."""
+    patches = (toy.patch(name="a"), toy.patch(name="b"), toy.patch(name="direct", direct_use=True))
+    choice = PatchChoice.of(given, patches)
+    return {patch.name: choice.forbids(patch, direct=False) for patch in patches}
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("auto", "a b"),
+        ("off", ""),
+        ("", ""),
+        ((), ""),
+        ("b", "b"),
+        (" a , direct ", "a direct"),
+        (["direct"], "direct"),
+        (iter("ab"), "a b"),
+    ],
+    ids=["auto", "off", "empty", "none", "name", "list in text", "list", "iterator"],
+)
+def test_the_choice_says_which_patches_may_be_applied(toy: Any, given: Any, taken: str):
+    """``auto``, ``off``, a name, names with commas, or any iterable of names; ``direct_use`` only if named."""
+    assert [name for name, why_not in chosen(toy, given).items() if not why_not] == taken.split()
+
+
+def test_the_environment_chooses_where_the_call_does_not(toy: Any, monkeypatch: pytest.MonkeyPatch):
+    """``ASRLAB_PATCHES`` is read for None alone, and a skipped patch names it; empty is as if it were not set."""
+    monkeypatch.setenv("ASRLAB_PATCHES", "off")
+    assert chosen(toy, None)["a"] == "not among ASRLAB_PATCHES='off'"
+    assert chosen(toy, "auto")["a"] == ""
+    monkeypatch.setenv("ASRLAB_PATCHES", "")
+    assert chosen(toy, None)["a"] == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("toy-alin", "patches: there is no patch 'toy-alin'; did you mean 'toy-align'? to see all: asrlab patches"),
+        ("of", "did you mean 'off'?"),
+        ("quite other", "there are toy-align; to see all: asrlab patches"),
+        ("auto,toy-align", "'auto' cannot stand beside other names"),
+        (["off", "toy-align"], "'off' cannot stand beside other names"),
+    ],
+)
+def test_a_name_that_no_patch_has_is_refused(toy: Any, given: Any, message: str):
+    """The message has a near name, or all names."""
+    with pytest.raises(asrlab.PatchError) as refused:
+        PatchChoice.of(given, [toy.patch()])
+    assert message in str(refused.value)
+
+
+def test_a_patch_that_was_named_must_not_fail(toy: Any):
+    """Asked for by name, a failure is an error, and the others of the scope are undone; by ``auto`` it is a status."""
+    original = toy.module.align
+    patches = (toy.patch(name="works"), toy.patch(name="fails", needed=raising(KeyError("code"))))
+    for given in ("auto", "works"):
+        choice = PatchChoice.of(given, patches)
+        with apply_patches(patches, "cpu", choice=choice) as scope:
+            scope.require(choice)
+            assert toy.module.align is not original
+    choice = PatchChoice.of("works,fails", patches)
+    scope = apply_patches(patches, "cpu", choice=choice)
+    with pytest.raises(
+        asrlab.PatchError, match=r"'fails' cannot be applied \(KeyError: 'code'\); leave it out"
+    ) as told:
+        scope.require(choice)
+    assert told.value.patch == "fails"
+    assert toy.module.align is original
+
+
+def test_a_patch_is_data(toy: Any):
+    """It cannot be changed, and prints without its functions."""
+    patch = toy.patch()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        patch.name = "other"
+    assert "function" not in repr(patch)
+    assert "toy-align" in repr(patch)
