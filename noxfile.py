@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import shutil
 import sys
 from pathlib import Path
 
 import nox
+from nox.virtualenv import UV
 
 PYTHONS = ("3.12", "3.13")
 ROOT = Path(__file__).parent
+RECORDS = ROOT / ".nox" / "matrix"
+# Stack to lock: liquid-audio with torch, at the ends of what is supported and across. openai-whisper has one version
+# that is supported, 20250625, and is in all of them.
+STACKS = {
+    "oldest": "minimum",  # liquid-audio 1.2.0, torch 2.9.1
+    "newest": "test",  # liquid-audio 1.3.0, torch 2.11
+    "liquid-1.2-torch-2.11": "liquid-1.2-torch-2.11",
+    "liquid-1.3-torch-2.9": "liquid-1.3-torch-2.9",
+}
+DEVICES = ("cpu", "mps-sim", "mps", "cuda")
+CI_DEVICES = ("cpu", "mps-sim")
 BUILD_TIME = "1735689600"  # 2025-01-01: a fixed time in the archives, so that two builds are the same bytes
 
 nox.needs_version = ">=2025.10"
@@ -23,8 +37,9 @@ nox.options.reuse_venv = "yes"
 # A contributor may lack a Python: nox then counts the session as skipped. CI may not.
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 # Both Pythons and both ends of the supported versions, in two runs of the suite: minimum is on 3.12. The third,
-# tests-3.12, is for who wants it; the documentation's code runs on 3.12 with the newest versions anyway.
-nox.options.sessions = ["lint", "types", "build", "docs", "minimum", "tests-3.13"]
+# tests-3.12, is for who wants it; the documentation's code runs on 3.12 with the newest versions anyway. matrix comes
+# last: it prints what the two runs have left.
+nox.options.sessions = ["lint", "types", "build", "docs", "minimum", "tests-3.13", "matrix"]
 
 
 def install(session: nox.Session, lock: str) -> None:
@@ -41,16 +56,88 @@ def sync(session: nox.Session, lock: str) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the whole suite with both engines; arguments go to pytest."""
+    """Run the whole suite with all engines, then the matrix; arguments go to pytest, and leave the matrix out."""
     install(session, "test")
-    session.run("pytest", *session.posargs)
+    run_suite(session)
+    if not session.posargs:
+        run_matrix(session, "python", label=f"{session.python}-newest", devices=CI_DEVICES)
 
 
 @nox.session(python="3.12")
 def minimum(session: nox.Session) -> None:
-    """Run the whole suite with the lowest versions that pyproject.toml allows."""
+    """Do as tests does, with the lowest versions that pyproject.toml allows."""
     install(session, "minimum")
-    session.run("pytest", *session.posargs)
+    run_suite(session)
+    if not session.posargs:
+        run_matrix(session, "python", label=f"{session.python}-oldest", devices=CI_DEVICES)
+
+
+def run_suite(session: nox.Session) -> None:
+    """Run pytest with the session's arguments, or the whole suite in two processes: most tests wait for a program."""
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    # one thread each, and none that spins while it waits: on two cores the others need them
+    env = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", env=env)
+
+
+def run_matrix(session: nox.Session, python: str, *, label: str, devices: tuple[str, ...], record: str = "") -> None:
+    """Run every engine on *devices* and leave a record that the session matrix prints."""
+    path = RECORDS / f"{record or label}.json"
+    chosen = [argument for device in devices for argument in ("--device", device)]
+    # two cells at a time: each is one thread, most of it loading and importing
+    command = ("-m", "asrlab.testing.matrix", *chosen, "--jobs", "2", "--label", label, "--record", str(path))
+    session.run(python, *command)
+
+
+@nox.session(python="3.12")
+def matrix(session: nox.Session) -> None:
+    """Print the records that tests, minimum and the sessions matrix-* have left as one table."""
+    records = sorted(map(str, RECORDS.glob("*.json")))
+    if not records:
+        session.skip(f"no records in {RECORDS.relative_to(ROOT)}; run: nox -s minimum tests-3.13")
+    install(session, "core")
+    session.run("python", "-m", "asrlab.testing.matrix", "--merge", *records)
+
+
+def add_matrix_session(python: str, stack: str, device: str) -> None:
+    """Add the session of one device, Python and stack; those of one Python and stack share an environment."""
+
+    def one(session: nox.Session) -> None:
+        if reason := why_no(device):
+            session.skip(reason)
+        environment = ROOT / ".nox" / f"matrix-{python}-{stack}"
+        within = environment / "bin" / "python"
+        # nox gives each session an environment of its own, and each of these takes 5 GB
+        if not within.exists():
+            session.run(UV, "venv", "--quiet", "--python", python, str(environment))
+        builds = ("--python", str(environment), "--build-constraints", "locks/build.txt")
+        session.run(UV, "pip", "sync", *builds, "--require-hashes", f"locks/{STACKS[stack]}.txt")
+        session.run(UV, "pip", "install", "--quiet", *builds, "--no-deps", "--editable", ".")
+        label = f"{python}-{stack}"
+        run_matrix(session, str(within), label=label, devices=(device,), record=f"{label}-{device}")
+
+    one.__doc__ = f"Run the matrix on {device}, Python {python}, {stack}."
+    name = f"matrix-{python}-{stack}-{device}"
+    nox.session(name=name, venv_backend="none", tags=[device], default=False)(one)
+
+
+def why_no(device: str) -> str:
+    """Why there can be no such device on this machine; empty if there may be one."""
+    if device == "mps" and (sys.platform, platform.machine()) != ("darwin", "arm64"):
+        return f"mps is not here: this is {platform.system()} on {platform.machine()}, and no Mac with Apple silicon"
+    if device == "mps-sim" and sys.platform == "darwin":
+        return "mps-sim is not here: torch for macOS is built with MPS, which nothing can be put in the place of"
+    if device == "cuda" and not (shutil.which("nvidia-smi") or Path("/dev/nvidiactl").exists()):
+        return "cuda is not here: neither nvidia-smi nor /dev/nvidiactl is there"
+    return ""
+
+
+for _python in PYTHONS:
+    for _stack in STACKS:
+        for _device in DEVICES:
+            add_matrix_session(_python, _stack, _device)
 
 
 @nox.session(python="3.12")

@@ -50,6 +50,11 @@ LOCKS = (
     Lock(name="build", arguments=("locks/build.in", *SAME)),
     Lock(name="bootstrap", arguments=("locks/bootstrap.in", *SAME), python="3.9"),
     Lock(name="minimum", arguments=(PROJECT, "--extra=all", "--group=test", "--resolution=lowest-direct")),
+    # For the matrix: one end of liquid-audio with the other of torch.
+    *(
+        Lock(name=name, arguments=(PROJECT, "--extra=all", "--constraints", f"locks/{name}.in"))
+        for name in ("liquid-1.2-torch-2.11", "liquid-1.3-torch-2.9")
+    ),
 )
 
 

@@ -25,6 +25,8 @@ DIRECT = {
     "all": [*PROJECT["dependencies"], *EXTRAS],
     "test": [*PROJECT["dependencies"], *EXTRAS, *GROUPS["test"]],
     "minimum": [*PROJECT["dependencies"], *EXTRAS, *GROUPS["test"]],
+    "liquid-1.2-torch-2.11": [*PROJECT["dependencies"], *EXTRAS, "liquid-audio==1.2.*", "torch==2.11.*"],
+    "liquid-1.3-torch-2.9": [*PROJECT["dependencies"], *EXTRAS, "liquid-audio==1.3.*", "torch==2.9.*"],
     "dev": [*PROJECT["dependencies"], *EXTRAS, *(line for lines in GROUPS.values() for line in lines)],
     "lint": GROUPS["lint"],
     "build": PYPROJECT["build-system"]["requires"],
@@ -95,10 +97,11 @@ def test_a_version_that_breaks_a_requirement_is_seen() -> None:
     assert unmet(["attrs>=24.2", "click>=8.2", "rich>=13"], pins) == ["attrs>=24.2", "rich>=13"]
 
 
-def test_one_version_of_a_package_over_all_locks_but_the_minimum() -> None:
-    """The demonstration, the tests and the core run the same versions."""
+def test_one_version_of_a_package_over_all_locks_but_the_older_stacks() -> None:
+    """The demonstration, the tests and the core run the same versions; three locks hold older ones back."""
     dev = pinned("dev")
-    others = [lock for lock in LOCKS if lock not in {"dev", "minimum"}]
+    older = {"minimum", "liquid-1.2-torch-2.11", "liquid-1.3-torch-2.9"}
+    others = [lock for lock in LOCKS if lock not in {"dev", *older}]
     differing = {
         f"{lock}: {name}"
         for lock in others

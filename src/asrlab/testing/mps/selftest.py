@@ -1,0 +1,151 @@
+"""Programs that show, before the simulation is used, that it computes what it should and refuses what it should."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import attrs
+import torch
+from torch.nn import functional
+
+__all__ = ["Check", "run_self_test"]
+
+# an op that has no MPS kernel with torch 2.9, 2.11 and 2.15
+_WITHOUT_KERNEL = "mode"
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """One program of the self-test.
+
+    Attributes:
+        name: What it shows.
+        failure: What went wrong; empty if it behaved.
+    """
+
+    name: str
+    failure: str = ""
+
+    def __str__(self) -> str:
+        """The outcome in one line."""
+        return f"FAILED  {self.name}: {self.failure}" if self.failure else f"ok  {self.name}"
+
+
+def run_self_test(*, sparse: bool, fallback: bool) -> tuple[Check, ...]:
+    """Run all programs on the simulated device of this thread.
+
+    Args:
+        sparse: Whether sparse tensors can be on it.
+        fallback: Whether ops without a kernel fall back to the CPU.
+    """
+    with torch.random.fork_rng(devices=()), torch.no_grad():
+        torch.manual_seed(0)
+        return (*_computing(), *_refusing(), _sparse(allowed=sparse), _without_kernel(fallback=fallback))
+
+
+def _computing() -> Iterator[Check]:
+    programs: dict[str, Callable[[str], torch.Tensor]] = {
+        "a module moved to the device computes the CPU's numbers": _module,
+        "convolutions compute the CPU's numbers": _convolutions,
+        "attention computes the CPU's numbers": _attention,
+        "indexing reads and writes the CPU's numbers": _indexing,
+        "a Fourier transform and back compute the CPU's numbers": _fourier,
+        "integers, casts and reductions compute the CPU's numbers": _integers,
+    }
+    for name, program in programs.items():
+        yield Check(name=name, failure=_difference(program))
+
+
+def _difference(program: Callable[[str], torch.Tensor]) -> str:
+    try:
+        torch.manual_seed(1)
+        expected = program("cpu")
+        torch.manual_seed(1)
+        got = program("mps")
+    except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
+        return f"{type(error).__name__}: {error}"
+    if str(got.device) != "mps:0":
+        return f"the result is on {got.device}"
+    return "" if torch.equal(got.cpu(), expected) else "the numbers differ"
+
+
+def _module(device: str) -> torch.Tensor:
+    layers = (torch.nn.Linear(6, 8), torch.nn.LayerNorm(8), torch.nn.GELU(), torch.nn.Linear(8, 3))
+    logits: torch.Tensor = torch.nn.Sequential(*layers).to(device)(torch.randn(2, 6).to(device))
+    return logits.softmax(-1)
+
+
+def _convolutions(device: str) -> torch.Tensor:
+    signal, weight = torch.randn(1, 2, 9).to(device), torch.randn(4, 2, 3).to(device)
+    down = functional.conv1d(signal, weight, stride=2, padding=1)
+    return functional.conv_transpose1d(down, weight)
+
+
+def _attention(device: str) -> torch.Tensor:
+    queries, keys, values = (torch.randn(1, 2, 5, 4).to(device) for _ in range(3))
+    return functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+
+
+def _indexing(device: str) -> torch.Tensor:
+    table = torch.arange(12.0, device=device).reshape(3, 4)
+    table[table > 9] = -1.0
+    table[0, 1:3] = torch.ones(2, device=device)
+    table[[1, 2]] += table[[2, 1]]
+    return table[torch.tensor([2, 0]), 1:]
+
+
+def _fourier(device: str) -> torch.Tensor:
+    window = torch.hann_window(16, device=device)
+    spectrum = torch.stft(torch.randn(64).to(device), 16, window=window, return_complex=True)
+    return torch.istft(spectrum, 16, window=window, length=64)
+
+
+def _integers(device: str) -> torch.Tensor:
+    counts = torch.cat([torch.zeros(2, dtype=torch.int32, device=device), torch.full((3,), 4, device=device)])
+    return torch.stack([counts.cumsum(0), counts.argsort(descending=True)]).to(torch.float16)
+
+
+def _refusing() -> Iterator[Check]:
+    here = torch.ones(2, 2, device="mps")
+    yield _raises("float64 is refused", TypeError, "doesn't support float64", here.double)
+    yield _raises(
+        "complex128 is refused", TypeError, "ComplexDouble", lambda: torch.ones(1).to("mps", torch.complex128)
+    )
+    yield _raises("numpy() is refused", TypeError, "device type tensor to numpy", here.numpy)
+    yield _raises("cuda() is refused", AssertionError, "not compiled with CUDA", torch.nn.Linear(1, 1).cuda)
+    yield _raises("two devices in one op are refused", RuntimeError, "two devices", lambda: here + torch.ones(2, 2))
+
+
+def _sparse(*, allowed: bool) -> Check:
+    numbers = torch.eye(2, dtype=torch.bool).to_sparse()
+    if not allowed:
+        return _raises("a sparse tensor is refused", NotImplementedError, "SparseMPS", lambda: numbers.to("mps"))
+    name = "a sparse tensor moves to the device"
+    try:
+        there = numbers.to("mps").indices().T.tolist()
+    except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
+        return Check(name=name, failure=f"{type(error).__name__}: {error}")
+    return Check(name=name, failure="" if there == [[0, 0], [1, 1]] else f"its indices are {there}")
+
+
+def _without_kernel(*, fallback: bool) -> Check:
+    program = getattr(torch, _WITHOUT_KERNEL)
+    matrix = torch.eye(2, device="mps")
+    if not fallback:
+        name = "an op without a kernel is refused"
+        return _raises(name, NotImplementedError, "not currently implemented for the MPS", lambda: program(matrix))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        program(matrix)
+    warned = any("will fall back to run on the CPU" in str(warning.message) for warning in caught)
+    return Check(name="an op without a kernel warns and runs", failure="" if warned else "it did not warn")
+
+
+def _raises(name: str, kind: type[Exception], words: str, program: Callable[[], object]) -> Check:
+    try:
+        program()
+    except Exception as error:  # noqa: BLE001 - whatever it raises is judged
+        right = isinstance(error, kind) and words in str(error) and str(error).endswith("(simulated)")
+        return Check(name=name, failure="" if right else f"raised {type(error).__name__}: {error}")
+    return Check(name=name, failure=f"no {kind.__name__} was raised")

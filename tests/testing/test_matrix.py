@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from platform import node
+from typing import Any
+
+import attrs
+import pytest
+
+from asrlab.testing.matrix.columns import machine_has
+
+TEMPERS = """
+import os, signal
+import asrlab
+
+asrlab_plugin_api = 1
+MODELS = ("calm", "fails", "aborts", "hangs", "exits", "misplaced", "disordered", "silent", "raises-on-load")
+
+
+@asrlab.hookimpl
+def asrlab_engines():
+    models = tuple(asrlab.ModelSpec(name=name) for name in MODELS)
+    spec = asrlab.EngineSpec(
+        name="tempers", factory="tempers:load", devices="tempers:devices", models=models, default_model="calm",
+    )
+    absent = asrlab.EngineSpec(
+        name="absent", factory="tempers:load", devices="tempers:devices", models=models[:1], default_model="calm",
+        distribution="absent-package", import_name="absent_package", install="pip install absent-package",
+    )
+    return [spec, absent]
+
+
+def devices():
+    return asrlab.DeviceReport(available=("cpu",), missing=(("mps", "no such backend"), ("cuda", "no such backend")))
+
+
+class Tempers(asrlab.Transcriber):
+    def recognize(self, audio, options):
+        end = len(audio.read()) / 16000
+        model = self.info.model.name.partition("/")[2]
+        print("a line on standard output")
+        if model == "fails":
+            raise ValueError(f"no such kernel in {os.path.expanduser('~')}/kernels\\nand a second line")
+        if model == "aborts":
+            os.write(2, b"fatal: out of kernels\\n")
+            os.abort()
+        if model == "exits":
+            os._exit(7)
+        if model == "hangs":
+            signal.pause()
+        times = [(end / 2, end), (0.0, end / 2)] if model == "disordered" else [(0.0, end)]
+        text = "" if model == "silent" else "heard"
+        return asrlab.Recognition(
+            segments=iter([asrlab.Segment(text=text, start=start, end=stop) for start, stop in times]), language="en"
+        )
+
+    def release(self):
+        pass
+
+
+def load(request):
+    model = request.model.name.partition("/")[2]
+    if model == "raises-on-load":
+        raise ZeroDivisionError("no weights in the box")
+    device = asrlab.Device(requested="cpu", resolved="mps") if model == "misplaced" else request.device
+    info = asrlab.TranscriberInfo(
+        model=request.model, device=device, compute_type="float32", capabilities=asrlab.Capabilities(),
+    )
+    return Tempers(info)
+"""
+
+
+@attrs.frozen
+class Ran:
+    """A finished run of the matrix."""
+
+    code: int
+    out: str
+    err: str
+
+
+type RunMatrix = Callable[..., Ran]
+
+
+@pytest.fixture(scope="module")
+def run_matrix(
+    asrlab_cli: Any, write_distribution: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> RunMatrix:
+    """``python -m asrlab.testing.matrix`` as a user starts it, with an engine that has models of every temper."""
+    plugins = write_distribution(tmp_path_factory.mktemp("tempers"), "tempers", source=TEMPERS)
+
+    def run(*arguments: str | Path, engines: Iterable[str] = (), **variables: str) -> Ran:
+        chosen = [word for engine in engines for word in ("--engine", engine)]
+        done = subprocess.run(
+            [sys.executable, "-m", "asrlab.testing.matrix", *chosen, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=plugins,
+            env=asrlab_cli.environment(plugins=[plugins], **variables),
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def record(run_matrix: RunMatrix, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The record of a run over all tempers but the hanging one, on the CPU."""
+    path = tmp_path_factory.mktemp("record") / "deep" / "record.json"
+    names = ("calm", "fails", "aborts", "exits", "misplaced", "disordered", "silent", "raises-on-load")
+    engines = [f"tempers/{name}" for name in names]
+    ran = run_matrix("--device", "cpu", "--jobs", "2", "--record", path, "--label", "here", engines=engines)
+    assert ran.code == 1
+    assert list(path.parent.iterdir()) == [path]
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def cell_of(record: dict[str, Any], model: str) -> dict[str, Any]:
+    """The cell of a model on the CPU."""
+    found: dict[str, Any] = next(cell for cell in record["cells"] if cell["model"] == f"tempers/{model}")
+    return found
+
+
+def failures_of(record: dict[str, Any], model: str) -> dict[str, str]:
+    """The errors of a model's checks that failed."""
+    return {check["name"]: check["error"] for check in cell_of(record, model)["checks"] if check["outcome"] == "failed"}
+
+
+def test_a_cell_that_is_in_order_ran_all_checks(record: dict[str, Any]):
+    """An engine without fault loads, reports its device, transcribes, and its times are in order."""
+    cell = cell_of(record, "calm")
+    assert [(check["name"], check["outcome"]) for check in cell["checks"]] == [
+        ("load", "ran"),
+        ("device", "ran"),
+        ("transcribe", "ran"),
+        ("segments", "ran"),
+    ]
+    assert (cell["outcome"], cell["simulated"]) == ("ran", False)
+
+
+@pytest.mark.parametrize(
+    ("model", "check", "error"),
+    [
+        ("fails", "transcribe", "ValueError: no such kernel in ~/kernels"),
+        ("aborts", "transcribe", "the process died of SIGABRT: fatal: out of kernels"),
+        ("exits", "transcribe", "the process died of exit status 7"),
+        ("misplaced", "device", "not the cpu that was asked for: reported mps"),
+        ("disordered", "segments", "the segment 'heard' is at 0.00 to 14.87 s, after 14.87 s"),
+        ("silent", "transcribe", "the text is empty"),
+        ("raises-on-load", "load", "engine 'tempers' failed in tempers:load: ZeroDivisionError: no weights in the box"),
+    ],
+)
+def test_a_fault_fails_its_check_with_the_first_line(record: dict[str, Any], model: str, check: str, error: str):
+    """Whatever an engine does in a cell, the check under way has failed, and says so in one line."""
+    failures = failures_of(record, model)
+    assert list(failures) == [check]
+    assert failures[check].startswith(error)
+    assert "\n" not in failures[check]
+
+
+def test_what_ran_before_a_crash_is_kept(record: dict[str, Any]):
+    """A process that dies takes only the check under way along."""
+    checks = [(check["name"], check["outcome"]) for check in cell_of(record, "aborts")["checks"]]
+    assert checks == [("load", "ran"), ("device", "ran"), ("transcribe", "failed")]
+
+
+def test_a_cell_that_hangs_is_ended(run_matrix: RunMatrix):
+    """A check that takes longer than the limit has failed, and the run goes on to its end."""
+    ran = run_matrix("--device", "cpu", "--limit", "4", "--json", engines=["tempers/hangs", "tempers/calm"])
+    assert ran.code == 1
+    hung, calm = json.loads(ran.out)["cells"]
+    assert hung["checks"][-1]["error"] == "it took longer than the limit of 4 s, and was ended"
+    assert hung["checks"][-1]["name"] == "transcribe"
+    assert calm["outcome"] == "ran"
+
+
+def test_a_record_holds_the_facts_to_judge_it(record: dict[str, Any]):
+    """A record tells the machine, the versions, the date, the device and weights of each cell, and no host's name."""
+    assert (record["schema"], record["label"]) == (1, "here")
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(record["date"])).total_seconds()) < 600
+    assert set(record["machine"]) == {"system", "architecture", "processor", "cores", "python"}
+    assert {"asrlab", "numpy"} <= {package["name"] for package in record["packages"]}
+    facts = cell_of(record, "calm")["facts"]
+    assert facts["device"] == {"requested": "cpu", "resolved": "cpu", "reason": "", "simulated": False}
+    assert facts["info"]["weights_random"] is False
+    text = json.dumps(record)
+    assert str(Path.home()) not in text
+    assert not node() or not re.search(rf"\b{re.escape(node())}\b", text)
+
+
+def test_a_device_that_the_engine_never_has_is_refused(run_matrix: RunMatrix):
+    """Where nothing at all could run the exit code is 3, and each reason is told and counted."""
+    ran = run_matrix("--device", "mps-sim", engines=["tempers", "absent"])
+    assert ran.code == 3
+    assert "2 cells: 0 ran, 0 failed, 2 skipped" in ran.out
+    assert "  refused: tempers/calm on mps-sim (simulated): no such backend" in ran.out
+    missing = "absent-package is not installed; run: pip install absent-package"
+    assert f"  not here: absent/calm on mps-sim (simulated): {missing}" in ran.out
+
+
+def test_a_device_that_the_machine_lacks_is_not_here(run_matrix: RunMatrix):
+    """The reason says that it is the machine that has no such device."""
+    if machine_has("cuda"):
+        pytest.skip("this machine has a CUDA device")
+    ran = run_matrix("--device", "cuda", engines=["tempers"])
+    assert ran.code == 3
+    assert "  not here: tempers/calm on cuda: this machine has no cuda device (no such backend)" in ran.out
+
+
+def test_a_skipped_device_does_not_fail_what_ran(run_matrix: RunMatrix):
+    """One cell that ran and one that was skipped give exit code 0."""
+    ran = run_matrix("--device", "cpu", "--device", "mps-sim", engines=["echo"])
+    assert ran.code == 0
+    assert "2 cells: 1 ran, 0 failed, 1 skipped" in ran.out
+    assert re.search(r"\| echo/echo +\| 4 ran +\| refused +\|", ran.out)
+    assert "no weights" in ran.out
+
+
+def test_a_missing_model_names_its_weights(run_matrix: RunMatrix):
+    """A model whose weights are not here is skipped with what they are and how to get them."""
+    ran = run_matrix("--device", "cpu", engines=["faster-whisper/small"])
+    assert ran.code == 3
+    assert "Systran/faster-whisper-small @ 536b0662742c" in ran.out
+    assert "run: asrlab pull faster-whisper/small" in ran.out
+
+
+def test_records_merge_into_one_table(run_matrix: RunMatrix, tmp_path: Path):
+    """Each device of each record is a column with the record's label, and a failure in any of them is exit code 1."""
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    assert run_matrix("--device", "cpu", "--record", first, "--label", "one", engines=["echo"]).code == 0
+    assert (
+        run_matrix("--device", "cpu", "--record", second, "--label", "two", engines=["echo", "tempers/fails"]).code == 1
+    )
+    merged = run_matrix("--merge", first, second)
+    assert merged.code == 1
+    assert re.search(r"\| one +\| two +\|", merged.out)
+    assert "3 cells: 2 ran, 1 failed, 0 skipped" in merged.out
+    assert "failed: tempers/fails on cpu two: transcribe: ValueError: no such kernel" in merged.out
+    assert run_matrix("--merge", first).code == 0
+
+
+def test_nothing_is_said_to_work(run_matrix: RunMatrix):
+    """A record says what ran; that something works is for its reader to say."""
+    ran = run_matrix("--device", "cpu", "--device", "mps-sim", engines=["echo", "tempers/fails"])
+    assert "ran" in ran.out
+    assert not re.search(r"\bwork(s|ing|ed)?\b", ran.out + ran.err, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--merge",), 2, "give FILES with --merge"),
+        (("record.json",), 2, "give FILES with --merge"),
+        (("--device", "tpu"), 2, "'tpu' is not one of 'cpu', 'mps-sim', 'mps', 'cuda'"),
+        (("--engine", "whisperer"), 2, "there is no model 'whisperer'"),
+        (("--merge", "nowhere.json"), 4, "cannot read the record nowhere.json"),
+    ],
+)
+def test_a_mistake_is_told(run_matrix: RunMatrix, arguments: tuple[str, ...], code: int, said: str):
+    """A mistyped name, or a record that is not there, is one sentence and an exit code of its own."""
+    ran = run_matrix(*arguments)
+    assert ran.code == code
+    assert said in ran.err
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"schema": 2}, "of schema 1 but of 2"),
+        ({"cells": [{"model": 1}]}, "is a damaged record"),
+        ({"machine": None}, "is a damaged record"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_refused(
+    run_matrix: RunMatrix, record: dict[str, Any], tmp_path: Path, damage: dict[str, Any], said: str
+):
+    """A record of another form, or with parts missing, is refused with what to do."""
+    path = tmp_path / "damaged.json"
+    path.write_text(json.dumps(record | damage), encoding="utf-8")
+    ran = run_matrix("--merge", path)
+    assert ran.code == 4
+    assert said in ran.err
+
+
+@pytest.fixture(scope="module")
+def real_cell(run_matrix: RunMatrix, weights_cache: Path) -> dict[str, Any]:
+    """A real engine with real weights on the CPU."""
+    pytest.importorskip("faster_whisper")
+    ran = run_matrix("--device", "cpu", "--json", engines=["faster-whisper/base"], ASRLAB_CACHE=str(weights_cache))
+    (cell,) = json.loads(ran.out)["cells"]
+    assert ran.code == 0, cell
+    found: dict[str, Any] = cell
+    return found
+
+
+def test_a_real_engine_is_checked_on_real_speech(real_cell: dict[str, Any]):
+    """Whisper base hears the 70 words of smoke with at most two errors, and what was checked is told."""
+    checks = {check["name"]: check for check in real_cell["checks"]}
+    assert {check["outcome"] for check in checks.values()} == {"ran"}
+    assert {"load", "device", "transcribe", "segments", "text", "language", "word times", "patches"} <= set(checks)
+    assert re.match(r"[0-2] errors in 70 words", checks["text"]["detail"])
+    assert real_cell["facts"]["info"]["weights_sha256"].startswith("d01c3014")
+    assert "faster-whisper" in {package["name"] for package in real_cell["facts"]["packages"]}

@@ -1,0 +1,494 @@
+"""The simulated MPS device computes the CPU's numbers and fails as the real one does."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asrlab.device import torch_devices
+from asrlab.errors import DeviceUnavailableError, OptionError
+from asrlab.testing import KernelReport, SimulatedProcess, simulated_mps
+
+pytest_plugins = ["asrlab.testing.pytest_plugin"]
+
+
+@pytest.fixture
+def there(simulated_mps_process: SimulatedProcess) -> Callable[..., Any]:
+    """Runs a function of this file in the process that simulates MPS, with a new report."""
+    simulated_mps_process.reset()
+    return simulated_mps_process.run
+
+
+def both(program: Callable[[str], Any]) -> tuple[bool, str]:
+    """Whether *program* gives the same on both devices, and the device of its result on MPS."""
+    import torch
+
+    torch.manual_seed(0)
+    on_cpu = program("cpu")
+    torch.manual_seed(0)
+    on_mps = program("mps")
+    return torch.equal(on_mps.cpu(), on_cpu), str(on_mps.device)
+
+
+def network(device: str) -> Any:
+    """A small network with tied weights, moved, loaded and run."""
+    import torch
+
+    table, head = torch.nn.Embedding(16, 8), torch.nn.Linear(8, 16, bias=False)
+    head.weight = table.weight
+    model = torch.nn.Sequential(table, torch.nn.LayerNorm(8)).to(device)
+    head.to(device)
+    table.load_state_dict({"weight": torch.linspace(-1, 1, 128).reshape(16, 8)})
+    with torch.inference_mode():
+        return head(model(torch.arange(6, device=device))).softmax(-1)
+
+
+def sound(device: str) -> Any:
+    """A spectrogram and back, in half of its bands."""
+    import torch
+
+    window = torch.hann_window(64, device=device)
+    spectrum = torch.stft(torch.randn(400).to(device), 64, window=window, return_complex=True)
+    spectrum[20:] = 0
+    return torch.istft(spectrum.conj().resolve_conj(), 64, window=window)
+
+
+def in_place(device: str) -> Any:
+    """Ops that change a tensor's numbers and its shape in place, and ``out=``."""
+    import torch
+
+    values = torch.arange(6.0, device=device)
+    values.unsqueeze_(0).mul_(2).squeeze_(0)
+    out = torch.empty(0, device=device)
+    torch.cumsum(values.view(2, 3), 1, out=out)
+    values[[0, 1]] = out[1, torch.tensor([0, 2])]
+    return torch.remainder(values.to(torch.int32), 5).new_tensor([7]) + out.shape[0] + values
+
+
+@pytest.mark.parametrize("program", [network, sound, in_place])
+def test_numbers_are_the_cpus(there: Callable[..., Any], program: Callable[[str], Any]) -> None:
+    """Programs give on the simulated device exactly what they give on the CPU, and their results are on ``mps:0``."""
+    assert there(both, program) == (True, "mps:0")
+
+
+def ties() -> tuple[bool, bool, bool]:
+    """Whether moving a module keeps parameters tied, and what they are."""
+    import torch
+
+    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    second.weight = first.weight
+    module = torch.nn.Sequential(first, second).to("mps")
+    twin = copy.deepcopy(module)
+    tied = module[0].weight is module[1].weight and twin[0].weight is twin[1].weight
+    return tied, isinstance(first.weight, torch.nn.Parameter), len(list(module.parameters())) == 3
+
+
+def test_tied_weights_stay_tied(there: Callable[..., Any]) -> None:
+    """A module that moves to the device keeps its parameters, tied ones as one."""
+    assert there(ties) == (True, True, True)
+
+
+def error_of(program: Callable[[], Any]) -> tuple[str, str]:
+    """The error that *program* raises: its type and its words."""
+    try:
+        program()
+    except Exception as error:  # noqa: BLE001 - it is what is looked at
+        return type(error).__name__, str(error)
+    return "", ""
+
+
+def to_float64() -> None:
+    """Ask for float64, as whisper's alignment does."""
+    import torch
+
+    torch.ones(2, device="mps").double()
+
+
+def make_float64() -> None:
+    """Make a float64 tensor on the device."""
+    import torch
+
+    torch.zeros(2, dtype=torch.float64, device="mps")
+
+
+def to_complex128() -> None:
+    """Move a complex128 tensor."""
+    import torch
+
+    torch.ones(2, dtype=torch.complex128).to("mps")
+
+
+def to_numpy() -> None:
+    """Read the numbers in place."""
+    import torch
+
+    torch.ones(2, device="mps").numpy()
+
+
+def to_array() -> None:
+    """Let numpy read the numbers."""
+    import numpy as np
+    import torch
+
+    np.asarray(torch.ones(2, device="mps"))
+
+
+def module_to_cuda() -> None:
+    """Move a module to CUDA, as liquid-audio's detokenizer does."""
+    import torch
+
+    torch.nn.Linear(2, 2).eval().cuda()
+
+
+def make_on_cuda() -> None:
+    """Make a tensor on CUDA."""
+    import torch
+
+    torch.zeros(2, device="cuda")
+
+
+def tensor_to_cuda() -> None:
+    """Move a tensor from MPS to CUDA."""
+    import torch
+
+    torch.zeros(2, device="mps").to("cuda:0")
+
+
+def mix_devices() -> None:
+    """Multiply with a CPU tensor."""
+    import torch
+
+    torch.nn.Linear(2, 2).to("mps")(torch.ones(1, 2))
+
+
+def mix_attention() -> None:
+    """Attend to values on the CPU."""
+    import torch
+
+    here = torch.ones(1, 1, 2, 4, device="mps")
+    torch.nn.functional.scaled_dot_product_attention(here, here, torch.ones(1, 1, 2, 4))
+
+
+def lack_kernel() -> None:
+    """Call an op that MPS has no kernel for."""
+    import torch
+
+    torch.linalg.eigh(torch.eye(2, device="mps"))
+
+
+@pytest.mark.parametrize(
+    ("program", "kind", "words"),
+    [
+        (to_float64, "TypeError", "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support"),
+        (
+            make_float64,
+            "TypeError",
+            "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support",
+        ),
+        (to_complex128, "TypeError", "Trying to convert ComplexDouble to the MPS backend"),
+        (to_numpy, "TypeError", "can't convert mps:0 device type tensor to numpy. Use Tensor.cpu()"),
+        (to_array, "TypeError", "can't convert mps:0 device type tensor to numpy. Use Tensor.cpu()"),
+        (module_to_cuda, "AssertionError", "Torch not compiled with CUDA enabled"),
+        (make_on_cuda, "AssertionError", "Torch not compiled with CUDA enabled"),
+        (tensor_to_cuda, "AssertionError", "Torch not compiled with CUDA enabled"),
+        (mix_devices, "RuntimeError", "Expected all tensors to be on the same device, but found at least two devices"),
+        (
+            mix_attention,
+            "RuntimeError",
+            "Expected all tensors to be on the same device, but found at least two devices",
+        ),
+        (lack_kernel, "NotImplementedError", "is not currently implemented for the MPS device"),
+    ],
+)
+def test_fails_as_the_real_backend(
+    there: Callable[..., Any], program: Callable[[], Any], kind: str, words: str
+) -> None:
+    """What MPS refuses is refused with its error and its words, marked as simulated."""
+    raised, message = there(error_of, program)
+    assert raised == kind
+    assert message.startswith(words) or words in message
+    assert message.endswith("(simulated)")
+
+
+def sparse_indices() -> tuple[list[list[int]], bool, str]:
+    """Move the kind of buffer that whisper's models have, within a module, and read it."""
+    import torch
+
+    module = torch.nn.Module()
+    module.register_buffer("heads", torch.eye(2, dtype=torch.bool).to_sparse(), persistent=False)
+    module.to("mps")
+    return module.heads.indices().T.tolist(), module.heads.is_sparse, str(module.heads.device)
+
+
+def test_sparse_tensors_move_where_torch_has_them(there: Callable[..., Any]) -> None:
+    """With torch 2.9 and later a sparse buffer moves to the device and its indices can be read."""
+    assert there(sparse_indices) == ([[0, 0], [1, 1]], True, "mps:0")
+
+
+def single_numbers() -> tuple[float, list[float], str, int]:
+    """Read numbers out of tensors."""
+    import torch
+
+    values = torch.tensor([1.5, 2.0], device="mps")
+    return float(values[0]), values.tolist(), f"{values[1]:.2f}", len(pickle.dumps(values)) and int(values.argmax())
+
+
+def test_numbers_can_be_read(there: Callable[..., Any]) -> None:
+    """Items, lists and formatted numbers come out as on any device."""
+    assert there(single_numbers) == (1.5, [1.5, 2.0], "2.00", 1)
+
+
+def devices() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What asrlab finds: all devices, and those that are simulated."""
+    report = torch_devices()
+    return report.available, report.simulated
+
+
+def test_the_device_is_said_to_be_simulated(there: Callable[..., Any]) -> None:
+    """The look that asrlab takes at the devices finds MPS, no CUDA, and that MPS is simulated."""
+    assert there(devices) == (("cpu", "mps"), ("mps",))
+
+
+def use_three_ops() -> None:
+    """Add twice, move once, and fail once."""
+    import torch
+
+    here = torch.ones(2, 2).to("mps")
+    here + here + here
+    error_of(lack_kernel)
+
+
+def test_the_report_counts_ops(simulated_mps_process: SimulatedProcess) -> None:
+    """The report tells each op, how often it was called, and which lack a kernel; a reset begins a new one."""
+    simulated_mps_process.reset()
+    simulated_mps_process.run(use_three_ops)
+    report = simulated_mps_process.report()
+    counts = {use.op: (use.calls, use.route.value) for use in report.uses}
+    assert counts["add.Tensor"] == (2, "kernel")
+    assert counts["_to_copy"] == (1, "composite")
+    assert [(use.op, use.calls) for use in report.without_kernel] == [("_linalg_eigh.eigenvalues", 1)]
+    assert "_to_copy" in {use.op for use in report.composites}
+    assert report.table().splitlines()[0] == report.title
+    assert report.title.startswith(f"simulated MPS, torch {report.torch}: {len(report.uses)} ops seen, 1 without")
+    assert "_linalg_eigh.eigenvalues" in report.table().splitlines()[1]
+    assert report.as_dict()["simulated"] is True
+    assert {"op": "add.Tensor", "calls": 2, "route": "kernel"} in report.as_dict()["ops"]
+    simulated_mps_process.reset()
+    assert simulated_mps_process.report() == KernelReport(torch=report.torch, uses=())
+
+
+def always_on_cpu() -> list[str]:
+    """The warnings of an op that MPS registers to run on the CPU."""
+    import warnings
+
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.linalg.svd(torch.eye(2, device="mps"))
+    return [str(warning.message) for warning in caught]
+
+
+def test_an_op_that_always_falls_back_needs_no_variable(simulated_mps_process: SimulatedProcess) -> None:
+    """``linalg.svd`` has no kernel, yet runs on the CPU with a warning, whatever the environment says."""
+    simulated_mps_process.reset()
+    (warning,) = simulated_mps_process.run(always_on_cpu)
+    assert "will fall back to run on the CPU" in warning
+    assert warning.endswith("(simulated)")
+    assert [use.route.value for use in simulated_mps_process.report().without_kernel] == ["fallback"]
+
+
+def in_another_thread() -> tuple[bool, str]:
+    """Use a tensor of the device, and make one, in a thread that did not enter the simulation."""
+    import torch
+
+    here, results = torch.ones(2, device="mps"), []
+    thread = threading.Thread(target=lambda: results.append((here * 2).sum().item()))
+    maker = threading.Thread(target=lambda: results.append(error_of(lambda: torch.ones(2, device="mps"))[0]))
+    for one in (thread, maker):
+        one.start()
+        one.join()
+    return results[0] == 4.0, results[1]
+
+
+def test_other_threads_use_but_do_not_make_tensors(there: Callable[..., Any]) -> None:
+    """A thread that did not enter can compute with the device's tensors; making one fails there as without MPS."""
+    assert there(in_another_thread) == (True, "NotImplementedError")
+
+
+def second_simulation() -> None:
+    """Enter a second time."""
+    with simulated_mps():
+        pass
+
+
+def test_a_second_simulation_is_refused(there: Callable[..., Any]) -> None:
+    """One process simulates once at a time."""
+    with pytest.raises(DeviceUnavailableError, match="already simulates"):
+        there(second_simulation)
+
+
+def save(path: str) -> None:
+    """Write a checkpoint."""
+    import torch
+
+    torch.save({"weight": torch.arange(3)}, path)
+
+
+def loaded(path: str) -> tuple[str, bool]:
+    """Load a checkpoint onto the device."""
+    import torch
+
+    state = torch.load(path, map_location="mps", weights_only=True)
+    return str(state["weight"].device), bool((state["weight"].cpu() == torch.arange(3)).all())
+
+
+def test_checkpoints_load_onto_the_device(there: Callable[..., Any], tmp_path: Path) -> None:
+    """``torch.load`` with ``map_location="mps"`` gives tensors on the device."""
+    there(save, str(tmp_path / "a.pt"))
+    assert there(loaded, str(tmp_path / "a.pt")) == ("mps:0", True)
+
+
+@pytest.mark.parametrize("version", ["2.8.0", "2.10.0+cpu", "2.13.1", "3.0"])
+def test_an_untested_torch_is_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """A torch that the simulation was not tested with is refused, and the message names those that were."""
+    import torch
+
+    monkeypatch.setattr(torch, "__version__", version)
+    with (
+        pytest.raises(DeviceUnavailableError, match=r"tested with torch 2\.9 and 2\.11, not with") as caught,
+        simulated_mps(),
+    ):
+        pass
+    assert version in caught.value.message
+    assert caught.value.device == "mps"
+
+
+def test_a_real_mps_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where torch is built with MPS nothing is simulated."""
+    import torch
+
+    monkeypatch.setattr(torch.backends.mps, "is_built", lambda: True)
+    with pytest.raises(DeviceUnavailableError, match="use device 'mps' itself"), simulated_mps():
+        pass
+
+
+def test_sparse_cannot_be_asked_of_a_torch_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking for sparse tensors where the installed torch lacks them is a wrong option."""
+    from asrlab.testing.mps import kernels
+
+    bare = kernels.KernelTable(dense=frozenset(), sparse=frozenset())
+    monkeypatch.setattr(kernels, "installed_kernels", lambda: bare)
+    with pytest.raises(OptionError, match="no sparse tensors on MPS"), simulated_mps(sparse=True):
+        pass
+
+
+FRESH = """
+import contextlib, io, json
+import torch
+from asrlab.errors import DeviceUnavailableError
+from asrlab.testing import simulated_mps
+from asrlab.testing.mps import command, selftest
+
+def error_of(program):
+    try:
+        program()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+def functions():
+    places = [(torch, "load"), (torch.cuda, "is_available"), (torch.cuda, "device_count"), (torch.cuda, "_lazy_init"),
+              (torch.backends.mps, "is_available"), (torch.backends.mps, "is_built"), (torch.mps, "synchronize")]
+    swap = torch.__future__.get_swap_module_params_on_conversion()
+    return [getattr(place, name) for place, name in places] + [
+        swap, len(torch.overrides._get_current_function_mode_stack())]
+
+found, before, state = {}, functions(), torch.get_rng_state()
+with simulated_mps(sparse=False) as simulation:
+    found["random state kept"] = torch.equal(torch.get_rng_state(), state)
+    found["ops of the self-test"] = len(simulation.report().uses)
+    found["functions inside"] = [a is b for a, b in zip(functions(), before, strict=True)]
+    kept = torch.ones(2, device="mps")
+    found["sparse"] = error_of(lambda: torch.eye(2).to_sparse().to("mps"))
+found["functions after"] = [a is b for a, b in zip(functions(), before, strict=True)]
+found["kept"] = (kept + 1).tolist()
+found["new"] = error_of(lambda: torch.ones(2, device="mps"))
+selftest._WITHOUT_KERNEL, real = "sin", selftest._WITHOUT_KERNEL
+found["misbehaving"] = error_of(lambda: simulated_mps().__enter__())
+found["functions after refusal"] = [a is b for a, b in zip(functions(), before, strict=True)]
+selftest._WITHOUT_KERNEL = real
+with contextlib.redirect_stdout(io.StringIO()) as out:
+    found["self-test code"] = command.main(["--self-test"])
+found["self-test"] = out.getvalue().splitlines()
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh() -> dict[str, Any]:
+    """What a process sees that enters and leaves several simulations."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTORCH_ENABLE_MPS_FALLBACK"}
+    done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_leaving_undoes_everything(fresh: dict[str, Any]) -> None:
+    """After leaving, torch's functions are the very same objects, and the device is gone; its tensors still work."""
+    assert not any(fresh["functions inside"][:7])
+    assert all(fresh["functions after"])
+    assert fresh["kept"] == [2, 2]
+    assert fresh["new"]
+    assert "simulated" not in fresh["new"]
+
+
+def test_the_self_test_leaves_no_trace(fresh: dict[str, Any]) -> None:
+    """The self-test draws none of the program's random numbers and is not in its report."""
+    assert fresh["random state kept"]
+    assert fresh["ops of the self-test"] == 0
+
+
+def test_sparse_tensors_can_be_taken_away(fresh: dict[str, Any]) -> None:
+    """With ``sparse=False`` a sparse tensor cannot move, as with torch 2.8, and the error is the one users met."""
+    assert fresh["sparse"].startswith(
+        "NotImplementedError: Could not run 'aten::_sparse_coo_tensor_with_dims_and_tensors' with arguments from the "
+        "'SparseMPS' backend."
+    )
+    assert fresh["sparse"].endswith("(simulated)")
+
+
+def test_a_simulation_that_does_not_behave_is_refused(fresh: dict[str, Any]) -> None:
+    """If a program of the self-test does not behave, entering fails, says which, and leaves torch as it was."""
+    assert fresh["misbehaving"].startswith(
+        "DeviceUnavailableError: the simulated MPS device does not behave with torch"
+    )
+    assert "FAILED  an op without a kernel is refused: no NotImplementedError was raised" in fresh["misbehaving"]
+    assert all(fresh["functions after refusal"])
+
+
+def test_the_self_test_shows_its_programs(fresh: dict[str, Any]) -> None:
+    """``--self-test`` prints a line a program and succeeds."""
+    assert fresh["self-test code"] == 0
+    title, *lines = fresh["self-test"]
+    assert title.startswith("simulated MPS, torch ")
+    assert len(lines) == 13
+    assert all(line.startswith("ok  ") for line in lines)
+
+
+def test_importing_loads_no_torch() -> None:
+    """``import asrlab.testing`` and its names load neither torch nor numpy."""
+    code = "import sys; from asrlab.testing import SimulatedProcess, simulated_mps as _; "
+    code += "print({'torch', 'numpy'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

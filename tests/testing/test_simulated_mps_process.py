@@ -1,0 +1,124 @@
+"""Functions run in a process that simulates MPS, and scripts run by the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asrlab.errors import AudioError, OptionError
+from asrlab.testing import SimulatedProcess
+from asrlab.testing.mps.command import main
+
+pytest_plugins = ["asrlab.testing.pytest_plugin"]
+
+
+def threads_and_pid() -> tuple[int, int]:
+    """How many threads torch uses, and in which process."""
+    import torch
+
+    return torch.get_num_threads(), os.getpid()
+
+
+def fail() -> None:
+    """Raise one of asrlab's errors."""
+    raise AudioError("no speech", source="a.wav")
+
+
+def test_runs_elsewhere_with_its_own_threads(simulated_mps_process: SimulatedProcess) -> None:
+    """Functions run in another process, always the same one, with the threads asked for."""
+    threads, pid = simulated_mps_process.run(threads_and_pid)
+    assert threads == 1
+    assert pid != os.getpid()
+    assert simulated_mps_process.run(threads_and_pid) == (threads, pid)
+
+
+def test_errors_come_back(simulated_mps_process: SimulatedProcess) -> None:
+    """What a function raises there is raised here, facts and all, and the process lives on."""
+    with pytest.raises(AudioError, match="no speech") as caught:
+        simulated_mps_process.run(fail)
+    assert caught.value.source == "a.wav"
+    assert simulated_mps_process.run(threads_and_pid)
+
+
+def test_functions_that_cannot_be_found_are_refused(simulated_mps_process: SimulatedProcess) -> None:
+    """A lambda, a nested function or a method is refused before it is sent."""
+
+    def nested() -> None:
+        """Nothing."""
+
+    for function in (lambda: None, nested, "text".upper):
+        with pytest.raises(OptionError, match="at the top of a module"):
+            simulated_mps_process.run(function)
+
+
+def test_a_process_that_is_not_running_is_refused() -> None:
+    """Outside of its with block it says so."""
+    with pytest.raises(OptionError, match="with block"):
+        SimulatedProcess().report()
+
+
+def run_command(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """``python -m asrlab.testing.simulated_mps`` with *arguments*, without the fallback unless it is asked for."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTORCH_ENABLE_MPS_FALLBACK"}
+    return subprocess.run(
+        [sys.executable, "-m", "asrlab.testing.simulated_mps", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"OMP_NUM_THREADS": "1"} | variables,
+    )
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A script that uses MPS, a module beside it, and an op without a kernel, then exits with 3."""
+    (tmp_path / "beside.py").write_text("SIZE = 2\n")
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import sys, torch\n"
+        "from beside import SIZE\n"
+        "print(torch.ones(SIZE, device='mps').device, sys.argv[1:])\n"
+        "print(torch.linalg.eigh(torch.eye(SIZE, device='mps'))[0].tolist())\n"
+        "sys.exit(3)\n"
+    )
+    return path
+
+
+def test_a_script_fails_where_mps_lacks_a_kernel(script: Path) -> None:
+    """Without the fallback the script's error and the report come on standard error, and the exit code is 1."""
+    done = run_command(script, "--json", "a")
+    assert done.returncode == 1
+    assert done.stdout == "mps:0 ['--json', 'a']\n"
+    assert "NotImplementedError: The operator 'aten::_linalg_eigh.eigenvalues'" in done.stderr
+    assert "1 without a kernel" in done.stderr
+    assert "no kernel: raised" in done.stderr
+
+
+def test_the_fallback_runs_what_has_no_kernel(script: Path) -> None:
+    """With PYTORCH_ENABLE_MPS_FALLBACK=1 it warns, runs, and counts as a fallback; the script's exit code is kept."""
+    done = run_command("--json", script, PYTORCH_ENABLE_MPS_FALLBACK="1")
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[1] == "[1.0, 1.0]"
+    assert "will fall back to run on the CPU. This may have performance implications. (simulated)" in done.stderr
+    report = json.loads(done.stderr[done.stderr.index("\n{\n") :])
+    assert report["simulated"] is True
+    assert {"op": "_linalg_eigh.eigenvalues", "calls": 1, "route": "fallback"} in report["ops"]
+
+
+def test_a_missing_script_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped name is one line and exit code 2."""
+    assert main(["nowhere.py"]) == 2
+    message = "error: there is no script 'nowhere.py'; name a Python file, or give --self-test\n"
+    assert capsys.readouterr().err == message
+
+
+def test_importing_the_commands_module_is_refused() -> None:
+    """Importing it would hide the context manager of the same name, so it says what to write instead."""
+    code = "import asrlab.testing.simulated_mps"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "write: from asrlab.testing import simulated_mps" in done.stderr
