@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("transcribe", "bench", "models", "devices", "doctor", "pull", "plugins", "completion")
-FAST = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper"}
+COMMANDS = ("transcribe", "bench", "models", "devices", "doctor", "pull", "patches", "plugins", "completion")
+FAST = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,6 +1,12 @@
-"""Scores: word and character errors, alignments, latency, speed and memory. Importing this room is cheap."""
+"""Scores and comparisons: errors, entities, alignments, latency, speed, memory. Importing this room is cheap.
+
+What only a comparison needs is fetched from its module when it is first used.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from asrlab.metrics.alignment import AlignedWord, align
 from asrlab.metrics.memory import peak_resident_bytes, resident_bytes
@@ -8,19 +14,70 @@ from asrlab.metrics.normalizers import Normalizer, get_normalizer
 from asrlab.metrics.speed import LatencySummary, latency_summary, percentile, rtfx
 from asrlab.metrics.words import ErrorCounts, Pair, Score, score
 
+if TYPE_CHECKING:
+    from asrlab.metrics.comparison import Interval, Resampling, WerComparison, WerDifference, compare_wer
+    from asrlab.metrics.differences import Confusion, WordDifferences, word_differences
+    from asrlab.metrics.entities import EntityCounts, EntityMiss, EntityScore, entity_errors
+    from asrlab.metrics.profiles import Profile, get_profile, score_normalizers
+    from asrlab.metrics.speed_comparison import SpeedComparison, SpeedRatio, UtteranceTime, compare_speed
+    from asrlab.metrics.suspects import Suspect, SuspectReport, WithoutSuspects, suspect_references
+
+_LATER = {
+    "comparison": ("Interval", "Resampling", "WerComparison", "WerDifference", "compare_wer"),
+    "differences": ("Confusion", "WordDifferences", "word_differences"),
+    "entities": ("EntityCounts", "EntityMiss", "EntityScore", "entity_errors"),
+    "profiles": ("Profile", "get_profile", "score_normalizers"),
+    "speed_comparison": ("SpeedComparison", "SpeedRatio", "UtteranceTime", "compare_speed"),
+    "suspects": ("Suspect", "SuspectReport", "WithoutSuspects", "suspect_references"),
+}
+_MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
+
 __all__ = [
     "AlignedWord",
+    "Confusion",
+    "EntityCounts",
+    "EntityMiss",
+    "EntityScore",
     "ErrorCounts",
+    "Interval",
     "LatencySummary",
     "Normalizer",
     "Pair",
+    "Profile",
+    "Resampling",
     "Score",
+    "SpeedComparison",
+    "SpeedRatio",
+    "Suspect",
+    "SuspectReport",
+    "UtteranceTime",
+    "WerComparison",
+    "WerDifference",
+    "WithoutSuspects",
+    "WordDifferences",
     "align",
+    "compare_speed",
+    "compare_wer",
+    "entity_errors",
     "get_normalizer",
+    "get_profile",
     "latency_summary",
     "peak_resident_bytes",
     "percentile",
     "resident_bytes",
     "rtfx",
     "score",
+    "score_normalizers",
+    "suspect_references",
+    "word_differences",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

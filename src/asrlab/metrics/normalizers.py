@@ -15,10 +15,10 @@ from asrlab.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Normalizer", "get_normalizer"]
+__all__ = ["Normalizer", "get_normalizer", "whisper_rules", "whisper_version"]
 
 # Rules that whisper-normalizer has and Whisper has not. With them "the cause" scores as "the because".
-_NOT_WHISPERS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
+NOT_WHISPERS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
 
 
 @attrs.frozen(kw_only=True)
@@ -70,17 +70,17 @@ def get_normalizer(name: str) -> Normalizer:
 
 
 def _english() -> Normalizer:
-    rules = _rules("english", "EnglishTextNormalizer")
-    extra = [pattern for pattern in _NOT_WHISPERS if rules.replacers.pop(pattern, None) is not None]
+    rules = whisper_rules("english", "EnglishTextNormalizer")
+    extra = [pattern for pattern in NOT_WHISPERS if rules.replacers.pop(pattern, None) is not None]
     note = ", Whisper's rules only" if extra else ""
-    return Normalizer(name="english", version=f"{_package_version()}{note}", normalize=rules)
+    return Normalizer(name="english", version=f"{whisper_version()}{note}", normalize=rules)
 
 
 def _basic() -> Normalizer:
-    return Normalizer(name="basic", version=_package_version(), normalize=_rules("basic", "BasicTextNormalizer"))
+    return Normalizer(name="basic", version=whisper_version(), normalize=whisper_rules("basic", "BasicTextNormalizer"))
 
 
-def _rules(module: str, name: str) -> Any:
+def whisper_rules(module: str, name: str) -> Any:
     """One of whisper-normalizer's rules, imported without the warning about an escape in one of its docstrings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
@@ -91,7 +91,8 @@ def _none() -> Normalizer:
     return Normalizer(name="none", version=f"asrlab {__version__}, whitespace folded", normalize=str)
 
 
-def _package_version() -> str:
+def whisper_version() -> str:
+    """The package that has Whisper's rules, with its version."""
     return f"whisper-normalizer {metadata.version('whisper-normalizer')}"
 
 

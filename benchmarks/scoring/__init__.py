@@ -1,0 +1,1 @@
+"""What scoring and comparing cost as a corpus grows."""

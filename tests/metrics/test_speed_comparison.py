@@ -1,0 +1,92 @@
+"""Comparison of speed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from asrlab.errors import DatasetError
+from asrlab.metrics import SpeedComparison, UtteranceTime, compare_speed
+
+
+def times(seconds: list[float], duration: float = 10.0) -> list[UtteranceTime]:
+    """One system's times."""
+    return [UtteranceTime(id=str(n), duration=duration, seconds=each) for n, each in enumerate(seconds)]
+
+
+def compare(a: list[float], b: list[float]) -> SpeedComparison:
+    """Two systems called a and b."""
+    return compare_speed({"a": times(a), "b": times(b)})
+
+
+def test_ratio_is_of_totals():
+    """The ratio is the baseline's time over the candidate's, in all, with each system's RTFx beside it."""
+    found = compare([2.0] * 5 + [4.0] * 5, [1.0] * 5 + [2.0] * 5)
+    [ratio] = found.ratios
+
+    assert found.systems == (("a", pytest.approx(100 / 30)), ("b", pytest.approx(100 / 15)))
+    assert ratio.ratio == pytest.approx(2)
+    assert (ratio.interval.low, ratio.interval.high) == pytest.approx((2, 2))
+    assert ratio.improvement == 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        ([2.0] * 10, [1.0] * 10, "faster"),
+        ([1.0] * 10, [2.0] * 10, "slower"),
+        ([1.0, 2.0] * 10, [2.0, 1.0] * 10, "no difference shown"),
+        ([1.0] * 10, [1.0] * 10, "no difference shown"),
+        ([2.0] * 5, [1.0] * 5, "too few to tell"),
+        ([30.0] + [1.0] * 9, [1.0] + [1.0] * 9, "no difference shown"),
+    ],
+)
+def test_faster_needs_an_interval_without_one(a: list[float], b: list[float], verdict: str):
+    """A system is faster only where the interval excludes 1."""
+    assert compare(a, b).ratios[0].verdict == verdict
+
+
+def test_faster_needs_the_sign_flip_test_too():
+    """Where few blocks make the interval too narrow, the test that keeps its level there has a say."""
+    [ratio] = compare([4.0, 4.0, 4.0, 4.0, 2.0, 2.0, 1.0], [2.0] * 7).ratios
+
+    assert ratio.interval.low > 1
+    assert ratio.p_value > 0.05
+    assert ratio.verdict == "no difference shown"
+
+
+def test_interval_is_scipys_percentile_interval():
+    """The interval of a ratio of totals agrees with scipy's paired percentile bootstrap."""
+    stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
+    generator = np.random.default_rng(4)
+    a, b = generator.gamma(4, 0.3, size=(2, 50)) + 0.1
+
+    def ratio(one: np.ndarray, two: np.ndarray, axis: int) -> np.ndarray:
+        return one.sum(axis=axis) / two.sum(axis=axis)
+
+    low, high = stats.bootstrap(
+        (a, b), ratio, paired=True, vectorized=True, n_resamples=10_000, method="percentile", rng=3
+    ).confidence_interval
+    interval = compare(a.tolist(), b.tolist()).ratios[0].interval
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.04 * (high - low))
+
+
+def test_other_utterances_are_refused():
+    """Times of other utterances, or of other audio under the same ids, are refused with the first difference."""
+    with pytest.raises(DatasetError, match=r"'1' is in 'a' \(2 utterances\) and not in 'b' \(1\)"):
+        compare_speed({"a": times([1.0, 1.0]), "b": times([1.0])})
+    with pytest.raises(DatasetError, match=r"utterance '0' has 10.00 s in 'a' and 12.00 s in 'b'"):
+        compare_speed({"a": times([1.0]), "b": times([1.0], duration=12.0)})
+
+
+def test_no_utterances_are_refused():
+    """Where no utterance was transcribed by all there is no ratio."""
+    with pytest.raises(DatasetError, match="no utterance to compare the speed on"):
+        compare_speed({"a": [], "b": []})
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_time_that_is_none_is_refused(seconds: float):
+    """A failed utterance has no time, and cannot stand for a fast one."""
+    with pytest.raises(DatasetError, match="utterance 'x' has seconds"):
+        UtteranceTime(id="x", duration=1.0, seconds=seconds)
