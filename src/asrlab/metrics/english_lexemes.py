@@ -70,5 +70,7 @@ def lexemes(text: str) -> list[Lexeme]:
 
 def fold(text: str) -> str:
     """A word without case, diacritics, apostrophes and dots."""
+    if text.isascii():
+        return text.lower().replace("'", "").replace(".", "")
     letters = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in letters if unicodedata.category(letter) != "Mn" and letter not in "'\u2019.")

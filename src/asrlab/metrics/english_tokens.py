@@ -216,9 +216,11 @@ class _Reader:
 
     def _leading_zero(self, at: int) -> _Number | None:
         """The "oh" that begins a digit string of at least two more: "oh seven five"."""
+        if self._word(at) not in _ZEROS:
+            return None
         numbers = [self._number(at + 1), self._number(at + 2)]
         digits = all(number and number.loose and len(number.digits) == 1 for number in numbers)
-        return _Number(digits="0", end=at + 1, loose=True) if self._word(at) in _ZEROS and digits else None
+        return _Number(digits="0", end=at + 1, loose=True) if digits else None
 
     def _number(self, at: int) -> _Number | None:
         if at >= len(self.lexemes):
