@@ -18,7 +18,7 @@ from nox.virtualenv import UV
 
 PYTHONS = ("3.12", "3.13")
 ROOT = Path(__file__).parent
-RECORDS = ROOT / ".nox" / "matrix"
+RECORDS = ROOT / ".nox" / "matrix-records"
 # Stack to lock: liquid-audio with torch, at the ends of what is supported and across. openai-whisper has one version
 # that is supported, 20250625, and is in all of them.
 STACKS = {
@@ -28,6 +28,14 @@ STACKS = {
     "liquid-1.3-torch-2.9": "liquid-1.3-torch-2.9",
 }
 DEVICES = ("cpu", "mps-sim", "mps", "cuda")
+# The tests of the rooms that call other packages, and the main job: what other versions can break.
+MEETS_PACKAGES = tuple(
+    f"tests/{room}"
+    for room in (
+        *("audio", "engines", "longform", "metrics", "patches", "testing", "transcript", "weights"),
+        *("cli/test_main_job.py", "cli/test_transcribe.py", "runs", "test_device.py", "test_transcriber.py"),
+    )
+)
 CI_DEVICES = ("cpu", "mps-sim")
 BUILD_TIME = "1735689600"  # 2025-01-01: a fixed time in the archives, so that two builds are the same bytes
 
@@ -36,9 +44,8 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 # A contributor may lack a Python: nox then counts the session as skipped. CI may not.
 nox.options.error_on_missing_interpreters = "CI" in os.environ
-# Both Pythons and both ends of the supported versions, in two runs of the suite: minimum is on 3.12. The third,
-# tests-3.12, is for who wants it; the documentation's code runs on 3.12 with the newest versions anyway. matrix comes
-# last: it prints what the two runs have left.
+# Both Pythons and both ends of the supported versions: minimum is on 3.12. tests-3.12 is for who wants it; the
+# documentation's code runs on 3.12 with the newest versions anyway. matrix comes last: it prints what the others left.
 nox.options.sessions = ["lint", "types", "build", "docs", "minimum", "tests-3.13", "matrix"]
 
 
@@ -65,21 +72,21 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def minimum(session: nox.Session) -> None:
-    """Do as tests does, with the lowest versions that pyproject.toml allows."""
+    """Run what meets other packages, then the matrix, with the lowest versions that pyproject.toml allows."""
     install(session, "minimum")
-    run_suite(session)
+    run_suite(session, *MEETS_PACKAGES)
     if not session.posargs:
         run_matrix(session, "python", label=f"{session.python}-oldest", devices=CI_DEVICES)
 
 
-def run_suite(session: nox.Session) -> None:
-    """Run pytest with the session's arguments, or the whole suite in two processes: most tests wait for a program."""
+def run_suite(session: nox.Session, *paths: str) -> None:
+    """Run pytest with the session's arguments, or on *paths* in two processes: most tests wait for a program."""
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
     # one thread each, and none that spins while it waits: on two cores the others need them
     env = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", env=env)
+    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *paths, env=env)
 
 
 def run_matrix(session: nox.Session, python: str, *, label: str, devices: tuple[str, ...], record: str = "") -> None:

@@ -211,7 +211,7 @@ def test_a_model_loads_beside_flash_attention_only_with_the_patch(flash_attn: No
     """Upstream takes flash attention for being there, and fails; patched, PyTorch's own attention is taken."""
     names = vars(lfm2_audio)["module_exists"], vars(liquid_audio.LFM2AudioModel)["from_pretrained"]
     for _ in range(2):
-        with pytest.raises(ImportError, match="FlashAttention2 has been toggled on, but it cannot be used"):
+        with pytest.raises(ImportError, match=r"FlashAttention2 has been toggled on|flash_attn"):
             liquid_audio.LFM2AudioModel.from_pretrained(tiny, device="cpu")
         with patched("liquid-audio", device="cpu") as scope:
             assert scope.status(FLASH) == "applied"

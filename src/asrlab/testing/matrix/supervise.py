@@ -26,6 +26,9 @@ __all__ = ["run_cells"]
 # The path of this process, so that the cell imports what is imported here, and nothing from where it is started.
 _START = "import sys; sys.path[:] = {path!r}; from asrlab.testing.matrix.cell import main; main()"
 
+# numba, which openai-whisper times words with, otherwise gives torch as many threads as there are cores
+_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+
 
 def run_cells(
     cells: Sequence[Job], *, limit_s: float, at_once: int = 1, done: Callable[[CellResult], None]
@@ -55,7 +58,11 @@ def run_cell(job: Job, *, limit_s: float, threads: int | None = None) -> CellRes
     """Run a cell; a check that takes the process along, or longer than the limit, has failed."""
     start = time.monotonic()
     log = _Log()
-    with tempfile.TemporaryFile() as errors, _started(errors, threads) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="asrlab-matrix-") as scratch,
+        tempfile.TemporaryFile() as errors,
+        _started(errors, scratch, threads) as process,
+    ):
         ended = threading.Event()
         timer = threading.Timer(limit_s, _end, (process, ended))
         timer.start()
@@ -77,15 +84,15 @@ def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
     process.kill()
 
 
-def _started(errors: IO[bytes], threads: int | None) -> subprocess.Popen[bytes]:
-    name = "OMP_NUM_THREADS"
-    limits = {} if threads is None or name in os.environ else {name: str(threads)}
+def _started(errors: IO[bytes], scratch: str, threads: int | None) -> subprocess.Popen[bytes]:
+    """The process, with *scratch* for its temporary files, which it may be ended before it has removed."""
+    limits = {} if threads is None else {name: str(threads) for name in _THREADS if name not in os.environ}
     return subprocess.Popen(
         [sys.executable, "-c", _START.format(path=sys.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env={**os.environ, **limits},
+        env={**os.environ, **limits, "TMPDIR": scratch},
     )
 
 

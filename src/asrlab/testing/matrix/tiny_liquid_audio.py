@@ -59,7 +59,7 @@ class _Prepared:
 
 
 def _prepare(stage: Stage) -> _Prepared:
-    prepared = _Prepared(folder=TemporaryDirectory(prefix="asrlab-matrix-"))
+    prepared = _Prepared(folder=TemporaryDirectory())
     write_tiny_lfm2_audio(prepared.path("random"))
     write_tiny_lfm2_audio(prepared.path("says"), says=_SAYS)
     write_tiny_lfm2_audio(prepared.path("endless"), says=_SAYS, ends=False)
