@@ -21,7 +21,7 @@ from asrlab import AudioError, OptionError, Transcriber, WeightsError
 liquid_audio = pytest.importorskip("liquid_audio", reason="liquid-audio is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber, transcribe_piece  # noqa: E402
+from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber, asr_chat, transcribe_piece  # noqa: E402
 
 Maker = Callable[..., Path]
 SAYS = "speak_now"
@@ -95,6 +95,21 @@ def test_the_same_tokens_as_upstream(tiny_lfm2_audio: Maker, speech: dict[str, a
         heard = transcribe_piece(transcriber.processor, transcriber.model, samples)
     assert len(expected) == 512
     assert (list(heard.tokens or ()), heard.ended) == (expected, False)
+
+
+def test_the_model_is_prompted_as_documented(saying: Transcriber) -> None:
+    """The turns are those of upstream's README, word for word: the tiny weights would not heed another prompt."""
+    assert isinstance(saying, LiquidAudioTranscriber)
+    chat = asr_chat(saying.processor, saying.model, np.ones(16_000, np.float32) / 10)
+    turns = ("system\nPerform ASR.<|im_end|>\n", "user\n<|im_end|>\n", "assistant\n")
+    expected = "<|startoftext|>" + "".join(f"<|im_start|>{turn}" for turn in turns)
+    assert saying.processor.text.decode(chat.text[0]) == expected
+    # the second of audio stands between the line break of the user's turn and its end
+    flags = chat.modality_flag[0].tolist()
+    audio = [place for place, flag in enumerate(flags) if flag == liquid_audio.LFMModality.AUDIO_IN]
+    heard = saying.processor.text.decode(chat.text[0][: audio[0]])
+    assert audio == list(range(audio[0], audio[-1] + 1))
+    assert heard.endswith("<|im_start|>user\n")
 
 
 def test_upstream_says_the_same(saying: Transcriber, speech: dict[str, asrlab.Utterance]) -> None:

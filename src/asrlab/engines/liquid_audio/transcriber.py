@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["LiquidAudioTranscriber", "transcribe_piece"]
+__all__ = ["LiquidAudioTranscriber", "asr_chat", "transcribe_piece"]
 
 # Source: liquid-audio's README, section ASR: the prompt, greedy decoding, 512 tokens.
 _PROMPT = "Perform ASR."
@@ -100,7 +100,7 @@ def transcribe_piece(processor: LFM2AudioProcessor, model: LFM2AudioModel, sampl
         samples: float32, shape (n,), at 16 kHz; 0.09 to 30 s.
     """
     tokens: list[int] = []
-    for token in model.generate_sequential(**_chat(processor, model, samples), max_new_tokens=_MOST_TOKENS):
+    for token in model.generate_sequential(**asr_chat(processor, model, samples), max_new_tokens=_MOST_TOKENS):
         if token.numel() > 1:  # a frame of speech, which no transcript has a use for
             continue
         tokens.append(int(token))
@@ -109,7 +109,8 @@ def transcribe_piece(processor: LFM2AudioProcessor, model: LFM2AudioModel, sampl
     return PieceText(text=str(text), tokens=tuple(tokens[:-1] if ended else tokens), ended=ended)
 
 
-def _chat(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChatState:
+def asr_chat(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChatState:
+    """What upstream's README puts before the model for speech recognition; takes what `transcribe_piece` does."""
     chat = ChatState(processor, codebooks=model.codebooks, dtype=model.lfm.embed_tokens.weight.dtype)
     chat.new_turn("system")
     chat.add_text(_PROMPT)
