@@ -21,6 +21,7 @@ LONGEST_MODULE = 400
 RANKS = {
     "_version": 0,
     "errors": 0,
+    "versions": 0,
     "audio": 1,
     "device": 1,
     "options": 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module, metadata, util
+from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import attrs
 from asrlab.device import Device, DeviceReport
 from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
+from asrlab.versions import installed_version
 
 __all__ = ["PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"]
 
@@ -87,7 +88,7 @@ class EngineSpec:
         return tuple(
             PackageVersion(name=name, version=version)
             for name in (*_ALWAYS, *self.versions_of)
-            if (version := _version(name)) is not None
+            if (version := installed_version(name)) is not None
         )
 
     def uses(self, distribution: str) -> bool:
@@ -157,13 +158,6 @@ class EngineSpec:
 
 def _told(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 @attrs.frozen(kw_only=True)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import itertools
 import logging
-import subprocess
-import sys
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +12,6 @@ import attrs
 import pytest
 
 import asrlab
-from asrlab.patches import Patch, PatchChoice, PatchScope, apply_patches
 
 
 def need(status: Any, reason: str = "seen") -> Callable[..., asrlab.Need]:
@@ -32,13 +26,6 @@ def raising(error: BaseException) -> Callable[..., Any]:
         raise error
 
     return function
-
-
-class Owner:
-    """Something that keeps a scope open until it is collected, as a transcriber does."""
-
-    def __init__(self, scope: PatchScope) -> None:
-        weakref.finalize(self, scope.close)
 
 
 @pytest.fixture
@@ -311,121 +298,6 @@ def test_torch_itself_is_never_changed(toy: Any, append: Any):
     del toy.module.nn
 
 
-def test_threads_that_come_and_go_leave_the_package_as_it_was(toy: Any, append: Any):
-    """Four threads apply and undo two patches of one function 200 times each; each sees its own change."""
-    original = toy.module.align
-    wrong: list[object] = []
-
-    def come_and_go(patch: Patch, word: str) -> None:
-        try:
-            for _ in range(200):
-                with toy.apply(patch) as scope:
-                    if scope.report[0].status != "applied" or word not in toy.module.align([]):
-                        wrong.append((scope.report, toy.module.align([])))
-        except BaseException as error:  # noqa: BLE001 - told by the test
-            wrong.append(error)
-
-    patches = {word: toy.patch(name=word, changes={"toy_speech:align": append(word)}) for word in "ab"}
-    switch = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        threads = [threading.Thread(target=come_and_go, args=(patches[word], word)) for word in "abab"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(switch)
-    assert wrong == []
-    assert toy.module.align is original
-
-
-def test_a_scope_that_ends_in_the_midst_of_an_application_is_undone(toy: Any):
-    """A transcriber is collected while this very thread looks at whether the patch is needed: nothing stays behind."""
-    original = toy.module.align
-    owners = [Owner(toy.apply(toy.patch()))]
-
-    def look(_originals: Any, _device: str) -> asrlab.Need:
-        owners.clear()
-        gc.collect()
-        return asrlab.Need(status="needed", reason="")
-
-    scope = toy.apply(toy.patch(needed=look))
-    assert owners == []
-    assert toy.module.align([]) == ["cuda", "patched"]
-    scope.close()
-    assert toy.module.align is original
-
-
-def test_closing_never_waits_for_a_thread_that_applies(toy: Any, append: Any):
-    """While another thread is at a patch, closing comes back at once, and that thread undoes what was closed."""
-    original = toy.module.align
-    looking, go_on = threading.Event(), threading.Event()
-
-    def look(_originals: Any, _device: str) -> asrlab.Need:
-        looking.set()
-        assert go_on.wait(30)
-        return asrlab.Need(status="not-needed", reason="")
-
-    scope = toy.apply(toy.patch())
-    slow = toy.patch(name="slow", changes={"toy_speech:Model.place": append("x")}, needed=look)
-    other = threading.Thread(target=toy.apply, args=(slow,))
-    other.start()
-    assert looking.wait(30)
-    scope.close()
-    assert toy.module.align([]) == ["cuda", "patched"]
-    go_on.set()
-    other.join()
-    assert toy.module.align is original
-
-
-FORK = """
-import os, sys, threading
-import asrlab
-from asrlab.patches import PatchChoice, apply_patches
-
-def patch(name, needed):
-    return asrlab.Patch(name=name, distribution="asrlab", versions=(), devices=("cpu",), reason="", link="", retires="",
-                        module="json", changes={"json:dumps": lambda function, _device: lambda value: "patched"},
-                        needed=needed)
-
-looking, go_on = threading.Event(), threading.Event()
-def look(originals, device):
-    looking.set()
-    go_on.wait(30)
-    return asrlab.Need(status="not-needed", reason="")
-needed = lambda originals, device: asrlab.Need(status="needed", reason="")
-apply = lambda each: apply_patches([each], "cpu", choice=PatchChoice())
-other = threading.Thread(target=apply, args=(patch("slow", look),))
-other.start()
-looking.wait(30)
-child = os.fork()
-if not child:
-    import json
-    with apply(patch("quick", needed)):
-        inside = json.dumps(1)
-    os._exit(0 if (inside, json.dumps(1)) == ("patched", "1") else 1)
-for _ in range(300):
-    pid, status = os.waitpid(child, os.WNOHANG)
-    if pid:
-        break
-    threading.Event().wait(0.1)
-else:
-    os.kill(child, 9)
-    status = "hangs"
-go_on.set()
-other.join()
-print(status)
-"""
-
-
-@pytest.mark.skipif(not hasattr(sys.modules["os"], "fork"), reason="this system has no fork")
-def test_a_forked_child_can_patch_though_a_thread_was_at_it():
-    """A process forked while another thread holds the lock does not wait for that thread, which it does not have."""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "0", done.stderr
-
-
 def test_what_became_of_a_patch_is_logged_once(toy: Any, caplog: pytest.LogCaptureFixture):
     """An application is information, a failure is a warning, both once in a process, with the upstream link."""
     caplog.set_level(logging.INFO, logger="asrlab.patches")
@@ -438,77 +310,6 @@ def test_what_became_of_a_patch_is_logged_once(toy: Any, caplog: pytest.LogCaptu
         ("INFO", "patch logged-works for toy-speech on cpu: applied: not cpu (https://example.org/1)"),
         ("WARNING", "patch logged-fails for toy-speech on cpu: failed: KeyError: 'code' (https://example.org/1)"),
     ]
-
-
-def chosen(toy: Any, given: Any) -> dict[str, str]:
-    """Why each of three patches is left out, by name; empty where it is not."""
-    patches = (toy.patch(name="a"), toy.patch(name="b"), toy.patch(name="direct", direct_use=True))
-    choice = PatchChoice.of(given, patches)
-    return {patch.name: choice.forbids(patch, direct=False) for patch in patches}
-
-
-@pytest.mark.parametrize(
-    ("given", "taken"),
-    [
-        ("auto", "a b"),
-        ("off", ""),
-        ("", ""),
-        ((), ""),
-        ("b", "b"),
-        (" a , direct ", "a direct"),
-        (["direct"], "direct"),
-        (iter("ab"), "a b"),
-    ],
-    ids=["auto", "off", "empty", "none", "name", "list in text", "list", "iterator"],
-)
-def test_the_choice_says_which_patches_may_be_applied(toy: Any, given: Any, taken: str):
-    """``auto``, ``off``, a name, names with commas, or any iterable of names; ``direct_use`` only if named."""
-    assert [name for name, why_not in chosen(toy, given).items() if not why_not] == taken.split()
-
-
-def test_the_environment_chooses_where_the_call_does_not(toy: Any, monkeypatch: pytest.MonkeyPatch):
-    """``ASRLAB_PATCHES`` is read for None alone, and a skipped patch names it; empty is as if it were not set."""
-    monkeypatch.setenv("ASRLAB_PATCHES", "off")
-    assert chosen(toy, None)["a"] == "not among ASRLAB_PATCHES='off'"
-    assert chosen(toy, "auto")["a"] == ""
-    monkeypatch.setenv("ASRLAB_PATCHES", "")
-    assert chosen(toy, None)["a"] == ""
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("toy-alin", "patches: there is no patch 'toy-alin'; did you mean 'toy-align'? to see all: asrlab patches"),
-        ("of", "did you mean 'off'?"),
-        ("quite other", "there are toy-align; to see all: asrlab patches"),
-        ("auto,toy-align", "'auto' cannot stand beside other names"),
-        (["off", "toy-align"], "'off' cannot stand beside other names"),
-    ],
-)
-def test_a_name_that_no_patch_has_is_refused(toy: Any, given: Any, message: str):
-    """The message has a near name, or all names."""
-    with pytest.raises(asrlab.PatchError) as refused:
-        PatchChoice.of(given, [toy.patch()])
-    assert message in str(refused.value)
-
-
-def test_a_patch_that_was_named_must_not_fail(toy: Any):
-    """Asked for by name, a failure is an error, and the others of the scope are undone; by ``auto`` it is a status."""
-    original = toy.module.align
-    patches = (toy.patch(name="works"), toy.patch(name="fails", needed=raising(KeyError("code"))))
-    for given in ("auto", "works"):
-        choice = PatchChoice.of(given, patches)
-        with apply_patches(patches, "cpu", choice=choice) as scope:
-            scope.require(choice)
-            assert toy.module.align is not original
-    choice = PatchChoice.of("works,fails", patches)
-    scope = apply_patches(patches, "cpu", choice=choice)
-    with pytest.raises(
-        asrlab.PatchError, match=r"'fails' cannot be applied \(KeyError: 'code'\); leave it out"
-    ) as told:
-        scope.require(choice)
-    assert told.value.patch == "fails"
-    assert toy.module.align is original
 
 
 def test_a_patch_is_data(toy: Any):

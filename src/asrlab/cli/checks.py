@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Any, Literal
 
 import attrs
@@ -17,6 +16,7 @@ from asrlab.errors import WeightsError
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.spec import EngineSpec
+from asrlab.versions import installed_version
 from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry
 
 __all__ = ["Finding", "all_findings", "bad_pairs"]
@@ -55,7 +55,7 @@ def all_findings() -> Iterator[Finding]:
     yield _cache()
     for spec in engines:
         yield from _weights(spec)
-    yield from bad_pairs({name: _version(name) for name in ("av", "faster-whisper", "torch", "torchaudio")})
+    yield from bad_pairs({name: installed_version(name) for name in ("av", "faster-whisper", "torch", "torchaudio")})
 
 
 def _python() -> Finding:
@@ -188,13 +188,6 @@ def _weights(spec: EngineSpec) -> Iterator[Finding]:
             detail=f"not on this machine: {', or '.join(map(describe_origin, entries))}",
             cure=f"asrlab pull {spec.name}/{model.name}{offline}",
         )
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def bad_pairs(versions: dict[str, str | None]) -> Iterator[Finding]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.checks import SILENT_PEAK
 from asrlab.errors import EngineUnavailableError, WeightsError
 from asrlab.longform.voice import FRAME_SAMPLES, VoiceFacts, VoiceStream
+from asrlab.versions import installed_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,7 +179,4 @@ def _source(path: Path) -> str:
     distribution = _DISTRIBUTIONS.get(path.parent.parent.name)
     if distribution is None:
         return str(path.parent)
-    try:
-        return f"{distribution} {metadata.version(distribution)}"
-    except metadata.PackageNotFoundError:
-        return distribution
+    return f"{distribution} {installed_version(distribution) or ''}".rstrip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from importlib import import_module, metadata
+from importlib import import_module
 from threading import Lock
 
 from asrlab.errors import PatchError
@@ -13,6 +13,7 @@ from asrlab.patches.choice import PatchChoice
 from asrlab.patches.patch import Patch
 from asrlab.patches.process import Process
 from asrlab.transcript import PatchStatus
+from asrlab.versions import installed_version
 
 __all__ = ["PatchScope", "apply_patches"]
 
@@ -99,7 +100,7 @@ def _applied(patch: Patch, device: str, *, why_not: str) -> tuple[PatchStatus, C
 
     if why_not:
         return told("skipped", why_not), _nothing
-    version = _version(patch.distribution)
+    version = installed_version(patch.distribution)
     if version is None:
         return told("skipped", f"{patch.distribution} is not installed"), _nothing
     kind = device.partition(":")[0]
@@ -132,13 +133,6 @@ def _tell(patch: Patch, status: PatchStatus, device: str) -> None:
     facts = (patch.name, patch.distribution, device, status.status, status.reason, patch.link)
     level = logging.WARNING if status.status == "failed" else logging.INFO
     _log.log(level, "patch %s for %s on %s: %s: %s (%s)", *facts)
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _nothing() -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from asrlab.device import Device
 from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber
-from asrlab.engines.torch_threads import refuse_threads
+from asrlab.engines.pytorch import refuse_threads
 from asrlab.errors import WeightsError
 from asrlab.longform import find_voice
 from asrlab.options import Capabilities

@@ -9,6 +9,7 @@ import torch
 from liquid_audio import ChatState, LFM2AudioModel, LFM2AudioProcessor
 
 from asrlab.audio import SAMPLE_RATE, AudioReader
+from asrlab.engines.pytorch import empty_cache
 from asrlab.longform import Cutter, PieceText, VoiceActivity, transcribe_pieces
 from asrlab.options import TranscribeOptions
 from asrlab.transcriber import Recognition, Transcriber, TranscriberInfo
@@ -84,11 +85,8 @@ class LiquidAudioTranscriber(Transcriber):
 
     def release(self) -> None:
         """Drop the model; PyTorch's cache of the GPU's memory goes back too."""
-        device, self._loaded = self.info.device.resolved, None
-        if device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        elif device == "mps":
-            torch.mps.empty_cache()
+        self._loaded = None
+        empty_cache(self.info.device.resolved)
 
 
 def transcribe_piece(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> PieceText:

@@ -15,7 +15,7 @@ from whisper.model import ModelDimensions, Whisper
 
 from asrlab.device import Device
 from asrlab.engines.openai_whisper.transcriber import OpenAIWhisperTranscriber
-from asrlab.engines.torch_threads import refuse_threads
+from asrlab.engines.pytorch import refuse_threads
 from asrlab.errors import OptionError, WeightsError
 from asrlab.options import Capabilities
 from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 
-import torch
 from whisper.model import Whisper
 
 from asrlab.audio import AudioReader
 from asrlab.engines.openai_whisper.convert import to_segments
 from asrlab.engines.openai_whisper.windows import Windows
+from asrlab.engines.pytorch import empty_cache
 from asrlab.options import TranscribeOptions
 from asrlab.transcriber import Recognition, Transcriber, TranscriberInfo
 
@@ -39,8 +39,5 @@ class OpenAIWhisperTranscriber(Transcriber):
 
     def release(self) -> None:
         """Drop the model; PyTorch's cache of the GPU's memory goes back too."""
-        device, self._model = self.info.device.resolved, None
-        if device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        elif device == "mps":
-            torch.mps.empty_cache()
+        self._model = None
+        empty_cache(self.info.device.resolved)
