@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "datasets" / "smoke"
 
@@ -22,6 +22,15 @@ SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "datasets" /
 def clips() -> tuple[Path, ...]:
     """The five clips of the smoke set: 7.1, 2.99, 5.3, 6.05 and 3.29 seconds of speech."""
     return tuple(sorted(SMOKE.glob("*.flac")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where this process's runs go instead of the user's data folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("runs")
+        patch.setenv("ASRLAB_RUNS", str(folder))
+        yield folder
 
 
 @attrs.frozen
@@ -58,7 +67,7 @@ class CommandLine:
         """The variables it is started with; the folders in *plugins* come first on its path."""
         mine = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "_ASRLAB_"))}
         path = os.pathsep.join([*map(str, plugins), *filter(None, [os.environ.get("PYTHONPATH")])])
-        offline = {"ASRLAB_CACHE": str(self.home), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+        offline = {"ASRLAB_CACHE": str(self.home), "ASRLAB_RUNS": str(self.home / "runs"), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
         return mine | offline | {"PYTHONPATH": path, "COLUMNS": "120"} | variables
 
     def __call__(
@@ -229,7 +238,7 @@ def load(request):
     if model == "aborts-then-cannot-load":
         flag = os.environ["THIRD_PARTY_FLAG"]
         if os.path.exists(flag):
-            raise MemoryError("not a second time")
+            raise RuntimeError("not a second time")
         open(flag, "w").close()
     info = asrlab.TranscriberInfo(
         model=request.model, device=request.device, compute_type="float32",

@@ -35,6 +35,7 @@ __all__ = [
     "list_models",
     "load",
     "load_dataset",
+    "model_info",
     "weights_path",
 ]
 
@@ -93,7 +94,7 @@ def load(
     chosen = early or devices.resolve(device, spec.device_report(), engine=spec.name)
     stored = find_weights(resolved, weights=weights)
     request = LoadRequest(
-        model=_model_info(resolved, stored),
+        model=model_info(resolved, stored),
         spec=resolved.model,
         weights=stored.path if stored else None,
         weights_format=stored.format if stored else None,
@@ -274,7 +275,7 @@ def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsErro
     )
 
 
-def _model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelInfo:
+def model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelInfo:
     info = ModelInfo(name=resolved.name, engine=resolved.engine.name)
     if stored is None:
         return info

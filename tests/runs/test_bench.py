@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def results(third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelResult]:
+def whole(third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> BenchResult:
     """Every temper of the third-party engine over three tones, of which the second sets it off."""
     tempers = ("abort", "exit", "raise", "print", "unsendable", "load-raises", "load-aborts", "info-unsendable")
     names = ["echo", *(f"third/{name}" for name in (*tempers, "aborts-then-cannot-load", "calm"))]
@@ -32,7 +32,13 @@ def results(third_party: Path, small_folder: Path, tmp_path_factory: pytest.Temp
         patch.setenv("THIRD_PARTY_FLAG", str(tmp_path_factory.mktemp("flag") / "loaded-once"))
         result = asrlab.bench(small_folder, models=names)
     assert [model.model for model in result.models] == ["echo/echo", *names[1:]]
-    return {model.model.partition("/")[2]: model for model in result.models}
+    return result
+
+
+@pytest.fixture(scope="module")
+def results(whole: BenchResult) -> dict[str, ModelResult]:
+    """The same by the names of the models."""
+    return {model.model.partition("/")[2]: model for model in whole.models}
 
 
 def _kinds(model: ModelResult) -> list[str]:
@@ -97,9 +103,9 @@ def test_a_model_that_does_not_load_says_why(results: dict[str, ModelResult], mo
 
 
 def test_a_model_that_cannot_be_loaded_again_fails_the_rest(results: dict[str, ModelResult]):
-    """After a crash and a second load that fails, every utterance left has a failure, so that none is missing."""
+    """After a crash and loads that fail, every utterance without an outcome has a failure, so that none is missing."""
     model = results["aborts-then-cannot-load"]
-    assert _kinds(model) == ["ok", "crashed", "EngineUnavailableError"]
+    assert _kinds(model) == ["ok", "EngineUnavailableError", "EngineUnavailableError"]
     assert model.info is not None
     assert model.score is not None
     assert model.score.words.deletions == 2
@@ -112,19 +118,18 @@ def test_models_after_broken_ones_run(results: dict[str, ModelResult]):
     assert results["calm"].score.wer == 0
 
 
-def test_a_result_with_every_kind_of_failure_is_json_and_a_table(results: dict[str, ModelResult]):
+def test_a_result_with_every_kind_of_failure_is_json_and_a_table(whole: BenchResult, results: dict[str, ModelResult]):
     """Models that did not load, failed in part or wholly can be written and shown side by side."""
     from rich.console import Console
 
-    from asrlab.cli.bench_view import failures, table, texts_of
-    from asrlab.runs.result import BenchResult
+    from asrlab.cli.bench_view import failures, findings, table, texts_of
 
-    result = BenchResult(dataset="tones", models=tuple(results.values()), seconds=1.0)
+    result = attrs.evolve(whole, models=tuple(results.values()))
     plain = json.loads(result.to_json())
     assert plain["failed"] == result.failed == 6
     assert [model["model"] for model in plain["models"]] == [model.model for model in result.models]
     screen = Console(record=True, width=200, file=io.StringIO())
-    screen.print(table(result), *failures(result), *texts_of(result))
+    screen.print(table(result), *failures(result), *findings(result), *texts_of(result))
     shown = screen.export_text()
     assert "not loaded" in shown
     assert "(failed)" in shown
@@ -211,9 +216,11 @@ def test_an_option_that_the_model_lacks_is_its_failure(small_folder: Path):
 
 def test_progress_counts_each_utterance_of_each_model(small_folder: Path):
     """Progress is told with 0 when loading begins, and after each utterance."""
-    told: list[tuple[str, int, int]] = []
-    asrlab.bench(small_folder, models=["echo"], progress=lambda *facts: told.append(facts))
-    assert told == [("echo/echo", done, 3) for done in range(4)]
+    told: list[tuple[str, int, int, int]] = []
+    asrlab.bench(
+        small_folder, models=["echo"], progress=lambda one: told.append((one.model, one.done, one.total, one.failed))
+    )
+    assert list(dict.fromkeys(told)) == [("echo/echo", done, 3, 0) for done in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -264,36 +271,63 @@ def _children_of(group: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("bench", "{folder}", "-m", "third/hang"), ("bench", "{folder}", "-m", "third/load-hangs"),
-     ("transcribe", "{folder}/a-first.wav", "-m", "third/load-hangs")],
-    ids=["bench-utterance", "bench-load", "transcribe-load"],
-)  # fmt: skip
-def test_ctrl_c_exits_with_130_and_leaves_no_process(
-    third_party: Path, small_folder: Path, asrlab_cli: Any, arguments: tuple[str, ...]
+    ("model", "presses"), [("third/hang", 2), ("third/load-hangs", 1)], ids=["transcribing", "loading"]
+)
+def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(
+    third_party: Path, small_folder: Path, asrlab_cli: Any, model: str, presses: int
 ):
-    """An interrupt, while loading or transcribing, ends the command with 130, one line, and the worker with it."""
-    command = [argument.format(folder=small_folder) for argument in arguments]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = asrlab_cli.start(*command, plugins=[third_party], start_new_session=True, **streams)
-    lines = iter(process.stderr.readline, "")  # unlike iterating, leaves what follows to communicate
-    worker = next(int(line.split()[1]) for line in lines if line.startswith("hanging"))
+    """One interrupt ends a load, two an utterance: exit 130, no process left, and the command that goes on."""
+    process, worker = _hanging(asrlab_cli, third_party, "bench", small_folder, "-m", model)
     os.killpg(process.pid, signal.SIGINT)  # to the whole group, as a terminal does
+    first = process.stderr.readline()
+    if presses == 2:
+        os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
-    assert err.strip() == "asrlab: interrupted"
+    assert first == "asrlab: stopping after what is under way; Ctrl-C again does not wait\n"
+    assert "to go on: asrlab resume " in err
     assert out == ""
     assert not _children_of(worker)
 
 
+def test_ctrl_c_waits_for_the_utterance_under_way(third_party: Path, small_folder: Path, asrlab_cli: Any):
+    """After one interrupt the utterance at hand still gets its outcome, and none after it is begun."""
+    process, worker = _hanging(asrlab_cli, third_party, "bench", small_folder, "-m", "third/hang")
+    process.send_signal(signal.SIGINT)
+    process.stderr.readline()
+    os.kill(worker, signal.SIGUSR1)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted with 2 outcomes" in err
+    resumed = asrlab_cli("resume", err.split()[-1], "--json", plugins=[third_party])
+    assert resumed.json["complete"]
+    assert [one["id"] for one in resumed.json["models"][0]["utterances"]] == ["a-first", "b-odd", "c-last"]
+
+
+def test_ctrl_c_ends_a_transcription(third_party: Path, small_folder: Path, asrlab_cli: Any):
+    """An interrupt while a model loads for `transcribe` exits with 130 and one line."""
+    process, _ = _hanging(asrlab_cli, third_party, "transcribe", small_folder / "a-first.wav", "-m", "third/load-hangs")
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert (out, err.strip()) == ("", "asrlab: interrupted")
+
+
+def _hanging(asrlab_cli: Any, plugins: Path, *command: str | Path) -> tuple[subprocess.Popen[str], int]:
+    """A started command, and the process that hangs in it."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = asrlab_cli.start(*command, plugins=[plugins], start_new_session=True, **streams)
+    lines = iter(process.stderr.readline, "")  # unlike iterating, leaves what follows to communicate
+    return process, next(int(line.split()[1]) for line in lines if line.startswith("hanging"))
+
+
 def test_a_worker_whose_parent_was_killed_ends_by_itself(third_party: Path, small_folder: Path, asrlab_cli: Any):
-    """A killed bench cannot end its worker, which finds its pipes closed after its utterance and ends silently."""
+    """A killed bench cannot end its worker, which ends by itself, even if it hangs, and silently."""
     command = ("bench", small_folder, "-m", "third/hang")
     with asrlab_cli.start(*command, plugins=[third_party], stderr=subprocess.PIPE) as process:
-        worker = next(int(line.split()[1]) for line in process.stderr if line.startswith("hanging"))
+        next(line for line in process.stderr if line.startswith("hanging"))
         process.kill()
         process.wait()
-        os.kill(worker, signal.SIGUSR1)
         rest = process.stderr.read()  # ends when the last process that holds it has ended
     assert "Traceback" not in rest
     assert "BrokenPipe" not in rest

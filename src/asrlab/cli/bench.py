@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from asrlab.cli import exits
-from asrlab.cli.shared import (
-    as_json,
-    device_options,
-    engine_options,
-    fetch_progress,
-    model_option,
-    options_of,
-    progress_bar,
-)
+from asrlab.cli.results import finished, normalizers_option, table_options
+from asrlab.cli.running import running
+from asrlab.cli.shared import as_json, device_options, engine_options, fetch_progress, model_option, options_of
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from asrlab.plugins.manager import PluginHost
-    from asrlab.runs.result import BenchResult
 
 EPILOG = """\b
 Examples:
   asrlab bench smoke -m faster-whisper/base -m openai-whisper/base
-  asrlab bench recordings/ -m faster-whisper/small --device cuda
+  asrlab bench recordings/ -m faster-whisper/small --device cuda --run runs/small
+  asrlab bench manifest.jsonl -m faster-whisper/base --repeat 5 --warmup 3
   asrlab bench manifest.jsonl -m faster-whisper/base --json > result.json
+
+\b
+Every outcome is on the disk as soon as it is there, in a folder of its own
+(--run, or a dated one: see asrlab runs). Ctrl-C waits for the utterance under
+way, a second one does not; asrlab resume RUN goes on.
 """
+
+_MIB = 2**20
 
 
 def _complete_dataset(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -42,15 +41,31 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @click.command(epilog=EPILOG)
 @click.argument("dataset", shell_complete=_complete_dataset)
 @model_option
+@click.option("--run", type=click.Path(path_type=Path), help="Folder for the records; one with the same run goes on.")
 @click.option("--normalizer", help="english, basic or none; english if all of the data set is, else basic.")
-@click.option("--only-table", is_flag=True, help="Leave out the texts.")
+@normalizers_option
+@click.option(
+    "--repeat", default=1, show_default=True, help="Transcribe the data set so often; scores are of the first."
+)
+@click.option(
+    "--warmup", default=0, show_default=True, help="Transcriptions to throw away before the first that counts."
+)
+@click.option("--timeout", type=float, help="Seconds an utterance may take; 60 times its duration, at least 300.")
+@click.option("--memory-limit", type=click.IntRange(min=1), help="MiB at which a model's process counts as out of it.")
+@table_options
 @device_options
 @engine_options
 @as_json
 def bench(
     dataset: str,
     models: tuple[str, ...],
+    run: Path | None,
     normalizer: str | None,
+    normalizers: str | None,
+    repeat: int,
+    warmup: int,
+    timeout: float | None,
+    memory_limit: int | None,
     only_table: bool,
     device: str,
     compute_type: str,
@@ -63,35 +78,36 @@ def bench(
     """Transcribe DATASET with each MODEL and score the texts against its references.
 
     DATASET is a name (smoke), a folder of audio files with .txt files beside them, or a JSONL manifest. Each model runs
-    in a process of its own, so that its peak memory is its own.
+    in a process of its own, so that its peak memory is its own. An utterance that hangs, crashes or runs out of memory
+    twice is set aside; the others are not touched.
     """
-    from asrlab.loading import load_dataset
     from asrlab.plugins.manager import PluginHost
-    from asrlab.runs.bench import bench as run
+    from asrlab.runs.bench import bench as start
 
     host = PluginHost()
     options = options_of(given)
-    data = load_dataset(dataset, host=host)
     _fetch(models, host, compute_type=compute_type, threads=threads, offline=offline)
-    with progress_bar() as progress:
-        result = run(
-            data,
+    with running() as one:
+        result = start(
+            dataset,
             models=models,
             device=device,
             compute_type=compute_type,
             threads=threads,
-            normalizer=normalizer,
-            options=options,
-            offline=True,
             patches=patches,
-            progress=_Bars(progress),
+            options=options,
+            normalizer=normalizer,
+            repeat=repeat,
+            warmup=warmup,
+            timeout=timeout,
+            memory_limit_bytes=memory_limit and memory_limit * _MIB,
+            run=run,
+            offline=True,
+            progress=one.progress,
+            stop=one.stop,
             host=host,
         )
-    if as_json:
-        click.echo(result.to_json(), nl=False)
-    else:
-        _show(result, texts=not only_table)
-    return _exit_code(result)
+    return finished(result, texts=not only_table, normalizers=normalizers, as_json=as_json)
 
 
 def _fetch(models: tuple[str, ...], host: PluginHost, *, compute_type: str, threads: int | None, offline: bool) -> None:
@@ -104,36 +120,3 @@ def _fetch(models: tuple[str, ...], host: PluginHost, *, compute_type: str, thre
     with fetch_progress() as show:
         for model in resolved:
             fetch_weights(model, offline=offline, progress=show)
-
-
-class _Bars:
-    """A bar per model."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, model: str, done: int, total: int) -> None:
-        if model not in self._tasks:
-            self._tasks[model] = self._progress.add_task(model, total=total)
-        self._progress.update(self._tasks[model], completed=done)
-
-
-def _show(result: BenchResult, *, texts: bool) -> None:
-    from asrlab.cli.bench_view import failures, table, texts_of
-    from asrlab.cli.shared import console
-
-    screen = console()
-    screen.print(table(result))
-    for line in failures(result):
-        console(stderr=True).print(line, soft_wrap=True)
-    if texts:
-        for line in texts_of(result):
-            screen.print(line, soft_wrap=True)
-
-
-def _exit_code(result: BenchResult) -> int:
-    broken = [model.failure for model in result.models if model.failure is not None]
-    if broken and len(broken) == len(result.models):
-        return exits.code_for(broken[0].kind)
-    return exits.SOME_FAILED if broken or result.failed else exits.DONE

@@ -10,14 +10,15 @@ from rich.text import Text
 
 from asrlab.metrics import AlignedWord, Normalizer, align, get_normalizer
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.transcript import PatchStatus
 
-__all__ = ["failures", "table", "texts_of"]
+__all__ = ["failures", "findings", "table", "texts_of"]
 
+OF_FINISHED = "of finished"
 COLUMNS = (
     "model",
     "device asked → used",
     "WER (errors/words)",
+    OF_FINISHED,
     "S D I",
     "CER",
     "RTFx",
@@ -26,25 +27,37 @@ COLUMNS = (
     "load",
     "peak MiB",
     "failed",
+    "gates",
 )
 
 MEANING = (
-    "RTFx: seconds of audio per second of audio decoding and inference. p50, p95: nearest rank of that time per "
-    "utterance. load and peak memory: of the model's own process."
+    "WER: a failed utterance counts as deletions; of finished: without those. RTFx: seconds of audio per second of "
+    "audio decoding and inference. p50, p95: nearest rank of that time per utterance. load and peak memory: of the "
+    "model's own process. gates: findings about single utterances, listed below."
 )
 
 
 def table(result: BenchResult) -> Table:
     """A row per model, with what the figures mean below."""
-    view = Table(title=f"{result.dataset}: {len(result.models)} models, {result.seconds:.1f} s", title_justify="left")
-    for name in COLUMNS:
+    view = Table(title=_title(result), title_justify="left")
+    # without failures both rates are the same
+    shown = [name for name in COLUMNS if name != OF_FINISHED or result.failed]
+    for name in shown:
         text = name in COLUMNS[:2]
         view.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for model in result.models:
-        view.add_row(*map(Text, _cells(model)))
+        cells = dict(zip(COLUMNS, _cells(model), strict=True))
+        view.add_row(*(Text(cells[name]) for name in shown))
     view.caption = _caption(result)
     view.caption_justify = "left"
     return view
+
+
+def _title(result: BenchResult) -> Text:
+    repeat = result.manifest.request.repeat
+    again = f", {repeat} times" if repeat > 1 else ""
+    part = "" if result.complete else ", not complete"
+    return Text(f"{result.dataset}: {len(result.models)} models{again}, {result.seconds:.1f} s{part}")
 
 
 def _cells(model: ModelResult) -> list[str]:
@@ -57,15 +70,26 @@ def _cells(model: ModelResult) -> list[str]:
         f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
         _device(model),
         f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
+        _percent(finished.wer) if (finished := model.finished_score) else "-",
         f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
         _percent(score.cer if score else None),
-        f"{model.rtfx:.2f}x" if model.rtfx else "-",
+        _speed(model),
         _seconds(latency.p50),
         _seconds(latency.p95),
         _seconds(model.load_time),
         f"{peak / 2**20:.0f}" if peak else "-",
         str(model.failed),
+        str(model.failed_gates),
     ]
+
+
+def _speed(model: ModelResult) -> str:
+    """Of one time, or the median and range of several."""
+    speeds = model.rtfx_of_repeats
+    if model.rtfx is None:
+        return "-"
+    spread = f" ({min(speeds):.2f}-{max(speeds):.2f})" if len(speeds) > 1 else ""
+    return f"{model.rtfx:.2f}x{spread}"
 
 
 def _device(model: ModelResult) -> str:
@@ -85,7 +109,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _caption(result: BenchResult) -> Text:
-    lines = [MEANING]
+    lines = [f"run: {result.run}", MEANING]
     lines += [line for model in result.models for line in _provenance(model)]
     return Text("\n".join(lines))
 
@@ -99,19 +123,12 @@ def _provenance(model: ModelResult) -> Iterator[str]:
         f"{info.model.weights_source}, sha256 {info.model.weights_sha256}" if info.model.weights_sha256 else "none"
     )
     yield f"{model.model}: {packages}; weights: {weights}"
-    patches = [
-        f"{patch.name} {patch.status}" for patch in _patches(model) if patch.in_force or patch.status == "failed"
-    ]
+    patches = [f"{patch.name} {patch.status}" for patch in model.patches if patch.in_force or patch.status == "failed"]
     if patches:
         yield f"{model.model}: patches: {', '.join(patches)}"
     if score:
         apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
         yield f"{model.model}: normalizer {score.normalizer} ({score.normalizer_version}){apart}"
-
-
-def _patches(model: ModelResult) -> tuple[PatchStatus, ...]:
-    """As the transcripts tell; they are the same for all of a model."""
-    return next((each.transcript.patches for each in model.utterances if each.transcript), ())
 
 
 def failures(result: BenchResult) -> Iterator[Text]:
@@ -124,19 +141,32 @@ def failures(result: BenchResult) -> Iterator[Text]:
                 yield Text(f"{model.model}: {utterance.id}: {utterance.failure.kind}: {utterance.failure.message}")
 
 
+def findings(result: BenchResult) -> Iterator[Text]:
+    """A line per gate that found something, and per model whose repeats gave different texts."""
+    for model in result.models:
+        for utterance in model.utterances:
+            for verdict in utterance.failed_gates:
+                yield Text(f"{model.model}: {utterance.id}: {verdict.gate}: {verdict.detail}")
+        if model.unstable:
+            yield Text(f"{model.model}: repeats gave different texts: {', '.join(model.unstable)}")
+
+
 def texts_of(result: BenchResult) -> Iterator[Text]:
     """Each utterance's reference, and what each model made of it with the differences marked."""
     scored = [model for model in result.models if model.utterances]
     if not scored:
         return
-    normalizer = get_normalizer(next((model.score.normalizer for model in scored if model.score), "none"))
+    normalizer = get_normalizer(result.manifest.normalizer)
     width = max(len(model.model) for model in scored)
     yield Text("\n[-in the reference only-] {+in the hypothesis only+}")
-    for row in zip(*(model.utterances for model in scored), strict=True):
-        yield Text(f"\n{row[0].id}", style="bold")
-        yield _labelled("reference", width, Text(row[0].reference if row[0].reference is not None else "(none)"))
-        for model, utterance in zip(scored, row, strict=True):
-            yield _labelled(model.model, width, _marked(utterance, normalizer))
+    rows = {utterance.id: utterance for model in scored for utterance in model.utterances}
+    texts = {model.model: {utterance.id: utterance for utterance in model.utterances} for model in scored}
+    for name, first in rows.items():
+        yield Text(f"\n{name}", style="bold")
+        yield _labelled("reference", width, Text(first.reference if first.reference is not None else "(none)"))
+        for model in scored:
+            if name in texts[model.model]:
+                yield _labelled(model.model, width, _marked(texts[model.model][name], normalizer))
 
 
 def _labelled(label: str, width: int, text: Text) -> Text:

@@ -19,6 +19,8 @@ from asrlab.cli.models import models
 from asrlab.cli.patches import patches
 from asrlab.cli.plugins import plugins
 from asrlab.cli.pull import pull
+from asrlab.cli.resume import resume
+from asrlab.cli.runs import runs
 from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
 from asrlab.errors import AsrlabError
@@ -60,7 +62,7 @@ def asrlab() -> None:
     """
 
 
-for _command in (transcribe, bench, models, devices, doctor, pull, patches, plugins, completion):
+for _command in (transcribe, bench, resume, runs, models, devices, doctor, pull, patches, plugins, completion):
     asrlab.add_command(_command)
 
 

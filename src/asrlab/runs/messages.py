@@ -1,4 +1,4 @@
-"""What a run's process and its worker tell each other, pickled one after the other over two pipes."""
+"""What a run's process and its workers tell each other, and what an executor tells the run."""
 
 from __future__ import annotations
 
@@ -8,31 +8,24 @@ import attrs
 
 from asrlab.audio import AudioSource
 from asrlab.options import TranscribeOptions
+from asrlab.runs.records import Failure
 from asrlab.transcriber import TranscriberInfo
-from asrlab.transcript import Transcript
+from asrlab.transcript import PatchStatus, Transcript
 
-__all__ = ["CRASHED", "Done", "Failure", "Job", "Loaded", "Unit"]
+__all__ = ["CRASHED", "OOM", "TIMEOUT", "Begun", "Done", "Hello", "Item", "Job", "Key", "Lost", "Message", "Unit"]
 
-CRASHED = "crashed"
-"""The kind of a `Failure` that took the worker along."""
+CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
+"""The kinds of a `Failure` that cost a worker."""
 
+type Key = tuple[int, int]
+"""The utterance's place in the data set, and the repeat, both from 0."""
 
-@attrs.frozen(kw_only=True)
-class Failure:
-    """An error that has crossed the pipe: the exception itself may not survive pickling.
-
-    Attributes:
-        kind: The name of its class, or ``crashed``.
-        message: Its message.
-    """
-
-    kind: str
-    message: str
+type Message = Hello | Begun | Done | Lost | Failure
 
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """To the worker, once: which model to load, and how to transcribe with it.
+    """Which model to load, and how to transcribe with it.
 
     Attributes:
         model: Its name, as it was asked for.
@@ -43,6 +36,7 @@ class Job:
         options: For every utterance.
         points: Entry points instead of those installed; None for those.
         disabled: Names of plugins not to load.
+        memory_limit_bytes: Resident memory at which a worker counts as out of it; None for no limit.
     """
 
     model: str
@@ -53,48 +47,96 @@ class Job:
     options: TranscribeOptions = attrs.field(factory=TranscribeOptions)
     points: tuple[EntryPoint, ...] | None = None
     disabled: tuple[str, ...] = ()
+    memory_limit_bytes: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Item:
+    """One transcription of one utterance.
+
+    Attributes:
+        key: What the answers name it by.
+        audio: What to transcribe.
+        seconds: What it may take, from being handed over to its answer.
+        listen: Whether to look for speech in it even where something was recognized.
+        lost_before: How often it was `Lost` already, in an earlier session of the same run.
+    """
+
+    key: Key
+    audio: AudioSource
+    seconds: float
+    listen: bool = False
+    lost_before: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class Unit:
-    """To the worker: transcribe this.
+    """What a worker is given at once.
 
     Attributes:
-        index: The utterance's place in the data set.
-        audio: What to transcribe.
+        items: One, or several where the engine gains from a batch.
     """
 
-    index: int
-    audio: AudioSource
+    items: tuple[Item, ...]
 
 
 @attrs.frozen(kw_only=True)
-class Loaded:
-    """From the worker: the model is there.
+class Hello:
+    """A worker has loaded the model.
 
     Attributes:
         info: Its facts.
         load_time: Seconds, as ``Transcriber.load_time``.
+        patches: What was changed in other packages for it.
+        backend: The build of torch in the worker, and its GPU; empty where none was imported.
         peak_resident_bytes: Of the worker's life so far; None where the system does not tell.
     """
 
     info: TranscriberInfo
     load_time: float
+    patches: tuple[PatchStatus, ...] = ()
+    backend: str = ""
     peak_resident_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Done:
-    """From the worker: a unit's outcome, a transcript or a failure.
+class Begun:
+    """These items are about to be handed to a worker.
 
     Attributes:
-        index: As in the `Unit`.
+        keys: Of the items.
+    """
+
+    keys: tuple[Key, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Done:
+    """An item's outcome, a transcript or a failure.
+
+    Attributes:
+        key: Of the item.
         transcript: The result; None if it failed.
         failure: Why; None if it did not.
+        voiced: Seconds of speech that a voice activity model found; None where it was not asked, or could not.
         peak_resident_bytes: Of the worker's life so far; None where the system does not tell, or the worker died.
     """
 
-    index: int
+    key: Key
     transcript: Transcript | None = None
     failure: Failure | None = None
+    voiced: float | None = None
     peak_resident_bytes: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Lost:
+    """A worker hung, died or ran out of memory; these items are tried again or, after the second time, given up.
+
+    Attributes:
+        keys: Of the items without an answer.
+        failure: What happened.
+    """
+
+    keys: tuple[Key, ...]
+    failure: Failure

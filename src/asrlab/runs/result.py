@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import attrs
 
-from asrlab.metrics import LatencySummary, Score, latency_summary, rtfx
-from asrlab.runs.messages import Failure
+from asrlab.metrics import LatencySummary, Pair, Score, get_normalizer, latency_summary, rtfx, score
+from asrlab.runs.manifest import Manifest
+from asrlab.runs.records import Failure, Verdict
 from asrlab.transcriber import TranscriberInfo
-from asrlab.transcript import Transcript
+from asrlab.transcript import PatchStatus, Transcript
 
-__all__ = ["BenchResult", "ModelResult", "UtteranceResult"]
+__all__ = ["BenchResult", "ModelResult", "Repeat", "UtteranceResult"]
+
+
+@attrs.frozen(kw_only=True)
+class Repeat:
+    """One more transcription of the same utterance.
+
+    Attributes:
+        text: What was recognized; None if it failed.
+        seconds: ``Transcript.timings.total``; None likewise.
+    """
+
+    text: str | None
+    seconds: float | None
 
 
 @attrs.frozen(kw_only=True)
@@ -22,19 +40,46 @@ class UtteranceResult:
     Attributes:
         id: The utterance's id.
         reference: What was said; None if the data set does not tell.
-        transcript: The result; None if it failed.
+        transcript: The result, the first one where it was repeated; None if it failed.
         failure: Why it failed; None if it did not.
+        language: As the data set tells; None if it does not.
+        speaker: Likewise.
+        recording: Likewise.
+        gates: What each gate says.
+        attempts: How often it was tried.
+        repeats: The further ones, in order.
     """
 
     id: str
     reference: str | None
     transcript: Transcript | None = None
     failure: Failure | None = None
+    language: str | None = None
+    speaker: str | None = None
+    recording: str | None = None
+    gates: tuple[Verdict, ...] = ()
+    attempts: int = 1
+    repeats: tuple[Repeat, ...] = ()
 
     @property
     def hypothesis(self) -> str:
         """The text that was recognized; empty where it failed, so that a failure counts as deletions."""
         return self.transcript.text if self.transcript else ""
+
+    @property
+    def pair(self) -> Pair:
+        """Reference and hypothesis; a missing reference is empty."""
+        return Pair(id=self.id, reference=self.reference or "", hypothesis=self.hypothesis)
+
+    @property
+    def failed_gates(self) -> tuple[Verdict, ...]:
+        """Those that found something."""
+        return tuple(verdict for verdict in self.gates if verdict.outcome == "failed")
+
+    @property
+    def stable(self) -> bool:
+        """Whether every repeat gave the same text."""
+        return all(repeat.text == (self.transcript and self.transcript.text) for repeat in self.repeats)
 
 
 @attrs.frozen(kw_only=True)
@@ -46,11 +91,13 @@ class ModelResult:
         info: The facts of the loaded model; None if it did not load.
         load_time: Seconds, as ``Transcriber.load_time``; None likewise.
         failure: Why it did not load; None if it did.
-        utterances: In the order of the data set.
-        score: Over the utterances that have a reference; a failed one counts as deletions. None if nothing was scored.
+        utterances: Those with an outcome, in the order of the data set.
+        normalizer: What brings texts into one spelling for the scores.
         peak_resident_bytes: Of the process that ran the model, from its start to its last answer, with Python, the
             engine and the weights; the highest where a crash made a second process necessary; None where the system
             does not tell.
+        patches: What was changed in other packages for it.
+        backend: The build of torch in its process, and its GPU; empty where none was imported.
     """
 
     model: str
@@ -58,13 +105,39 @@ class ModelResult:
     load_time: float | None = None
     failure: Failure | None = None
     utterances: tuple[UtteranceResult, ...] = ()
-    score: Score | None = None
+    normalizer: str = "none"
     peak_resident_bytes: int | None = None
+    patches: tuple[PatchStatus, ...] = ()
+    backend: str = ""
+
+    @cached_property
+    def score(self) -> Score | None:
+        """Over the utterances that have a reference; a failed one counts as deletions. None if there are none."""
+        return self._score(self.utterances)
+
+    @cached_property
+    def finished_score(self) -> Score | None:
+        """Over those of them that did not fail."""
+        return self._score([utterance for utterance in self.utterances if utterance.transcript])
+
+    def _score(self, utterances: Sequence[UtteranceResult]) -> Score | None:
+        pairs = [utterance.pair for utterance in utterances if utterance.reference is not None]
+        return score(pairs, normalizer=get_normalizer(self.normalizer)) if pairs else None
 
     @property
     def failed(self) -> int:
         """How many utterances have no transcript."""
         return sum(utterance.transcript is None for utterance in self.utterances)
+
+    @property
+    def failed_gates(self) -> int:
+        """How many verdicts of gates found something, over all utterances."""
+        return sum(len(utterance.failed_gates) for utterance in self.utterances)
+
+    @property
+    def unstable(self) -> tuple[str, ...]:
+        """The ids of utterances whose repeats gave another text."""
+        return tuple(utterance.id for utterance in self.utterances if not utterance.stable)
 
     @property
     def audio_seconds(self) -> float:
@@ -73,34 +146,63 @@ class ModelResult:
 
     @property
     def rtfx(self) -> float | None:
-        """Seconds of audio per second of work; see ``asrlab.metrics.rtfx`` for what is counted."""
-        return rtfx(self.audio_seconds, sum(self._latencies()))
+        """Seconds of audio per second of work, the median of `rtfx_of_repeats`; see ``asrlab.metrics.rtfx``."""
+        return median(speeds) if (speeds := self.rtfx_of_repeats) else None
+
+    @property
+    def rtfx_of_repeats(self) -> tuple[float, ...]:
+        """The same of each time the whole data set was transcribed, in order."""
+        rounds = [
+            self._times(number) for number in range(1 + max((len(u.repeats) for u in self.utterances), default=0))
+        ]
+        speeds = (rtfx(sum(audio for audio, _ in times), sum(spent for _, spent in times)) for times in rounds)
+        return tuple(speed for speed in speeds if speed)
 
     @property
     def latency(self) -> LatencySummary:
-        """Of the transcribed utterances; see ``asrlab.metrics.LatencySummary``."""
-        return latency_summary(self._latencies())
+        """Of the transcribed utterances, every repeat; see ``asrlab.metrics.LatencySummary``."""
+        return latency_summary(spent for number in self._rounds() for _, spent in self._times(number))
+
+    def _rounds(self) -> range:
+        return range(1 + max((len(utterance.repeats) for utterance in self.utterances), default=0))
+
+    def _times(self, number: int) -> list[tuple[float, float]]:
+        """Duration and seconds of work of each utterance that was transcribed the given time, the first being 0."""
+        found = []
+        for utterance in self.utterances:
+            if utterance.transcript is None:
+                continue
+            again = utterance.repeats[number - 1 : number] if number else ()
+            spent = utterance.transcript.timings.total if not number else again[0].seconds if again else None
+            if spent is not None:
+                found.append((utterance.transcript.duration, spent))
+        return found
 
     def _transcripts(self) -> list[Transcript]:
         return [utterance.transcript for utterance in self.utterances if utterance.transcript]
 
-    def _latencies(self) -> list[float]:
-        return [transcript.timings.total for transcript in self._transcripts()]
-
 
 @attrs.frozen(kw_only=True)
 class BenchResult:
-    """A data set through several models.
+    """A data set through several models: what the records of a run say.
 
     Attributes:
         dataset: Its name.
         models: In the order they ran.
-        seconds: From start to end, by a monotonic clock.
+        seconds: From start to end, over all sessions that wrote the run and came to an end, by monotonic clocks.
+        run: The folder, or the file, with its records.
+        manifest: The facts of the run from before it began.
+        load_averages: Of the machine before each session, over 1, 5 and 15 minutes, where the system tells.
+        complete: Whether every utterance has its outcome with every model that loaded.
     """
 
     dataset: str
     models: tuple[ModelResult, ...]
     seconds: float
+    run: Path
+    manifest: Manifest
+    load_averages: tuple[tuple[float, ...], ...] = ()
+    complete: bool = True
 
     @property
     def failed(self) -> int:
@@ -108,11 +210,14 @@ class BenchResult:
         return sum(model.failed for model in self.models)
 
     def to_json(self) -> str:
-        """Everything, as one JSON object: each model's facts, figures and utterances."""
+        """Everything, as one JSON object: the manifest, each model's facts, figures and utterances."""
         plain = {
+            "run": str(self.run),
             "dataset": self.dataset,
             "seconds": self.seconds,
+            "complete": self.complete,
             "failed": self.failed,
+            "manifest": self.manifest.to_plain(),
             "models": [_plain_model(model) for model in self.models],
         }
         return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
@@ -122,13 +227,18 @@ def _plain_model(model: ModelResult) -> dict[str, Any]:
     return {
         "model": model.model,
         "info": attrs.asdict(model.info) if model.info else None,
+        "backend": model.backend,
         "failure": attrs.asdict(model.failure) if model.failure else None,
         "score": _plain_score(model.score) if model.score else None,
+        "finished_score": _plain_score(model.finished_score) if model.finished_score else None,
         "audio_seconds": model.audio_seconds,
         "rtfx": model.rtfx,
+        "rtfx_of_repeats": model.rtfx_of_repeats,
+        "unstable": model.unstable,
         "latency_seconds": attrs.asdict(model.latency),
         "load_seconds": model.load_time,
         "peak_resident_bytes": model.peak_resident_bytes,
+        "failed_gates": model.failed_gates,
         "utterances": [_plain_utterance(utterance) for utterance in model.utterances],
     }
 
@@ -145,5 +255,8 @@ def _plain_utterance(utterance: UtteranceResult) -> dict[str, Any]:
         "reference": utterance.reference,
         "hypothesis": utterance.transcript.text if utterance.transcript else None,
         "failure": attrs.asdict(utterance.failure) if utterance.failure else None,
+        "gates": [attrs.asdict(verdict) for verdict in utterance.gates],
+        "attempts": utterance.attempts,
+        "repeats": [attrs.asdict(repeat) for repeat in utterance.repeats],
         "transcript": transcript,
     }

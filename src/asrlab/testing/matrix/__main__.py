@@ -12,8 +12,8 @@ import click
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
+from asrlab.runs.machine import this_machine
 from asrlab.testing.matrix.columns import COLUMNS
-from asrlab.testing.matrix.machine import this_machine
 from asrlab.testing.matrix.plan import plan
 from asrlab.testing.matrix.records import CellResult, MatrixRecord
 from asrlab.testing.matrix.supervise import run_cells

@@ -10,8 +10,8 @@ import attrs
 
 from asrlab.device import Device
 from asrlab.errors import DatasetError
+from asrlab.runs.machine import Machine
 from asrlab.testing.matrix.columns import COLUMNS
-from asrlab.testing.matrix.machine import Machine
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 
 __all__ = ["SCHEMA", "CellResult", "CheckResult", "Facts", "Figure", "MatrixRecord", "Outcome"]

@@ -13,7 +13,7 @@ import attrs
 
 from asrlab.errors import AsrlabError
 from asrlab.loading import load
-from asrlab.testing.matrix.machine import backend
+from asrlab.runs.machine import backend
 from asrlab.testing.matrix.messages import Began, Job
 from asrlab.testing.matrix.records import CheckResult, Facts, Figure, Outcome
 

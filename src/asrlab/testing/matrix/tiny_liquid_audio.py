@@ -128,7 +128,7 @@ def _check_retry(stage: Stage, prepared: _Prepared) -> None:
             _shorten(transcriber)
             check.saw(f"at most {_MOST_TOKENS_SIMULATED} tokens, since the simulation is slow")
         transcript = transcriber.transcribe(_speech(_SHORT_S))
-        warnings = [warning.message for warning in transcript.warnings if warning.code == "truncated"]
+        warnings = [warning.message for warning in transcript.warnings if warning.code == "output-truncated"]
         check.saw(f"{len(warnings)} warnings, {len(transcript.segments)} segments")
         check.require(warnings, f"no warning of a text that did not end: {transcript.warnings}")
         check.require(_SAYS in transcript.text, f"it says {transcript.text[:40]!r}")

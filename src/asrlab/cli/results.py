@@ -1,0 +1,66 @@
+"""What the commands print of a run, and the exit code for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.running import how_to_resume
+from asrlab.cli.shared import console
+
+if TYPE_CHECKING:
+    from asrlab.runs.result import BenchResult
+
+__all__ = ["exit_code", "finished", "normalizers_option", "show", "table_options"]
+
+normalizers_option = click.option(
+    "--normalizers", metavar="NAMES", help="Score under several side by side: english,basic,none,leaderboard."
+)
+
+
+def table_options[F: Callable[..., Any]](function: F) -> F:
+    """What of a run is shown."""
+    return click.option("--only-table", is_flag=True, help="Leave out the texts.")(function)
+
+
+def finished(result: BenchResult, *, texts: bool, normalizers: str | None, as_json: bool) -> int:
+    """Print a run that has come to an end, whole or not, and give the exit code."""
+    if as_json:
+        click.echo(result.to_json(), nl=False)
+    elif result.complete:
+        show(result, texts=texts, normalizers=normalizers)
+    if not result.complete:
+        done = sum(len(model.utterances) for model in result.models)
+        click.echo(f"asrlab: interrupted with {done} outcomes; {how_to_resume(result.run)}", err=True)
+        return exits.INTERRUPTED
+    return exit_code(result)
+
+
+def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
+    """Print a run."""
+    from asrlab.cli.bench_view import failures, findings, table, texts_of
+    from asrlab.cli.figures_view import show_figures
+    from asrlab.reports.figures import further_figures
+
+    screen = console()
+    screen.print(table(result))
+    for line in failures(result):
+        console(stderr=True).print(line, soft_wrap=True)
+    for line in findings(result):
+        screen.print(line, soft_wrap=True)
+    names = [name.strip() for name in (normalizers or "").split(",") if name.strip()]
+    show_figures(screen, further_figures(result, normalizers=names))
+    if texts:
+        for line in texts_of(result):
+            screen.print(line, soft_wrap=True)
+
+
+def exit_code(result: BenchResult) -> int:
+    """0 if everything was done, 1 if something failed, and what a model that did not load says if none did."""
+    broken = [model.failure for model in result.models if model.failure is not None]
+    if broken and len(broken) == len(result.models):
+        return exits.code_for(broken[0].kind)
+    return exits.SOME_FAILED if broken or result.failed else exits.DONE

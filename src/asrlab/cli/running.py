@@ -1,0 +1,100 @@
+"""A run under way on the command line: its progress, and what Ctrl-C does to it."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from asrlab.cli.shared import progress_bar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from asrlab.runs.runner import Progress
+
+__all__ = ["Running", "how_to_resume", "running"]
+
+_EVERY_S = 30.0
+
+
+class Running:
+    """What a run is given: told how far it is, and asked whether to stop.
+
+    Attributes:
+        stopped: Ctrl-C was pressed.
+        run: The run's folder, once it has begun.
+    """
+
+    def __init__(self, bars: Bars) -> None:
+        self.stopped = False
+        self.run: Path | None = None
+        self._bars = bars
+        self._tasks: dict[str, _Task] = {}
+        self._told = time.monotonic()
+
+    def stop(self) -> bool:
+        """Whether nothing new is to be begun."""
+        return self.stopped
+
+    def interrupted(self, _signal: int, _frame: FrameType | None) -> None:
+        """The first Ctrl-C lets what is under way come to its end, the second does not."""
+        if self.stopped:
+            raise KeyboardInterrupt
+        self.stopped = True
+        click.echo("asrlab: stopping after what is under way; Ctrl-C again does not wait", err=True)
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far a model is; where that is no terminal, as a line now and then."""
+        self.run = progress.run
+        if progress.model not in self._tasks:
+            bar = self._bars.add_task(progress.model, total=progress.total)
+            self._tasks[progress.model] = _Task(bar=bar, start=time.monotonic())
+        told = self._tasks[progress.model].told(progress)
+        self._bars.update(self._tasks[progress.model].bar, completed=progress.done, description=told)
+        if not self._bars.console.is_terminal and time.monotonic() - self._told >= _EVERY_S:
+            self._told = time.monotonic()
+            click.echo(f"asrlab: {told}, {progress.done}/{progress.total}", err=True)
+
+
+@attrs.frozen(kw_only=True)
+class _Task:
+    bar: TaskID
+    start: float
+
+    def told(self, progress: Progress) -> str:
+        """The model with its rate and failures."""
+        spent, fresh = time.monotonic() - self.start, progress.done - progress.earlier
+        rate = f", {fresh / spent:.2f}/s" if fresh and spent > 0 else ""
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        return f"{progress.model}{rate}{failed}"
+
+
+@contextmanager
+def running() -> Iterator[Running]:
+    """Progress bars and Ctrl-C for the length of a run."""
+    with progress_bar() as bars:
+        one = Running(bars)
+        before = signal.signal(signal.SIGINT, one.interrupted)
+        try:
+            yield one
+        except KeyboardInterrupt:
+            if one.run is not None:
+                click.echo(f"asrlab: {how_to_resume(one.run)}", err=True)
+            raise
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def how_to_resume(path: Path) -> str:
+    """The command that goes on with a run."""
+    return f"to go on: asrlab resume {shlex.quote(str(path))}"

@@ -1,0 +1,104 @@
+"""``asrlab runs``: the runs there are, one of them again, or as a file to keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.results import normalizers_option, show, table_options
+from asrlab.cli.shared import as_json, console, echo_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+EPILOG = """\b
+Examples:
+  asrlab runs
+  asrlab runs 2026-11-23T09-30-00-smoke --normalizers english,none
+  asrlab runs runs/small --export evidence/small.jsonl
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("run", required=False)
+@click.option(
+    "--export", type=click.Path(dir_okay=False, path_type=Path), help="Write RUN to this file, small and whole."
+)
+@normalizers_option
+@table_options
+@as_json
+def runs(run: str | None, export: Path | None, normalizers: str | None, only_table: bool, as_json: bool) -> int:
+    """List the runs, the latest first; or show RUN, by its name, its folder, or a file it was exported to.
+
+    Runs lie in the user's data folder, or where ASRLAB_RUNS says. An exported run is one file with all that is needed
+    to believe it and to repeat it: asrlab verify and asrlab compare read it.
+    """
+    if run is None:
+        if export is not None or normalizers is not None:
+            raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
+        return _list(as_json=as_json)
+    from asrlab.runs.export import export as write
+    from asrlab.runs.folder import find_run
+    from asrlab.runs.reading import records_of
+
+    records = records_of(find_run(run))
+    if export is not None:
+        write(records, export)
+        click.echo(f"asrlab: wrote {export}", err=True)
+        return exits.DONE
+    result = records.result()
+    if as_json:
+        click.echo(result.to_json(), nl=False)
+    else:
+        show(result, texts=not only_table, normalizers=normalizers)
+    return exits.DONE
+
+
+def _list(*, as_json: bool) -> int:
+    from asrlab.runs.folder import runs_root
+    from asrlab.runs.index import list_runs
+
+    root = runs_root()
+    found = list_runs(root)
+    if as_json:
+        echo_json({"folder": str(root), "runs": found})
+    elif found:
+        console().print(_table(found))
+    else:
+        click.echo(f"asrlab: no runs in {root}; make one with: asrlab bench smoke -m faster-whisper/base", err=True)
+    return exits.DONE
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    view = Table()
+    for name in ("run", "data set", "model", "device", "done", "failed", "gates", "WER", "RTFx"):
+        view.add_column(name, justify="left" if name in ("run", "data set", "model", "device") else "right")
+    for run in found:
+        if "error" in run:
+            view.add_row(Text(run["run"]), Text(run["error"]))
+            continue
+        told = [run["run"], run["dataset"]]
+        for model in run["models"]:
+            view.add_row(*map(Text, (*told, *_cells(run, model))))
+            told = ["", ""]
+    return view
+
+
+def _cells(run: dict[str, Any], model: dict[str, Any]) -> list[str]:
+    done = f"{run['done']}/{run['expected']}" if not run["complete"] else str(model["utterances"])
+    wer, rtfx = model["wer"], model["rtfx"]
+    return [
+        model["model"],
+        model["device"] or f"not loaded ({model['failure']})" if model["failure"] else model["device"] or "-",
+        done,
+        str(model["failed"]),
+        str(model["failed_gates"]),
+        "-" if wer is None else f"{100 * wer:.2f} %",
+        "-" if rtfx is None else f"{rtfx:.2f}x",
+    ]

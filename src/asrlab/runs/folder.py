@@ -1,0 +1,143 @@
+"""Where runs are kept, what lies in a run's folder, and that one process at a time writes it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+import attrs
+
+from asrlab.errors import DatasetError
+from asrlab.runs.fingerprint import UtteranceFacts
+from asrlab.runs.ledger import sync_folder, write_whole
+from asrlab.runs.manifest import Manifest
+
+__all__ = ["RUNS", "RunFolder", "find_run", "new_run_path", "runs_root"]
+
+RUNS = "ASRLAB_RUNS"
+"""The variable that names another folder for runs."""
+
+_LEFT_OVERS = {"lock", "utterances.jsonl", "utterances.jsonl.partial", "manifest.json.partial"}
+
+
+@attrs.frozen
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is of; it is written last when a run begins, so that where it is, a run is."""
+        return self.path / "manifest.json"
+
+    @property
+    def utterances(self) -> Path:
+        """The data set's facts, a line an utterance."""
+        return self.path / "utterances.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        """The records: what is true of the run."""
+        return self.path / "ledger.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """What follows from the records; may be deleted."""
+        return self.path / "summary.json"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run."""
+        return self.manifest.exists()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one process that writes here; the folder is made if it is not there.
+
+        Raises:
+            DatasetError: Another process writes the run, or the folder cannot be made.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path / "lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise DatasetError(
+                f"the run {self.path} is being written by another process; wait for its end, or stop it", path=self.path
+            ) from error
+
+    def begin(self, manifest: Manifest, utterances: Iterable[UtteranceFacts]) -> None:
+        """Write the facts of a run that is about to start.
+
+        Raises:
+            DatasetError: They cannot be written, or the folder holds something else.
+        """
+        if others := sorted({entry.name for entry in self.path.iterdir()} - _LEFT_OVERS):
+            raise DatasetError(
+                f"{self.path} is no run and not empty (it holds {others[0]}); give --run another folder", path=self.path
+            )
+        write_whole(self.utterances, b"".join(facts.to_line() for facts in utterances))
+        write_whole(self.manifest, manifest.to_json().encode())
+        sync_folder(self.path.parent)
+
+
+def runs_root() -> Path:
+    """The folder that ``ASRLAB_RUNS`` names, or else ``runs`` in the user's data folder."""
+    chosen = os.environ.get(RUNS)
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("asrlab") / "runs"
+
+
+def new_run_path(dataset: str) -> Path:
+    """A folder for a run that is not there yet, named by the date and the data set, which it makes.
+
+    Raises:
+        DatasetError: It cannot be made.
+    """
+    root = runs_root()
+    told = re.sub(r"[^A-Za-z0-9.-]+", "-", dataset).strip("-.") or "run"
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{told[:60]}"
+    try:
+        for number in range(1, 1000):
+            path = root / (name if number == 1 else f"{name}-{number}")
+            if not path.exists():
+                path.mkdir(parents=True)
+                return path
+    except FileExistsError:  # another process took it between the two lines
+        return new_run_path(dataset)
+    except OSError as error:
+        raise DatasetError(
+            f"no folder for the run can be made in {root} ({error.strerror}); give --run DIR, or set {RUNS}", path=root
+        ) from error
+    raise DatasetError(f"{root} has a thousand runs of {name}; give --run DIR", path=root)
+
+
+def find_run(name: str | os.PathLike[str]) -> Path:
+    """The folder or exported file of a run, by its path or its name under `runs_root`.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    root = runs_root()
+    for path in (Path(name).expanduser(), root / name):
+        if path.is_file() or RunFolder(path).begun:
+            return path
+    known = sorted(path.parent.name for path in root.glob("*/manifest.json"))
+    near = get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise DatasetError(f"there is no run {str(name)!r}, neither here nor in {root}; {hint}see: asrlab runs")

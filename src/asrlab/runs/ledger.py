@@ -1,0 +1,192 @@
+"""The append-only file of a run's records.
+
+A record counts once its line, end and all, is in the file; an outcome only once the disk has it. What a killed process
+leaves of a line at the end never counted, and is cut off before the next one is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from asrlab.errors import DatasetError
+from asrlab.runs.records import Outcome, Record, SessionStart, record_from, to_line
+
+__all__ = ["Ledger", "read_lines", "read_records", "sync_folder", "write_whole"]
+
+# What has to be on the disk before the run goes on; a start that is lost with the power costs nothing.
+_DURABLE = (Outcome, SessionStart)
+_BLOCK = 1 << 16
+
+
+class Ledger:
+    """A ledger that is open for writing, by one process; a context manager.
+
+    Args:
+        path: The file; made if it is not there.
+
+    Raises:
+        DatasetError: It cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._size = _whole_lines(self._file)
+            os.ftruncate(self._file, self._size)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def append(self, record: Record) -> None:
+        """Write *record*; once this returns, it counts.
+
+        Raises:
+            DatasetError: It could not be written, as on a full disk. What was there before is whole, and the record is
+                not there at all.
+        """
+        line = to_line(record)
+        try:
+            _write_all(self._file, line)
+            if isinstance(record, _DURABLE):
+                _to_disk(self._file)
+        except OSError as error:
+            self._take_back()
+            raise self._error(error) from error
+        self._size += len(line)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _take_back(self) -> None:
+        """Cut off what there is of a line that could not be written whole; the next reader would, if this cannot."""
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            return
+
+    def _error(self, error: OSError) -> DatasetError:
+        return DatasetError(
+            f"{self.path} cannot be written ({error.strerror}); the records before are whole. Make room or mend the "
+            "permissions there, then go on with: asrlab resume " + str(self.path.parent),
+            path=self.path,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a ledger, in order; what is left of a line at the end is no record.
+
+    Raises:
+        DatasetError: The file cannot be read, or a line is damaged; it names the line.
+    """
+    for number, plain in read_lines(path):
+        try:
+            yield record_from(plain)
+        except DatasetError as error:
+            raise DatasetError(f"{path}, line {number}: {error.message}", path=path, line=number) from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The whole lines of a file of JSON lines with their numbers from 1, read as JSON.
+
+    Raises:
+        DatasetError: The file cannot be read, or a line is not JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                yield number, _parsed(line, path, number)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror})", path=path) from error
+
+
+def _parsed(line: bytes, path: Path, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise DatasetError(
+            f"{path}, line {number}: damaged, not JSON ({error}); if you know what happened to it, take the line out, "
+            "and the run can be resumed",
+            path=path,
+            line=number,
+        ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write *path* whole or not at all, and onto the disk.
+
+    Raises:
+        DatasetError: It cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            _write_all(file, content)
+            _to_disk(file)
+        finally:
+            os.close(file)
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DatasetError(
+            f"{path} cannot be written ({error.strerror}); make room or mend the permissions there, and run the "
+            "command again",
+            path=path,
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in *folder* onto the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _write_all(file: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _to_disk(file: int) -> None:
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(file)
+        return
+    import fcntl
+
+    # on macOS fsync leaves it in the drive's own memory. Source: fsync(2) of macOS
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(file)
+
+
+def _whole_lines(file: int) -> int:
+    """Where the last whole line ends."""
+    end = os.fstat(file).st_size
+    while end:
+        start = max(0, end - _BLOCK)
+        found = os.pread(file, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
