@@ -21,11 +21,6 @@ Examples:
   asrlab bench recordings/ -m faster-whisper/small --device cuda --run runs/small
   asrlab bench manifest.jsonl -m faster-whisper/base --repeat 5 --warmup 3
   asrlab bench manifest.jsonl -m faster-whisper/base --json > result.json
-
-\b
-Every outcome is on the disk as soon as it is there, in a folder of its own
-(--run, or a dated one: see asrlab runs). Ctrl-C waits for the utterance under
-way, a second one does not; asrlab resume RUN goes on.
 """
 
 _MIB = 2**20
@@ -80,12 +75,17 @@ def bench(
     DATASET is a name (smoke), a folder of audio files with .txt files beside them, or a JSONL manifest. Each model runs
     in a process of its own, so that its peak memory is its own. An utterance that hangs, crashes or runs out of memory
     twice is set aside; the others are not touched.
+
+    Every outcome is on the disk as soon as it is there, in a folder of the run's own (--run, or a dated one: see asrlab
+    runs). Ctrl-C waits for the utterance under way, a second one does not; asrlab resume RUN goes on.
     """
+    from asrlab.loading import load_dataset
     from asrlab.plugins.manager import PluginHost
     from asrlab.runs.bench import bench as start
 
     host = PluginHost()
     options = options_of(given)
+    load_dataset(dataset, host=host)  # what is wrong with it is said before gigabytes are fetched
     _fetch(models, host, compute_type=compute_type, threads=threads, offline=offline)
     with running() as one:
         result = start(
