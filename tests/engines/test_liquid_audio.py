@@ -152,7 +152,7 @@ def test_a_text_that_does_not_end_is_tried_in_halves(endless: Transcriber, speec
     """512 tokens without an end are a truncation: the piece is cut in two, what there is stays, and loops are told."""
     transcript = endless.transcribe(speech["0870"].audio)
     codes = [warning.code for warning in transcript.warnings]
-    assert codes.count("truncated") == 3
+    assert codes.count("output-truncated") == 3
     assert codes.count("repetition") == 2
     first, second = transcript.segments
     assert first.end <= second.start

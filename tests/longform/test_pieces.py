@@ -91,7 +91,7 @@ def test_a_text_that_does_not_end_is_tried_in_halves(join: Callable[..., Any]):
     assert [segment.text for segment in segments] == [f"{seconds:.2f} seconds" for seconds in engine.heard[1:]]
     assert segments[0].end <= segments[1].start
     (warning,) = warnings
-    assert warning.code == "truncated"
+    assert warning.code == "halved"
     assert f"0.00 to {len(samples) / RATE:.2f} s did not end" in warning.message
     assert f"cut at {engine.heard[1]:.2f} s, and ended" in warning.message
 
@@ -103,7 +103,7 @@ def test_a_half_that_does_not_end_keeps_its_text(join: Callable[..., Any]):
 
     assert len(engine.heard) == 3
     assert [segment.text for segment in segments] == [f"{seconds:.2f} seconds" for seconds in engine.heard[1:]]
-    assert [warning.code for warning in warnings] == ["truncated"] * 3
+    assert [warning.code for warning in warnings] == ["output-truncated"] * 3
     assert "but did not end everywhere" in warnings[0].message
     assert "words are missing" in warnings[1].message
     assert f"{engine.heard[1]:.2f} to" in warnings[2].message
@@ -114,7 +114,7 @@ def test_a_piece_too_short_to_halve_keeps_its_text(join: Callable[..., Any]):
     engine = Engine(limit_s=0.5)
     segments, warnings = transcribed(join(times=1, gap_s=0.5).samples[: int(1.5 * RATE)], engine)
     assert [segment.text for segment in segments] == ["1.50 seconds"]
-    assert [warning.code for warning in warnings] == ["truncated"]
+    assert [warning.code for warning in warnings] == ["output-truncated"]
 
 
 def test_only_the_half_with_voice_is_tried_again(join: Callable[..., Any]):
@@ -126,7 +126,7 @@ def test_only_the_half_with_voice_is_tried_again(join: Callable[..., Any]):
 
     assert len(engine.heard) == 2
     assert len(segments) == 1
-    assert [warning.code for warning in warnings] == ["truncated", "no-voice"]
+    assert [warning.code for warning in warnings] == ["halved", "no-voice"]
     assert f"{engine.heard[1]:.2f} to 27.00 s" in warnings[1].message
 
 

@@ -44,7 +44,7 @@ def _done(messages: Iterable[Message]) -> list[Done]:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> list[Message]:
-    """Two warm-ups; a unit with a tone, an open file and silence; an open file alone; a broken file; silence to listen to; a minute."""
+    """Three items, the second an open file; an open file; a broken one; silence to listen to; a minute; warm-ups."""
     broken = tmp_path_factory.mktemp("broken") / "broken.wav"
     broken.write_bytes(b"")
     with broken.open("rb") as file:

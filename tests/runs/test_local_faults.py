@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -22,122 +23,14 @@ from asrlab.runs.records import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
-TEMPERS = """
-import os, signal, subprocess, sys, time
-from pathlib import Path
-import asrlab
-
-asrlab_plugin_api = 1
-FOLDER = Path(os.environ["TEMPERS"])
-MODELS = ("calm", "hangs", "raises", "aborts", "second-raises", "first-only")
-
-
-@asrlab.hookimpl
-def asrlab_engines():
-    models = tuple(asrlab.ModelSpec(name=name) for name in MODELS)
-    return [asrlab.EngineSpec(
-        name="tempers", factory="tempers:load", devices="tempers:devices", default_model="calm", models=models
-    )]
-
-
-def devices():
-    return asrlab.DeviceReport(available=("cpu",))
-
-
-def first_time(name):
-    try:
-        (FOLDER / name).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
-def hang():
-    signal.alarm(60)
-    (FOLDER / "hanging").touch()
-    print("hanging", os.getpid(), file=sys.stderr, flush=True)
-    while True:
-        signal.pause()
-
-
-def meet(mine, other):
-    (FOLDER / mine).touch()
-    for _ in range(2000):
-        if (FOLDER / other).exists():
-            return
-        time.sleep(0.01)
-    raise TimeoutError(other)
-
-
-def act(temper):
-    if temper == "abort" or temper == "once" and first_time("once"):
-        os.abort()
-    elif temper == "exit":
-        sys.exit(7)
-    elif temper == "kill" or temper == "oomkill":
-        if temper == "oomkill":
-            (FOLDER / "vmstat").write_text("pgfault 7\\noom_kill 4\\n")
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif temper == "hang":
-        hang()
-    elif temper == "eat":
-        held = b"x" * 400 * 2**20
-        hang()
-    elif temper == "memory":
-        raise MemoryError("no room")
-    elif temper == "value":
-        raise ValueError("out of sorts")
-    elif temper == "fork":
-        if os.fork():
-            os.abort()
-        hang()
-    elif temper == "parent":
-        subprocess.Popen(["/bin/sh", "-c", "echo ready; sleep 60"], stdout=open(FOLDER / "fifo", "w"))
-        hang()
-    elif temper == "left":
-        meet("left", "right")
-    elif temper == "beside":
-        meet("beside", "hanging")
-    elif temper == "right":
-        meet("right", "left")
-
-
-class Tempers(asrlab.Transcriber):
-    def recognize(self, audio, options):
-        samples = audio.read()
-        temper = Path(audio.name).stem
-        with (FOLDER / "calls").open("a") as file:
-            print(os.getpid(), temper, file=file)
-        act(temper)
-        return asrlab.Recognition(segments=iter([asrlab.Segment(text=temper, start=0.0, end=0.1)]), language="en")
-
-    def release(self):
-        (FOLDER / "released").touch()
-
-
-def load(request):
-    model = request.model.name.partition("/")[2]
-    number = sum(1 for _ in FOLDER.glob("load-*"))
-    (FOLDER / f"load-{number}").touch()
-    if model == "hangs":
-        hang()
-    elif model == "aborts":
-        os.abort()
-    elif model == "raises" or model == "second-raises" and number == 1 or model == "first-only" and number:
-        raise ZeroDivisionError("no weights in the box")
-    info = asrlab.TranscriberInfo(
-        model=request.model, device=request.device, compute_type="float32", capabilities=asrlab.Capabilities()
-    )
-    return Tempers(info)
-"""
+TEMPERS = Path(__file__).with_name("tempers.py")
 
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
     """A folder with an installed engine that does what the names of its audio files say."""
-    return write_distribution(tmp_path_factory.mktemp("plugin"), "tempers", source=TEMPERS)
+    return write_distribution(tmp_path_factory.mktemp("plugin"), "tempers", source=TEMPERS.read_text(encoding="utf-8"))
 
 
 @attrs.frozen
@@ -219,7 +112,7 @@ def havoc(tmp_path_factory: pytest.TempPathFactory, plugin: Path) -> Havoc:
         scene = Scene(tmp_path_factory.mktemp("havoc"))
         patch.syspath_prepend(plugin)
         patch.setenv("TEMPERS", str(scene.folder))
-        units = (*(f"before {temper} after" for temper in CULPRITS), "before:0.3 hang:0.3 after:1.5", "value once")
+        units = (*(f"before {temper} after" for temper in CULPRITS), "before:0.3 hang:0.3 after:2", "value once")
         return Havoc(scene, scene.run(*units, limit=300 * 2**20))
 
 
@@ -262,6 +155,8 @@ def test_a_culprit_is_given_up_the_second_time_alone(havoc: Havoc, temper: str, 
     first, second = havoc.lost(number)
     assert (first.keys, second.keys) == (((number, 0), (number + 1, 0)), ((number, 0),))
     assert message in second.failure.message
+    begun = [begun.keys for begun in _of(havoc.told, Begun) if (number, 0) in begun.keys]
+    assert begun == [tuple((number + n, 0) for n in (-1, 0, 1)), ((number, 0),)]
     (done,) = (done for done in _of(havoc.told, Done) if done.key == (number, 0))
     assert done.failure == second.failure
 
@@ -276,6 +171,7 @@ def test_what_was_lost_is_tried_after_everything_else(havoc: Havoc):
 def test_an_ordinary_error_is_not_tried_again(havoc: Havoc):
     """An exception that has nothing to do with memory is the outcome, and costs nothing."""
     assert havoc.scene.calls().count("value") == 1
+    assert (havoc.scene.folder / "released").exists()  # the last worker was let go, not killed
 
 
 def test_a_kernel_that_counts_a_kill_makes_it_oom(scene: Scene, monkeypatch: pytest.MonkeyPatch):
@@ -362,8 +258,8 @@ def test_fewer_workers_do_where_memory_is_for_fewer(scene: Scene):
 
 def test_a_frozen_worker_does_not_block_sending(scene: Scene):
     """A worker that stops reading is killed at the deadline, however much was being sent to it."""
-    audio = Audio(samples=np.zeros(16_000 * 60, np.float32), sample_rate=16_000)
-    units = [*scene.units("calm"), Unit(items=(Item(key=(1, 0), audio=audio, seconds=1.5),))]
+    audio = Audio(samples=np.zeros(16_000 * 10, np.float32), sample_rate=16_000)
+    units = [*scene.units("calm"), Unit(items=(Item(key=(1, 0), audio=audio, seconds=2),))]
     told: list[Message] = []
     for message in LocalExecutor().run(Job(model="tempers"), units):
         told += [message]

@@ -63,8 +63,8 @@ def transcribe_pieces(
 
     - A piece without voice is not transcribed: models make text up for silence. Audio that is a single piece is, unless
       it is digital silence: a detector that errs must not swallow a whole recording. Both give a ``no-voice`` warning.
-    - A piece whose text did not end is transcribed once more, as two halves, each its own segment: a ``truncated``
-      warning. A half that does not end either keeps what text there is, with a ``truncated`` warning of its own.
+    - A piece whose text did not end is transcribed once more, as two halves, each its own segment: a ``halved``
+      warning. A half that does not end either keeps what text there is: then both warnings are ``output-truncated``.
     - A text that runs in a loop is kept, with a ``repetition`` warning.
 
     Args:
@@ -119,7 +119,8 @@ class _Reading:
         if heard.ended:
             yield piece, heard
         elif (halves := self.cutter.halves(piece)) is None:
-            self._warn("truncated", f"the text of {_times(piece)} did not end, and it is too short to cut: {_KEPT}")
+            said = f"the text of {_times(piece)} did not end, and it is too short to cut: {_KEPT}"
+            self._warn("output-truncated", said)
             yield piece, heard
         else:
             yield from self._again(piece, halves)
@@ -156,17 +157,19 @@ class _Reading:
     def _again(self, piece: Piece, halves: tuple[Piece, Piece]) -> Iterator[tuple[Piece, PieceText]]:
         wanted = [half for half in halves if half.voiced] or list(halves)
         heard = [self._heard(half) for half in wanted]
-        ended = "and ended" if all(text.ended for text in heard) else "but did not end everywhere"
-        cut = halves[0].end
-        self._warn(
-            "truncated", f"the text of {_times(piece)} did not end; transcribed anew cut at {cut:.2f} s, {ended}"
-        )
+        said = f"the text of {_times(piece)} did not end; transcribed anew cut at {halves[0].end:.2f} s,"
+        if all(text.ended for text in heard):
+            self._warn("halved", f"{said} and ended")
+        else:
+            self._warn("output-truncated", f"{said} but did not end everywhere")
         for half in halves:
             if half not in wanted:
                 self._skip(half)
         for half, text in zip(wanted, heard, strict=True):
             if not text.ended:
-                self._warn("truncated", f"the text of {_times(half)}, half of a piece, did not end either: {_KEPT}")
+                self._warn(
+                    "output-truncated", f"the text of {_times(half)}, half of a piece, did not end either: {_KEPT}"
+                )
             yield half, text
 
     def _heard(self, piece: Piece) -> PieceText:

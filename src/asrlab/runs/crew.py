@@ -94,7 +94,7 @@ class Crew:
         """Start as many workers as there is work for."""
         busy = sum(hand.busy for hand in self._hands)
         wanted = min(self._places, busy + len(self._backlog) if self._loaded else max(1, len(self._backlog)))
-        while len(self._hands) < wanted and not self._stopping:
+        while len(self._hands) < wanted and not self._asked_to_stop():
             process = WorkerProcess(self._job, self._inbox)
             self._hands.append(Hand(process=process, seconds=self._load_seconds, warmups=list(self._warmups)))
 

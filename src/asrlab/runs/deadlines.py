@@ -46,7 +46,7 @@ def _declared(audio: AudioSource) -> float | None:
         return _told_by_header(audio)
     if isinstance(audio, str | os.PathLike):
         path = Path(os.fsdecode(audio))
-        return _told_by_header(path)   # opening a pipe could wait for ever
+        return _told_by_header(path) if path.is_file() else None  # opening a pipe could wait for ever
     return None
 
 

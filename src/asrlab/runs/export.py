@@ -13,7 +13,7 @@ from asrlab.errors import DatasetError
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.manifest import Manifest
 from asrlab.runs.reading import RunRecords
-from asrlab.runs.records import Outcome, to_line
+from asrlab.runs.records import Outcome, json_line, to_line
 
 __all__ = ["export"]
 
@@ -48,7 +48,7 @@ def _lines(records: RunRecords) -> Iterator[bytes]:
 
 
 def _line(kind: str, plain: dict[str, Any]) -> bytes:
-    return json.dumps({"record": kind, **plain}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json_line({"record": kind, **plain})
 
 
 def _small(outcome: Outcome) -> Outcome:

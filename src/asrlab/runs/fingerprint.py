@@ -17,6 +17,7 @@ import attrs
 from asrlab.audio import Audio, AudioFile, AudioSource
 from asrlab.datasets import Utterance
 from asrlab.errors import DatasetError
+from asrlab.runs.records import json_line
 
 __all__ = ["UtteranceFacts", "audio_sha256", "describe", "fingerprint"]
 
@@ -54,10 +55,7 @@ class UtteranceFacts:
     def to_line(self) -> bytes:
         """As one JSON object on a line, with its end; None is left out."""
         plain = {name: value for name, value in attrs.asdict(self).items() if value is not None}
-        try:
-            return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        except UnicodeEncodeError:  # a file's name that is no text, as Python holds it
-            return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
+        return json_line(plain)
 
     @classmethod
     def from_line(cls, line: bytes | str) -> Self:

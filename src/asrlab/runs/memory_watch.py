@@ -21,7 +21,7 @@ _SAYINGS = (
     "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED
 )
 _CGROUPS = Path("/sys/fs/cgroup")
-_VMSTAT = Path("/proc/vmstat")
+_PROC = Path("/proc")
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
@@ -51,7 +51,7 @@ def resident_bytes_of(pid: int) -> int | None:
     Source: proc_pid_statm(5); ps(1), where ``rss`` is in KiB.
     """
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int((_PROC / str(pid) / "statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):  # it is gone, or this is not Linux
         return _by_ps(pid)
 
@@ -81,7 +81,7 @@ def kernel_oom_kills() -> int | None:
 
 def _counters() -> Iterator[Path]:
     with suppress(OSError):
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = (_PROC / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
         yield from (_CGROUPS / line[3:].strip("/") / "memory.events" for line in lines if line.startswith("0::"))
     yield _CGROUPS / "memory.events"  # where a container shows its own group as the root
-    yield _VMSTAT
+    yield _PROC / "vmstat"

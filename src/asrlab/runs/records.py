@@ -30,6 +30,7 @@ __all__ = [
     "Started",
     "Verdict",
     "converter",
+    "json_line",
     "record_from",
     "to_line",
 ]
@@ -270,7 +271,19 @@ def to_line(record: Record) -> bytes:
         ValueError: It holds a number that is not finite, which JSON has no word for.
     """
     plain = {"record": _NAMES[type(record)], **converter(omit_if_default=True).unstructure(record)}
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return json_line(plain)
+
+
+def json_line(plain: dict[str, Any]) -> bytes:
+    """*plain* as JSON on a line, with its end.
+
+    Raises:
+        ValueError: It holds a number that is not finite.
+    """
+    try:
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:  # a file's name that is no text, as Python holds it
+        return json.dumps(plain, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def record_from(plain: Any) -> Record:

@@ -16,7 +16,7 @@ from asrlab.runs.deadlines import seconds_for
 from asrlab.runs.executor import Executor
 from asrlab.runs.facts import load_average, now
 from asrlab.runs.fingerprint import UtteranceFacts
-from asrlab.runs.gates import judge
+from asrlab.runs.gates import has_words, judge
 from asrlab.runs.ledger import Ledger
 from asrlab.runs.manifest import Request
 from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Key, Lost, Unit
@@ -167,7 +167,7 @@ class _ModelRun:
             key=key,
             audio=audio,
             seconds=seconds_for(audio, self._request.timeout),
-            listen=self._facts(key).reference is None,
+            listen=not has_words(self._facts(key).reference),
             lost_before=self.runner.records.lost[self._ledger_key(key)],
         )
 

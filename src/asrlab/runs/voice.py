@@ -70,15 +70,12 @@ def _probabilities(reader: AudioReader, voice: VoiceActivity) -> Iterator[NDArra
     """Of each block; one in which there seems to be no speech at all is heard once more by itself."""
     stream = voice.listen()
     size = round(_BLOCK_S * SAMPLE_RATE)
-    ended = False
     for samples in reader.blocks(_BLOCK_S):
         found = stream.feed(samples)
-        if ended := len(samples) < size:
+        if len(samples) < size:
             found = _joined(found, stream.finish())
         again = None if _seconds(found) else voice.second_opinion(samples)
         yield found if again is None else again
-    if not ended:
-        yield stream.finish()
 
 
 def _joined(*arrays: NDArray[np.float32]) -> NDArray[np.float32]:

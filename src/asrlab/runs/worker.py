@@ -19,6 +19,7 @@ from asrlab.errors import AudioError
 from asrlab.loading import load
 from asrlab.metrics import peak_resident_bytes
 from asrlab.plugins.manager import PluginHost
+from asrlab.runs.gates import has_words
 from asrlab.runs.lifeline import end_with_parent
 from asrlab.runs.machine import backend
 from asrlab.runs.memory_watch import ran_out_of_memory
@@ -63,6 +64,8 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
             assert isinstance(unit, Unit)  # noqa: S101 - nothing else comes after the job
             for done in _transcribe(transcriber, unit, job, ear):
                 _send(answers, attrs.evolve(done, peak_resident_bytes=peak_resident_bytes()))
+                if done.failure is not None and done.failure.kind == OOM:
+                    return  # another worker takes over
 
 
 def _load(job: Job) -> Transcriber:
@@ -133,7 +136,7 @@ def _done(item: Item, outcome: Outcome, ear: _Ear) -> Done:
     if outcome.transcript is None:
         assert isinstance(outcome.error, Exception)  # noqa: S101 - one of the two is there
         return Done(key=item.key, failure=failure_of(outcome.error))
-    doubtful = item.listen or not outcome.transcript.text
+    doubtful = item.listen or not has_words(outcome.transcript.text)
     return Done(key=item.key, transcript=outcome.transcript, voiced=ear.voiced(item.audio) if doubtful else None)
 
 

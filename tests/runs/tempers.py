@@ -1,0 +1,140 @@
+"""An engine that does what the names of its audio files say; tests install it and run it in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import asrlab
+
+if TYPE_CHECKING:
+    from asrlab.audio import AudioReader
+
+asrlab_plugin_api = 1
+FOLDER = Path(os.environ["TEMPERS"])
+MODELS = ("calm", "hangs", "raises", "aborts", "second-raises", "first-only")
+
+
+@asrlab.hookimpl
+def asrlab_engines() -> list[asrlab.EngineSpec]:
+    """The engine, with a model for each way to load."""
+    models = tuple(asrlab.ModelSpec(name=name) for name in MODELS)
+    spec = asrlab.EngineSpec(
+        name="tempers", factory="tempers:load", devices="tempers:devices", default_model="calm", models=models
+    )
+    return [spec]
+
+
+def devices() -> asrlab.DeviceReport:
+    """The CPU."""
+    return asrlab.DeviceReport(available=("cpu",))
+
+
+def first_time(name: str) -> bool:
+    """Whether no process was here before."""
+    try:
+        (FOLDER / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def hang() -> NoReturn:
+    """A minute, which is enough for any test."""
+    signal.alarm(60)
+    (FOLDER / "hanging").touch()
+    sys.stderr.write("hanging\n")
+    sys.stderr.flush()
+    while True:
+        signal.pause()
+
+
+def meet(mine: str, other: str) -> None:
+    """Wait until another process is where it should be."""
+    (FOLDER / mine).touch()
+    for _ in range(2000):
+        if (FOLDER / other).exists():
+            return
+        time.sleep(0.01)
+    raise TimeoutError(other)
+
+
+def act(temper: str) -> None:
+    """What the name says."""
+    match temper:
+        case "abort":
+            os.abort()
+        case "once" if first_time("once"):
+            os.abort()
+        case "exit":
+            sys.exit(7)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "oomkill":
+            (FOLDER / "vmstat").write_text("pgfault 7\noom_kill 4\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang":
+            hang()
+        case "eat":
+            eaten = [b"x" * 400 * 2**20]
+            hang()
+            eaten.clear()
+        case "memory":
+            raise MemoryError("no room")
+        case "value":
+            raise ValueError("out of sorts")
+        case "fork" if os.fork():
+            os.abort()
+        case "fork":
+            hang()
+        case "parent":
+            with (FOLDER / "fifo").open("w") as fifo:
+                subprocess.Popen(["/bin/sh", "-c", "echo ready; sleep 60"], stdout=fifo)
+            hang()
+        case "left":
+            meet("left", "right")
+        case "right":
+            meet("right", "left")
+        case "beside":
+            meet("beside", "hanging")
+
+
+class Tempers(asrlab.Transcriber):
+    """Hears the name of the file."""
+
+    def recognize(self, audio: AudioReader, _options: asrlab.TranscribeOptions) -> asrlab.Recognition:
+        """Note who was asked for what, and do it."""
+        audio.read()
+        temper = Path(audio.name).stem
+        with (FOLDER / "calls").open("a") as file:
+            file.write(f"{os.getpid()} {temper}\n")
+        act(temper)
+        return asrlab.Recognition(segments=iter([asrlab.Segment(text=temper, start=0.0, end=0.1)]), language="en")
+
+    def release(self) -> None:
+        """Note that it was asked to."""
+        (FOLDER / "released").touch()
+
+
+def load(request: asrlab.LoadRequest) -> asrlab.Transcriber:
+    """Do what the model's name says."""
+    number = len(list(FOLDER.glob("load-*")))
+    (FOLDER / f"load-{number}").touch()
+    match request.model.name.partition("/")[2], number:
+        case "hangs", _:
+            hang()
+        case "aborts", _:
+            os.abort()
+        case ("raises", _) | ("second-raises", 1):
+            raise ZeroDivisionError("no weights in the box")
+        case "first-only", later if later:
+            raise ZeroDivisionError("no weights in the box")
+    info = asrlab.TranscriberInfo(
+        model=request.model, device=request.device, compute_type="float32", capabilities=asrlab.Capabilities()
+    )
+    return Tempers(info)
