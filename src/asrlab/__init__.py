@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from asrlab.patches import Need, Patch, PatchScope
     from asrlab.patching import install_patches, patched
     from asrlab.plugins.hookspecs import hookimpl
-    from asrlab.runs.bench import bench
+    from asrlab.reports.comparison import compare
+    from asrlab.runs.bench import bench, resume
+    from asrlab.runs.reading import read_run
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
     from asrlab.transcriber import Recognition, SegmentStream, Transcriber, TranscriberInfo
     from asrlab.transcript import ModelInfo, Outcome, PatchStatus, Segment, Timings, Transcript, TranscriptWarning, Word
@@ -62,7 +64,9 @@ _ROOMS = {
     "patches": ("Need", "Patch", "PatchScope"),
     "patching": ("install_patches", "patched"),
     "plugins.hookspecs": ("hookimpl",),
-    "runs.bench": ("bench",),
+    "reports.comparison": ("compare",),
+    "runs.bench": ("bench", "resume"),
+    "runs.reading": ("read_run",),
     "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
     "transcriber": ("Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"),
     "transcript": (
@@ -118,6 +122,7 @@ __all__ = [
     "Word",
     "__version__",
     "bench",
+    "compare",
     "hookimpl",
     "install_patches",
     "list_models",
@@ -125,6 +130,8 @@ __all__ = [
     "load_audio",
     "load_dataset",
     "patched",
+    "read_run",
+    "resume",
     "weights_path",
 ]
 

@@ -12,6 +12,7 @@ import click
 from asrlab._version import __version__
 from asrlab.cli import exits
 from asrlab.cli.bench import bench
+from asrlab.cli.compare import compare
 from asrlab.cli.completion import completion
 from asrlab.cli.devices import devices
 from asrlab.cli.doctor import doctor
@@ -31,6 +32,7 @@ EPILOG = """\b
 Examples:
   asrlab transcribe talk.mp3 -f srt -o subtitles
   asrlab bench smoke -m faster-whisper/base -m openai-whisper/base
+  asrlab compare RUN RUN
   asrlab doctor
 
 \b
@@ -62,7 +64,7 @@ def asrlab() -> None:
     """
 
 
-for _command in (transcribe, bench, resume, runs, models, devices, doctor, pull, patches, plugins, completion):
+for _command in (transcribe, bench, resume, runs, compare, models, devices, doctor, pull, patches, plugins, completion):
     asrlab.add_command(_command)
 
 

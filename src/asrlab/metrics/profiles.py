@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["PROFILES", "Profile", "get_profile", "score_normalizers"]
 
 PROFILES = ("english", "basic", "none", "leaderboard")
+
+# Where systems are prepared side by side, a reference comes once for each of them.
+_TEXTS_KEPT = 64
 
 
 @attrs.frozen(kw_only=True)
@@ -77,10 +81,11 @@ def get_profile(name: str) -> Profile:
             supported=PROFILES,
         )
     normalizer = get_normalizer(name)
+    text = lru_cache(maxsize=_TEXTS_KEPT)(normalizer)
     return Profile(
         name=normalizer.name,
         version=normalizer.version,
-        rule=lambda reference, hypothesis: (normalizer(reference), normalizer(hypothesis)),
+        rule=lambda reference, hypothesis: (text(reference), text(hypothesis)),
     )
 
 
@@ -100,7 +105,8 @@ def score_normalizers(pairs: Iterable[Pair], names: Sequence[str]) -> tuple[Scor
 
 
 def _leaderboard() -> Profile:
-    text = leaderboard_text()
+    normalizer = leaderboard_text()
+    text = lru_cache(maxsize=_TEXTS_KEPT)(normalizer)
 
     def rule(reference: str, hypothesis: str) -> tuple[str, str] | None:
         said = text(reference)
@@ -108,4 +114,4 @@ def _leaderboard() -> Profile:
             return None
         return said, " ".join(with_compounds_of(said.split(), text(hypothesis).split()))
 
-    return Profile(name=text.name, version=f"{text.version}, compounds joined", rule=rule)
+    return Profile(name=normalizer.name, version=f"{normalizer.version}, compounds joined", rule=rule)

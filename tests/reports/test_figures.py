@@ -1,0 +1,110 @@
+"""Further figures of runs: normalizers, entities, doubted references, words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asrlab.reports.figures import further_figures
+from asrlab.runs.records import Failure
+from asrlab.runs.result import ModelResult
+
+SAID = "the quick brown fox jumps over the lazy dog today"
+
+
+def wrong(errors: int) -> str:
+    """The sentence with so many of its ten words wrong."""
+    return " ".join(["x"] * errors + SAID.split()[errors:])
+
+
+def test_difference_that_is_only_the_normalizers_shows(model: Any, compared: Any):
+    """Spelling and digits make a difference under none, and none under english."""
+    references = ["the colour of twenty five cars"] * 20
+    systems = [
+        model("a/one", ["the color of 25 cars"] * 20, references=references),
+        model("b/two", references, references=references),
+    ]
+    figures = compared(*systems, normalizers=("english", "none")).figures
+    english, none = figures.normalizers
+
+    assert [english.normalizer, none.normalizer] == ["english", "none"]
+    assert english.order == (("a/one", "b/two"),)
+    assert none.order == (("b/two",), ("a/one",))
+    assert (english.order_changes, none.order_changes) == (False, True)
+    assert compared(*systems, normalizer="none").headline[0].endswith(": better")
+    assert compared(*systems).headline[0].endswith(": no difference shown")
+
+
+@pytest.mark.parametrize(
+    ("second", "sha256", "suspects"),
+    [("b/two", "other", 6), ("b/two", "same", None), ("b/one", "other", None)],
+    ids=["other weights", "the same checksum", "the same model in another engine"],
+)
+def test_systems_on_the_same_weights_are_one_witness(
+    second: str, sha256: str, suspects: int | None, model: Any, compared: Any
+):
+    """Two models doubt a reference together only if they are not the same weights."""
+    systems = [
+        model(name, ["a more amiable man"] * 6, references=["a more a amiable man"] * 6, sha256=weights)
+        for name, weights in (("a/one", "same"), (second, sha256))
+    ]
+    report = compared(*systems).figures.suspects
+
+    assert (report and len(report.suspects)) == suspects
+    if report:
+        assert [(row.words.errors, row.without.errors) for row in report.systems] == [(6, 0), (6, 0)]
+
+
+def test_worst_missed_entities_come_first(model: Any, compared: Any):
+    """An entity that both miss stands before one that only one misses."""
+    references = ["we paid twenty dollars", "the answer is forty two", *[SAID] * 4]
+    found = compared(
+        model("a/one", ["we paid thirty dollars", "the answer is", *[SAID] * 4], references=references),
+        model("b/two", ["we paid twenty dollars", "the answer is 43", *[SAID] * 4], references=references),
+    ).figures
+    told = [(each.id, each.kind, each.reference, dict(each.instead)) for each in found.missed]
+
+    assert told == [
+        ("u1", "number", "forty two", {"a/one": "", "b/two": "43"}),
+        ("u0", "money", "twenty dollars", {"a/one": "thirty dollars"}),
+    ]
+    assert {name: score.rate for name, score in found.entities} == {"a/one": 1.0, "b/two": 0.5}
+
+
+def test_entities_are_counted_in_english_only(model: Any, compared: Any):
+    """Without an English utterance there are no entity figures, and the note says why."""
+    found = compared(*(model(name, [SAID] * 6, each={"language": "de"}) for name in ("a/one", "b/two"))).figures
+
+    assert found.entities == ()
+    assert any("no utterance is said to be" in note for note in found.notes)
+
+
+def test_word_differences_are_with_the_first(model: Any, compared: Any):
+    """The first system is set beside each other one, word by word."""
+    found = compared(
+        model("a/one", [wrong(1)] * 6), model("b/two", [wrong(0)] * 6), model("c/three", [wrong(2)] * 6)
+    ).differences
+
+    assert [(each.baseline, each.candidate) for each in found] == [("a/one", "b/two"), ("a/one", "c/three")]
+    assert [(each.baseline_only, each.candidate_only, each.neither) for each in found] == [(0, 6, 0), (6, 0, 6)]
+
+
+def test_further_figures_of_one_run(model: Any, run: Any):
+    """A run's figures take the utterances that every model has tried, and need no second model."""
+    one, two = model("a/one", [wrong(1)] * 8), model("b/two", [wrong(1)] * 5)
+    both = further_figures(run(one, two, complete=False), normalizers=["none"])
+    alone = further_figures(run(one), normalizers=[])
+
+    assert [score.utterances for _, score in both.normalizers[1].scores] == [5, 5]
+    assert both.suspects is not None
+    assert len(both.suspects.suspects) == 5
+    assert (alone.systems, alone.normalizers, alone.suspects) == (("a/one",), (), None)
+    assert any("two models" in note for note in alone.notes)
+
+
+def test_further_figures_of_nothing(run: Any):
+    """A run in which nothing loaded has no figures and no error."""
+    broken = ModelResult(model="a/one", failure=Failure(kind="WeightsError", message="no"))
+
+    assert further_figures(run(broken), normalizers=["none"]).systems == ()
