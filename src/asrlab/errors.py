@@ -8,7 +8,7 @@
     ├── DeviceUnavailableError(RuntimeError)    the device asked for is not there for this engine
     ├── OptionError(ValueError)                 an option that the engine or model cannot honour
     ├── AudioError(ValueError)                  audio that cannot be read, is truncated, empty or not finite
-    ├── DatasetError(ValueError)                a data set, manifest, or stored transcript that cannot be read
+    ├── DatasetError(ValueError)                a data set, run or stored transcript that cannot be read or kept
     ├── WeightsError(OSError)                   weights that are missing, damaged or cannot be fetched
     └── PatchError(RuntimeError)                a patch asked for by name that does not exist or cannot be applied
 
@@ -132,7 +132,7 @@ class AudioError(AsrlabError, ValueError):
 
 
 class DatasetError(AsrlabError, ValueError):
-    """A data set, manifest or stored transcript that cannot be read.
+    """A data set, a run, or a stored transcript that cannot be read, written, or gone on with.
 
     Attributes:
         path: The file at fault, if there is one.
