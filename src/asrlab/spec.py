@@ -34,6 +34,8 @@ class ModelSpec:
             its own.
         languages: Primary subtags of the languages it was made for; None for multilingual.
         description: One line for a list.
+        wer_bound: WER, as a fraction, that the model must stay under on the embedded ``smoke`` set, which is read
+            speech, to count as working; None: no bound is stated, so that nothing can.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ModelSpec:
     weights: tuple[str, ...] = ()
     languages: tuple[str, ...] | None = None
     description: str = ""
+    wer_bound: float | None = None
 
 
 @attrs.frozen(kw_only=True)

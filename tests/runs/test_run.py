@@ -295,6 +295,17 @@ def test_an_outcome_twice_is_an_error(finished: Path, tmp_path: Path):
         read_run(folder.path)
 
 
+def test_a_folder_that_cannot_be_made_is_an_error_with_its_cure(
+    finished: Path, small_folder: Path, tmp_path: Path, in_process: InProcessExecutor
+):
+    """A file in the way, or one given to resume, is told as such."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(asrlab.DatasetError, match="cannot be a run's folder .*; give --run another"):
+        bench(small_folder, models="echo", run=tmp_path / "file", executor=in_process)
+    with pytest.raises(asrlab.DatasetError, match="is a file; give the folder"):
+        resume(tmp_path / "file")
+
+
 def test_two_folders_of_the_same_name_are_two_models():
     """Models of the user's own are told apart by their paths where their folders' names are the same."""
     from asrlab.plugins.manager import PluginHost

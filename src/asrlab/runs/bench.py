@@ -143,7 +143,7 @@ def resume(
     """
     path = find_run(run)
     if path.is_file():
-        raise DatasetError(f"{path} is an exported run, which is complete", path=path)
+        raise DatasetError(f"{path} is a file; give the folder or the name of a run: asrlab runs", path=path)
     request = records_of(path).manifest.request
     if request.dataset is None:
         raise DatasetError(

@@ -69,14 +69,22 @@ class RunFolder:
         """
         from filelock import FileLock, Timeout
 
+        lock = FileLock(self.path / "lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.path / "lock", timeout=0):
-                yield
+            lock.acquire(timeout=0)
         except Timeout as error:
             raise DatasetError(
                 f"the run {self.path} is being written by another process; wait for its end, or stop it", path=self.path
             ) from error
+        except OSError as error:
+            raise DatasetError(
+                f"{self.path} cannot be a run's folder ({error.strerror}); give --run another", path=self.path
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def begin(self, manifest: Manifest, utterances: Iterable[UtteranceFacts]) -> None:
         """Write the facts of a run that is about to start.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asrlab.engines.whisper_sizes import SIZES, languages_of
+from asrlab.engines.whisper_sizes import SIZES, languages_of, wer_bound_of
 from asrlab.patches import Patch
 from asrlab.patches.faster_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
@@ -30,11 +30,18 @@ def _model(name: str, aliases: tuple[str, ...]) -> ModelSpec:
         weights=(_ELSEWHERE.get(name, f"systran/faster-whisper-{name}"),),
         languages=languages_of(name),
         description="English" if languages_of(name) else "multilingual",
+        wer_bound=wer_bound_of(name),
     )
 
 
 def _distilled(name: str, weights: str) -> ModelSpec:
-    return ModelSpec(name=name, weights=(weights,), languages=("en",), description="English, distilled")
+    return ModelSpec(
+        name=name,
+        weights=(weights,),
+        languages=("en",),
+        description="English, distilled",
+        wer_bound=wer_bound_of(name),
+    )
 
 
 SPEC = EngineSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asrlab.engines.faster_whisper import SPEC as FASTER_WHISPER
-from asrlab.engines.whisper_sizes import SIZES, languages_of
+from asrlab.engines.whisper_sizes import SIZES, languages_of, wer_bound_of
 from asrlab.patches import Patch
 from asrlab.patches.openai_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
@@ -21,6 +21,7 @@ def _model(name: str, aliases: tuple[str, ...]) -> ModelSpec:
         weights=(f"openai/whisper-{name}", *_CTRANSLATE2[name]),  # the second converted without loss
         languages=languages_of(name),
         description="English" if languages_of(name) else "multilingual",
+        wer_bound=wer_bound_of(name),
     )
 
 
