@@ -30,8 +30,9 @@ def main() -> int | str:
             words = model.score.words
             counts = f"{words.errors} errors in {words.reference_length} words, {model.failed} utterances failed"
             print(f"{model.model}: WER {model.score.wer:.1%} ({counts}), RTFx {model.rtfx:.1f}")
-    done = all(model.failure is None and not model.failed for model in result.models)
-    return 0 if done else 1
+    if sum(model.info is not None for model in result.models) == 2:
+        print(*asrlab.compare([result]).headline, sep="\n")  # whether the difference is more than chance
+    return int(any(model.failure is not None or model.failed for model in result.models))
 
 
 if __name__ == "__main__":
