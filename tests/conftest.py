@@ -67,8 +67,14 @@ class CommandLine:
         """The variables it is started with; the folders in *plugins* come first on its path."""
         mine = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "_ASRLAB_"))}
         path = os.pathsep.join([*map(str, plugins), *filter(None, [os.environ.get("PYTHONPATH")])])
-        offline = {"ASRLAB_CACHE": str(self.home), "ASRLAB_RUNS": str(self.home / "runs"), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
-        return mine | offline | {"PYTHONPATH": path, "COLUMNS": "120"} | variables
+        offline = {"ASRLAB_CACHE": str(self.home), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+        return (
+            mine
+            | offline
+            | {"ASRLAB_RUNS": str(self.home / "runs")}
+            | {"PYTHONPATH": path, "COLUMNS": "120"}
+            | variables
+        )
 
     def __call__(
         self,

@@ -276,6 +276,7 @@ def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsErro
 
 
 def model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelInfo:
+    """The facts of a model and of the weights found for it; None where it needs none."""
     info = ModelInfo(name=resolved.name, engine=resolved.engine.name)
     if stored is None:
         return info

@@ -11,8 +11,8 @@ import pytest
 
 import asrlab
 from asrlab.audio import Audio
-from asrlab.runs.backlog import Backlog
 from asrlab.runs.local import LocalExecutor
+from asrlab.runs.local.backlog import Backlog
 from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Message, Unit
 from asrlab.runs.records import Failure
 

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio
-from asrlab.runs import memory_watch
-from asrlab.runs.local import LocalExecutor
+from asrlab.runs.local import LocalExecutor, memory_watch
 from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Lost, Message, Unit
 from asrlab.runs.records import Failure
 
@@ -336,7 +335,8 @@ def test_a_killed_run_leaves_no_worker(scene: Scene, plugin: Path, thread: str):
     """A worker that hangs ends with the run's process, though that was killed and could not end it."""
     (unit,) = scene.units("hang")
     command = [sys.executable, "-c", SCRIPT, str(unit.items[0].audio), thread]
-    environment = os.environ | {"PYTHONPATH": str(plugin)}
+    path = os.pathsep.join([str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path}
     start = time.monotonic()
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -300,7 +300,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_cure(
 ):
     """A file in the way, or one given to resume, is told as such."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(asrlab.DatasetError, match="cannot be a run's folder .*; give --run another"):
+    with pytest.raises(asrlab.DatasetError, match=r"cannot be a run's folder .*; give --run another"):
         bench(small_folder, models="echo", run=tmp_path / "file", executor=in_process)
     with pytest.raises(asrlab.DatasetError, match="is a file; give the folder"):
         resume(tmp_path / "file")

@@ -39,6 +39,7 @@ class Ledger:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             self._size = _whole_lines(self._file)
             os.ftruncate(self._file, self._size)
+            sync_folder(path.parent)  # syncing a file need not sync its name, nor those that a killed process left
         except OSError as error:
             raise self._error(error) from error
 

@@ -6,13 +6,12 @@ import json
 from typing import Any, Self
 
 import attrs
-import cattrs
 
-from asrlab.errors import AsrlabError, DatasetError
+from asrlab.errors import DatasetError
 from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import PluginFailure
 from asrlab.runs.machine import Machine
-from asrlab.runs.records import converter
+from asrlab.runs.records import converter, structured
 from asrlab.transcript import ModelInfo, PackageVersion
 
 __all__ = ["SCHEMA", "DatasetFacts", "GitState", "Manifest", "ModelFacts", "Request"]
@@ -146,11 +145,7 @@ class Manifest:
         found = plain.get("schema") if isinstance(plain, dict) else None
         if found != SCHEMA:
             raise DatasetError(f"a manifest of schema {found!r}, this asrlab reads {SCHEMA}; use the one that wrote it")
-        try:
-            return converter().structure(plain, cls)
-        except (cattrs.BaseValidationError, AsrlabError, KeyError, TypeError, ValueError, AttributeError) as error:
-            told = cattrs.transform_error(error)[:2] if isinstance(error, cattrs.BaseValidationError) else [str(error)]
-            raise DatasetError(f"a damaged manifest: {'; '.join(told)}") from error
+        return structured(plain, cls, "a damaged manifest")
 
     def to_json(self) -> str:
         """As one JSON object."""

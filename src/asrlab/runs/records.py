@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
-import cattrs
 
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.options import TranscribeOptions
 from asrlab.transcriber import TranscriberInfo
 from asrlab.transcript import PatchStatus, Segment, Timings, Transcript, TranscriptWarning
+
+if TYPE_CHECKING:
+    import cattrs
 
 __all__ = [
     "Attempt",
@@ -32,6 +34,7 @@ __all__ = [
     "converter",
     "json_line",
     "record_from",
+    "structured",
     "to_line",
 ]
 
@@ -239,7 +242,7 @@ class Outcome:
 
 type Record = SessionStart | SessionEnd | Loaded | NotLoaded | Started | Attempt | Outcome
 
-_KINDS: dict[str, type[Any]] = {
+_KINDS: dict[str, type[Record]] = {
     "session": SessionStart,
     "session-end": SessionEnd,
     "loaded": Loaded,
@@ -254,6 +257,8 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 @cache
 def converter(*, omit_if_default: bool = False) -> cattrs.Converter:
     """What turns records into plain JSON values and back; what is as by default may be left out."""
+    import cattrs
+
     made = cattrs.Converter(omit_if_default=omit_if_default)
     for one_or_several in (float | tuple[float, ...] | None, str | tuple[str, ...] | None):
         made.register_structure_hook(one_or_several, _as_tuple)
@@ -295,9 +300,19 @@ def record_from(plain: Any) -> Record:
     kind = plain.get("record") if isinstance(plain, dict) else None
     if kind not in _KINDS:
         raise DatasetError(f"there is no kind of record {kind!r}; it was written by another version of asrlab")
+    return structured(plain, _KINDS[kind], f"the record {kind!r} has not the fields of one")
+
+
+def structured[Kind](plain: Any, kind: type[Kind], complaint: str) -> Kind:
+    """*plain*, JSON values, as one of *kind*.
+
+    Raises:
+        DatasetError: It is none, with *complaint* and what is wrong.
+    """
+    import cattrs
+
     try:
-        record: Record = converter().structure(plain, _KINDS[kind])
+        return converter().structure(plain, kind)
     except (cattrs.BaseValidationError, AsrlabError, KeyError, TypeError, ValueError, AttributeError) as error:
         told = cattrs.transform_error(error)[:2] if isinstance(error, cattrs.BaseValidationError) else [str(error)]
-        raise DatasetError(f"the record {kind!r} has not the fields of one: {'; '.join(told)}") from error
-    return record
+        raise DatasetError(f"{complaint}: {'; '.join(told)}") from error

@@ -13,8 +13,8 @@ from queue import SimpleQueue
 
 import attrs
 
+from asrlab.runs.local.pipes import read_frame, write_frame
 from asrlab.runs.messages import Done, Hello, Job
-from asrlab.runs.pipes import read_frame, write_frame
 from asrlab.runs.records import Failure
 
 __all__ = ["FAREWELL_S", "Ended", "Heard", "Inbox", "Unreadable", "WorkerProcess", "cause_of_death"]
@@ -23,7 +23,10 @@ FAREWELL_S = 10.0
 """Seconds a worker may take to end; an engine's threads, or a hanging driver, may keep it from that for ever."""
 
 # The path of this process, so that the worker imports what is imported here, and nothing from where it is started.
-_START = "import sys; sys.path[:] = {path!r}; from asrlab.runs.worker import main; main(parent={parent}, bound={bound})"
+_START = (
+    "import sys; sys.path[:] = {path!r}; from asrlab.runs.local.worker import main; "
+    "main(parent={parent}, bound={bound})"
+)
 
 type Heard = Hello | Done | Failure | Unreadable | Ended
 type Inbox = SimpleQueue[tuple[WorkerProcess, Heard]]
@@ -52,7 +55,7 @@ class Ended:
 
 
 class WorkerProcess:
-    """A started ``asrlab.runs.worker``. What it says comes into *inbox*, last an `Ended`.
+    """A started ``asrlab.runs.local.worker``. What it says comes into *inbox*, last an `Ended`.
 
     Two threads do the talking: a worker that hangs reads nothing, and sending it an hour of audio would never end.
     """

@@ -10,11 +10,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from asrlab.runs.backlog import Backlog
-from asrlab.runs.hand import Hand
+from asrlab.runs.local.backlog import Backlog
+from asrlab.runs.local.hand import Hand
+from asrlab.runs.local.supervision import FAREWELL_S, Ended, Heard, Inbox, Unreadable, WorkerProcess
 from asrlab.runs.messages import OOM, Begun, Done, Hello, Item, Job, Lost, Message, Unit
 from asrlab.runs.records import Failure
-from asrlab.runs.supervision import FAREWELL_S, Ended, Heard, Inbox, Unreadable, WorkerProcess
 
 __all__ = ["Crew"]
 

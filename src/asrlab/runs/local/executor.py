@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.runs.crew import Crew
+from asrlab.runs.local.crew import Crew
 from asrlab.runs.messages import Job, Message, Unit
 
 __all__ = ["LocalExecutor"]

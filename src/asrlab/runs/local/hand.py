@@ -7,10 +7,10 @@ import time
 
 import attrs
 
-from asrlab.runs.memory_watch import kernel_oom_kills, resident_bytes_of
+from asrlab.runs.local.memory_watch import kernel_oom_kills, resident_bytes_of
+from asrlab.runs.local.supervision import FAREWELL_S, WorkerProcess, cause_of_death
 from asrlab.runs.messages import CRASHED, OOM, TIMEOUT, Item, Key, Unit
 from asrlab.runs.records import Failure
-from asrlab.runs.supervision import FAREWELL_S, WorkerProcess, cause_of_death
 
 __all__ = ["Hand"]
 

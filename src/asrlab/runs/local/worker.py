@@ -20,11 +20,11 @@ from asrlab.loading import load
 from asrlab.metrics import peak_resident_bytes
 from asrlab.plugins.manager import PluginHost
 from asrlab.runs.gates import has_words
-from asrlab.runs.lifeline import end_with_parent
+from asrlab.runs.local.lifeline import end_with_parent
+from asrlab.runs.local.memory_watch import ran_out_of_memory
+from asrlab.runs.local.pipes import read_frame, write_frame
 from asrlab.runs.machine import backend
-from asrlab.runs.memory_watch import ran_out_of_memory
 from asrlab.runs.messages import OOM, Done, Hello, Item, Job, Unit
-from asrlab.runs.pipes import read_frame, write_frame
 from asrlab.runs.records import Failure
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import Outcome
