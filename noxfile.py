@@ -149,8 +149,9 @@ for _python in PYTHONS:
 
 @nox.session(python="3.12")
 def docs(session: nox.Session) -> None:
-    """Run the Python blocks of README.md and docs/; the tests of the examples are in the suite."""
+    """Hold README.md, CHANGELOG.md and docs/ against the records, and run their Python blocks."""
     install(session, "test")
+    session.run("asrlab", "verify", "README.md", "CHANGELOG.md", "docs")
     session.run("pytest", "README.md", "docs", *session.posargs)
 
 

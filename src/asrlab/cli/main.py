@@ -24,6 +24,7 @@ from asrlab.cli.resume import resume
 from asrlab.cli.runs import runs
 from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
+from asrlab.cli.verify import verify
 from asrlab.errors import AsrlabError
 
 __all__ = ["asrlab", "main"]
@@ -64,7 +65,7 @@ def asrlab() -> None:
     """
 
 
-for _command in (transcribe, bench, resume, runs, compare, models, devices, doctor, pull, patches, plugins, completion):
+for _command in (transcribe, bench, resume, runs, compare, verify, models, devices, doctor, pull, patches, plugins, completion):
     asrlab.add_command(_command)
 
 

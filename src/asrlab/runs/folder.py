@@ -72,6 +72,7 @@ class RunFolder:
         lock = FileLock(self.path / "lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            sync_folder(self.path.parent)  # each time: the process that made it may have been killed before it could
             lock.acquire(timeout=0)
         except Timeout as error:
             raise DatasetError(
@@ -98,7 +99,6 @@ class RunFolder:
             )
         write_whole(self.utterances, b"".join(facts.to_line() for facts in utterances))
         write_whole(self.manifest, manifest.to_json().encode())
-        sync_folder(self.path.parent)
 
 
 def runs_root() -> Path:

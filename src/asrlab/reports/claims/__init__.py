@@ -1,0 +1,1 @@
+"""Claims in documents, held against the records that back them."""
