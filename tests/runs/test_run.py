@@ -310,8 +310,8 @@ def test_two_folders_of_the_same_name_are_two_models():
     """Models of the user's own are told apart by their paths where their folders' names are the same."""
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
-    from asrlab.runs.bench import _named
+    from asrlab.runs.plan import models_by_name
 
     registry = Registry(PluginHost())
     models = [registry.resolve(f"liquid-audio/{folder}") for folder in ("/one/model", "/two/model", "/three/other")]
-    assert list(_named(models)) == ["liquid-audio//one/model", "liquid-audio//two/model", "liquid-audio/other"]
+    assert list(models_by_name(models)) == ["liquid-audio//one/model", "liquid-audio//two/model", "liquid-audio/other"]

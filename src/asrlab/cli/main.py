@@ -65,7 +65,21 @@ def asrlab() -> None:
     """
 
 
-for _command in (transcribe, bench, resume, runs, compare, verify, models, devices, doctor, pull, patches, plugins, completion):
+for _command in (
+    transcribe,
+    bench,
+    resume,
+    runs,
+    compare,
+    verify,
+    models,
+    devices,
+    doctor,
+    pull,
+    patches,
+    plugins,
+    completion,
+):
     asrlab.add_command(_command)
 
 
