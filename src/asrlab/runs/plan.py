@@ -1,0 +1,238 @@
+"""A request to run something, checked, and the run of it in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import attrs
+
+from asrlab.datasets import Dataset, Utterance
+from asrlab.errors import DatasetError, OptionError
+from asrlab.loading import check_choices, fetch_weights, model_info
+from asrlab.metrics import Normalizer, get_normalizer
+from asrlab.patches import PatchChoice
+from asrlab.patching import known_patches
+from asrlab.plugins.events import RunFinished, RunStarted
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import ResolvedModel
+from asrlab.runs.executor import Executor
+from asrlab.runs.facts import environment, git_state, now
+from asrlab.runs.fingerprint import UtteranceFacts, describe, fingerprint
+from asrlab.runs.folder import RunFolder
+from asrlab.runs.ledger import Ledger
+from asrlab.runs.machine import this_machine
+from asrlab.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
+from asrlab.runs.messages import Job
+from asrlab.runs.reading import RunRecords, records_of
+from asrlab.runs.result import BenchResult
+from asrlab.runs.runner import Progress, Runner
+from asrlab.runs.summary import write_summary
+
+__all__ = ["Plan", "asked_name", "models_by_name"]
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A checked request: everything that a run needs but the folder.
+
+    Attributes:
+        manifest: What it will be a run of; the name is that of the folder, once there is one.
+        facts: Of the utterances.
+        utterances: In order.
+        host: The plugins.
+    """
+
+    manifest: Manifest
+    facts: tuple[UtteranceFacts, ...]
+    utterances: list[Utterance]
+    host: PluginHost
+
+    @classmethod
+    def of(
+        cls, request: Request, data: Dataset, models: list[ResolvedModel], *, host: PluginHost, offline: bool
+    ) -> Plan:
+        """Check a request, read the data set and its audio, and find the weights.
+
+        Raises:
+            AsrlabError: See ``asrlab.bench``.
+        """
+        _check(request, models, host)
+        utterances = list(data)
+        if not utterances:
+            raise DatasetError(f"data set {data.name!r} holds no utterance")
+        normalizer = get_normalizer(request.normalizer or _normalizer_for(utterances))
+        found = tuple(_model_facts(name, model, offline=offline) for name, model in models_by_name(models).items())
+        facts = describe(utterances)
+        return cls(
+            manifest=_manifest(request, data, facts, found, normalizer=normalizer, host=host),
+            facts=facts,
+            utterances=utterances,
+            host=host,
+        )
+
+    def run(
+        self,
+        folder: RunFolder,
+        progress: Callable[[Progress], object],
+        stop: Callable[[], bool],
+        executor: Executor,
+    ) -> BenchResult:
+        """Begin the run in *folder*, or go on with the one that is there.
+
+        Raises:
+            DatasetError: The folder cannot be written, is in use, or holds another run.
+        """
+        with folder.writing():
+            records = self._records(folder)
+            with Ledger(folder.ledger) as ledger:
+                runner = Runner(
+                    records=records,
+                    ledger=ledger,
+                    utterances=self.utterances,
+                    executor=executor,
+                    jobs=self._jobs(),
+                    progress=progress,
+                    stop=stop,
+                )
+                self._notified(records, runner)
+            write_summary(folder, records)
+        return records.result()
+
+    def _records(self, folder: RunFolder) -> RunRecords:
+        """Those of the run in *folder*, which is begun if there is none.
+
+        Raises:
+            DatasetError: It is a run of something else.
+        """
+        if not folder.begun:
+            folder.begin(attrs.evolve(self.manifest, run=folder.path.absolute().name), self.facts)
+            return records_of(folder.path)
+        records = records_of(folder.path)
+        changes = [*records.manifest.changes(self.manifest), *_audio_changes(records.utterances, self.facts)]
+        if changes:
+            listed = "".join(f"\n  {line}" for line in changes[:10])
+            raise DatasetError(
+                f"the run {folder.path} cannot be gone on with, since it is of something else:{listed}\n"
+                "put it back as it was, or begin a new run (another --run)",
+                path=folder.path,
+            )
+        return records
+
+    def _jobs(self) -> dict[str, Job]:
+        request = self.manifest.request
+        shared = Job(
+            model="",
+            device=request.device,
+            compute_type=request.compute_type,
+            threads=request.threads,
+            patches=request.patches,
+            options=request.options,
+            points=self.host.points,
+            disabled=tuple(self.host.disabled),
+            memory_limit_bytes=request.memory_limit_bytes,
+        )
+        return {
+            facts.info.name: attrs.evolve(shared, model=asked)
+            for facts, asked in zip(self.manifest.models, request.models, strict=True)
+        }
+
+    def _notified(self, records: RunRecords, runner: Runner) -> None:
+        dataset = self.manifest.dataset.name
+        models = tuple(facts.info.name for facts in self.manifest.models)
+        self.host.notify("asrlab_run_started", run=RunStarted(dataset=dataset, models=models))
+        try:
+            runner.run()
+        finally:
+            finished = RunFinished(
+                dataset=dataset,
+                models=models,
+                utterances=len(records.outcomes),
+                failed=sum(outcome.failure is not None for outcome in records.outcomes.values()),
+                seconds=records.seconds,
+            )
+            self.host.notify("asrlab_run_finished", run=finished)
+
+
+def _check(request: Request, models: list[ResolvedModel], host: PluginHost) -> None:
+    """Refuse what is known to fail before anything is fetched.
+
+    Raises:
+        OptionError: A number is out of range, or a model is given twice.
+    """
+    PatchChoice.of(request.patches, known_patches(host))
+    for model in models:
+        check_choices(model.engine, compute_type=request.compute_type, threads=request.threads)
+    names = list(request.models)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise OptionError(f"{twice} is given twice; to transcribe several times give repeat", option="models")
+    if not names:
+        raise OptionError("no model is given; give at least one", option="models")
+    for name, value, least in (("repeat", request.repeat, 1), ("warmup", request.warmup, 0)):
+        if value < least:
+            raise OptionError(f"{name} must be at least {least}, not {value}", option=name)
+    for name, limit in (("timeout", request.timeout), ("memory_limit_bytes", request.memory_limit_bytes)):
+        if limit is not None and not limit > 0:
+            raise OptionError(f"{name} must be more than 0, not {limit}", option=name)
+
+
+def _normalizer_for(utterances: Iterable[Utterance]) -> str:
+    english = all((utterance.language or "").split("-")[0].lower() == "en" for utterance in utterances)
+    return "english" if english else "basic"
+
+
+def asked_name(model: ResolvedModel) -> str:
+    """A name that stands for the same model wherever the run is gone on with."""
+    return f"{model.name.partition('/')[0]}/{model.path.absolute()}" if model.path else model.name
+
+
+def models_by_name(models: list[ResolvedModel]) -> dict[str, ResolvedModel]:
+    """The models by names that differ, as two folders of the same name would not."""
+    names = [model.name for model in models]
+    return {model.name if names.count(model.name) == 1 else asked_name(model): model for model in models}
+
+
+def _model_facts(name: str, model: ResolvedModel, *, offline: bool) -> ModelFacts:
+    info = model_info(model, fetch_weights(model, offline=offline))
+    return ModelFacts(info=attrs.evolve(info, name=name), packages=model.engine.packages())
+
+
+def _manifest(
+    request: Request,
+    data: Dataset,
+    facts: tuple[UtteranceFacts, ...],
+    models: tuple[ModelFacts, ...],
+    *,
+    normalizer: Normalizer,
+    host: PluginHost,
+) -> Manifest:
+    return Manifest(
+        run="",
+        created=now(),
+        request=request,
+        dataset=DatasetFacts(
+            name=data.name,
+            source=data.source,
+            licence=data.licence,
+            utterances=len(facts),
+            fingerprint=fingerprint(facts),
+        ),
+        models=models,
+        normalizer=normalizer.name,
+        normalizer_version=normalizer.version,
+        machine=this_machine(),
+        environment=environment(),
+        git=git_state(Path.cwd()),
+        plugin_failures=host.failures,
+    )
+
+
+def _audio_changes(then: tuple[UtteranceFacts, ...], now_: tuple[UtteranceFacts, ...]) -> list[str]:
+    """The utterances that are not what they were."""
+    before, after = {facts.id: facts for facts in then}, {facts.id: facts for facts in now_}
+    return [
+        f"the utterance {name!r} is "
+        + ("new" if name not in before else "gone" if name not in after else "not what it was")
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
