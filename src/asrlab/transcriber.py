@@ -149,14 +149,20 @@ class Transcriber(ABC):
         *,
         sample_rate: int | None = None,
         options: TranscribeOptions | None = None,
+        batch_size: int | None = None,
         **given: Unpack[OptionFields],
     ) -> Iterator[Outcome]:
-        """Transcribe items one after the other, each read from *items* only when its turn comes.
+        """Transcribe items, several together where the engine can.
+
+        Together, items are taken from *items* ahead of their turn, four times *batch_size* at most, and an array must
+        stay as it is until its outcome is there. One by one, each is taken only when its turn comes. A single item
+        always goes the way of `transcribe`; ``Transcript.path`` tells which way each took.
 
         Args:
             items: Whatever `transcribe` takes, or objects with an ``audio`` attribute, such as utterances.
             sample_rate: In Hz, for numpy arrays.
             options: Options to start from, the same for all.
+            batch_size: How many to decode together; 1 takes them one by one, None leaves it to the engine.
             given: Single options, on top of *options*.
 
         Yields:
@@ -167,7 +173,25 @@ class Transcriber(ABC):
             AsrlabError: The transcriber was closed meanwhile.
         """
         chosen = self._options(options, given)
+        if checked_batch_size(batch_size) != 1:
+            together = self.transcribe_batches(items, chosen, sample_rate=sample_rate, batch_size=batch_size)
+            if together is not None:
+                return together
         return (self._outcome(index, item, sample_rate, chosen) for index, item in enumerate(items))
+
+    def transcribe_batches(
+        self,
+        items: Iterable[AudioSource | HasAudio],
+        options: TranscribeOptions,
+        *,
+        sample_rate: int | None,
+        batch_size: int | None,
+    ) -> Iterator[Outcome] | None:
+        """What `transcribe_many` gives, several items decoded together; None where this engine cannot, with *options*.
+
+        An engine that can overrides it. *options* have been checked.
+        """
+        return None
 
     def stream(
         self,
@@ -211,6 +235,36 @@ class Transcriber(ABC):
     def __repr__(self) -> str:
         state = ", closed" if self.closed else ""
         return f"<{type(self).__name__} {self.info.model.name} on {self.info.device}{state}>"
+
+    def finish(
+        self, reader: AudioReader, recognition: Recognition, options: TranscribeOptions, *, busy: float
+    ) -> Transcript:
+        """The transcript of a recording that was read and recognized to its end.
+
+        Args:
+            reader: Read to its end.
+            recognition: What the engine made of it.
+            options: What was asked for.
+            busy: Seconds that it took, reading included.
+        """
+        segments = tuple(segment.within(reader.duration) for segment in recognition.segments)
+        decoding = reader.decoding_time
+        return Transcript(
+            text=join_texts((segment.text for segment in segments), recognition.language),
+            language=recognition.language,
+            language_probability=recognition.language_probability,
+            segments=segments,
+            duration=reader.duration,
+            device=self.info.device,
+            compute_type=self.info.compute_type,
+            threads=self.info.threads,
+            timings=Timings(audio=decoding, inference=max(0.0, busy - decoding), total=busy),
+            model=self.info.model,
+            packages=self.info.packages,
+            options=options,
+            warnings=(*audio_warnings(reader), *recognition.warnings),
+            patches=self.patch_report,
+        )
 
     def _options(self, base: TranscribeOptions | None, given: OptionFields) -> TranscribeOptions:
         if self.closed:
@@ -298,25 +352,10 @@ class SegmentStream(Iterator[Segment]):
         return self._transcript
 
     def _finish(self) -> Transcript:
-        reader, recognition, info = self._reader, self._recognition, self._transcriber.info
+        reader, recognition = self._reader, self._recognition
         assert reader is not None and recognition is not None  # noqa: PT018, S101 - the end was reached through them
-        decoding = reader.decoding_time
-        return Transcript(
-            text=join_texts((segment.text for segment in self._segments), recognition.language),
-            language=recognition.language,
-            language_probability=recognition.language_probability,
-            segments=tuple(self._segments),
-            duration=reader.duration,
-            device=info.device,
-            compute_type=info.compute_type,
-            threads=info.threads,
-            timings=Timings(audio=decoding, inference=max(0.0, self._busy - decoding), total=self._busy),
-            model=info.model,
-            packages=info.packages,
-            options=self._options,
-            warnings=(*_audio_warnings(reader), *recognition.warnings),
-            patches=self._transcriber.patch_report,
-        )
+        heard = attrs.evolve(recognition, segments=iter(self._segments))
+        return self._transcriber.finish(reader, heard, self._options, busy=self._busy)
 
     def __enter__(self) -> Self:
         return self
@@ -340,5 +379,6 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _audio_warnings(reader: AudioReader) -> list[TranscriptWarning]:
+def audio_warnings(reader: AudioReader) -> list[TranscriptWarning]:
+    """What *reader* found, for a transcript."""
     return [TranscriptWarning(code=warning.code, message=warning.message) for warning in reader.warnings]

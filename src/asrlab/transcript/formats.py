@@ -77,6 +77,8 @@ def to_verbose_json(transcript: Transcript) -> dict[str, Any]:
     """
     facts = attrs.asdict(transcript)
     del facts["segments"], facts["text"], facts["duration"], facts["language"]
+    if transcript.path is None:
+        del facts["path"]
     verbose: dict[str, Any] = {
         "task": transcript.options.task,
         "language": transcript.language,

@@ -301,6 +301,8 @@ def _tells(shape: str, match: re.Match[str], sentence: _Sentence) -> bool:
             return bool(told) and not re.search(r"\b(?:interval|resampl\w+|confidence)\b", around)
         case "seconds":
             column = sentence.passage.column
+            if words.SPENT.search(sentence.clause(match.start())[0]):
+                return True
             timed = words.TIMING.search(clause) or words.TIMING.search(column)
             return bool(timed) and not (words.AUDIO_LENGTH.search(clause) and not words.TIMING.search(column))
         case "memory":

@@ -25,6 +25,7 @@ __all__ = [
     "NOT_SAYING",
     "PRAISE",
     "SIZE",
+    "SPENT",
     "THRESHOLD",
     "TIMING",
     "TOPIC",
@@ -130,6 +131,13 @@ TIMING = re.compile(
     _I,
 )
 """What seconds have to stand beside to be time spent, rather than the length of something."""
+
+SPENT = re.compile(
+    r"\b(?:transcri\w+|process\w*|decod\w+|load\w*|finish\w*|runs?|ran|done|recogni\w+)\b.*"
+    r"\bin (?:about |under |less than |only |just )?$",
+    _I,
+)
+"""Before seconds that are spent, whatever else the clause measures: an hour of audio in so many."""
 
 AUDIO_LENGTH = re.compile(r"\b(?:pieces?|silence|windows?|blocks?|pauses?|gap|apart|of (?:audio|speech)|limit)\b", _I)
 """What seconds stand beside that are the length of something."""
