@@ -55,8 +55,8 @@ def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch
 def test_the_home_directory_is_not_told(monkeypatch: pytest.MonkeyPatch, home: str, value: str, told: str):
     """A record goes to other people, and a home's name is mostly a person's."""
     monkeypatch.setenv("HOME", home)
-    monkeypatch.setenv("ASRLAB_CACHE", value)
-    assert dict(environment())["ASRLAB_CACHE"] == told
+    monkeypatch.setenv("OMP_PLACES", value)
+    assert dict(environment())["OMP_PLACES"] == told
 
 
 def test_the_load_is_three_numbers():

@@ -39,7 +39,7 @@ _VARIABLES = (
     # the C library's memory
     "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_",
     # asrlab, and where weights come from
-    "ASRLAB_PATCHES", "ASRLAB_DISABLE_PLUGINS", "ASRLAB_OFFLINE", "ASRLAB_CACHE",
+    "ASRLAB_PATCHES", "ASRLAB_DISABLE_PLUGINS", "ASRLAB_OFFLINE",
     "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
 )  # fmt: skip
 """Each by its whole name: a pattern could catch a token."""

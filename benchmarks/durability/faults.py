@@ -1,0 +1,158 @@
+"""Engines that take their process along: a plugin of which single utterances abort, exit, hang or eat memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from .clips import write_clips
+
+__all__ = ["CULPRITS", "Fault", "provoke", "write_plugin"]
+
+CULPRITS = {"abort": "crashed", "exit": "crashed", "hang": "timeout", "eat": "oom"}
+"""What an utterance of this name does, and what it is to be set aside as."""
+
+INNOCENTS = 9
+_LIMIT_MIB = 400
+
+_PLUGIN = """
+import os, sys, time
+import asrlab
+
+asrlab_plugin_api = 1
+
+
+@asrlab.hookimpl
+def asrlab_engines():
+    return [
+        asrlab.EngineSpec(
+            name="faults", factory="asrlab_faults:load", devices="asrlab_faults:devices", default_model="faults",
+            models=(asrlab.ModelSpec(name="faults"),),
+        )
+    ]
+
+
+def devices():
+    return asrlab.DeviceReport(available=("cpu",))
+
+
+def abort():
+    os.abort()
+
+
+def exit():
+    os._exit(3)
+
+
+def hang():
+    time.sleep(3600)
+
+
+def eat():
+    held = []
+    while len(held) < 128:  # 2 GiB, should nobody stop it
+        held.append(b"1" * 2**24)
+        time.sleep(0.02)
+    hang()
+
+
+class Faults(asrlab.Transcriber):
+    def recognize(self, audio, options):
+        audio.read()
+        for fault in (abort, exit, hang, eat):
+            if fault.__name__ in audio.name:
+                fault()
+        return asrlab.Recognition(segments=iter([asrlab.Segment(text="heard", start=0.0, end=1.0)]), language="en")
+
+    def release(self):
+        pass
+
+
+def load(request):
+    return Faults(
+        asrlab.TranscriberInfo(
+            model=request.model, device=request.device, compute_type="float32", threads=1,
+            capabilities=asrlab.Capabilities(),
+        )
+    )
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """A run with culprits among innocents.
+
+    Attributes:
+        culprits: By what they do.
+        set_aside: What each utterance that has no text was set aside as, by its id.
+        attempts: How often each of those was tried.
+        innocents_lost: Innocent utterances without their text, or tried more than once.
+        seconds: The whole command.
+        wrong: Culprits that were set aside as something else, or after another number of attempts than two.
+        complaint: What the command said, where it gave no result.
+    """
+
+    culprits: tuple[str, ...]
+    set_aside: dict[str, str]
+    attempts: dict[str, int]
+    innocents_lost: int
+    seconds: float
+    wrong: int
+    complaint: str = ""
+
+
+def write_plugin(folder: Path) -> Path:
+    """The plugin as an installer would leave it in *folder*."""
+    info = folder / "asrlab_faults-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "asrlab_faults.py").write_text(_PLUGIN, encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: asrlab-faults\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[asrlab]\nasrlab_faults = asrlab_faults\n", encoding="utf-8")
+    return folder
+
+
+def provoke(folder: Path, culprits: tuple[str, ...], *, timeout: float) -> Fault:
+    """Run the command line over nine innocents and the *culprits*, spread among them."""
+    dataset = write_clips(folder / "clips", INNOCENTS)
+    for place, culprit in enumerate(culprits):
+        clip = dataset / f"clip-{INNOCENTS * (place + 1) // (len(culprits) + 1):04}"
+        for ending in (".wav", ".txt"):
+            (dataset / f"{clip.name}-then-{culprit}{ending}").write_bytes(clip.with_suffix(ending).read_bytes())
+    path = os.pathsep.join(filter(None, [str(write_plugin(folder / "plugin")), os.environ.get("PYTHONPATH")]))
+    begun = time.monotonic()
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "asrlab", "bench", str(dataset), "-m", "faults", "--run", str(folder / "run"),
+            "--timeout", str(timeout), "--warmup", "1", "--memory-limit", str(_LIMIT_MIB), "--json",
+        ],
+        cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    seconds = time.monotonic() - begun
+    try:
+        utterances = json.loads(done.stdout)["models"][0]["utterances"]
+    except ValueError:
+        utterances = []
+    return _judged(culprits, utterances, seconds, said=done.stderr)
+
+
+def _judged(culprits: tuple[str, ...], utterances: list[dict[str, Any]], seconds: float, *, said: str) -> Fault:
+    guilty = {f: u for f in culprits for u in utterances if u["id"].endswith(f)}
+    fine = [u for u in utterances if u["hypothesis"] == "heard" and u["attempts"] == 1 and u not in guilty.values()]
+    set_aside = {u["id"]: u["failure"]["kind"] for u in utterances if u["failure"]}
+    right = [f for f, u in guilty.items() if set_aside.get(u["id"]) == CULPRITS[f] and u["attempts"] == 2]
+    return Fault(
+        culprits=culprits,
+        set_aside=set_aside,
+        attempts={u["id"]: u["attempts"] for u in utterances if u["failure"]},
+        innocents_lost=INNOCENTS - len(fine),
+        seconds=seconds,
+        wrong=len(culprits) - len(right),
+        complaint="" if utterances else said[-2000:],
+    )
