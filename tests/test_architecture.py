@@ -23,6 +23,7 @@ RANKS = {
     "errors": 0,
     "versions": 0,
     "audio": 1,
+    "batching": 2,
     "device": 1,
     "options": 1,
     "spec": 1,

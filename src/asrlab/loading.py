@@ -142,17 +142,27 @@ def list_models(host: PluginHost | None = None) -> tuple[ResolvedModel, ...]:
     return Registry(host or PluginHost()).models()
 
 
-def load_dataset(name: str | PathLike[str], *, host: PluginHost | None = None) -> Dataset:
+def load_dataset(
+    name: str | PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
+    allow_outside: bool = False,
+    host: PluginHost | None = None,
+) -> Dataset:
     """A data set by its name or its path.
 
     Args:
-        name: A name such as ``smoke``, a folder of audio files with ``.txt`` files beside them, or a JSONL manifest.
+        name: A name such as ``smoke``, a folder of audio files with ``.txt`` files beside them, a JSONL manifest, or a
+            file or folder in another of the formats that are read: see ``docs/data-sets.md``.
+        format: The name of the file's or folder's format, such as ``kaldi``; None tells it by names and first lines.
+        allow_outside: Accept audio that a file names outside of its folder.
         host: The plugins to ask; None loads those of this environment.
 
     Raises:
-        DatasetError: There is no such data set, or it cannot be read.
+        DatasetError: There is no such data set, it could be in several formats, or it cannot be read.
+        OptionError: There is no such format, or one is given for a data set that is asked for by name.
     """
-    return datasets.load_dataset(name, specs=list_datasets(host))
+    return datasets.load_dataset(name, specs=list_datasets(host), format=format, allow_outside=allow_outside)
 
 
 def list_datasets(host: PluginHost | None = None) -> tuple[DatasetSpec, ...]:

@@ -165,6 +165,18 @@ def test_a_data_set_given_as_an_object_goes_on_with_bench(
     assert bench(data, models="echo", run=tmp_path / "run", executor=in_process).complete
 
 
+def test_a_format_that_was_named_is_named_again(
+    clips: tuple[Path, ...], tmp_path: Path, in_process: InProcessExecutor
+):
+    """What a data set was read as, and whether it may lead outside, is part of the run: resume reads it the same way."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "list").write_text(f"file_name,text\n{clips[1]},he was not\n")
+    given = {"format": "csv", "allow_outside": True}
+    run = bench(tmp_path / "data" / "list", models="echo", run=tmp_path / "run", executor=in_process, **given)
+    assert run.models[0].utterances[0].reference == "he was not"
+    assert resume(tmp_path / "run", executor=in_process).complete
+
+
 def test_what_was_lost_twice_is_set_aside_without_a_third_try(
     finished: Path, tmp_path: Path, in_process: InProcessExecutor
 ):

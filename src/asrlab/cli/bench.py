@@ -36,6 +36,8 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @click.command(epilog=EPILOG)
 @click.argument("dataset", shell_complete=_complete_dataset)
 @model_option
+@click.option("--format", help="The format of DATASET, such as kaldi; told by its content. See docs/data-sets.md.")
+@click.option("--allow-outside", is_flag=True, help="Accept audio that DATASET names outside of its folder.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder for the records; one with the same run goes on.")
 @click.option("--normalizer", help="english, basic or none; english if all of the data set is, else basic.")
 @normalizers_option
@@ -54,6 +56,8 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 def bench(
     dataset: str,
     models: tuple[str, ...],
+    format: str | None,  # noqa: A002 - click passes options by their names
+    allow_outside: bool,
     run: Path | None,
     normalizer: str | None,
     normalizers: str | None,
@@ -72,9 +76,9 @@ def bench(
 ) -> int:
     """Transcribe DATASET with each MODEL and score the texts against its references.
 
-    DATASET is a name (smoke), a folder of audio files with .txt files beside them, or a JSONL manifest. Each model runs
-    in a process of its own, so that its peak memory is its own. An utterance that hangs, crashes or runs out of memory
-    twice is set aside; the others are not touched.
+    DATASET is a name (smoke), a folder of audio files with .txt files beside them, a JSONL manifest, or data in another
+    format (docs/data-sets.md). Each model runs in a process of its own, so that its peak memory is its own. An
+    utterance that hangs, crashes or runs out of memory twice is set aside; the others are not touched.
 
     Every outcome is on the disk as soon as it is there, in a folder of the run's own (--run, or a dated one: see asrlab
     runs). Ctrl-C waits for the utterance under way, a second one does not; asrlab resume RUN goes on.
@@ -85,12 +89,15 @@ def bench(
 
     host = PluginHost()
     options = options_of(given)
-    load_dataset(dataset, host=host)  # what is wrong with it is said before gigabytes are fetched
+    # what is wrong with it is said before gigabytes are fetched
+    load_dataset(dataset, format=format, allow_outside=allow_outside, host=host)
     _fetch(models, host, compute_type=compute_type, threads=threads, offline=offline)
     with running() as one:
         result = start(
             dataset,
             models=models,
+            format=format,
+            allow_outside=allow_outside,
             device=device,
             compute_type=compute_type,
             threads=threads,

@@ -1,8 +1,9 @@
-"""The values of a JSON object by key, each checked when it is taken out."""
+"""The values of a JSON object by key, or of a table's row by column, each checked when it is taken out."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fields", "json_type"]
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 @attrs.frozen(kw_only=True)
 class Fields:
@@ -22,6 +25,7 @@ class Fields:
     Attributes:
         values: The object.
         error: Makes the error for a problem in it, with its place.
+        written: The values are all text, as in a table, so that numbers are written out.
 
     Raises:
         DatasetError: By every method: the value is of another type, or cannot be.
@@ -29,13 +33,14 @@ class Fields:
 
     values: Mapping[str, Any]
     error: Callable[[str], DatasetError]
+    written: bool = False
 
     def string(self, *keys: str) -> str | None:
         """Text; None if absent."""
         value = self._first(keys)
         if value is not None and not isinstance(value, str):
             raise self.error(f"{_quoted(keys)} is {json_type(value)}; it must be text")
-        if value is not None and any("\ud800" <= character <= "\udfff" for character in value):
+        if value is not None and _HALF.search(value):
             raise self.error(f"{_quoted(keys)} holds half a surrogate pair, which is no character")
         return value
 
@@ -48,20 +53,48 @@ class Fields:
             raise self.error(f"{_quoted(keys)} is empty; name something or leave it out")
         return self.string(*keys)
 
-    def seconds(self, key: str) -> float | None:
+    def seconds(self, *keys: str) -> float | None:
         """A finite number of seconds, 0 or more; None if absent."""
-        value = self._first((key,))
+        seconds = self.number(*keys)
+        if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
+            raise self.error(
+                f"{_quoted(keys)} is {self._first(keys)}; it must be a finite number of seconds, 0 or more"
+            )
+        return seconds
+
+    def number(self, *keys: str) -> float | None:
+        """Any number, perhaps not finite; None if absent."""
+        value = self._first(keys)
         if value is None:
             return None
+        if self.written and isinstance(value, str):
+            return self._written_number(value, keys)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"'{key}' is {json_type(value)}; it must be a number of seconds")
+            raise self.error(f"{_quoted(keys)} is {json_type(value)}; it must be a number of seconds")
         try:
-            seconds = float(value)
+            return float(value)
         except OverflowError:
-            seconds = math.inf
-        if not (math.isfinite(seconds) and seconds >= 0):
-            raise self.error(f"'{key}' is {value}; it must be a finite number of seconds, 0 or more")
-        return seconds
+            return math.inf
+
+    def nested(self, key: str) -> Fields | None:
+        """An object in this one; None if absent."""
+        value = self._first((key,))
+        if value is not None and not isinstance(value, dict):
+            raise self.error(f"{_quoted((key,))} is {json_type(value)}; it must be an object")
+        return None if value is None else attrs.evolve(self, values=value)
+
+    def several(self, key: str) -> list[Fields]:
+        """The objects in an array of this one; empty if absent."""
+        value = self._first((key,))
+        if value is not None and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
+            raise self.error(f"{_quoted((key,))} is {json_type(value)}; it must be an array of objects")
+        return [attrs.evolve(self, values=each) for each in value or ()]
+
+    def _written_number(self, value: str, keys: tuple[str, ...]) -> float:
+        try:
+            return float(value)
+        except ValueError as error:
+            raise self.error(f"{_quoted(keys)} is {value!r}; it must be a number of seconds, such as 1.5") from error
 
     def _first(self, keys: tuple[str, ...]) -> Any:
         return next((self.values[key] for key in keys if self.values.get(key) is not None), None)

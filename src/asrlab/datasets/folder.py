@@ -16,11 +16,11 @@ from asrlab.errors import DatasetError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["AUDIO_SUFFIXES", "read_folder"]
+__all__ = ["AUDIO_SUFFIXES", "is_folder_of_pairs", "read_folder"]
 
 AUDIO_SUFFIXES = (
     ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3",
-    ".mp4", ".oga", ".ogg", ".opus", ".w64", ".wav", ".webm", ".wma",
+    ".mp4", ".oga", ".ogg", ".opus", ".sph", ".w64", ".wav", ".webm", ".wma",
 )  # fmt: skip
 """The endings by which a folder's audio is told from its other files, in any case."""
 
@@ -33,6 +33,13 @@ class _Files:
 
     audio: dict[str, Path] = attrs.field(factory=dict)
     text: dict[str, Path] = attrs.field(factory=dict)
+
+
+def is_folder_of_pairs(path: Path) -> bool:
+    """Whether *path* is a folder that holds, itself, audio with a ``.txt`` of the same name."""
+    names = [entry for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
+    texts = {name.stem for name in names if name.suffix.lower() == ".txt"}
+    return any(name.stem in texts for name in names if name.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def read_folder(path: Path, *, require_text: bool = True) -> Dataset:

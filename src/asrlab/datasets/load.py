@@ -7,16 +7,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrlab.datasets.folder import read_folder
-from asrlab.datasets.manifest import read_manifest
+from asrlab.datasets.format import ReadOptions
+from asrlab.datasets.formats import choose_format, named_format
 from asrlab.datasets.spec import DatasetSpec
-from asrlab.errors import DatasetError
+from asrlab.errors import DatasetError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
     from asrlab.datasets.dataset import Dataset
+    from asrlab.datasets.format import Format
 
 __all__ = ["SMOKE", "load_dataset"]
 
@@ -31,22 +32,24 @@ def load_dataset(
     name_or_path: str | PathLike[str],
     *,
     specs: Iterable[DatasetSpec] = (),
+    format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
     require_text: bool = True,
     allow_outside: bool = False,
 ) -> Dataset:
     """The data set that *name_or_path* stands for.
 
     Args:
-        name_or_path: ``smoke``; the name of one of *specs*; a folder of audio with same-named ``.txt`` files
-            (`read_folder`); or a JSONL manifest (`read_manifest`). A name goes before a file or folder that is called
-            the same: write ``./smoke`` for the folder.
+        name_or_path: ``smoke``; the name of one of *specs*; or a file or folder in one of the formats (`FORMATS`). A
+            name goes before a file or folder that is called the same: write ``./smoke`` for the folder.
         specs: The data sets that can be asked for by name besides ``smoke``.
-        require_text: Of a folder or manifest: an utterance without reference is an error. False lets it through with
+        format: Of a file or folder: the name of its format; None tells it by names and first lines.
+        require_text: Of a file or folder: an utterance without reference is an error. False lets it through with
             ``text=None``.
-        allow_outside: Of a manifest: accept audio outside its folder.
+        allow_outside: Of a file or folder: accept audio that it names outside its folder.
 
     Raises:
         DatasetError: It stands for nothing, for two things, or for something that cannot be read.
+        OptionError: There is no such *format*, or it is given for a data set that is asked for by name.
     """
     # the same spec twice is one, so that ``smoke`` may also come in by a hook
     known = tuple(dict.fromkeys((SMOKE, *specs)))
@@ -56,20 +59,28 @@ def load_dataset(
             f"data set {name_or_path!r} is offered twice, by {' and by '.join(spec.factory for spec in named)}; remove "
             "or disable the plugin that is not meant (see: asrlab plugins)"
         )
+    chosen = None if format is None else named_format(format)
+    if named and chosen:
+        raise OptionError(
+            f"a format is for files and folders, and {name_or_path!r} is a name; leave it out, or write "
+            f"./{name_or_path} for the file or folder",
+            option="format",
+        )
     if named:
         return named[0].load()
-    return _from_path(Path(name_or_path), known, require_text=require_text, allow_outside=allow_outside)
+    options = ReadOptions(require_text=require_text, allow_outside=allow_outside)
+    return _from_path(Path(name_or_path), known, chosen, options)
 
 
-def _from_path(path: Path, known: tuple[DatasetSpec, ...], *, require_text: bool, allow_outside: bool) -> Dataset:
+def _from_path(path: Path, known: tuple[DatasetSpec, ...], chosen: Format | None, options: ReadOptions) -> Dataset:
     mode = _mode(path)
     if mode is None:
         raise _unknown(path, known)
-    if stat.S_ISDIR(mode):
-        return read_folder(path, require_text=require_text)
-    if stat.S_ISREG(mode):
-        return read_manifest(path, require_text=require_text, allow_outside=allow_outside)
-    raise DatasetError(f"{path} is neither a file nor a folder; give a JSONL manifest or a folder of audio", path=path)
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise DatasetError(
+            f"{path} is neither a file nor a folder; give a JSONL manifest or a folder of audio", path=path
+        )
+    return (chosen or choose_format(path)).read(path, options)
 
 
 def _mode(path: Path) -> int | None:

@@ -30,6 +30,8 @@ def bench(
     dataset: str | PathLike[str] | Dataset,
     *,
     models: str | Sequence[str],
+    format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
+    allow_outside: bool = False,
     device: str = "auto",
     compute_type: str = "auto",
     threads: int | None = None,
@@ -54,6 +56,8 @@ def bench(
     Args:
         dataset: A name such as ``smoke``, a path, or a data set.
         models: Names, as ``asrlab.load`` takes them; or a single one.
+        format: As for ``asrlab.load_dataset``, where the data set is given by its path.
+        allow_outside: Likewise.
         device: As for ``asrlab.load``.
         compute_type: As for ``asrlab.load``.
         threads: As for ``asrlab.load``.
@@ -102,8 +106,13 @@ def bench(
         warmup=warmup,
         timeout=timeout,
         memory_limit_bytes=memory_limit_bytes,
+        format=format,
+        allow_outside=allow_outside,
     )
-    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, host=host)
+    if isinstance(dataset, Dataset):
+        data = dataset
+    else:
+        data = load_dataset(dataset, format=format, allow_outside=allow_outside, host=host)
     plan = Plan.of(request, data, resolved, host=host, offline=offline)
     folder = RunFolder(Path(run).expanduser() if run is not None else new_run_path(data.name))
     return plan.run(folder, progress or _ignore, stop or bool, executor or LocalExecutor())

@@ -27,6 +27,8 @@ class Request:
     Attributes:
         dataset: The name or absolute path that was given; None for a data set that was handed over as an object.
         models: As they were given.
+        format: Of the data set, as for ``asrlab.load_dataset``; None tells it by content.
+        allow_outside: Whether the data set may name audio outside of its folder.
         device: As for ``asrlab.load``, like those that follow.
         compute_type: See ``asrlab.load``.
         threads: See ``asrlab.load``.
@@ -51,6 +53,8 @@ class Request:
     warmup: int = 0
     timeout: float | None = None
     memory_limit_bytes: int | None = None
+    format: str | None = None
+    allow_outside: bool = False
 
 
 @attrs.frozen(kw_only=True)

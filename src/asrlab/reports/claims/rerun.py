@@ -181,7 +181,8 @@ def _check_dataset(record: Path, manifest: Manifest, host: PluginHost) -> None:
     if name is None:
         raise DatasetError(f"{record} cannot be repeated: its data set was given as an object", path=record)
     try:
-        found = load_dataset(_expanded(name), host=host)
+        request = manifest.request
+        found = load_dataset(_expanded(name), format=request.format, allow_outside=request.allow_outside, host=host)
         same = fingerprint(describe(found)) == manifest.dataset.fingerprint
     except DatasetError as error:
         raise DatasetError(f"{record} cannot be repeated: its data set is not here ({error.message})") from error

@@ -1,0 +1,50 @@
+"""Files with one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from asrlab.datasets.fields import Fields, json_type
+from asrlab.datasets.lines import Lines, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["first_object", "objects"]
+
+
+def objects(lines: Lines) -> Iterator[tuple[int, Fields]]:
+    """The objects, each with the number of its line; blank lines are passed over.
+
+    Raises:
+        DatasetError: The file cannot be read, or a line is no JSON object.
+    """
+    for number, raw in lines.raw():
+        if raw.strip():
+            yield number, Fields(values=_parsed(lines, number, raw), error=partial(lines.error, number))
+
+
+def first_object(path: Path) -> dict[str, Any]:
+    """The object in the first line that is not blank; empty where there is none."""
+    try:
+        found = json.loads(first_line(path))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _parsed(lines: Lines, number: int, raw: bytes) -> dict[str, Any]:
+    text = lines.decoded(number, raw).rstrip()
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise lines.error(number, f"column {error.colno}: not JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:
+        # numbers of thousands of digits, brackets thousands deep
+        raise lines.error(number, f"not JSON that can be read ({error})") from error
+    if not isinstance(found, dict):
+        raise lines.error(number, f"holds {json_type(found)}; a line must hold an object, {{...}}")
+    return found

@@ -1,0 +1,155 @@
+"""LibriSpeech's tree and STM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asrlab.audio import AudioFile
+from asrlab.datasets import Utterance, load_dataset
+from asrlab.errors import DatasetError
+
+type Write = Callable[[dict[str, str | bytes]], Path]
+
+TREE: dict[str, str | bytes] = {
+    "LibriSpeech/README.TXT": "",
+    "LibriSpeech/dev-clean/84/121123/84-121123.trans.txt": "84-121123-0000 GO DO YOU HEAR\n84-121123-0001 BUT\n",
+    "LibriSpeech/dev-clean/84/121123/84-121123-0000.flac": "",
+    "LibriSpeech/dev-clean/84/121123/84-121123-0001.WAV": "",
+    "LibriSpeech/dev-clean/174/50561/174-50561.trans.txt": "174-50561-0000 FORGOTTEN\n",
+}
+
+
+@pytest.mark.parametrize("folder", ["", "LibriSpeech", "LibriSpeech/dev-clean", "LibriSpeech/dev-clean/84/121123"])
+def test_librispeech_gives_speaker_and_chapter(write: Write, folder: str):
+    """From any folder of the tree come its chapters in order, with speaker and recording; missing audio is a flac."""
+    root = write(TREE)
+    dev = root / "LibriSpeech" / "dev-clean"
+    whole = [
+        Utterance(
+            id="174-50561-0000",
+            audio=dev / "174/50561/174-50561-0000.flac",
+            text="FORGOTTEN",
+            speaker="174",
+            recording="174-50561",
+        ),
+        Utterance(
+            id="84-121123-0000",
+            audio=dev / "84/121123/84-121123-0000.flac",
+            text="GO DO YOU HEAR",
+            speaker="84",
+            recording="84-121123",
+        ),
+        Utterance(
+            id="84-121123-0001",
+            audio=dev / "84/121123/84-121123-0001.WAV",
+            text="BUT",
+            speaker="84",
+            recording="84-121123",
+        ),
+    ]
+
+    assert list(load_dataset(root / folder)) == (whole[1:] if folder.endswith("121123") else whole)
+
+
+def test_librispeech_chapter_is_read_when_its_turn_comes(write: Write):
+    """The first chapter is there although the second cannot be read."""
+    broken = {"LibriSpeech/dev-clean/84/121123/84-121123.trans.txt": b"84-121123-0000 OK\n\xff\n"}
+    utterances = iter(load_dataset(write({**TREE, **broken})))
+
+    assert [next(utterances).id, next(utterances).id] == ["174-50561-0000", "84-121123-0000"]
+    with pytest.raises(DatasetError, match=r"84-121123\.trans\.txt, line 2: byte 1 is not UTF-8"):
+        next(utterances)
+
+
+def test_two_audio_files_for_one_utterance_are_refused(write: Write):
+    """Which of two endings is meant is not guessed."""
+    root = write({**TREE, "LibriSpeech/dev-clean/84/121123/84-121123-0000.wav": ""})
+
+    with pytest.raises(DatasetError, match="could both be the audio of '84-121123-0000'"):
+        list(load_dataset(root))
+
+
+STM = """\
+;; CATEGORY "0" "" ""
+;; LABEL "O" "Overall" "Overall"
+talk 1 Ann 0.00 1.25 <o,f0,female> hello <unk> there
+talk 1 inter_segment_gap 1.25 2.00 <o,,> ignore_time_segment_in_scoring
+talk A Bob 2.5 4 with no label
+talk 1 Ann 4 5 <o,f0,female> IGNORE_TIME_SEGMENT_IN_SCORING
+talk\t1\tAnn\t5\t6\t<NA>
+"""
+
+
+@pytest.mark.parametrize(
+    ("stm", "audio", "path"),
+    [
+        ("talk.stm", "talk.wav", "talk.stm"),
+        ("list.txt", "talk.flac", "list.txt"),
+        ("talk.stm", "sph/talk.sph", "talk.stm"),
+        ("stm/talk.stm", "sph/talk.sph", ""),
+    ],
+)
+def test_stm_gives_the_segments_that_are_scored(write: Write, stm: str, audio: str, path: str):
+    """Comments and ignored segments are left out, labels too; the audio is found by its name, where TED-LIUM has it."""
+    text = STM if stm.endswith(".stm") else STM.partition("\n")[2].partition("\n")[2]
+    root = write({stm: text, audio: ""})
+
+    assert list(load_dataset(root / path)) == [
+        Utterance(
+            id=f"talk@{start}-{end}",
+            audio=AudioFile(path=root / audio, offset=float(start), duration=float(end) - float(start)),
+            text=said,
+            speaker=speaker,
+            recording="talk",
+        )
+        for start, end, speaker, said in [
+            ("0.00", "1.25", "Ann", "hello <unk> there"),
+            ("2.5", "4", "Bob", "with no label"),
+            ("5", "6", "Ann", ""),
+        ]
+    ]
+
+
+BAD_LINES = [
+    ("talk 1 Ann 1", "has fewer than 5 fields; it needs: file, channel"),
+    ("talk B Ann 1 2 hi", "is of channel 'B', and asrlab mixes the channels of a file; write each channel"),
+    ("talk 2 Ann 1 2 hi", "is of channel '2'"),
+    ("talk 1 Ann x 2 hi", "'start' is 'x'; it must be a number of seconds"),
+    ("talk 1 Ann 1 inf hi", "'end' is inf; it must be a finite number"),
+    ("talk 1 Ann 2 1 hi", "would last -1 s; it must end after it starts"),
+    ("talk 1 Ann 1 1 hi", "would last 0 s"),
+    ("other 1 Ann 1 2 hi", "there is no audio 'other' beside it"),
+    ("../talk 1 Ann 1 2 hi", r"there is no audio '\.\./talk' beside it"),
+    ("talk 1 Ann 1 2 say { yes / yeah } now", "'{ yes / yeah }' leaves open what was said"),
+]
+
+
+@pytest.mark.parametrize(("line", "problem"), BAD_LINES)
+def test_bad_stm_line_is_refused_with_its_place(write: Write, line: str, problem: str):
+    """A line that cannot be scored as it says is an error with file and line, after the one before it was given."""
+    path = write({"x.stm": f"talk 1 Ann 0 1 hi\n\n{line}\n", "talk.wav": ""}) / "x.stm"
+    utterances = iter(load_dataset(path))
+
+    assert next(utterances).text == "hi"
+    with pytest.raises(DatasetError, match=rf"x\.stm, line 3: .*{problem}") as caught:
+        next(utterances)
+    assert (caught.value.path, caught.value.line) == (path, 3)
+
+
+def test_stm_beside_the_audio_folder_needs_leave(write: Write):
+    """TED-LIUM's audio lies outside of the STM file's folder: giving the file alone says what to do."""
+    root = write({"stm/talk.stm": "talk 1 Ann 0 1 hi\n", "sph/talk.sph": ""})
+
+    with pytest.raises(DatasetError, match="give the folder above, or allow it"):
+        list(load_dataset(root / "stm" / "talk.stm"))
+    [utterance] = load_dataset(root / "stm" / "talk.stm", allow_outside=True)
+    assert utterance.audio == AudioFile(path=root / "sph" / "talk.sph", offset=0.0, duration=1.0)
+
+
+def test_empty_stm_is_refused(write: Write):
+    """An empty file is an error, and not a data set of nothing."""
+    with pytest.raises(DatasetError, match=r"x\.stm is empty; a line is: file"):
+        load_dataset(write({"x.stm": "\n"}) / "x.stm")
