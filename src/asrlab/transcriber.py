@@ -17,7 +17,7 @@ import attrs
 
 from asrlab.audio import AudioReader, AudioSource, open_audio
 from asrlab.device import Device
-from asrlab.errors import AsrlabError
+from asrlab.errors import AsrlabError, OptionError
 from asrlab.options import Capabilities, OptionFields, TranscribeOptions
 from asrlab.transcript import (
     ModelInfo,
@@ -32,6 +32,8 @@ from asrlab.transcript import (
 )
 
 __all__ = ["Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"]
+
+_LARGEST_BATCH = 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -80,6 +82,28 @@ class HasAudio(Protocol):
     def audio(self) -> AudioSource:
         """What to transcribe."""
         ...
+
+
+def _check_batch_size(_many: Many, _field: attrs.Attribute[int | None], size: object) -> None:
+    if size is not None and not (type(size) is int and 1 <= size <= _LARGEST_BATCH):
+        raise OptionError(f"batch_size {size!r} must be a whole number from 1 to {_LARGEST_BATCH}", option="batch_size")
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Many:
+    """What `Transcriber.transcribe_many` was called with.
+
+    Attributes:
+        items: Not begun.
+        options: The same for all; checked.
+        sample_rate: In Hz, for numpy arrays.
+        batch_size: The most to decode together, 1 to 1024; None leaves it to the engine.
+    """
+
+    items: Iterable[AudioSource | HasAudio]
+    options: TranscribeOptions
+    sample_rate: int | None = None
+    batch_size: int | None = attrs.field(default=None, validator=_check_batch_size)
 
 
 class Transcriber(ABC):
@@ -154,9 +178,9 @@ class Transcriber(ABC):
     ) -> Iterator[Outcome]:
         """Transcribe items, several together where the engine can.
 
-        Together, items are taken from *items* ahead of their turn, four times *batch_size* at most, and an array must
-        stay as it is until its outcome is there. One by one, each is taken only when its turn comes. A single item
-        always goes the way of `transcribe`; ``Transcript.path`` tells which way each took.
+        Together, items are taken ahead of their turn, some batches' worth, and an array must stay as it is until its
+        outcome is there. One by one, each is taken only when its turn comes. A single item always goes the way of
+        `transcribe`; ``Transcript.path`` tells which way each took.
 
         Args:
             items: Whatever `transcribe` takes, or objects with an ``audio`` attribute, such as utterances.
@@ -173,24 +197,14 @@ class Transcriber(ABC):
             AsrlabError: The transcriber was closed meanwhile.
         """
         chosen = self._options(options, given)
-        if checked_batch_size(batch_size) != 1:
-            together = self.transcribe_batches(items, chosen, sample_rate=sample_rate, batch_size=batch_size)
-            if together is not None:
-                return together
+        many = Many(items=items, options=chosen, sample_rate=sample_rate, batch_size=batch_size)
+        together = self.transcribe_batches(many) if batch_size != 1 else None
+        if together is not None:
+            return together
         return (self._outcome(index, item, sample_rate, chosen) for index, item in enumerate(items))
 
-    def transcribe_batches(
-        self,
-        items: Iterable[AudioSource | HasAudio],
-        options: TranscribeOptions,
-        *,
-        sample_rate: int | None,
-        batch_size: int | None,
-    ) -> Iterator[Outcome] | None:
-        """What `transcribe_many` gives, several items decoded together; None where this engine cannot, with *options*.
-
-        An engine that can overrides it. *options* have been checked.
-        """
+    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:  # noqa: ARG002 - for those that override it
+        """What `transcribe_many` gives, several items decoded together; None where the engine cannot, as by default."""
         return None
 
     def stream(

@@ -179,6 +179,7 @@ class Recognized:
         duration: Seconds of audio decoded.
         timings: Where the time went.
         warnings: As in ``Transcript``.
+        path: As in ``Transcript``.
     """
 
     language: str | None
@@ -187,6 +188,7 @@ class Recognized:
     duration: float
     timings: Timings
     warnings: tuple[TranscriptWarning, ...] = ()
+    path: str | None = None
 
     @classmethod
     def of(cls, transcript: Transcript) -> Recognized:

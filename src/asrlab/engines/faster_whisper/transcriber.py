@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from faster_whisper import WhisperModel
 
 from asrlab.audio import AudioReader
+from asrlab.batching import transcribe_together
 from asrlab.engines.faster_whisper.convert import arguments, to_segments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_threads
+from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
 from asrlab.errors import WeightsError
 from asrlab.options import Capabilities, TranscribeOptions
 from asrlab.spec import LoadRequest
-from asrlab.transcriber import Recognition, Transcriber, TranscriberInfo
+from asrlab.transcriber import Many, Recognition, Transcriber, TranscriberInfo
+from asrlab.transcript import Outcome
 
 __all__ = ["FasterWhisperTranscriber", "load"]
 
@@ -35,9 +40,28 @@ class FasterWhisperTranscriber(Transcriber):
             language_probability=float(info.language_probability) if detected else None,
         )
 
+    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
+        """Encode each clip once and decode several together."""
+        steps = self.batch_steps(many.options)
+        return None if steps is None else transcribe_together(self, steps, many)
+
+    def batch_steps(self, options: TranscribeOptions) -> FasterWhisperSteps | None:
+        """The steps of a batch; None for what only ``WhisperModel.transcribe`` can do.
+
+        That is word timestamps, voice activity detection, and sampling from the start.
+        """
+        model = self._model
+        if model is None or options.word_timestamps or options.vad_filter or (options.temperature_ladder or (0.0,))[0]:
+            return None
+        return FasterWhisperSteps(model=model, options=options, workers=model.model.num_workers)
+
     def release(self) -> None:
         """Drop the model; CTranslate2 frees it with the last reference."""
         self._model = None
+
+
+_MOST_WORKERS = 2
+"""Batches side by side on the CPU. Measured on two cores only; each takes memory of its own for what it decodes."""
 
 
 def load(request: LoadRequest) -> FasterWhisperTranscriber:
@@ -50,6 +74,7 @@ def load(request: LoadRequest) -> FasterWhisperTranscriber:
     kind, _, index = request.device.resolved.partition(":")
     threads = request.threads or default_threads()
     compute_type = choose_compute_type(request.compute_type, request.device)
+    workers = min(threads, _MOST_WORKERS) if kind == "cpu" else 1
     try:
         model = WhisperModel(
             str(request.weights),
@@ -57,6 +82,7 @@ def load(request: LoadRequest) -> FasterWhisperTranscriber:
             device_index=int(index or 0),
             compute_type=compute_type,
             cpu_threads=threads,
+            num_workers=workers,
         )
     except (RuntimeError, ValueError) as error:
         raise WeightsError(

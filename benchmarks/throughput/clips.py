@@ -1,0 +1,52 @@
+"""The clips: a folder with ``refs.tsv`` (columns file, language, text), or the embedded ones repeated."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import attrs
+
+__all__ = ["Clip", "read_clips"]
+
+REPEATS = 8
+
+
+@attrs.frozen(kw_only=True)
+class Clip:
+    """One clip.
+
+    Attributes:
+        id: Its own, even where the same file comes again.
+        path: The file.
+        language: BCP 47 tag.
+        text: The reference.
+    """
+
+    id: str
+    path: Path
+    language: str
+    text: str
+
+
+def read_clips(folder: Path | None, *, count: int | None = None) -> list[Clip]:
+    """The clips of *folder*, or the smoke set eight times; *count* of them, spread over all."""
+    clips = _listed(folder) if folder is not None else _embedded()
+    step = 1 if count is None else max(1, len(clips) // count)
+    return clips[::step][:count]
+
+
+def _listed(folder: Path) -> list[Clip]:
+    with (folder / "refs.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [Clip(id=row["file"], path=folder / row["file"], language=row["language"], text=row["text"]) for row in rows]
+
+
+def _embedded() -> list[Clip]:
+    import asrlab
+
+    return [
+        Clip(id=f"{utterance.id}-{turn}", path=Path(str(utterance.audio)), language="en", text=utterance.text or "")
+        for turn in range(REPEATS)
+        for utterance in asrlab.load_dataset("smoke")
+    ]

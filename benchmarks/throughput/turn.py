@@ -1,0 +1,41 @@
+"""One way, once, in a process of its own: prints what it took as JSON. Run as a module by the benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import attrs
+
+from asrlab.metrics import peak_resident_bytes
+
+from .clips import read_clips
+from .ways import WAYS
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Load, warm up on the shortest clips, time the work on all of them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("way", type=int)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--clips", type=int)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--language-given", action="store_true")
+    arguments = parser.parse_args()
+    clips = read_clips(arguments.folder, count=arguments.clips)
+    work = WAYS[arguments.way].load(arguments.language_given, arguments.threads)
+    work(sorted(clips, key=lambda clip: clip.path.stat().st_size)[:2])
+    wall, cpu = time.perf_counter(), time.process_time()
+    texts = work(clips)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    facts = {"wall": wall, "cpu": cpu, "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
+    print(json.dumps({**facts, "peak_bytes": peak_resident_bytes(), "texts": [attrs.asdict(text) for text in texts]}))
+
+
+if __name__ == "__main__":
+    main()

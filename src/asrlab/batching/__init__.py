@@ -1,0 +1,9 @@
+"""Many recordings at once: read ahead, grouped by like length, decoded together, and checked."""
+
+from __future__ import annotations
+
+from asrlab.batching.guard import doubt
+from asrlab.batching.scheduler import transcribe_together
+from asrlab.batching.steps import Decoded, Detected, Piece, Steps
+
+__all__ = ["Decoded", "Detected", "Piece", "Steps", "doubt", "transcribe_together"]
