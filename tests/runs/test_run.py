@@ -166,7 +166,7 @@ def test_a_data_set_given_as_an_object_goes_on_with_bench(
 
 
 def test_a_format_that_was_named_is_named_again(clips: tuple[Path, ...], tmp_path: Path, in_process: InProcessExecutor):
-    """What a data set was read as, and whether it may lead outside, is part of the run: resume reads it the same way."""
+    """What a data set was read as, and whether it may lead outside, is part of the run and holds for resume."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "list").write_text(f"file_name,text\n{clips[1]},he was not\n")
     given = {"format": "csv", "allow_outside": True}

@@ -200,8 +200,8 @@ class Transcript:
         warnings: What a reader should know.
         patches: What was changed in other packages for this, and what was not and why.
         path: How ``transcribe_many`` came by it: ``batched`` if it was decoded together with others; ``full`` if it
-            went the way of ``transcribe``; ``batched, then full: REASON`` if what the batch gave was in doubt. None where
-            there was no choice.
+            went the way of ``transcribe``; ``batched, then full: REASON`` if what the batch gave was in doubt. None
+            where there was no choice.
     """
 
     text: str
