@@ -100,7 +100,10 @@ def test_further_figures_of_one_run(model: Any, run: Any):
     assert both.suspects is not None
     assert len(both.suspects.suspects) == 5
     assert (alone.systems, alone.normalizers, alone.suspects) == (("a/one",), (), None)
-    assert any("two models" in note for note in alone.notes)
+    assert not any("suspect" in note for note in alone.notes)  # nobody expects them of one
+    same = further_figures(run(one, model("b/one", [wrong(1)] * 8)), normalizers=[])  # one witness: the same model
+    assert same.suspects is None
+    assert any("two models of different weights" in note for note in same.notes)
 
 
 def test_further_figures_of_nothing(run: Any):

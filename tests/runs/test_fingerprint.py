@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import tracemalloc
 from pathlib import Path
@@ -15,6 +16,7 @@ from asrlab.audio import Audio, AudioFile
 from asrlab.datasets import Utterance
 from asrlab.errors import DatasetError
 from asrlab.runs.fingerprint import UtteranceFacts, audio_sha256, describe, fingerprint
+from asrlab.runs.ledger import read_lines
 
 FACTS = UtteranceFacts(id="a", reference="so", language="en", speaker="s", recording="r", audio_sha256="00")
 
@@ -191,7 +193,7 @@ def test_facts_are_read_back_from_their_line(text: str):
     line = facts.to_line()
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert UtteranceFacts.from_line(line) == facts
+    assert UtteranceFacts.from_plain(json.loads(line)) == facts
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,8 @@ def test_facts_are_read_back_from_their_line(text: str):
              b'{"id":1,"audio_sha256":""}', b'{"id":"a","audio_sha256":"","speaker":[]}', b"\xff"],
     ids=range(10),
 )  # fmt: skip
-def test_another_line_is_refused(line: bytes):
+def test_another_line_is_refused(line: bytes, tmp_path: Path):
     """It is a DatasetError, whatever is wrong."""
+    (tmp_path / "utterances.jsonl").write_bytes(line + b"\n")
     with pytest.raises(DatasetError):
-        UtteranceFacts.from_line(line)
+        [UtteranceFacts.from_plain(plain) for _, plain in read_lines(tmp_path / "utterances.jsonl")]

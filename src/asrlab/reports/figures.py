@@ -227,6 +227,8 @@ def _worst(scores: Mapping[str, EntityScore], ids: Sequence[str]) -> tuple[Misse
 def _suspects(
     systems: Sequence[System], profile: Profile, prepared: Mapping[str, Sequence[Pair]]
 ) -> tuple[SuspectReport | None, str]:
+    if len(systems) < 2:  # nobody expects it of one
+        return None, ""
     shared = witnesses(system for system in systems if not system.random)
     if len(set(shared.values())) < 2:
         return (

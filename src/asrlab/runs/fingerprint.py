@@ -58,17 +58,15 @@ class UtteranceFacts:
         return json_line(plain)
 
     @classmethod
-    def from_line(cls, line: bytes | str) -> Self:
-        """Read back what `to_line` gave.
+    def from_plain(cls, plain: Any) -> Self:
+        """Read back what `to_line` gave, from its JSON values.
 
         Raises:
             DatasetError: It is something else.
         """
         try:
-            return cls(**json.loads(line))
-        except (TypeError, ValueError) as error:
-            if isinstance(error, DatasetError):
-                raise
+            return cls(**plain)
+        except TypeError as error:
             raise DatasetError(f"a line that is no utterance of a run: {error}") from error
 
 

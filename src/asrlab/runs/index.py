@@ -81,6 +81,7 @@ def _stamp(folder: RunFolder) -> str:
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
     try:
-        return {**summary_of(records_of(folder.path)), "run": folder.path.name}
+        records = records_of(folder.path)
+        return {**summary_of(records, records.result()), "run": folder.path.name}
     except DatasetError as error:
         return {"run": folder.path.name, "created": "", "error": error.message}

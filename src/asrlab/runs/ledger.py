@@ -121,8 +121,8 @@ def _parsed(line: bytes, path: Path, number: int) -> Any:
         return json.loads(line)
     except ValueError as error:
         raise DatasetError(
-            f"{path}, line {number}: damaged, not JSON ({error}); if you know what happened to it, take the line out, "
-            "and the run can be resumed",
+            f"{path}, line {number}: not JSON ({error}); this is no record of a run, or it is damaged there. "
+            "Take the line out of a damaged ledger: what it told of is done again",
             path=path,
             line=number,
         ) from error

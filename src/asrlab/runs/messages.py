@@ -12,10 +12,27 @@ from asrlab.runs.records import Failure
 from asrlab.transcriber import TranscriberInfo
 from asrlab.transcript import PatchStatus, Transcript
 
-__all__ = ["CRASHED", "OOM", "TIMEOUT", "Begun", "Done", "Hello", "Item", "Job", "Key", "Lost", "Message", "Unit"]
+__all__ = [
+    "CRASHED",
+    "OOM",
+    "TIMEOUT",
+    "TRIES",
+    "Begun",
+    "Done",
+    "Hello",
+    "Item",
+    "Job",
+    "Key",
+    "Lost",
+    "Message",
+    "Unit",
+]
 
 CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
 """The kinds of a `Failure` that cost a worker."""
+
+TRIES = 2
+"""How often an item may be lost before it is given up."""
 
 type Key = tuple[int, int]
 """The utterance's place in the data set, and the repeat, both from 0."""

@@ -96,8 +96,9 @@ class Plan:
                     stop=stop,
                 )
                 self._notified(records, runner)
-            write_summary(folder, records)
-        return records.result()
+            result = records.result()
+            write_summary(folder, records, result)
+        return result
 
     def _records(self, folder: RunFolder) -> RunRecords:
         """Those of the run in *folder*, which is begun if there is none.

@@ -200,7 +200,8 @@ def _from_folder(folder: RunFolder) -> RunRecords:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{folder.manifest} cannot be read ({error})", path=folder.manifest) from error
     utterances = (
-        _told(f"{folder.utterances}, line {number}", _utterance, each) for number, each in read_lines(folder.utterances)
+        _told(f"{folder.utterances}, line {number}", UtteranceFacts.from_plain, each)
+        for number, each in read_lines(folder.utterances)
     )
     made = RunRecords(
         path=folder.path, manifest=_told(folder.manifest, Manifest.from_plain, plain), utterances=tuple(utterances)
@@ -220,7 +221,7 @@ def _from_file(path: Path) -> RunRecords:
         if kind == "manifest":
             manifest = _told(where, Manifest.from_plain, plain)
         elif kind == "utterance":
-            utterances.append(_told(where, _utterance, plain))
+            utterances.append(_told(where, UtteranceFacts.from_plain, plain))
         else:
             records.append(_told(where, record_from, {"record": kind, **plain} if isinstance(plain, dict) else plain))
     if manifest is None:
@@ -230,13 +231,6 @@ def _from_file(path: Path) -> RunRecords:
     made = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
     _add_all(made, records)
     return made
-
-
-def _utterance(plain: Any) -> UtteranceFacts:
-    try:
-        return UtteranceFacts(**plain)
-    except TypeError as error:
-        raise DatasetError(f"no utterance of a run: {error}") from error
 
 
 def _add_all(made: RunRecords, records: Iterable[Record]) -> None:

@@ -19,7 +19,7 @@ from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.gates import has_words, judge
 from asrlab.runs.ledger import Ledger
 from asrlab.runs.manifest import Request
-from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Key, Lost, Unit
+from asrlab.runs.messages import TRIES, Begun, Done, Hello, Item, Job, Key, Lost, Unit
 from asrlab.runs.reading import RunRecords
 from asrlab.runs.records import (
     Attempt,
@@ -35,9 +35,6 @@ from asrlab.runs.records import (
 )
 
 __all__ = ["Progress", "Runner"]
-
-GIVEN_UP_AFTER = 2
-"""Losses after which an utterance is set aside."""
 
 
 @attrs.frozen(kw_only=True)
@@ -174,7 +171,7 @@ class _ModelRun:
     def _give_up(self, key: Key) -> bool:
         """Set aside what an earlier session lost for the last time and was killed before it could say so."""
         lost = self._ledger_key(key)
-        if self.runner.records.lost[lost] < GIVEN_UP_AFTER:
+        if self.runner.records.lost[lost] < TRIES:
             return False
         self._take(Done(key=key, failure=self.runner.records.losses[lost].failure))
         return True

@@ -9,13 +9,13 @@ from asrlab.errors import DatasetError
 from asrlab.runs.folder import RunFolder
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.reading import RunRecords
+from asrlab.runs.result import BenchResult
 
 __all__ = ["summary_of", "write_summary"]
 
 
-def summary_of(records: RunRecords) -> dict[str, Any]:
-    """A run in a few figures, as JSON values."""
-    result = records.result()
+def summary_of(records: RunRecords, result: BenchResult) -> dict[str, Any]:
+    """A run in a few figures, as JSON values; *result* is what *records* say."""
     return {
         "run": records.manifest.run,
         "created": records.manifest.created,
@@ -43,9 +43,11 @@ def summary_of(records: RunRecords) -> dict[str, Any]:
     }
 
 
-def write_summary(folder: RunFolder, records: RunRecords) -> None:
+def write_summary(folder: RunFolder, records: RunRecords, result: BenchResult) -> None:
     """Write the summary beside the records; a disk without room for it has room for none."""
     try:
-        write_whole(folder.summary, (json.dumps(summary_of(records), ensure_ascii=False, indent=1) + "\n").encode())
+        write_whole(
+            folder.summary, (json.dumps(summary_of(records, result), ensure_ascii=False, indent=1) + "\n").encode()
+        )
     except DatasetError:
         folder.summary.unlink(missing_ok=True)

@@ -21,8 +21,11 @@ __all__ = ["BATCH_SIZE", "MARGIN", "FasterWhisperSteps"]
 
 BATCH_SIZE = 8
 MARGIN = 6.0
-"""Seconds of silence behind the longest clip of a batch. Measured with base on 41 clips in five languages: 1 s makes
-texts loop, 6 s costs no words, and is half the work of a window of 30 s."""
+"""Seconds of silence behind the longest clip of a batch, instead of a window of 30 s.
+
+With base on 41 clips in five languages 1 s makes texts loop. 6 s took 33 s where full windows took 44 s; the word error
+rate was 1.05 points higher, with a 95 % interval from -0.20 to 2.39 (one round of ``benchmarks.throughput``).
+"""
 
 _DEFAULT_BEAM = 5
 _FRAMES_PER_SECOND = 100

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 
-from asrlab.runs.messages import OOM, Item, Unit
+from asrlab.runs.messages import OOM, TRIES, Item, Unit
 
 __all__ = ["Backlog"]
-
-_TRIES = 2
 
 
 class Backlog:
@@ -44,7 +42,7 @@ class Backlog:
             Whether it is to be tried again; False after the last time.
         """
         self._losses[item.key] += 1
-        if single and self._losses[item.key] >= _TRIES:
+        if single and self._losses[item.key] >= TRIES:
             return False
         (self._lonely if kind == OOM else self._units).append(Unit(items=(item,)))
         return True
