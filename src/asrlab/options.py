@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict
 
@@ -9,7 +11,7 @@ import attrs
 
 from asrlab.errors import OptionError
 
-__all__ = ["Capabilities", "OptionFields", "TranscribeOptions"]
+__all__ = ["Batching", "Capabilities", "OptionFields", "TranscribeOptions"]
 
 Task = Literal["transcribe", "translate"]
 TASKS: tuple[Task, ...] = ("transcribe", "translate")
@@ -124,6 +126,47 @@ class TranscribeOptions:
     def temperature_ladder(self) -> tuple[float, ...] | None:
         """The temperatures to try in turn; None leaves them to the engine."""
         return (self.temperature,) if isinstance(self.temperature, float) else self.temperature
+
+
+def _count(most: int) -> Callable[[object, attrs.Attribute[int | None], object], None]:
+    def check(_instance: object, attribute: attrs.Attribute[int | None], value: object) -> None:
+        if value is not None and not (type(value) is int and 1 <= value <= most):
+            raise OptionError(
+                f"{attribute.name} {value!r} must be a whole number from 1 to {most}", option=attribute.name
+            )
+
+    return check
+
+
+def _margin(_instance: object, _attribute: object, value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    if value is not None and not number:
+        raise OptionError(f"margin {value!r} must be a number of seconds from 0 up", option="margin")
+
+
+@attrs.frozen(kw_only=True)
+class Batching:
+    """How recordings go through an engine together. None leaves it to the calibration, or else to the engine.
+
+    Attributes:
+        batch_size: The most pieces of audio decoded together, 1 to 1024; 1 takes recordings one by one.
+        workers: Batches under way at once, 1 to 256.
+        threads: CPU threads of each worker, 1 to 1024.
+        margin: Seconds of silence behind the longest piece of a batch, instead of the engine's full window; 30 or more
+            makes Whisper's window the full one.
+        encode_together: Whether the encoder, too, is given a batch at once; otherwise piece after piece.
+    """
+
+    batch_size: int | None = attrs.field(default=None, validator=_count(1024))
+    workers: int | None = attrs.field(default=None, validator=_count(256))
+    threads: int | None = attrs.field(default=None, validator=_count(1024))
+    margin: float | None = attrs.field(default=None, validator=_margin)
+    encode_together: bool | None = None
+
+    def over(self, other: Batching | None) -> Batching:
+        """What is given here, and the rest from *other*."""
+        given = {name: value for name, value in attrs.asdict(self).items() if value is not None}
+        return attrs.evolve(other or Batching(), **given)
 
 
 @attrs.frozen(kw_only=True)

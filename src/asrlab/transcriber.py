@@ -18,7 +18,7 @@ import attrs
 from asrlab.audio import AudioReader, AudioSource, open_audio
 from asrlab.device import Device
 from asrlab.errors import AsrlabError, OptionError
-from asrlab.options import Capabilities, OptionFields, TranscribeOptions
+from asrlab.options import Batching, Capabilities, OptionFields, TranscribeOptions
 from asrlab.transcript import (
     ModelInfo,
     Outcome,
@@ -32,9 +32,6 @@ from asrlab.transcript import (
 )
 
 __all__ = ["Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"]
-
-_LARGEST_BATCH = 1024
-
 
 @attrs.frozen(kw_only=True)
 class TranscriberInfo:
@@ -84,11 +81,6 @@ class HasAudio(Protocol):
         ...
 
 
-def _check_batch_size(_many: Many, _field: attrs.Attribute[int | None], size: object) -> None:
-    if size is not None and not (type(size) is int and 1 <= size <= _LARGEST_BATCH):
-        raise OptionError(f"batch_size {size!r} must be a whole number from 1 to {_LARGEST_BATCH}", option="batch_size")
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Many:
     """What `Transcriber.transcribe_many` was called with.
@@ -97,13 +89,15 @@ class Many:
         items: Not begun.
         options: The same for all; checked.
         sample_rate: In Hz, for numpy arrays.
-        batch_size: The most to decode together, 1 to 1024; None leaves it to the engine.
+        batching: As it was given; `Transcriber.batching` fills in what is not.
+        in_order: Whether outcomes come in the order of *items*; otherwise each comes as soon as it is there.
     """
 
     items: Iterable[AudioSource | HasAudio]
     options: TranscribeOptions
     sample_rate: int | None = None
-    batch_size: int | None = attrs.field(default=None, validator=_check_batch_size)
+    batching: Batching = attrs.field(factory=Batching)
+    in_order: bool = True
 
 
 class Transcriber(ABC):
@@ -116,11 +110,13 @@ class Transcriber(ABC):
         load_time: Seconds from the call of ``load`` to this object: probing the device, checking the weights, importing
             the engine, loading. Set by ``load``; fetching weights from afar is not in it.
         patch_report: What was changed in other packages for it, and what was not and why. Set by ``load``.
+        tuned: What ``asrlab tune`` found to be best for this model here; None where it has not run. Set by ``load``.
     """
 
     def __init__(self, info: TranscriberInfo) -> None:
         self.info = info
         self.load_time = 0.0
+        self.tuned: Batching | None = None
         self.patch_report: tuple[PatchStatus, ...] = ()
         self._closed = threading.Event()
         self._undo: Callable[[], object] | None = None
@@ -173,7 +169,8 @@ class Transcriber(ABC):
         *,
         sample_rate: int | None = None,
         options: TranscribeOptions | None = None,
-        batch_size: int | None = None,
+        batching: Batching | None = None,
+        in_order: bool = True,
         **given: Unpack[OptionFields],
     ) -> Iterator[Outcome]:
         """Transcribe items, several together where the engine can.
@@ -186,7 +183,9 @@ class Transcriber(ABC):
             items: Whatever `transcribe` takes, or objects with an ``audio`` attribute, such as utterances.
             sample_rate: In Hz, for numpy arrays.
             options: Options to start from, the same for all.
-            batch_size: How many to decode together; 1 takes them one by one, None leaves it to the engine.
+            batching: How they go together, where that is not to be left to `batching`; a ``batch_size`` of 1 takes them
+                one by one.
+            in_order: Otherwise each outcome comes as soon as it is there; ``Outcome.index`` tells which it is.
             given: Single options, on top of *options*.
 
         Yields:
@@ -197,11 +196,19 @@ class Transcriber(ABC):
             AsrlabError: The transcriber was closed meanwhile.
         """
         chosen = self._options(options, given)
-        many = Many(items=items, options=chosen, sample_rate=sample_rate, batch_size=batch_size)
-        together = self.transcribe_batches(many) if batch_size != 1 else None
+        asked = batching or Batching()
+        many = Many(items=items, options=chosen, sample_rate=sample_rate, batching=asked, in_order=in_order)
+        together = self.transcribe_batches(many) if asked.batch_size != 1 else None
         if together is not None:
             return together
         return (self._outcome(index, item, sample_rate, chosen) for index, item in enumerate(items))
+
+    def batching(self, given: Batching | None = None) -> Batching | None:  # noqa: ARG002 - for those that override it
+        """How recordings go through it together: *given*, then what was `tuned`, then the engine's own defaults.
+
+        None where the engine takes recordings one by one, as by default.
+        """
+        return None
 
     def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:  # noqa: ARG002 - for those that override it
         """What `transcribe_many` gives, several items decoded together; None where the engine cannot, as by default."""
