@@ -33,6 +33,7 @@ from asrlab.transcript import (
 
 __all__ = ["Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"]
 
+
 @attrs.frozen(kw_only=True)
 class TranscriberInfo:
     """The facts of a loaded model, the same for all of its transcripts.

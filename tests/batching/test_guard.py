@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import attrs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asrlab import Segment
-from asrlab.audio import open_audio
 from asrlab.batching import Decoded, Detected, Piece, doubt
-from asrlab.batching.batch import Task, decode_together
-from asrlab.batching.grouping import next_group
+from asrlab.batching.batch import decode_together
 from asrlab.batching.intake import Clip
+from asrlab.batching.planning import even_groups
+from asrlab.batching.recording import Recording
+from asrlab.batching.sharing import SharedClock
 
 SURE = Detected(language="en", probability=0.9)
 GOOD = Decoded(
@@ -25,7 +30,9 @@ GOOD = Decoded(
 def test_a_good_text_stands():
     """At the limits too, as in the engines; a language that was given is not in doubt."""
     assert doubt(GOOD, SURE) is None
-    assert doubt(attrs.evolve(GOOD, avg_logprob=-1.0, compression_ratio=2.4, no_speech_prob=0.6), SURE) is None
+    assert (
+        doubt(attrs.evolve(GOOD, avg_logprob=-1.0, compression_ratio=2.4, no_speech_prob=0.6, left=0.3), SURE) is None
+    )
     assert doubt(GOOD, Detected(language="en")) is None
 
 
@@ -33,6 +40,7 @@ def test_a_good_text_stands():
     ("reason", "change"),
     [
         ("cut off", {"ended": False}),
+        ("speech left", {"left": 0.31}),
         ("low probability", {"avg_logprob": -1.01}),
         ("compressible", {"compression_ratio": 2.41}),
         ("no speech", {"no_speech_prob": 0.61}),
@@ -50,20 +58,6 @@ def test_a_language_at_less_than_even_odds_is_in_doubt():
     assert doubt(GOOD, Detected(language="cy", probability=0.49)) == "language in doubt"
 
 
-def test_the_group_of_the_one_that_waits_longest_is_next():
-    """Of like length with it, cut from the longest down."""
-    durations = [5.0, 9.0, 1.0, 6.0, 8.0, 2.0]
-    assert next_group(durations, size=2, workers=1, last=False) == [3, 0]
-    assert next_group(durations, size=4, workers=1, last=False) == [1, 4, 3, 0]
-
-
-def test_the_last_groups_are_even():
-    """Nine for two workers are five and four, not eight and one; the longest first."""
-    assert len(next_group(list(range(9)), size=8, workers=2, last=True)) == 5
-    assert next_group([1.0, 3.0, 2.0], size=8, workers=1, last=True) == [1, 2, 0]
-    assert len(next_group(list(range(25)), size=8, workers=2, last=True)) == 7
-
-
 class Given:
     """Steps that take what they are given for English."""
 
@@ -79,14 +73,40 @@ class Given:
         return (GOOD,) * len(pieces)
 
 
+def clip_of(seconds: float) -> Clip:
+    """A whole recording of so many seconds."""
+    piece = Piece(features=0, duration=seconds)
+    return Clip(samples=np.zeros(16, np.float32), start=0.0, piece=piece, busy=0.0, whole=True)
+
+
 def test_time_is_shared_by_duration():
     """A clip of three seconds bears three times what one of a second does, besides its own features."""
-    tasks = []
-    for seconds in (1.0, 3.0):
-        reader = open_audio(np.zeros(16, np.float32), sample_rate=16_000)
-        clip = Clip(reader=reader, samples=reader.read(), piece=Piece(features=0, duration=seconds), busy=0.0)
-        tasks.append(Task.of(clip))
-    decode_together(tasks, Given())  # type: ignore[arg-type]
+    tasks = [Recording(index=place, item=None).add(clip_of(seconds)) for place, seconds in enumerate((1.0, 3.0))]
+    decode_together(tasks, Given(), SharedClock())  # type: ignore[arg-type]
     assert tasks[1].busy == pytest.approx(3 * tasks[0].busy)
     assert tasks[0].busy > 0
     assert [task.reason for task in tasks] == [None, None]
+
+
+def test_time_of_work_side_by_side_adds_up_to_the_whole():
+    """Of two that share five seconds of ten, each bears two and a half, and its own."""
+    now = iter([0.0, 0.0, 2.0, 7.0, 10.0])
+    clock = SharedClock(lambda: next(now))
+    first = clock.begin()
+    second = clock.begin()
+    assert clock.end() - first == pytest.approx(4.5)
+    assert clock.end() - second == pytest.approx(2.5 + 3.0)
+
+
+@given(st.lists(st.floats(0.1, 30.0), min_size=1, max_size=60), st.integers(1, 16), st.integers(1, 4))
+def test_groups_are_even_and_of_like_length(durations: list[float], size: int, workers: int):
+    """Each once; none too large; no two differ by more than one; each is as long as the next, or longer."""
+    groups = even_groups(durations, size=size, workers=workers)
+    assert sorted(place for group in groups for place in group) == list(range(len(durations)))
+    sizes = [len(group) for group in groups]
+    assert max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= 1
+    for longer, shorter in pairwise(groups):
+        assert min(durations[place] for place in longer) >= max(durations[place] for place in shorter)
+    assert len(groups) % workers == 0 or len(groups) == len(durations)

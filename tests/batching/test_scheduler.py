@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -13,17 +14,18 @@ import pytest
 import soundfile
 
 import asrlab
-from asrlab import AudioError, Capabilities, Device, ModelInfo, OptionError, Recognition, Segment, TranscriberInfo
+from asrlab import AudioError, Capabilities, Device, ModelInfo, Recognition, Segment, TranscriberInfo
 from asrlab.audio import AudioReader
 from asrlab.batching import Decoded, Detected, Piece, transcribe_together
-from asrlab.options import TranscribeOptions
+from asrlab.longform import EnergyVoice
+from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcriber import Many, Transcriber
 from asrlab.transcript import Outcome
 
 RATE = 16_000
 SIZE = 4
-AHEAD = SIZE * 5
-"""One worker, one batch that waits for it, and three batches' worth to choose from."""
+AHEAD = SIZE * 6 * 2
+"""A block of six batches that is decoded, and another that is read meanwhile."""
 
 
 @attrs.define(kw_only=True)
@@ -33,10 +35,15 @@ class Lengths:
     batches: list[list[float]] = attrs.field(factory=list)
     fails: float = 0.0
     doubted: float = 0.0
-    batch_size: int = SIZE
+    size: int = SIZE
     workers: int = 1
-    longest: float = 2.0
+    longest: float = 4.0
     language: str | None = None
+
+    @property
+    def batching(self) -> Batching:
+        """Four to a batch, unless the caller says."""
+        return Batching(batch_size=self.size, workers=self.workers)
 
     def features(self, samples: np.ndarray) -> np.ndarray:
         """The samples."""
@@ -90,7 +97,9 @@ class Measuring(Transcriber):
 
     def transcribe_batches(self, many: Many) -> Iterator[Outcome]:
         """With its steps."""
-        return transcribe_together(self, self.steps, many)
+        if many.batching.batch_size is not None:
+            self.steps.size = many.batching.batch_size
+        return transcribe_together(self, self.steps, many, voice=EnergyVoice)
 
     def release(self) -> None:
         """Nothing to give back."""
@@ -154,7 +163,7 @@ def test_a_bad_item_fails_alone(measuring: Measuring):
 
 
 def test_items_are_taken_ahead_only_so_far(measuring: Measuring):
-    """Nothing before the first outcome is asked for; then never more than five batches' worth beyond it."""
+    """Nothing before the first outcome is asked for; then never more than two blocks beyond it."""
     taken: list[int] = []
 
     def endless() -> Iterator[np.ndarray]:
@@ -167,7 +176,7 @@ def test_items_are_taken_ahead_only_so_far(measuring: Measuring):
     for given in range(50):
         assert next(outcomes).index == given
         assert len(taken) <= given + AHEAD
-    assert len(taken) > 50 + SIZE
+    assert len(taken) > 50 + SIZE * 6
 
 
 def test_what_is_in_doubt_goes_the_full_way(measuring: Measuring, steps: Lengths):
@@ -187,15 +196,108 @@ def test_a_batch_that_fails_is_tried_one_by_one(measuring: Measuring, steps: Len
     assert {outcomes[place].unwrap().path for place in (0, 2)} == {"batched, then full: ArithmeticError"}
 
 
-def test_what_does_not_fit_a_window_goes_the_full_way(measuring: Measuring, steps: Lengths, tmp_path: Path):
-    """Longer than the longest, by its header or without one, and streams, whose place others may move."""
-    long, short = tmp_path / "long.wav", tmp_path / "short.wav"
-    soundfile.write(long, lasting(2.1)[0], RATE)
+def test_streams_go_the_full_way(measuring: Measuring, steps: Lengths, tmp_path: Path):
+    """Others may move their place, so they are read when it is their turn."""
+    short = tmp_path / "short.wav"
     soundfile.write(short, lasting(1.5)[0], RATE)
-    stream = io.BytesIO(short.read_bytes())
-    outcomes = list(measuring.transcribe_many([long, short, long.read_bytes(), stream, short]))
-    assert [outcome.unwrap().path for outcome in outcomes] == ["full", "batched", "full", "full", "batched"]
+    outcomes = list(measuring.transcribe_many([short, io.BytesIO(short.read_bytes()), short.read_bytes()]))
+    assert [outcome.unwrap().path for outcome in outcomes] == ["batched", "full", "batched"]
     assert steps.batches == [[1.5, 1.5]]
+
+
+def speaking(*seconds: float) -> np.ndarray:
+    """Noise of so many seconds, with half a second of silence behind each."""
+    noise = np.random.default_rng(7)
+    parts = [part for each in seconds for part in (noise.uniform(-0.3, 0.3, round(RATE * each)), np.zeros(RATE // 2))]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def test_long_recordings_go_in_pieces(measuring: Measuring, steps: Lengths):
+    """Cut at silence, together with the others, and put together again, in the time of the recording."""
+    long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
+    outcomes = list(measuring.transcribe_many([long, *lasting(0.3)], sample_rate=RATE))
+    transcript = outcomes[0].unwrap()
+    pieces = [piece for batch in steps.batches for piece in batch if piece != 0.3]
+    assert sum(pieces) == pytest.approx(len(long) / RATE)
+    assert transcript.path == f"batched, {len(pieces)} pieces"
+    assert len(pieces) >= 4
+    assert [segment.text for segment in transcript.segments] == transcript.text.split()
+    assert sum(segment.end - segment.start for segment in transcript.segments) == pytest.approx(len(long) / RATE)
+    for before, after in pairwise(transcript.segments):
+        assert before.end == pytest.approx(after.start)
+    assert outcomes[1].unwrap().text == "0.3"
+
+
+def test_a_long_recording_has_one_language(measuring: Measuring, steps: Lengths):
+    """That of its first piece, which is decoded before the others; given, none has to wait."""
+    long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
+    transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
+    assert (transcript.language, transcript.language_probability) == ("en", 0.9)
+    assert len(steps.batches[0]) == 1
+    steps.batches, steps.language = [], "fr"
+    given = next(measuring.transcribe_many([long], sample_rate=RATE, language="fr")).unwrap()
+    assert (given.language, given.language_probability) == ("fr", None)
+    assert len(steps.batches[0]) > 1
+
+
+def test_a_doubtful_piece_goes_the_full_way_alone(measuring: Measuring, steps: Lengths):
+    """Its place in the recording stays, and the path tells why."""
+    long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
+    list(measuring.transcribe_many([long], sample_rate=RATE))
+    first = steps.batches[0][0]
+    steps.doubted = steps.batches[1][0]
+    transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
+    assert transcript.path is not None
+    assert transcript.path.endswith(" pieces, then full: low probability (1)")
+    (full,) = [segment for segment in transcript.segments if segment.text == "full"]
+    assert full.start >= first
+
+
+def test_silence_in_a_long_recording_is_left_out_and_told(measuring: Measuring, steps: Lengths):
+    """As where an engine takes one piece after the other."""
+    long = np.concatenate([speaking(2.2), np.zeros(8 * RATE, np.float32), speaking(2.4)])
+    transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
+    assert [warning.code for warning in transcript.warnings] == ["no-voice"]
+    assert sum(piece for batch in steps.batches for piece in batch) < len(long) / RATE - 4
+
+
+def test_a_long_recording_that_breaks_off_is_one_failure(measuring: Measuring, tmp_path: Path):
+    """Its pieces that were decoded already are nobody's."""
+    whole = tmp_path / "long.wav"
+    soundfile.write(whole, speaking(*[1.3] * 8), RATE, subtype="PCM_16")
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[: -3 * RATE])
+    outcomes = list(measuring.transcribe_many([cut, whole, cut], in_order=False))
+    assert sorted((outcome.index, getattr(outcome.error, "reason", None)) for outcome in outcomes) == [
+        (0, "truncated"),
+        (1, None),
+        (2, "truncated"),
+    ]
+
+
+def test_out_of_order_outcomes_come_as_they_are_ready(measuring: Measuring):
+    """The longest clips are decoded first."""
+    items = lasting(*[0.1] * SIZE, *[1.0] * SIZE)
+    outcomes = list(measuring.transcribe_many(items, sample_rate=RATE, in_order=False))
+    assert [outcome.index for outcome in outcomes] == [4, 5, 6, 7, 0, 1, 2, 3]
+
+
+def test_batches_do_not_depend_on_the_speed_of_reading(measuring: Measuring, steps: Lengths):
+    """So that a run again gives the same texts."""
+    lengths = [0.1 + place * 7 % 13 / 10 for place in range(60)]
+    batches = []
+    for delayed in (False, True):
+        steps.batches = []
+        slow = threading.Event()
+
+        def items(wait: float) -> Iterator[np.ndarray]:
+            for each in lasting(*lengths):
+                slow.wait(wait)  # noqa: B023 - used at once
+                yield each
+
+        list(measuring.transcribe_many(items(0.003 if delayed else 0.0), sample_rate=RATE))
+        batches.append(steps.batches)
+    assert batches[0] == batches[1]
 
 
 def test_a_single_item_goes_the_full_way(measuring: Measuring, steps: Lengths):
@@ -209,7 +311,7 @@ def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Measuring, steps: 
     """No batch, no reading ahead, no path in the transcript or its JSON."""
     taken: list[float] = []
     items = (taken.append(1.0) or each for each in lasting(0.1, 0.2, 0.3))
-    outcomes = measuring.transcribe_many(items, sample_rate=RATE, batch_size=1)
+    outcomes = measuring.transcribe_many(items, sample_rate=RATE, batching=Batching(batch_size=1))
     transcript = next(outcomes).unwrap()
     assert (len(taken), steps.batches, transcript.path) == (1, [], None)
     assert '"path"' not in transcript.to("json")
@@ -217,11 +319,8 @@ def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Measuring, steps: 
 
 def test_the_batch_size_is_the_most(measuring: Measuring, steps: Lengths):
     """As it was given; the last batches are made even."""
-    list(measuring.transcribe_many(lasting(0.1, 0.2, 0.3, 0.4), sample_rate=RATE, batch_size=3))
+    list(measuring.transcribe_many(lasting(0.1, 0.2, 0.3, 0.4), sample_rate=RATE, batching=Batching(batch_size=3)))
     assert sorted(map(len, steps.batches)) == [2, 2]
-    for wrong in (0, -1, 2.5, True, 2000):
-        with pytest.raises(OptionError, match="batch_size"):
-            measuring.transcribe_many([], batch_size=wrong)
 
 
 def test_the_path_survives_json(measuring: Measuring):

@@ -13,6 +13,8 @@ MOST_NO_SPEECH = 0.6
 """Source: openai-whisper and faster-whisper, ``transcribe``: ``logprob_threshold``, ``compression_ratio_threshold`` and
 ``no_speech_threshold``. There a text is left out, or decoded again at a higher temperature; here both go to that code.
 """
+MOST_LEFT = 0.3
+"""Seconds. Less than this holds no word."""
 LEAST_LANGUAGE = 0.5
 """Source: faster-whisper, ``language_detection_threshold``."""
 
@@ -20,11 +22,12 @@ LEAST_LANGUAGE = 0.5
 def doubt(decoded: Decoded, detected: Detected) -> str | None:
     """Why the text of a piece is not to be trusted, in a few words; None if there is no reason.
 
-    Besides the engine's own checks: a text that was cut off, a loop of words, nothing heard at all, and a language that
-    is less than even odds, since all of them may come from the shorter window.
+    Besides the engine's own checks: a text that was cut off, speech that is left for another window, a loop of words,
+    nothing heard at all, and a language that is less than even odds, since all of them may come from the shorter window.
     """
     reasons = {
         "cut off": not decoded.ended,
+        "speech left": decoded.left > MOST_LEFT,
         "low probability": decoded.avg_logprob < LEAST_LOGPROB,
         "compressible": decoded.compression_ratio > MOST_COMPRESSION,
         "no speech": decoded.no_speech_prob > MOST_NO_SPEECH,

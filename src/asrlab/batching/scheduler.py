@@ -1,4 +1,4 @@
-"""The scheduler: takes items ahead, keeps the engine's workers busy with batches, and gives outcomes in order."""
+"""The scheduler: takes items ahead, keeps the engine's workers busy with batches, and gives the outcomes."""
 
 from __future__ import annotations
 
@@ -6,86 +6,88 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import attrs
 
-from asrlab.batching.batch import FULL, Task, decode_together, transcribe_fully, transcript_of
-from asrlab.batching.grouping import next_group
-from asrlab.batching.intake import Clip, read_ahead
+from asrlab.batching.batch import decode_together, transcribe_fully
+from asrlab.batching.intake import Clip, Intake, readable_ahead
+from asrlab.batching.planning import Planner
+from asrlab.batching.recording import FULL, Recording, Task
+from asrlab.batching.sharing import SharedClock
 from asrlab.batching.steps import Steps
+from asrlab.longform import VoiceActivity, find_voice
 from asrlab.transcriber import HasAudio, Many, Transcriber
 from asrlab.transcript import Outcome, Transcript
 
-__all__ = ["BATCHES_WAITING", "transcribe_together"]
-
-BATCHES_WAITING = 3
-"""Batches' worth of clips to choose those of like length from, besides the batches under way. With one worker and
-batches of 8, 40 items at most are taken ahead: 60 MB of samples and features where each lasts 15 s."""
+__all__ = ["transcribe_together"]
 
 _logger = logging.getLogger("asrlab.batching")
 
 
-def transcribe_together(transcriber: Transcriber, steps: Steps[Any, Any], many: Many) -> Iterator[Outcome]:
-    """An outcome per item, in the order of the items, whatever order they were decoded in.
+def transcribe_together(
+    transcriber: Transcriber,
+    steps: Steps[Any, Any],
+    many: Many,
+    *,
+    voice: Callable[[], VoiceActivity] = find_voice,
+) -> Iterator[Outcome]:
+    """An outcome per item, whatever order they were decoded in.
 
     Items are taken in the caller's thread, audio and features are made in another, the engine works in others again.
     What an item raises is its own outcome; what taking the next raises comes after the outcomes of all items before it.
+
+    Args:
+        transcriber: For what goes through the full path.
+        steps: For what goes together.
+        many: The items, and how.
+        voice: Gives the detector that long recordings are cut with; called once, if there are any.
     """
-    line = _Line(transcriber, steps, many)
+    line = _Line(transcriber, steps, many, cache(voice))
     try:
         yield from line.outcomes()
     finally:
         line.stop()
 
 
-@attrs.define(eq=False)
-class _Seat:
-    """An item's place in the order.
-
-    Attributes:
-        index: From 0.
-        item: As it came.
-        audio: Its source.
-        task: Once it has been read; None if it goes through the full path from the start.
-    """
-
-    index: int
-    item: Any
-    audio: Any = None
-    task: Task | None = None
-
-
 class _Line:
     """The items between being taken and being given out."""
 
-    def __init__(self, transcriber: Transcriber, steps: Steps[Any, Any], many: Many) -> None:
-        self._transcriber, self._steps, self._many = transcriber, steps, many
+    def __init__(
+        self, transcriber: Transcriber, steps: Steps[Any, Any], many: Many, voice: Callable[[], VoiceActivity]
+    ) -> None:
+        self._transcriber, self._steps, self._many, self._voice = transcriber, steps, many, voice
         self._items = enumerate(many.items)
-        self._size = many.batch_size or steps.batch_size
-        self._most_ahead = self._size * (steps.workers + 1 + BATCHES_WAITING)
-        self._taken = self._given = self._reading = self._working = 0
+        self._workers = steps.batching.workers or 1
+        size = steps.batching.batch_size or 1
+        self._planner = Planner(size=size, workers=self._workers, detects=steps.language is None)
+        # a block is read while another is decoded
+        self._most_ahead = 2 * self._planner.block
+        self._taken = self._given = self._working = 0
         self._failure: Exception | None = None
         self._ended = False
-        self._waiting: list[_Seat] = []
-        self._alone: deque[_Seat] = deque()
+        self._unread: deque[Recording] = deque()
+        self._is_reading = False
+        self._alone: deque[Callable[[], None]] = deque()
         self._outcomes: dict[int, Outcome] = {}
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="asrlab-reading")
-        self._workers = ThreadPoolExecutor(steps.workers, thread_name_prefix="asrlab-decoding")
+        self._decoders = ThreadPoolExecutor(self._workers, thread_name_prefix="asrlab-decoding")
+        self._clock = SharedClock()
         self._paths: Counter[str | None] = Counter()
 
     def outcomes(self) -> Iterator[Outcome]:
-        """All of them, in order."""
+        """All of them, in order if that is asked for."""
         while True:
             self._check_open()
             self._take_ahead()
+            self._read_on()
             self._start_work()
-            if self._given in self._outcomes:
-                outcome = self._outcomes.pop(self._given)
+            if (ready := self._next_ready()) is not None:
                 self._given += 1
-                yield outcome
+                yield self._outcomes.pop(ready)
             elif self._given < self._taken:
                 self._events.get()()
             else:
@@ -97,9 +99,16 @@ class _Line:
     def stop(self) -> None:
         """Leave what has not begun; what has is waited for."""
         self._readers.shutdown(wait=False, cancel_futures=True)
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._decoders.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown()
-        self._workers.shutdown()
+        self._decoders.shutdown()
+        for recording in self._unread:
+            recording.close()
+
+    def _next_ready(self) -> int | None:
+        if self._many.in_order:
+            return self._given if self._given in self._outcomes else None
+        return next(iter(self._outcomes), None)
 
     def _check_open(self) -> None:
         if self._transcriber.closed:
@@ -123,33 +132,51 @@ class _Line:
             self._ended, self._failure = True, error
             return
         self._taken += 1
-        self._read(_Seat(index, item))
-
-    def _read(self, seat: _Seat) -> None:
+        recording = Recording(index=index, item=item)
         try:
-            seat.audio = seat.item.audio if isinstance(seat.item, HasAudio) else seat.item
+            recording.audio = item.audio if isinstance(item, HasAudio) else item
         except Exception as error:  # noqa: BLE001 - the per-utterance boundary: one bad item never ends the rest
-            self._finish(seat, error)
+            self._fail(recording, error)
             return
-        self._reading += 1
-        future = self._readers.submit(
-            read_ahead,
-            seat.audio,
-            self._steps,
-            sample_rate=self._many.sample_rate,
-            allow_truncated=self._many.options.allow_truncated,
-        )
-        future.add_done_callback(lambda done: self._events.put(lambda: self._after_reading(seat, done)))
+        self._unread.append(recording)
+        self._read_on()
 
-    def _after_reading(self, seat: _Seat, done: Future[Clip | None]) -> None:
-        self._reading -= 1
+    def _read_on(self) -> None:
+        """Have the next piece read, if there is room for it."""
+        if self._is_reading or not self._unread or self._planner.waiting >= self._planner.block:
+            return
+        self._is_reading = True
+        recording = self._unread[0]
+        self._submit(self._readers, partial(self._next_clip, recording), self._after_reading)
+
+    def _next_clip(self, recording: Recording) -> Clip | None:
+        """The next piece of *recording*; None if there is no other, or it is for the full path."""
+        if recording.intake is None:
+            if not readable_ahead(recording.audio):
+                return None
+            recording.intake = Intake(
+                recording.audio,
+                self._steps,
+                voice=self._voice,
+                sample_rate=self._many.sample_rate,
+                allow_truncated=self._many.options.allow_truncated,
+            )
+        return recording.intake.next_clip()
+
+    def _after_reading(self, done: Future[Clip | None]) -> None:
+        self._is_reading = False
+        recording = self._unread[0]
         if error := done.exception():
-            self._finish(seat, error)
-        elif (clip := done.result()) is None:
-            self._alone.append(seat)
-        else:
-            seat.task = Task.of(clip)
-            self._waiting.append(seat)
+            self._fail(recording, error)
+        elif recording.intake is None:
+            self._alone.append(partial(self._start_alone, recording))
+        elif (clip := done.result()) is not None and not recording.failed:
+            self._planner.add(recording.add(clip))
+        if recording.failed or recording.intake is None or recording.intake.over:
+            self._unread.popleft()
+            recording.close()
+            self._complete(recording)
+        self._read_on()
 
     def _handle_events(self) -> None:
         while True:
@@ -161,66 +188,92 @@ class _Line:
 
     def _start_work(self) -> None:
         """Keep one batch more than there are workers under way, so that none has to wait for the next."""
-        while self._working <= self._steps.workers and (self._alone or self._may_group()):
+        if self._ended and not self._unread:
+            self._planner.close()
+        while self._working <= self._workers:
             if self._alone:
-                self._start_alone(self._alone.popleft())
-            elif self._taken == 1 and self._ended:
-                self._start_alone(self._waiting.pop())
+                self._alone.popleft()()
+            elif (tasks := self._planner.next_group()) is not None:
+                self._start_group(tasks)
             else:
-                self._start_group()
+                break
 
-    def _may_group(self) -> bool:
-        """Whether it is no use to wait for more clips of like length."""
-        count = len(self._waiting)
-        if self._reading or not (self._ended or self._taken - self._given >= self._most_ahead):
-            return count >= 2 * self._size
-        return count >= self._size or (count > 0 and (self._ended or not self._working))
+    def _start_group(self, tasks: list[Task]) -> None:
+        if self._taken == 1 and self._ended and tasks[0].clip.whole:
+            self._start_alone(tasks[0].recording)  # nothing is gained by a batch of one
+            return
+        self._work(partial(decode_together, tasks, self._steps, self._clock), partial(self._after_group, tasks))
 
-    def _start_group(self) -> None:
-        durations = [seat.task.clip.piece.duration for seat in self._waiting if seat.task is not None]
-        last = self._ended and not self._reading
-        chosen = next_group(durations, size=self._size, workers=self._steps.workers, last=last)
-        seats = [self._waiting[place] for place in chosen]
-        self._waiting = [seat for place, seat in enumerate(self._waiting) if place not in chosen]
-        tasks = [seat.task for seat in seats if seat.task is not None]
-        future = self._workers.submit(decode_together, tasks, self._steps)
-        self._working += 1
-        future.add_done_callback(lambda done: self._events.put(lambda: self._after_group(seats, done)))
-
-    def _after_group(self, seats: list[_Seat], done: Future[None]) -> None:
-        self._working -= 1
+    def _after_group(self, tasks: list[Task], done: Future[None]) -> None:
         error = done.exception()
-        for seat in seats:
-            assert seat.task is not None  # noqa: S101 - only what was read is put into a group
+        for task in tasks:
             if error is not None:  # it may be the fault of one of them: each gets another chance by itself
-                seat.task.reason = type(error).__name__
-            if seat.task.reason is not None:
-                self._alone.append(seat)
+                task.reason = type(error).__name__
+            if task.segments is None:
+                self._alone.append(partial(self._start_fully, task))
             else:
-                self._finish(seat, transcript_of(seat.task, self._transcriber, self._many.options))
+                self._settle(task)
 
-    def _start_alone(self, seat: _Seat) -> None:
-        future = self._workers.submit(self._transcribe_alone, seat)
-        self._working += 1
-        future.add_done_callback(lambda done: self._events.put(lambda: self._after_alone(seat, done)))
+    def _start_fully(self, task: Task) -> None:
+        if task.recording.failed:
+            return
+        self._work(
+            partial(transcribe_fully, task, self._transcriber, self._many.options, self._clock),
+            partial(self._after_fully, task),
+        )
 
-    def _transcribe_alone(self, seat: _Seat) -> Transcript:
-        options = self._many.options
-        if seat.task is not None and seat.task.reason is not None:
-            return transcribe_fully(seat.task, self._transcriber, options)
-        made = self._transcriber.transcribe(seat.audio, sample_rate=self._many.sample_rate, options=options)
-        return attrs.evolve(made, path=FULL)
-
-    def _after_alone(self, seat: _Seat, done: Future[Transcript]) -> None:
-        self._working -= 1
-        self._finish(seat, done.exception() or done.result())
-
-    def _finish(self, seat: _Seat, result: Transcript | BaseException) -> None:
-        if isinstance(result, Transcript):
-            self._paths[result.path] += 1
-            outcome = Outcome(index=seat.index, item=seat.item, transcript=result)
-        elif isinstance(result, Exception):
-            outcome = Outcome(index=seat.index, item=seat.item, error=result)
+    def _after_fully(self, task: Task, done: Future[None]) -> None:
+        if error := done.exception():
+            self._fail(task.recording, error)
         else:
-            raise result
-        self._outcomes[seat.index] = outcome
+            self._settle(task)
+
+    def _settle(self, task: Task) -> None:
+        """A piece has its text."""
+        self._complete(task.recording)
+
+    def _start_alone(self, recording: Recording) -> None:
+        def transcribe() -> Transcript:
+            rate = self._many.sample_rate
+            made = self._transcriber.transcribe(recording.audio, sample_rate=rate, options=self._many.options)
+            return attrs.evolve(made, path=FULL)
+
+        self._work(transcribe, partial(self._after_alone, recording))
+
+    def _after_alone(self, recording: Recording, done: Future[Transcript]) -> None:
+        if error := done.exception():
+            self._fail(recording, error)
+        else:
+            self._give(recording, done.result())
+
+    def _complete(self, recording: Recording) -> None:
+        """Give the outcome of *recording*, if all of it is there."""
+        if recording.done and not recording.failed:
+            self._give(recording, recording.transcript(self._transcriber, self._many.options))
+
+    def _give(self, recording: Recording, made: Transcript) -> None:
+        self._paths[made.path] += 1
+        self._outcomes[recording.index] = Outcome(index=recording.index, item=recording.item, transcript=made)
+
+    def _fail(self, recording: Recording, error: BaseException) -> None:
+        """The outcome of *recording* is *error*, whatever else is heard of it."""
+        if not isinstance(error, Exception):
+            raise error
+        if recording.failed:
+            return
+        recording.failed = True
+        self._planner.drop(recording)
+        self._outcomes[recording.index] = Outcome(index=recording.index, item=recording.item, error=error)
+
+    def _work(self, work: Callable[[], Any], after: Callable[[Future[Any]], None]) -> None:
+        """Have a worker do *work*, and *after* it in the caller's thread."""
+
+        def ended(done: Future[Any]) -> None:
+            self._working -= 1
+            after(done)
+
+        self._working += 1
+        self._submit(self._decoders, work, ended)
+
+    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[], Any], after: Callable[[Future[Any]], None]) -> None:
+        pool.submit(work).add_done_callback(lambda done: self._events.put(lambda: after(done)))

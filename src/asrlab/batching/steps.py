@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from asrlab.options import Batching
 from asrlab.transcript import Segment
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["Decoded", "Detected", "Piece", "Steps"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Piece[Features]:
-    """A recording that fits into the engine's window.
+    """A recording, or a part of a long one, that fits into the engine's window.
 
     Attributes:
         features: As `Steps.features` gave them.
@@ -35,7 +36,7 @@ class Detected:
 
     Attributes:
         language: As the engine names it.
-        probability: In [0, 1]; None where the model knows only one language.
+        probability: In [0, 1]; None where it was not detected.
     """
 
     language: str
@@ -52,6 +53,7 @@ class Decoded:
         compression_ratio: Length of the text over its compressed length.
         no_speech_prob: In [0, 1].
         ended: Whether the model ended the text; False if it was stopped at the limit of tokens.
+        left: Seconds at the end of the piece that the model wants to decode in another window; 0 where it is done.
     """
 
     segments: tuple[Segment, ...]
@@ -59,6 +61,7 @@ class Decoded:
     compression_ratio: float
     no_speech_prob: float
     ended: bool = True
+    left: float = 0.0
 
 
 class Steps[Features, Encoded](Protocol):
@@ -69,16 +72,12 @@ class Steps[Features, Encoded](Protocol):
     """
 
     @property
-    def batch_size(self) -> int:
-        """How many pieces to decode together unless the caller says."""
-
-    @property
-    def workers(self) -> int:
-        """How many batches may be under way at once, each in a thread of its own."""
+    def batching(self) -> Batching:
+        """How many pieces to decode together, and how many batches may be under way at once. Nothing in it is None."""
 
     @property
     def longest(self) -> float:
-        """Seconds of the longest piece."""
+        """Seconds of the longest piece; a longer recording is cut at silence."""
 
     @property
     def language(self) -> str | None:
@@ -100,4 +99,7 @@ class Steps[Features, Encoded](Protocol):
     def decode(
         self, encoded: Encoded, pieces: Sequence[Piece[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
-        """The text of each piece to the end of its audio, at the first of the temperatures asked for."""
+        """The text of each piece to the end of its audio, at the first of the temperatures asked for.
+
+        With words where they are asked for.
+        """

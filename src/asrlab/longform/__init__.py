@@ -9,6 +9,7 @@ from asrlab.longform.held import Piece
 from asrlab.longform.pieces import PieceText, Recognize, transcribe_pieces
 from asrlab.longform.repetition import Loop, find_loop
 from asrlab.longform.silero import SileroVoice
+from asrlab.longform.skipping import Skipped, is_wanted
 from asrlab.longform.voice import VoiceActivity, VoiceFacts, VoiceStream
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "PieceText",
     "Recognize",
     "SileroVoice",
+    "Skipped",
     "VoiceActivity",
     "VoiceFacts",
     "VoiceStream",
     "find_loop",
     "find_voice",
+    "is_wanted",
     "transcribe_pieces",
 ]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.audio import SAMPLE_RATE
-from asrlab.audio.checks import SILENT_PEAK
 from asrlab.errors import AudioError
 from asrlab.longform.cutting import Cutter
 from asrlab.longform.held import Piece
 from asrlab.longform.repetition import find_loop
+from asrlab.longform.skipping import Skipped, is_wanted
 from asrlab.transcript import Segment, TranscriptWarning
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PieceText", "Recognize", "transcribe_pieces"]
 
-_MOST_NAMED = 5  # silent stretches that a warning lists
 _LONGEST_PHRASE = 60
 
 _log = logging.getLogger("asrlab.longform")
@@ -88,17 +87,16 @@ def transcribe_pieces(
 
 @attrs.define(kw_only=True)
 class _Reading:
-    """One recording on its way.
-
-    Attributes:
-        skipped: The stretches that were not transcribed, as (start, end) in seconds; neighbours are one.
-    """
+    """One recording on its way."""
 
     recognize: Recognize
     cutter: Cutter
     warnings: list[TranscriptWarning]
     source: str
-    skipped: list[tuple[float, float]] = attrs.field(factory=list)
+    skipped: Skipped = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.skipped = Skipped(finder=self._finder)
 
     def check_length(self, piece: Piece) -> None:
         minimum = self.cutter.minimum_s
@@ -112,7 +110,7 @@ class _Reading:
 
     def texts_of(self, piece: Piece) -> Iterator[tuple[Piece, PieceText]]:
         """The texts of *piece*, of its halves, or none."""
-        if not self._is_wanted(piece):
+        if not is_wanted(piece):
             self._skip(piece)
             return
         heard = self._heard(piece)
@@ -139,20 +137,11 @@ class _Reading:
 
     def tell_skipped(self) -> None:
         """Warn of what was not transcribed, in one warning for all of it."""
-        if not self.skipped:
-            return
-        named = [f"{start:.2f} to {end:.2f} s" for start, end in self.skipped[:_MOST_NAMED]]
-        more = len(self.skipped) - len(named)
-        where = ", ".join([*named, f"{more} more"] if more else named)
-        seconds = sum(end - start for start, end in self.skipped)
-        self._warn("no-voice", f"{seconds:.2f} s were not transcribed ({where}): {self._finder} found no voice there")
+        self.warnings.extend(self.skipped.warnings())
 
     @property
     def _finder(self) -> str:
         return str(self.cutter.voice.facts)
-
-    def _is_wanted(self, piece: Piece) -> bool:
-        return piece.voiced or (piece.whole and bool(abs(piece.samples).max() >= SILENT_PEAK))
 
     def _again(self, piece: Piece, halves: tuple[Piece, Piece]) -> Iterator[tuple[Piece, PieceText]]:
         wanted = [half for half in halves if half.voiced] or list(halves)
@@ -181,10 +170,7 @@ class _Reading:
 
     def _skip(self, piece: Piece) -> None:
         _log.debug("%s of %r has no voice and is not transcribed", _times(piece), self.source)
-        if self.skipped and self.skipped[-1][1] == piece.start:
-            self.skipped[-1] = (self.skipped[-1][0], piece.end)
-        else:
-            self.skipped.append((piece.start, piece.end))
+        self.skipped.add(piece)
 
     def _warn(self, code: str, message: str) -> None:
         self.warnings.append(TranscriptWarning(code=code, message=message))

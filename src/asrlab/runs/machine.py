@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import attrs
+
+from asrlab.device import usable_cores
 
 __all__ = ["Machine", "backend", "this_machine"]
 
@@ -36,12 +37,11 @@ class Machine:
 def this_machine() -> Machine:
     """The one that this process runs on."""
     mac = platform.mac_ver()[0]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(
         system=f"macOS {mac}" if mac else f"{platform.system()} {platform.release()}",
         architecture=platform.machine(),
         processor=_processor(),
-        cores=cores,
+        cores=usable_cores(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
     )
 

@@ -83,11 +83,20 @@ class Segment:
         words = None if self.words is None else tuple(_clip(word, duration) for word in self.words)
         return attrs.evolve(_clip(self, duration), words=words)
 
+    def moved(self, seconds: float) -> Segment:
+        """This segment so much later."""
+        words = None if self.words is None else tuple(_later(word, seconds) for word in self.words)
+        return attrs.evolve(_later(self, seconds), words=words)
+
 
 def _clip[Timed: (Word, Segment)](timed: Timed, duration: float) -> Timed:
     start = min(max(timed.start, 0.0), duration)
     end = min(max(timed.end, start), duration)
     return timed if (start, end) == (timed.start, timed.end) else attrs.evolve(timed, start=start, end=end)
+
+
+def _later[Timed: (Word, Segment)](timed: Timed, seconds: float) -> Timed:
+    return attrs.evolve(timed, start=timed.start + seconds, end=timed.end + seconds)
 
 
 @attrs.frozen(kw_only=True)

@@ -14,24 +14,15 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
 from asrlab.batching import Decoded, Detected, Piece
-from asrlab.engines.faster_whisper.texts import LEAST_LEFT, Text, with_rest, with_stamps
-from asrlab.options import TranscribeOptions
+from asrlab.engines.faster_whisper.texts import Text, heard, nothing_heard
+from asrlab.options import Batching, TranscribeOptions
 
-__all__ = ["BATCH_SIZE", "MARGIN", "FasterWhisperSteps"]
+__all__ = ["FULL_WINDOW", "FasterWhisperSteps"]
 
-BATCH_SIZE = 8
-MARGIN = 6.0
-"""Seconds of silence behind the longest clip of a batch, instead of a window of 30 s.
-
-With base on 41 clips in five languages 1 s makes texts loop. 6 s took 33 s where full windows took 44 s; the word error
-rate was 1.05 points higher, with a 95 % interval from -0.20 to 2.39 (one round of ``benchmarks.throughput``).
-"""
-
+FULL_WINDOW = 30.0
 _DEFAULT_BEAM = 5
 _FRAMES_PER_SECOND = 100
 _FULL_FRAMES = 3000
-_FIRST_STAMP_LIMIT = 50
-"""Source: faster-whisper, ``max_initial_timestamp`` 1.0 s, in steps of 0.02 s."""
 _SPARE_TOKENS = 40
 _TOKENS_PER_SECOND = 20
 """More than anybody speaks in most scripts; a text that is cut off there goes through the full path, and a loop holds
@@ -46,25 +37,18 @@ class FasterWhisperSteps:
 
     Attributes:
         model: Any number of its replicas may be used at once.
-        options: Checked; without word timestamps or voice activity detection, and starting at temperature 0.
-        workers: How many batches may be under way.
-        margin: Seconds of silence behind the longest clip of a batch; 30 makes every window the full one.
+        options: Checked; without voice activity detection, and starting at temperature 0.
+        batching: Nothing in it is None. The threads are those that *model* was loaded with.
     """
 
     model: WhisperModel
     options: TranscribeOptions
-    workers: int
-    margin: float = MARGIN
-
-    @property
-    def batch_size(self) -> int:
-        """Eight: with more, decoding gains little, and with fewer it loses."""
-        return BATCH_SIZE
+    batching: Batching
 
     @property
     def longest(self) -> float:
         """Whisper's window."""
-        return 30.0
+        return FULL_WINDOW
 
     @property
     def language(self) -> str | None:
@@ -80,13 +64,13 @@ class FasterWhisperSteps:
         return log_mel
 
     def encode(self, pieces: Sequence[Piece[Features]]) -> ctranslate2.StorageView:
-        """Shape (pieces, frames / 2, d_model). On the CPU one after the other: CTranslate2 gains nothing by more."""
+        """Shape (pieces, frames / 2, d_model)."""
         longest = max(piece.duration for piece in pieces)
-        frames = min(_FULL_FRAMES, round((longest + self.margin) * _FRAMES_PER_SECOND) // 2 * 2)
+        frames = min(_FULL_FRAMES, round((longest + (self.batching.margin or 0.0)) * _FRAMES_PER_SECOND) // 2 * 2)
         padded = [_padded(piece.features, frames) for piece in pieces]
-        if self.model.model.device != "cpu":
+        if self.batching.encode_together:
             return self.model.encode(np.stack(padded))
-        encoded = [np.asarray(self.model.encode(each)) for each in padded]
+        encoded = [_on_cpu(self.model.encode(each)) for each in padded]
         return ctranslate2.StorageView.from_array(np.concatenate(encoded))
 
     def detect(self, encoded: ctranslate2.StorageView) -> tuple[Detected, ...]:
@@ -100,26 +84,28 @@ class FasterWhisperSteps:
     def decode(
         self, encoded: ctranslate2.StorageView, pieces: Sequence[Piece[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
-        """Beam search at temperature 0, with time stamps; without them where they stop before the audio does."""
+        """Beam search at temperature 0 without time stamps; the words are timed by where the model attends to.
+
+        Asked for stamps, the model may stop before the audio does and go on in another window, and it has more to
+        search for.
+        """
         tokenizers = [self._tokenizer(language) for language in languages]
         limit = _SPARE_TOKENS + round(_TOKENS_PER_SECOND * max(piece.duration for piece in pieces))
-        stamped = self._generate(encoded, tokenizers, stamps=True, limit=limit)
-        heard = [
-            with_stamps(text, tokenizer, piece.duration)
-            for text, tokenizer, piece in zip(stamped, tokenizers, pieces, strict=True)
-        ]
-        early = [place for place, each in enumerate(heard) if each.left > LEAST_LEFT]
-        if early:
-            kept = ctranslate2.StorageView.from_array(np.asarray(encoded)[early])
-            plain = self._generate(kept, [tokenizers[place] for place in early], stamps=False, limit=limit)
-            for place, text in zip(early, plain, strict=True):
-                heard[place] = with_rest(heard[place], text, pieces[place].duration)
-        return tuple(each.decoded for each in heard)
+        texts = self._generate(encoded, tokenizers, limit=limit)
+        rows = _on_cpu(encoded)
+        return tuple(
+            self._heard(text, rows[place : place + 1], piece.duration)
+            for place, (text, piece) in enumerate(zip(texts, pieces, strict=True))
+        )
 
-    def _generate(
-        self, encoded: ctranslate2.StorageView, tokenizers: Sequence[Tokenizer], *, stamps: bool, limit: int
-    ) -> list[Text]:
-        prompts = [self._prompt(tokenizer, stamps=stamps) for tokenizer in tokenizers]
+    def _heard(self, text: Text, encoded: NDArray[np.float32], duration: float) -> Decoded:
+        if not text.written or not text.ended:
+            return nothing_heard(text)
+        view = ctranslate2.StorageView.from_array(encoded)
+        return heard(text, self.model, view, duration=duration, with_words=self.options.word_timestamps)
+
+    def _generate(self, encoded: ctranslate2.StorageView, tokenizers: Sequence[Tokenizer], *, limit: int) -> list[Text]:
+        prompts = [self._prompt(tokenizer) for tokenizer in tokenizers]
         most = min(self.model.max_length, len(prompts[0]) + limit)
         results = self.model.model.generate(
             encoded,
@@ -129,7 +115,6 @@ class FasterWhisperSteps:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,
-            max_initial_timestamp_index=_FIRST_STAMP_LIMIT,
         )
         return [
             Text.of(result, tokenizer, ended=len(result.sequences_ids[0]) < most - len(prompt))
@@ -140,12 +125,12 @@ class FasterWhisperSteps:
         multilingual = self.model.model.is_multilingual
         return Tokenizer(self.model.hf_tokenizer, multilingual, task=self.options.task, language=language)
 
-    def _prompt(self, tokenizer: Tokenizer, *, stamps: bool) -> list[int]:
+    def _prompt(self, tokenizer: Tokenizer) -> list[int]:
         """As the engine's own for a first window. All are of one length, as CTranslate2 asks."""
         prompt = self.options.initial_prompt
         before: list[int] = tokenizer.encode(f" {prompt.strip()}") if prompt is not None else []
         tokens: list[int] = self.model.get_prompt(
-            tokenizer, before, without_timestamps=not stamps, hotwords=self.options.hotwords
+            tokenizer, before, without_timestamps=True, hotwords=self.options.hotwords
         )
         return tokens
 
@@ -157,3 +142,8 @@ class FasterWhisperSteps:
 def _padded(features: Features, frames: int) -> Features:
     kept = features[:, :frames]
     return np.pad(kept, ((0, 0), (0, frames - kept.shape[1])))
+
+
+def _on_cpu(encoded: ctranslate2.StorageView) -> NDArray[np.float32]:
+    moved = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
+    return np.asarray(moved)

@@ -1,23 +1,25 @@
-"""From CTranslate2's sequences of tokens to segments, with or without time stamps."""
+"""From CTranslate2's sequences of tokens to segments, timed by the model's attention to the audio."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import attrs
 import ctranslate2
+from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_compression_ratio
 
 from asrlab.batching import Decoded
-from asrlab.engines.faster_whisper.stamps import Stretch, split_at_stamps
-from asrlab.transcript import Segment
+from asrlab.engines.faster_whisper.sentences import sentences, tokens_of
+from asrlab.transcript import Segment, Word
 
-__all__ = ["LEAST_LEFT", "Heard", "Text", "with_rest", "with_stamps"]
+__all__ = ["Text", "heard", "nothing_heard"]
 
-LEAST_LEFT = 0.3
-"""Seconds. Less than this behind the last stamp holds no word."""
-_ANCHOR = 8
-_SHIFT = 20
-"""Letters: of the last word or two heard, and by how much two decodings of the same words may differ in length."""
+_PREPENDED = "\"'“¿([{-"
+_APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
+"""Source: faster-whisper, ``transcribe``: ``prepend_punctuations`` and ``append_punctuations``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -25,7 +27,7 @@ class Text:
     """One sequence of tokens.
 
     Attributes:
-        tokens: Without the prompt and the end of text.
+        tokens: Without the prompt, time stamps and the end of text.
         tokenizer: Of its language.
         avg_logprob: Mean natural logarithm of the tokens' probabilities, the end of text included.
         no_speech_prob: In [0, 1].
@@ -52,79 +54,82 @@ class Text:
 
     @property
     def written(self) -> str:
-        """The words, without stamps."""
+        """The words."""
         words: str = self.tokenizer.decode(list(self.tokens))
         return words.strip()
 
-    def decoded(self, stretches: tuple[Stretch, ...]) -> Decoded:
-        """These tokens as the segments that *stretches* make of them."""
-        ratio = float(get_compression_ratio(self.written))
-        segments = [self._segment(stretch, ratio) for stretch in stretches]
-        return Decoded(
-            segments=tuple(segment for segment in segments if segment.text and segment.start != segment.end),
-            avg_logprob=self.avg_logprob,
-            compression_ratio=ratio,
-            no_speech_prob=self.no_speech_prob,
-            ended=self.ended,
-        )
 
-    def _segment(self, stretch: Stretch, ratio: float) -> Segment:
-        return Segment(
-            text=self.tokenizer.decode(list(stretch.tokens)).strip(),
-            start=stretch.start,
-            end=max(stretch.start, stretch.end),
-            tokens=stretch.tokens,
-            temperature=0.0,
-            avg_logprob=self.avg_logprob,
-            compression_ratio=ratio,
-            no_speech_prob=self.no_speech_prob,
-            seek=0,
-        )
+def nothing_heard(text: Text) -> Decoded:
+    """No segments, with the scores of *text*."""
+    return Decoded(
+        segments=(),
+        avg_logprob=text.avg_logprob,
+        compression_ratio=float(get_compression_ratio(text.written)),
+        no_speech_prob=text.no_speech_prob,
+        ended=text.ended,
+    )
 
 
-@attrs.frozen(kw_only=True)
-class Heard:
-    """What was decoded, and how much audio is left behind it, in seconds: 0 where the model says that is all."""
+def heard(
+    text: Text, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float, with_words: bool
+) -> Decoded:
+    """*text* as segments, a sentence each.
 
-    decoded: Decoded
-    left: float
+    The words are timed by faster-whisper's own code, as for ``word_timestamps``.
 
-
-def with_stamps(text: Text, tokenizer: Tokenizer, duration: float) -> Heard:
-    """Segments between time stamps, for *duration* seconds of audio."""
-    stretches, rest = split_at_stamps(text.tokens, first=tokenizer.timestamp_begin, duration=duration)
-    return Heard(decoded=text.decoded(stretches), left=0.0 if rest is None else duration - rest)
-
-
-def with_rest(heard: Heard, plain: Text, duration: float) -> Heard:
-    """*heard* to the end of the audio, by *plain*, which was decoded from the same audio without time stamps.
-
-    What *plain* has behind the last words heard is added, from the last stamp to the end. Where those words are not in
-    it, its whole text is one segment.
+    Args:
+        text: Not empty.
+        model: It decoded *text*.
+        encoded: What it was decoded from: shape (1, frames / 2, d_model).
+        duration: Seconds of audio in *encoded*.
+        with_words: Whether the words are wanted.
     """
-    whole = plain.decoded((Stretch(tokens=plain.tokens, start=0.0, end=duration),))
-    rest = _behind("".join(segment.text for segment in heard.decoded.segments), plain.written)
-    if rest is None or not whole.segments:
-        return Heard(decoded=whole, left=0.0)
-    segments = heard.decoded.segments
-    if any(map(str.isalnum, rest)):
-        last = attrs.evolve(whole.segments[0], text=rest, start=duration - heard.left, tokens=None)
-        segments = (*segments, last)
-    return Heard(decoded=attrs.evolve(whole, segments=segments), left=0.0)
+    words = _words(text, model, encoded, duration=duration)
+    decoded = nothing_heard(text)
+    if not words:
+        segments: tuple[Segment, ...] = (_segment(text, decoded, (), words=None, start=0.0, end=duration),)
+    else:
+        parts = list(sentences(words))
+        written = ["".join(word.text for word in part) for part in parts]
+        shares = tokens_of(written, text.tokens, text.tokenizer)
+        segments = tuple(
+            _segment(text, decoded, share, words=part, start=part[0].start, end=part[-1].end)
+            for part, share in zip(parts, shares, strict=True)
+        )
+    if not with_words:
+        segments = tuple(attrs.evolve(segment, words=None) for segment in segments)
+    return attrs.evolve(decoded, segments=segments)
 
 
-def _behind(before: str, text: str) -> str | None:
-    """What *text* has behind the last characters of *before*, where they stand at about the same place; else None.
+def _words(text: Text, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float) -> list[Word]:
+    """The words with the spaces before them."""
+    segment: dict[str, Any] = {"seek": 0, "start": 0.0, "end": duration, "tokens": list(text.tokens)}
+    frames = round(duration * model.frames_per_second)
+    model.add_word_timestamps([[segment]], text.tokenizer, encoded, frames, _PREPENDED, _APPENDED, 0.0)
+    return [
+        Word(
+            text=word["word"],
+            start=float(word["start"]),
+            end=max(float(word["start"]), float(word["end"])),
+            probability=float(word["probability"]),
+        )
+        for word in segment["words"]
+    ]
 
-    Spaces, case and punctuation do not count.
-    """
-    known = "".join(character.casefold() for character in before if character.isalnum())
-    places = [place for place, character in enumerate(text) if character.isalnum()]
-    letters = "".join(text[place].casefold()[0] for place in places)
-    anchor = known[-_ANCHOR:]
-    start = max(0, len(known) - len(anchor) - _SHIFT)
-    found = letters.find(anchor, start, len(known) + _SHIFT) if anchor else -1
-    if found < 0:
-        return None
-    end = found + len(anchor)
-    return text[places[end] :].strip() if end < len(places) else ""
+
+def _segment(
+    text: Text, decoded: Decoded, tokens: Sequence[int], *, words: Sequence[Word] | None, start: float, end: float
+) -> Segment:
+    written = text.written if words is None else "".join(word.text for word in words).strip()
+    return Segment(
+        text=written,
+        start=start,
+        end=end,
+        words=None if words is None else tuple(attrs.evolve(word, text=word.text.strip()) for word in words),
+        tokens=tuple(tokens) if words is not None else text.tokens,
+        temperature=0.0,
+        avg_logprob=decoded.avg_logprob,
+        compression_ratio=decoded.compression_ratio,
+        no_speech_prob=decoded.no_speech_prob,
+        seek=0,
+    )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
+import attrs
 from faster_whisper import WhisperModel
 
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
 from asrlab.engines.faster_whisper.convert import arguments, to_segments
-from asrlab.engines.faster_whisper.devices import choose_compute_type, default_threads
+from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
+from asrlab.engines.faster_whisper.model import SharedEncodingModel
 from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
+from asrlab.device import usable_cores
 from asrlab.errors import WeightsError
-from asrlab.options import Capabilities, TranscribeOptions
+from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.spec import LoadRequest
 from asrlab.transcriber import Many, Recognition, Transcriber, TranscriberInfo
 from asrlab.transcript import Outcome
@@ -20,48 +24,91 @@ from asrlab.transcript import Outcome
 __all__ = ["FasterWhisperTranscriber", "load"]
 
 
-class FasterWhisperTranscriber(Transcriber):
-    """Whisper on CTranslate2. CTranslate2 lets one inference run at a time and queues the calls of other threads."""
+type Load = Callable[[int, int], WhisperModel]
+"""Loads the weights for a number of workers, and of threads for each."""
 
-    def __init__(self, info: TranscriberInfo, model: WhisperModel) -> None:
+
+class FasterWhisperTranscriber(Transcriber):
+    """Whisper on CTranslate2. CTranslate2 lets one inference run at a time and queues the calls of other threads.
+
+    Args:
+        info: The facts.
+        model: Loaded for one worker.
+        load: For batches, which want other numbers of workers and threads; these are fixed when a model is loaded.
+        default: How recordings go together where nothing else is said.
+    """
+
+    def __init__(self, info: TranscriberInfo, model: WhisperModel, load: Load, *, default: Batching) -> None:
         super().__init__(info)
+        self._default = default
         self._model: WhisperModel | None = model
+        self._load = load
+        self._lock = threading.Lock()
+        self._crews: dict[tuple[int, int], FasterWhisperTranscriber] = {}
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
         """Hand the samples as one float32 array to ``WhisperModel.transcribe``, which yields as it decodes."""
-        model = self._model
-        if model is None:
-            raise self.closed_error()
-        segments, info = model.transcribe(audio.read(), **arguments(options))
-        detected = options.language is None and model.model.is_multilingual
+        segments, info = self.model.transcribe(audio.read(), **arguments(options))
+        detected = options.language is None and self.model.model.is_multilingual
         return Recognition(
             segments=to_segments(segments),
             language=options.language or info.language,
             language_probability=float(info.language_probability) if detected else None,
         )
 
-    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
-        """Encode each clip once and decode several together."""
-        steps = self.batch_steps(many.options)
-        return None if steps is None else transcribe_together(self, steps, many)
-
-    def batch_steps(self, options: TranscribeOptions) -> FasterWhisperSteps | None:
-        """The steps of a batch; None for what only ``WhisperModel.transcribe`` can do.
-
-        That is word timestamps, voice activity detection, and sampling from the start.
-        """
+    @property
+    def model(self) -> WhisperModel:
+        """faster-whisper's model. Raises ``AsrlabError`` once the transcriber is closed."""
         model = self._model
-        if model is None or options.word_timestamps or options.vad_filter or (options.temperature_ladder or (0.0,))[0]:
+        if model is None:
+            raise self.closed_error()
+        return model
+
+    def batching(self, given: Batching | None = None) -> Batching:
+        """*given*, over what was tuned, over the defaults."""
+        tuned = (given or Batching()).over(self.tuned)
+        return tuned.over(self._default)
+
+    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
+        """Encode each piece once and decode several together; None for what only ``WhisperModel.transcribe`` can do.
+
+        That is voice activity detection, and sampling from the start.
+        """
+        ladder = many.options.temperature_ladder or (0.0,)
+        batching = self.batching(many.batching)
+        if many.options.vad_filter or ladder[0] or batching.batch_size == 1:
             return None
-        return FasterWhisperSteps(model=model, options=options, workers=model.model.num_workers)
+        return self._together(many, batching)
+
+    def _together(self, many: Many, batching: Batching) -> Iterator[Outcome]:
+        crew = self.crew(batching)
+        steps = FasterWhisperSteps(model=crew.model, options=many.options, batching=batching)
+        yield from transcribe_together(crew, steps, many)
+
+    def crew(self, batching: Batching) -> FasterWhisperTranscriber:
+        """The same weights loaded for these workers and threads, when they are first asked for; closed with this one.
+
+        On the CPU that takes the memory of the weights once more.
+        """
+        workers, threads = batching.workers or 1, batching.threads or 1
+        if (workers, threads) == (1, self.info.threads):
+            return self
+        with self._lock:
+            if self.closed:
+                raise self.closed_error()
+            if (workers, threads) not in self._crews:
+                info = attrs.evolve(self.info, threads=threads)
+                crew = FasterWhisperTranscriber(info, self._load(workers, threads), self._load, default=batching)
+                crew.patch_report = self.patch_report
+                self._crews[workers, threads] = crew
+            return self._crews[workers, threads]
 
     def release(self) -> None:
         """Drop the model; CTranslate2 frees it with the last reference."""
-        self._model = None
-
-
-_MOST_WORKERS = 2
-"""Batches side by side on the CPU. Measured on two cores only; each takes memory of its own for what it decodes."""
+        with self._lock:
+            self._model = None
+            for crew in self._crews.values():
+                crew.close()
 
 
 def load(request: LoadRequest) -> FasterWhisperTranscriber:
@@ -74,20 +121,24 @@ def load(request: LoadRequest) -> FasterWhisperTranscriber:
     kind, _, index = request.device.resolved.partition(":")
     threads = request.threads or default_threads()
     compute_type = choose_compute_type(request.compute_type, request.device)
-    workers = min(threads, _MOST_WORKERS) if kind == "cpu" else 1
-    try:
-        model = WhisperModel(
-            str(request.weights),
-            device=kind,
-            device_index=int(index or 0),
-            compute_type=compute_type,
-            cpu_threads=threads,
-            num_workers=workers,
-        )
-    except (RuntimeError, ValueError) as error:
-        raise WeightsError(
-            f"CTranslate2 cannot load {request.model.name} from {request.weights}: {error}", model=request.model.name
-        ) from error
+
+    def load_for(workers: int, threads: int) -> WhisperModel:
+        try:
+            return SharedEncodingModel(
+                str(request.weights),
+                device=kind,
+                device_index=int(index or 0),
+                compute_type=compute_type,
+                cpu_threads=threads,
+                num_workers=workers,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise WeightsError(
+                f"CTranslate2 cannot load {request.model.name} from {request.weights}: {error}",
+                model=request.model.name,
+            ) from error
+
+    model = load_for(1, threads)
     info = TranscriberInfo(
         model=request.model,
         device=request.device,
@@ -96,7 +147,8 @@ def load(request: LoadRequest) -> FasterWhisperTranscriber:
         capabilities=_capabilities(model),
         packages=request.packages,
     )
-    return FasterWhisperTranscriber(info, model)
+    batching = default_batching(request.device.resolved, threads=request.threads or usable_cores())
+    return FasterWhisperTranscriber(info, model, load_for, default=batching)
 
 
 def _capabilities(model: WhisperModel) -> Capabilities:

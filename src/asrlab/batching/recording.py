@@ -1,0 +1,114 @@
+"""One item on its way through: the recording, the pieces it is decoded in, and the transcript they make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import attrs
+
+from asrlab.batching.intake import Clip, Intake
+from asrlab.batching.steps import Decoded, Detected
+from asrlab.options import TranscribeOptions
+from asrlab.transcriber import Recognition, Transcriber
+from asrlab.transcript import Segment, Transcript, TranscriptWarning
+
+__all__ = ["BATCHED", "FULL", "Recording", "Task"]
+
+BATCHED = "batched"
+FULL = "full"
+
+
+@attrs.define(kw_only=True, eq=False)
+class Task:
+    """A piece on its way through a batch.
+
+    Attributes:
+        recording: What it is of.
+        clip: Its audio.
+        busy: Seconds of work that fall to it so far.
+        language: None before it is known.
+        decoded: None before it was decoded.
+        reason: Why it must go through the full path; None if it need not.
+        segments: What stands in the end, in seconds from the start of the recording; None before that.
+        warnings: Those of the full path.
+    """
+
+    recording: Recording
+    clip: Clip
+    busy: float
+    language: Detected | None = None
+    decoded: Decoded | None = None
+    reason: str | None = None
+    segments: tuple[Segment, ...] | None = None
+    warnings: tuple[TranscriptWarning, ...] = ()
+
+
+@attrs.define(kw_only=True, eq=False)
+class Recording:
+    """An item's place in the order, and what is known of it.
+
+    A long recording's language is that of its first piece, as in the engines.
+
+    Attributes:
+        index: From 0.
+        item: As it came.
+        audio: Its source.
+        intake: None where it goes through the full path from the start.
+        tasks: Its pieces, in order.
+        failed: Whether it has its outcome already, an error.
+    """
+
+    index: int
+    item: Any
+    audio: Any = None
+    intake: Intake | None = None
+    tasks: list[Task] = attrs.field(factory=list)
+    failed: bool = False
+
+    def add(self, clip: Clip) -> Task:
+        """*clip*, to be decoded."""
+        task = Task(recording=self, clip=clip, busy=clip.busy)
+        self.tasks.append(task)
+        return task
+
+    @property
+    def language(self) -> Detected | None:
+        """That of its first piece, once that has been decoded."""
+        first = self.tasks[0] if self.tasks else None
+        return None if first is None or first.segments is None else first.language
+
+    def close(self) -> None:
+        """Let go of the audio."""
+        if self.intake is not None:
+            self.intake.close()
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it has been read and decoded."""
+        return self.intake is not None and self.intake.over and all(task.segments is not None for task in self.tasks)
+
+    def transcript(self, transcriber: Transcriber, options: TranscribeOptions) -> Transcript:
+        """What its pieces make together."""
+        assert self.intake is not None and self.intake.reader is not None  # noqa: PT018, S101 - it was read
+        language, skipped = self.language, self.intake.skipped
+        warnings = [warning for task in self.tasks for warning in task.warnings]
+        recognition = Recognition(
+            segments=(segment for task in self.tasks for segment in task.segments or ()),
+            language=options.language or (language.language if language else None),
+            language_probability=language.probability if language else None,
+            warnings=[*(skipped.warnings() if skipped else ()), *warnings],
+        )
+        reader = self.intake.reader
+        busy = reader.decoding_time + sum(task.busy for task in self.tasks)
+        return attrs.evolve(transcriber.finish(reader, recognition, options, busy=busy), path=self._path())
+
+    def _path(self) -> str:
+        """Which way it took: ``batched``; how many pieces, if several; why any of them took the full path."""
+        several = len(self.tasks) != 1
+        way = f"{BATCHED}, {len(self.tasks)} pieces" if several else BATCHED
+        reasons = Counter(task.reason for task in self.tasks if task.reason is not None)
+        if not reasons:
+            return way
+        told = ", ".join(f"{reason} ({count})" if several else f"{reason}" for reason, count in reasons.items())
+        return f"{way}, then {FULL}: {told}"
