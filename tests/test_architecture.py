@@ -26,6 +26,7 @@ RANKS = {
     "batching": 2,
     "device": 1,
     "options": 1,
+    "recognition": 1,
     "spec": 1,
     "transcriber": 1,
     "transcript": 1,

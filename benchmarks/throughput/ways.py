@@ -111,7 +111,7 @@ def _outcomes(
 ) -> Iterator[asrlab.Outcome]:
     from asrlab.batching import transcribe_together
     from asrlab.options import TranscribeOptions
-    from asrlab.transcriber import Many
+    from asrlab.recognition import Many
 
     if switches is None:
         return iter(transcriber.transcribe_many(items, language=language, batch_size=1))

@@ -33,15 +33,16 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from asrlab.loading import list_models, load, load_dataset, weights_path
-    from asrlab.options import Capabilities, TranscribeOptions
+    from asrlab.options import Batching, Capabilities, TranscribeOptions
     from asrlab.patches import Need, Patch, PatchScope
     from asrlab.patching import install_patches, patched
     from asrlab.plugins.hookspecs import hookimpl
+    from asrlab.recognition import Recognition, TranscriberInfo
     from asrlab.reports.comparison import compare
     from asrlab.runs.bench import bench, resume
     from asrlab.runs.reading import read_run
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
-    from asrlab.transcriber import Recognition, SegmentStream, Transcriber, TranscriberInfo
+    from asrlab.transcriber import SegmentStream, Transcriber
     from asrlab.transcript import ModelInfo, Outcome, PatchStatus, Segment, Timings, Transcript, TranscriptWarning, Word
 
 _ROOMS = {
@@ -60,15 +61,16 @@ _ROOMS = {
         "WeightsError",
     ),
     "loading": ("list_models", "load", "load_dataset", "weights_path"),
-    "options": ("Capabilities", "TranscribeOptions"),
+    "options": ("Batching", "Capabilities", "TranscribeOptions"),
     "patches": ("Need", "Patch", "PatchScope"),
     "patching": ("install_patches", "patched"),
     "plugins.hookspecs": ("hookimpl",),
+    "recognition": ("Recognition", "TranscriberInfo"),
     "reports.comparison": ("compare",),
     "runs.bench": ("bench", "resume"),
     "runs.reading": ("read_run",),
     "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
-    "transcriber": ("Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"),
+    "transcriber": ("SegmentStream", "Transcriber"),
     "transcript": (
         "ModelInfo",
         "Outcome",
@@ -88,6 +90,7 @@ __all__ = [
     "Audio",
     "AudioError",
     "AudioFile",
+    "Batching",
     "Capabilities",
     "Dataset",
     "DatasetError",

@@ -138,10 +138,12 @@ def _count(most: int) -> Callable[[object, attrs.Attribute[int | None], object],
     return check
 
 
-def _margin(_instance: object, _attribute: object, value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    if value is not None and not number:
+def _margin(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
         raise OptionError(f"margin {value!r} must be a number of seconds from 0 up", option="margin")
+    return float(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -160,7 +162,7 @@ class Batching:
     batch_size: int | None = attrs.field(default=None, validator=_count(1024))
     workers: int | None = attrs.field(default=None, validator=_count(256))
     threads: int | None = attrs.field(default=None, validator=_count(1024))
-    margin: float | None = attrs.field(default=None, validator=_margin)
+    margin: float | None = attrs.field(default=None, converter=_margin)
     encode_together: bool | None = None
 
     def over(self, other: Batching | None) -> Batching:

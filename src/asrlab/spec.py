@@ -64,6 +64,7 @@ class EngineSpec:
         import_name: Its top-level module.
         install: The command that installs it.
         versions_of: Distributions whose versions belong into a transcript.
+        batches: Whether its transcribers decode several recordings together: runs then hand them over by the dozen.
     """
 
     name: str
@@ -78,6 +79,7 @@ class EngineSpec:
     import_name: str | None = None
     install: str = ""
     versions_of: tuple[str, ...] = ()
+    batches: bool = False
 
     def installed(self) -> bool:
         """Whether the package that does the work can be found. Imports nothing."""

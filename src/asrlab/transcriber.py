@@ -11,18 +11,16 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Protocol, Self, Unpack, runtime_checkable
+from typing import Self, Unpack
 
 import attrs
 
 from asrlab.audio import AudioReader, AudioSource, open_audio
-from asrlab.device import Device
-from asrlab.errors import AsrlabError, OptionError
-from asrlab.options import Batching, Capabilities, OptionFields, TranscribeOptions
+from asrlab.errors import AsrlabError
+from asrlab.options import Batching, OptionFields, TranscribeOptions
+from asrlab.recognition import HasAudio, Many, Recognition, TranscriberInfo
 from asrlab.transcript import (
-    ModelInfo,
     Outcome,
-    PackageVersion,
     PatchStatus,
     Segment,
     Timings,
@@ -31,74 +29,7 @@ from asrlab.transcript import (
     join_texts,
 )
 
-__all__ = ["Recognition", "SegmentStream", "Transcriber", "TranscriberInfo"]
-
-
-@attrs.frozen(kw_only=True)
-class TranscriberInfo:
-    """The facts of a loaded model, the same for all of its transcripts.
-
-    Attributes:
-        model: Which weights were loaded.
-        device: Where they really are.
-        compute_type: Number format of the computation.
-        threads: CPU threads that one inference uses; None if the engine does not tell.
-        capabilities: What it can honour.
-        packages: The distributions that take part.
-    """
-
-    model: ModelInfo
-    device: Device
-    compute_type: str
-    threads: int | None = None
-    capabilities: Capabilities
-    packages: tuple[PackageVersion, ...] = ()
-
-
-@attrs.define(kw_only=True)
-class Recognition:
-    """What an engine hands back at once: the language, and segments that come as they are ready.
-
-    Attributes:
-        segments: In order; consumed once.
-        language: BCP 47 tag; None if the engine does not tell.
-        language_probability: In [0, 1]; None if it was given or the engine does not tell.
-        warnings: May grow while *segments* are consumed.
-    """
-
-    segments: Iterator[Segment]
-    language: str | None = None
-    language_probability: float | None = None
-    warnings: list[TranscriptWarning] = attrs.field(factory=list)
-
-
-@runtime_checkable
-class HasAudio(Protocol):
-    """An item of a data set, such as an ``Utterance``."""
-
-    @property
-    def audio(self) -> AudioSource:
-        """What to transcribe."""
-        ...
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Many:
-    """What `Transcriber.transcribe_many` was called with.
-
-    Attributes:
-        items: Not begun.
-        options: The same for all; checked.
-        sample_rate: In Hz, for numpy arrays.
-        batching: As it was given; `Transcriber.batching` fills in what is not.
-        in_order: Whether outcomes come in the order of *items*; otherwise each comes as soon as it is there.
-    """
-
-    items: Iterable[AudioSource | HasAudio]
-    options: TranscribeOptions
-    sample_rate: int | None = None
-    batching: Batching = attrs.field(factory=Batching)
-    in_order: bool = True
+__all__ = ["SegmentStream", "Transcriber", "audio_warnings"]
 
 
 class Transcriber(ABC):
@@ -214,6 +145,9 @@ class Transcriber(ABC):
     def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:  # noqa: ARG002 - for those that override it
         """What `transcribe_many` gives, several items decoded together; None where the engine cannot, as by default."""
         return None
+
+    def prepare_batches(self, given: Batching | None = None) -> None:  # noqa: B027 - most have nothing to load
+        """Load what `transcribe_many` will need besides what is loaded; otherwise the first call does."""
 
     def stream(
         self,

@@ -19,7 +19,8 @@ from asrlab.audio import AudioReader
 from asrlab.batching import Decoded, Detected, Piece, transcribe_together
 from asrlab.longform import EnergyVoice
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.transcriber import Many, Transcriber
+from asrlab.recognition import Many
+from asrlab.transcriber import Transcriber
 from asrlab.transcript import Outcome
 
 RATE = 16_000

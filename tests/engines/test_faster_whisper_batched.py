@@ -201,7 +201,7 @@ def test_workers_and_threads_are_the_callers_choice(base: Transcriber):
 def many_of(items: list[Any], **options: Any) -> Any:
     """A call of `transcribe_many`."""
     from asrlab.options import TranscribeOptions
-    from asrlab.transcriber import Many
+    from asrlab.recognition import Many
 
     return Many(items=items, options=TranscribeOptions(**options))
 

@@ -10,12 +10,12 @@ import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings, Transcript
 from asrlab.metrics import Resampling
+from asrlab.recognition import TranscriberInfo
 from asrlab.reports.comparison import Comparison, compare
 from asrlab.runs.machine import Machine
 from asrlab.runs.manifest import DatasetFacts, Manifest, Request
 from asrlab.runs.records import Failure
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.transcriber import TranscriberInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

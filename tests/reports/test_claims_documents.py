@@ -10,6 +10,7 @@ import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings
 from asrlab.errors import DatasetError
+from asrlab.recognition import TranscriberInfo
 from asrlab.reports.claims.verify import Finding, Verification, verify
 from asrlab.runs.export import export
 from asrlab.runs.fingerprint import UtteranceFacts
@@ -17,7 +18,6 @@ from asrlab.runs.machine import Machine
 from asrlab.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
 from asrlab.runs.reading import RunRecords
 from asrlab.runs.records import Loaded, Outcome, Recognized, Verdict
-from asrlab.transcriber import TranscriberInfo
 
 BASE = "faster-whisper/base"
 SAID = "the quick brown fox jumps over the lazy dog today"

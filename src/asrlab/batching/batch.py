@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,7 +36,9 @@ def decode_together(tasks: Sequence[Task], steps: Steps[Any, Any], clock: Shared
             task.segments = _placed(text.segments, task)
 
 
-def transcribe_fully(task: Task, transcriber: Transcriber, options: TranscribeOptions, clock: SharedClock) -> None:
+def transcribe_fully(
+    task: Task, crew: Callable[[], Transcriber], options: TranscribeOptions, clock: SharedClock
+) -> None:
     """Put the piece through the engine's full path, from the samples in memory.
 
     The language of a long recording stays that of its first piece.
@@ -44,7 +46,7 @@ def transcribe_fully(task: Task, transcriber: Transcriber, options: TranscribeOp
     known = task.recording.language
     chosen = options if known is None else attrs.evolve(options, language=options.language or known.language)
     with _timed([task], clock):
-        made = transcriber.transcribe(Audio(samples=task.clip.samples, sample_rate=SAMPLE_RATE), options=chosen)
+        made = crew().transcribe(Audio(samples=task.clip.samples, sample_rate=SAMPLE_RATE), options=chosen)
     task.language = known or Detected(language=made.language or "", probability=made.language_probability)
     task.warnings = tuple(warning for warning in made.warnings if warning.code not in _AUDIO_WARNINGS)
     task.segments = _placed(made.segments, task)

@@ -23,7 +23,7 @@ def doubt(decoded: Decoded, detected: Detected) -> str | None:
     """Why the text of a piece is not to be trusted, in a few words; None if there is no reason.
 
     Besides the engine's own checks: a text that was cut off, speech that is left for another window, a loop of words,
-    nothing heard at all, and a language that is less than even odds, since all of them may come from the shorter window.
+    nothing heard at all, and a language that is less than even odds. All of them may come from the shorter window.
     """
     reasons = {
         "cut off": not decoded.ended,

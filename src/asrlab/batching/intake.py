@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -66,7 +67,7 @@ class Intake:
         sample_rate: int | None,
         allow_truncated: bool,
     ) -> None:
-        self._open = lambda: open_audio(source, sample_rate=sample_rate, allow_truncated=allow_truncated)
+        self._open = partial(open_audio, source, sample_rate=sample_rate, allow_truncated=allow_truncated)
         self._steps, self._voice = steps, voice
         self._clips = self._read()
         self.reader: AudioReader | None = None

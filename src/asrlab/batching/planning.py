@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 
 from asrlab.batching.recording import Recording, Task
 
@@ -104,4 +105,4 @@ def even_groups(durations: Sequence[float], *, size: int, workers: int) -> list[
     groups = min(count, rounds * workers)
     order = sorted(range(count), key=lambda place: -durations[place])
     edges = [round(number * count / groups) for number in range(groups + 1)] if groups else []
-    return [order[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [order[start:end] for start, end in pairwise(edges)]

@@ -10,7 +10,8 @@ import attrs
 from asrlab.batching.intake import Clip, Intake
 from asrlab.batching.steps import Decoded, Detected
 from asrlab.options import TranscribeOptions
-from asrlab.transcriber import Recognition, Transcriber
+from asrlab.recognition import Recognition
+from asrlab.transcriber import Transcriber
 from asrlab.transcript import Segment, Transcript, TranscriptWarning
 
 __all__ = ["BATCHED", "FULL", "Recording", "Task"]

@@ -19,7 +19,8 @@ from asrlab.batching.recording import FULL, Recording, Task
 from asrlab.batching.sharing import SharedClock
 from asrlab.batching.steps import Steps
 from asrlab.longform import VoiceActivity, find_voice
-from asrlab.transcriber import HasAudio, Many, Transcriber
+from asrlab.recognition import HasAudio, Many
+from asrlab.transcriber import Transcriber
 from asrlab.transcript import Outcome, Transcript
 
 __all__ = ["transcribe_together"]
@@ -32,6 +33,7 @@ def transcribe_together(
     steps: Steps[Any, Any],
     many: Many,
     *,
+    crew: Callable[[], Transcriber] | None = None,
     voice: Callable[[], VoiceActivity] = find_voice,
 ) -> Iterator[Outcome]:
     """An outcome per item, whatever order they were decoded in.
@@ -40,12 +42,13 @@ def transcribe_together(
     What an item raises is its own outcome; what taking the next raises comes after the outcomes of all items before it.
 
     Args:
-        transcriber: For what goes through the full path.
+        transcriber: The one that was asked; an only short recording goes through its full path.
         steps: For what goes together.
         many: The items, and how.
+        crew: Gives what any other full path goes through, beside the batches; None for *transcriber* itself.
         voice: Gives the detector that long recordings are cut with; called once, if there are any.
     """
-    line = _Line(transcriber, steps, many, cache(voice))
+    line = _Line(transcriber, steps, many, crew=crew or (lambda: transcriber), voice=cache(voice))
     try:
         yield from line.outcomes()
     finally:
@@ -56,9 +59,16 @@ class _Line:
     """The items between being taken and being given out."""
 
     def __init__(
-        self, transcriber: Transcriber, steps: Steps[Any, Any], many: Many, voice: Callable[[], VoiceActivity]
+        self,
+        transcriber: Transcriber,
+        steps: Steps[Any, Any],
+        many: Many,
+        *,
+        crew: Callable[[], Transcriber],
+        voice: Callable[[], VoiceActivity],
     ) -> None:
-        self._transcriber, self._steps, self._many, self._voice = transcriber, steps, many, voice
+        self._transcriber, self._steps, self._many = transcriber, steps, many
+        self._crew, self._voice = crew, voice
         self._items = enumerate(many.items)
         self._workers = steps.batching.workers or 1
         size = steps.batching.batch_size or 1
@@ -169,7 +179,7 @@ class _Line:
         if error := done.exception():
             self._fail(recording, error)
         elif recording.intake is None:
-            self._alone.append(partial(self._start_alone, recording))
+            self._alone.append(partial(self._start_alone, recording, self._crew()))
         elif (clip := done.result()) is not None and not recording.failed:
             self._planner.add(recording.add(clip))
         if recording.failed or recording.intake is None or recording.intake.over:
@@ -200,7 +210,7 @@ class _Line:
 
     def _start_group(self, tasks: list[Task]) -> None:
         if self._taken == 1 and self._ended and tasks[0].clip.whole:
-            self._start_alone(tasks[0].recording)  # nothing is gained by a batch of one
+            self._start_alone(tasks[0].recording, self._transcriber)  # nothing is gained by a batch of one
             return
         self._work(partial(decode_together, tasks, self._steps, self._clock), partial(self._after_group, tasks))
 
@@ -218,7 +228,7 @@ class _Line:
         if task.recording.failed:
             return
         self._work(
-            partial(transcribe_fully, task, self._transcriber, self._many.options, self._clock),
+            partial(transcribe_fully, task, self._crew, self._many.options, self._clock),
             partial(self._after_fully, task),
         )
 
@@ -232,10 +242,10 @@ class _Line:
         """A piece has its text."""
         self._complete(task.recording)
 
-    def _start_alone(self, recording: Recording) -> None:
+    def _start_alone(self, recording: Recording, transcriber: Transcriber) -> None:
         def transcribe() -> Transcript:
             rate = self._many.sample_rate
-            made = self._transcriber.transcribe(recording.audio, sample_rate=rate, options=self._many.options)
+            made = transcriber.transcribe(recording.audio, sample_rate=rate, options=self._many.options)
             return attrs.evolve(made, path=FULL)
 
         self._work(transcribe, partial(self._after_alone, recording))
@@ -249,7 +259,7 @@ class _Line:
     def _complete(self, recording: Recording) -> None:
         """Give the outcome of *recording*, if all of it is there."""
         if recording.done and not recording.failed:
-            self._give(recording, recording.transcript(self._transcriber, self._many.options))
+            self._give(recording, recording.transcript(self._crew(), self._many.options))
 
     def _give(self, recording: Recording, made: Transcript) -> None:
         self._paths[made.path] += 1

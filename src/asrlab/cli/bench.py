@@ -10,7 +10,16 @@ from click.shell_completion import CompletionItem
 
 from asrlab.cli.results import finished, normalizers_option, table_options
 from asrlab.cli.running import running
-from asrlab.cli.shared import as_json, device_options, engine_options, fetch_progress, model_option, options_of
+from asrlab.cli.shared import (
+    as_json,
+    batching_of,
+    batching_options,
+    device_options,
+    engine_options,
+    fetch_progress,
+    model_option,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from asrlab.plugins.manager import PluginHost
@@ -52,6 +61,7 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @table_options
 @device_options
 @engine_options
+@batching_options
 @as_json
 def bench(
     dataset: str,
@@ -88,7 +98,7 @@ def bench(
     from asrlab.runs.bench import bench as start
 
     host = PluginHost()
-    options = options_of(given)
+    batching, options = batching_of(given), options_of(given)
     # what is wrong with it is said before gigabytes are fetched
     load_dataset(dataset, format=format, allow_outside=allow_outside, host=host)
     _fetch(models, host, compute_type=compute_type, threads=threads, offline=offline)
@@ -103,6 +113,7 @@ def bench(
             threads=threads,
             patches=patches,
             options=options,
+            batching=batching,
             normalizer=normalizer,
             repeat=repeat,
             warmup=warmup,

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from asrlab.options import TranscribeOptions
+    from asrlab.options import Batching, TranscribeOptions
 
 __all__ = [
     "COMPLETE",
     "as_json",
+    "batching_of",
+    "batching_options",
     "complete_model",
     "console",
     "device_options",
@@ -97,6 +99,32 @@ def engine_options[F: Callable[..., Any]](function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def batching_options[F: Callable[..., Any]](function: F) -> F:
+    """The options that say how recordings go through an engine together."""
+    for option in reversed(
+        (
+            click.option("--batch-size", type=int, help="The most decoded together; 1 takes one after the other."),
+            click.option("--workers", type=int, help="Batches under way at once."),
+            click.option("--worker-threads", type=int, help="CPU threads of each of them."),
+            click.option("--margin", type=float, help="Seconds of silence behind a batch; 30: the full window."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def batching_of(given: dict[str, Any]) -> Batching:
+    """The options of `batching_options`, taken out of *given*; what is not among them is left to the calibration."""
+    from asrlab.options import Batching
+
+    return Batching(
+        batch_size=given.pop("batch_size"),
+        workers=given.pop("workers"),
+        threads=given.pop("worker_threads"),
+        margin=given.pop("margin"),
+    )
 
 
 def options_of(given: dict[str, Any]) -> TranscribeOptions:

@@ -14,6 +14,8 @@ import click
 from asrlab.cli import exits
 from asrlab.cli.shared import (
     as_json,
+    batching_of,
+    batching_options,
     complete_model,
     device_options,
     echo_json,
@@ -50,6 +52,7 @@ Examples:
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for one file each.")
 @device_options
 @engine_options
+@batching_options
 @as_json
 def transcribe(
     files: tuple[str, ...],
@@ -73,7 +76,7 @@ def transcribe(
 
     if as_json and formats:
         raise OptionError("--json prints every file in one JSON object; leave out -f", option="format")
-    options = options_of(given)
+    batching, options = batching_of(given), options_of(given)
     sink = _Sink(output, formats or ("txt",), files, as_json=as_json)
     with fetch_progress() as fetching:
         transcriber = load(
@@ -87,7 +90,7 @@ def transcribe(
         )
     with transcriber, progress_bar() as progress:
         task = progress.add_task("transcribing", total=len(files))
-        for outcome in transcriber.transcribe_many(map(_source, files), options=options):
+        for outcome in transcriber.transcribe_many(map(_source, files), options=options, batching=batching):
             sink.take(files[outcome.index], outcome)
             progress.advance(task)
     return sink.finish()

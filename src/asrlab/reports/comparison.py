@@ -21,6 +21,7 @@ from asrlab.metrics import (
     get_profile,
     word_differences,
 )
+from asrlab.recognition import TranscriberInfo
 from asrlab.reports.figures import Figures, figures_of, prepare_all
 from asrlab.reports.headline import headline
 from asrlab.reports.notes import notes
@@ -28,7 +29,6 @@ from asrlab.reports.sameness import check_complete, only_shared, same_for_all
 from asrlab.reports.speed import speed_of
 from asrlab.reports.systems import By, System, blocks_of, english, systems_of
 from asrlab.runs.result import BenchResult
-from asrlab.transcriber import TranscriberInfo
 from asrlab.versions import installed_version
 
 __all__ = ["ComparedSystem", "Comparison", "compare"]

@@ -10,8 +10,8 @@ import attrs
 
 from asrlab.errors import OptionError
 from asrlab.metrics import Pair
+from asrlab.recognition import TranscriberInfo
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.transcriber import TranscriberInfo
 
 __all__ = ["Blocks", "By", "System", "blocks_of", "english", "systems_of", "witnesses"]
 

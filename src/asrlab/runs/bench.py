@@ -11,7 +11,7 @@ import attrs
 from asrlab.datasets import Dataset
 from asrlab.errors import DatasetError
 from asrlab.loading import load_dataset
-from asrlab.options import TranscribeOptions
+from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.runs.executor import Executor
@@ -37,6 +37,7 @@ def bench(
     threads: int | None = None,
     patches: str | Sequence[str] | None = None,
     options: TranscribeOptions | None = None,
+    batching: Batching | None = None,
     normalizer: str | None = None,
     repeat: int = 1,
     warmup: int = 0,
@@ -63,6 +64,7 @@ def bench(
         threads: As for ``asrlab.load``.
         patches: As for ``asrlab.load``.
         options: For every utterance; the language is detected where they give none.
+        batching: How utterances go through an engine together that can do so, as for ``Transcriber.transcribe_many``.
         normalizer: ``english``, ``basic`` or ``none``; None takes ``english`` where every utterance says that it is
             English, and ``basic`` elsewhere.
         repeat: How often every utterance is transcribed, the whole data set time after time. Scores are of the first.
@@ -101,6 +103,7 @@ def bench(
         threads=threads,
         patches=patches if isinstance(patches, str | None) else tuple(patches),
         options=options or TranscribeOptions(),
+        batching=batching or Batching(),
         normalizer=normalizer,
         repeat=repeat,
         warmup=warmup,

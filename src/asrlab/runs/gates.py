@@ -13,10 +13,10 @@ from typing import Literal
 import attrs
 
 from asrlab.longform import find_loop
+from asrlab.recognition import TranscriberInfo
 from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.messages import Done
 from asrlab.runs.records import Failure, Verdict
-from asrlab.transcriber import TranscriberInfo
 from asrlab.transcript import Segment, Transcript
 
 __all__ = ["GATES", "has_words", "judge"]

@@ -8,7 +8,7 @@ from typing import Any, Self
 import attrs
 
 from asrlab.errors import DatasetError
-from asrlab.options import TranscribeOptions
+from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginFailure
 from asrlab.runs.machine import Machine
 from asrlab.runs.records import converter, structured
@@ -34,6 +34,7 @@ class Request:
         threads: See ``asrlab.load``.
         patches: See ``asrlab.load``; None leaves it to ``ASRLAB_PATCHES``.
         options: For every utterance.
+        batching: How they go together, as for ``Transcriber.transcribe_many``.
         normalizer: As it was given; None chooses by the data set's language.
         repeat: How often every utterance is transcribed.
         warmup: How many transcriptions a worker throws away before the first that counts.
@@ -48,6 +49,7 @@ class Request:
     threads: int | None = None
     patches: str | tuple[str, ...] | None = None
     options: TranscribeOptions = attrs.field(factory=TranscribeOptions)
+    batching: Batching = attrs.field(factory=Batching)
     normalizer: str | None = None
     repeat: int = 1
     warmup: int = 0

@@ -7,9 +7,9 @@ from importlib.metadata import EntryPoint
 import attrs
 
 from asrlab.audio import AudioSource
-from asrlab.options import TranscribeOptions
+from asrlab.options import Batching, TranscribeOptions
+from asrlab.recognition import TranscriberInfo
 from asrlab.runs.records import Failure
-from asrlab.transcriber import TranscriberInfo
 from asrlab.transcript import PatchStatus, Transcript
 
 __all__ = [
@@ -51,6 +51,8 @@ class Job:
         threads: As asked for.
         patches: As asked for.
         options: For every utterance.
+        batching: As asked for.
+        unit_size: How many utterances are handed over at once, if the engine decodes several together; else 1.
         points: Entry points instead of those installed; None for those.
         disabled: Names of plugins not to load.
         memory_limit_bytes: Resident memory at which a worker counts as out of it; None for no limit.
@@ -62,6 +64,8 @@ class Job:
     threads: int | None = None
     patches: str | tuple[str, ...] | None = None
     options: TranscribeOptions = attrs.field(factory=TranscribeOptions)
+    batching: Batching = attrs.field(factory=Batching)
+    unit_size: int = 1
     points: tuple[EntryPoint, ...] | None = None
     disabled: tuple[str, ...] = ()
     memory_limit_bytes: int | None = None
@@ -106,6 +110,7 @@ class Hello:
         load_time: Seconds, as ``Transcriber.load_time``.
         patches: What was changed in other packages for it.
         backend: The build of torch in the worker, and its GPU; empty where none was imported.
+        batching: How utterances go through it together; None where they go one by one.
         peak_resident_bytes: Of the worker's life so far; None where the system does not tell.
     """
 
@@ -113,6 +118,7 @@ class Hello:
     load_time: float
     patches: tuple[PatchStatus, ...] = ()
     backend: str = ""
+    batching: Batching | None = None
     peak_resident_bytes: int | None = None
 
 

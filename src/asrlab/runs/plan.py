@@ -11,11 +11,12 @@ from asrlab.datasets import Dataset, Utterance
 from asrlab.errors import DatasetError, OptionError
 from asrlab.loading import check_choices, fetch_weights, model_info
 from asrlab.metrics import Normalizer, get_normalizer
+from asrlab.options import Batching
 from asrlab.patches import PatchChoice
 from asrlab.patching import known_patches
 from asrlab.plugins.events import RunFinished, RunStarted
 from asrlab.plugins.manager import PluginHost
-from asrlab.plugins.registry import ResolvedModel
+from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.runs.executor import Executor
 from asrlab.runs.facts import environment, git_state, now
 from asrlab.runs.fingerprint import UtteranceFacts, describe, fingerprint
@@ -28,8 +29,13 @@ from asrlab.runs.reading import RunRecords, records_of
 from asrlab.runs.result import BenchResult
 from asrlab.runs.runner import Progress, Runner
 from asrlab.runs.summary import write_summary
+from asrlab.spec import EngineSpec
 
 __all__ = ["Plan", "asked_name", "models_by_name"]
+
+
+_UNIT = 64
+"""Enough for batches of like length, and few enough that Ctrl-C and a second try wait for little."""
 
 
 @attrs.frozen(kw_only=True)
@@ -121,7 +127,7 @@ class Plan:
         return records
 
     def _jobs(self) -> dict[str, Job]:
-        request = self.manifest.request
+        request, registry = self.manifest.request, Registry(self.host)
         shared = Job(
             model="",
             device=request.device,
@@ -129,12 +135,15 @@ class Plan:
             threads=request.threads,
             patches=request.patches,
             options=request.options,
+            batching=request.batching,
             points=self.host.points,
             disabled=tuple(self.host.disabled),
             memory_limit_bytes=request.memory_limit_bytes,
         )
         return {
-            facts.info.name: attrs.evolve(shared, model=asked)
+            facts.info.name: attrs.evolve(
+                shared, model=asked, unit_size=_unit_size(registry.resolve(asked).engine, request.batching)
+            )
             for facts, asked in zip(self.manifest.models, request.models, strict=True)
         }
 
@@ -180,6 +189,10 @@ def _check(request: Request, models: list[ResolvedModel], host: PluginHost) -> N
 def _normalizer_for(utterances: Iterable[Utterance]) -> str:
     english = all((utterance.language or "").split("-")[0].lower() == "en" for utterance in utterances)
     return "english" if english else "basic"
+
+
+def _unit_size(engine: EngineSpec, batching: Batching) -> int:
+    return _UNIT if engine.batches and batching.batch_size != 1 else 1
 
 
 def asked_name(model: ResolvedModel) -> str:

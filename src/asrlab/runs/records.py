@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.options import TranscribeOptions
-from asrlab.transcriber import TranscriberInfo
+from asrlab.options import Batching, TranscribeOptions
+from asrlab.recognition import TranscriberInfo
 from asrlab.transcript import PatchStatus, Segment, Timings, Transcript, TranscriptWarning
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class Loaded:
         load_time: Seconds, as ``Transcriber.load_time``.
         patches: What was changed in other packages for it.
         backend: The build of torch in the worker, and its GPU; empty where none was imported.
+        batching: How utterances went through it together; None where they went one by one.
     """
 
     model: str
@@ -121,6 +122,7 @@ class Loaded:
     load_time: float
     patches: tuple[PatchStatus, ...] = ()
     backend: str = ""
+    batching: Batching | None = None
 
 
 @attrs.frozen(kw_only=True)

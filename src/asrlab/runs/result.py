@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 
 from asrlab.metrics import LatencySummary, Pair, Score, get_normalizer, latency_summary, rtfx, score
+from asrlab.recognition import TranscriberInfo
 from asrlab.runs.manifest import Manifest
 from asrlab.runs.records import Failure, Verdict
-from asrlab.transcriber import TranscriberInfo
 from asrlab.transcript import PatchStatus, Transcript
 
 __all__ = ["BenchResult", "ModelResult", "Repeat", "UtteranceResult"]

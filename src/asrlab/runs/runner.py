@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import cycle, islice
+from itertools import batched, cycle, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -130,7 +131,7 @@ class _ModelRun:
         self._tell(total, earlier)
         if not left:
             return
-        units = [Unit(items=(self._item(key),)) for key in left]
+        units = [Unit(items=tuple(map(self._item, keys))) for keys in self._units(left)]
         warmups = [Unit(items=(self._item(key),)) for key in self._warmups()]
         answers = self.runner.executor.run(self.job, units, warmups=warmups, stop=self.runner.stop)
         with closing(answers):  # an interrupt ends the workers now, not when it is collected
@@ -147,6 +148,14 @@ class _ModelRun:
         for repeat in range(self._request.repeat):
             for index in range(len(self.runner.utterances)):
                 yield index, repeat
+
+    def _units(self, keys: list[Key]) -> Iterator[tuple[Key, ...]]:
+        """*keys* as they are handed over, those of different repeats apart; what was lost before, by itself."""
+        lost = self.runner.records.lost
+        together = [key for key in keys if not lost[self._ledger_key(key)]]
+        for _, same in groupby(together, key=itemgetter(1)):
+            yield from batched(same, self.job.unit_size)
+        yield from ((key,) for key in keys if lost[self._ledger_key(key)])
 
     def _warmups(self) -> Iterator[Key]:
         """The first utterances, again and again if there are fewer."""
@@ -204,6 +213,7 @@ class _ModelRun:
             load_time=hello.load_time,
             patches=hello.patches,
             backend=hello.backend,
+            batching=hello.batching,
         )
 
     def _outcome(self, done: Done) -> Outcome:

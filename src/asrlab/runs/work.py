@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -40,16 +41,21 @@ def load_job(job: Job) -> Transcriber:
         host=PluginHost(points=job.points, disabled=job.disabled),
     )
     transcriber.info.capabilities.check(job.options, model=transcriber.info.model.name)
+    if job.unit_size > 1:
+        start = time.monotonic()
+        transcriber.prepare_batches(job.batching)
+        transcriber.load_time += time.monotonic() - start
     return transcriber
 
 
-def hello_of(transcriber: Transcriber) -> Hello:
-    """What is told of a loaded model."""
+def hello_of(transcriber: Transcriber, job: Job) -> Hello:
+    """What is told of the loaded model of *job*."""
     return Hello(
         info=transcriber.info,
         load_time=transcriber.load_time,
         patches=transcriber.patch_report,
         backend=backend(transcriber.info.device.resolved.partition(":")[0]),
+        batching=transcriber.batching(job.batching) if job.unit_size > 1 else None,
         peak_resident_bytes=peak_resident_bytes(),
     )
 
@@ -65,7 +71,9 @@ def failure_of(error: Exception) -> Failure:
 
 def transcribe_unit(transcriber: Transcriber, unit: Unit, job: Job, ear: Ear) -> Iterator[Done]:
     """Each item's outcome as soon as it is there."""
-    for outcome in transcriber.transcribe_many([item.audio for item in unit.items], options=job.options):
+    audio = [item.audio for item in unit.items]
+    together = transcriber.transcribe_many(audio, options=job.options, batching=job.batching, in_order=False)
+    for outcome in together:
         yield _done(unit.items[outcome.index], outcome, ear)
 
 

@@ -27,7 +27,7 @@ class InProcessExecutor:
         """As ``asrlab.runs.executor.Executor`` says, but for what would need another process."""
         ear = Ear()
         with load_job(job) as transcriber:
-            yield hello_of(transcriber)
+            yield hello_of(transcriber, job)
             for unit in warmups:
                 deque(transcribe_unit(transcriber, unit, job, ear), maxlen=0)
             for unit in units:

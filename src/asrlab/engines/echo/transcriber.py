@@ -9,8 +9,9 @@ import numpy as np
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.device import DeviceReport
 from asrlab.options import Capabilities, TranscribeOptions
+from asrlab.recognition import Recognition, TranscriberInfo
 from asrlab.spec import LoadRequest
-from asrlab.transcriber import Recognition, Transcriber, TranscriberInfo
+from asrlab.transcriber import Transcriber
 from asrlab.transcript import Segment, Word
 
 __all__ = ["EchoTranscriber", "devices", "load"]

@@ -59,6 +59,7 @@ SPEC = EngineSpec(
     import_name="faster_whisper",
     install="pip install 'asrlab[faster-whisper]'",
     versions_of=("faster-whisper", "ctranslate2", "tokenizers", "onnxruntime"),
+    batches=True,
 )
 
 

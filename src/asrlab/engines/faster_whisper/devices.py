@@ -74,8 +74,8 @@ def default_threads() -> int:
 def default_batching(device: str, *, threads: int) -> Batching:
     """How recordings go together where nothing was tuned.
 
-    On the CPU a thread does most where it is alone at its batch, but each batch under way takes memory of its own. A GPU
-    is expected to gain by batches in the encoder, too.
+    On the CPU a thread does most where it is alone at its batch, but each batch under way takes memory of its own. A
+    GPU is expected to gain by batches in the encoder, too.
 
     Args:
         device: As resolved.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import attrs
@@ -36,12 +36,14 @@ class FasterWhisperSteps:
     """The steps with one set of options.
 
     Attributes:
-        model: Any number of its replicas may be used at once.
+        model: For features and tokens.
+        crew: Gives the model that works, loaded for the workers and threads of *batching*.
         options: Checked; without voice activity detection, and starting at temperature 0.
-        batching: Nothing in it is None. The threads are those that *model* was loaded with.
+        batching: Nothing in it is None.
     """
 
     model: WhisperModel
+    crew: Callable[[], WhisperModel]
     options: TranscribeOptions
     batching: Batching
 
@@ -69,13 +71,13 @@ class FasterWhisperSteps:
         frames = min(_FULL_FRAMES, round((longest + (self.batching.margin or 0.0)) * _FRAMES_PER_SECOND) // 2 * 2)
         padded = [_padded(piece.features, frames) for piece in pieces]
         if self.batching.encode_together:
-            return self.model.encode(np.stack(padded))
-        encoded = [_on_cpu(self.model.encode(each)) for each in padded]
+            return self.crew().encode(np.stack(padded))
+        encoded = [_on_cpu(self.crew().encode(each)) for each in padded]
         return ctranslate2.StorageView.from_array(np.concatenate(encoded))
 
     def detect(self, encoded: ctranslate2.StorageView) -> tuple[Detected, ...]:
         """The likeliest language of each."""
-        ranked = self.model.model.detect_language(encoded)
+        ranked = self.crew().model.detect_language(encoded)
         return tuple(
             Detected(language=token[2:-2], probability=float(probability))
             for (token, probability), *_ in ranked
@@ -102,12 +104,12 @@ class FasterWhisperSteps:
         if not text.written or not text.ended:
             return nothing_heard(text)
         view = ctranslate2.StorageView.from_array(encoded)
-        return heard(text, self.model, view, duration=duration, with_words=self.options.word_timestamps)
+        return heard(text, self.crew(), view, duration=duration, with_words=self.options.word_timestamps)
 
     def _generate(self, encoded: ctranslate2.StorageView, tokenizers: Sequence[Tokenizer], *, limit: int) -> list[Text]:
         prompts = [self._prompt(tokenizer) for tokenizer in tokenizers]
         most = min(self.model.max_length, len(prompts[0]) + limit)
-        results = self.model.model.generate(
+        results = self.crew().model.generate(
             encoded,
             prompts,
             beam_size=self.options.beam_size or _DEFAULT_BEAM,

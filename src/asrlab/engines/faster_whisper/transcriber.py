@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import attrs
 from faster_whisper import WhisperModel
 
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
+from asrlab.device import usable_cores
 from asrlab.engines.faster_whisper.convert import arguments, to_segments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
 from asrlab.engines.faster_whisper.model import SharedEncodingModel
 from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
-from asrlab.device import usable_cores
 from asrlab.errors import WeightsError
 from asrlab.options import Batching, Capabilities, TranscribeOptions
+from asrlab.recognition import Many, Recognition, TranscriberInfo
 from asrlab.spec import LoadRequest
-from asrlab.transcriber import Many, Recognition, Transcriber, TranscriberInfo
+from asrlab.transcriber import Transcriber
 from asrlab.transcript import Outcome
 
 __all__ = ["FasterWhisperTranscriber", "load"]
@@ -78,12 +80,13 @@ class FasterWhisperTranscriber(Transcriber):
         batching = self.batching(many.batching)
         if many.options.vad_filter or ladder[0] or batching.batch_size == 1:
             return None
-        return self._together(many, batching)
+        crew = partial(self.crew, batching)
+        steps = FasterWhisperSteps(model=self.model, crew=lambda: crew().model, options=many.options, batching=batching)
+        return transcribe_together(self, steps, many, crew=crew)
 
-    def _together(self, many: Many, batching: Batching) -> Iterator[Outcome]:
-        crew = self.crew(batching)
-        steps = FasterWhisperSteps(model=crew.model, options=many.options, batching=batching)
-        yield from transcribe_together(crew, steps, many)
+    def prepare_batches(self, given: Batching | None = None) -> None:
+        """Load the crew."""
+        self.crew(self.batching(given))
 
     def crew(self, batching: Batching) -> FasterWhisperTranscriber:
         """The same weights loaded for these workers and threads, when they are first asked for; closed with this one.

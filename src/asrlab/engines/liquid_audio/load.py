@@ -15,8 +15,8 @@ from asrlab.engines.pytorch import refuse_threads
 from asrlab.errors import WeightsError
 from asrlab.longform import find_voice
 from asrlab.options import Capabilities
+from asrlab.recognition import TranscriberInfo
 from asrlab.spec import LoadRequest
-from asrlab.transcriber import TranscriberInfo
 
 __all__ = ["load"]
 

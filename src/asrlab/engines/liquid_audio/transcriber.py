@@ -12,7 +12,8 @@ from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.engines.pytorch import empty_cache
 from asrlab.longform import Cutter, PieceText, VoiceActivity, transcribe_pieces
 from asrlab.options import TranscribeOptions
-from asrlab.transcriber import Recognition, Transcriber, TranscriberInfo
+from asrlab.recognition import Recognition, TranscriberInfo
+from asrlab.transcriber import Transcriber
 from asrlab.transcript import TranscriptWarning
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from asrlab.engines.pytorch import refuse_threads
 from asrlab.errors import OptionError, WeightsError
 from asrlab.options import Capabilities
 from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
+from asrlab.recognition import TranscriberInfo
 from asrlab.spec import LoadRequest
-from asrlab.transcriber import TranscriberInfo
 from asrlab.weights import convert
 
 __all__ = ["load"]

@@ -11,7 +11,8 @@ from asrlab.engines.openai_whisper.convert import to_segments
 from asrlab.engines.openai_whisper.windows import Windows
 from asrlab.engines.pytorch import empty_cache
 from asrlab.options import TranscribeOptions
-from asrlab.transcriber import Recognition, Transcriber, TranscriberInfo
+from asrlab.recognition import Recognition, TranscriberInfo
+from asrlab.transcriber import Transcriber
 
 __all__ = ["OpenAIWhisperTranscriber"]
 

@@ -201,7 +201,7 @@ class Crew:
         if done.failure is not None and done.failure.kind == OOM:
             hand.dismiss(done.failure)  # its memory is not to be trusted any more
             return
-        if hand.open.pop(done.key, None) is None:
+        if not hand.heard(done.key):
             return
         if not hand.warming:
             yield done

@@ -15,6 +15,9 @@ from asrlab.runs.records import Failure
 __all__ = ["Hand"]
 
 _MIB = 2**20
+_TOGETHER = 2
+"""A unit of several may be silent for so many times what its longest item may take: it waits for others in its batch.
+Who hangs is found out when each is tried again by itself."""
 _RECOUNT_S = 1.0  # reading the kernel's count takes as long as a short utterance with a fast engine
 
 
@@ -31,7 +34,7 @@ class Hand:
         single: Whether it was given only one.
         warming: Whether they are of a warm-up.
         verdict: Why it was killed; None if it was not.
-        since: When it was given what it is at; when it was killed, if it was. By the monotonic clock.
+        since: When it was given what it is at, or last answered; when it was killed, if it was. By the monotonic clock.
         counted: When *oom_kills* was read; likewise.
         oom_kills: Those of the kernel until a second before *since*, or later.
     """
@@ -62,11 +65,17 @@ class Hand:
         """Hand over *unit*, which is *data* when pickled."""
         self.open = {item.key: item for item in unit.items}
         self.single, self.warming = len(unit.items) == 1, warming
-        self.seconds = sum(item.seconds for item in unit.items)
+        longest = max(item.seconds for item in unit.items)
+        self.seconds = longest if self.single else longest * _TOGETHER
         self.since = time.monotonic()
         if self.since - self.counted >= _RECOUNT_S:
             self.counted, self.oom_kills = self.since, kernel_oom_kills()
         self.process.send(data)
+
+    def heard(self, key: Key) -> bool:
+        """Take in that *key* is answered; whether it was open."""
+        self.since = time.monotonic() if self.verdict is None else self.since
+        return self.open.pop(key, None) is not None
 
     def dismiss(self, verdict: Failure) -> None:
         """Kill it; it stays until its end is heard of, and answers that it gave before that count."""

@@ -51,7 +51,7 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
         return
     ear = Ear()
     with transcriber:
-        _send(answers, hello_of(transcriber))
+        _send(answers, hello_of(transcriber, job))
         for unit in messages:
             assert isinstance(unit, Unit)  # noqa: S101 - nothing else comes after the job
             for done in transcribe_unit(transcriber, unit, job, ear):
