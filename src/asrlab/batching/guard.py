@@ -13,8 +13,6 @@ MOST_NO_SPEECH = 0.6
 """Source: openai-whisper and faster-whisper, ``transcribe``: ``logprob_threshold``, ``compression_ratio_threshold`` and
 ``no_speech_threshold``. There a text is left out, or decoded again at a higher temperature; here both go to that code.
 """
-MOST_LEFT = 0.3
-"""Seconds. Less than this holds no word."""
 LEAST_LANGUAGE = 0.5
 """Source: faster-whisper, ``language_detection_threshold``."""
 
@@ -27,7 +25,7 @@ def doubt(decoded: Decoded, detected: Detected) -> str | None:
     """
     reasons = {
         "cut off": not decoded.ended,
-        "speech left": decoded.left > MOST_LEFT,
+        "speech left": decoded.left > 0,
         "low probability": decoded.avg_logprob < LEAST_LOGPROB,
         "compressible": decoded.compression_ratio > MOST_COMPRESSION,
         "no speech": decoded.no_speech_prob > MOST_NO_SPEECH,

@@ -38,6 +38,7 @@ SPEC = EngineSpec(
     import_name="whisper",
     install="pip install 'asrlab[openai-whisper]'",
     versions_of=("openai-whisper", "torch", "tiktoken", "numba"),
+    batches=True,
 )
 
 
