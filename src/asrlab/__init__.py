@@ -19,6 +19,7 @@ from asrlab._version import __version__
 
 if TYPE_CHECKING:
     from asrlab.audio import Audio, AudioFile, load_audio
+    from asrlab.calibration import Calibration
     from asrlab.datasets import Dataset, DatasetSpec, Utterance
     from asrlab.device import Device, DeviceReport
     from asrlab.errors import (
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
     from asrlab.transcriber import SegmentStream, Transcriber
     from asrlab.transcript import ModelInfo, Outcome, PatchStatus, Segment, Timings, Transcript, TranscriptWarning, Word
+    from asrlab.tuning import tune
 
 _ROOMS = {
     "audio": ("Audio", "AudioFile", "load_audio"),
+    "calibration": ("Calibration",),
     "datasets": ("Dataset", "DatasetSpec", "Utterance"),
     "device": ("Device", "DeviceReport"),
     "errors": (
@@ -81,6 +84,7 @@ _ROOMS = {
         "TranscriptWarning",
         "Word",
     ),
+    "tuning": ("tune",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -91,6 +95,7 @@ __all__ = [
     "AudioError",
     "AudioFile",
     "Batching",
+    "Calibration",
     "Capabilities",
     "Dataset",
     "DatasetError",
@@ -135,6 +140,7 @@ __all__ = [
     "patched",
     "read_run",
     "resume",
+    "tune",
     "weights_path",
 ]
 

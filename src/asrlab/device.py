@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import attrs
 
 from asrlab.errors import DeviceUnavailableError
 
-__all__ = ["Device", "DeviceReport", "resolve", "torch_devices", "usable_cores"]
+__all__ = ["Device", "DeviceReport", "resolve", "torch_devices"]
 
 _NAME = re.compile(r"auto|cpu|mps|cuda(?::\d+)?")
 _PREFERENCE = ("cuda", "mps", "cpu")
@@ -97,11 +96,6 @@ def resolve(requested: str, report: DeviceReport, *, engine: str) -> Device:
         device=requested,
         available=report.available,
     )
-
-
-def usable_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def torch_devices() -> DeviceReport:

@@ -12,6 +12,7 @@ import attrs
 
 from asrlab import datasets
 from asrlab import device as devices
+from asrlab.calibration import Circumstances, find_calibration
 from asrlab.datasets import Dataset, DatasetSpec
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
 from asrlab.patches import Patch, PatchChoice, apply_patches
@@ -23,6 +24,7 @@ from asrlab.transcript import ModelInfo
 from asrlab.weights import StoredWeights, WeightsStore, describe_origin, entry, weights_format
 
 if TYPE_CHECKING:
+    from asrlab.options import Batching
     from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress
 
@@ -104,8 +106,16 @@ def load(
         packages=spec.packages(),
     )
     transcriber = _load_patched(spec, request, [patch for patch in known if spec.uses(patch.distribution)], choice)
+    transcriber.tuned = _tuned(transcriber, spec, threads=threads)
     transcriber.load_time = probing + time.monotonic() - start
     return transcriber
+
+
+def _tuned(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -> Batching | None:
+    if transcriber.batching() is None:
+        return None
+    found = find_calibration(Circumstances.of(transcriber.info, spec, threads=threads))
+    return found.chosen if found else None
 
 
 def _named(device: str) -> bool:

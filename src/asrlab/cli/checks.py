@@ -7,19 +7,21 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import attrs
 
+from asrlab.calibration import CalibrationStore, packages_that_count
 from asrlab.errors import WeightsError
+from asrlab.machine import usable_cores
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.spec import EngineSpec
 from asrlab.versions import installed_version
 from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry
 
-__all__ = ["Finding", "all_findings", "bad_pairs"]
+__all__ = ["Finding", "all_findings", "bad_pairs", "calibrations"]
 
 Verdict = Literal["ok", "note", "problem"]
 IMPORT_LIMIT = 120
@@ -55,7 +57,27 @@ def all_findings() -> Iterator[Finding]:
     yield _cache()
     for spec in engines:
         yield from _weights(spec)
+    yield from calibrations(engines, CalibrationStore())
     yield from bad_pairs({name: installed_version(name) for name in ("av", "faster-whisper", "torch", "torchaudio")})
+
+
+def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iterator[Finding]:
+    """What was tuned on this machine, and what of it is not used any more."""
+    from asrlab.cli.tune import told
+
+    specs = {spec.name: spec for spec in engines}
+    for path, found in store.all():
+        then = found.circumstances
+        spec = specs.get(then.model.partition("/")[0])
+        if not then.here or spec is None:
+            continue
+        where = f"tuned {then.model} on {then.device}, {then.compute_type}"
+        changed = then.changes(attrs.evolve(then, cores=usable_cores(), packages=packages_that_count(spec)))
+        if changed:
+            cure = f"asrlab tune {then.model}; or remove {path}"
+            yield Finding(subject=where, verdict="note", detail=f"not used: {'; '.join(changed)}", cure=cure)
+        else:
+            yield Finding(subject=where, verdict="ok", detail=f"{told(found.chosen)}; {found.date}")
 
 
 def _python() -> Finding:

@@ -24,6 +24,7 @@ from asrlab.cli.resume import resume
 from asrlab.cli.runs import runs
 from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
+from asrlab.cli.tune import tune
 from asrlab.cli.verify import verify
 from asrlab.errors import AsrlabError
 
@@ -76,6 +77,7 @@ for _command in (
     devices,
     doctor,
     pull,
+    tune,
     patches,
     plugins,
     completion,

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 import attrs
 
-from asrlab.device import usable_cores
+from asrlab.machine import processor_name, usable_cores
 
 __all__ = ["Machine", "backend", "this_machine"]
 
@@ -40,20 +37,10 @@ def this_machine() -> Machine:
     return Machine(
         system=f"macOS {mac}" if mac else f"{platform.system()} {platform.release()}",
         architecture=platform.machine(),
-        processor=_processor(),
+        processor=processor_name(),
         cores=usable_cores(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
     )
-
-
-def _processor() -> str:
-    with suppress(OSError, subprocess.SubprocessError):
-        if sys.platform == "darwin":
-            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return ""
 
 
 def backend(kind: str) -> str:

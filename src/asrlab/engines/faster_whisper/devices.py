@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctranslate2
 
-from asrlab.device import Device, DeviceReport, usable_cores
+from asrlab.device import Device, DeviceReport
 from asrlab.errors import OptionError
+from asrlab.machine import usable_cores
 from asrlab.options import Batching
 
 __all__ = ["BATCH_SIZE", "MARGIN", "choose_compute_type", "default_batching", "default_threads", "devices"]

@@ -11,12 +11,12 @@ from faster_whisper import WhisperModel
 
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
-from asrlab.device import usable_cores
 from asrlab.engines.faster_whisper.convert import arguments, to_segments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
 from asrlab.engines.faster_whisper.model import SharedEncodingModel
 from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
 from asrlab.errors import WeightsError
+from asrlab.machine import usable_cores
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.recognition import Many, Recognition, TranscriberInfo
 from asrlab.spec import LoadRequest

@@ -1,0 +1,157 @@
+"""The search for the best batching: with an engine whose time is known, and once with a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+import asrlab
+from asrlab import AsrlabError, Batching, Capabilities, Device, ModelInfo, OptionError, Recognition, Segment, Transcript
+from asrlab.audio import AudioReader, open_audio
+from asrlab.calibration import Calibration, CalibrationStore
+from asrlab.options import TranscribeOptions
+from asrlab.recognition import Many, TranscriberInfo
+from asrlab.spec import EngineSpec
+from asrlab.transcriber import Transcriber
+from asrlab.transcript import Outcome
+from asrlab.tuning.calibrating import calibrate
+from asrlab.tuning.search import LEAST_GAIN
+from asrlab.tuning.speech import CYCLE, clips, duration
+
+ENGINE = EngineSpec(name="paced", factory="none:none", devices="none:none", models=())
+DEFAULT = Batching(batch_size=8, workers=2, threads=2, margin=6.0, encode_together=False)
+Pace = Callable[[Batching], float]
+
+
+class Paced(Transcriber):
+    """Hears nothing, and takes one second over *pace* for each second of audio, by a clock of its own."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__(
+            TranscriberInfo(
+                model=ModelInfo(name="paced/one", engine="paced"),
+                device=Device(requested="auto", resolved="cpu"),
+                compute_type="float32",
+                capabilities=Capabilities(),
+            )
+        )
+        self.pace, self.now = pace, 0.0
+        self.seen: set[Batching] = set()
+
+    def batching(self, given: Batching | None = None) -> Batching:
+        """Over the defaults."""
+        return (given or Batching()).over(DEFAULT)
+
+    def transcribe_batches(self, many: Many) -> Iterator[Outcome]:
+        """Let time pass."""
+        batching = self.batching(many.batching)
+        self.seen.add(batching)
+        for index, item in enumerate(many.items):
+            reader = open_audio(item)  # type: ignore[arg-type] # clips
+            reader.read()
+            self.now += reader.duration / self.pace(batching)
+            heard = Recognition(segments=iter([Segment(text="one", start=0.0, end=1.0)]))
+            made: Transcript = self.finish(reader, heard, many.options, busy=0.0)
+            yield Outcome(index=index, item=item, transcript=attrs.evolve(made, path="batched"))
+
+    def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
+        """Never asked."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Nothing to give back."""
+
+    def calibrated(self, seconds: float = 1000.0) -> Calibration:
+        """On four cores, by its own clock."""
+        return calibrate(self, ENGINE, threads=4, seconds=seconds, clock=lambda: self.now)
+
+
+def test_the_fastest_is_found():
+    """Each thing has its turn, and what is chosen depends on the times alone."""
+
+    def pace(batching: Batching) -> float:
+        return (
+            100.0 * (batching.workers == 4) + 5.0 * (batching.batch_size or 0) + 20.0 * bool(batching.encode_together)
+        )
+
+    made = Paced(pace).calibrated()
+    assert made.chosen == Batching(batch_size=32, workers=4, threads=1, margin=6.0, encode_together=True)
+    assert made.complete
+    assert {trial.step for trial in made.trials} == {"defaults", "workers", "batch size", "encoder", "window"}
+    assert all(trial.batching.threads == 4 // (trial.batching.workers or 1) for trial in made.trials)
+
+
+def test_little_gain_changes_nothing():
+    """What is faster by less than the noise of a machine is not chosen."""
+    gain = 1 + (LEAST_GAIN - 1) / 2
+    made = Paced(lambda batching: 100.0 if batching == DEFAULT else 100.0 * gain).calibrated()
+    assert made.chosen == DEFAULT
+
+
+def test_a_shorter_window_is_never_tried():
+    """It would be faster, and lose words; the full one is."""
+    paced = Paced(lambda _batching: 100.0)
+    paced.calibrated()
+    assert {batching.margin for batching in paced.seen} == {6.0, 30.0}
+
+
+def test_what_fails_is_recorded_and_not_chosen():
+    """Out of memory with large batches, for one."""
+
+    def pace(batching: Batching) -> float:
+        if (batching.batch_size or 0) > 8:
+            raise MemoryError("too large")
+        return 100.0
+
+    made = Paced(pace).calibrated()
+    assert made.chosen == DEFAULT
+    assert [trial.error for trial in made.trials if trial.error] == ["MemoryError: too large"]
+
+
+def test_the_time_is_kept():
+    """The best so far is the choice, and what had no turn is told."""
+    made = Paced(lambda batching: 10.0 * (batching.workers or 1)).calibrated(seconds=100.0)
+    assert not made.complete
+    assert any(trial.error == "no time was left for it" for trial in made.trials)
+    assert made.seconds <= 100.0
+
+
+def test_an_engine_that_fails_or_does_not_batch_is_refused():
+    """With its own error, and with what tuning is for."""
+
+    def broken(_batching: Batching) -> float:
+        raise ArithmeticError("broken")
+
+    with pytest.raises(AsrlabError, match="cannot be calibrated, since it fails as it is: ArithmeticError: broken"):
+        Paced(broken).calibrated()
+    with pytest.raises(OptionError, match="takes recordings one by one"):
+        asrlab.tune("echo/echo")
+    with pytest.raises(OptionError, match="positive"):
+        asrlab.tune("echo/echo", seconds=0)
+
+
+def test_clips_are_of_mixed_lengths():
+    """From 2 to 20 seconds, the same again after a cycle."""
+    lengths = [len(clip.samples) / clip.sample_rate for clip in clips(2 * CYCLE)]
+    assert lengths[:CYCLE] == lengths[CYCLE:]
+    assert min(lengths) == 2.0
+    assert 15 < max(lengths) < 20
+    assert duration(clips(CYCLE)) == pytest.approx(sum(lengths[:CYCLE]))
+
+
+def test_what_was_tuned_is_used_by_load(use_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """faster-whisper, tuned for as long as it takes to try one thing; given settings come before."""
+    pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
+    monkeypatch.setenv("ASRLAB_CACHE", str(tmp_path))
+    made = asrlab.tune("faster-whisper/tiny.en", device="cpu", seconds=4.0, offline=True)
+    assert made.trials[0].step == "defaults"
+    (stored,) = CalibrationStore().all()
+    assert stored[1] == made
+    with asrlab.load("faster-whisper/tiny.en", device="cpu", offline=True) as transcriber:
+        assert transcriber.tuned == made.chosen == transcriber.batching()
+        assert transcriber.batching(Batching(batch_size=3)) == attrs.evolve(made.chosen, batch_size=3)
+    with asrlab.load("faster-whisper/tiny.en", device="cpu", threads=1, offline=True) as other:
+        assert other.tuned is None
