@@ -1,4 +1,4 @@
-"""The figures as a table for people and as a record for programs."""
+"""The figures as a table for people and as plain values for a record."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from statistics import median
 from typing import Any
 
 import attrs
+from benchmarks.records import Table
+from benchmarks.speech import Clip
 
-from asrlab.metrics import Pair, WerDifference, compare_wer, get_normalizer
+from asrlab.metrics import WerDifference, compare_wer, get_normalizer
 
-from .clips import Clip
 from .rounds import Plan, Turn
 
-__all__ = ["Figures", "as_record", "as_text"]
+__all__ = ["Figures"]
+
+_HEADINGS = ("way", "s", "range", "CPU s", "times", "range of times", "WER", "difference, 95 %", "same", "MiB")
 
 
 @attrs.frozen(kw_only=True)
@@ -26,37 +29,84 @@ class Figures:
         plan: What was run.
         clips: On what.
         turns: By way, each round's.
-        baseline: The way that the others are compared with.
-        normalizer: For the error rates: ``english`` where all clips are English, else ``basic``.
+        load: The load average before and after.
     """
 
     plan: Plan
     clips: Sequence[Clip]
     turns: Mapping[str, Sequence[Turn]]
-    baseline: str
+    load: tuple[float | None, float | None]
+
+    @property
+    def baseline(self) -> str:
+        """The way that the others are compared with."""
+        return self.plan.ways[0]
 
     @property
     def normalizer(self) -> str:
-        """The normalizer's name."""
+        """For the error rates: ``english`` where all clips are English, else ``basic``."""
         return "english" if {clip.language for clip in self.clips} == {"en"} else "basic"
 
     def speedups(self, name: str) -> list[float]:
         """How many times as fast as the baseline, round by round."""
         return [base.wall / turn.wall for base, turn in zip(self.turns[self.baseline], self.turns[name], strict=True)]
 
-    def wer(self, name: str) -> float:
-        """Of the first round."""
-        return self._compared(name)[0]
-
-    def difference(self, name: str) -> WerDifference:
-        """Of the first round's texts from the baseline's."""
-        return self._compared(name)[1]
-
-    def _compared(self, name: str) -> tuple[float, WerDifference]:
+    def compared(self, name: str) -> tuple[float, WerDifference]:
+        """Of the first round: the WER, and its difference from the baseline's."""
         systems = {"baseline": self._pairs(self.baseline), "way": self._pairs(name)}
-        compared = compare_wer(systems, normalizer=get_normalizer(self.normalizer))
-        counts = dict(compared.systems)["way"]
-        return counts.errors / counts.reference_length, compared.differences[0]
+        found = compare_wer(systems, normalizer=get_normalizer(self.normalizer))
+        counts = dict(found.systems)["way"]
+        return counts.errors / counts.reference_length, found.differences[0]
+
+    def same(self, name: str) -> int:
+        """How many texts of the first round are the baseline's, to the letter."""
+        pairs = zip(self.turns[self.baseline][0].texts, self.turns[name][0].texts, strict=True)
+        return sum(base.text == text.text for base, text in pairs)
+
+    def paths(self, name: str) -> dict[str, int]:
+        """How many clips took which path, in the first round; nothing for the engine's own calls."""
+        counted = Counter(text.path for text in self.turns[name][0].texts if text.path is not None)
+        return dict(counted.most_common())
+
+    @property
+    def table(self) -> Table:
+        """For people."""
+        plan = self.plan
+        language = "given" if plan.language_given else "detected"
+        title = (
+            f"{plan.engine}/base, {len(self.clips)} clips, language {language}, {plan.rounds} rounds, "
+            f"{plan.threads} threads, each way in a process of its own each time"
+        )
+        notes = (
+            f"s, CPU s, times: medians; times: as fast as {self.baseline!r} in the same round",
+            f"WER ({self.normalizer}) in the first round, its difference in points; same: texts equal to the letter",
+            "MiB: peak resident memory",
+            *self._told_paths(),
+            f"load average {self.load[0]} before, {self.load[1]} after",
+        )
+        return Table(title=title, headings=_HEADINGS, rows=tuple(map(self._row, self.turns)), notes=notes)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """For JSON, every turn in them."""
+        plan = {**attrs.asdict(self.plan), "folder": self.plan.folder.name if self.plan.folder else "smoke"}
+        return {
+            "plan": plan,
+            "normalizer": self.normalizer,
+            "ways": {name: self._plain_way(name) for name in self.turns},
+        }
+
+    def _plain_way(self, name: str) -> dict[str, Any]:
+        wer, difference = self.compared(name)
+        return {
+            "speedup": median(self.speedups(name)),
+            "speedups": self.speedups(name),
+            "wer": wer,
+            "difference": attrs.asdict(difference),
+            "paths": self.paths(name),
+            "turns": [attrs.asdict(turn, filter=lambda field, _: field.name != "texts") for turn in self.turns[name]],
+            "texts": [text.text for text in self.turns[name][0].texts],
+        }
 
     def _pairs(self, name: str) -> list[Pair]:
         texts = self.turns[name][0].texts
@@ -65,56 +115,26 @@ class Figures:
             for clip, text in zip(self.clips, texts, strict=True)
         ]
 
+    def _row(self, name: str) -> tuple[str, ...]:
+        turns, times = self.turns[name], self.speedups(name)
+        walls = [turn.wall for turn in turns]
+        wer, found = self.compared(name)
+        interval = f"{100 * found.interval.low:+.2f} to {100 * found.interval.high:+.2f}"
+        return (
+            name,
+            f"{median(walls):.1f}",
+            f"{min(walls):.1f} to {max(walls):.1f}",
+            f"{median(turn.cpu for turn in turns):.1f}",
+            f"{median(times):.2f}",
+            f"{min(times):.2f} to {max(times):.2f}",
+            f"{wer:.4f}",
+            f"{100 * found.difference:+.2f} ({interval})",
+            f"{self.same(name)}",
+            f"{max(turn.peak_bytes or 0 for turn in turns) / 2**20:.0f}",
+        )
 
-def as_record(figures: Figures) -> dict[str, Any]:
-    """*figures* as plain values for JSON, every turn in them."""
-    plan = {**attrs.asdict(figures.plan), "folder": str(figures.plan.folder or "smoke")}
-    ways = {
-        name: {
-            "speedups": figures.speedups(name),
-            "wer": figures.wer(name),
-            "difference": attrs.asdict(figures.difference(name)),
-            "turns": [attrs.asdict(turn) for turn in turns],
-        }
-        for name, turns in figures.turns.items()
-    }
-    return {"plan": plan, "baseline": figures.baseline, "normalizer": figures.normalizer, "ways": ways}
-
-
-def as_text(figures: Figures) -> str:
-    """*figures* as a table."""
-    return "\n".join(_lines(figures)) + "\n"
-
-
-def _lines(figures: Figures) -> Iterator[str]:
-    plan = figures.plan
-    language = "given" if plan.language_given else "detected"
-    shared = f"{plan.rounds} rounds, {plan.threads} threads, each way in a process of its own."
-    yield f"{len(figures.clips)} clips, language {language}, {shared}"
-    yield f"times: as fast as {figures.baseline!r} in the same round, median and range; WER ({figures.normalizer}) and"
-    yield "its difference from the baseline's in points with the 95 % interval; MiB: peak resident memory."
-    seconds = f"{'s':>7} {'range':>15} {'CPU s':>7} {'times':>6} {'range':>12}"
-    yield f"  {'way':24} {seconds} {'WER':>7} {'difference':>22} {'MiB':>5}"
-    for name, turns in figures.turns.items():
-        yield _row(figures, name, turns)
-    yield from _paths(figures)
-
-
-def _row(figures: Figures, name: str, turns: Sequence[Turn]) -> str:
-    walls = [turn.wall for turn in turns]
-    times = figures.speedups(name)
-    found = figures.difference(name)
-    interval = f"{100 * found.interval.low:+.2f}..{100 * found.interval.high:+.2f}"
-    peak = max(turn.peak_bytes or 0 for turn in turns) / 2**20
-    return (
-        f"  {name:24} {median(walls):7.1f} {f'{min(walls):.1f}..{max(walls):.1f}':>15}"
-        f" {median(turn.cpu for turn in turns):7.1f} {median(times):6.2f} {f'{min(times):.2f}..{max(times):.2f}':>12}"
-        f" {figures.wer(name):7.4f} {100 * found.difference:+6.2f} {interval:>15} {peak:5.0f}"
-    )
-
-
-def _paths(figures: Figures) -> Iterator[str]:
-    for name, turns in figures.turns.items():
-        counted = Counter(re.sub("^batched, ", "", text.path) for text in turns[0].texts if text.path is not None)
-        if counted:
-            yield f"  {name}: {', '.join(f'{count} {path}' for path, count in counted.most_common())}"
+    def _told_paths(self) -> Iterator[str]:
+        for name in self.turns:
+            if paths := self.paths(name):
+                told = ", ".join(f"{count} {re.sub('^batched, ', '', path)}" for path, count in paths.items())
+                yield f"{name}: {told}"

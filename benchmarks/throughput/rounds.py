@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from .ways import WAYS, Text
+from .ways import ENGINES, Text
 
 __all__ = ["Plan", "Turn", "run_rounds"]
 
@@ -20,7 +20,8 @@ class Plan:
     """What to run.
 
     Attributes:
-        ways: Their names.
+        engine: Whose ways.
+        ways: Their names; the first is what the others are compared with.
         folder: Of the clips; None for the embedded ones.
         clips: How many of them; None for all.
         threads: Of each inference, the same for all ways: the engine's own four on two cores are several times slower.
@@ -28,6 +29,7 @@ class Plan:
         language_given: Otherwise it is detected.
     """
 
+    engine: str
     ways: tuple[str, ...]
     folder: Path | None = None
     clips: int | None = None
@@ -68,11 +70,11 @@ def run_rounds(plan: Plan) -> dict[str, list[Turn]]:
 
 
 def _turn(name: str, plan: Plan) -> Turn:
-    place = [way.name for way in WAYS].index(name)
+    place = [way.name for way in ENGINES[plan.engine]].index(name)
     options: Sequence[tuple[str, object]] = (
         ("--folder", plan.folder), ("--clips", plan.clips), ("--threads", plan.threads),
     )  # fmt: skip
-    command = [sys.executable, "-m", "benchmarks.throughput.turn", str(place)]
+    command = [sys.executable, "-m", "benchmarks.throughput.turn", plan.engine, str(place)]
     command += [str(part) for option, value in options if value is not None for part in (option, value)]
     command += ["--language-given"] if plan.language_given else []
     facts = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)

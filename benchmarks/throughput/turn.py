@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import attrs
+from benchmarks.speech import read_clips
 
 from asrlab.metrics import peak_resident_bytes
 
-from .clips import read_clips
-from .ways import WAYS
+from .ways import ENGINES
 
 __all__ = ["main"]
 
@@ -21,6 +21,7 @@ __all__ = ["main"]
 def main() -> None:
     """Load, warm up on the shortest clips, time the work on all of them."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("engine")
     parser.add_argument("way", type=int)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--clips", type=int)
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--language-given", action="store_true")
     arguments = parser.parse_args()
     clips = read_clips(arguments.folder, count=arguments.clips)
-    work = WAYS[arguments.way].load(arguments.language_given, arguments.threads)
+    work = ENGINES[arguments.engine][arguments.way].load(arguments.language_given, arguments.threads)
     work(sorted(clips, key=lambda clip: clip.path.stat().st_size)[:2])
     wall, cpu = time.perf_counter(), time.process_time()
     texts = work(clips)

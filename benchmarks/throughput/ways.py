@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 from benchmarks.overhead.engines import decode
+from benchmarks.speech import Clip
 
 import asrlab
+from asrlab import Batching
 
-from .clips import Clip
+__all__ = ["ENGINES", "Text", "Way"]
 
-__all__ = ["BASELINE", "WAYS", "Text", "Way"]
-
-MODEL = "faster-whisper/base"
 FULL_WINDOW = 30.0
 
 
@@ -42,62 +41,65 @@ class Way:
 
     Attributes:
         name: For the table.
-        load: Called with whether the language is given and how many threads an inference has; loads the model.
+        load: Called with whether the language is given and how many threads there are; loads the model.
     """
 
     name: str
     load: Callable[[bool, int], Work]
 
 
-def _raw(compute_type: str, *, pipeline: bool = False) -> Callable[[bool, int], Work]:
+def _faster_whisper(compute_type: str, *, pipeline: bool = False) -> Callable[[bool, int], Work]:
     def load(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - as Way says
         from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-        weights = asrlab.weights_path(MODEL, offline=True)
+        weights = asrlab.weights_path("faster-whisper/base", offline=True)
         model = WhisperModel(str(weights), device="cpu", compute_type=compute_type, cpu_threads=threads)
         engine: Any = BatchedInferencePipeline(model) if pipeline else model
 
-        def work(clips: Sequence[Clip]) -> list[Text]:
-            return [_raw_text(engine, clip, clip.language if language_given else None) for clip in clips]
+        def one(clip: Clip) -> Text:
+            segments, _ = engine.transcribe(decode(clip.path), language=clip.language if language_given else None)
+            texts = [segment.text.strip() for segment in segments]
+            return Text(text=" ".join(texts), segments=len(texts))
 
-        return work
+        return lambda clips: list(map(one, clips))
 
     return load
 
 
-def _raw_text(engine: Any, clip: Clip, language: str | None) -> Text:
-    segments, _ = engine.transcribe(decode(clip.path), language=language)
-    texts = [segment.text.strip() for segment in segments]
-    return Text(text=" ".join(texts), segments=len(texts))
+def _openai_whisper(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - as Way says
+    import torch
+    from whisper import transcribe
+
+    torch.set_num_threads(threads)
+    model: Any = asrlab.load("openai-whisper/base", device="cpu", offline=True)
+
+    def one(clip: Clip) -> Text:
+        language = clip.language if language_given else None
+        result: Any = transcribe(model._model, decode(clip.path), language=language, fp16=False)  # noqa: SLF001 - upstream's
+        texts = [segment["text"].strip() for segment in result["segments"]]
+        return Text(text=" ".join(texts), segments=len(texts))
+
+    return lambda clips: list(map(one, clips))
 
 
-@attrs.frozen(kw_only=True)
-class Switches:
-    """Which steps are on.
-
-    Attributes:
-        batch_size: Clips decoded together; None for the engine's choice.
-        short_window: As long as the longest clip of a batch asks for; otherwise 30 s.
-        all_workers: As many batches at once as there are threads; otherwise one.
-    """
-
-    batch_size: int | None = None
-    short_window: bool = True
-    all_workers: bool = True
-
-
-def _asrlab(switches: Switches | None) -> Callable[[bool, int], Work]:
-    """With *switches*; None for one by one."""
+def _asrlab(model: str, batching: Callable[[int], Batching]) -> Callable[[bool, int], Work]:
+    """``transcribe_many`` with what *batching* says for a number of threads; a call for each language that is given."""
 
     def load(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - as Way says
-        transcriber: Any = asrlab.load(MODEL, device="cpu", threads=threads, offline=True)
+        if model.startswith("openai-whisper"):
+            import torch
+
+            torch.set_num_threads(threads)
+        given = threads if model.startswith("faster-whisper") else None
+        transcriber = asrlab.load(model, device="cpu", threads=given, offline=True)
+        transcriber.tuned = None  # the defaults are measured
 
         def work(clips: Sequence[Clip]) -> list[Text]:
-            languages = sorted({clip.language for clip in clips}) if language_given else [None]
             found: dict[str, Text] = {}
-            for language in languages:
+            for language in sorted({clip.language for clip in clips}) if language_given else [None]:
                 some = [clip for clip in clips if language in (None, clip.language)]
-                outcomes = _outcomes(transcriber, [clip.path for clip in some], language, switches)
+                paths = [clip.path for clip in some]
+                outcomes = transcriber.transcribe_many(paths, language=language, batching=batching(threads))
                 found |= {clip.id: _text(outcome) for clip, outcome in zip(some, outcomes, strict=True)}
             return [found[clip.id] for clip in clips]
 
@@ -106,40 +108,44 @@ def _asrlab(switches: Switches | None) -> Callable[[bool, int], Work]:
     return load
 
 
-def _outcomes(
-    transcriber: Any, items: Iterable[Any], language: str | None, switches: Switches | None
-) -> Iterator[asrlab.Outcome]:
-    from asrlab.batching import transcribe_together
-    from asrlab.options import TranscribeOptions
-    from asrlab.recognition import Many
-
-    if switches is None:
-        return iter(transcriber.transcribe_many(items, language=language, batch_size=1))
-    if switches == Switches():
-        return iter(transcriber.transcribe_many(items, language=language))
-    options = TranscribeOptions(language=language)
-    steps = transcriber.batch_steps(options)
-    if not switches.short_window:
-        steps = attrs.evolve(steps, margin=FULL_WINDOW)
-    if not switches.all_workers:
-        steps = attrs.evolve(steps, workers=1)
-    return transcribe_together(transcriber, steps, Many(items=items, options=options, batch_size=switches.batch_size))
-
-
 def _text(outcome: asrlab.Outcome) -> Text:
     transcript = outcome.unwrap()
     return Text(text=transcript.text, segments=len(transcript.segments), path=transcript.path)
 
 
-BASELINE = "raw int8"
-WAYS = (
-    Way(name="raw defaults", load=_raw("default")),
-    Way(name=BASELINE, load=_raw("int8")),
-    Way(name="raw int8, own batches", load=_raw("int8", pipeline=True)),
-    Way(name="asrlab, one by one", load=_asrlab(None)),
-    Way(name="+ one encoding", load=_asrlab(Switches(batch_size=1, short_window=False, all_workers=False))),
-    Way(name="+ decoded together", load=_asrlab(Switches(short_window=False, all_workers=False))),
-    Way(name="+ short window", load=_asrlab(Switches(all_workers=False))),
-    Way(name="+ all workers", load=_asrlab(Switches())),
-)
-"""The last one is ``transcribe_many`` as it is; the ones before it switch its steps on in turn."""
+def _one_by_one(_threads: int) -> Batching:
+    return Batching(batch_size=1)
+
+
+def _together(threads: int) -> Batching:
+    return Batching(workers=1, threads=threads, margin=FULL_WINDOW)
+
+
+def _short(threads: int) -> Batching:
+    return Batching(workers=1, threads=threads)
+
+
+def _as_it_is(_threads: int) -> Batching:
+    return Batching()
+
+
+_FAST, _UPSTREAM = "faster-whisper/base", "openai-whisper/base"
+ENGINES = {
+    "faster-whisper": (
+        Way(name="raw int8", load=_faster_whisper("int8")),
+        Way(name="raw defaults", load=_faster_whisper("default")),
+        Way(name="raw int8, own batches", load=_faster_whisper("int8", pipeline=True)),
+        Way(name="one by one, one encoding", load=_asrlab(_FAST, _one_by_one)),
+        Way(name="+ decoded together", load=_asrlab(_FAST, _together)),
+        Way(name="+ short window", load=_asrlab(_FAST, _short)),
+        Way(name="+ a worker a thread", load=_asrlab(_FAST, _as_it_is)),
+    ),
+    "openai-whisper": (
+        Way(name="raw", load=_openai_whisper),
+        Way(name="one by one", load=_asrlab(_UPSTREAM, _one_by_one)),
+        Way(name="+ one encoding, decoded together", load=_asrlab(_UPSTREAM, _together)),
+        Way(name="+ short window", load=_asrlab(_UPSTREAM, _as_it_is)),
+    ),
+}
+"""By engine: the first is what the others are compared with, the last is ``transcribe_many`` as it is, and those before
+it switch its steps on in turn."""

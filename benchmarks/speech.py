@@ -1,4 +1,4 @@
-"""The clips: a folder with ``refs.tsv`` (columns file, language, text), or the embedded ones repeated."""
+"""The speech that benchmarks run on: a folder with ``refs.tsv`` (file, language, text), or the embedded clips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import attrs
 
-__all__ = ["Clip", "read_clips"]
+__all__ = ["DEVELOPMENT", "Clip", "default_folder", "read_clips"]
+
+DEVELOPMENT = Path(__file__).resolve().parents[2] / "shared" / "speech"
+"""The development set, where it lies beside the repository."""
 
 REPEATS = 8
 
@@ -27,6 +30,11 @@ class Clip:
     path: Path
     language: str
     text: str
+
+
+def default_folder() -> Path | None:
+    """The development set; None where it is not here: then the embedded clips are used."""
+    return DEVELOPMENT if (DEVELOPMENT / "refs.tsv").is_file() else None
 
 
 def read_clips(folder: Path | None, *, count: int | None = None) -> list[Clip]:

@@ -1,0 +1,69 @@
+"""What a benchmark leaves: a table for people, and a record that ``asrlab verify`` reads, with the same table in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from asrlab.runs.facts import now
+from asrlab.runs.machine import this_machine
+from asrlab.versions import installed_version
+
+__all__ = ["Table", "load_average", "write_record"]
+
+_PACKAGES = ("asrlab", "numpy", "faster-whisper", "ctranslate2", "openai-whisper", "torch", "onnxruntime")
+
+
+@attrs.frozen(kw_only=True)
+class Table:
+    """A table of figures.
+
+    Attributes:
+        title: What was measured, on what; one sentence or two.
+        headings: Of the columns; the first names the rows.
+        rows: As they are shown.
+        notes: Below it, a line each.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """For a terminal: the first column to the left, the others to the right."""
+        lines = [self.headings, *self.rows]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(self.headings))]
+        told = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+        return "\n".join([self.title, *told, *self.notes])
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *rest = zip(line, widths, strict=True)
+    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
+
+
+def write_record(path: Path | None, *, benchmark: str, table: Table, **measured: Any) -> None:
+    """Write *table* and everything *measured* as JSON, with the machine and the versions; nothing if *path* is None."""
+    if path is None:
+        return
+    versions = {name: version for name in _PACKAGES if (version := installed_version(name)) is not None}
+    record = {
+        "benchmark": benchmark,
+        "date": now(),
+        "machine": attrs.asdict(this_machine()),
+        "packages": versions,
+        "table": attrs.asdict(table),
+        **measured,
+    }
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_average() -> float | None:
+    """Of the last minute; None where the system has none."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
