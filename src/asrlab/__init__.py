@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from asrlab.patching import install_patches, patched
     from asrlab.plugins.hookspecs import hookimpl
     from asrlab.reports.comparison import compare
+    from asrlab.reports.html.report import Report, report
     from asrlab.runs.bench import bench, resume
     from asrlab.runs.reading import read_run
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
@@ -65,6 +66,7 @@ _ROOMS = {
     "patching": ("install_patches", "patched"),
     "plugins.hookspecs": ("hookimpl",),
     "reports.comparison": ("compare",),
+    "reports.html.report": ("Report", "report"),
     "runs.bench": ("bench", "resume"),
     "runs.reading": ("read_run",),
     "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
@@ -109,6 +111,7 @@ __all__ = [
     "PatchScope",
     "PatchStatus",
     "Recognition",
+    "Report",
     "Segment",
     "SegmentStream",
     "Timings",
@@ -131,6 +134,7 @@ __all__ = [
     "load_dataset",
     "patched",
     "read_run",
+    "report",
     "resume",
     "weights_path",
 ]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from asrlab.metrics.comparison import Interval, Resampling, WerComparison, WerDifference, compare_wer
     from asrlab.metrics.differences import Confusion, WordDifferences, word_differences
     from asrlab.metrics.entities import EntityCounts, EntityMiss, EntityScore, entity_errors
+    from asrlab.metrics.intervals import wer_interval
     from asrlab.metrics.profiles import Profile, get_profile, score_normalizers
     from asrlab.metrics.speed_comparison import SpeedComparison, SpeedRatio, UtteranceTime, compare_speed
     from asrlab.metrics.suspects import Suspect, SuspectReport, WithoutSuspects, suspect_references
-    from asrlab.metrics.intervals import wer_interval
 
 _LATER = {
     "comparison": ("Interval", "Resampling", "WerComparison", "WerDifference", "compare_wer"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import attrs
@@ -101,7 +102,7 @@ def _length(seconds: float | None) -> str:
 
 def _names() -> Mapping[float | None, str]:
     first, *_, last = _LENGTHS
-    between = {high: f"{low:g} to {high:g} s" for low, high in zip(_LENGTHS, _LENGTHS[1:], strict=False)}
+    between: dict[float | None, str] = {high: f"{low:g} to {high:g} s" for low, high in pairwise(_LENGTHS)}
     return {first: f"under {first:g} s", **between, None: f"{last:g} s and more"}
 
 

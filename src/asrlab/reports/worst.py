@@ -63,9 +63,7 @@ def worst_utterances(systems: Sequence[ScoredSystem], *, most: int) -> tuple[Wor
     ranked = sorted((place for place in range(len(rows)) if errors[place]), key=lambda at: (-errors[at], lengths[at]))
     names = [system.name for system in systems]
     return tuple(
-        WorstUtterance(
-            id=rows[at][0].result.id, outcomes=tuple(zip(names, rows[at], strict=True)), errors=errors[at]
-        )
+        WorstUtterance(id=rows[at][0].result.id, outcomes=tuple(zip(names, rows[at], strict=True)), errors=errors[at])
         for at in ranked[:most]
     )
 

@@ -47,7 +47,7 @@ def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[Check]
     simulated = [system.name for system in systems if system.system.simulated]
     yield Check(what="device", good=not simulated, told=f"simulated: {', '.join(simulated)}" if simulated else "real")
     failed = sum(system.model.failed for system in systems)
-    yield Check(what="failed", good=not failed, told=f"{_counted(failed, 'utterance')}, as deletions" if failed else "none")
+    yield Check(what="failed", good=not failed, told=f"{failed} count as deletions" if failed else "none")
     gates = sum(system.model.failed_gates for system in systems)
     yield Check(what="gates", good=not gates, told=_counted(gates, "finding") if gates else _judged(details))
     yield _size(details)

@@ -34,9 +34,7 @@ class Clips:
     notes: tuple[str, ...] = ()
 
 
-def embed_clips(
-    result: BenchResult, ids: Sequence[str], *, dataset: Dataset | None = None, limit_bytes: int
-) -> Clips:
+def embed_clips(result: BenchResult, ids: Sequence[str], *, dataset: Dataset | None = None, limit_bytes: int) -> Clips:
     """The clips of *ids*, as many as fit.
 
     A clip whose audio is not, byte for byte, what the run was of is left out.
@@ -76,15 +74,15 @@ def _dataset(result: BenchResult) -> Dataset:
     request = result.manifest.request
     if request.dataset is None:
         raise DatasetError(
-            f"the run {result.manifest.run} does not tell where its audio is: its data set was handed over as an object; "
-            "give that one: asrlab.report(..., audio=dataset)"
+            f"the run {result.manifest.run} does not tell where its audio is: its data set was handed over as an "
+            "object; give that one: asrlab.report(..., audio=dataset)"
         )
     return load_dataset(request.dataset, format=request.format, allow_outside=request.allow_outside)
 
 
 def _uri(utterance: Utterance) -> str | None:
     flac = _flac(utterance.audio)
-    return flac and f"data:audio/flac;base64,{base64.b64encode(flac).decode('ascii')}"
+    return None if flac is None else f"data:audio/flac;base64,{base64.b64encode(flac).decode('ascii')}"
 
 
 def _flac(source: AudioSource) -> bytes | None:
@@ -109,7 +107,7 @@ def _notes(left_out: Sequence[str], changed: Sequence[str], total: int, limit_by
         )
     if changed:
         notes.append(
-            f"{len(changed)} of {total} clips are not in this file: their audio is not there any more, cannot be decoded,"
-            f" or is not what the run was of ({', '.join(changed[:3])}{', …' if len(changed) > 3 else ''})"
+            f"{len(changed)} of {total} clips are not in this file: their audio is not there any more, cannot be "
+            f"decoded, or is not what the run was of ({', '.join(changed[:3])}{', …' if len(changed) > 3 else ''})"
         )
     return tuple(notes)

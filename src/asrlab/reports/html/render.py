@@ -1,4 +1,4 @@
-"""From the report's parts to one file: every text escaped in one place, and a policy that lets only our own script run."""
+"""From the report's parts to one file: every text is escaped in one place, and only our own script may run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import jinja2
 
 __all__ = ["letter", "policy", "rendered"]
+
+_NOTHING = "\N{EN DASH}"
 
 
 def rendered(**parts: Any) -> bytes:
@@ -70,12 +72,12 @@ def _environment() -> jinja2.Environment:
 
 
 def _percent(rate: float | None, digits: int = 2) -> str:
-    return "–" if rate is None else f"{100 * rate:.{digits}f} %"
+    return _NOTHING if rate is None else f"{100 * rate:.{digits}f} %"
 
 
 def _seconds(value: float | None) -> str:
     if value is None:
-        return "–"
+        return _NOTHING
     return f"{1000 * value:.1f} ms" if value < 0.1 else f"{value:.2f} s"
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-
 import attrs
 
 from asrlab._version import __version__
@@ -25,7 +24,6 @@ from asrlab.reports.systems import By
 from asrlab.reports.worst import stretches
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.result import BenchResult
-
 
 __all__ = ["AUDIO_LIMIT_BYTES", "Report", "report"]
 
@@ -97,7 +95,7 @@ def report(
     if len(details.systems) > 1 and all(run.complete for run in runs) and _has_references(details):
         comparison = compare(runs, **options, normalizers=normalizers)  # type: ignore[arg-type]
     figures = comparison.figures if comparison else _figures(runs, normalizers)
-    clips = _clips(runs[0], details, audio, audio_limit_bytes)
+    clips = _clips(runs[0], details, wanted=audio, limit_bytes=audio_limit_bytes)
     return Report(html=_page(runs, details, comparison, figures, clips), notes=clips.notes)
 
 
@@ -109,11 +107,11 @@ def _figures(runs: Sequence[BenchResult], normalizers: Sequence[str]) -> Figures
     return further_figures(runs[0], normalizers=normalizers) if len(runs) == 1 else None
 
 
-def _clips(result: BenchResult, details: Details, audio: Dataset | bool, limit_bytes: int) -> Clips:
-    if audio is False:
+def _clips(result: BenchResult, details: Details, *, wanted: Dataset | bool, limit_bytes: int) -> Clips:
+    if wanted is False:
         return Clips()
     ids = [utterance.id for utterance in details.worst]
-    dataset = audio if isinstance(audio, Dataset) else None
+    dataset = wanted if isinstance(wanted, Dataset) else None
     return embed_clips(result, ids, dataset=dataset, limit_bytes=limit_bytes)
 
 

@@ -53,9 +53,7 @@ def _row(details: Details, row: tuple[ScoredUtterance, ...]) -> list[Any]:
 def _outcome(each: ScoredUtterance) -> list[Any]:
     result, seconds = each.result, each.seconds
     found = [*([result.failure.kind] if result.failure else []), *(verdict.gate for verdict in result.failed_gates)]
-    different = [
-        stretch.said if stretch.same else [stretch.said, stretch.written] for stretch in stretches(each.words)
-    ]
+    different = [stretch.said if stretch.same else [stretch.said, stretch.written] for stretch in stretches(each.words)]
     return [
         each.counts.errors if each.counts else None,
         each.counts.reference_length if each.counts else 0,
