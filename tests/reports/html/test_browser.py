@@ -25,8 +25,9 @@ TABLE = "#utterance-table"
 # Text nodes that are drawn, with the colour behind them: contrast by WCAG 2.1, and what falls short.
 CONTRAST = """
 const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
-const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+const linear = (v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const weights = [0.2126, 0.7152, 0.0722];
+const light = (colour) => weights.reduce((sum, weight, at) => sum + weight * linear(colour[at] / 255), 0);
 const behind = (node) => {
   for (let at = node; at; at = at.parentElement) {
     const colour = parse(getComputedStyle(at).backgroundColor);
@@ -39,7 +40,8 @@ let seen = 0;
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const node = walker.currentNode.parentElement;
-  if (!walker.currentNode.textContent.trim() || node.closest("script, style, option, .vh") || !node.getClientRects().length) continue;
+  const unseen = node.closest("script, style, option, .vh") || !node.getClientRects().length;
+  if (unseen || !walker.currentNode.textContent.trim()) continue;
   const style = getComputedStyle(node);
   const ink = node.ownerSVGElement ? style.fill : style.color;
   const [a, b] = [light(parse(ink)), light(behind(node.ownerSVGElement ? node.ownerSVGElement.parentElement : node))];
@@ -53,7 +55,10 @@ return [seen, low];
 
 def cells(chrome: Chrome, selector: str, column: int) -> list[str]:
     """The texts of a column."""
-    script = "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map((r) => r.cells[arguments[1]].innerText.trim())"
+    script = """
+    const rows = [...document.querySelectorAll(arguments[0] + " tbody tr")];
+    return rows.map((row) => row.cells[arguments[1]].innerText.trim());
+    """
     return list(chrome.execute_script(script, selector, column))
 
 
@@ -200,10 +205,8 @@ def test_planted_markup_stays_text(hostile: Path, browse: Callable[..., Chrome])
     assert complaints(chrome) == []
     assert chrome.execute_script("return window.hit") is None
     made = "return document.querySelectorAll(arguments[0]).length"
-    assert (
-        chrome.execute_script(made, "img, iframe, object, [onerror], [onload], [onmouseover], [href^='javascript:']")
-        == 0
-    )
+    live = "img, iframe, object, [onerror], [onload], [onmouseover], [href^='javascript:']"
+    assert chrome.execute_script(made, live) == 0
     assert chrome.execute_script(made, "script") == 2
     assert HOSTILE[0] in chrome.find_element("css selector", "h1").text
     assert HOSTILE[0] in chrome.title

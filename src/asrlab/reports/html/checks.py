@@ -43,7 +43,9 @@ def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[Check]
     random = [system.name for system in systems if system.system.random]
     unpinned = [facts.name for facts in details.provenance if facts.weights_sha256 and "not" in facts.weights_known]
     weights = f"random: {', '.join(random)}" if random else f"checksum not in the catalogue: {', '.join(unpinned)}"
-    yield Check(what="weights", good=not random and not unpinned, told=weights if random or unpinned else "checked")
+    yield Check(
+        what="weights", good=not random and not unpinned, told=weights if random or unpinned else _weights(details)
+    )
     simulated = [system.name for system in systems if system.system.simulated]
     yield Check(what="device", good=not simulated, told=f"simulated: {', '.join(simulated)}" if simulated else "real")
     failed = sum(system.model.failed for system in systems)
@@ -52,6 +54,10 @@ def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[Check]
     yield Check(what="gates", good=not gates, told=_counted(gates, "finding") if gates else _judged(details))
     yield _size(details)
     yield _times(results, details)
+
+
+def _weights(details: Details) -> str:
+    return "as in the catalogue" if any(facts.weights_sha256 for facts in details.provenance) else "none in use"
 
 
 def _counted(number: int, what: str) -> str:

@@ -117,12 +117,13 @@
     return make("tr", { className: "opened" }, cell);
   };
   const text = (content, className = "") => make("td", { className }, make("bdi", {}, content ?? "–"));
+  table.classList.toggle("no-speakers", rows.every((row) => row[1] === null));
   const figure = (content) => make("td", { className: "num" }, content);
   const line = (row) => {
     const button = make("button", { type: "button", className: "more" }, make("bdi", {}, row[0]));
     button.setAttribute("aria-expanded", "false");
     const head = make("th", { scope: "row" }, button);
-    const made = make("tr", {}, head, text(row[1]), text(row[2]), figure(row[3] === null ? "–" : row[3].toFixed(1)));
+    const made = make("tr", {}, head, text(row[1], "speaker"), text(row[2]), figure(row[3] === null ? "–" : row[3].toFixed(1)));
     for (const [errors, total, seconds, , , found] of row[5]) {
       const told = errors === null ? "–" : `${errors}/${total}`;
       const cell = figure(told);
