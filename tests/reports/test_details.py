@@ -42,7 +42,7 @@ def spoken(made: ModelResult, durations: list[float], speakers: list[str | None]
 
 def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
     """Errors and words are those that compare gives for the same runs, normalizer by normalizer."""
-    result = run(model("a/one", [SAID, "the quick", None] * 3), model("b/two", [SAID, SAID, "Twenty one"] * 3))
+    result = run(model("a/one", [SAID, "the quick", None] * 3), model("b/two", [SAID, f"well {SAID} too", "Twenty one"] * 3))
     for normalizer in ("english", "none", "leaderboard"):
         compared = compare([result], normalizer=normalizer, resampling=FEW)
         found = details_of([result], normalizer=normalizer, resampling=FEW)
@@ -52,11 +52,12 @@ def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
 def test_groups_add_up_to_all_errors(details: Any, model: Any):
     """Each utterance is in one length, one speaker and one language, and nothing is lost between them."""
     one = spoken(model("a/one", [SAID, "the", "fox", "dog"]), [1.0, 2.0, 61.0, 5.0], ["ann", "bob", "ann", None])
-    found = details(one)
+    found = details(one, model("b/two", [SAID, SAID, "well", SAID]))
 
     assert [each.by for each in found.breakdowns] == ["length", "speaker"]
     for breakdown in found.breakdowns:
-        assert sum((group.errors[0] for group in breakdown.groups), start=ErrorCounts()) == found.systems[0].words
+        for place, system in enumerate(found.systems):
+            assert sum((group.errors[place] for group in breakdown.groups), start=ErrorCounts()) == system.words
         assert sum(group.utterances for group in breakdown.groups) == 4
     lengths, speakers = (tuple(group.name for group in each.groups) for each in found.breakdowns)
     assert lengths == ("under 2 s", "2 to 5 s", "5 to 10 s", "60 s and more")
