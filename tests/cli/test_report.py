@@ -76,6 +76,17 @@ def test_the_terminal_tells_the_same_facts(asrlab: Callable[..., tuple[int, str,
     assert "gates, faster-whisper/base: 8 of 8 passed everywhere" in terminal
 
 
+def test_a_comparison_in_json_has_the_details(asrlab: Callable[..., tuple[int, str, str]]):
+    """Latencies, groups, gates and provenance are in the JSON object, too."""
+    details = json.loads(asrlab("compare", EVIDENCE, "--json")[1])["details"]
+
+    assert details["latency"]["systems"][0]["summary"]["samples"] == 15
+    assert details["breakdowns"]["length"][0]["systems"]["openai-whisper/base"]["wer"] == 0
+    assert details["gates"]["device"]["faster-whisper/base"] == {"passed": 5, "failed": 0, "not-checked": 0}
+    assert details["runs"]["smoke-base"]["machine"] == "Intel(R) Xeon(R) Processor, 2 cores, x86_64"
+    assert details["provenance"][1]["weights_known"] == "as in the catalogue"
+
+
 def test_what_did_not_fit_is_said(asrlab: Callable[..., tuple[int, str, str]], tmp_path: Path):
     """Clips beyond --audio-limit are left out, which standard error tells, and --json the same."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16 * 16000)  # FLAC cannot make it smaller

@@ -42,7 +42,8 @@ def spoken(made: ModelResult, durations: list[float], speakers: list[str | None]
 
 def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
     """Errors and words are those that compare gives for the same runs, normalizer by normalizer."""
-    result = run(model("a/one", [SAID, "the quick", None] * 3), model("b/two", [SAID, f"well {SAID} too", "Twenty one"] * 3))
+    one, two = [SAID, "the quick", None], [SAID, f"well {SAID} too", "Twenty one"]
+    result = run(model("a/one", one * 3), model("b/two", two * 3))
     for normalizer in ("english", "none", "leaderboard"):
         compared = compare([result], normalizer=normalizer, resampling=FEW)
         found = details_of([result], normalizer=normalizer, resampling=FEW)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from asrlab.cli import exits
 from asrlab.cli.comparing import comparison_options, runs_argument
-from asrlab.cli.shared import as_json, console
+from asrlab.cli.shared import as_json, console, echo_json
 
 if TYPE_CHECKING:
     from asrlab.reports.systems import By
@@ -51,6 +52,7 @@ def compare(
     """
     from asrlab.metrics import Resampling
     from asrlab.reports.comparison import compare as compared
+    from asrlab.reports.details import details_of
     from asrlab.runs.folder import find_run
     from asrlab.runs.reading import read_run
 
@@ -65,17 +67,16 @@ def compare(
         only_shared=shared_only,
         words=words,
     )
-    if as_json:
-        click.echo(comparison.to_json(), nl=False)
-        return exits.DONE
-    from asrlab.cli.compare_view import show_comparison
-    from asrlab.cli.details_view import show_details
-    from asrlab.reports.details import details_of
-
-    screen = console()
-    show_comparison(screen, comparison, words=words)
     details = details_of(
         results, normalizer=normalizer, by=by, resampling=resampling, only_shared=shared_only, worst=worst
     )
+    if as_json:
+        echo_json(json.loads(comparison.to_json()) | {"details": details.to_plain()})
+        return exits.DONE
+    from asrlab.cli.compare_view import show_comparison
+    from asrlab.cli.details_view import show_details
+
+    screen = console()
+    show_comparison(screen, comparison, words=words)
     show_details(screen, details)
     return exits.DONE

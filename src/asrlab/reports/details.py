@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
 from asrlab.metrics import Resampling, get_profile
-from asrlab.reports.breakdown import Breakdown, breakdowns, durations_of
+from asrlab.reports.breakdown import Breakdown, Group, breakdowns, durations_of
 from asrlab.reports.figures import prepare_all
 from asrlab.reports.gate_counts import Finding, GateCounts, findings_of, gate_counts
 from asrlab.reports.latency import LatencyView, latency_view
@@ -58,6 +59,21 @@ class Details:
     cautions: tuple[str, ...]
     provenance: tuple[SystemFacts, ...]
     runs: tuple[RunFacts, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON values, the utterances left out but for the worst, which are their ids and errors."""
+        names = [system.name for system in self.systems]
+        return {
+            "intervals": {each.name: each.interval and attrs.asdict(each.interval) for each in self.systems},
+            "latency": attrs.asdict(self.latency),
+            "breakdowns": {each.by: [_plain_group(group, names) for group in each.groups] for each in self.breakdowns},
+            "worst": [{"id": each.id, "errors": _errors(each)} for each in self.worst],
+            "gates": {gate.gate: _plain_gate(gate, names) for gate in self.gates},
+            "findings": [attrs.asdict(each) for each in self.findings],
+            "cautions": list(self.cautions),
+            "provenance": [attrs.asdict(each) for each in self.provenance],
+            "runs": {run.run: dict(run.facts) for run in self.runs},
+        }
 
 
 def details_of(
@@ -118,3 +134,18 @@ def _same(results: Sequence[BenchResult], *, shared_only: bool) -> tuple[System,
         attrs.evolve(system, utterances=tuple(each for each in system.utterances if tried[each.id] == len(systems)))
         for system in systems
     )
+
+
+def _plain_group(group: Group, names: Sequence[str]) -> dict[str, Any]:
+    errors = zip(names, group.errors, strict=True)
+    systems = {name: attrs.asdict(counts) | {"wer": counts.rate} for name, counts in errors}
+    return {"name": group.name, "utterances": group.utterances, "systems": systems}
+
+
+def _plain_gate(gate: GateCounts, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    kinds = ("passed", "failed", "not-checked")
+    return {name: dict(zip(kinds, counts, strict=True)) for name, counts in zip(names, gate.systems, strict=True)}
+
+
+def _errors(worst: WorstUtterance) -> dict[str, int]:
+    return {name: outcome.errors for name, outcome in worst.outcomes}

@@ -8,6 +8,7 @@ import attrs
 
 from asrlab.reports.details import Details
 from asrlab.runs.result import BenchResult
+from asrlab.transcript import ModelInfo
 
 __all__ = ["Check", "checks"]
 
@@ -41,7 +42,7 @@ def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[Check]
     told = f"{', '.join(partial)} is not" if partial else f"{broken} models did not load" if broken else "yes"
     yield Check(what="complete", good=not partial and not broken, told=told)
     random = [system.name for system in systems if system.system.random]
-    unpinned = [facts.name for facts in details.provenance if facts.weights_sha256 and "not" in facts.weights_known]
+    unpinned = [system.name for system in systems if _unpinned(system.system.info.model)]
     weights = f"random: {', '.join(random)}" if random else f"checksum not in the catalogue: {', '.join(unpinned)}"
     yield Check(
         what="weights", good=not random and not unpinned, told=weights if random or unpinned else _weights(details)
@@ -54,6 +55,10 @@ def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[Check]
     yield Check(what="gates", good=not gates, told=_counted(gates, "finding") if gates else _judged(details))
     yield _size(details)
     yield _times(results, details)
+
+
+def _unpinned(model: ModelInfo) -> bool:
+    return bool(model.weights_sha256) and not model.weights_pinned and not model.weights_random
 
 
 def _weights(details: Details) -> str:
