@@ -158,6 +158,7 @@ def test_what_is_made_up_is_said_first(model: Any, run: Any):
 
     assert text.index("Read with care") < text.index("a/one has random weights") < text.index("How to read it")
     assert "simulated device" in text
+    assert "A random" in text, "in the picture, too"
     assert "random: a/one" in text
 
 
