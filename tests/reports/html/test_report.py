@@ -100,6 +100,7 @@ def test_it_shows_what_the_comparison_says(two_models: BenchResult):
     [found] = compared.wer.differences
     assert f"{100 * found.interval.low:.2f} to {100 * found.interval.high:.2f}" in text
     assert f"{100 * found.difference:+.2f}" in text
+    assert "the middle 95 % of WERs" in text
 
 
 def test_headers_tell_what_they_head(two_models: BenchResult):
