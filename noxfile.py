@@ -65,9 +65,18 @@ def sync(session: nox.Session, lock: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the whole suite with all engines, then the matrix; arguments go to pytest, and leave the matrix out."""
     install(session, "test")
+    ensure_browser(session)
     run_suite(session)
     if not session.posargs:
         run_matrix(session, "python", label=f"{session.python}-newest", devices=CI_DEVICES)
+
+
+@nox.session(python="3.12", default=False)
+def report(session: nox.Session) -> None:
+    """Test the HTML report, in Chromium where it is installed; arguments go to pytest."""
+    install(session, "test")
+    ensure_browser(session)
+    session.run("pytest", "tests/reports/html", *session.posargs)
 
 
 @nox.session(python="3.12")
@@ -87,6 +96,19 @@ def run_suite(session: nox.Session, *paths: str) -> None:
     # one thread each, and none that spins while it waits: on two cores the others need them
     env = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *paths, env=env)
+
+
+def ensure_browser(session: nox.Session) -> None:
+    """Install the Chromium that the HTML report is tested in, where that is CI on Debian; elsewhere its tests skip."""
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        return
+    if "CI" in os.environ and os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        session.run("apt-get", "update", "--quiet", env=quiet, external=True)
+        packages = ("chromium", "chromium-driver")
+        session.run(
+            "apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages, env=quiet, external=True
+        )
 
 
 def run_matrix(session: nox.Session, python: str, *, label: str, devices: tuple[str, ...], record: str = "") -> None:

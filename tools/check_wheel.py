@@ -6,11 +6,13 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
 ENGINES = ("ctranslate2", "faster_whisper", "liquid_audio", "torch", "transformers", "whisper")
 WANTED = ("asrlab/py.typed", "*.dist-info/licenses/LICENSE", "*.dist-info/licenses/NOTICE")
+RECORD = Path(__file__).resolve().parent.parent / "evidence" / "smoke-base.jsonl"
 CLIPS = 5  # of the embedded smoke set
 
 
@@ -51,7 +53,7 @@ def run(*arguments: str) -> str:
 
 
 def check_commands() -> None:
-    """Check that the command line runs: its version, its models, and a transcription by the echo engine."""
+    """Check that the command line runs: its version, its models, a transcription by the echo engine, a report."""
     distribution = importlib.metadata.distribution("asrlab")
     if distribution.version not in run("--version"):
         fail(f"asrlab --version does not name {distribution.version}")
@@ -61,6 +63,11 @@ def check_commands() -> None:
     text = run("transcribe", str(clips[0].locate()), "--model", "echo/echo")
     if not text.strip():
         fail("asrlab transcribe --model echo/echo printed nothing")
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        run("report", str(RECORD), "--output", str(page))
+        if b"</html>" not in page.read_bytes():
+            fail("asrlab report wrote no page")
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from asrlab.plugins.hookspecs import hookimpl
     from asrlab.recognition import Recognition, TranscriberInfo
     from asrlab.reports.comparison import compare
+    from asrlab.reports.html.report import Report, report
     from asrlab.runs.bench import bench, resume
     from asrlab.runs.reading import read_run
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
@@ -70,6 +71,7 @@ _ROOMS = {
     "plugins.hookspecs": ("hookimpl",),
     "recognition": ("Recognition", "TranscriberInfo"),
     "reports.comparison": ("compare",),
+    "reports.html.report": ("Report", "report"),
     "runs.bench": ("bench", "resume"),
     "runs.reading": ("read_run",),
     "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
@@ -117,6 +119,7 @@ __all__ = [
     "PatchScope",
     "PatchStatus",
     "Recognition",
+    "Report",
     "Segment",
     "SegmentStream",
     "Timings",
@@ -139,6 +142,7 @@ __all__ = [
     "load_dataset",
     "patched",
     "read_run",
+    "report",
     "resume",
     "tune",
     "weights_path",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
 from rich.table import Table
 from rich.text import Text
 
-from asrlab.metrics import AlignedWord, Normalizer, align, get_normalizer
+from asrlab.cli.marks import LEGEND, marked
+from asrlab.metrics import Normalizer, align, get_normalizer
+from asrlab.reports.provenance import device_of
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
 __all__ = ["failures", "findings", "table", "texts_of"]
@@ -68,7 +69,7 @@ def _cells(model: ModelResult) -> list[str]:
     peak = model.peak_resident_bytes
     return [
         f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
-        _device(model),
+        device_of(model.info),
         f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
         _percent(finished.wer) if (finished := model.finished_score) else "-",
         f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
@@ -92,14 +93,6 @@ def _speed(model: ModelResult) -> str:
     return f"{model.rtfx:.2f}x{spread}"
 
 
-def _device(model: ModelResult) -> str:
-    info = model.info
-    if info is None:
-        return "-"
-    threads = f", {info.threads} threads" if info.threads else ""
-    return f"{info.device.requested} → {info.device} ({info.compute_type}{threads})"
-
-
 def _percent(rate: float | None) -> str:
     return "-" if rate is None else f"{100 * rate:.2f} %"
 
@@ -110,23 +103,12 @@ def _seconds(value: float | None) -> str:
 
 def _caption(result: BenchResult) -> Text:
     lines = [f"run: {result.run}", MEANING]
-    lines += [line for model in result.models for line in _provenance(model)]
+    lines += [line for model in result.models for line in _scoring(model)]
     return Text("\n".join(lines))
 
 
-def _provenance(model: ModelResult) -> Iterator[str]:
-    info, score = model.info, model.score
-    if info is None:
-        return
-    packages = ", ".join(f"{package.name} {package.version}" for package in info.packages)
-    weights = (
-        f"{info.model.weights_source}, sha256 {info.model.weights_sha256}" if info.model.weights_sha256 else "none"
-    )
-    yield f"{model.model}: {packages}; weights: {weights}"
-    patches = [f"{patch.name} {patch.status}" for patch in model.patches if patch.in_force or patch.status == "failed"]
-    if patches:
-        yield f"{model.model}: patches: {', '.join(patches)}"
-    if score:
+def _scoring(model: ModelResult) -> Iterator[str]:
+    if score := model.score:
         apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
         yield f"{model.model}: normalizer {score.normalizer} ({score.normalizer_version}){apart}"
 
@@ -158,7 +140,7 @@ def texts_of(result: BenchResult) -> Iterator[Text]:
         return
     normalizer = get_normalizer(result.manifest.normalizer)
     width = max(len(model.model) for model in scored)
-    yield Text("\n[-in the reference only-] {+in the hypothesis only+}")
+    yield Text(f"\n{LEGEND}")
     rows = {utterance.id: utterance for model in scored for utterance in model.utterances}
     texts = {model.model: {utterance.id: utterance for utterance in model.utterances} for model in scored}
     for name, first in rows.items():
@@ -181,18 +163,4 @@ def _marked(utterance: UtteranceResult, normalizer: Normalizer) -> Text:
     aligned = align(utterance.reference, utterance.hypothesis, normalizer=normalizer)
     if all(word.kind == "equal" for word in aligned):
         return Text(utterance.hypothesis)
-    return Text(" ").join(_runs(aligned))
-
-
-def _runs(aligned: tuple[AlignedWord, ...]) -> Iterator[Text]:
-    for same, run in groupby(aligned, key=lambda word: word.kind == "equal"):
-        words = list(run)
-        if same:
-            yield Text(" ".join(word.reference or "" for word in words))
-            continue
-        lost = " ".join(word.reference for word in words if word.reference is not None)
-        new = " ".join(word.hypothesis for word in words if word.hypothesis is not None)
-        if lost:
-            yield Text(f"[-{lost}-]", style="red")
-        if new:
-            yield Text(f"{{+{new}+}}", style="green")
+    return marked(aligned)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from asrlab.cli import exits
-from asrlab.cli.shared import as_json, console
+from asrlab.cli.comparing import comparison_options, runs_argument
+from asrlab.cli.shared import as_json, console, echo_json
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from asrlab.reports.systems import By
 
 EPILOG = """\b
@@ -22,35 +22,14 @@ Examples:
 """
 
 
-def _complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
-
-    from asrlab.runs.folder import runs_root
-
-    names = sorted(path.parent.name for path in runs_root().glob("*/manifest.json"))
-    return [*(CompletionItem(name) for name in names if name.startswith(typed)), CompletionItem(typed, type="file")]
-
-
-def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
-
-
 @click.command(epilog=EPILOG)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=_complete_run)
-@click.option("--normalizer", help="english, basic, none or leaderboard; the runs' own if not given.")
-@click.option("--normalizers", metavar="NAMES", callback=_names, help="Several with commas, to set side by side.")
-@click.option(
-    "--by",
-    type=click.Choice(["auto", "speaker", "recording", "utterance"]),
-    default="auto",
-    show_default=True,
-    help="What is drawn together; auto takes speakers, else recordings, where all have one.",
-)
-@click.option("--resamples", type=click.IntRange(min=1), default=10_000, show_default=True, help="Of the bootstrap.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
-@click.option("--shared-only", is_flag=True, help="Compare the utterances that all runs share.")
+@runs_argument
+@comparison_options
 @click.option(
     "--words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each model."
+)
+@click.option(
+    "--worst", type=click.IntRange(min=0), default=5, show_default=True, help="Utterances shown with their words."
 )
 @as_json
 def compare(
@@ -62,6 +41,7 @@ def compare(
     seed: int,
     shared_only: bool,
     words: int,
+    worst: int,
     as_json: bool,
 ) -> int:
     """Compare the models of one RUN or several over the same utterances.
@@ -72,22 +52,31 @@ def compare(
     """
     from asrlab.metrics import Resampling
     from asrlab.reports.comparison import compare as compared
+    from asrlab.reports.details import details_of
     from asrlab.runs.folder import find_run
     from asrlab.runs.reading import read_run
 
+    results = [read_run(find_run(run)) for run in runs]
+    resampling = Resampling(resamples=resamples, seed=seed)
     comparison = compared(
-        [read_run(find_run(run)) for run in runs],
+        results,
         normalizer=normalizer,
         normalizers=normalizers,
         by=by,
-        resampling=Resampling(resamples=resamples, seed=seed),
+        resampling=resampling,
         only_shared=shared_only,
         words=words,
     )
+    details = details_of(
+        results, normalizer=normalizer, by=by, resampling=resampling, only_shared=shared_only, worst=worst
+    )
     if as_json:
-        click.echo(comparison.to_json(), nl=False)
+        echo_json(json.loads(comparison.to_json()) | {"details": details.to_plain()})
         return exits.DONE
     from asrlab.cli.compare_view import show_comparison
+    from asrlab.cli.details_view import show_details
 
-    show_comparison(console(), comparison, words=words)
+    screen = console()
+    show_comparison(screen, comparison, words=words)
+    show_details(screen, details)
     return exits.DONE

@@ -20,6 +20,7 @@ from asrlab.metrics import (
 )
 from asrlab.reports.comparison import ComparedSystem, Comparison
 from asrlab.reports.headline import TOO_FEW, counted
+from asrlab.reports.provenance import device_of
 
 __all__ = ["comparison_view", "show_comparison"]
 
@@ -82,11 +83,10 @@ def _systems(comparison: Comparison) -> Table:
 
 def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
     words, finished, info = system.words, system.finished, system.info
-    threads = f", {info.threads} threads" if info.threads else ""
     return (
         f"{system.name} (random weights)" if info.model.weights_random else system.name,
         system.run,
-        f"{info.device.requested} → {info.device} ({info.compute_type}{threads})",
+        device_of(info),
         rate_of(words.errors, words.reference_length),
         f"{words.substitutions} {words.deletions} {words.insertions}",
         str(system.failed),

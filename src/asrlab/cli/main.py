@@ -20,6 +20,7 @@ from asrlab.cli.models import models
 from asrlab.cli.patches import patches
 from asrlab.cli.plugins import plugins
 from asrlab.cli.pull import pull
+from asrlab.cli.report import report
 from asrlab.cli.resume import resume
 from asrlab.cli.runs import runs
 from asrlab.cli.shared import COMPLETE, warnings_on_stderr
@@ -35,6 +36,7 @@ Examples:
   asrlab transcribe talk.mp3 -f srt -o subtitles
   asrlab bench smoke -m faster-whisper/base -m openai-whisper/base
   asrlab compare RUN RUN
+  asrlab report RUN -o report.html
   asrlab doctor
 
 \b
@@ -72,6 +74,7 @@ for _command in (
     resume,
     runs,
     compare,
+    report,
     verify,
     models,
     devices,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["exit_code", "finished", "normalizers_option", "show", "table_options"]
 
+_FEW = 20
+_WORST = 5
+
 normalizers_option = click.option(
     "--normalizers", metavar="NAMES", help="Score under several side by side: english,basic,none,leaderboard."
 )
@@ -42,7 +45,9 @@ def finished(result: BenchResult, *, texts: bool, normalizers: str | None, as_js
 def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
     """Print a run."""
     from asrlab.cli.bench_view import failures, findings, table, texts_of
+    from asrlab.cli.details_view import show_details
     from asrlab.cli.figures_view import show_figures
+    from asrlab.reports.details import details_of
     from asrlab.reports.figures import further_figures
 
     screen = console()
@@ -53,6 +58,9 @@ def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
         screen.print(line, soft_wrap=True)
     names = [name.strip() for name in (normalizers or "").split(",") if name.strip()]
     show_figures(screen, further_figures(result, normalizers=names))
+    # among a few texts the worst are easily found, and all of them follow
+    many = texts and len(result.models[0].utterances) > _FEW
+    show_details(screen, details_of([result], worst=_WORST if many else 0))
     if texts:
         for line in texts_of(result):
             screen.print(line, soft_wrap=True)

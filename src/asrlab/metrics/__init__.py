@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asrlab.metrics.comparison import Interval, Resampling, WerComparison, WerDifference, compare_wer
     from asrlab.metrics.differences import Confusion, WordDifferences, word_differences
     from asrlab.metrics.entities import EntityCounts, EntityMiss, EntityScore, entity_errors
+    from asrlab.metrics.intervals import wer_interval
     from asrlab.metrics.profiles import Profile, get_profile, score_normalizers
     from asrlab.metrics.speed_comparison import SpeedComparison, SpeedRatio, UtteranceTime, compare_speed
     from asrlab.metrics.suspects import Suspect, SuspectReport, WithoutSuspects, suspect_references
@@ -29,6 +30,7 @@ _LATER = {
     "profiles": ("Profile", "get_profile", "score_normalizers"),
     "speed_comparison": ("SpeedComparison", "SpeedRatio", "UtteranceTime", "compare_speed"),
     "suspects": ("Suspect", "SuspectReport", "WithoutSuspects", "suspect_references"),
+    "intervals": ("wer_interval",),
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
 
@@ -69,6 +71,7 @@ __all__ = [
     "score",
     "score_normalizers",
     "suspect_references",
+    "wer_interval",
     "word_differences",
 ]
 

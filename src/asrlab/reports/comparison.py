@@ -27,7 +27,7 @@ from asrlab.reports.headline import headline
 from asrlab.reports.notes import notes
 from asrlab.reports.sameness import check_complete, only_shared, same_for_all
 from asrlab.reports.speed import speed_of
-from asrlab.reports.systems import By, System, blocks_of, english, systems_of
+from asrlab.reports.systems import By, System, blocks_of, common_normalizer, systems_of
 from asrlab.runs.result import BenchResult
 from asrlab.versions import installed_version
 
@@ -141,7 +141,7 @@ def compare(
     """
     systems, left_out = _same(results, shared_only=only_shared)
     utterances = systems[0].utterances
-    profile = get_profile(normalizer or _normalizer(results, english_only=all(map(english, utterances))))
+    profile = get_profile(normalizer or common_normalizer(results, utterances))
     prepared = prepare_all(profile, systems)
     blocks = blocks_of(utterances, by)
     wer = compare_wer(prepared, normalizer=profile.normalizer, blocks=blocks.of, resampling=resampling)
@@ -172,13 +172,6 @@ def _same(results: Sequence[BenchResult], *, shared_only: bool) -> tuple[tuple[S
     systems = systems_of(results)
     check_complete(results, systems)
     return only_shared(systems) if shared_only else (same_for_all(systems), 0)
-
-
-def _normalizer(results: Sequence[BenchResult], *, english_only: bool) -> str:
-    names = {result.manifest.normalizer for result in results}
-    if len(names) == 1:
-        return names.pop()
-    return "english" if english_only else "basic"
 
 
 def _compared(system: System, words: ErrorCounts, pairs: Sequence[Pair]) -> ComparedSystem:

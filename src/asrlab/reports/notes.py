@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from asrlab.metrics.comparison import LEAST_BLOCKS
+from asrlab.reports.provenance import made_up
 from asrlab.reports.systems import Blocks, System
 from asrlab.runs.result import BenchResult
 
@@ -40,10 +41,7 @@ def notes(
 
 def _models(results: Sequence[BenchResult], systems: Sequence[System]) -> Iterator[str]:
     for system in systems:
-        if system.random:
-            yield f"{system.name} has random weights: its texts, and their error rate, mean nothing"
-        if system.simulated:
-            yield f"{system.name} ran on a simulated {system.info.device.resolved}: nothing is shown about a real one"
+        yield from made_up(system)
         yield from _outcomes(system)
     for result in results:
         for model in result.models:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.metrics import Resampling, SpeedComparison, UtteranceTime, compare_speed
+from asrlab.reports.scored import seconds_of
 from asrlab.reports.systems import System
 from asrlab.runs.machine import Machine
 from asrlab.runs.result import UtteranceResult
@@ -64,10 +64,9 @@ def _differences(one: Machine, other: Machine) -> str:
 
 
 def _time(utterance: UtteranceResult) -> UtteranceTime | None:
-    if utterance.transcript is None:
+    seconds = seconds_of(utterance)
+    if utterance.transcript is None or seconds is None:
         return None
-    again = [repeat.seconds for repeat in utterance.repeats if repeat.seconds is not None]
-    seconds = median([utterance.transcript.timings.total, *again])
     duration = utterance.transcript.duration
     measured = all(math.isfinite(value) and value > 0 for value in (seconds, duration))
     return UtteranceTime(id=utterance.id, duration=duration, seconds=seconds) if measured else None

@@ -13,7 +13,7 @@ from asrlab.metrics import Pair
 from asrlab.recognition import TranscriberInfo
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
-__all__ = ["Blocks", "By", "System", "blocks_of", "english", "systems_of", "witnesses"]
+__all__ = ["Blocks", "By", "System", "blocks_of", "common_normalizer", "english", "systems_of", "witnesses"]
 
 By = Literal["auto", "speaker", "recording", "utterance"]
 
@@ -94,6 +94,14 @@ def _names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
 def english(utterance: UtteranceResult) -> bool:
     """Whether the data set says that it is English."""
     return (utterance.language or "").replace("_", "-").split("-")[0].lower() == "en"
+
+
+def common_normalizer(results: Sequence[BenchResult], utterances: Sequence[UtteranceResult]) -> str:
+    """The runs' own normalizer where they agree, else by the language of *utterances*."""
+    names = {result.manifest.normalizer for result in results}
+    if len(names) == 1:
+        return names.pop()
+    return "english" if all(map(english, utterances)) else "basic"
 
 
 def witnesses(systems: Iterable[System]) -> dict[str, str]:

@@ -159,9 +159,14 @@ class ModelResult:
         return tuple(speed for speed in speeds if speed)
 
     @property
+    def latencies(self) -> tuple[float, ...]:
+        """Seconds that each transcribed utterance took, every repeat."""
+        return tuple(spent for number in self._rounds() for _, spent in self._times(number))
+
+    @property
     def latency(self) -> LatencySummary:
-        """Of the transcribed utterances, every repeat; see ``asrlab.metrics.LatencySummary``."""
-        return latency_summary(spent for number in self._rounds() for _, spent in self._times(number))
+        """Of `latencies`; see ``asrlab.metrics.LatencySummary``."""
+        return latency_summary(self.latencies)
 
     def _rounds(self) -> range:
         return range(1 + max((len(utterance.repeats) for utterance in self.utterances), default=0))

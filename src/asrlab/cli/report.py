@@ -1,0 +1,92 @@
+"""``asrlab report``: runs as a page to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.comparing import comparison_options, runs_argument
+from asrlab.cli.shared import as_json, echo_json
+
+if TYPE_CHECKING:
+    from asrlab.reports.systems import By
+
+EPILOG = """\b
+Examples:
+  asrlab report monday -o monday.html
+  asrlab report monday tuesday --audio -o both.html
+  asrlab report exported/base.jsonl --worst 50
+"""
+
+_MIB = 2**20
+
+
+@click.command(epilog=EPILOG)
+@runs_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("report.html"),
+    show_default=True,
+    help="The file; one that is there is replaced.",
+)
+@click.option(
+    "--worst", type=click.IntRange(min=0), default=20, show_default=True, help="Utterances shown with their words."
+)
+@click.option("--audio", is_flag=True, help="Put the clips of those in; the data set must be there.")
+@click.option(
+    "--audio-limit",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="MiB that the clips may take up.",
+)
+@comparison_options
+@as_json
+def report(
+    runs: tuple[str, ...],
+    output: Path,
+    worst: int,
+    audio: bool,
+    audio_limit: int,
+    normalizer: str | None,
+    normalizers: tuple[str, ...],
+    by: By,
+    resamples: int,
+    seed: int,
+    shared_only: bool,
+    as_json: bool,
+) -> int:
+    """Write what one RUN shows, or several over the same utterances, as one HTML file.
+
+    The file needs no network and no other file, and what was transcribed stays text in it, whatever it holds. A RUN is
+    a run's name (see: asrlab runs), its folder, or a file that was exported from it.
+    """
+    from asrlab.metrics import Resampling
+    from asrlab.reports.html.report import report as made
+    from asrlab.runs.folder import find_run
+    from asrlab.runs.reading import read_run
+
+    page = made(
+        [read_run(find_run(run)) for run in runs],
+        normalizer=normalizer,
+        normalizers=normalizers,
+        by=by,
+        resampling=Resampling(resamples=resamples, seed=seed),
+        only_shared=shared_only,
+        worst=worst,
+        audio=audio,
+        audio_limit_bytes=audio_limit * _MIB,
+    )
+    page.write(output)
+    for note in page.notes:
+        click.echo(f"asrlab: {note}", err=True)
+    if as_json:
+        echo_json({"path": str(output), "bytes": len(page.html), "notes": list(page.notes)})
+    else:
+        click.echo(output)
+    return exits.DONE

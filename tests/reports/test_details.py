@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from asrlab import compare
+from asrlab.metrics import ErrorCounts, Resampling, wer_interval
+from asrlab.reports.details import Details, details_of
+from asrlab.reports.latency import BINS
+from asrlab.reports.worst import stretches
+from asrlab.runs.records import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asrlab.runs.result import BenchResult, ModelResult
+
+SAID = "the quick brown fox jumps over the lazy dog today"
+FEW = Resampling(resamples=500)
+
+
+@pytest.fixture
+def details(run: Callable[..., BenchResult]) -> Callable[..., Details]:
+    """A maker of the details of several models of one run."""
+    return lambda *models, **options: details_of([run(*models)], resampling=FEW, **options)
+
+
+def spoken(made: ModelResult, durations: list[float], speakers: list[str | None]) -> ModelResult:
+    """The same with the lengths and speakers of its utterances."""
+    utterances = tuple(
+        attrs.evolve(
+            each,
+            speaker=speaker,
+            transcript=each.transcript and attrs.evolve(each.transcript, duration=duration),
+        )
+        for each, duration, speaker in zip(made.utterances, durations, speakers, strict=True)
+    )
+    return attrs.evolve(made, utterances=utterances)
+
+
+def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
+    """Errors and words are those that compare gives for the same runs, normalizer by normalizer."""
+    one, two = [SAID, "the quick", None], [SAID, f"well {SAID} too", "Twenty one"]
+    result = run(model("a/one", one * 3), model("b/two", two * 3))
+    for normalizer in ("english", "none", "leaderboard"):
+        compared = compare([result], normalizer=normalizer, resampling=FEW)
+        found = details_of([result], normalizer=normalizer, resampling=FEW)
+        assert [(each.name, each.words) for each in found.systems] == list(compared.wer.systems)
+
+
+def test_groups_add_up_to_all_errors(details: Any, model: Any):
+    """Each utterance is in one length, one speaker and one language, and nothing is lost between them."""
+    one = spoken(model("a/one", [SAID, "the", "fox", "dog"]), [1.0, 2.0, 61.0, 5.0], ["ann", "bob", "ann", None])
+    found = details(one, model("b/two", [SAID, SAID, "well", SAID]))
+
+    assert [each.by for each in found.breakdowns] == ["length", "speaker"]
+    for breakdown in found.breakdowns:
+        for place, system in enumerate(found.systems):
+            assert sum((group.errors[place] for group in breakdown.groups), start=ErrorCounts()) == system.words
+        assert sum(group.utterances for group in breakdown.groups) == 4
+    lengths, speakers = (tuple(group.name for group in each.groups) for each in found.breakdowns)
+    assert lengths == ("under 2 s", "2 to 5 s", "5 to 10 s", "60 s and more")
+    assert speakers == ("ann", "bob", "not known")
+
+
+def test_a_failed_utterance_has_the_length_that_another_system_found(details: Any, model: Any):
+    """Where one system failed, the other's transcript tells how long the audio is."""
+    failed = model("a/one", [None, SAID])
+    other = spoken(model("b/two", [SAID, SAID]), [1.0, 30.0], [None, None])
+    found = details(failed, other).breakdowns[0].groups
+    assert [(group.name, group.errors[0].errors) for group in found] == [("under 2 s", 10), ("2 to 5 s", 0)]
+
+
+def test_latencies_are_all_in_the_bins(details: Any, model: Any):
+    """Every measured time is in a bin that all systems share; without any there are none."""
+    found = details(model("a/one", [SAID] * 3, seconds=0.5), model("b/two", [SAID, None, SAID], seconds=4.0)).latency
+
+    assert len(found.edges) == BINS + 1
+    assert [sum(each.counts) for each in found.systems] == [3, 2]
+    assert found.systems[0].counts[0] == 3
+    assert found.systems[1].counts[-1] == 2
+    assert found.systems[1].summary.p50 == 4.0
+    assert details(model("a/one", [None, None])).latency.edges == ()
+
+
+def test_the_worst_have_the_most_errors_over_all(details: Any, model: Any):
+    """Errors of all systems count together; what nobody got wrong is not among them."""
+    found = details(model("a/one", [SAID, "the", "fox", SAID]), model("b/two", [SAID, SAID, "fox", "the"]), worst=2)
+
+    assert [(each.id, each.errors) for each in found.worst] == [("u2", 18), ("u1", 9)]
+
+
+def test_words_are_told_in_stretches(details: Any, model: Any):
+    """What is the same stands together, and so does what is not, with both sides."""
+    found = details(model("a/one", ["the quick red fox leaps over the lazy dog"]), worst=1)
+
+    told = [(each.same, each.said, each.written) for each in stretches(found.worst[0].first.words)]
+    assert told == [
+        (True, "the quick", "the quick"),
+        (False, "brown", "red"),
+        (True, "fox", "fox"),
+        (False, "jumps", "leaps"),
+        (True, "over the lazy dog", "over the lazy dog"),
+        (False, "today", ""),
+    ]
+
+
+def test_gates_are_counted_and_findings_listed(details: Any, model: Any):
+    """Failures, failed gates and unstable texts are findings; each gate is counted for each system."""
+    made = model("a/one", [SAID, None])
+    looped = (Verdict(gate="repetition-loop", outcome="failed", detail="bye"), Verdict(gate="device", outcome="passed"))
+    first, second = made.utterances
+    unchecked = (Verdict(gate="device", outcome="not-checked"),)
+    utterances = (attrs.evolve(first, gates=looped), attrs.evolve(second, gates=unchecked))
+    found = details(attrs.evolve(made, utterances=utterances))
+
+    assert [(gate.gate, gate.systems) for gate in found.gates] == [
+        ("repetition-loop", ((0, 1, 0),)),
+        ("device", ((1, 0, 1),)),
+    ]
+    assert [(each.id, each.what, each.detail) for each in found.findings] == [
+        ("u0", "repetition-loop", "bye"),
+        ("u1", "crashed", "gone"),
+    ]
+
+
+def test_what_means_less_than_it_seems_is_said(model: Any, run: Any):
+    """Random weights, a simulated device, a run that is not complete, and a model that did not load."""
+    made_up = model("a/one", [SAID], random=True, simulated=True)
+    found = details_of([run(made_up, complete=False)], resampling=FEW).cautions
+
+    assert [line.split(" has ")[-1].split(" ran ")[-1].split(":")[0].split(";")[0] for line in found] == [
+        "random weights",
+        "on a simulated cpu",
+        "the run monday is not complete",
+    ]
+
+
+def test_a_run_that_is_not_complete_is_shown_for_what_all_tried(model: Any, run: Any):
+    """Where a run stopped, systems are looked at over the utterances that each of them has an outcome of."""
+    result = run(model("a/one", [SAID] * 3), model("b/two", [SAID] * 2), complete=False)
+
+    assert [len(each.utterances) for each in details_of([result], resampling=FEW).systems] == [2, 2]
+
+
+def test_without_any_model_nothing_is_shown(run: Any):
+    """A run whose models did not load has no systems, and is no error."""
+    found = details_of([run()])
+    assert (found.systems, found.worst, found.latency.edges) == ((), (), ())
+
+
+def test_an_interval_covers_the_rate_and_narrows_with_more():
+    """The interval is around the rate, narrower with more utterances, and none under six blocks."""
+    rows = {f"u{number}": ErrorCounts(hits=8 + number % 3, substitutions=number % 3) for number in range(60)}
+    whole = wer_interval(rows, resampling=FEW)
+    part = wer_interval(dict(list(rows.items())[:12]), resampling=FEW)
+    rate = sum(rows.values(), start=ErrorCounts()).rate
+
+    assert whole is not None
+    assert part is not None
+    assert rate is not None
+    assert whole.low < rate < whole.high
+    assert whole.high - whole.low < part.high - part.low
+    assert wer_interval(dict(list(rows.items())[:5]), resampling=FEW) is None
+    assert wer_interval(rows, blocks=dict.fromkeys(rows, "one"), resampling=FEW) is None
