@@ -1,0 +1,37 @@
+"""So many clips once, in a process of its own: prints what they took as JSON. Run as a module by the benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import asrlab
+from asrlab.metrics import peak_resident_bytes
+
+__all__ = ["main"]
+
+MODEL = "faster-whisper/tiny.en"
+
+
+def main() -> None:
+    """Load, warm up on one round of the embedded clips, time the work; no outcome is kept."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("clips", type=int)
+    count = parser.parse_args().clips
+    speech = [utterance.audio for utterance in asrlab.load_dataset("smoke")]
+    with asrlab.load(MODEL, device="cpu", offline=True) as transcriber:
+        transcriber.tuned = None
+        for outcome in transcriber.transcribe_many(speech):
+            outcome.unwrap()
+        wall, cpu = time.perf_counter(), time.process_time()
+        paths: dict[str, int] = {}
+        for outcome in transcriber.transcribe_many(speech[place % len(speech)] for place in range(count)):
+            path = outcome.unwrap().path or "none"
+            paths[path] = paths.get(path, 0) + 1
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(json.dumps({"clips": count, "wall": wall, "cpu": cpu, "peak_bytes": peak_resident_bytes(), "paths": paths}))
+
+
+if __name__ == "__main__":
+    main()

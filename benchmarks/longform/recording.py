@@ -1,0 +1,54 @@
+"""A long recording made of clips, of which it is known what is said when."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from pathlib import Path
+
+import attrs
+import numpy as np
+from benchmarks.speech import read_clips
+from numpy.typing import NDArray
+
+import asrlab
+
+__all__ = ["RATE", "Joined", "join"]
+
+RATE = 16_000
+PAUSE_S = 0.4
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Joined:
+    """A recording.
+
+    Attributes:
+        samples: float32, shape (n,), at 16 kHz.
+        text: All that is said.
+        spans: Seconds in which each clip lies, the pause behind it included.
+    """
+
+    samples: NDArray[np.float32]
+    text: str
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / RATE
+
+
+def join(folder: Path | None, *, seconds: float, language: str = "en") -> Joined:
+    """The clips of *folder* in *language* one after the other, with pauses, from the start again until it is so long."""
+    parts: list[NDArray[np.float32]] = []
+    texts, spans, end = [], [], 0.0
+    pause = np.zeros(round(PAUSE_S * RATE), np.float32)
+    for clip in cycle([clip for clip in read_clips(folder) if clip.language == language]):
+        if end >= seconds:
+            break
+        samples = asrlab.load_audio(clip.path).samples
+        parts += [samples, pause]
+        start, end = end, end + (len(samples) + len(pause)) / RATE
+        spans.append((start, end))
+        texts.append(clip.text)
+    return Joined(samples=np.concatenate(parts), text=" ".join(texts), spans=tuple(spans))
