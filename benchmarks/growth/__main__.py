@@ -33,10 +33,8 @@ def _table(turns: dict[int, list[dict[str, Any]]]) -> Table:
     rows = tuple(_row(count, found, turns[least]) for count, found in turns.items())
     rounds = len(turns[least])
     title = f"{MODEL} through transcribe_many, the five embedded clips again and again, {rounds} rounds"
-    notes = (
-        f"ms a clip: median of the rounds; peak: the largest; over {least}: of both",
-        f"load average {load_average()}",
-    )
+    explained = f"ms a clip: median of the rounds; peak: the largest; over {least}: of both"
+    notes = (explained, f"load average {load_average()}")
     headings = ("clips", "s", "ms a clip", "range", f"over {least}", "peak MiB", f"over {least} ")
     return Table(title=title, headings=headings, rows=rows, notes=notes)
 

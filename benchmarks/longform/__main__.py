@@ -39,12 +39,12 @@ def main() -> None:
     distances = apart(timed["asrlab"], timed[first], joined.spans).plain
     counts = {way: _counts(joined.text, found[0]["text"]) for way, found in turns.items()}
     table = Table(
-        title=f"{MODEL}, a recording of {joined.duration:.0f} s joined from {len(joined.spans)} English clips, language "
-        f"detected, {options[3]} threads, {arguments.rounds} rounds, each way in a process of its own each time",
+        title=f"{MODEL}, a recording of {joined.duration:.0f} s joined from {len(joined.spans)} English clips, "
+        f"language detected, {options[3]} threads, {arguments.rounds} rounds, each way in a process of its own",
         headings=("way", "s", "range", "times", "range of times", "WER", "S D I", "segments", "MiB"),
         rows=tuple(_row(way, turns[way], turns[first], counts[way]) for way in turns),
         notes=(
-            f"times: as fast as {first!r} in the same round; WER (english) of the first round; MiB: peak resident memory",
+            f"times: as fast as {first!r} in the same round; WER (english) of the first; MiB: peak resident memory",
             f"asrlab: {turns['asrlab'][0]['path']}",
             *(_told(name, found) for name, found in distances.items()),
             f"load average {load_average()}",

@@ -39,7 +39,7 @@ class Joined:
 
 
 def join(folder: Path | None, *, seconds: float, language: str = "en") -> Joined:
-    """The clips of *folder* in *language* one after the other, with pauses, from the start again until it is so long."""
+    """The clips of *folder* in *language* one after the other, with pauses, again and again until it is so long."""
     parts: list[NDArray[np.float32]] = []
     texts, spans, end = [], [], 0.0
     pause = np.zeros(round(PAUSE_S * RATE), np.float32)

@@ -46,7 +46,7 @@ def _plain(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def apart(ours: dict[str, Any], theirs: dict[str, Any], spans: Sequence[tuple[float, float]]) -> Apart:
-    """Compare the words that both have in the same clip: the clips come again, so elsewhere the same words mean little."""
+    """Compare the words that both have in the same clip: clips come again, so elsewhere the same words mean little."""
     starts, ends, segments = [], [], []
     begins = {round(start, 2) for start, _ in ours["segments"]}
     for span in spans:

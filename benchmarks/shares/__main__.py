@@ -13,7 +13,7 @@ from benchmarks.speech import default_folder, read_clips
 
 import asrlab
 from asrlab.runs.messages import Hello, Job, Message, Unit
-from asrlab.testing.in_process import InProcess
+from asrlab.testing.in_process import InProcessExecutor
 
 from .threads import ThreadTimes
 
@@ -41,7 +41,7 @@ class Watched:
         self, job: Job, units: Sequence[Unit], *, warmups: Sequence[Unit] = (), stop: Callable[[], bool] = bool
     ) -> Generator[Message]:
         """As ``Executor.run`` says."""
-        for message in InProcess().run(job, units, warmups=warmups, stop=stop):
+        for message in InProcessExecutor().run(job, units, warmups=warmups, stop=stop):
             if isinstance(message, Hello):
                 self.times.__enter__()
             yield message
