@@ -9,6 +9,7 @@ from rich.text import Text
 
 from asrlab.cli.marks import LEGEND, marked
 from asrlab.metrics import Normalizer, align, get_normalizer
+from asrlab.reports.batching import paths_told
 from asrlab.reports.provenance import device_of
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
@@ -33,7 +34,8 @@ COLUMNS = (
 
 MEANING = (
     "WER: a failed utterance counts as deletions; of finished: without those. RTFx: seconds of audio per second of "
-    "audio decoding and inference. p50, p95: nearest rank of that time per utterance. load and peak memory: of the "
+    "audio decoding and inference. p50, p95: nearest rank of that time per utterance, its share of a batch where several "
+    "were decoded together. load and peak memory: of the "
     "model's own process. gates: findings about single utterances, listed below."
 )
 
@@ -111,6 +113,8 @@ def _scoring(model: ModelResult) -> Iterator[str]:
     if score := model.score:
         apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
         yield f"{model.model}: normalizer {score.normalizer} ({score.normalizer_version}){apart}"
+    if paths := paths_told(model):
+        yield f"{model.model}: {paths}"
 
 
 def failures(result: BenchResult) -> Iterator[Text]:

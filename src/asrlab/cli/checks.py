@@ -17,6 +17,7 @@ from asrlab.errors import WeightsError
 from asrlab.machine import usable_cores
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
+from asrlab.reports.batching import batching_told
 from asrlab.spec import EngineSpec
 from asrlab.versions import installed_version
 from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry
@@ -63,8 +64,6 @@ def all_findings() -> Iterator[Finding]:
 
 def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iterator[Finding]:
     """What was tuned on this machine, and what of it is not used any more."""
-    from asrlab.cli.tune import told
-
     specs = {spec.name: spec for spec in engines}
     for path, found in store.all():
         then = found.circumstances
@@ -77,7 +76,7 @@ def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iter
             cure = f"asrlab tune {then.model}; or remove {path}"
             yield Finding(subject=where, verdict="note", detail=f"not used: {'; '.join(changed)}", cure=cure)
         else:
-            yield Finding(subject=where, verdict="ok", detail=f"{told(found.chosen)}; {found.date}")
+            yield Finding(subject=where, verdict="ok", detail=f"{batching_told(found.chosen)}; {found.date}")
 
 
 def _python() -> Finding:
@@ -135,6 +134,7 @@ _ANSWER = "asrlab devices: "
 _PROBE = f"""
 import importlib, json
 from asrlab.cli.devices import row_of
+from asrlab.reports.batching import batching_told
 from asrlab.spec import EngineSpec
 spec = EngineSpec(models=(), **json.loads(sys.argv[1]))
 importlib.import_module(spec.factory.partition(":")[0])

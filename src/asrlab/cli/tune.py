@@ -47,13 +47,14 @@ def tune(models: tuple[str, ...], seconds: float, forget: bool, as_json: bool, *
 
 
 def _tuned(model: str, seconds: float, where: dict[str, Any]) -> Calibration:
+    from asrlab.reports.batching import batching_told
     from asrlab.tuning import tune as start
 
     with progress_bar() as bars:
         bar = bars.add_task(model, total=round(seconds))
 
         def tell(step: str, batching: Batching, used: float) -> None:
-            bars.update(bar, completed=round(used), description=f"{model}: {step}, {told(batching)}")
+            bars.update(bar, completed=round(used), description=f"{model}: {step}, {batching_told(batching)}")
 
         return start(model, seconds=seconds, progress=tell, **where)
 
@@ -76,6 +77,7 @@ def _show(made: Calibration) -> None:
     from rich.table import Table
 
     from asrlab.calibration import CalibrationStore
+    from asrlab.reports.batching import batching_told
 
     table = Table("step", "batch size", "workers", "threads", "margin", "encoder", title=made.circumstances.model)
     table.add_column("RTFx, best of its rounds", justify="right")
@@ -84,7 +86,7 @@ def _show(made: Calibration) -> None:
     screen = console()
     screen.print(table)
     how = "everything had its turn" if made.complete else "the time was used up before everything had its turn"
-    click.echo(f"chosen after {made.seconds:.0f} s: {told(made.chosen)} ({how})")
+    click.echo(f"chosen after {made.seconds:.0f} s: {batching_told(made.chosen)} ({how})")
     click.echo(f"kept in {CalibrationStore().path(made.circumstances)}")
 
 
@@ -97,9 +99,3 @@ def _outcome(trial: Trial) -> str:
     if trial.pace is None:
         return trial.error or "none came to its end"
     return f"{trial.pace:.1f} ({len(trial.seconds)})"
-
-
-def told(batching: Batching) -> str:
-    """*batching* in words."""
-    size, workers, threads, margin, encoder = _cells(batching)
-    return f"batches of {size}, {workers} x {threads} threads, margin {margin}, encoder {encoder}"

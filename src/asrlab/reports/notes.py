@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from asrlab.metrics.comparison import LEAST_BLOCKS
+from asrlab.reports.batching import paths_told
 from asrlab.reports.provenance import made_up
 from asrlab.reports.systems import Blocks, System
 from asrlab.runs.result import BenchResult
@@ -58,6 +59,8 @@ def _outcomes(system: System) -> Iterator[str]:
     if gates:
         told = ", ".join(f"{gate} in {number}" for gate, number in gates.most_common())
         yield f"{system.name}: gates found something: {told} of {total} utterances"
+    if paths := paths_told(system.model):
+        yield f"{system.name}: {paths}"
     unstable = sum(not utterance.stable for utterance in system.utterances)
     if unstable:
         yield f"{system.name}: {unstable} of {total} utterances gave another text when they were repeated"

@@ -138,7 +138,12 @@ class RunRecords:
             return result
         first = loads[0]
         return attrs.evolve(
-            result, info=first.info, load_time=first.load_time, patches=first.patches, backend=first.backend
+            result,
+            info=first.info,
+            load_time=first.load_time,
+            patches=first.patches,
+            backend=first.backend,
+            batching=first.batching,
         )
 
     def _utterances(self, outcomes: list[Outcome]) -> Iterator[UtteranceResult]:

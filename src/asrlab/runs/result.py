@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import attrs
 
 from asrlab.metrics import LatencySummary, Pair, Score, get_normalizer, latency_summary, rtfx, score
+from asrlab.options import Batching
 from asrlab.recognition import TranscriberInfo
 from asrlab.runs.manifest import Manifest
 from asrlab.runs.records import Failure, Verdict
@@ -98,6 +100,7 @@ class ModelResult:
             does not tell.
         patches: What was changed in other packages for it.
         backend: The build of torch in its process, and its GPU; empty where none was imported.
+        batching: How utterances went through it together; None where they went one by one.
     """
 
     model: str
@@ -109,6 +112,7 @@ class ModelResult:
     peak_resident_bytes: int | None = None
     patches: tuple[PatchStatus, ...] = ()
     backend: str = ""
+    batching: Batching | None = None
 
     @cached_property
     def score(self) -> Score | None:
@@ -135,6 +139,12 @@ class ModelResult:
         return sum(len(utterance.failed_gates) for utterance in self.utterances)
 
     @property
+    def paths(self) -> dict[str, int]:
+        """How many utterances took which way through the engine, by ``Transcript.path``; empty where it tells none."""
+        counted = Counter(utterance.transcript.path for utterance in self.utterances if utterance.transcript)
+        return {path: count for path, count in counted.most_common() if path is not None}
+
+    @property
     def unstable(self) -> tuple[str, ...]:
         """The ids of utterances whose repeats gave another text."""
         return tuple(utterance.id for utterance in self.utterances if not utterance.stable)
@@ -152,9 +162,7 @@ class ModelResult:
     @property
     def rtfx_of_repeats(self) -> tuple[float, ...]:
         """The same of each time the whole data set was transcribed, in order."""
-        rounds = [
-            self._times(number) for number in range(1 + max((len(u.repeats) for u in self.utterances), default=0))
-        ]
+        rounds = map(self._times, self._rounds())
         speeds = (rtfx(sum(audio for audio, _ in times), sum(spent for _, spent in times)) for times in rounds)
         return tuple(speed for speed in speeds if speed)
 
@@ -233,6 +241,8 @@ def _plain_model(model: ModelResult) -> dict[str, Any]:
         "model": model.model,
         "info": attrs.asdict(model.info) if model.info else None,
         "backend": model.backend,
+        "batching": attrs.asdict(model.batching) if model.batching else None,
+        "paths": model.paths,
         "failure": attrs.asdict(model.failure) if model.failure else None,
         "score": _plain_score(model.score) if model.score else None,
         "finished_score": _plain_score(model.finished_score) if model.finished_score else None,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from asrlab.audio import Audio
-from asrlab.batching.recording import FULL
+from asrlab.batching import FULL
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcriber import Transcriber
 from asrlab.tuning.speech import clips
