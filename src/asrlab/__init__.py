@@ -38,11 +38,22 @@ if TYPE_CHECKING:
     from asrlab.patching import install_patches, patched
     from asrlab.plugins.hookspecs import hookimpl
     from asrlab.reports.comparison import compare
+    from asrlab.reports.scoring import score
     from asrlab.runs.bench import bench, resume
     from asrlab.runs.reading import read_run
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
     from asrlab.transcriber import Recognition, SegmentStream, Transcriber, TranscriberInfo
-    from asrlab.transcript import ModelInfo, Outcome, PatchStatus, Segment, Timings, Transcript, TranscriptWarning, Word
+    from asrlab.transcript import (
+        ModelInfo,
+        Outcome,
+        PatchStatus,
+        Segment,
+        SubtitleLayout,
+        Timings,
+        Transcript,
+        TranscriptWarning,
+        Word,
+    )
 
 _ROOMS = {
     "audio": ("Audio", "AudioFile", "load_audio"),
@@ -65,6 +76,7 @@ _ROOMS = {
     "patching": ("install_patches", "patched"),
     "plugins.hookspecs": ("hookimpl",),
     "reports.comparison": ("compare",),
+    "reports.scoring": ("score",),
     "runs.bench": ("bench", "resume"),
     "runs.reading": ("read_run",),
     "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
@@ -74,6 +86,7 @@ _ROOMS = {
         "Outcome",
         "PatchStatus",
         "Segment",
+        "SubtitleLayout",
         "Timings",
         "Transcript",
         "TranscriptWarning",
@@ -111,6 +124,7 @@ __all__ = [
     "Recognition",
     "Segment",
     "SegmentStream",
+    "SubtitleLayout",
     "Timings",
     "TranscribeOptions",
     "Transcriber",
@@ -132,6 +146,7 @@ __all__ = [
     "patched",
     "read_run",
     "resume",
+    "score",
     "weights_path",
 ]
 
