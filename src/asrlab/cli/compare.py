@@ -31,14 +31,17 @@ def _complete_run(_context: click.Context, _parameter: click.Parameter, typed: s
     return [*(CompletionItem(name) for name in names if name.startswith(typed)), CompletionItem(typed, type="file")]
 
 
-def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+def normalizer_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The names in an option's value, with commas between."""
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
 @click.command(epilog=EPILOG)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=_complete_run)
 @click.option("--normalizer", help="english, basic, none or leaderboard; the runs' own if not given.")
-@click.option("--normalizers", metavar="NAMES", callback=_names, help="Several with commas, to set side by side.")
+@click.option(
+    "--normalizers", metavar="NAMES", callback=normalizer_names, help="Several with commas, to set side by side."
+)
 @click.option(
     "--by",
     type=click.Choice(["auto", "speaker", "recording", "utterance"]),

@@ -22,6 +22,7 @@ from asrlab.cli.plugins import plugins
 from asrlab.cli.pull import pull
 from asrlab.cli.resume import resume
 from asrlab.cli.runs import runs
+from asrlab.cli.score import score
 from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
 from asrlab.cli.verify import verify
@@ -34,6 +35,7 @@ Examples:
   asrlab transcribe talk.mp3 -f srt -o subtitles
   asrlab bench smoke -m faster-whisper/base -m openai-whisper/base
   asrlab compare RUN RUN
+  asrlab score hypotheses.trn --references talks.stm
   asrlab doctor
 
 \b
@@ -71,6 +73,7 @@ for _command in (
     resume,
     runs,
     compare,
+    score,
     verify,
     models,
     devices,
