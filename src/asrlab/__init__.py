@@ -41,11 +41,22 @@ if TYPE_CHECKING:
     from asrlab.recognition import Recognition, TranscriberInfo
     from asrlab.reports.comparison import compare
     from asrlab.reports.html.report import Report, report
+    from asrlab.reports.scoring import score
     from asrlab.runs.bench import bench, resume
     from asrlab.runs.reading import read_run
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
     from asrlab.transcriber import SegmentStream, Transcriber
-    from asrlab.transcript import ModelInfo, Outcome, PatchStatus, Segment, Timings, Transcript, TranscriptWarning, Word
+    from asrlab.transcript import (
+        ModelInfo,
+        Outcome,
+        PatchStatus,
+        Segment,
+        SubtitleLayout,
+        Timings,
+        Transcript,
+        TranscriptWarning,
+        Word,
+    )
     from asrlab.tuning import tune
 
 _ROOMS = {
@@ -72,6 +83,7 @@ _ROOMS = {
     "recognition": ("Recognition", "TranscriberInfo"),
     "reports.comparison": ("compare",),
     "reports.html.report": ("Report", "report"),
+    "reports.scoring": ("score",),
     "runs.bench": ("bench", "resume"),
     "runs.reading": ("read_run",),
     "spec": ("PLUGIN_API", "EngineSpec", "LoadRequest", "ModelSpec"),
@@ -81,6 +93,7 @@ _ROOMS = {
         "Outcome",
         "PatchStatus",
         "Segment",
+        "SubtitleLayout",
         "Timings",
         "Transcript",
         "TranscriptWarning",
@@ -122,6 +135,7 @@ __all__ = [
     "Report",
     "Segment",
     "SegmentStream",
+    "SubtitleLayout",
     "Timings",
     "TranscribeOptions",
     "Transcriber",
@@ -144,6 +158,7 @@ __all__ = [
     "read_run",
     "report",
     "resume",
+    "score",
     "tune",
     "weights_path",
 ]

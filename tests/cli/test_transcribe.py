@@ -142,3 +142,24 @@ def test_openai_whisper_transcribes_several_files(asrlab_cli: Any, weights_cache
     assert facts["model"]["engine"] == "openai-whisper"
     assert facts["device"] == {"requested": "cpu", "resolved": "cpu", "reason": "", "simulated": False}
     assert facts["model"]["weights_sha256"] == "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
+
+
+def test_scoring_formats_and_grids_carry_the_files_name(asrlab_cli: Any, speech: Path):
+    """What other programs read names the recording after its file; TextGrid has the ending that Praat looks for."""
+    formats = [part for kind in ("ctm", "stm", "trn", "textgrid", "jsonl") for part in ("-f", kind)]
+    ran = asrlab_cli("transcribe", "one.flac", "-m", "echo", "-o", "out", *formats, cwd=speech)
+    assert ran.code == 0, ran.err
+    written = {path.suffix: path.read_text(encoding="utf-8") for path in (speech / "out").iterdir()}
+    assert set(written) == {".ctm", ".stm", ".trn", ".TextGrid", ".jsonl"}
+    assert written[".trn"] == "loud loud loud (one)\n"
+    assert written[".ctm"].startswith("one 1 0.000 ")
+    assert '"audio_filepath": "one.flac"' in written[".jsonl"]
+
+
+def test_subtitles_are_laid_out_as_asked(asrlab_cli: Any, speech: Path):
+    """A shorter line and one line a cue make more cues; 0 leaves a segment whole."""
+    short = ("--max-line-length", "9", "--max-lines", "1")
+    cut = asrlab_cli("transcribe", "one.flac", "-m", "echo", "-f", "srt", *short, cwd=speech)
+    whole = asrlab_cli("transcribe", "one.flac", "-m", "echo", "-f", "srt", "--max-line-length", "0", cwd=speech)
+    assert cut.out.count("-->") >= whole.out.count("-->")
+    assert all(len(line) <= 9 for line in cut.out.splitlines() if "-->" not in line)

@@ -136,8 +136,8 @@ def test_srt_numbers_cues_and_keeps_them_whole():
 def test_vtt_escapes_markup():
     """A transcript is text: nothing in it becomes a tag of the cue."""
     assert FULL.to("vtt") == (
-        "WEBVTT\n\n00:00:00.000 --> 01:00:00.000\nTom &lt;b&gt;&amp; Jerry\n"
-        "\n01:00:00.000 --> 01:01:01.500\nran --&gt; away fast\n"
+        "WEBVTT\n\n1\n00:00:00.000 --> 01:00:00.000\nTom &lt;b&gt;&amp; Jerry\n"
+        "\n2\n01:00:00.000 --> 01:01:01.500\nran --&gt; away fast\n"
     )
 
 

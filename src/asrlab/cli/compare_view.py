@@ -22,7 +22,7 @@ from asrlab.reports.comparison import ComparedSystem, Comparison
 from asrlab.reports.headline import TOO_FEW, counted
 from asrlab.reports.provenance import device_of
 
-__all__ = ["comparison_view", "show_comparison"]
+__all__ = ["comparison_view", "differences_view", "show_comparison", "wer_table"]
 
 PLACE_SHOWN = 3
 
@@ -45,14 +45,14 @@ def show_comparison(screen: Console, comparison: Comparison, *, words: int) -> N
 def comparison_view(comparison: Comparison, *, words: int) -> Iterator[Table | Text]:
     """Everything below the headline."""
     yield _systems(comparison)
-    yield _wer(comparison.wer, comparison.by)
+    yield wer_table(comparison.wer, comparison.by)
     if comparison.speed:
         yield _speed(comparison.speed, comparison.by)
     else:
         yield Text(f"speed is not compared: {comparison.why_no_speed}")
     yield from figures_table(comparison.figures)
     for differences in comparison.differences if words else ():
-        yield from _differences(differences, words)
+        yield from differences_view(differences, words)
     if comparison.notes:
         yield Text("\n".join(f"note: {note}" for note in comparison.notes))
 
@@ -95,7 +95,8 @@ def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
     )
 
 
-def _wer(wer: WerComparison, by: str) -> Table:
+def wer_table(wer: WerComparison, by: str) -> Table:
+    """The difference of every two systems, with its verdict."""
     drawn = wer.resampling
     caption = (
         f"Paired bootstrap of {counted(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
@@ -137,7 +138,8 @@ def _style(verdict: str) -> str:
     return {"better": "green", "faster": "green", "worse": "red", "slower": "red"}.get(verdict, "")
 
 
-def _differences(found: WordDifferences, words: int) -> Iterator[Table | Text]:
+def differences_view(found: WordDifferences, words: int) -> Iterator[Table | Text]:
+    """Where two systems differ, word by word."""
     yield Text(
         f"words of the references: both right {found.both_right}, only {found.baseline} {found.baseline_only}, only "
         f"{found.candidate} {found.candidate_only}, neither {found.neither}"

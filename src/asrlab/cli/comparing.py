@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["comparison_options", "runs_argument"]
+__all__ = ["comparison_options", "normalizer_names", "runs_argument"]
 
 
 def _complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -22,7 +22,8 @@ def _complete_run(_context: click.Context, _parameter: click.Parameter, typed: s
     return [*(CompletionItem(name) for name in names if name.startswith(typed)), CompletionItem(typed, type="file")]
 
 
-def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+def normalizer_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The names in an option's value, with commas between."""
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
@@ -35,7 +36,10 @@ def comparison_options[F: Callable[..., Any]](function: F) -> F:
         (
             click.option("--normalizer", help="english, basic, none or leaderboard; the runs' own if not given."),
             click.option(
-                "--normalizers", metavar="NAMES", callback=_names, help="Several with commas, to set side by side."
+                "--normalizers",
+                metavar="NAMES",
+                callback=normalizer_names,
+                help="Several with commas, to set side by side.",
             ),
             click.option(
                 "--by",

@@ -23,6 +23,7 @@ from asrlab.cli.pull import pull
 from asrlab.cli.report import report
 from asrlab.cli.resume import resume
 from asrlab.cli.runs import runs
+from asrlab.cli.score import score
 from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
 from asrlab.cli.tune import tune
@@ -37,6 +38,7 @@ Examples:
   asrlab bench smoke -m faster-whisper/base -m openai-whisper/base
   asrlab compare RUN RUN
   asrlab report RUN -o report.html
+  asrlab score hypotheses.trn --references talks.stm
   asrlab doctor
 
 \b
@@ -75,6 +77,7 @@ for _command in (
     runs,
     compare,
     report,
+    score,
     verify,
     models,
     devices,

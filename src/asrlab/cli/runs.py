@@ -19,6 +19,8 @@ Examples:
   asrlab runs
   asrlab runs 2026-11-23T09-30-00-smoke --normalizers english,none
   asrlab runs runs/small --export evidence/small.jsonl
+  asrlab runs runs/small --texts small.trn
+  asrlab runs runs/small --texts base.csv -m faster-whisper/base
 """
 
 
@@ -27,17 +29,32 @@ Examples:
 @click.option(
     "--export", type=click.Path(dir_okay=False, path_type=Path), help="Write RUN to this file, small and whole."
 )
+@click.option(
+    "--texts",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what a model of RUN wrote to this file, in the form of its ending: csv, tsv, trn, ctm, stm, jsonl.",
+)
+@click.option("-m", "--model", help="Whose texts, where RUN has several models.")
 @normalizers_option
 @table_options
 @as_json
-def runs(run: str | None, export: Path | None, normalizers: str | None, only_table: bool, as_json: bool) -> int:
+def runs(
+    run: str | None,
+    export: Path | None,
+    texts: Path | None,
+    model: str | None,
+    normalizers: str | None,
+    only_table: bool,
+    as_json: bool,
+) -> int:
     """List the runs, the latest first; or show RUN, by its name, its folder, or a file it was exported to.
 
     Runs lie in the user's data folder, or where ASRLAB_RUNS says. An exported run is one file with all that is needed
-    to believe it and to repeat it: asrlab verify and asrlab compare read it.
+    to believe it and to repeat it: asrlab verify and asrlab compare read it. Its texts alone are for other programs,
+    and for asrlab score.
     """
     if run is None:
-        if export is not None or normalizers is not None:
+        if any(each is not None for each in (export, texts, model, normalizers)):
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
         return _list(as_json=as_json)
     from asrlab.runs.export import export as write
@@ -50,6 +67,13 @@ def runs(run: str | None, export: Path | None, normalizers: str | None, only_tab
         click.echo(f"asrlab: wrote {export}", err=True)
         return exits.DONE
     result = records.result()
+    if texts is not None:
+        from asrlab.runs.texts import write_texts
+
+        left_out = write_texts(result, texts, model=model)
+        told = f"; {left_out} failed and are not in it" if left_out else ""
+        click.echo(f"asrlab: wrote {texts}{told}", err=True)
+        return exits.DONE
     if as_json:
         click.echo(result.to_json(), nl=False)
     else:

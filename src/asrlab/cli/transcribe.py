@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asrlab.cli import exits
+from asrlab.cli.layout import layout_of, layout_options
 from asrlab.cli.shared import (
     as_json,
     batching_of,
@@ -27,14 +28,17 @@ from asrlab.cli.shared import (
 from asrlab.errors import AsrlabError, OptionError
 
 if TYPE_CHECKING:
-    from asrlab.transcript import Outcome, Transcript
+    from asrlab.transcript import Outcome, SubtitleLayout, Transcript
 
-FORMATS = ("txt", "srt", "vtt", "tsv", "json")
+FORMATS = ("txt", "srt", "vtt", "tsv", "json", "ctm", "stm", "trn", "textgrid", "jsonl")
+SUFFIXES = {"textgrid": "TextGrid"}
 EPILOG = """\b
 Examples:
   asrlab transcribe interview.m4a
   asrlab transcribe *.mp3 -f srt -o subtitles -m faster-whisper/small
   asrlab transcribe talk.wav --word-timestamps --json
+  asrlab transcribe talk.wav -f vtt --max-line-length 32 --max-lines 1
+  asrlab transcribe *.wav -f textgrid -f ctm --word-timestamps -o aligned
 """
 
 
@@ -50,6 +54,7 @@ Examples:
 )
 @click.option("-f", "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable; txt if none.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for one file each.")
+@layout_options
 @device_options
 @engine_options
 @batching_options
@@ -76,8 +81,8 @@ def transcribe(
 
     if as_json and formats:
         raise OptionError("--json prints every file in one JSON object; leave out -f", option="format")
-    batching, options = batching_of(given), options_of(given)
-    sink = _Sink(output, formats or ("txt",), files, as_json=as_json)
+    layout, batching, options = layout_of(given), batching_of(given), options_of(given)
+    sink = _Sink(output, formats or ("txt",), files, as_json=as_json, layout=layout)
     with fetch_progress() as fetching:
         transcriber = load(
             model,
@@ -103,8 +108,16 @@ def _source(name: str) -> Any:
 class _Sink:
     """Where the transcripts go, and the count of those that failed."""
 
-    def __init__(self, folder: Path | None, formats: tuple[str, ...], files: tuple[str, ...], *, as_json: bool) -> None:
-        self._folder, self._formats, self._as_json = folder, formats, as_json
+    def __init__(
+        self,
+        folder: Path | None,
+        formats: tuple[str, ...],
+        files: tuple[str, ...],
+        *,
+        as_json: bool,
+        layout: SubtitleLayout,
+    ) -> None:
+        self._folder, self._formats, self._as_json, self._layout = folder, formats, as_json, layout
         self._names = _names(files) if folder else {}
         self._many = len(files) > 1
         self._errors: list[Exception] = []
@@ -151,18 +164,28 @@ class _Sink:
     def _print(self, name: str, transcript: Transcript) -> None:
         if self._many and self._formats == ("txt",):
             click.echo(f"{_shown(name)}:")
-        click.echo(transcript.to(self._formats[0]), nl=False)
+        click.echo(self._document(name, transcript, self._formats[0]), nl=False)
+
+    def _document(self, name: str, transcript: Transcript, kind: str) -> str:
+        return transcript.to(kind, name=_called(name, kind), layout=self._layout)
 
     def _write(self, folder: Path, name: str, transcript: Transcript) -> None:
         for kind in self._formats if not self._as_json else ("json",):
-            target = folder / f"{self._names[name]}.{kind}"
-            _write_whole(target, transcript.to(kind))
+            target = folder / f"{self._names[name]}.{SUFFIXES.get(kind, kind)}"
+            _write_whole(target, self._document(name, transcript, kind))
             click.echo(f"{_shown(name)} -> {_shown(str(target))}", err=True)
 
 
 def _shown(name: str) -> str:
     """A file's name as it can be printed: a name on disk may hold bytes that are no text."""
     return "<stdin>" if name == "-" else click.format_filename(name)
+
+
+def _called(name: str, kind: str) -> str:
+    """What a document calls the recording: its path in JSONL, its name without the ending elsewhere."""
+    if name == "-":
+        return "stdin"
+    return _shown(name if kind == "jsonl" else Path(name).stem)
 
 
 def _told(name: str, error: Exception) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import stat
 from difflib import get_close_matches
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrlab.datasets.format import ReadOptions
 from asrlab.datasets.formats import choose_format, named_format
+from asrlab.datasets.hugging_face import is_hugging_face, read_hugging_face
 from asrlab.datasets.spec import DatasetSpec
 from asrlab.errors import DatasetError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from os import PathLike
 
     from asrlab.datasets.dataset import Dataset
     from asrlab.datasets.format import Format
@@ -29,7 +30,7 @@ SMOKE = DatasetSpec(
 
 
 def load_dataset(
-    name_or_path: str | PathLike[str],
+    name_or_path: str | PathLike[str] | object,
     *,
     specs: Iterable[DatasetSpec] = (),
     format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
@@ -39,8 +40,9 @@ def load_dataset(
     """The data set that *name_or_path* stands for.
 
     Args:
-        name_or_path: ``smoke``; the name of one of *specs*; or a file or folder in one of the formats (`FORMATS`). A
-            name goes before a file or folder that is called the same: write ``./smoke`` for the folder.
+        name_or_path: An object of the library ``datasets``; ``smoke``; the name of one of *specs*; or a file or folder
+            in one of the formats (`FORMATS`). A name goes before a file or folder that is called the same: write
+            ``./smoke`` for the folder.
         specs: The data sets that can be asked for by name besides ``smoke``.
         format: Of a file or folder: the name of its format; None tells it by names and first lines.
         require_text: Of a file or folder: an utterance without reference is an error. False lets it through with
@@ -51,6 +53,14 @@ def load_dataset(
         DatasetError: It stands for nothing, for two things, or for something that cannot be read.
         OptionError: There is no such *format*, or it is given for a data set that is asked for by name.
     """
+    if is_hugging_face(name_or_path):
+        if format is not None:
+            raise OptionError("a format is for files and folders, and this is an object; leave it out", option="format")
+        return read_hugging_face(name_or_path, ReadOptions(require_text=require_text, allow_outside=allow_outside))
+    if not isinstance(name_or_path, str | PathLike):
+        raise DatasetError(
+            f"a {type(name_or_path).__name__} is no data set; give a name, a path, or an object of the library datasets"
+        )
     # the same spec twice is one, so that ``smoke`` may also come in by a hook
     known = tuple(dict.fromkeys((SMOKE, *specs)))
     named = [spec for spec in known if spec.name == name_or_path]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from asrlab.audio import AudioFile
     from asrlab.datasets.format import ReadOptions
 
-__all__ = ["is_stm", "read_stm"]
+__all__ = ["StmSegment", "is_stm", "read_stm", "stm_segments"]
 
 _SUFFIX = ".stm"
 _FIRST_CHANNEL = ("1", "a")
@@ -99,6 +99,63 @@ def _audio_for(folder: Path, top: Path, options: ReadOptions) -> dict[str, Path]
 
 
 @attrs.frozen(kw_only=True)
+class StmSegment:
+    """A line.
+
+    Attributes:
+        id: ``FILE@START-END``.
+        file: The recording's name.
+        speaker: Who speaks.
+        start: Seconds into the recording.
+        end: Seconds into the recording.
+        text: As it stands there.
+    """
+
+    id: str
+    file: str
+    speaker: str
+    start: float
+    end: float
+    text: str
+
+
+def stm_segments(path: Path) -> Iterator[StmSegment]:
+    """The segments of a file that are to be scored, whether or not their audio is there.
+
+    Raises:
+        DatasetError: A line cannot be read, or is there twice.
+    """
+    lines = Lines(path=path)
+    seen = Seen(lines=lines, hint="remove one of the two")
+    for number, line in lines.text():
+        if segment := _segment(line, partial(lines.error, number)):
+            seen.check(segment.id, number)
+            yield segment
+
+
+def _segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment | None:
+    """The segment of a line; None for a comment, or one that is not to be scored."""
+    if line.startswith(_COMMENT):
+        return None
+    found = _FIELDS.fullmatch(line)
+    if found is None:
+        raise error("has fewer than 5 fields; it needs: file, channel, speaker, start, end, text")
+    file, channel, speaker, start, end, _label, text = found.groups()
+    if (text or "").strip().lower() == _IGNORED:
+        return None
+    _check(channel, text or "", error)
+    times = Fields(values={"start": start, "end": end}, error=error, written=True)
+    return StmSegment(
+        id=f"{file}@{start}-{end}",
+        file=file,
+        speaker=speaker,
+        start=times.seconds("start") or 0.0,
+        end=times.seconds("end") or 0.0,
+        text=text or "",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class _Reader:
     """How to read a line.
 
@@ -112,32 +169,26 @@ class _Reader:
 
     def utterance(self, line: str, error: Callable[[str], DatasetError]) -> Utterance | None:
         """The utterance of a line; None for a comment, or a segment that is not to be scored."""
-        if line.startswith(_COMMENT):
+        segment = _segment(line, error)
+        if segment is None:
             return None
-        found = _FIELDS.fullmatch(line)
-        if found is None:
-            raise error("has fewer than 5 fields; it needs: file, channel, speaker, start, end, text")
-        file, channel, speaker, start, end, _label, text = found.groups()
-        if (text or "").strip().lower() == _IGNORED:
-            return None
-        _check(channel, text or "", error)
         return Utterance(
-            id=f"{file}@{start}-{end}",
-            audio=self._audio(file, Fields(values={"start": start, "end": end}, error=error, written=True)),
-            text=text or "",
-            speaker=speaker,
-            recording=file,
+            id=segment.id,
+            audio=self._audio(segment, error),
+            text=segment.text,
+            speaker=segment.speaker,
+            recording=segment.file,
         )
 
-    def _audio(self, file: str, times: Fields) -> Path | AudioFile:
-        if file not in self.audio:
-            raise times.error(
-                f"there is no audio {file!r} beside it, in sph, wav or audio (with an ending such as .wav, .flac or "
-                ".sph); put it there, or give the folder above, or allow it with allow_outside=True (--allow-outside)"
+    def _audio(self, segment: StmSegment, error: Callable[[str], DatasetError]) -> Path | AudioFile:
+        if segment.file not in self.audio:
+            raise error(
+                f"there is no audio {segment.file!r} beside it, in sph, wav or audio (with an ending such as .wav, "
+                ".flac or .sph); put it there, or give the folder above, or allow it with allow_outside=True "
+                "(--allow-outside)"
             )
-        path = self.root.audio(str(self.audio[file]), field="file", error=times.error)
-        start = times.seconds("start") or 0.0
-        return part_of(path, offset=start, duration=(times.seconds("end") or 0.0) - start, error=times.error)
+        path = self.root.audio(str(self.audio[segment.file]), field="file", error=error)
+        return part_of(path, offset=segment.start, duration=segment.end - segment.start, error=error)
 
 
 def _check(channel: str, text: str, error: Callable[[str], DatasetError]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -19,13 +19,38 @@ from asrlab.metrics import (
     score,
     suspect_references,
 )
-from asrlab.reports.systems import System, english, systems_of, witnesses
+from asrlab.reports.systems import Spoken, System, english, systems_of, witnesses
 from asrlab.runs.result import BenchResult
 
-__all__ = ["Figures", "MissedEntity", "NormalizerScores", "figures_of", "further_figures", "order_of", "prepare_all"]
+__all__ = [
+    "Figures",
+    "MissedEntity",
+    "NormalizerScores",
+    "Texts",
+    "figures_of",
+    "further_figures",
+    "order_of",
+    "prepare_all",
+    "text_figures",
+]
 
 _MISSES_READ = 10_000  # of one system; each holds two short texts
 _MISSES_KEPT = 20
+
+
+class Texts(Protocol):
+    """What a system wrote; `System` is one."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def utterances(self) -> Sequence[Spoken]:
+        """The utterances, in the order that all systems share."""
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """References and hypotheses."""
 
 
 @attrs.frozen(kw_only=True)
@@ -146,7 +171,36 @@ def figures_of(
     )
 
 
-def prepare_all(profile: Profile, systems: Sequence[System]) -> dict[str, tuple[Pair, ...]]:
+def text_figures(
+    systems: Sequence[Texts],
+    *,
+    profile: Profile,
+    prepared: Mapping[str, Sequence[Pair]],
+    normalizers: Sequence[str],
+) -> Figures:
+    """The figures of texts alone, of which nobody knows what weights they come from: no references are doubted.
+
+    Args:
+        systems: See `figures_of`.
+        profile: See `figures_of`.
+        prepared: See `figures_of`.
+        normalizers: See `further_figures`.
+
+    Raises:
+        OptionError: There is no profile of such a name.
+    """
+    entities, missed, note = _entities(systems)
+    return Figures(
+        systems=tuple(prepared),
+        normalizer=profile.name,
+        normalizers=_normalizers(systems, profile, prepared, normalizers),
+        entities=entities,
+        missed=missed,
+        notes=(note,) if note else (),
+    )
+
+
+def prepare_all(profile: Profile, systems: Sequence[Texts]) -> dict[str, tuple[Pair, ...]]:
     """By system the pairs that come out of *profile*, made side by side, so that it keeps what they share at hand.
 
     Args:
@@ -167,7 +221,7 @@ def order_of(errors: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
 
 
 def _normalizers(
-    systems: Sequence[System], profile: Profile, prepared: Mapping[str, Sequence[Pair]], names: Sequence[str]
+    systems: Sequence[Texts], profile: Profile, prepared: Mapping[str, Sequence[Pair]], names: Sequence[str]
 ) -> tuple[NormalizerScores, ...]:
     if not names:
         return ()
@@ -190,7 +244,7 @@ def _normalizers(
 
 
 def _entities(
-    systems: Sequence[System],
+    systems: Sequence[Texts],
 ) -> tuple[tuple[tuple[str, EntityScore], ...], tuple[MissedEntity, ...], str]:
     """Each system's entities, the worst misses, and a note on what was not read."""
     if not systems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import attrs
 
@@ -13,11 +13,31 @@ from asrlab.metrics import Pair
 from asrlab.recognition import TranscriberInfo
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
-__all__ = ["Blocks", "By", "System", "blocks_of", "common_normalizer", "english", "systems_of", "witnesses"]
+__all__ = ["Blocks", "By", "Spoken", "System", "blocks_of", "common_normalizer", "english", "systems_of", "witnesses"]
 
 By = Literal["auto", "speaker", "recording", "utterance"]
 
 _CHOICES = ("auto", "speaker", "recording", "utterance")
+
+
+class Spoken(Protocol):
+    """What a data set says of an utterance."""
+
+    @property
+    def id(self) -> str:
+        """The utterance's id."""
+
+    @property
+    def language(self) -> str | None:
+        """Its language's tag; None if not known."""
+
+    @property
+    def speaker(self) -> str | None:
+        """Who speaks; None if not known."""
+
+    @property
+    def recording(self) -> str | None:
+        """What it was cut from; None if not known."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +111,7 @@ def _names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
     return names
 
 
-def english(utterance: UtteranceResult) -> bool:
+def english(utterance: Spoken) -> bool:
     """Whether the data set says that it is English."""
     return (utterance.language or "").replace("_", "-").split("-")[0].lower() == "en"
 
@@ -136,7 +156,7 @@ class Blocks:
     alone: int = 0
 
 
-def blocks_of(utterances: Sequence[UtteranceResult], by: By) -> Blocks:
+def blocks_of(utterances: Sequence[Spoken], by: By) -> Blocks:
     """The blocks of *utterances*: for ``auto`` by speaker if every one has one, else by recording likewise.
 
     Raises:

@@ -27,7 +27,7 @@ __all__ = ["Progress", "bench", "resume"]
 
 
 def bench(
-    dataset: str | PathLike[str] | Dataset,
+    dataset: str | PathLike[str] | Dataset | object,
     *,
     models: str | Sequence[str],
     format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
@@ -55,7 +55,7 @@ def bench(
     A folder that holds a run already is gone on with, if it is a run of the very same; see `resume`.
 
     Args:
-        dataset: A name such as ``smoke``, a path, or a data set.
+        dataset: A name such as ``smoke``, a path, a data set, or an object of the library ``datasets``.
         models: Names, as ``asrlab.load`` takes them; or a single one.
         format: As for ``asrlab.load_dataset``, where the data set is given by its path.
         allow_outside: Likewise.
@@ -166,9 +166,9 @@ def resume(
     )
 
 
-def _told(dataset: str | PathLike[str] | Dataset) -> str | None:
-    """How `resume` finds the data set again."""
-    if isinstance(dataset, Dataset):
+def _told(dataset: object) -> str | None:
+    """How `resume` finds the data set again; None for an object."""
+    if not isinstance(dataset, str | PathLike):
         return None
     path = Path(dataset).expanduser()
     return str(path.absolute()) if path.exists() else str(dataset)

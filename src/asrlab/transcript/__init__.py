@@ -1,7 +1,8 @@
-"""What a transcription gives back, and its documents: txt, srt, vtt, tsv, json."""
+"""What a transcription gives back, and its documents."""
 
 from __future__ import annotations
 
+from asrlab.transcript.labels import Labels, SubtitleLayout
 from asrlab.transcript.records import (
     ModelInfo,
     Outcome,
@@ -16,11 +17,13 @@ from asrlab.transcript.records import (
 )
 
 __all__ = [
+    "Labels",
     "ModelInfo",
     "Outcome",
     "PackageVersion",
     "PatchStatus",
     "Segment",
+    "SubtitleLayout",
     "Timings",
     "Transcript",
     "TranscriptWarning",

@@ -1,4 +1,4 @@
-"""Transcripts as documents: txt, srt, vtt, tsv and json, and json back."""
+"""Transcripts as documents, in one table of formats; txt, tsv and json, and json back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import attrs
 import cattrs
 
 from asrlab.errors import AsrlabError, DatasetError
+from asrlab.transcript.cells import defused
+from asrlab.transcript.labels import Labels
+from asrlab.transcript.lines import milliseconds, one_line
 from asrlab.transcript.records import Segment, Transcript
+from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_trn
+from asrlab.transcript.subtitles import to_srt, to_vtt
+from asrlab.transcript.textgrid import to_textgrid
 
 __all__ = ["WRITERS", "read_json"]
 
@@ -18,54 +24,22 @@ SCHEMA = 1
 """Number of the layout under ``asrlab`` in a JSON transcript; a reader refuses one it does not know."""
 
 
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _clock(seconds: float, *, mark: str) -> str:
-    total_seconds, ms = divmod(_milliseconds(seconds), 1000)
-    total_minutes, second = divmod(total_seconds, 60)
-    hour, minute = divmod(total_minutes, 60)
-    return f"{hour:02d}:{minute:02d}:{second:02d}{mark}{ms:03d}"
-
-
-def _line(text: str) -> str:
-    """One line: a blank line would end a cue, a tab a field."""
-    return " ".join(text.split())
-
-
-def _vtt_text(text: str) -> str:
-    """Escaped, since a cue's text is markup. Source: WebVTT, section 4.2.2, WebVTT cue text."""
-    return _line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _txt(transcript: Transcript) -> str:
+def _txt(transcript: Transcript, _labels: Labels) -> str:
     return f"{transcript.text}\n"
 
 
-def _srt(transcript: Transcript) -> str:
-    def cue(number: int, segment: Segment) -> str:
-        times = f"{_clock(segment.start, mark=',')} --> {_clock(segment.end, mark=',')}"
-        return f"{number}\n{times}\n{_line(segment.text).replace('-->', '->')}\n"
+def _tsv(transcript: Transcript, _labels: Labels) -> str:
+    """People open it in spreadsheets, so that a text that begins like a formula has ``'`` in front.
 
-    return "\n".join(cue(number, segment) for number, segment in enumerate(transcript.segments, start=1))
-
-
-def _vtt(transcript: Transcript) -> str:
-    def cue(segment: Segment) -> str:
-        times = f"{_clock(segment.start, mark='.')} --> {_clock(segment.end, mark='.')}"
-        return f"\n{times}\n{_vtt_text(segment.text)}\n"
-
-    return "WEBVTT\n" + "".join(map(cue, transcript.segments))
-
-
-def _tsv(transcript: Transcript) -> str:
-    """Source: openai-whisper, utils.py, ``WriteTSV``: start and end in milliseconds."""
-    rows = (f"{_milliseconds(s.start)}\t{_milliseconds(s.end)}\t{_line(s.text)}\n" for s in transcript.segments)
+    Source: openai-whisper, utils.py, ``WriteTSV``: start and end in milliseconds.
+    """
+    rows = (
+        f"{milliseconds(s.start)}\t{milliseconds(s.end)}\t{defused(one_line(s.text))}\n" for s in transcript.segments
+    )
     return "start\tend\ttext\n" + "".join(rows)
 
 
-def _json(transcript: Transcript) -> str:
+def _json(transcript: Transcript, _labels: Labels) -> str:
     return json.dumps(to_verbose_json(transcript), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
@@ -101,12 +75,17 @@ def _verbose_word(fields: dict[str, Any]) -> dict[str, Any]:
     return {"word": fields.pop("text"), **fields}
 
 
-WRITERS: Mapping[str, Callable[[Transcript], str]] = {
+WRITERS: Mapping[str, Callable[[Transcript, Labels], str]] = {
     "txt": _txt,
-    "srt": _srt,
-    "vtt": _vtt,
+    "srt": to_srt,
+    "vtt": to_vtt,
     "tsv": _tsv,
     "json": _json,
+    "ctm": to_ctm,
+    "stm": to_stm,
+    "trn": to_trn,
+    "textgrid": to_textgrid,
+    "jsonl": to_leaderboard,
 }
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from asrlab.device import Device
 from asrlab.errors import DatasetError, OptionError
 from asrlab.options import TranscribeOptions
+
+if TYPE_CHECKING:
+    from asrlab.transcript.labels import Labels, SubtitleLayout
 
 __all__ = [
     "ModelInfo",
@@ -242,16 +245,25 @@ class Transcript:
         """The version of *distribution* that took part; None if it did not."""
         return next((package.version for package in self.packages if package.name == distribution), None)
 
-    def to(self, format: str) -> str:  # noqa: A002 - the field's word for it
+    def to(self, format: str, *, name: str = "audio", layout: SubtitleLayout | None = None) -> str:  # noqa: A002 - the field's word for it
         """This transcript as a document.
 
         Args:
-            format: ``txt``, ``srt``, ``vtt``, ``tsv`` (milliseconds) or ``json`` (OpenAI's ``verbose_json`` with
-                asrlab's own facts under ``asrlab``).
+            format: ``txt``; ``srt`` or ``vtt``; ``tsv`` (milliseconds); ``json`` (OpenAI's ``verbose_json`` with
+                asrlab's own facts under ``asrlab``); ``ctm``, ``stm`` or ``trn`` (sclite's); ``textgrid`` (Praat's);
+                ``jsonl`` (a line of the Open ASR Leaderboard's).
+            name: What the recording is called, where the format wants a name: ``ctm``, ``stm``, ``trn`` and ``jsonl``.
+            layout: Of subtitles; None takes the defaults of `SubtitleLayout`.
 
         Raises:
-            OptionError: The format is unknown.
+            OptionError: The format is unknown, or cannot hold the times.
         """
+        from asrlab.transcript.labels import Labels, SubtitleLayout
+
+        return self.written(format, Labels(name=name, layout=layout or SubtitleLayout()))
+
+    def written(self, format: str, labels: Labels) -> str:  # noqa: A002 - as above
+        """As `to`, with all that may stand beside the transcript."""
         from asrlab.transcript import formats
 
         if format not in formats.WRITERS:
@@ -260,7 +272,7 @@ class Transcript:
                 option="format",
                 supported=tuple(formats.WRITERS),
             )
-        return formats.WRITERS[format](self)
+        return formats.WRITERS[format](self, labels)
 
     @classmethod
     def from_json(cls, document: str | bytes) -> Transcript:

@@ -1,0 +1,1 @@
+"""Time and memory of reading data sets, as they grow."""

@@ -1,0 +1,68 @@
+"""How scored hypotheses look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from asrlab.cli.compare_view import differences_view, wer_table
+from asrlab.cli.figures_view import figures_table, new_table, percent, rate_of
+from asrlab.reports.scoring import ScoredFile, Scoring
+
+__all__ = ["show_scoring"]
+
+TOLD = 5
+
+
+def show_scoring(screen: Console, scoring: Scoring, *, words: int) -> None:
+    """Print it: the files, against each other where there are several, what is missing, and the further figures."""
+    screen.print(_files(scoring))
+    for each in _below(scoring, words):
+        screen.print()
+        screen.print(each, soft_wrap=isinstance(each, Text))
+
+
+def _below(scoring: Scoring, words: int) -> Iterator[Table | Text]:
+    for file in scoring.files:
+        if file.missing:
+            yield Text(f"{file.name}: {len(file.missing)} missing, counted as deletions: {_told(file.missing)}")
+        if file.extra:
+            yield Text(f"{file.name}: {len(file.extra)} without a reference, left out: {_told(file.extra)}")
+    if scoring.wer:
+        yield wer_table(scoring.wer, scoring.by or "utterance")
+    yield from figures_table(scoring.figures)
+    for differences in scoring.differences if words else ():
+        yield from differences_view(differences, words)
+
+
+def _told(ids: tuple[str, ...]) -> str:
+    more = f", and {len(ids) - TOLD} more" if len(ids) > TOLD else ""
+    return f"{', '.join(ids[:TOLD])}{more}"
+
+
+def _files(scoring: Scoring) -> Table:
+    columns = ["hypotheses", "form", "WER (errors/words)", "S D I", "CER", "MER", "WIL", "missing"]
+    first = scoring.files[0].score
+    apart = f"; {first.empty_references} empty references apart" if first.empty_references else ""
+    caption = f"references: {scoring.references}; normalizer {first.normalizer} ({first.normalizer_version}){apart}"
+    made = new_table(f"{scoring.utterances} utterances", columns, texts=2, caption=caption)
+    for file in scoring.files:
+        made.add_row(*map(Text, _row(file)))
+    return made
+
+
+def _row(file: ScoredFile) -> tuple[str, ...]:
+    words, score = file.score.words, file.score
+    return (
+        file.name,
+        file.format,
+        rate_of(words.errors, words.reference_length),
+        f"{words.substitutions} {words.deletions} {words.insertions}",
+        percent(score.cer),
+        percent(score.mer),
+        percent(score.wil),
+        str(len(file.missing)),
+    )

@@ -1,0 +1,201 @@
+"""Hypotheses that another program wrote: tables, trn, CTM and the Open ASR Leaderboard's JSONL, told by content."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.datasets.fields import Fields
+from asrlab.datasets.jsonl import first_object, objects
+from asrlab.datasets.lines import Lines, Seen, first_line
+from asrlab.datasets.places import default_id
+from asrlab.datasets.text_table import is_text_table, text_rows
+from asrlab.errors import DatasetError, OptionError
+from asrlab.transcript.scoring_formats import plain_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["HYPOTHESIS_FORMATS", "Hypothesis", "HypothesisFile", "TimedWord", "is_trn", "read_hypotheses", "trn_lines"]
+
+HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")
+"""Names of the forms that are read; ``csv`` is also tabs or semicolons between cells."""
+
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_CTM = re.compile(rf"(\S+)\s+(\S+)\s+({_NUMBER})\s+({_NUMBER})\s+(\S+)(?:\s+(\S+))?(?:\s+.*)?")
+_TRN = re.compile(r"(.*?)\s*\(([^()\s]+)\)")
+_COMMENT = ";;"
+_FIRST_CHANNEL = ("1", "a")
+
+
+@attrs.frozen(kw_only=True)
+class TimedWord:
+    """A word of a CTM file.
+
+    Attributes:
+        text: The word.
+        middle: Seconds, halfway between its start and end.
+    """
+
+    text: str
+    middle: float
+
+
+@attrs.frozen(kw_only=True)
+class Hypothesis:
+    """What a program wrote for one utterance.
+
+    Attributes:
+        id: The utterance's id; in CTM the recording's name.
+        text: What it wrote.
+        reference: What was said, where the file has that, too; else None.
+        words: In CTM the words with their times, in order; else empty.
+    """
+
+    id: str
+    text: str
+    reference: str | None = None
+    words: tuple[TimedWord, ...] = attrs.field(default=(), repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class HypothesisFile:
+    """A file of hypotheses.
+
+    Attributes:
+        path: The file.
+        format: One of `HYPOTHESIS_FORMATS`.
+        hypotheses: In the order of the file, one for each id.
+    """
+
+    path: Path
+    format: str
+    hypotheses: tuple[Hypothesis, ...] = attrs.field(repr=False)
+
+
+def read_hypotheses(path: Path, *, format: str | None = None) -> HypothesisFile:  # noqa: A002 - as in load_dataset
+    """The hypotheses in a file, gzipped or not.
+
+    Args:
+        path: A table with a column for the id and one for the text; trn, ``text (id)``; CTM; or JSONL with
+            ``pred_text``.
+        format: Which of them, by name; None tells it by the ending and the first line.
+
+    Raises:
+        DatasetError: It is none of them, a line cannot be read, or an id is there twice.
+        OptionError: There is no such format.
+    """
+    if format is not None and format not in _READERS:
+        raise OptionError(
+            f"there is no format {format!r} of hypotheses; choose one of {', '.join(HYPOTHESIS_FORMATS)}",
+            option="format",
+            supported=HYPOTHESIS_FORMATS,
+        )
+    name = format or _told(path)
+    return HypothesisFile(path=path, format=name, hypotheses=tuple(_READERS[name](path)))
+
+
+def is_trn(path: Path) -> bool:
+    """Whether *path* is called ``.trn``, or its first line ends with an id in parentheses."""
+    return path.suffix.lower() == ".trn" or _TRN.fullmatch(first_line(path).strip()) is not None
+
+
+def trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Each utterance's line number, id and text; comments are left out.
+
+    Raises:
+        DatasetError: A line has no id at its end, or one that is there already.
+    """
+    lines = Lines(path=path)
+    seen = Seen(lines=lines, hint="remove one of the two")
+    for number, raw in lines.raw():
+        line = lines.decoded(number, raw).rstrip()
+        if not line.strip() or line.startswith(_COMMENT):
+            continue
+        found = _TRN.fullmatch(line.strip())
+        if found is None:
+            raise lines.error(number, f"column {len(line)}: no id in parentheses at the end; a line is: text (id)")
+        name = plain_id(found[2])
+        seen.check(name, number)
+        yield number, name, found[1]
+
+
+def _told(path: Path) -> str:
+    if not path.is_file():
+        raise DatasetError(f"there is no file {str(path)!r} with hypotheses", path=path)
+    if "pred_text" in first_object(path):
+        return "leaderboard"
+    if path.suffix.lower() == ".ctm":
+        return "ctm"
+    if path.suffix.lower() != ".trn" and is_text_table(path):
+        return "csv"
+    if is_trn(path):
+        return "trn"
+    if _CTM.fullmatch(first_line(path).strip()):
+        return "ctm"
+    shown = first_line(path)[:60]
+    raise DatasetError(
+        f"{path} is no file of hypotheses that is known (its first line is {shown!r}); give a table with the columns "
+        "utt_id and text, trn, CTM, or JSONL with pred_text",
+        path=path,
+    )
+
+
+def _table(path: Path) -> Iterator[Hypothesis]:
+    for row in text_rows(path):
+        yield Hypothesis(id=row.id, text=row.text, reference=row.reference)
+
+
+def _trn(path: Path) -> Iterator[Hypothesis]:
+    for _, name, text in trn_lines(path):
+        yield Hypothesis(id=name, text=text)
+
+
+def _ctm(path: Path) -> Iterator[Hypothesis]:
+    lines = Lines(path=path)
+    found: dict[str, list[tuple[float, TimedWord]]] = {}
+    for number, line in lines.text():
+        if line.startswith(_COMMENT):
+            continue
+        parts = _CTM.fullmatch(line)
+        if parts is None:
+            raise lines.error(number, "cannot be read; a line is: file, channel, start, duration, word")
+        file, channel, start, length, word = parts.groups()[:5]
+        if channel.lower() not in _FIRST_CHANNEL:
+            raise lines.error(number, f"is of channel {channel!r}; give each channel a file name of its own, channel 1")
+        timed = TimedWord(text=word, middle=float(start) + float(length) / 2)
+        found.setdefault(plain_id(file), []).append((float(start), timed))
+    for name, words in found.items():
+        ordered = tuple(word for _, word in sorted(words, key=lambda each: each[0]))
+        yield Hypothesis(id=name, text=" ".join(word.text for word in ordered), words=ordered)
+
+
+def _leaderboard(path: Path) -> Iterator[Hypothesis]:
+    lines = Lines(path=path)
+    seen = Seen(lines=lines, hint="give each line its own 'id'")
+    for number, fields in objects(lines):
+        name = _leaderboard_id(fields)
+        seen.check(name, number)
+        text = fields.string("pred_text")
+        if text is None:
+            raise fields.error("there is no 'pred_text'; every line needs one")
+        yield Hypothesis(id=name, text=text, reference=fields.string("text"))
+
+
+def _leaderboard_id(fields: Fields) -> str:
+    name = fields.label("id", "utt_id")
+    named = fields.string("audio_filepath")
+    if name is None and not named:
+        raise fields.error("there is no 'audio_filepath'; every line needs one, or an 'id'")
+    return name or default_id(named or "", fields.seconds("offset"))
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Hypothesis]]] = {
+    "csv": _table,
+    "ctm": _ctm,
+    "leaderboard": _leaderboard,
+    "trn": _trn,
+}

@@ -1,0 +1,80 @@
+"""What a model wrote over a whole run, as one file for other programs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+from asrlab.errors import OptionError
+from asrlab.runs.ledger import write_whole
+from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
+from asrlab.transcript.cells import defused
+from asrlab.transcript.labels import Labels
+
+__all__ = ["TEXT_FORMATS", "write_texts"]
+
+_COLUMNS = ("utt_id", "text", "reference", "speaker", "recording")
+
+
+def write_texts(result: BenchResult, path: Path, *, model: str | None = None) -> int:
+    """Write the texts of one model to *path*, and give the number of utterances that failed and are not in it.
+
+    Args:
+        result: The run.
+        path: Its ending says the form: one of `TEXT_FORMATS`.
+        model: Whose; None where the run has one.
+
+    Raises:
+        OptionError: The ending is no form, or there is no such model, or several.
+        DatasetError: *path* cannot be written.
+    """
+    form = path.suffix.lower().removeprefix(".")
+    if form not in TEXT_FORMATS:
+        raise OptionError(
+            f"{path} does not say in which form; end its name with .{', .'.join(TEXT_FORMATS)}",
+            option="texts",
+            supported=tuple(TEXT_FORMATS),
+        )
+    chosen = _model(result, model)
+    done = [each for each in chosen.utterances if each.transcript is not None]
+    write_whole(path, TEXT_FORMATS[form](done).encode())
+    return len(chosen.utterances) - len(done)
+
+
+def _model(result: BenchResult, name: str | None) -> ModelResult:
+    names = tuple(each.model for each in result.models)
+    found = [each for each in result.models if name in (None, each.model)]
+    if len(found) != 1:
+        problem = f"the run has no model {name!r}" if name else f"the run has {len(names)} models"
+        raise OptionError(f"{problem}; choose one with --model: {', '.join(names)}", option="model", supported=names)
+    return found[0]
+
+
+def _table(utterances: Iterable[UtteranceResult], *, delimiter: str) -> str:
+    """Cells that a spreadsheet would compute have ``'`` in front."""
+    made = StringIO()
+    writer = csv.writer(made, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for each in utterances:
+        cells = (each.id, each.hypothesis, each.reference, each.speaker, each.recording)
+        writer.writerow([defused(cell or "") for cell in cells])
+    return made.getvalue()
+
+
+def _documents(utterances: Iterable[UtteranceResult], *, form: str) -> str:
+    return "".join(
+        each.transcript.written(form, Labels(name=each.id, speaker=each.speaker, reference=each.reference))
+        for each in utterances
+        if each.transcript is not None
+    )
+
+
+TEXT_FORMATS: Mapping[str, Callable[[Iterable[UtteranceResult]], str]] = {
+    "csv": partial(_table, delimiter=","),
+    "tsv": partial(_table, delimiter="\t"),
+    **{form: partial(_documents, form=form) for form in ("trn", "ctm", "stm", "jsonl")},
+}
+"""How each form is written, by the file's ending."""

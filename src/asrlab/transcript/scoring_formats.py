@@ -1,0 +1,102 @@
+"""The forms that scoring programs read: CTM, STM and trn of NIST's sclite, and the Open ASR Leaderboard's JSONL."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from asrlab.transcript.lines import milliseconds, one_line, span, timed_words
+
+if TYPE_CHECKING:
+    from asrlab.transcript.labels import Labels
+    from asrlab.transcript.records import Transcript
+
+__all__ = ["plain_id", "to_ctm", "to_leaderboard", "to_stm", "to_trn", "trn_line", "written_id"]
+
+_COMMENT = ";;"
+_IN_IDS = re.compile(r"[\s%()]")
+_WRITTEN = re.compile(r"%(?:25|28|29|20|09|0A|0D|3B)")
+_BRACES = str.maketrans("{}", "[]")
+
+
+def written_id(name: str) -> str:
+    """A name as one field: white space, parentheses and % as in addresses (``%28``), which `plain_id` undoes."""
+    return _IN_IDS.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+
+
+def plain_id(written: str) -> str:
+    """The name that `written_id` wrote."""
+    return _WRITTEN.sub(lambda found: chr(int(found[0][1:], 16)), written)
+
+
+def trn_line(text: str, name: str) -> str:
+    """``text (name)``. A text that begins like a comment has a space in front, which keeps it from being one.
+
+    Source: NIST SCTK, ``doc/infmts.htm``, "trn".
+    """
+    line = one_line(text)
+    return f"{' ' if line.startswith(_COMMENT) else ''}{line} ({written_id(name)})\n"
+
+
+def to_trn(transcript: Transcript, labels: Labels) -> str:
+    """The whole text on one line."""
+    return trn_line(transcript.text, labels.name)
+
+
+def to_ctm(transcript: Transcript, labels: Labels) -> str:
+    """A word a line: ``name channel start duration word [confidence]``, in the order of their starts.
+
+    Words that were not timed share their segment's time by their length in characters.
+
+    Source: NIST SCTK, ``doc/infmts.htm``, "ctm".
+    """
+    words = [word for segment in transcript.segments for word in timed_words(segment)]
+    lines = []
+    for word in sorted(words, key=lambda each: milliseconds(each.start)):
+        start, end = span(word)
+        sure = "" if word.probability is None else f" {word.probability:.4f}"
+        lines.append(f"{_field(labels.name)} 1 {_seconds(start)} {_seconds(end - start)} {word.text}{sure}\n")
+    return "".join(lines)
+
+
+def to_stm(transcript: Transcript, labels: Labels) -> str:
+    """A segment a line: ``name channel speaker start end <label> text``.
+
+    Braces, which STM has for alternatives, become brackets. The label ``<NA>`` keeps a text that begins with ``<``
+    from being taken for one.
+
+    Source: NIST SCTK, ``doc/infmts.htm``, "stm".
+    """
+    lines = []
+    for segment in transcript.segments:
+        start, end = map(_seconds, span(segment))
+        head = f"{_field(labels.name)} 1 {_field(labels.speaker or labels.name)} {start} {end} <NA>"
+        lines.append(f"{head} {one_line(segment.text).translate(_BRACES)}".rstrip() + "\n")
+    return "".join(lines)
+
+
+def to_leaderboard(transcript: Transcript, labels: Labels) -> str:
+    """One line of the Open ASR Leaderboard's manifests; without ``text`` where there is no reference.
+
+    Source: github.com/huggingface/open_asr_leaderboard, commit d1e99b2, ``normalizer/eval_utils.py``,
+    ``write_manifest``.
+    """
+    facts = {
+        "audio_filepath": labels.name,
+        "duration": transcript.duration,
+        "time": transcript.timings.total,
+        **({} if labels.reference is None else {"text": labels.reference}),
+        "pred_text": transcript.text,
+    }
+    return json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _field(name: str) -> str:
+    """A name that is one field, and does not make its line a comment."""
+    written = written_id(name)
+    return f"%3B{written[1:]}" if written.startswith(_COMMENT) else written
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:.3f}"

@@ -1,0 +1,137 @@
+"""CTM, STM, trn, TextGrid, the leaderboard's JSONL and tsv, read back by what reads them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from praatio import textgrid
+
+from asrlab.audio import AudioFile
+from asrlab.datasets import load_dataset
+from asrlab.device import Device
+from asrlab.transcript import Labels, ModelInfo, Segment, Timings, Transcript, Word
+from asrlab.transcript.cells import defused, restored
+from asrlab.transcript.scoring_formats import plain_id, written_id
+
+ODD = Transcript(
+    text=";; first (half) a\tb\nc",
+    language="en",
+    duration=9.0,
+    device=Device(requested="cpu", resolved="cpu"),
+    compute_type="float32",
+    timings=Timings(audio=0.25, inference=0.25, total=0.5),
+    model=ModelInfo(name="echo/echo", engine="echo"),
+    segments=(
+        Segment(text=';; say "hi"\nthere\t--> now', start=0.0, end=2.0),
+        Segment(
+            text="<b> שלום 世界",
+            start=1.5,
+            end=3.0,
+            words=(Word(text="<b>", start=2.5, end=2.5, probability=0.5), Word(text="שלום 世界", start=1.5, end=2.0)),
+        ),
+        Segment(text="", start=3.0, end=3.5),
+        Segment(text="=SUM(A1)", start=4.0, end=4.0),
+    ),
+)
+
+
+def test_trn_is_a_text_and_an_id():
+    """One line, on which a text that looks like a comment is none, and an id is one field."""
+    assert ODD.to("trn", name="a (1)/b%.wav") == " ;; first (half) a b c (a%20%281%29/b%25.wav)\n"
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_ids_come_back(name: str):
+    """Whatever the id, it is written without white space and parentheses, and read back the same."""
+    written = written_id(name)
+    assert not set(written) & set("() \t\n\r")
+    if all(not character.isspace() or character in " \t\n\r" for character in name):
+        assert plain_id(written) == name
+
+
+def test_ctm_has_a_word_a_line():
+    """Six fields with a confidence and five without, in the order of the starts, none of no length."""
+    lines = [line.split(" ") for line in ODD.to("ctm", name=";;x").splitlines()]
+    assert all(len(line) in (5, 6) and line[:2] == ["%3B;x", "1"] for line in lines)
+    assert [float(line[2]) for line in lines] == sorted(float(line[2]) for line in lines)
+    assert all(float(line[3]) > 0 for line in lines)
+    assert sorted(line[4] for line in lines) == sorted(
+        [";;", "say", '"hi"', "there", "-->", "now", "<b>", "שלום", "世界", "=SUM(A1)"]
+    )
+    assert ["%3B;x", "1", "2.500", "0.001", "<b>", "0.5000"] in lines
+
+
+def test_stm_is_read_by_the_reader_of_data_sets(tmp_path: Path):
+    """Texts, times, speaker and recording come back, also of segments that are empty, overlap or last no time."""
+    (tmp_path / "talk.stm").write_text(ODD.written("stm", Labels(name="talk", speaker="Ann B")), encoding="utf-8")
+    soundfile.write(tmp_path / "talk.wav", np.zeros(160, dtype=np.float32), 16_000)
+    read = list(load_dataset(tmp_path / "talk.stm"))
+    assert [each.text for each in read] == [';; say "hi" there --> now', "<b> שלום 世界", "", "=SUM(A1)"]
+    assert {(each.speaker, each.recording) for each in read} == {("Ann%20B", "talk")}
+    parts = [each.audio for each in read if isinstance(each.audio, AudioFile)]
+    assert [(part.offset, part.duration) for part in parts] == [
+        (0.0, 2.0),
+        (1.5, 1.5),
+        (3.0, 0.5),
+        (4.0, pytest.approx(0.001)),
+    ]
+
+
+def test_stm_braces_are_no_alternatives():
+    """Braces, which would leave open what was said, are written as brackets."""
+    braces = attrs.evolve(ODD, segments=(Segment(text="{ a / b }", start=0.0, end=1.0),))
+    assert braces.to("stm").endswith("<NA> [ a / b ]\n")
+
+
+def test_textgrid_is_read_by_praatio(tmp_path: Path):
+    """Every text that is not empty comes back, quotes among them; what overlaps is on a tier of its own."""
+    path = tmp_path / "a.TextGrid"
+    path.write_text(ODD.to("textgrid"), encoding="utf-8")
+    assert 'text = ";; say ""hi"" there --> now"' in path.read_text(encoding="utf-8")  # praatio takes single ones, too
+    grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False)
+    assert grid.tierNames == ("segments", "segments 2", "words")
+    assert [tuple(entry) for entry in grid.getTier("segments").entries] == [
+        (0.0, 2.0, ';; say "hi" there --> now'),
+        (4.0, 4.001, "=SUM(A1)"),
+    ]
+    assert [tuple(entry) for entry in grid.getTier("segments 2").entries] == [(1.5, 3.0, "<b> שלום 世界")]
+    assert [entry.label for entry in grid.getTier("words").entries] == ["שלום 世界", "<b>"]
+    assert grid.maxTimestamp == 9.0
+
+
+def test_textgrid_of_nothing_is_one(tmp_path: Path):
+    """A transcript without segments is a grid with an empty tier."""
+    path = tmp_path / "a.TextGrid"
+    path.write_text(attrs.evolve(ODD, segments=()).to("textgrid"), encoding="utf-8")
+    assert textgrid.openTextgrid(str(path), includeEmptyIntervals=True).getTier("segments").entries[0].label == ""
+
+
+def test_jsonl_has_the_leaderboards_fields():
+    """One line with the fields of its manifests; the reference only where there is one."""
+    plain = {"audio_filepath": "a", "duration": 9.0, "time": 0.5, "pred_text": ODD.text}
+    assert json.loads(ODD.to("jsonl", name="a")) == plain
+    assert json.loads(ODD.written("jsonl", Labels(name="a", reference="r"))) == {**plain, "text": "r"}
+    assert ODD.to("jsonl").count("\n") == 1
+
+
+def test_tsv_is_no_formula_and_comes_back():
+    """A text that a spreadsheet would compute has an apostrophe in front, which `restored` takes away."""
+    rows = list(csv.reader(StringIO(ODD.to("tsv")), delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+    assert rows[-1] == ["4000", "4000", "'=SUM(A1)"]
+    assert [restored(row[2]) for row in rows] == [" ".join(each.text.split()) for each in ODD.segments]
+
+
+@given(st.text("=+-@\t\r'a\uff1d", max_size=4))
+def test_any_cell_comes_back(cell: str):
+    """Whatever a cell begins with, it is no formula when written, and is read back the same."""
+    assert not defused(cell).startswith(tuple("=+-@\t\r\uff1d"))
+    assert restored(defused(cell)) == cell
