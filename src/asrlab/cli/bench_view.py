@@ -34,9 +34,9 @@ COLUMNS = (
 
 MEANING = (
     "WER: a failed utterance counts as deletions; of finished: without those. RTFx: seconds of audio per second of "
-    "audio decoding and inference. p50, p95: nearest rank of that time per utterance, its share of a batch where several "
-    "were decoded together. load and peak memory: of the "
-    "model's own process. gates: findings about single utterances, listed below."
+    "audio decoding and inference. p50, p95: nearest rank of that time per utterance, its share where several were "
+    "decoded together. load and peak memory: of the model's own process. gates: findings about single utterances, "
+    "listed below."
 )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from asrlab.recognition import TranscriberInfo
 from asrlab.reports.systems import System
 from asrlab.runs.result import BenchResult
-from asrlab.transcriber import TranscriberInfo
 from asrlab.transcript import PatchStatus
 
 __all__ = ["RunFacts", "SystemFacts", "cautions", "device_of", "made_up", "run_facts", "system_facts"]
