@@ -181,6 +181,23 @@ def _hypothesis(utterance: UtteranceResult) -> str:
     return plain(utterance.hypothesis) if utterance.transcript else "(failed)"
 
 
+def _measured(options: dict[str, str], page: Page) -> str:
+    if "record" not in options:
+        raise DatasetError("the block 'measured' needs record=FILE")
+    name = options["record"]
+    record = page.evidence.plain(name)
+    try:
+        shown, machine, date = record["table"], record["machine"], record["date"]
+        where = f"{machine['processor'] or machine['architecture']}, {machine['cores']} cores"
+        headings, rows = list(shown["headings"]), [list(map(str, row)) for row in shown["rows"]]
+        title = f"{shown['title']}; on {where}; {date[:10]}, {page.link(name)}"
+        notes = [plain(note) for note in shown["notes"]]
+    except (KeyError, TypeError) as error:
+        raise DatasetError(f"{name} is no record of a benchmark with a table (no {error}); make it anew") from error
+    listed_notes = ["\n".join(f"- {note}" for note in notes)] if notes else []
+    return "\n\n".join([title, table(headings, rows, right=headings[1:]), *listed_notes])
+
+
 type _Write = Callable[[dict[str, str], Page], str]
 
 BLOCKS: dict[str, tuple[_Write, frozenset[str]]] = {
@@ -189,5 +206,6 @@ BLOCKS: dict[str, tuple[_Write, frozenset[str]]] = {
     "wer": (_wer, frozenset({"record", "models", "device"})),
     "speed": (_speed, frozenset({"record", "models", "device"})),
     "run": (_run, frozenset({"record", "texts"})),
+    "measured": (_measured, frozenset({"record"})),
 }
 """Each block's writer, and the options that it takes."""
