@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import attrs
+
 import asrlab
 
 if TYPE_CHECKING:
@@ -22,12 +24,12 @@ MODELS = ("calm", "hangs", "raises", "aborts", "second-raises", "first-only")
 
 @asrlab.hookimpl
 def asrlab_engines() -> list[asrlab.EngineSpec]:
-    """The engine, with a model for each way to load."""
+    """The engine, with a model for each way to load; and again as one that is given many at once."""
     models = tuple(asrlab.ModelSpec(name=name) for name in MODELS)
     spec = asrlab.EngineSpec(
         name="tempers", factory="tempers:load", devices="tempers:devices", default_model="calm", models=models
     )
-    return [spec]
+    return [spec, attrs.evolve(spec, name="herd", batches=True)]
 
 
 def devices() -> asrlab.DeviceReport:
