@@ -243,6 +243,9 @@ def test_sentences_part_segments(tokenizer: Any):
     assert parts == [' And Mr. Dashwood said "Stop!"', " Then he left.", " Did he?", " Yes"]
     shares = tokens_of(parts, tokenizer.encode(text), tokenizer)
     assert [tokenizer.decode(list(share)) for share in shares] == parts
+    late = [asrlab.Word(text=" Right.", start=0.0, end=3.0)]
+    late += [attrs.evolve(words[0], start=3.0 + place, end=3.2 + place) for place in range(2)]
+    assert [part[0].start for part in sentences(late)] == pytest.approx([2.6, 3.0])
     paused = [
         attrs.evolve(word, text=" so", start=2.5 * place, end=2.5 * place + 1) for place, word in enumerate(words)
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
+import attrs
 from faster_whisper.tokenizer import Tokenizer
 
 from asrlab.transcript import Word
@@ -14,13 +16,23 @@ _ENDS = tuple(".?!。？！…")  # noqa: RUF001 - full-width punctuation is mea
 _CLOSING = "\"'”’»)]」』"  # noqa: RUF001 - as above
 _LONGEST_ABBREVIATION = 3
 _PAUSE_S = 1.0
+_LONGEST_MEDIAN_S = 0.7
+"""Source: faster-whisper, ``add_word_timestamps``, whose rule for the first word of a segment this is."""
 
 
 def sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
     """*words* parted behind the end of each sentence, and at each pause of a second.
 
-    A full stop behind three letters or fewer ends none: it is taken for an abbreviation, such as ``Mr.``.
+    A full stop behind three letters or fewer ends none: it is taken for an abbreviation, such as ``Mr.``. The first
+    word of a sentence lasts no longer than two usual words: a pause before it is not its own.
     """
+    longest = 2 * min(_LONGEST_MEDIAN_S, median([word.end - word.start for word in words] or [0.0]))
+    for sentence in _parted(words):
+        first = sentence[0]
+        yield [attrs.evolve(first, start=max(first.start, first.end - longest)), *sentence[1:]]
+
+
+def _parted(words: Sequence[Word]) -> Iterator[list[Word]]:
     sentence: list[Word] = []
     for word in words:
         if sentence and (word.start - sentence[-1].end >= _PAUSE_S or _ends(sentence[-1].text)):
