@@ -109,6 +109,9 @@ def batching_options[F: Callable[..., Any]](function: F) -> F:
             click.option("--workers", type=int, help="Batches under way at once."),
             click.option("--worker-threads", type=int, help="CPU threads of each of them."),
             click.option("--margin", type=float, help="Seconds of silence behind a batch; 30: the full window."),
+            click.option(
+                "--encode-together/--encode-apart", default=None, help="A batch in the encoder, or each alone."
+            ),
         )
     ):
         function = option(function)
@@ -124,6 +127,7 @@ def batching_of(given: dict[str, Any]) -> Batching:
         workers=given.pop("workers"),
         threads=given.pop("worker_threads"),
         margin=given.pop("margin"),
+        encode_together=given.pop("encode_together"),
     )
 
 

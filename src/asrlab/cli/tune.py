@@ -33,7 +33,7 @@ def tune(models: tuple[str, ...], seconds: float, forget: bool, as_json: bool, *
 
     Workers, their threads, batch size, the encoder's batch and the window are tried on the embedded speech, and only
     time decides. What is found holds for this machine, device, weights, compute type and versions; asrlab doctor
-    shows it. --batch-size, --workers, --worker-threads and --margin of other commands come before it.
+    shows it. --batch-size, --workers and the like of other commands come before it.
     """
     if forget:
         return _forget(models, as_json=as_json)

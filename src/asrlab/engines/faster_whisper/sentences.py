@@ -26,7 +26,8 @@ def sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
     A full stop behind three letters or fewer ends none: it is taken for an abbreviation, such as ``Mr.``. The first
     word of a sentence lasts no longer than two usual words: a pause before it is not its own.
     """
-    longest = 2 * min(_LONGEST_MEDIAN_S, median([word.end - word.start for word in words] or [0.0]))
+    lengths = [word.end - word.start for word in words if word.end > word.start]
+    longest = 2 * min(_LONGEST_MEDIAN_S, median(lengths)) if lengths else 0.0
     for sentence in _parted(words):
         first = sentence[0]
         yield [attrs.evolve(first, start=max(first.start, first.end - longest)), *sentence[1:]]
