@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .files import FORMS
+from benchmarks.processes import measured_by
+from benchmarks.records import load_average
 
-_ROOT = Path(__file__).resolve().parents[2]
+from .files import FORMS
 
 
 def main() -> None:
@@ -42,17 +42,14 @@ def _arguments() -> argparse.Namespace:
 def _measured(form: str, size: int) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         path = FORMS[form](Path(folder), size)
-        command = [sys.executable, "-m", "benchmarks.reading.measure", str(path)]
-        done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE)
-    facts: dict[str, float] = json.loads(done.stdout)
+        facts: dict[str, float] = measured_by("benchmarks.reading.measure", path)
     if facts["utterances"] != size:
         raise SystemExit(f"{form}: {facts['utterances']} utterances of {size} lines")
     return facts
 
 
 def _head(sizes: Sequence[int]) -> Iterator[str]:
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    yield f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load average {load}"
+    yield f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load average {load_average()}"
     yield "s: reading to the end by the clock; cpu: likewise of the processor; MiB: peak above that before; growth: of"
     yield "cpu and of MiB, of the last size over the first."
     yield f"{'lines':22}" + "".join(f"{size:>24,}" for size in sizes)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .measure import TASKS
+from benchmarks.processes import measured_by
+from benchmarks.records import load_average
 
-_ROOT = Path(__file__).resolve().parents[2]
+from .measure import TASKS
 
 
 def main() -> None:
@@ -39,15 +39,11 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measured(task: str, size: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.scoring.measure", task, str(size)]
-    done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE)
-    facts: dict[str, float] = json.loads(done.stdout)
-    return facts
+    return measured_by("benchmarks.scoring.measure", task, size)
 
 
 def _head(sizes: Sequence[int]) -> Iterator[str]:
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    yield f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load average {load}"
+    yield f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load average {load_average()}"
     yield "s: the task by the clock; cpu: of all threads; MiB: peak above the corpus in memory; growth: of cpu, of the"
     yield "last size over the first."
     yield f"{'utterances':26}" + "".join(f"{size:>28,}" for size in sizes)
