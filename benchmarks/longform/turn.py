@@ -22,7 +22,7 @@ Work = Callable[[Joined, bool], Spoken]
 
 
 def main() -> None:
-    """Load, warm up on half a minute, time the work on all of it."""
+    """Load, warm up on a clip, time the work on all of it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("way", choices=tuple(WAYS))
     parser.add_argument("--folder", type=Path)
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--words", action="store_true")
     arguments = parser.parse_args()
     work = WAYS[arguments.way](arguments.threads)
-    work(join(arguments.folder, seconds=30.0), arguments.words)
+    work(join(arguments.folder, seconds=4.0), arguments.words)
     joined = join(arguments.folder, seconds=arguments.seconds)
     wall, cpu = time.perf_counter(), time.process_time()
     spoken = work(joined, arguments.words)

@@ -50,7 +50,7 @@ class Watched:
 def main() -> None:
     """Measure; nothing fails by a share that is too large."""
     arguments = _arguments()
-    clips = read_clips(arguments.folder)
+    clips = read_clips(arguments.folder, count=arguments.clips)
     executor = Watched()
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -88,6 +88,7 @@ def _arguments() -> argparse.Namespace:
         "--folder", type=Path, default=default_folder(),
         help="clips with a refs.tsv (default: ../shared/speech if it is there, else the embedded ones, repeated)",
     )  # fmt: skip
+    parser.add_argument("--clips", type=int, help="use only so many of them")
     return parser.parse_args()
 
 

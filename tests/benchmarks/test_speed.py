@@ -1,0 +1,54 @@
+"""The benchmarks of speed print their tables, and leave records that documents can show."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asrlab.reports.claims.blocks import block_text
+from asrlab.reports.claims.evidence import Evidence
+from asrlab.reports.claims.statuses import Board
+from asrlab.reports.claims.tables import Page
+
+pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
+pytestmark = pytest.mark.usefixtures("use_weights")
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "throughput": ("--rounds", "1", "--clips", "2", "--way", "+ a worker a thread"),
+    "longform": ("--rounds", "1", "--seconds", "31"),
+    "latency": ("--times", "1"),
+    "growth": ("--clips", "1", "6"),
+    "shares": ("--clips", "4"),
+}
+ROWS = {
+    "throughput": ["raw int8", "+ a worker a thread"],
+    "longform": ["raw, sequential", "raw, own batches", "asrlab"],
+    "latency": ["language given", "language detected"],
+    "growth": ["1", "6"],
+    "shares": ["the engine", "all outside of the engine"],
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="benchmarks.shares reads the times of threads from Linux")
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_prints_its_table_and_leaves_a_record(name: str, tmp_path: Path):
+    """On a few clips: each way has its row, and a block of a document shows the same."""
+    record = tmp_path / f"{name}.json"
+    command = [sys.executable, "-m", f"benchmarks.{name}", *SMALL[name], "--record", str(record)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(record.read_text(encoding="utf-8"))
+    named = [row[0] for row in found["table"]["rows"]]
+    assert [row for row in named if row in ROWS[name]] == ROWS[name]
+    for row in named:
+        assert row in done.stdout
+    page = Page(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), board=Board(engines=(), models=(), cells={}, bounds={}))
+    shown = block_text("measured", {"record": record.name}, page)
+    for row in found["table"]["rows"]:
+        assert f"| {row[0]} |" in shown
+    assert str(ROOT) not in record.read_text(encoding="utf-8")
