@@ -47,7 +47,8 @@ def test_a_benchmark_prints_its_table_and_leaves_a_record(name: str, tmp_path: P
     assert [row for row in named if row in ROWS[name]] == ROWS[name]
     for row in named:
         assert row in done.stdout
-    page = Page(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), board=Board(engines=(), models=(), cells={}, bounds={}))
+    board = Board(engines=(), models=(), cells={}, bounds={})
+    page = Page(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), board=board)
     shown = block_text("measured", {"record": record.name}, page)
     for row in found["table"]["rows"]:
         assert f"| {row[0]} |" in shown
