@@ -57,7 +57,7 @@ class Recording:
         audio: Its source.
         intake: None where it goes through the full path from the start.
         tasks: Its pieces, in order.
-        failed: Whether it has its outcome already, an error.
+        ended: Whether it has its outcome already.
     """
 
     index: int
@@ -65,7 +65,7 @@ class Recording:
     audio: Any = None
     intake: Intake | None = None
     tasks: list[Task] = attrs.field(factory=list)
-    failed: bool = False
+    ended: bool = False
 
     def add(self, clip: Clip) -> Task:
         """*clip*, to be decoded."""
@@ -83,6 +83,10 @@ class Recording:
         """Let go of the audio."""
         if self.intake is not None:
             self.intake.close()
+
+    def forget(self) -> None:
+        """Let go of its pieces: they hold it in turn, so that their audio would stay until garbage is collected."""
+        self.tasks = []
 
     @property
     def done(self) -> bool:

@@ -180,9 +180,9 @@ class _Line:
             self._fail(recording, error)
         elif recording.intake is None:
             self._alone.append(partial(self._start_alone, recording, self._crew()))
-        elif (clip := done.result()) is not None and not recording.failed:
+        elif (clip := done.result()) is not None and not recording.ended:
             self._planner.add(recording.add(clip))
-        if recording.failed or recording.intake is None or recording.intake.over:
+        if recording.ended or recording.intake is None or recording.intake.over:
             self._unread.popleft()
             recording.close()
             self._complete(recording)
@@ -225,7 +225,7 @@ class _Line:
                 self._settle(task)
 
     def _start_fully(self, task: Task) -> None:
-        if task.recording.failed:
+        if task.recording.ended:
             return
         self._work(
             partial(transcribe_fully, task, self._crew, self._many.options, self._clock),
@@ -258,21 +258,24 @@ class _Line:
 
     def _complete(self, recording: Recording) -> None:
         """Give the outcome of *recording*, if all of it is there."""
-        if recording.done and not recording.failed:
+        if recording.done and not recording.ended:
             self._give(recording, recording.transcript(self._crew(), self._many.options))
 
     def _give(self, recording: Recording, made: Transcript) -> None:
         self._paths[made.path] += 1
+        recording.ended = True
         self._outcomes[recording.index] = Outcome(index=recording.index, item=recording.item, transcript=made)
+        recording.forget()
 
     def _fail(self, recording: Recording, error: BaseException) -> None:
         """The outcome of *recording* is *error*, whatever else is heard of it."""
         if not isinstance(error, Exception):
             raise error
-        if recording.failed:
+        if recording.ended:
             return
-        recording.failed = True
+        recording.ended = True
         self._planner.drop(recording)
+        recording.forget()
         self._outcomes[recording.index] = Outcome(index=recording.index, item=recording.item, error=error)
 
     def _work(self, work: Callable[[], Any], after: Callable[[Future[Any]], None]) -> None:
