@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -374,3 +376,30 @@ def test_several_workers_keep_the_order(steps: Lengths):
         outcomes = list(transcriber.transcribe_many(lasting(*lengths), sample_rate=RATE))
     assert [float(outcome.unwrap().text) for outcome in outcomes] == pytest.approx(lengths)
     assert sum(map(len, steps.batches)) == 100
+
+
+@attrs.define(kw_only=True)
+class Watched(Lengths):
+    """Keeps an eye on the samples that it was given."""
+
+    held: list[weakref.ref[np.ndarray]] = attrs.field(factory=list)
+
+    def features(self, samples: np.ndarray) -> np.ndarray:
+        """The samples."""
+        self.held.append(weakref.ref(samples))
+        return samples
+
+
+def test_audio_goes_with_its_outcome():
+    """Without waiting for garbage to be collected: no more clips are held than are under way or wait."""
+    steps, most = Watched(), 0
+    items = (asrlab.Audio(samples=clip, sample_rate=8000) for clip in lasting(*[0.1] * 400))
+    gc.disable()
+    try:
+        with Measuring(steps) as measuring:
+            for _ in measuring.transcribe_many(items):
+                most = max(most, sum(each() is not None for each in steps.held))
+    finally:
+        gc.enable()
+    assert len(steps.held) == 400
+    assert most <= AHEAD + 2 * SIZE
