@@ -39,6 +39,7 @@ class Lock:
 
 PROJECT = "pyproject.toml"
 SAME = ("--constraints", "locks/dev.txt")  # one version of a package over all locks
+PLUGINS = ("--group=plugins", "--group=test")
 
 # In order: dev.txt is the widest and decides the versions for the others.
 LOCKS = (
@@ -46,6 +47,10 @@ LOCKS = (
     Lock(name="all", arguments=(PROJECT, "--extra=all", *SAME)),
     Lock(name="core", arguments=(PROJECT, *SAME)),
     Lock(name="test", arguments=(PROJECT, "--extra=all", "--group=test", *SAME)),
+    Lock(
+        name="plugins",
+        arguments=(PROJECT, *("--extra=faster-whisper", "--extra=openai-whisper", "--extra=weights"), *PLUGINS, *SAME),
+    ),
     Lock(name="lint", arguments=("--group=lint", *SAME)),
     Lock(name="build", arguments=("locks/build.in", *SAME)),
     Lock(name="bootstrap", arguments=("locks/bootstrap.in", *SAME), python="3.9"),

@@ -20,6 +20,7 @@ EXTRAS = [line for name, lines in PROJECT["optional-dependencies"].items() if na
 GROUPS = {
     name: [line for line in lines if isinstance(line, str)] for name, lines in PYPROJECT["dependency-groups"].items()
 }
+PLUGIN_EXTRAS = ("faster-whisper", "openai-whisper", "weights")
 DIRECT = {
     "core": PROJECT["dependencies"],
     "all": [*PROJECT["dependencies"], *EXTRAS],
@@ -28,6 +29,12 @@ DIRECT = {
     "liquid-1.2-torch-2.11": [*PROJECT["dependencies"], *EXTRAS, "liquid-audio==1.2.*", "torch==2.11.*"],
     "liquid-1.3-torch-2.9": [*PROJECT["dependencies"], *EXTRAS, "liquid-audio==1.3.*", "torch==2.9.*"],
     "dev": [*PROJECT["dependencies"], *EXTRAS, *(line for lines in GROUPS.values() for line in lines)],
+    "plugins": [
+        *PROJECT["dependencies"],
+        *(line for name in PLUGIN_EXTRAS for line in PROJECT["optional-dependencies"][name]),
+        *GROUPS["plugins"],
+        *GROUPS["test"],
+    ],
     "lint": GROUPS["lint"],
     "build": PYPROJECT["build-system"]["requires"],
     "bootstrap": ["uv"],
