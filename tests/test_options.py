@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import attrs
+import cattrs
 import pytest
 
 from asrlab import Capabilities, OptionError, TranscribeOptions
@@ -83,3 +87,49 @@ def test_a_task_or_language_that_is_not_known_is_refused():
         english.check(TranscribeOptions(task="translate"), model="e/m")
     with pytest.raises(OptionError, match="does not know the language 'de'; it knows en"):
         english.check(TranscribeOptions(language="de"), model="e/m")
+
+
+def test_an_engine_option_is_kept_as_given_and_cannot_be_changed():
+    """Mappings become pairs and lists tuples; the order in which they were given does not matter."""
+    given = {"vad_parameters": {"threshold": 0.4}, "patience": 2, "suppress_tokens": [1, 2], "prefix": None}
+    options = TranscribeOptions(engine_options=given)
+    assert options == TranscribeOptions(engine_options=dict(reversed(given.items())))
+    assert hash(options) == hash(attrs.evolve(options))
+    assert options.engine_option("suppress_tokens", ()) == (1, 2)
+    assert dict(options.engine_option("vad_parameters", ())) == {"threshold": 0.4}
+    assert options.engine_option("prefix", "none given") is None
+    assert options.engine_option("best_of", 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (5, "must be a mapping"),
+        (["patience"], "must be a mapping"),
+        ({1: 2}, "not text"),
+        ({"patience": float("inf")}, "patience=inf must be"),
+        ({"suppress_tokens": [object()]}, "suppress_tokens="),
+    ],
+)
+def test_an_engine_option_that_no_record_could_hold_is_refused(given: object, told: str):
+    """What cannot be written down cannot be repeated."""
+    with pytest.raises(OptionError, match=told):
+        TranscribeOptions.of(None, {"engine_options": given})
+
+
+def test_an_engine_option_that_is_not_known_is_refused():
+    """The ones that there are stand in the message, and the nearest."""
+    able = Capabilities(engine_options=("best_of", "patience"))
+    able.check(TranscribeOptions(engine_options={"patience": 2.0}), model="e/m")
+    with pytest.raises(OptionError, match=r"e/m has no engine option 'patients'.*did you mean 'patience'") as caught:
+        able.check(TranscribeOptions(engine_options={"patients": 2.0}), model="e/m")
+    assert caught.value.supported == ("best_of", "patience")
+    with pytest.raises(OptionError, match="it has none"):
+        Capabilities().check(TranscribeOptions(engine_options={"patience": 2.0}), model="e/m")
+
+
+def test_engine_options_come_back_from_a_document():
+    """A record of a transcription holds them, and gives them back equal."""
+    options = TranscribeOptions(engine_options={"vad_parameters": {"threshold": 0.4}, "suppress_tokens": [-1]})
+    plain = json.loads(json.dumps(cattrs.unstructure(options)))
+    assert cattrs.structure(plain, TranscribeOptions) == options

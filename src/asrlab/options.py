@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 import attrs
 
 from asrlab.errors import OptionError
 
-__all__ = ["Batching", "Capabilities", "OptionFields", "TranscribeOptions"]
+__all__ = ["Batching", "Capabilities", "EngineOptions", "OptionFields", "TranscribeOptions"]
 
 Task = Literal["transcribe", "translate"]
 TASKS: tuple[Task, ...] = ("transcribe", "translate")
+
+type EngineOptions = tuple[tuple[str, Any], ...]
+"""Options that only some engines know, in the order of their names; lists are tuples, and mappings pairs like these."""
 
 
 class OptionFields(TypedDict, total=False):
@@ -29,6 +32,7 @@ class OptionFields(TypedDict, total=False):
     hotwords: str | None
     vad_filter: bool
     allow_truncated: bool
+    engine_options: Mapping[str, Any]
 
 
 def _language(value: object) -> str | None:
@@ -75,6 +79,33 @@ def _text(_instance: object, attribute: attrs.Attribute[str | None], value: obje
         raise OptionError(f"{attribute.name} {value!r} must be text", option=attribute.name)
 
 
+def _engine_options(value: object) -> EngineOptions:
+    try:
+        pairs: dict[Any, Any] = dict(cast("Any", value))  # pairs, too: they come back from documents
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"engine_options {value!r} must be a mapping of names to values", option="engine_options"
+        ) from None
+    if not all(isinstance(name, str) and name for name in pairs):
+        raise OptionError(f"engine_options {value!r} has a name that is not text", option="engine_options")
+    return tuple((name, _plain(name, pairs[name])) for name in sorted(pairs))
+
+
+def _plain(name: str, value: object) -> Any:
+    """*value* as JSON can hold it and nothing can change it."""
+    if isinstance(value, Mapping):
+        return tuple((key, _plain(name, value[key])) for key in sorted(value))
+    if isinstance(value, list | tuple):
+        return tuple(_plain(name, each) for each in value)
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise OptionError(
+        f"engine option {name}={value!r} must be text, a finite number, True, False, None, or a list or mapping of "
+        "these",
+        option=name,
+    )
+
+
 @attrs.frozen(kw_only=True)
 class TranscribeOptions:
     """What to do with the audio. None leaves the choice to the engine's own default.
@@ -90,6 +121,8 @@ class TranscribeOptions:
         hotwords: Words to expect, in one string.
         vad_filter: Leave out what a voice activity model takes for silence.
         allow_truncated: Accept audio that decodes to less than its header declares, with a warning instead of an error.
+        engine_options: What only some engines know, by the names that their packages give it, such as
+            ``{"patience": 2.0}``; given as a mapping and kept as pairs. ``Capabilities.engine_options`` tells which.
     """
 
     language: str | None = attrs.field(default=None, converter=_language)
@@ -101,6 +134,7 @@ class TranscribeOptions:
     hotwords: str | None = attrs.field(default=None, validator=_text)
     vad_filter: bool = attrs.field(default=False, validator=_flag)
     allow_truncated: bool = attrs.field(default=False, validator=_flag)
+    engine_options: EngineOptions = attrs.field(default=(), converter=_engine_options)
 
     @classmethod
     def of(cls, base: TranscribeOptions | None, given: dict[str, Any]) -> TranscribeOptions:
@@ -126,6 +160,10 @@ class TranscribeOptions:
     def temperature_ladder(self) -> tuple[float, ...] | None:
         """The temperatures to try in turn; None leaves them to the engine."""
         return (self.temperature,) if isinstance(self.temperature, float) else self.temperature
+
+    def engine_option(self, name: str, default: Any) -> Any:
+        """An option of `engine_options`, or *default* where it is not among them."""
+        return dict(self.engine_options).get(name, default)
 
 
 def _count(most: int) -> Callable[[object, attrs.Attribute[int | None], object], None]:
@@ -184,6 +222,7 @@ class Capabilities:
         initial_prompt: It takes a prompt.
         hotwords: It takes words to expect.
         vad_filter: It can leave out silence.
+        engine_options: The names of the options of its own that it takes.
     """
 
     tasks: tuple[Task, ...] = ("transcribe",)
@@ -194,6 +233,7 @@ class Capabilities:
     initial_prompt: bool = False
     hotwords: bool = False
     vad_filter: bool = False
+    engine_options: tuple[str, ...] = ()
 
     def supported(self) -> tuple[str, ...]:
         """The names of the options that do something here."""
@@ -219,6 +259,7 @@ class Capabilities:
                 f"{model} cannot {options.task}; it can {' and '.join(self.tasks)}", option="task", supported=self.tasks
             )
         self._check_language(options, model=model)
+        self._check_engine_options(options, model=model)
 
     def _check_language(self, options: TranscribeOptions, *, model: str) -> None:
         asked = options.primary_language
@@ -230,6 +271,16 @@ class Capabilities:
             option="language",
             supported=self.languages,
         )
+
+    def _check_engine_options(self, options: TranscribeOptions, *, model: str) -> None:
+        for name, _ in options.engine_options:
+            if name not in self.engine_options:
+                known = f"it knows {', '.join(self.engine_options)}" if self.engine_options else "it has none"
+                near = get_close_matches(name, self.engine_options, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise OptionError(
+                    f"{model} has no engine option {name!r}; {known}{hint}", option=name, supported=self.engine_options
+                )
 
 
 _SWITCHES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
