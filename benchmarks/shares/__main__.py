@@ -6,6 +6,7 @@ import argparse
 import csv
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.records import Table, load_average, write_record
@@ -53,12 +54,15 @@ def main() -> None:
     arguments = _arguments()
     clips = read_clips(arguments.folder, count=arguments.clips)
     _benched(clips[:2], InProcessExecutor())
-    executor = Watched()
-    rate = _benched(clips, executor)
-    executor.times.__exit__(None, None, None)
-    shown = _table(executor.times.seconds, clips=len(clips))
+    rounds, rates = [], []
+    for _ in range(arguments.rounds):
+        executor = Watched()
+        rates.append(_benched(clips, executor))
+        executor.times.__exit__(None, None, None)
+        rounds.append(by_part(executor.times.seconds))
+    shown = _table(rounds, clips=len(clips))
     print(shown)
-    write_record(arguments.record, benchmark="shares", table=shown, seconds=executor.times.seconds, wer=rate)
+    write_record(arguments.record, benchmark="shares", table=shown, rounds=rounds, wer=rates)
 
 
 def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
@@ -77,16 +81,29 @@ def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
         return score.wer if score else None
 
 
-def _table(seconds: dict[str, float], *, clips: int) -> Table:
-    total = sum(seconds.values())
+def by_part(seconds: dict[str, float]) -> dict[str, float]:
+    """CPU seconds of each of the `PARTS`; what has no name of its own is the engine's."""
     known = {name: seconds.get(name, 0.0) for name in PARTS}
-    known["other"] += sum(seconds.values()) - sum(known.values())
-    rows = tuple((PARTS[name], f"{taken:.2f}", f"{taken / total:.2%}") for name, taken in known.items())
-    outside = sum(taken for name, taken in known.items() if name not in ("other", "watch"))
-    rows += (("all outside of the engine", f"{outside:.2f}", f"{outside / total:.2%}"),)
-    title = f"asrlab.bench in one process, {MODEL}, {clips} clips, from when the model has loaded to the scores"
-    notes = ("CPU seconds by thread, as the kernel counts them", f"load average {load_average()}")
-    return Table(title=title, headings=("part", "CPU s", "share"), rows=rows, notes=notes)
+    return known | {"other": known["other"] + sum(seconds.values()) - sum(known.values())}
+
+
+def _table(rounds: Sequence[dict[str, float]], *, clips: int) -> Table:
+    totals = [sum(parts.values()) for parts in rounds]
+    outside = [sum(taken for name, taken in parts.items() if name not in ("other", "watch")) for parts in rounds]
+    rows = [_row(told, [parts[name] for parts in rounds], totals) for name, told in PARTS.items()]
+    rows.append(_row("all outside of the engine", outside, totals))
+    return Table(
+        title=f"asrlab.bench in one process, {MODEL}, {clips} clips, {len(rounds)} rounds, from when the model has "
+        "loaded to the scores",
+        headings=("part", "CPU s", "share", "range"),
+        rows=tuple(rows),
+        notes=("CPU seconds by thread, as the kernel counts them; medians", f"load average {load_average()}"),
+    )
+
+
+def _row(told: str, seconds: Sequence[float], totals: Sequence[float]) -> tuple[str, ...]:
+    shares = [taken / total for taken, total in zip(seconds, totals, strict=True)]
+    return told, f"{median(seconds):.2f}", f"{median(shares):.2%}", f"{min(shares):.2%} to {max(shares):.2%}"
 
 
 def _arguments() -> argparse.Namespace:
@@ -97,6 +114,7 @@ def _arguments() -> argparse.Namespace:
         help="clips with a refs.tsv (default: ../shared/speech if it is there, else the embedded ones, repeated)",
     )  # fmt: skip
     parser.add_argument("--clips", type=int, help="use only so many of them")
+    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     return parser.parse_args()
 
 
