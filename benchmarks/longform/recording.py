@@ -24,13 +24,18 @@ class Joined:
 
     Attributes:
         samples: float32, shape (n,), at 16 kHz.
-        text: All that is said.
+        texts: What is said in each clip.
         spans: Seconds in which each clip lies, the pause behind it included.
     """
 
     samples: NDArray[np.float32]
-    text: str
+    texts: tuple[str, ...]
     spans: tuple[tuple[float, float], ...]
+
+    @property
+    def text(self) -> str:
+        """All that is said."""
+        return " ".join(self.texts)
 
     @property
     def duration(self) -> float:
@@ -51,4 +56,4 @@ def join(folder: Path | None, *, seconds: float, language: str = "en") -> Joined
         start, end = end, end + (len(samples) + len(pause)) / RATE
         spans.append((start, end))
         texts.append(clip.text)
-    return Joined(samples=np.concatenate(parts), text=" ".join(texts), spans=tuple(spans))
+    return Joined(samples=np.concatenate(parts), texts=tuple(texts), spans=tuple(spans))

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from asrlab.metrics import get_normalizer
 
-__all__ = ["Apart", "apart"]
+from .recording import Joined
+
+__all__ = ["Apart", "apart", "early"]
 
 TOLERANCE_S = 0.5
+_CLEAR_S = 0.05  # a word that ends later than that behind the start of a clip is one of the clip
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +60,17 @@ def apart(ours: dict[str, Any], theirs: dict[str, Any], spans: Sequence[tuple[fl
             if round(mine[place][1], 2) in begins:
                 segments.append(starts[-1])
     return Apart(starts=np.array(starts), ends=np.array(ends), segments=np.array(segments))
+
+
+def early(words: Sequence[Sequence[Any]], joined: Joined) -> dict[str, float]:
+    """How long before the first sample of a clip its first word is said to begin, where it is heard; for JSON."""
+    plain = get_normalizer("basic")
+    seconds = []
+    for (start, _), text in zip(joined.spans, joined.texts, strict=True):
+        here = next((word for word in words if word[2] > start + _CLEAR_S), None)
+        if here is not None and plain(here[0]) == plain(text).split()[0]:
+            seconds.append(max(0.0, start - here[1]))
+    return _plain(np.array(seconds))
 
 
 def _within(words: Sequence[Sequence[Any]], span: tuple[float, float]) -> list[tuple[str, float, float]]:
