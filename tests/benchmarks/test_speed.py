@@ -20,10 +20,10 @@ pytestmark = pytest.mark.usefixtures("use_weights")
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     "throughput": ("--rounds", "1", "--clips", "2", "--way", "+ a worker a thread"),
-    "longform": ("--rounds", "1", "--seconds", "31"),
+    "longform": ("--rounds", "1", "--seconds", "8"),
     "latency": ("--times", "1"),
     "growth": ("--clips", "1", "6"),
-    "shares": ("--clips", "4"),
+    "shares": ("--clips", "4", "--rounds", "1"),
 }
 ROWS = {
     "throughput": ["raw int8", "+ a worker a thread"],
