@@ -9,7 +9,7 @@ import sys
 
 import asrlab
 
-WANTED = {"word_timestamps": True, "beam_size": 5}
+WANTED = {"word_timestamps": True, "beam_size": 2}
 
 
 def main() -> int | str:
