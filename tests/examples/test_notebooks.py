@@ -222,9 +222,7 @@ def check_files(folder: Path, printed: str) -> None:
     assert (folder / "report.html").read_bytes().startswith(b"<!doctype html>")
     document = (folder / "results.md").read_text(encoding="utf-8")
     assert document.count("figure=words -->70<!-- asrlab:end --> words") == 2
-    assert [f"| {model} | auto → c" in document for model in ("faster-whisper/base", "faster-whisper/tiny.en")] == [
-        True
-    ] * 2
+    assert all(f"| {model} | auto → c" in document for model in ("faster-whisper/base", "faster-whisper/tiny.en"))
     assert "exit code of the document: 0" in printed
     assert "exit code of the boast: 1" in printed
 
