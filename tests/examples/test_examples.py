@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 type Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.mark.parametrize("name", ["transcribe_file.py", "stream_segments.py", "live_loop.py", "swap_engines.py"])
+@pytest.mark.parametrize("name", ["transcribe_file.py", "stream_segments.py", "live_loop.py"])
 def test_a_missing_file_is_a_line_not_a_traceback(name: str, run: Run):
     """A file that is not there ends an example with code 1 and one line that names it."""
     done = run(name, "gone.wav")

@@ -108,6 +108,8 @@ def started(kernels: Path, weights_cache: Path, tmp_path: Path, clips: tuple[Pat
             resources = {"metadata": {"path": str(tmp_path)}}
             client = nbclient.NotebookClient(notebook, kernel_name=KERNEL, timeout=120, resources=resources)
             with client.setup_kernel(env=environment):
+                [output] = run_more(client, notebook, "import sys; print(sys.executable)").outputs
+                assert output.text.strip() == sys.executable
                 yield client, notebook
 
     return start
