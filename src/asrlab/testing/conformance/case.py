@@ -1,0 +1,109 @@
+"""A subject under examination: its spec, its loaded model, and what was heard so far."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from asrlab.audio import Audio, load_audio, open_audio
+from asrlab.loading import load, load_dataset
+from asrlab.options import TranscribeOptions
+from asrlab.plugins.manager import LoadedPlugin, PluginHost
+from asrlab.plugins.registry import Registry, ResolvedModel
+from asrlab.testing.conformance.check import told
+from asrlab.testing.conformance.subject import Subject
+from asrlab.transcriber import Transcriber
+from asrlab.transcript import Segment, Transcript
+
+__all__ = ["Case"]
+
+
+class Case:
+    """What the checks of one subject share, so that its model is loaded once; close it at the end.
+
+    Args:
+        subject: What is to be checked.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._loaded: Transcriber | None = None
+
+    @cached_property
+    def host(self) -> PluginHost:
+        """The plugins of this environment."""
+        return PluginHost()
+
+    @cached_property
+    def resolved(self) -> ResolvedModel:
+        """What the subject's model stands for."""
+        return Registry(self.host).resolve(self.subject.model)
+
+    @cached_property
+    def plugin(self) -> LoadedPlugin:
+        """The plugin that offers the engine."""
+        from asrlab.spec import EngineSpec
+
+        return next(
+            plugin
+            for plugin, spec in self.host.collect("asrlab_engines", EngineSpec)
+            if spec is self.resolved.engine or spec == self.resolved.engine
+        )
+
+    @cached_property
+    def load_failure(self) -> str:
+        """Why the model does not load; empty if it does."""
+        try:
+            self._loaded = self.load()
+        except Exception as error:  # noqa: BLE001 - the plugin boundary
+            return told(error)
+        return ""
+
+    @property
+    def transcriber(self) -> Transcriber:
+        """The loaded model."""
+        assert not self.load_failure and self._loaded is not None, self.load_failure  # noqa: PT018, S101 - asked before
+        return self._loaded
+
+    def load(self, *, compute_type: str | None = None) -> Transcriber:
+        """Load the model once more."""
+        subject = self.subject
+        return load(
+            subject.model,
+            device=subject.load_device,
+            compute_type=compute_type or subject.compute_type,
+            weights=subject.weights,
+            offline=subject.offline,
+        )
+
+    @cached_property
+    def speech(self) -> Audio:
+        """The subject's recording, decoded."""
+        if self.subject.speech is not None:
+            return load_audio(self.subject.speech)
+        return load_audio(next(each for each in load_dataset("smoke") if each.id.endswith("-0880")).audio)
+
+    @cached_property
+    def words_option(self) -> TranscribeOptions:
+        """Asks for the times of words, where the model can tell them."""
+        return TranscribeOptions(word_timestamps=self.transcriber.info.capabilities.word_timestamps)
+
+    @cached_property
+    def transcript(self) -> Transcript:
+        """What is made of the speech without any option."""
+        return self.transcriber.transcribe(self.speech)
+
+    @cached_property
+    def worded(self) -> Transcript:
+        """What is made of the speech with the times of words, where the model can tell them."""
+        return self.transcriber.transcribe(self.speech, options=self.words_option)
+
+    @cached_property
+    def raw(self) -> tuple[Segment, ...]:
+        """What the engine itself gives, before asrlab keeps times inside the recording."""
+        with open_audio(self.speech) as reader:
+            return tuple(self.transcriber.recognize(reader, self.words_option).segments)
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        if self._loaded is not None:
+            self._loaded.close()

@@ -1,0 +1,10 @@
+"""The checks, one module a subject matter; `CHECKS` has them in the order in which they are done."""
+
+from __future__ import annotations
+
+from asrlab.testing.conformance.check import Check
+from asrlab.testing.conformance.checks import loading, times
+
+__all__ = ["CHECKS"]
+
+CHECKS: tuple[Check, ...] = (*loading.CHECKS, *times.CHECKS)
