@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from asrlab.audio import Audio, load_audio, open_audio
+from asrlab.errors import EngineNotFoundError
 from asrlab.loading import load, load_dataset
 from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import LoadedPlugin, PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
+from asrlab.spec import EngineSpec
 from asrlab.testing.conformance.check import told
+from asrlab.testing.conformance.leaks import Leak, leaks_of
+from asrlab.testing.conformance.process import run_apart
 from asrlab.testing.conformance.subject import Subject
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import Segment, Transcript
@@ -39,14 +45,27 @@ class Case:
         return Registry(self.host).resolve(self.subject.model)
 
     @cached_property
+    def unknown(self) -> str:
+        """Why the subject's model stands for nothing; empty if it does."""
+        try:
+            _ = self.resolved
+        except EngineNotFoundError as error:
+            return error.message
+        return ""
+
+    @cached_property
+    def offers(self) -> list[tuple[LoadedPlugin, EngineSpec]]:
+        """All engines of this environment, each with the plugin that offers it."""
+        return self.host.collect("asrlab_engines", EngineSpec)
+
+    @cached_property
     def plugin(self) -> LoadedPlugin:
         """The plugin that offers the engine."""
-        from asrlab.spec import EngineSpec
-
+        wanted = self.resolved
         return next(
             plugin
-            for plugin, spec in self.host.collect("asrlab_engines", EngineSpec)
-            if spec is self.resolved.engine or spec == self.resolved.engine
+            for plugin, spec in self.offers
+            if plugin.distribution == wanted.distribution and spec.name == wanted.engine.name
         )
 
     @cached_property
@@ -81,6 +100,19 @@ class Case:
         if self.subject.speech is not None:
             return load_audio(self.subject.speech)
         return load_audio(next(each for each in load_dataset("smoke") if each.id.endswith("-0880")).audio)
+
+    @cached_property
+    def leaks(self) -> tuple[Leak, ...]:
+        """What loading, transcribing and closing leaves behind in a fresh process."""
+        with TemporaryDirectory() as folder:
+            found: tuple[Leak, ...] = run_apart(
+                leaks_of,
+                self.subject,
+                limit_s=self.subject.limit_s,
+                simulated=self.subject.simulated,
+                temporary=Path(folder),
+            )
+        return found
 
     @cached_property
     def words_option(self) -> TranscribeOptions:

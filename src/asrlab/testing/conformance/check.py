@@ -25,16 +25,16 @@ class Check:
         sentence: What must hold.
         problems: Looks for what does not hold; each problem says what, where, and what the author should do.
         unless: Why there is nothing to check; empty where there is.
-        loads: Whether it needs the loaded model.
-        alone: Whether it starts a process of its own and so must not run inside a simulation.
+        needs: What must be there for it: the model, loaded; its spec only; or nothing.
+        apart: Whether it starts a process of its own, in which nothing was imported yet.
     """
 
     name: str
     sentence: str
     problems: Callable[[Case], Iterable[str]]
     unless: Callable[[Case], str] = lambda _case: ""
-    loads: bool = True
-    alone: bool = False
+    needs: Literal["model", "spec", "nothing"] = "model"
+    apart: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -68,15 +68,21 @@ def judge(check: Check, case: Case) -> Verdict:
 
 
 def _found(check: Check, case: Case) -> Verdict:
-    if check.loads and case.load_failure:
-        return Verdict(check=check.name, outcome="skipped", told=("the model does not load: see the check 'loads'",))
     try:
-        if reason := check.unless(case):
+        if reason := _lacking(check, case) or check.unless(case):
             return Verdict(check=check.name, outcome="skipped", told=(reason,))
         problems = tuple(check.problems(case))
     except Exception as error:  # noqa: BLE001 - the plugin boundary: whatever an engine raises is what the kit shows
         problems = (f"{told(error)} was raised where nothing should be; mend what raises it",)
     return Verdict(check=check.name, outcome="failed" if problems else "passed", told=problems)
+
+
+def _lacking(check: Check, case: Case) -> str:
+    if check.needs != "nothing" and case.unknown:
+        return "there is no such model: see the check 'plugin'"
+    if check.needs == "model" and case.load_failure:
+        return "the model does not load: see the check 'loads'"
+    return ""
 
 
 def told(error: BaseException) -> str:

@@ -25,7 +25,7 @@ class Examination:
 
     def verdict(self, check: Check) -> Verdict:
         """Do *check*. On a simulated device all are done at once, in one process, when the first is asked for."""
-        if not self.subject.simulated or check.alone:
+        if not self.subject.simulated or check.apart:
             return judge(check, self._case)
         if self._apart is None:
             found = run_apart(verdicts_within, self.subject, limit_s=self.subject.limit_s, simulated=True)
@@ -45,6 +45,6 @@ def verdicts_within(subject: Subject) -> tuple[Verdict, ...]:
     """The checks that are done in a process that simulates the device."""
     case = Case(subject)
     try:
-        return tuple(judge(check, case) for check in CHECKS if not check.alone)
+        return tuple(judge(check, case) for check in CHECKS if not check.apart)
     finally:
         case.close()

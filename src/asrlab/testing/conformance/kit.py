@@ -15,7 +15,9 @@ __all__ = ["TranscriberConformance"]
 
 
 class TranscriberConformance:
-    """What any transcriber must keep to. Inherit from it and say which model is meant::
+    """What any transcriber must keep to. Inherit from it and say which model is meant.
+
+    ::
 
         import pytest
         from asrlab.testing import Subject, TranscriberConformance

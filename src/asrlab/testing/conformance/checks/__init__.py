@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from asrlab.testing.conformance.check import Check
-from asrlab.testing.conformance.checks import loading, times
+from asrlab.testing.conformance.checks import hearing, leaving, loading, plugins, sameness, times
 
 __all__ = ["CHECKS"]
 
-CHECKS: tuple[Check, ...] = (*loading.CHECKS, *times.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *plugins.CHECKS,
+    *loading.CHECKS,
+    *times.CHECKS,
+    *hearing.CHECKS,
+    *sameness.CHECKS,
+    loading.CLOSING,
+    *leaving.CHECKS,
+)
