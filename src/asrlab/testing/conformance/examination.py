@@ -8,7 +8,7 @@ from asrlab.testing.conformance.checks import CHECKS
 from asrlab.testing.conformance.process import run_apart
 from asrlab.testing.conformance.subject import Subject
 
-__all__ = ["Examination"]
+__all__ = ["Examination", "verdicts_of", "verdicts_within"]
 
 
 class Examination:
@@ -48,3 +48,12 @@ def verdicts_within(subject: Subject) -> tuple[Verdict, ...]:
         return tuple(judge(check, case) for check in CHECKS if not check.apart)
     finally:
         case.close()
+
+
+def verdicts_of(subject: Subject) -> tuple[Verdict, ...]:
+    """All checks of *subject*, as `Examination.verdicts` does them."""
+    examination = Examination(subject)
+    try:
+        return examination.verdicts()
+    finally:
+        examination.close()

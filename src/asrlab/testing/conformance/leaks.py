@@ -99,5 +99,5 @@ def _found(before: State, growing: Growing, changed: tuple[str, ...], seeded: li
     for name in seeded:
         yield Leak(
             kind="random",
-            told=f"{name} is in the same state whatever it was before; use a generator of your own instead of seeding it",
+            told=f"{name} is in the same state whatever it was before; use a generator of your own",
         )

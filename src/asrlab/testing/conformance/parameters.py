@@ -17,8 +17,8 @@ _NOT_WALKED = (str, bytes, int, float, type, ModuleType, BuiltinFunctionType, pr
 def device_shares(transcriber: object) -> Mapping[str, float]:
     """Kinds of device, each with its share of the bytes of parameters; empty if nothing is found that tells.
 
-    Torch's parameters count by their size. Where there are none, models of CTranslate2 and sessions of ONNX Runtime count
-    alike.
+    Torch's parameters count by their size. Where there are none, models of CTranslate2 and sessions of ONNX Runtime
+    count alike.
     """
     sizes: Counter[str] = Counter()
     holders: Counter[str] = Counter()

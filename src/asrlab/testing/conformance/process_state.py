@@ -59,15 +59,18 @@ class State:
         if names:
             yield "environment", f"os.environ is changed: {', '.join(names)}; pass settings as arguments instead"
         if now.folder != self.folder:
-            yield "folder", f"the current folder is {now.folder}, was {self.folder}; use absolute paths instead"
+            yield "folder", f"the current folder is {now.folder}, was {self.folder}; use absolute paths"
         numbers = sorted(_changed(self.signals, now.signals))
         if numbers:
             told = ", ".join(signal.Signals(number).name for number in numbers)
             yield "signals", f"the handlers of {told} are changed; leave signals to the program"
         if now.logging != self.logging:
-            yield "logging", (
-                f"the root logger or asrlab's is changed, from {self.logging} to {now.logging}; log to a logger of your "
-                "own, add no handler to it, and never call logging.basicConfig"
+            yield (
+                "logging",
+                (
+                    f"the root logger or asrlab's is changed, from {self.logging} to {now.logging}; log to a logger of your "
+                    "own, add no handler to it, and never call logging.basicConfig"
+                ),
             )
         yield from _torch_differences(self.torch, now.torch)
 
@@ -89,8 +92,11 @@ def _torch() -> Mapping[str, Any]:
 
 def _torch_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in sorted(_changed(before, now)) if before else ():
-        yield "torch", (
-            f"torch's {name} is {now[name]}, was {before[name]}; pass dtype= where you mean one, and undo what you set"
+        yield (
+            "torch",
+            (
+                f"torch's {name} is {now[name]}, was {before[name]}; pass dtype= where you mean one, and undo what you set"
+            ),
         )
 
 
@@ -134,9 +140,12 @@ class Growing:
             added = "; ".join(each for each in now.filters if each not in self.filters) or "their order"
             yield "warnings", f"warnings.filters is changed: {added}; use warnings.catch_warnings around a call"
         if now.torch_threads != self.torch_threads:
-            yield "torch", (
-                f"torch uses {now.torch_threads} threads, used {self.torch_threads}; take the number that is set, as "
-                "asrlab.engines.pytorch.refuse_threads does"
+            yield (
+                "torch",
+                (
+                    f"torch uses {now.torch_threads} threads, used {self.torch_threads}; take the number that is set, as "
+                    "asrlab.engines.pytorch.refuse_threads does"
+                ),
             )
         if names := sorted(_changed(self.handlers, now.handlers)):
             yield "logging", f"the loggers {', '.join(names)} have other handlers each time; add none"
@@ -152,7 +161,9 @@ class Growing:
 def _handlers() -> Mapping[str, tuple[int, ...]]:
     loggers = logging.root.manager.loggerDict
     return {
-        name: tuple(map(id, logger.handlers)) for name, logger in [*loggers.items()] if isinstance(logger, logging.Logger)
+        name: tuple(map(id, logger.handlers))
+        for name, logger in [*loggers.items()]
+        if isinstance(logger, logging.Logger)
     }
 
 

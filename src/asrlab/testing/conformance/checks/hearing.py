@@ -30,7 +30,7 @@ _VALUES: tuple[tuple[str, Any], ...] = (
 def _words(case: Case) -> Iterator[str]:
     unasked = [segment.text for segment in case.transcript.segments if segment.words is not None]
     if unasked:
-        yield f"segment {unasked[0]!r} has words that nobody asked for; give words=None unless options.word_timestamps"
+        yield f"segment {unasked[0]!r} has words that nobody asked for; give words=None then"
     if not case.transcriber.info.capabilities.word_timestamps:
         return
     lacking = [segment.text for segment in case.worded.segments if segment.words is None]
@@ -57,7 +57,7 @@ def _wrong(made: object, duration: float) -> Iterator[str]:
     if not isinstance(made, Transcript):
         yield f"gave a {type(made).__name__}; give a Transcript, or leave transcribe() as it is"
     elif abs(made.duration - duration) > 0.01:
-        yield f"the transcript says {made.duration:.2f} s, the recording has {duration:.2f} s; read it with audio.read()"
+        yield f"the transcript says {made.duration:.2f} s, the recording has {duration:.2f} s; use audio.read()"
 
 
 def _refused(case: Case) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _refused(case: Case) -> Iterator[str]:
             given = [case.speech] if method == "transcribe_many" else case.speech
             said = _takes(lambda: getattr(case.transcriber, method)(given, **{name: value}))  # noqa: B023 - called at once
             if said:
-                yield f"{method}(..., {name}={value!r}) {said}; the capabilities leave it out, so it must raise OptionError"
+                yield f"{method}(..., {name}={value!r}) {said}; the capabilities leave it out: raise OptionError"
 
 
 def _takes(call: Callable[[], object]) -> str:

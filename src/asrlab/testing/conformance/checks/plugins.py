@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any
 
@@ -53,7 +52,9 @@ def _names(case: Case) -> Iterator[str]:
             continue
         for name in (spec.name, *spec.aliases):
             if counted[name] > 1:
-                others = sorted({other.distribution for other, each in case.offers if name in (each.name, *each.aliases)})
+                others = sorted(
+                    {other.distribution for other, each in case.offers if name in (each.name, *each.aliases)}
+                )
                 yield f"{counted[name]} engines are called {name!r} ({', '.join(others)}); choose another name or alias"
         yield from _model_names(spec, plugin.distribution)
 
@@ -77,10 +78,10 @@ def _spec(case: Case) -> Iterator[str]:
         yield "distribution and import_name belong together: state both, or neither for an engine without a package"
     if spec.distribution and not spec.install:
         yield f"install is empty; state the command that installs {spec.distribution}, such as 'pip install ...'"
-    if spec.distribution and not spec.uses(spec.distribution) or spec.distribution not in (None, *spec.versions_of):
+    if spec.distribution not in (None, *spec.versions_of):
         yield f"versions_of lacks {spec.distribution!r}; add it, so that transcripts name its version"
     for unknown in sorted(set(spec.weights_formats) - _FORMATS):
-        yield f"weights_formats names {unknown!r}, which asrlab cannot check; choose among {', '.join(sorted(_FORMATS))}"
+        yield f"weights_formats names {unknown!r}, which asrlab cannot check; choose of {', '.join(sorted(_FORMATS))}"
     for model in spec.models:
         yield from _model(model)
 
@@ -112,9 +113,7 @@ def _code(case: Case) -> Iterator[str]:
         if not _DOTTED.fullmatch(dotted):
             yield f"{field} is {dotted!r}; write it as 'package.module:function'"
             continue
-        module, _, name = dotted.partition(":")
         try:
-            import_module(module)
             function = resolve_name(dotted)
         except Exception as error:  # noqa: BLE001 - the plugin boundary
             yield f"{field}={dotted!r} cannot be imported ({told(error)}); name a function that is there"

@@ -41,7 +41,7 @@ def _stream(case: Case) -> Iterator[str]:
     if streamed != _heard(stream.transcript):
         yield f"stream gave {streamed}, its transcript {_heard(stream.transcript)}; leave stream() as it is"
     elif case.subject.deterministic and streamed != _heard(case.transcript):
-        yield f"stream gave {streamed}, transcribe {_heard(case.transcript)}; leave both as they are, write recognize()"
+        yield f"stream gave {streamed}, transcribe {_heard(case.transcript)}; write recognize()"
 
 
 def _half(case: Case) -> Audio:
@@ -88,8 +88,8 @@ def _at_once(case: Case) -> Iterator[str]:
     together = [each.result() for each in under_way]
     if case.subject.deterministic and together != alone:
         yield (
-            f"two threads at once heard {together}, one after the other {alone}; keep what belongs to a recording out of "
-            "the transcriber, or hold a lock in recognize()"
+            f"two threads at once heard {together}, one after the other {alone}; keep what belongs to a recording out "
+            "of the transcriber, or hold a lock in recognize()"
         )
 
 
