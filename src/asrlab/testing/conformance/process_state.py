@@ -68,8 +68,8 @@ class State:
             yield (
                 "logging",
                 (
-                    f"the root logger or asrlab's is changed, from {self.logging} to {now.logging}; log to a logger of your "
-                    "own, add no handler to it, and never call logging.basicConfig"
+                    f"the root logger or asrlab's is changed, from {self.logging} to {now.logging}; log to a logger of "
+                    "your own, add no handler to it, and never call logging.basicConfig"
                 ),
             )
         yield from _torch_differences(self.torch, now.torch)
@@ -94,9 +94,7 @@ def _torch_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
     for name in sorted(_changed(before, now)) if before else ():
         yield (
             "torch",
-            (
-                f"torch's {name} is {now[name]}, was {before[name]}; pass dtype= where you mean one, and undo what you set"
-            ),
+            (f"torch's {name} is {now[name]}, was {before[name]}; pass dtype= where you mean one"),
         )
 
 
@@ -143,7 +141,7 @@ class Growing:
             yield (
                 "torch",
                 (
-                    f"torch uses {now.torch_threads} threads, used {self.torch_threads}; take the number that is set, as "
+                    f"torch uses {now.torch_threads} threads, used {self.torch_threads}; take the number as set, see "
                     "asrlab.engines.pytorch.refuse_threads does"
                 ),
             )
