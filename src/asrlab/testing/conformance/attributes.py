@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, Self
 
 import attrs
 
 __all__ = ["Attributes"]
 
-# typing_extensions replaces functions of typing when it is imported
-_NOT_THE_ENGINES = ("typing", "asrlab.testing")
-_CODE = (FunctionType, BuiltinFunctionType, type, property, staticmethod, classmethod)
+_FOLLOWS_DTYPE = ("torch", "Storage")  # told as torch's default dtype
+# When they are imported, typing_extensions replaces functions of typing, and joblib's loky one of SemLock.
+_NOT_THE_ENGINES = ("typing", "multiprocessing.synchronize", "asrlab.testing")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -49,9 +49,9 @@ def _all(without: str) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
         if not isinstance(module, ModuleType) or _is_within(module_name, (without, *_NOT_THE_ENGINES)):
             continue
         for name, value in [*vars(module).items()]:
-            if isinstance(value, _CODE):
+            if callable(value) and (module_name, name) != _FOLLOWS_DTYPE:
                 yield (module_name, name), (module, value)
-            if isinstance(value, type) and value.__module__ == module_name:
+            if issubclass(type(value), type) and value.__module__ == module_name:
                 yield from _of_class(f"{module_name}.{name}", value)
 
 
@@ -61,5 +61,5 @@ def _is_within(module: str, packages: tuple[str, ...]) -> bool:
 
 def _of_class(place: str, holder: type) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
     for name, value in [*vars(holder).items()]:
-        if isinstance(value, _CODE):
+        if callable(value) or isinstance(value, property | classmethod):
             yield (place, name), (holder, value)

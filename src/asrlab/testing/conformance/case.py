@@ -125,6 +125,16 @@ class Case:
         return self.transcriber.transcribe(self.speech)
 
     @cached_property
+    def again(self) -> Transcript:
+        """What is made of the speech a second time."""
+        return self.transcriber.transcribe(self.speech)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it claims to give the same again, and does."""
+        return self.subject.deterministic and str(self.transcript.segments) == str(self.again.segments)
+
+    @cached_property
     def worded(self) -> Transcript:
         """What is made of the speech with the times of words, where the model can tell them."""
         return self.transcriber.transcribe(self.speech, options=self.words_option)

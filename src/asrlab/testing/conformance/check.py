@@ -13,7 +13,9 @@ from asrlab.errors import AsrlabError
 if TYPE_CHECKING:
     from asrlab.testing.conformance.case import Case
 
-__all__ = ["Check", "Verdict", "judge"]
+__all__ = ["Check", "Verdict", "judge", "told"]
+
+_LONGEST_LINE = 300
 
 
 @attrs.frozen(kw_only=True)
@@ -86,5 +88,8 @@ def _lacking(check: Check, case: Case) -> str:
 
 
 def told(error: BaseException) -> str:
-    """An error in words, with its kind unless it is asrlab's."""
-    return str(error) if isinstance(error, AsrlabError) else f"{type(error).__name__}: {error}"
+    """An error in words, with its kind unless it is asrlab's; of another's the first line only."""
+    if isinstance(error, AsrlabError):
+        return str(error)
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line[:_LONGEST_LINE]}"

@@ -18,9 +18,11 @@ import attrs
 
 __all__ = ["Growing", "State", "seed_generators", "unsettle"]
 
-# torch sets it to the folder it would use anyway. Source: torch/_inductor/runtime/runtime_utils.py, cache_dir
-_NOT_THE_ENGINES = {"TORCHINDUCTOR_CACHE_DIR"}
-_FOLDERS_OF_TORCH = ("torchinductor_",)
+# What packages do when they are first used, and what no engine can keep them from.
+# Source: torch/_inductor/runtime/runtime_utils.py, cache_dir; sklearn/__init__.py
+_NOT_THE_ENGINES = {"TORCHINDUCTOR_CACHE_DIR", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
+# Caches of torch, and the session of onnxruntime's telemetry.
+_FILES_OF_PACKAGES = ("torchinductor_", ".ses")
 
 
 @attrs.frozen(kw_only=True)
@@ -177,7 +179,7 @@ def _open_files() -> Mapping[str, str]:
 
 def _temporary_files() -> list[str]:
     return sorted(
-        path.name for path in Path(tempfile.gettempdir()).iterdir() if not path.name.startswith(_FOLDERS_OF_TORCH)
+        path.name for path in Path(tempfile.gettempdir()).iterdir() if not path.name.startswith(_FILES_OF_PACKAGES)
     )
 
 

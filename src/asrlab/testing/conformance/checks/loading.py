@@ -9,6 +9,7 @@ from asrlab.errors import AsrlabError, OptionError
 from asrlab.options import TASKS, Capabilities
 from asrlab.testing.conformance.case import Case
 from asrlab.testing.conformance.check import Check, told
+from asrlab.testing.conformance.checks.plugins import broken_code
 from asrlab.testing.conformance.parameters import device_shares
 from asrlab.transcriber import Transcriber
 
@@ -132,7 +133,13 @@ def _survives(call: Callable[[], object]) -> str:
 
 
 CHECKS = (
-    Check(name="loads", sentence="The model loads on the device.", problems=_loads, needs="spec"),
+    Check(
+        name="loads",
+        sentence="The model loads on the device.",
+        problems=_loads,
+        unless=lambda case: "its functions cannot be imported: see the check 'code'" if any(broken_code(case)) else "",
+        needs="spec",
+    ),
     Check(name="capabilities", sentence="Capabilities are of their types.", problems=_capabilities),
     Check(name="facts", sentence="The facts of the loaded model are stated.", problems=_facts),
     Check(name="device", sentence="The device reported is the one asked for, everywhere.", problems=_device),

@@ -16,7 +16,7 @@ from asrlab.testing.conformance.importing import watch_listing
 from asrlab.testing.conformance.process import run_apart
 from asrlab.weights import entry
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "broken_code"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DOTTED = re.compile(r"\w+(\.\w+)*:\w+")
@@ -106,7 +106,8 @@ def _model(model: ModelSpec) -> Iterator[str]:
         yield f"wer_bound of model {model.name!r} is {model.wer_bound}; give a fraction, 0.1 for 10 %, or None"
 
 
-def _code(case: Case) -> Iterator[str]:
+def broken_code(case: Case) -> Iterator[str]:
+    """The functions that the spec names and that cannot be had."""
     spec = case.resolved.engine
     for field in ("factory", "devices"):
         dotted = getattr(spec, field)
@@ -161,7 +162,7 @@ CHECKS = (
     Check(
         name="code",
         sentence="The functions that the spec names can be imported.",
-        problems=_code,
+        problems=broken_code,
         unless=_not_installed,
         needs="spec",
     ),
