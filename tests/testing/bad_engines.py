@@ -1,4 +1,5 @@
 """An engine whose models each do one thing wrong, written as the module of an installed plugin."""
+# ruff: noqa: ANN001, ANN003, D103 - written as strangers write it
 
 import logging
 import os
@@ -9,9 +10,10 @@ import threading
 import warnings
 from pathlib import Path
 
-import asrlab
 import attrs
 import numpy as np
+
+import asrlab
 
 asrlab_plugin_api = 1
 HELD = []
@@ -67,7 +69,8 @@ class Bad(asrlab.Transcriber):
         """One segment, with words if they are asked for."""
         samples = audio.read()
         self.refuse(samples, options)
-        words = options.word_timestamps and self.fault != "words-lacking" or self.fault == "words-unasked"
+        asked = options.word_timestamps and self.fault != "words-lacking"
+        words = asked or self.fault == "words-unasked"
         return asrlab.Recognition(segments=iter(self.hear(len(samples) / 16000, words=words)), language="en")
 
     def refuse(self, samples, options):
@@ -203,7 +206,7 @@ def leave_torch():
 
 
 def leave_patches():
-    np.linalg.norm = lambda *arguments, **given: 0.0
+    np.linalg.norm = sum
 
 
 def leave_threads():
