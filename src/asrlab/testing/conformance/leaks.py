@@ -76,7 +76,8 @@ def _use(subject: Subject) -> None:
         weights=subject.weights,
         offline=subject.offline,
     ) as transcriber:
-        words = transcriber.info.capabilities.word_timestamps
+        # simulated, words take many times as long as the rest
+        words = transcriber.info.capabilities.word_timestamps and not subject.simulated
         transcriber.transcribe(speech_of(subject), options=TranscribeOptions(word_timestamps=words))
     del transcriber
     gc.collect()

@@ -33,7 +33,7 @@ def _words(case: Case) -> Iterator[str]:
         yield f"segment {unasked[0]!r} has words that nobody asked for; give words=None then"
     if not case.transcriber.info.capabilities.word_timestamps:
         return
-    lacking = [segment.text for segment in case.worded.segments if segment.words is None]
+    lacking = [segment.text for segment in case.raw if segment.words is None]
     if lacking:
         yield (
             f"segment {lacking[0]!r} has no words where they were asked for; give a tuple of Word, or say "

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.errors import AudioError
 from asrlab.options import Batching
-from asrlab.testing.conformance.case import Case
+from asrlab.testing.conformance.case import Case, heard
 from asrlab.testing.conformance.check import Check, told
-from asrlab.transcript import Outcome, Segment
+from asrlab.transcript import Outcome
 
 __all__ = ["CHECKS"]
 
@@ -20,25 +20,19 @@ _LIMIT_S = 300.0
 _SAME = "give the same for the same audio, or say deterministic=False in the subject"
 
 
-def _heard(segments: Iterable[Segment]) -> str:
-    return (
-        "; ".join(f"{segment.text!r} {segment.start:.3f} to {segment.end:.3f} s" for segment in segments) or "nothing"
-    )
-
-
 def _claims_no_determinism(case: Case) -> str:
     return "" if case.subject.deterministic else "the subject claims no determinism"
 
 
 def _same(case: Case) -> Iterator[str]:
-    first, second = _heard(case.transcript.segments), _heard(case.again.segments)
+    first, second = heard(case.transcript.segments), heard(case.again.segments)
     if not case.repeats:
         yield f"the same audio gave {first} and then {second}; {_SAME}"
 
 
 def _stream(case: Case) -> Iterator[str]:
     stream = case.transcriber.stream(case.speech)
-    streamed, whole, once = _heard(stream), _heard(stream.transcript.segments), _heard(case.transcript.segments)
+    streamed, whole, once = heard(stream), heard(stream.transcript.segments), heard(case.transcript.segments)
     if streamed != whole:
         yield f"stream gave {streamed}, its transcript {whole}; leave stream() as it is"
     elif case.repeats and streamed != once:
@@ -76,12 +70,12 @@ def _misplaced(outcome: Outcome, item: object) -> Iterator[str]:
 
 def _at_once(case: Case) -> Iterator[str]:
     audios = (case.speech, _half(case))
-    alone = [_heard(case.transcript.segments), _heard(case.transcriber.transcribe(audios[1]).segments)]
+    alone = [heard(case.transcript.segments), heard(case.transcriber.transcribe(audios[1]).segments)]
     barrier = Barrier(len(audios), timeout=_LIMIT_S)
 
     def one(audio: Audio) -> str:
         barrier.wait()
-        return _heard(case.transcriber.transcribe(audio).segments)
+        return heard(case.transcriber.transcribe(audio).segments)
 
     with ThreadPoolExecutor(len(audios)) as pool:
         under_way = [pool.submit(one, audio) for audio in audios]
