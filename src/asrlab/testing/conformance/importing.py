@@ -63,4 +63,5 @@ def watch_listing(plugin: str, distribution: str, engine: str) -> Seen:
     spec.installed()
     spec.packages()
     heavy = {spec.import_name, *_HEAVY} - {point.value.partition(".")[0].partition(":")[0] for point in points}
-    return Seen(heavy=tuple(sorted(heavy & (set(sys.modules) - before) - {None})), sockets=tuple(events))
+    found = sorted(name for name in set(sys.modules) - before if name in heavy)
+    return Seen(heavy=tuple(found), sockets=tuple(events))

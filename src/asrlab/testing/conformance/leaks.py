@@ -8,14 +8,14 @@ from importlib import import_module
 
 import attrs
 
-from asrlab.audio import load_audio
-from asrlab.loading import load, load_dataset
+from asrlab.loading import load
 from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.spec import EngineSpec
 from asrlab.testing.conformance.attributes import Attributes
 from asrlab.testing.conformance.process_state import Growing, State, seed_generators, unsettle
+from asrlab.testing.conformance.recordings import speech_of
 from asrlab.testing.conformance.subject import Subject
 
 __all__ = ["Leak", "leaks_of"]
@@ -81,12 +81,6 @@ def _use(subject: Subject) -> None:
         transcriber.transcribe(speech_of(subject), options=TranscribeOptions(word_timestamps=words))
     del transcriber
     gc.collect()
-
-
-def speech_of(subject: Subject) -> object:
-    """The subject's recording, decoded."""
-    clip = subject.speech or next(each.audio for each in load_dataset("smoke") if each.id.endswith("-0880"))
-    return load_audio(clip)
 
 
 def _found(before: State, growing: Growing, changed: tuple[str, ...], seeded: list[str]) -> Iterator[Leak]:

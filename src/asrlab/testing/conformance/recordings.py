@@ -6,16 +6,24 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio import SAMPLE_RATE, Audio
+from asrlab.audio import SAMPLE_RATE, Audio, load_audio
+from asrlab.loading import load_dataset
+from asrlab.testing.conformance.subject import Subject
 
 if TYPE_CHECKING:
     from asrlab.testing.conformance.case import Case
 
-__all__ = ["RECORDINGS", "seconds_of"]
+__all__ = ["RECORDINGS", "seconds_of", "speech_of"]
 
 _SILENCE_S = 2.0
 _SHORT_S = 0.1
 _LOW_HZ = 8_000
+
+
+def speech_of(subject: Subject) -> Audio:
+    """The subject's recording, decoded."""
+    clip = subject.speech or next(each.audio for each in load_dataset("smoke") if each.id.endswith("-0880"))
+    return load_audio(clip)
 
 
 def seconds_of(audio: bytes | Audio) -> float:

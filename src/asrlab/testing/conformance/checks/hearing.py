@@ -17,6 +17,7 @@ from asrlab.transcript import Transcript
 __all__ = ["CHECKS"]
 
 _UNKNOWN_LANGUAGE = "qaa"  # for private use, so that no model is made for it
+_NO_OPTION = "no_engine_has_this"
 _VALUES: tuple[tuple[str, Any], ...] = (
     ("word_timestamps", True),
     ("beam_size", 2),
@@ -63,6 +64,7 @@ def _wrong(made: object, duration: float) -> Iterator[str]:
 def _refused(case: Case) -> Iterator[str]:
     can = case.transcriber.info.capabilities
     unknown: list[tuple[str, Any]] = [(name, value) for name, value in _VALUES if name not in can.supported()]
+    unknown.append(("engine_options", {_NO_OPTION: 1}))
     unknown += [("task", task) for task in TASKS if task not in can.tasks]
     if can.languages is not None:
         unknown.append(("language", _UNKNOWN_LANGUAGE))

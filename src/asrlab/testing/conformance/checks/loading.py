@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import attrs
+
 from asrlab.errors import AsrlabError, OptionError
 from asrlab.options import TASKS, Capabilities
 from asrlab.testing.conformance.case import Case
@@ -30,22 +32,29 @@ def _capabilities(case: Case) -> Iterator[str]:
     if not isinstance(can, Capabilities):
         yield f"info.capabilities is a {type(can).__name__}; give an asrlab.Capabilities"
         return
+    given: dict[str, Any] = attrs.asdict(can, recurse=False)
     for name in _FLAGS:
-        if not isinstance(getattr(can, name), bool):
-            yield f"capabilities.{name} is {getattr(can, name)!r}; give True or False"
-    if not isinstance(can.tasks, tuple) or not can.tasks or not set(can.tasks) <= set(TASKS):
-        yield f"capabilities.tasks is {can.tasks!r}; give a tuple of {' or '.join(TASKS)}"
-    languages: Any = can.languages
-    if languages is not None and not (isinstance(languages, tuple) and all(map(_is_subtag, languages))):
+        if not isinstance(given[name], bool):
+            yield f"capabilities.{name} is {given[name]!r}; give True or False"
+    tasks, languages, own = given["tasks"], given["languages"], given["engine_options"]
+    if not _is_tuple(tasks) or not tasks or not set(tasks) <= set(TASKS):
+        yield f"capabilities.tasks is {tasks!r}; give a tuple of {' or '.join(TASKS)}"
+    if languages is not None and not (_is_tuple(languages) and all(map(_is_subtag, languages))):
         yield f"capabilities.languages is {languages!r}; give a tuple of primary subtags such as ('en',), or None"
+    if not _is_tuple(own):
+        yield f"capabilities.engine_options is {own!r}; give a tuple of names, ('patience',) for one"
 
 
-def _is_subtag(value: object) -> bool:
-    return isinstance(value, str) and value.isalpha() and value.islower()
+def _is_tuple(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+
+
+def _is_subtag(value: str) -> bool:
+    return value.isalpha() and value.islower()
 
 
 def _facts(case: Case) -> Iterator[str]:
-    info = case.transcriber.info
+    info: Any = case.transcriber.info
     if info.model.name != case.resolved.name:
         yield f"info.model is {info.model.name!r}, asked for was {case.resolved.name!r}; hand on request.model"
     if not isinstance(info.compute_type, str) or info.compute_type in ("", "auto"):

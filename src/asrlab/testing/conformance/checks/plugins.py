@@ -97,7 +97,8 @@ def _types(spec: EngineSpec | ModelSpec) -> Iterator[str]:
 
 def _model(model: ModelSpec) -> Iterator[str]:
     yield from _types(model)
-    for key in model.weights if isinstance(model.weights, tuple) else ():
+    weights: Any = model.weights
+    for key in weights if isinstance(weights, tuple) else ():
         try:
             entry(key)
         except AsrlabError as error:

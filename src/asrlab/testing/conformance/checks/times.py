@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from asrlab.testing.conformance.case import Case
 from asrlab.testing.conformance.check import Check
@@ -33,7 +34,7 @@ def _wrong(parts: Iterable[Segment | Word], duration: float) -> Iterator[str]:
 
 
 def _fault(part: Segment | Word, last: float, duration: float) -> str:
-    numbers = (part.start, part.end)
+    numbers: tuple[Any, ...] = (part.start, part.end)
     if not all(isinstance(number, float | int) and math.isfinite(number) for number in numbers):
         return "has a time that is no finite number"
     if part.end < part.start:
