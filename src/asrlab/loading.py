@@ -163,8 +163,8 @@ def load_dataset(
 
     Args:
         name: A name such as ``smoke``, a folder of audio files with ``.txt`` files beside them, a JSONL manifest, or a
-            file or folder in another of the formats that are read: see ``docs/data-sets.md``. Or an object of the
-            library ``datasets``.
+            file or folder in another of the formats that are read: see ``docs/reference/data-sets.md``. Or an object of
+            the library ``datasets``.
         format: The name of the file's or folder's format, such as ``kaldi``; None tells it by names and first lines.
         allow_outside: Accept audio that a file names outside of its folder.
         host: The plugins to ask; None loads those of this environment.

@@ -42,7 +42,7 @@ PLANTED = (
 )
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/how-to/guide.md"])
 def test_planted_sentences_are_caught(copy: Path, document: str):
     """Each with file and line, and nothing else is."""
     path = copy / document
@@ -59,11 +59,15 @@ def test_planted_sentences_are_caught(copy: Path, document: str):
         ("README.md", "0.00 % (0/70) | ", "0.00 % (0/71) | "),
         ("README.md", " MiB | 0 |", "1 MiB | 0 |"),
         (
-            "docs/status.md",
+            "docs/reference/status.md",
             "| liquid-audio/lfm2.5-audio-1.5b | mps | `unverified` |",
             "| liquid-audio/lfm2.5-audio-1.5b | mps | `working` |",
         ),
-        ("docs/status.md", "| openai-whisper/base | mps | `simulated` |", "| openai-whisper/base | mps | `working` |"),
+        (
+            "docs/reference/status.md",
+            "| openai-whisper/base | mps | `simulated` |",
+            "| openai-whisper/base | mps | `working` |",
+        ),
     ],
     ids=["WER", "memory", "status of LFM2.5", "status of Whisper"],
 )
