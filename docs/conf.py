@@ -29,7 +29,14 @@ napoleon_numpy_docstring = False
 napoleon_custom_sections = ["Source"]  # where a number or a formula comes from
 napoleon_use_ivar = False  # so that `attribute` leads to it
 
-nitpick_ignore_regex: list[tuple[str, str]] = []
+nitpick_ignore_regex = [
+    # Python's own and other packages' names: their inventories are on the network, which a build does not need
+    (r"py:.*", r"(collections\.abc|contextlib|importlib|os|pathlib|numpy|np|pluggy)\..+"),
+    (r"py:.*", r"PathLike|NDArray|Path|Callable|Iterable|Iterator|Sequence|Mapping"),
+    # type parameters, and what only asrlab itself makes
+    (r"py:class", r"Features|Encoded"),
+    (r"py:class", r"asrlab\.audio\.opening\.OpenSource|Backend|Check"),
+]
 
 html_theme = "furo"
 html_title = f"asrlab {version}"

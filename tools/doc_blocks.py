@@ -174,7 +174,7 @@ def run_command(script: str, folder: Path) -> tuple[int, str]:
 
 def _give(example: Example) -> None:
     for name in example.parsed.code.split():
-        GIVEN[name](example.namespace["page_folder"] / name)
+        GIVEN[name](example.namespace["page_folder"])
 
 
 def _clips() -> list[tuple[Path, str]]:
@@ -183,25 +183,25 @@ def _clips() -> list[tuple[Path, str]]:
     return [(Path(str(utterance.audio)), utterance.text or "") for utterance in load_dataset("smoke")]
 
 
-def _give_recordings(folder: Path) -> None:
+def _give_recordings(page: Path) -> None:
+    folder = page / "recordings"
     folder.mkdir()
     for number, (clip, text) in enumerate(_clips()[:3], 1):
         shutil.copy(clip, folder / f"talk-{number}.flac")
         (folder / f"talk-{number}.txt").write_text(text + "\n", encoding="utf-8")
 
 
-def _give_mp3(path: Path) -> None:
+def _give_mp3(page: Path) -> None:
     import soundfile
 
     samples, rate = soundfile.read(_clips()[0][0])
-    soundfile.write(path, samples, rate, format="MP3")
+    soundfile.write(page / "talk.mp3", samples, rate, format="MP3")
 
 
-def _give_documents(folder: Path) -> None:
-    folder.mkdir()
+def _give_documents(page: Path) -> None:
     for name in ("README.md", "docs", "evidence", "locks"):
         copy: Callable[[Path, Path], object] = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
+        copy(ROOT / name, page / name)
 
 
 RUN: dict[str, Callable[[Example], str | None]] = {
@@ -216,7 +216,7 @@ PARSED: dict[str, Callable[[str], object]] = {
 GIVEN: dict[str, Callable[[Path], None]] = {
     "recordings": _give_recordings,
     "talk.mp3": _give_mp3,
-    "clone": _give_documents,
+    "documents": _give_documents,
 }
 
 

@@ -1,4 +1,4 @@
-"""Warns of public names that no page of the reference describes."""
+"""Warns of public names that no page describes, and finds a name that a docstring uses from another module."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
 
 if TYPE_CHECKING:
+    from docutils.nodes import TextElement, reference
+    from sphinx.addnodes import pending_xref
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-MODULES = ("asrlab", "asrlab.batching", "asrlab.errors", "asrlab.plugins.hookspecs", "asrlab.testing")
-NOT_DESCRIBED = ("asrlab.__version__",)  # a string
+MODULES = ("asrlab", "asrlab.batching", "asrlab.errors", "asrlab.metrics", "asrlab.plugins.hookspecs", "asrlab.testing")
+NOT_DESCRIBED = ("asrlab.__version__", "asrlab.plugins.hookspecs.hookimpl")  # a string; it is there as asrlab.hookimpl
 
 logger = logging.getLogger(__name__)
 
 
-def check(app: Sphinx, env: BuildEnvironment) -> None:
+def check(app: Sphinx, env: BuildEnvironment) -> None:  # noqa: ARG001 - Sphinx calls it so
     """Compare what modules export with what is described."""
     described = env.domains.python_domain.objects
     for module in MODULES:
@@ -27,7 +30,22 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
                 logger.warning("no page of the reference describes %s", full)
 
 
+def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: TextElement) -> reference | None:
+    """What is described under *node*'s name, in whatever module, if it is one thing."""
+    if node.get("refdomain") != "py":
+        return None
+    target: str = node["reftarget"]
+    name = target.rsplit(".", 1)[-1] if target.startswith("asrlab.") else target
+    described = env.domains.python_domain.objects
+    places = {(entry.docname, entry.node_id) for full, entry in described.items() if f".{full}".endswith(f".{name}")}
+    if len(places) != 1:
+        return None
+    [(page, place)] = places
+    return make_refnode(app.builder, node["refdoc"], page, place, content, target)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Check when all pages were read."""
     app.connect("env-check-consistency", check)
+    app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True}
