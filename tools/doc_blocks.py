@@ -25,6 +25,7 @@ from sybil import Document, Example, Lexeme, Region
 from sybil.evaluators.python import PythonEvaluator
 
 ROOT = Path(__file__).resolve().parent.parent
+PATTERNS = ("README.md", "CHANGELOG.md", "docs/*.md", "docs/*/*.md")  # of pages
 SHOWN = ("text", "markdown")  # neither code nor in a form that can be checked
 _COMMENT = re.compile(r"<!--\s*(not run|given):\s*(.*?)\s*-->", re.DOTALL)
 _TIME_LIMIT = 120  # seconds a command may take
@@ -222,7 +223,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
 
 def find_pages() -> list[Path]:
     """Every page of the documentation."""
-    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for pattern in PATTERNS for page in sorted(ROOT.glob(pattern))]
 
 
 def main() -> int:

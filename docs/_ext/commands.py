@@ -21,7 +21,7 @@ class Commands(Directive):
 
     def run(self) -> list[nodes.Node]:
         """Write them in the order of ``asrlab --help``."""
-        settings: dict[str, Any] = asrlab.context_settings | {"max_content_width": WIDTH, "terminal_width": WIDTH}
+        settings: dict[str, Any] = dict(asrlab.context_settings) | {"max_content_width": WIDTH, "terminal_width": WIDTH}
         group = click.Context(asrlab, info_name="asrlab", **settings)
         helps = [("asrlab", asrlab.get_help(group))]
         for name in asrlab.list_commands(group):

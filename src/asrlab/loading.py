@@ -26,7 +26,7 @@ from asrlab.weights import StoredWeights, WeightsStore, describe_origin, entry, 
 if TYPE_CHECKING:
     from asrlab.options import Batching
     from asrlab.transcriber import Transcriber
-    from asrlab.weights import Progress
+    from asrlab.weights import Progress as FetchProgress
 
 __all__ = [
     "RANDOM_MARK",
@@ -54,7 +54,7 @@ def load(
     weights: str | PathLike[str] | None = None,
     offline: bool = False,
     patches: str | Iterable[str] | None = None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     host: PluginHost | None = None,
 ) -> Transcriber:
     """Load a model.
@@ -253,7 +253,7 @@ def fetch_weights(
     *,
     weights: str | PathLike[str] | None = None,
     offline: bool = False,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     store: WeightsStore | None = None,
 ) -> StoredWeights | None:
     """The checked weights of a model, fetched if they are not on this disk; None if it needs none.
