@@ -3,7 +3,8 @@
 A block in a language of `RUN` is run, in a folder of its page's own. `console` has `$ commands`, and the output under
 one, if there is any, must be what comes, with `...` for what varies. A block that cannot run here has a comment before
 it, `<!-- not run: it needs a Mac -->`. Data is parsed where there is a parser. Files that a page's commands work on are
-named in a comment, too, `<!-- given: recordings talk.mp3 -->`: see `GIVEN`.
+named in a comment, too, `<!-- given: recordings talk.mp3 -->`: see `GIVEN`. A page that begins with
+`<!-- run by: tests/FILE.py -->` is run by that test instead.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sybil.evaluators.python import PythonEvaluator
 ROOT = Path(__file__).resolve().parent.parent
 PATTERNS = ("README.md", "CHANGELOG.md", "docs/*.md", "docs/*/*.md")  # of pages
 SHOWN = ("text", "markdown")  # neither code nor in a form that can be checked
-_COMMENT = re.compile(r"<!--\s*(not run|given):\s*(.*?)\s*-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--\s*(not run|given|run by):\s*(.*?)\s*-->", re.DOTALL)
 _TIME_LIMIT = 120  # seconds a command may take
 _CODE_IN_TEXT = re.compile(r"^\s*(\$ |>>> |import |from \w+ import |with |pip |python3? |asrlab )", re.MULTILINE)
 
@@ -41,16 +42,18 @@ class Block:
         code: What is in it.
         lines: Its first line and the one after its last, counted from 0.
         reason: Why it is not run; None where nothing is said.
+        test: The file of the test that runs it; empty for those that are run from here.
     """
 
     language: str
     code: str
     lines: tuple[int, int]
     reason: str | None = None
+    test: str = ""
 
     @property
     def kind(self) -> str:
-        """`run`, `parsed`, `shown`, `not run`, `given`, `sphinx`; `unmarked` is a fault."""
+        """`run`, `run by a test`, `parsed`, `shown`, `not run`, `given`, `sphinx`; `unmarked` is a fault."""
         if self.language == "given":
             return "given"
         if self.reason is not None:
@@ -59,22 +62,26 @@ class Block:
             return "unmarked" if "code" in self.language or "literal" in self.language else "sphinx"
         if self.language in SHOWN:
             return "unmarked" if self.language == "text" and _CODE_IN_TEXT.search(self.code) else "shown"
+        if self.test and self.language in RUN:
+            return "run by a test"
         return "run" if self.language in RUN else "parsed" if self.language in PARSED else "unmarked"
 
 
 def find_blocks(text: str) -> Iterator[Block]:
     """All blocks of a page, in order."""
-    reason = None
+    reason, test = None, ""
     for token in MarkdownIt("commonmark").enable("table").parse(text):
         lines = tuple(token.map or (0, 0))
         if token.type in ("fence", "code_block"):
             language = token.info.split()[0] if token.info.strip() else ""
-            yield Block(language=language, code=token.content, lines=(lines[0], lines[1]), reason=reason)
+            yield Block(language=language, code=token.content, lines=(lines[0], lines[1]), reason=reason, test=test)
             reason = None
         elif token.type == "html_block":
             for kind, said in _COMMENT.findall(token.content):
                 if kind == "given":
                     yield Block(language="given", code=said, lines=(lines[0], lines[1]))
+                elif kind == "run by":
+                    test = said
                 else:
                     reason = said
         elif reason is not None:
@@ -94,7 +101,9 @@ def parse_blocks(document: Document) -> Iterable[Region]:
 
 def _evaluator(block: Block) -> Callable[[Example], str | None]:
     if block.kind == "not run":
-        return _skipped(block.reason or "")
+        return _skipped(f"not run: {block.reason}")
+    if block.kind == "run by a test":
+        return _skipped(f"run by {block.test}")
     if block.kind == "given":
         return _give
     if block.kind == "run":
@@ -102,9 +111,9 @@ def _evaluator(block: Block) -> Callable[[Example], str | None]:
     return _checked
 
 
-def _skipped(reason: str) -> Callable[[Example], str | None]:
+def _skipped(why: str) -> Callable[[Example], str | None]:
     def skip(example: Example) -> str | None:  # noqa: ARG001 - Sybil calls it so
-        raise SkipTest(f"not run: {reason}")
+        raise SkipTest(why)
 
     return skip
 

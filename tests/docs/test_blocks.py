@@ -38,11 +38,12 @@ def test_no_block_of_a_page_escapes(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_is_given_is_known(page: str) -> None:
-    """A comment that names files names those that can be made, and a reason is more than a word."""
+    """A comment names files that can be made, and tests that know the page; a reason is more than a word."""
     for block in find_blocks((ROOT / page).read_text(encoding="utf-8")):
         if block.kind == "given":
             assert set(block.code.split()) <= set(GIVEN)
         assert block.reason is None or len(block.reason.split()) > 2
+        assert not block.test or Path(page).name in (ROOT / block.test).read_text(encoding="utf-8")
 
 
 def test_every_page_has_a_place() -> None:
@@ -77,6 +78,15 @@ def test_a_reason_skips_the_next_block_only(tmp_path: Path) -> None:
         evaluate(marked, tmp_path)
     (second,) = [block for block in find_blocks(marked + "\n```python\n1 / 0\n```\n") if block.kind == "run"]
     assert second.lines[0] == 6
+
+
+def test_a_page_may_be_run_by_a_test_of_its_own(tmp_path: Path) -> None:
+    """Its blocks are skipped with the name of that test; what nobody can run stays an error."""
+    page = "<!-- run by: tests/test_it.py -->\n\n"
+    with pytest.raises(SkipTest, match=r"run by tests/test_it\.py"):
+        evaluate(page + "```python\n1 / 0\n```\n", tmp_path)
+    with pytest.raises(SybilFailure, match="neither run nor marked"):
+        evaluate(page + "```ruby\nputs 1\n```\n", tmp_path)
 
 
 def test_a_reason_before_no_block_is_an_error() -> None:
