@@ -84,7 +84,7 @@ def test_a_changed_table_is_caught(copy: Path, document: str, old: str, new: str
 
 def test_the_page_of_statuses_says_of_lfm_on_mps_what_is_known(copy: Path):
     """Its weights were never run there; a likeness of random weights was, on a simulated device."""
-    text = (copy / "docs" / "status.md").read_text(encoding="utf-8")
+    text = (copy / "docs" / "reference" / "status.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| liquid-audio/lfm2.5-audio-1.5b | mps |"))
     assert "| `unverified` |" in row
     assert "not its weights but liquid-audio/tiny: random-weights + simulated: " in row
