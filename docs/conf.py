@@ -35,7 +35,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"PathLike|NDArray|Path|Callable|Iterable|Iterator|Sequence|Mapping"),
     # type parameters, and what only asrlab itself makes
     (r"py:class", r"Features|Encoded"),
-    (r"py:class", r"asrlab\.audio\.opening\.OpenSource|Backend|Check"),
+    (r"py:class", r"asrlab\.(audio\.opening|testing\.conformance\.\w+)\.(OpenSource|Check|Examination)|Backend|Check"),
 ]
 
 html_theme = "furo"
