@@ -1,9 +1,10 @@
-"""Warns of public names that no page describes, and finds a name that a docstring uses from another module."""
+"""Public names: a warning of those that no page describes; links by name from any module; attributes with types."""
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MODULES = ("asrlab", "asrlab.batching", "asrlab.errors", "asrlab.metrics", "asrlab.plugins.hookspecs", "asrlab.testing")
 NOT_DESCRIBED = ("asrlab.__version__", "asrlab.plugins.hookspecs.hookimpl")  # a string; it is there as asrlab.hookimpl
+
+# what napoleon writes of an attribute: the directive, its text, and at the end its type
+ATTRIBUTE = re.compile(r"^( *)(\.\. attribute:: \w+)\n((?:\n|\1 +.*\n)*?)\1   :type: (.*)\n", re.MULTILINE)
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +48,15 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Tex
     return make_refnode(app.builder, node["refdoc"], page, place, content, target)
 
 
+def beside(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+    """Make the type of an attribute an option of its directive, which shows it as Python writes it."""
+    text = ATTRIBUTE.sub(r"\1\2\n\1   :type: \4\n\3\n", "\n".join(lines) + "\n")
+    lines[:] = text.split("\n")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Check when all pages were read."""
     app.connect("env-check-consistency", check)
     app.connect("missing-reference", resolve)
+    app.connect("autodoc-process-docstring", beside, priority=900)  # after napoleon
     return {"parallel_read_safe": True}
