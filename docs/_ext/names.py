@@ -54,9 +54,16 @@ def beside(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: lis
     lines[:] = text.split("\n")
 
 
+def whole(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+    """Keep napoleon from taking what is before a colon in a property's first line for its type."""
+    if what == "property":
+        lines.insert(0, "")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Check when all pages were read."""
     app.connect("env-check-consistency", check)
     app.connect("missing-reference", resolve)
+    app.connect("autodoc-process-docstring", whole, priority=100)  # before napoleon
     app.connect("autodoc-process-docstring", beside, priority=900)  # after napoleon
     return {"parallel_read_safe": True}
