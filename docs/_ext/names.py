@@ -57,7 +57,7 @@ def beside(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: lis
 def whole(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
     """Keep napoleon from taking what is before a colon in a property's first line for its type."""
     if what == "property":
-        lines.insert(0, "")
+        lines[:0] = ["..", ""]  # an empty comment
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
