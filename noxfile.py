@@ -36,6 +36,7 @@ MEETS_PACKAGES = tuple(
         *("runs/test_bench.py", "test_device.py", "test_transcriber.py"),
     )
 )
+DOCUMENTS = ("README.md", "CHANGELOG.md", "docs")
 CI_DEVICES = ("cpu", "mps-sim")
 BUILD_TIME = "1735689600"  # 2025-01-01: a fixed time in the archives, so that two builds are the same bytes
 
@@ -88,14 +89,14 @@ def minimum(session: nox.Session) -> None:
         run_matrix(session, "python", label=f"{session.python}-oldest", devices=CI_DEVICES)
 
 
-def run_suite(session: nox.Session, *paths: str) -> None:
+def run_suite(session: nox.Session, *paths: str, env: dict[str, str] | None = None) -> None:
     """Run pytest with the session's arguments, or on *paths* in two processes: most tests wait for a program."""
     if session.posargs:
-        session.run("pytest", *session.posargs)
+        session.run("pytest", *session.posargs, env=env)
         return
     # one thread each, and none that spins while it waits: on two cores the others need them
-    env = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *paths, env=env)
+    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *paths, env=threads | (env or {}))
 
 
 def ensure_browser(session: nox.Session) -> None:
@@ -171,10 +172,14 @@ for _python in PYTHONS:
 
 @nox.session(python="3.12")
 def docs(session: nox.Session) -> None:
-    """Hold README.md, CHANGELOG.md and docs/ against the records, and run their Python blocks."""
-    install(session, "test")
-    session.run("asrlab", "verify", "README.md", "CHANGELOG.md", "docs")
-    session.run("pytest", "README.md", "docs", *session.posargs)
+    """Build the pages into build/html, hold them against the records, and run their code; arguments go to pytest."""
+    install(session, "dev")
+    ensure_browser(session)
+    site = ROOT / "build" / "html"
+    shutil.rmtree(site, ignore_errors=True)  # what is left of another build has its table of contents
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", str(site))
+    session.run("asrlab", "verify", *DOCUMENTS)
+    run_suite(session, *DOCUMENTS, "tests/docs", env={"ASRLAB_TEST_SITE": str(site)})
 
 
 @nox.session(python="3.12")

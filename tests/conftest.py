@@ -1,9 +1,10 @@
-"""What several rooms' tests share: the command line, and plugins on disk."""
+"""What several rooms' tests share: the command line, plugins on disk, and a browser."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from selenium.webdriver import Chrome
+
+CHROMIUM = "apt-get install --no-install-recommends chromium chromium-driver"
 SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "datasets" / "smoke"
 
 
@@ -291,3 +295,49 @@ def tiny_lfm2_audio(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
         return folders[key]
 
     return made
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chrome]:
+    """One headless Chromium for all tests; it can reach no network."""
+    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    missing = [name for name, path in programs.items() if path is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not installed; on Debian: {CHROMIUM}")
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = programs["chromium"] or ""
+    for flag in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio"),
+        *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--autoplay-policy=no-user-gesture-required",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options, service=Service(programs["chromedriver"]))
+    yield driver
+    driver.quit()
+    driver.service.stop()
+
+
+@pytest.fixture
+def browse(chromium: Chrome) -> Iterator[Callable[..., Chrome]]:
+    """A function that opens a page from the disk, in a window of the given width and a colour scheme."""
+
+    def opened(path: Path, *, width: int = 1280, scheme: str = "light", script: bool = True) -> Chrome:
+        # a page that glides while it is being clicked on is missed
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        media = [{"name": "prefers-color-scheme", "value": scheme}, still]
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
+        chromium.get_log("browser")
+        chromium.get(path.as_uri())
+        return chromium
+
+    yield opened
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

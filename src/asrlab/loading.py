@@ -26,7 +26,7 @@ from asrlab.weights import StoredWeights, WeightsStore, describe_origin, entry, 
 if TYPE_CHECKING:
     from asrlab.options import Batching
     from asrlab.transcriber import Transcriber
-    from asrlab.weights import Progress
+    from asrlab.weights import Progress as FetchProgress
 
 __all__ = [
     "RANDOM_MARK",
@@ -54,7 +54,7 @@ def load(
     weights: str | PathLike[str] | None = None,
     offline: bool = False,
     patches: str | Iterable[str] | None = None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     host: PluginHost | None = None,
 ) -> Transcriber:
     """Load a model.
@@ -163,8 +163,8 @@ def load_dataset(
 
     Args:
         name: A name such as ``smoke``, a folder of audio files with ``.txt`` files beside them, a JSONL manifest, or a
-            file or folder in another of the formats that are read: see ``docs/data-sets.md``. Or an object of the
-            library ``datasets``.
+            file or folder in another of the formats that are read: see ``docs/reference/data-sets.md``. Or an object of
+            the library ``datasets``.
         format: The name of the file's or folder's format, such as ``kaldi``; None tells it by names and first lines.
         allow_outside: Accept audio that a file names outside of its folder.
         host: The plugins to ask; None loads those of this environment.
@@ -253,7 +253,7 @@ def fetch_weights(
     *,
     weights: str | PathLike[str] | None = None,
     offline: bool = False,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     store: WeightsStore | None = None,
 ) -> StoredWeights | None:
     """The checked weights of a model, fetched if they are not on this disk; None if it needs none.

@@ -153,7 +153,7 @@ class TranscribeOptions:
 
     @property
     def primary_language(self) -> str | None:
-        """The language without region or script: ``pt`` for ``pt-BR``. Whisper's models know no more."""
+        """The language, such as ``pt`` for ``pt-BR``, with no region or script. Whisper's models know no more."""
         return self.language.split("-")[0].lower() if self.language else None
 
     @property

@@ -155,6 +155,8 @@ def test_plugins_are_shown_as_a_table(asrlab_cli: Any, third_party: Path):
     row = next(line for line in ran.out.splitlines() if "third_party" in line)
     assert "third-party 1.0" in row
     assert "engine third, dataset third-set" in row
+    assert "patch " in ran.out
+    assert "patche " not in ran.out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "writing-a-plugin.md"
+TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial" / "writing-a-plugin.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = """#!{python}
 import sys

@@ -42,7 +42,7 @@ PLANTED = (
 )
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/how-to/guide.md"])
 def test_planted_sentences_are_caught(copy: Path, document: str):
     """Each with file and line, and nothing else is."""
     path = copy / document
@@ -59,11 +59,15 @@ def test_planted_sentences_are_caught(copy: Path, document: str):
         ("README.md", "0.00 % (0/70) | ", "0.00 % (0/71) | "),
         ("README.md", " MiB | 0 |", "1 MiB | 0 |"),
         (
-            "docs/status.md",
+            "docs/reference/status.md",
             "| liquid-audio/lfm2.5-audio-1.5b | mps | `unverified` |",
             "| liquid-audio/lfm2.5-audio-1.5b | mps | `working` |",
         ),
-        ("docs/status.md", "| openai-whisper/base | mps | `simulated` |", "| openai-whisper/base | mps | `working` |"),
+        (
+            "docs/reference/status.md",
+            "| openai-whisper/base | mps | `simulated` |",
+            "| openai-whisper/base | mps | `working` |",
+        ),
     ],
     ids=["WER", "memory", "status of LFM2.5", "status of Whisper"],
 )
@@ -80,7 +84,7 @@ def test_a_changed_table_is_caught(copy: Path, document: str, old: str, new: str
 
 def test_the_page_of_statuses_says_of_lfm_on_mps_what_is_known(copy: Path):
     """Its weights were never run there; a likeness of random weights was, on a simulated device."""
-    text = (copy / "docs" / "status.md").read_text(encoding="utf-8")
+    text = (copy / "docs" / "reference" / "status.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| liquid-audio/lfm2.5-audio-1.5b | mps |"))
     assert "| `unverified` |" in row
     assert "not its weights but liquid-audio/tiny: random-weights + simulated: " in row

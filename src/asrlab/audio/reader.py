@@ -78,7 +78,7 @@ class AudioReader:
 
     @property
     def declared_duration(self) -> float | None:
-        """Seconds that should come: of the part asked for, or what the header declares; None if it does not."""
+        """Seconds that should come, of the part asked for, or what the header declares; None if it does not."""
         declared, duration, offset = self._source.decoder.declared, self._source.duration, self._source.offset
         if declared is None:
             return duration
@@ -97,7 +97,7 @@ class AudioReader:
 
     @property
     def warnings(self) -> tuple[AudioWarning, ...]:
-        """What the reader found, complete once the audio has been read: ``truncated``, ``damaged``, ``silent``."""
+        """What the reader found (``truncated``, ``damaged``, ``silent``), complete once the audio has been read."""
         return tuple(self._warnings)
 
     def blocks(self, block_s: float = 30.0) -> Iterator[NDArray[np.float32]]:

@@ -79,7 +79,7 @@ class Circumstances:
 
     @property
     def subject(self) -> tuple[str, str, str, int | None]:
-        """What was calibrated: the model, where and how, whatever the versions."""
+        """What was calibrated (the model, where and how), whatever the versions."""
         return (self.model, self.device, self.compute_type, self.threads)
 
     def changes(self, now: Circumstances) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @click.command(epilog=EPILOG)
 @click.argument("dataset", shell_complete=_complete_dataset)
 @model_option
-@click.option("--format", help="The format of DATASET, such as kaldi; told by its content. See docs/data-sets.md.")
+@click.option("--format", help="DATASET's format, such as kaldi; told by its content. See docs/reference/data-sets.md.")
 @click.option("--allow-outside", is_flag=True, help="Accept audio that DATASET names outside of its folder.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder for the records; one with the same run goes on.")
 @click.option("--normalizer", help="english, basic or none; english if all of the data set is, else basic.")
@@ -87,8 +87,8 @@ def bench(
     """Transcribe DATASET with each MODEL and score the texts against its references.
 
     DATASET is a name (smoke), a folder of audio files with .txt files beside them, a JSONL manifest, or data in another
-    format (docs/data-sets.md). Each model runs in a process of its own, so that its peak memory is its own. An
-    utterance that hangs, crashes or runs out of memory twice is set aside; the others are not touched.
+    format (docs/reference/data-sets.md). Each model runs in a process of its own, so that its peak memory is its own.
+    An utterance that hangs, crashes or runs out of memory twice is set aside; the others are not touched.
 
     Every outcome is on the disk as soon as it is there, in a folder of the run's own (--run, or a dated one: see asrlab
     runs). Ctrl-C waits for the utterance under way, a second one does not; asrlab resume RUN goes on.

@@ -42,7 +42,7 @@ def new_plugin(name: str, folder: Path | None, as_json: bool) -> int:
         click.echo(path)
     click.echo(
         f"next:\n  cd {folder}\n  pip install -e .\n  pytest\n"
-        f"then put your engine into {files[-2].relative_to(folder)}; docs/writing-a-plugin.md goes through it",
+        f"then put your engine into {files[-2].relative_to(folder)}; docs/tutorial/writing-a-plugin.md goes through it",
         err=True,
     )
     return exits.DONE

@@ -19,6 +19,8 @@ Examples:
   ASRLAB_DISABLE_PLUGINS='*' asrlab plugins
 """
 
+_ONE = {"engines": "engine", "datasets": "dataset", "patches": "patch"}
+
 
 @click.command(epilog=EPILOG)
 @as_json
@@ -70,7 +72,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
     for name in ("plugin", "distribution", "offers"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        offers = [f"{field[:-1]} {name}" for field in ("engines", "datasets", "patches") for name in row[field]]
+        offers = [f"{one} {name}" for field, one in _ONE.items() for name in row[field]]
         distribution = f"{row['distribution']} {row['version']}".strip()
         table.add_row(*map(Text, (row["name"], distribution, ", ".join(offers) or "-")))
     console().print(table)

@@ -117,23 +117,23 @@ class Score:
 
     @property
     def wer(self) -> float | None:
-        """Word error rate: (S + D + I) / (H + S + D)."""
+        """Word error rate, (S + D + I) / (H + S + D)."""
         return self.words.rate
 
     @property
     def cer(self) -> float | None:
-        """Character error rate: (S + D + I) / (H + S + D), of characters."""
+        """Character error rate, (S + D + I) / (H + S + D), of characters."""
         return self.characters.rate
 
     @property
     def mer(self) -> float | None:
-        """Match error rate: (S + D + I) / (H + S + D + I), of words; in [0, 1]."""
+        """Match error rate, (S + D + I) / (H + S + D + I), of words; in [0, 1]."""
         words = self.words
         return words.errors / (words.hits + words.errors) if words.reference_length else None
 
     @property
     def wil(self) -> float | None:
-        """Word information lost: 1 - H / (H + S + D) * H / (H + S + I); in [0, 1], and 1 where nothing was written."""
+        """Word information lost, 1 - H / (H + S + D) * H / (H + S + I); in [0, 1], and 1 where nothing was written."""
         words = self.words
         if not words.reference_length:
             return None

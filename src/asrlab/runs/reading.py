@@ -182,7 +182,7 @@ def read_run(run: str | PathLike[str]) -> BenchResult:
     """What the records of a run say.
 
     Args:
-        run: Its folder, its name under ``asrlab.runs.folder.runs_root``, or a file that `export` wrote.
+        run: Its folder, its name under ``asrlab.runs.folder.runs_root``, or an exported file.
 
     Raises:
         DatasetError: There is no such run, or its records are damaged; it names the file and line.

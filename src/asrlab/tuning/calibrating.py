@@ -16,7 +16,7 @@ from asrlab.plugins.registry import Registry
 from asrlab.spec import EngineSpec
 from asrlab.transcriber import Transcriber
 from asrlab.tuning.ladders import Room
-from asrlab.tuning.search import Progress, Search
+from asrlab.tuning.search import Search, TuningProgress
 from asrlab.tuning.stopwatch import Stopwatch
 
 __all__ = ["SECONDS", "calibrate", "tune"]
@@ -34,7 +34,7 @@ def tune(
     seconds: float = SECONDS,
     offline: bool = False,
     patches: str | Iterable[str] | None = None,
-    progress: Progress | None = None,
+    progress: TuningProgress | None = None,
     host: PluginHost | None = None,
 ) -> Calibration:
     """Find how recordings best go together through *model* on this machine, and keep it for every ``load`` to come.
@@ -86,7 +86,7 @@ def calibrate(
     *,
     threads: int | None = None,
     seconds: float = SECONDS,
-    progress: Progress | None = None,
+    progress: TuningProgress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Calibration:
     """The calibration of a loaded model; it is not stored, and *transcriber* does not use it.

@@ -15,9 +15,9 @@ from asrlab.tuning.ladders import LADDERS, Room
 from asrlab.tuning.speech import CYCLE, clips, duration
 from asrlab.tuning.stopwatch import Pass, Stopwatch
 
-__all__ = ["Progress", "Search"]
+__all__ = ["Search", "TuningProgress"]
 
-type Progress = Callable[[str, Batching, float], object]
+type TuningProgress = Callable[[str, Batching, float], object]
 """Told before each pass: the step, what is tried, and the seconds used up."""
 
 LEAST_GAIN = 1.03
@@ -49,7 +49,7 @@ class Search:
     """
 
     def __init__(
-        self, transcriber: Transcriber, room: Room, stopwatch: Stopwatch, *, progress: Progress | None = None
+        self, transcriber: Transcriber, room: Room, stopwatch: Stopwatch, *, progress: TuningProgress | None = None
     ) -> None:
         self.chosen = room.default
         self.trials: list[Trial] = []

@@ -1,0 +1,69 @@
+"""Public names: a warning of those that no page describes; links by name from any module; attributes with types."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
+
+if TYPE_CHECKING:
+    from docutils.nodes import TextElement, reference
+    from sphinx.addnodes import pending_xref
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+MODULES = ("asrlab", "asrlab.batching", "asrlab.errors", "asrlab.metrics", "asrlab.plugins.hookspecs", "asrlab.testing")
+NOT_DESCRIBED = ("asrlab.__version__", "asrlab.plugins.hookspecs.hookimpl")  # a string; it is there as asrlab.hookimpl
+
+# what napoleon writes of an attribute: the directive, its text, and at the end its type
+ATTRIBUTE = re.compile(r"^( *)(\.\. attribute:: \w+)\n((?:\n|\1 +.*\n)*?)\1   :type: (.*)\n", re.MULTILINE)
+
+logger = logging.getLogger(__name__)
+
+
+def check(app: Sphinx, env: BuildEnvironment) -> None:  # noqa: ARG001 - Sphinx calls it so
+    """Compare what modules export with what is described."""
+    described = env.domains.python_domain.objects
+    for module in MODULES:
+        for name in import_module(module).__all__:
+            full = f"{module}.{name}"
+            if full not in described and full not in NOT_DESCRIBED:
+                logger.warning("no page of the reference describes %s", full)
+
+
+def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: TextElement) -> reference | None:
+    """What is described under *node*'s name, in whatever module, if it is one thing."""
+    if node.get("refdomain") != "py":
+        return None
+    target: str = node["reftarget"]
+    name = target.rsplit(".", 1)[-1] if target.startswith("asrlab.") else target
+    described = env.domains.python_domain.objects
+    places = {(entry.docname, entry.node_id) for full, entry in described.items() if f".{full}".endswith(f".{name}")}
+    if len(places) != 1:
+        return None
+    [(page, place)] = places
+    return make_refnode(app.builder, node["refdoc"], page, place, content, target)
+
+
+def beside(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+    """Make the type of an attribute an option of its directive, which shows it as Python writes it."""
+    text = ATTRIBUTE.sub(r"\1\2\n\1   :type: \4\n\3\n", "\n".join(lines) + "\n")
+    lines[:] = text.split("\n")
+
+
+def whole(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+    """Keep napoleon from taking what is before a colon in a property's first line for its type."""
+    if what == "property":
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Check when all pages were read."""
+    app.connect("env-check-consistency", check)
+    app.connect("missing-reference", resolve)
+    app.connect("autodoc-process-docstring", whole, priority=100)  # before napoleon
+    app.connect("autodoc-process-docstring", beside, priority=900)  # after napoleon
+    return {"parallel_read_safe": True}
