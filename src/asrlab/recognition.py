@@ -44,12 +44,17 @@ class Recognition:
         segments: In order; consumed once.
         language: BCP 47 tag; None if the engine does not tell.
         language_probability: In [0, 1]; None if it was given or the engine does not tell.
+        language_probabilities: Of each language that was weighed, the likeliest first; None likewise.
+        speech_duration: Seconds of audio that were left when silence was left out; None where none was, or the engine
+            does not tell.
         warnings: May grow while *segments* are consumed.
     """
 
     segments: Iterator[Segment]
     language: str | None = None
     language_probability: float | None = None
+    language_probabilities: tuple[tuple[str, float], ...] | None = None
+    speech_duration: float | None = None
     warnings: list[TranscriptWarning] = attrs.field(factory=list)
 
 

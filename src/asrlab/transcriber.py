@@ -69,6 +69,9 @@ class Transcriber(ABC):
     def release(self) -> None:
         """Give back the memory of the model. Called once; calls under way may still hold it."""
 
+    def check_options(self, options: TranscribeOptions) -> None:  # noqa: B027 - most have nothing more to check
+        """Raise ``OptionError`` for what ``info.capabilities`` cannot tell, such as the values of engine options."""
+
     def transcribe(
         self,
         audio: AudioSource,
@@ -227,6 +230,7 @@ class Transcriber(ABC):
             raise self.closed_error()
         chosen = TranscribeOptions.of(base, dict(given))
         self.info.capabilities.check(chosen, model=self.info.model.name)
+        self.check_options(chosen)
         return chosen
 
     def closed_error(self) -> AsrlabError:
@@ -261,17 +265,22 @@ class SegmentStream(Iterator[Segment]):
         self._transcript: Transcript | None = None
         self._busy = 0.0
 
+    def begin(self) -> Recognition:
+        """Open the audio and have the engine begin, ahead of the first segment: most know the language then.
+
+        What it gives is for its facts; the segments come from this stream.
+
+        Raises:
+            AudioError: The audio cannot be read.
+        """
+        with self._at_work():
+            return self._begun()
+
     def __next__(self) -> Segment:
         if self._transcript is not None:
             raise StopIteration
-        start = time.monotonic()
-        try:
+        with self._at_work():
             segment = self._advance()
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._busy += time.monotonic() - start
         if segment is None:
             self._transcript = self._finish()
             self.close()
@@ -279,13 +288,28 @@ class SegmentStream(Iterator[Segment]):
         self._segments.append(segment)
         return segment
 
-    def _advance(self) -> Segment | None:
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._busy += time.monotonic() - start
+
+    def _begun(self) -> Recognition:
         if self._recognition is None:
             audio, sample_rate = self._source
             self._reader = open_audio(audio, sample_rate=sample_rate, allow_truncated=self._options.allow_truncated)
             self._recognition = self._transcriber.recognize(self._reader, self._options)
+        return self._recognition
+
+    def _advance(self) -> Segment | None:
+        recognition = self._begun()
         assert self._reader is not None  # noqa: S101 - set together with the recognition
-        segment = next(self._recognition.segments, None)
+        segment = next(recognition.segments, None)
         return None if segment is None else segment.within(self._reader.duration)
 
     def close(self) -> None:

@@ -163,3 +163,13 @@ def test_subtitles_are_laid_out_as_asked(asrlab_cli: Any, speech: Path):
     whole = asrlab_cli("transcribe", "one.flac", "-m", "echo", "-f", "srt", "--max-line-length", "0", cwd=speech)
     assert cut.out.count("-->") >= whole.out.count("-->")
     assert all(len(line) <= 9 for line in cut.out.splitlines() if "-->" not in line)
+
+
+def test_options_that_only_one_engine_knows_are_taken_by_name(asrlab_cli: Any, clips: tuple[Path, ...]):
+    """The value is JSON or plain text; what is no pair, and what the engine lacks, is refused."""
+    ran = asrlab_cli("transcribe", clips[1], "-m", "echo/echo", "--engine-option", "patience=2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "echo/echo has no engine option 'patience'; it has none" in ran.err
+    ran = asrlab_cli("transcribe", clips[1], "-m", "echo/echo", "--engine-option", "patience")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'patience' is not NAME=VALUE" in ran.err

@@ -79,6 +79,56 @@ def test_options_reach_the_engine(base: Transcriber, speech: dict[str, asrlab.Ut
     assert base.transcribe(audio, language="en", temperature=0.4).segments[0].temperature == 0.4
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"patience": "much"}, "patience 'much' must be a number"),
+        ({"best_of": 0}, "best_of 0 must be a whole number from 1 up"),
+        ({"no_repeat_ngram_size": -1}, "from 0 up"),
+        ({"condition_on_previous_text": 1}, "must be True or False"),
+        ({"prefix": 3}, "prefix 3 must be text"),
+        ({"suppress_tokens": [1.5]}, "must be a list of token ids"),
+        ({"clip_timestamps": "1,x"}, "clip_timestamps '1,x' must be seconds"),
+        ({"clip_timestamps": [-1]}, "must be seconds from 0 up"),
+        ({"no_speech_threshold": True}, "must be a number or None"),
+        ({"vad_parameters": {"threshold": 0.5}}, "give vad_filter=True, too"),
+        ({"append_punctuations": "."}, "give word_timestamps=True, too"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_of_an_engine_option_is_refused_at_once(base: Transcriber, given: dict[str, object], told: str):
+    """Before the audio is opened, and for many recordings before the first."""
+    for call in (base.transcribe, base.transcribe_many):
+        with pytest.raises(OptionError, match=told):
+            call("there is no such file", engine_options=given)
+
+
+def test_an_unknown_parameter_of_the_filter_is_refused(base: Transcriber):
+    """Those that there are stand in the message."""
+    given = {"vad_parameters": {"treshold": 0.5}}
+    with pytest.raises(OptionError, match=r"treshold=0\.5: there are min_silence_duration_ms"):
+        base.transcribe("there is no such file", vad_filter=True, engine_options=given)
+
+
+def test_an_engine_option_goes_the_full_path(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """Batches know none of them, so that each recording is transcribed by itself, and the transcript says with what."""
+    audio = [speech["0880"].audio, speech["0890"].audio]
+    outcomes = list(base.transcribe_many(audio, language="en", engine_options={"suppress_tokens": [-1, 11]}))
+    assert [outcome.unwrap().path for outcome in outcomes] == [None, None]
+    assert all("," not in outcome.unwrap().text for outcome in outcomes)
+    assert outcomes[0].unwrap().options.engine_options == (("suppress_tokens", (-1, 11)),)
+
+
+def test_what_is_known_before_the_first_segment(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+    """The language and what it was weighed against, and what the filter left."""
+    with base.stream(speech["0880"].audio, vad_filter=True) as stream:
+        begun = stream.begin()
+        assert (begun.language, begun.language_probabilities[0][0]) == ("en", "en")
+        assert 1.0 < begun.speech_duration < 3.0
+        assert stream.begin() is begun
+        assert "young man" in next(stream).text
+
+
 def test_translation_gives_english(base: Transcriber, speech: dict[str, asrlab.Utterance]):
     """The task reaches the model: its token stands in the prompt, and the result says what was asked."""
     transcript = base.transcribe(speech["0930"].audio, task="translate", language="en")

@@ -1,100 +1,59 @@
+"""What the examples do with files of one's own, and with what goes wrong."""
+
 from __future__ import annotations
 
-import os
+import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-BASE_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
+type Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """An empty folder, away from the examples and from the audio."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-def run(name: str, *arguments: str | Path, cwd: Path, cache: Path) -> subprocess.CompletedProcess[str]:
-    """Run an example as a user does, away from the network."""
-    return subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | {"ASRLAB_CACHE": str(cache), "ASRLAB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
-def test_an_example_is_short(example: Path):
-    """Each example is under 40 lines and says in its docstring how to run it."""
-    lines = example.read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 40
-    assert any(f"python examples/{example.name}" in line for line in lines[:5])
-
-
-def test_a_file_is_transcribed_with_times_and_facts(work: Path, weights_cache: Path):
-    """Without arguments: the first clip's words with their times, the device, and the checksum of the weights."""
-    done = run("transcribe_file.py", cwd=work, cache=weights_cache)
-    assert done.returncode == 0, done.stderr
-    segment, *facts = done.stdout.splitlines()
-    start, end, text = re.fullmatch(r" *([\d.]+) +([\d.]+)  (.+)", segment).groups()  # type: ignore[union-attr]
-    assert 0 <= float(start) < float(end) <= 7.1
-    assert "leisure to consider how much there might be prudently in his power" in text
-    assert facts[0] == "language  en"
-    assert facts[1].startswith("audio     7.10 s, transcribed in ")
-    assert facts[2].startswith("device    c")
-    assert facts[3] == f"weights   faster-whisper/base, sha256 {BASE_SHA256}"
-
-
-def test_a_missing_file_is_a_line_not_a_traceback(work: Path, weights_cache: Path):
-    """A file that is not there ends the first example with code 1 and one line that names it."""
-    done = run("transcribe_file.py", "gone.wav", cwd=work, cache=weights_cache)
+@pytest.mark.parametrize("name", ["transcribe_file.py", "stream_segments.py", "live_loop.py"])
+def test_a_missing_file_is_a_line_not_a_traceback(name: str, run: Run):
+    """A file that is not there ends an example with code 1 and one line that names it."""
+    done = run(name, "gone.wav")
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "gone.wav" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_two_models_are_compared_with_counts(work: Path, weights_cache: Path):
-    """Two models have few errors in the smoke set's 70 words, and five clips of one speaker are no proof."""
-    models = ("faster-whisper/base", "faster-whisper/tiny.en")
-    done = run("compare_models.py", "--models", *models, cwd=work, cache=weights_cache)
-    assert done.returncode == 0, done.stderr
-    pattern = r"(\S+): WER [\d.]+% \(([0-4]) errors in 70 words, 0 utterances failed\), RTFx ([\d.]+)"
-    lines = done.stdout.splitlines()
-    found = [re.fullmatch(pattern, line) for line in lines[:2]]
-    assert [match and match[1] for match in found] == list(models)
-    assert ["too few to tell" in line for line in lines[2:]] == [True, True]
-    assert all(match and float(match[3]) > 0 for match in found)
-
-
-def test_a_mistyped_model_is_a_line_not_a_traceback(work: Path, weights_cache: Path):
-    """A model that does not exist ends the second example before anything runs, naming what is near."""
-    models = ("--models", "faster-whisper/base", "faster-whisper/bsae")
-    done = run("compare_models.py", *models, cwd=work, cache=weights_cache)
+def test_a_mistyped_model_is_a_line_not_a_traceback(run: Run):
+    """A model that does not exist ends the comparison before anything runs, naming what is near."""
+    done = run("compare_models.py", "--models", "faster-whisper/base", "faster-whisper/bsae")
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "faster-whisper/base" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_is_subtitled_past_a_bad_file(work: Path, clips: tuple[Path, ...], weights_cache: Path):
+def test_an_engine_that_cannot_be_had_is_told_and_passed_over(run: Run, clips: tuple[Path, ...]):
+    """The others still run; the exit code is 1."""
+    done = run("swap_engines.py", clips[1], "--models", "no-such/engine", "echo")
+    assert done.returncode == 1
+    assert done.stderr.startswith("no-such/engine is not to be had: ")
+    assert done.stdout.startswith("echo: loud loud ")
+
+
+def test_a_folder_is_subtitled_past_a_bad_file(work: Path, clips: tuple[Path, ...], run: Run):
     """Two clips, one in a subfolder, get their subtitles; a broken one and one of the same name are reported."""
     (work / "talks" / "more").mkdir(parents=True)
     shutil.copy(clips[1], work / "talks" / "a.flac")
     shutil.copy(clips[1], work / "talks" / "a.ogg")  # known by its content; would overwrite the other's subtitles
     (work / "talks" / "b.mp3").write_bytes(b"<html>not audio</html>")
     shutil.copy(clips[4], work / "talks" / "more" / "c.flac")
-    done = run("subtitle_folder.py", "talks", "-o", "talks", cwd=work, cache=weights_cache)
+    done = run("subtitle_folder.py", "talks", "-o", "talks")
     assert done.returncode == 1
     assert done.stdout.splitlines() == ["talks/a.srt", "talks/more/c.srt", "2 of 4 files have subtitles"]
     assert [word in done.stderr for word in ("a.ogg", "b.mp3", "Traceback")] == [True, True, False]
@@ -104,9 +63,84 @@ def test_a_folder_is_subtitled_past_a_bad_file(work: Path, clips: tuple[Path, ..
     assert re.fullmatch(r"00:00:0\d,\d{3} --> 00:00:0[12],\d{3}", times)
 
 
-def test_the_embedded_clips_are_subtitled_without_arguments(work: Path, weights_cache: Path):
-    """Without arguments the third example writes five files into ``subtitles`` and ends with code 0."""
-    done = run("subtitle_folder.py", cwd=work, cache=weights_cache)
-    assert done.returncode == 0, done.stderr
-    assert len(list((work / "subtitles").glob("*.srt"))) == 5
-    assert done.stdout.endswith("5 of 5 files have subtitles\n")
+def test_a_stream_read_to_its_end_tells_what_it_took(clips: tuple[Path, ...], run: Run):
+    """Without a word to wait for, the last line is the duration; with one that is never said, the code is 1."""
+    done = run("stream_segments.py", clips[1], "--until", "lighthouse")
+    assert (done.returncode, done.stderr) == (1, "")
+    segment, total = done.stdout.splitlines()
+    assert segment.endswith("He was not an ill-disposed young man.")
+    assert total.startswith("2.99 s of audio in ")
+
+
+def test_a_missing_text_is_told_and_counted(work: Path, run: Run):
+    """A reference without a hypothesis counts as deletions, is named, and makes the exit code 1."""
+    (work / "said.trn").write_text("hello there (a)\ngood bye (b)\n", encoding="utf-8")
+    (work / "theirs.csv").write_text("utt_id,text\na,hello their\n", encoding="utf-8")
+    done = run("score_texts.py", "theirs.csv", "--references", "said.trn")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "theirs.csv: WER 75.0% (1 other words, 2 missing, 0 too many, of 4)",
+        "  no text for b: its words count as missing",
+    ]
+
+
+@pytest.fixture(scope="module")
+def service(weights_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a running service; it ends with 0 on Ctrl-C."""
+    import os
+
+    environment = os.environ | {"ASRLAB_CACHE": str(weights_cache), "ASRLAB_OFFLINE": "1"}
+    errors = tmp_path_factory.mktemp("service") / "errors"
+    with (
+        errors.open("w") as log,
+        subprocess.Popen(
+            [sys.executable, EXAMPLES / "web_service.py", "--port", "0"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        told = re.fullmatch(r"serving on http://127\.0\.0\.1:(\d+)\n", process.stdout.readline())
+        yield int(told[1]) if told else 0
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+    assert "Traceback" not in errors.read_text()
+
+
+def answer(port: int, method: str, body: bytes | None = None, **headers: str) -> tuple[int, Mapping[str, object]]:
+    """What the service says."""
+    connection = HTTPConnection("127.0.0.1", port)
+    try:
+        connection.putrequest(method, "/")
+        length = {} if body is None else {"Content-Length": str(len(body))}
+        for name, value in (length | headers).items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        content = response.read()
+        is_json = (response.headers["Content-Type"] or "").startswith("application/json")
+        return response.status, json.loads(content) if is_json else {}
+    finally:
+        connection.close()
+
+
+def test_clients_at_once_each_get_their_own_text(service: int, clips: tuple[Path, ...]):
+    """Four requests over two clips, sent at once to the one model, get the texts of their clips, with words."""
+    sent = [clips[1], clips[4]] * 2
+    with ThreadPoolExecutor(len(sent)) as threads:
+        answers = list(threads.map(lambda clip: answer(service, "POST", clip.read_bytes()), sent))
+    texts = ["He was not an ill-disposed young man.", "He might even have been made amiable himself."]
+    assert [(status, content["text"]) for status, content in answers] == [(200, text) for text in texts * 2]
+    assert all(content["words"] for _, content in answers)
+
+
+def test_what_is_no_audio_is_a_client_error(service: int):
+    """Text and nothing are 400 with the reason, a body without or with too great a length 413, and no crash."""
+    status, content = answer(service, "POST", b"<html>not audio</html>")
+    assert (status, content["reason"]) == (400, "undecodable")
+    assert answer(service, "POST", b"")[0] == 400
+    assert answer(service, "POST")[0] == 413
+    assert answer(service, "POST", **{"Content-Length": str(2**40)})[0] == 413
+    assert answer(service, "GET")[0] == 501

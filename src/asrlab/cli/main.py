@@ -17,6 +17,7 @@ from asrlab.cli.completion import completion
 from asrlab.cli.devices import devices
 from asrlab.cli.doctor import doctor
 from asrlab.cli.models import models
+from asrlab.cli.new_plugin import new_plugin
 from asrlab.cli.patches import patches
 from asrlab.cli.plugins import plugins
 from asrlab.cli.pull import pull
@@ -86,6 +87,7 @@ for _command in (
     tune,
     patches,
     plugins,
+    new_plugin,
     completion,
 ):
     asrlab.add_command(_command)

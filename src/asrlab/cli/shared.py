@@ -95,6 +95,13 @@ def engine_options[F: Callable[..., Any]](function: F) -> F:
             click.option("--hotwords", help="Words to expect, in one string."),
             click.option("--vad-filter", is_flag=True, default=None, help="Leave out silence."),
             click.option("--allow-truncated", is_flag=True, default=None, help="Accept audio that ends early."),
+            click.option(
+                "--engine-option",
+                "engine_options",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="What only this engine knows, such as patience=2; VALUE is JSON or plain text. Repeatable.",
+            ),
         )
     ):
         function = option(function)
@@ -136,7 +143,19 @@ def options_of(given: dict[str, Any]) -> TranscribeOptions:
     from asrlab.options import TranscribeOptions
 
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    if "engine_options" in chosen:
+        chosen["engine_options"] = dict(map(_named_value, chosen["engine_options"]))
     return TranscribeOptions.of(None, chosen)
+
+
+def _named_value(written: str) -> tuple[str, Any]:
+    name, equals, value = written.partition("=")
+    if not (name and equals):
+        raise click.BadParameter(f"{written!r} is not NAME=VALUE, such as patience=2", param_hint="--engine-option")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -1,4 +1,4 @@
-"""What tests need to try speech models on devices and weights that are not here.
+"""What tests need: a conformance kit for engines, and devices and weights that are not here.
 
 ::
 
@@ -9,7 +9,7 @@
         ...
         print(simulation.report().table())
 
-Importing this package loads no torch; each name below is fetched when it is first used.
+Importing this package loads neither torch nor pytest; each name below is fetched when it is first used.
 """
 
 from __future__ import annotations
@@ -18,25 +18,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asrlab.testing.conformance.kit import TranscriberConformance
+    from asrlab.testing.conformance.subject import Subject
     from asrlab.testing.mps.process import SimulatedProcess
     from asrlab.testing.mps.report import KernelReport, OpUse
     from asrlab.testing.mps.simulation import Simulation, simulated_mps
 
 _MODULES = {
-    "KernelReport": "report",
-    "OpUse": "report",
-    "SimulatedProcess": "process",
-    "Simulation": "simulation",
-    "simulated_mps": "simulation",
+    "KernelReport": "mps.report",
+    "OpUse": "mps.report",
+    "SimulatedProcess": "mps.process",
+    "Simulation": "mps.simulation",
+    "Subject": "conformance.subject",
+    "TranscriberConformance": "conformance.kit",
+    "simulated_mps": "mps.simulation",
 }
 
-__all__ = ["KernelReport", "OpUse", "SimulatedProcess", "Simulation", "simulated_mps"]
+__all__ = [
+    "KernelReport",
+    "OpUse",
+    "SimulatedProcess",
+    "Simulation",
+    "Subject",
+    "TranscriberConformance",
+    "simulated_mps",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'asrlab.testing' has no attribute {name!r}")
-    value = getattr(import_module(f"asrlab.testing.mps.{_MODULES[name]}"), name)
+    value = getattr(import_module(f"asrlab.testing.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

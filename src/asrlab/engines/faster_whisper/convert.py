@@ -8,6 +8,7 @@ from typing import Any
 from faster_whisper.transcribe import Segment as EngineSegment
 from faster_whisper.transcribe import Word as EngineWord
 
+from asrlab.engines.faster_whisper.settings import Settings
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment, Word
 
@@ -23,10 +24,12 @@ def arguments(options: TranscribeOptions) -> dict[str, Any]:
         "initial_prompt": options.initial_prompt,
         "hotwords": options.hotwords,
     }
-    return {name: value for name, value in given.items() if value is not None} | {
+    return {
+        **{name: value for name, value in given.items() if value is not None},
         "task": options.task,
         "word_timestamps": options.word_timestamps,
         "vad_filter": options.vad_filter,
+        **Settings.of(options).arguments(dict(options.engine_options)),
     }
 
 

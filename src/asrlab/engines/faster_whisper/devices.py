@@ -54,7 +54,7 @@ def choose_compute_type(asked: str, device: Device) -> str:
     supported = ctranslate2.get_supported_compute_types(kind, int(index or 0))
     if asked == "auto":
         return next((name for name in _AUTO[kind] if name in supported), "default")
-    if asked not in supported:
+    if asked not in supported and asked != "default":  # default: as the weights are, or the nearest that there is
         raise OptionError(
             f"faster-whisper cannot compute in {asked!r} on {device.resolved}; here CTranslate2 supports "
             f"{', '.join(sorted(supported))}",

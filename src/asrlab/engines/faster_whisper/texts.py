@@ -13,13 +13,10 @@ from faster_whisper.transcribe import get_compression_ratio
 
 from asrlab.batching import Decoded
 from asrlab.engines.faster_whisper.sentences import sentences, tokens_of
+from asrlab.engines.faster_whisper.settings import APPENDED, PREPENDED
 from asrlab.transcript import Segment, Word
 
 __all__ = ["Text", "heard", "nothing_heard"]
-
-_PREPENDED = "\"'“¿([{-"
-_APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
-"""Source: faster-whisper, ``transcribe``: ``prepend_punctuations`` and ``append_punctuations``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +102,7 @@ def _words(text: Text, model: WhisperModel, encoded: ctranslate2.StorageView, *,
     """The words with the spaces before them."""
     segment: dict[str, Any] = {"seek": 0, "start": 0.0, "end": duration, "tokens": list(text.tokens)}
     frames = round(duration * model.frames_per_second)
-    model.add_word_timestamps([[segment]], text.tokenizer, encoded, frames, _PREPENDED, _APPENDED, 0.0)
+    model.add_word_timestamps([[segment]], text.tokenizer, encoded, frames, PREPENDED, APPENDED, 0.0)
     return [
         Word(
             text=word["word"],

@@ -14,6 +14,7 @@ from asrlab.batching import transcribe_together
 from asrlab.engines.faster_whisper.convert import arguments, to_segments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
 from asrlab.engines.faster_whisper.model import SharedEncodingModel
+from asrlab.engines.faster_whisper.settings import ENGINE_OPTIONS, Settings
 from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
 from asrlab.errors import WeightsError
 from asrlab.machine import usable_cores
@@ -56,7 +57,13 @@ class FasterWhisperTranscriber(Transcriber):
             segments=to_segments(segments),
             language=options.language or info.language,
             language_probability=float(info.language_probability) if detected else None,
+            language_probabilities=_ranked(info.all_language_probs),
+            speech_duration=float(info.duration_after_vad) if options.vad_filter else None,
         )
+
+    def check_options(self, options: TranscribeOptions) -> None:
+        """Refuse values that faster-whisper would not take, or would take without effect."""
+        Settings.of(options)
 
     @property
     def model(self) -> WhisperModel:
@@ -74,14 +81,14 @@ class FasterWhisperTranscriber(Transcriber):
     def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
         """Encode each piece once and decode several together; None for what only ``WhisperModel.transcribe`` can do.
 
-        That is voice activity detection, and sampling from the start.
+        That is voice activity detection, sampling from the start, and faster-whisper's own options.
         """
-        ladder = many.options.temperature_ladder or (0.0,)
-        batching = self.batching(many.batching)
-        if many.options.vad_filter or ladder[0] or batching.batch_size == 1:
+        options, batching = many.options, self.batching(many.batching)
+        ladder = options.temperature_ladder or (0.0,)
+        if options.vad_filter or options.engine_options or ladder[0] or batching.batch_size == 1:
             return None
         crew = partial(self.crew, batching)
-        steps = FasterWhisperSteps(model=self.model, crew=lambda: crew().model, options=many.options, batching=batching)
+        steps = FasterWhisperSteps(model=self.model, crew=lambda: crew().model, options=options, batching=batching)
         return transcribe_together(self, steps, many, crew=crew)
 
     def prepare_batches(self, given: Batching | None = None) -> None:
@@ -165,4 +172,11 @@ def _capabilities(model: WhisperModel) -> Capabilities:
         initial_prompt=True,
         hotwords=True,
         vad_filter=True,
+        engine_options=ENGINE_OPTIONS,
     )
+
+
+def _ranked(probabilities: list[tuple[str, float]] | None) -> tuple[tuple[str, float], ...] | None:
+    if probabilities is None:
+        return None
+    return tuple((language, float(probability)) for language, probability in probabilities)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -35,8 +37,9 @@ def load(request: LoadRequest) -> LiquidAudioTranscriber:
     folder = _folder(request)
     device = request.device.resolved
     try:
-        # as a Path: upstream takes a str for a name on the hub
-        processor = LFM2AudioProcessor.from_pretrained(folder, device=device).eval()
+        with _no_root_handler():
+            # as a Path: upstream takes a str for a name on the hub
+            processor = LFM2AudioProcessor.from_pretrained(folder, device=device).eval()
         model = LFM2AudioModel.from_pretrained(folder, device=device, dtype=_DTYPES[compute_type]).eval()
         missing = _missing(model, _stored_names(folder))
     except (KeyError, TypeError, ValueError, AssertionError, OSError, RuntimeError, SafetensorError) as error:
@@ -60,6 +63,20 @@ def load(request: LoadRequest) -> LiquidAudioTranscriber:
         packages=request.packages,
     )
     return LiquidAudioTranscriber(info, processor, model, voice=find_voice())
+
+
+@contextmanager
+def _no_root_handler() -> Iterator[None]:
+    """Keep upstream from setting up logging for the whole program: its processor calls ``logging.info``.
+
+    Source: liquid_audio/model/conformer/processor.py; ``logging.info`` calls ``basicConfig`` where there is no handler.
+    """
+    handler = logging.NullHandler()
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
 
 
 def _compute_type(asked: str, device: Device) -> str:

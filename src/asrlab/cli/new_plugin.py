@@ -1,0 +1,48 @@
+"""``asrlab new-plugin``: the skeleton of a plugin package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from asrlab.cli import exits
+from asrlab.cli.shared import as_json, echo_json
+
+EPILOG = """\b
+Examples:
+  asrlab new-plugin asrlab-morse
+  asrlab new-plugin my-engine --folder work/my-engine
+"""
+
+
+@click.command(name="new-plugin", epilog=EPILOG)
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; ./NAME if not given.")
+@as_json
+def new_plugin(name: str, folder: Path | None, as_json: bool) -> int:
+    """Write a plugin package called NAME that adds an engine, works as written, and passes the conformance kit.
+
+    NAME is a distribution's: lower case words with hyphens between. asrlab- in front is left out of the engine's name.
+    """
+    from asrlab.plugins.manager import PluginHost
+    from asrlab.plugins.registry import Registry
+    from asrlab.plugins.skeleton import SkeletonNames, write_skeleton
+
+    taken = [alias for spec in Registry(PluginHost()).engines() for alias in (spec.name, *spec.aliases)]
+    names = SkeletonNames.of(name, taken=taken)
+    folder = folder or Path(name)
+    files = write_skeleton(names, folder)
+    if as_json:
+        echo_json(
+            {"folder": str(folder), "engine": names.engine, "package": names.package, "files": [*map(str, files)]}
+        )
+        return exits.DONE
+    for path in files:
+        click.echo(path)
+    click.echo(
+        f"next:\n  cd {folder}\n  pip install -e .\n  pytest\n"
+        f"then put your engine into {files[-2].relative_to(folder)}; docs/tutorial/writing-a-plugin.md goes through it",
+        err=True,
+    )
+    return exits.DONE

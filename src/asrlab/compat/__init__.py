@@ -1,0 +1,1 @@
+"""Drop-in look-alikes of other packages' interfaces, over any transcriber."""

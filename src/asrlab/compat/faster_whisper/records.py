@@ -1,0 +1,169 @@
+"""faster-whisper's records, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from warnings import warn
+
+from asrlab import transcript
+from asrlab.compat.faster_whisper.vad import VadOptions
+from asrlab.transcript import join_texts
+
+__all__ = ["Segment", "TranscriptionInfo", "TranscriptionOptions", "Word", "segment_of"]
+
+
+def _deprecated(record: Any) -> dict[str, Any]:
+    kind = type(record).__name__
+    warn(f"{kind}._asdict() is deprecated upstream; use dataclasses.asdict({kind})", DeprecationWarning, stacklevel=3)
+    return asdict(record)
+
+
+@dataclass
+class Word:
+    """One word with its place in the audio.
+
+    Attributes:
+        start: Seconds from the start of the audio.
+        end: Likewise.
+        word: With the space before it, where there is one.
+        probability: In [0, 1]; None where the engine gives none.
+    """
+
+    start: float
+    end: float
+    word: str
+    probability: float | None
+
+    def _asdict(self) -> dict[str, Any]:
+        return _deprecated(self)
+
+
+@dataclass
+class Segment:
+    """A stretch of speech. What the engine does not tell is None, and its tokens are an empty list.
+
+    Attributes:
+        id: From 1.
+        seek: Where the window that gave it began, in frames of 10 ms.
+        start: Seconds from the start of the audio.
+        end: Likewise.
+        text: With the space before it, where the language writes spaces.
+        tokens: The model's token ids, time stamps included.
+        avg_logprob: Mean natural logarithm of the tokens' probabilities.
+        compression_ratio: Length of the text over its compressed length.
+        no_speech_prob: Probability that there is no speech.
+        words: None if not asked for.
+        temperature: Of the decoding that was kept.
+    """
+
+    id: int
+    seek: int | None
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    avg_logprob: float | None
+    compression_ratio: float | None
+    no_speech_prob: float | None
+    words: list[Word] | None
+    temperature: float | None
+
+    def _asdict(self) -> dict[str, Any]:
+        return _deprecated(self)
+
+
+@dataclass
+class TranscriptionOptions:
+    """What was asked for. Unlike upstream's, *suppress_tokens* is as it was given: -1 is not spelled out."""
+
+    beam_size: int
+    best_of: int
+    patience: float
+    length_penalty: float
+    repetition_penalty: float
+    no_repeat_ngram_size: int
+    log_prob_threshold: float | None
+    no_speech_threshold: float | None
+    compression_ratio_threshold: float | None
+    condition_on_previous_text: bool
+    prompt_reset_on_temperature: float
+    temperatures: Sequence[float]
+    initial_prompt: str | None
+    prefix: str | None
+    suppress_blank: bool
+    suppress_tokens: Sequence[int] | None
+    without_timestamps: bool
+    max_initial_timestamp: float
+    word_timestamps: bool
+    prepend_punctuations: str
+    append_punctuations: str
+    multilingual: bool
+    max_new_tokens: int | None
+    clip_timestamps: str | Sequence[float]
+    hallucination_silence_threshold: float | None
+    hotwords: str | None
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> TranscriptionOptions:
+        """From the arguments of a call."""
+        temperature = given["temperature"]
+        ladder = list(temperature) if isinstance(temperature, list | tuple) else [temperature]
+        names = [name for name in cls.__dataclass_fields__ if name != "temperatures"]
+        return cls(temperatures=ladder, **{name: given[name] for name in names})
+
+
+@dataclass
+class TranscriptionInfo:
+    """What is known of a recording before its first segment.
+
+    Attributes:
+        language: The language given, or the one detected; None where the engine does not tell.
+        language_probability: In [0, 1], and 1 where the language was given; not a number where the engine does not
+            tell.
+        duration: Seconds of audio.
+        duration_after_vad: Seconds that were left by the voice activity model.
+        all_language_probs: Each language that was weighed, the likeliest first; None where it was given, or the engine
+            does not tell.
+        transcription_options: What was asked for.
+        vad_options: Parameters of the voice activity model; None where it was not asked for.
+    """
+
+    language: str | None
+    language_probability: float
+    duration: float
+    duration_after_vad: float
+    all_language_probs: list[tuple[str, float]] | None
+    transcription_options: TranscriptionOptions
+    vad_options: VadOptions | None
+
+
+def segment_of(segment: transcript.Segment, number: int, language: str | None) -> Segment:
+    """A segment of asrlab's as faster-whisper writes it."""
+    spaced = join_texts(("a", "b"), language) == "a b"
+    text = f" {segment.text}" if spaced and segment.text else segment.text
+    return Segment(
+        id=number,
+        seek=segment.seek,
+        start=segment.start,
+        end=segment.end,
+        text=text,
+        tokens=list(segment.tokens or ()),
+        avg_logprob=segment.avg_logprob,
+        compression_ratio=segment.compression_ratio,
+        no_speech_prob=segment.no_speech_prob,
+        words=None if segment.words is None else _words(segment.words, text),
+        temperature=segment.temperature,
+    )
+
+
+def _words(words: Sequence[transcript.Word], text: str) -> list[Word]:
+    """The words, each with the space that stands before it in *text*."""
+    found, place = [], 0
+    for word in words:
+        at = text.find(word.text, place)
+        space = " " if at > 0 and text[at - 1] == " " else ""
+        found.append(Word(start=word.start, end=word.end, word=space + word.text, probability=word.probability))
+        place = at + len(word.text) if at >= 0 else place
+    return found

@@ -1,0 +1,222 @@
+"""faster-whisper's model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self
+
+from asrlab import loading
+from asrlab.compat.faster_whisper.asking import LADDER, options_of
+from asrlab.compat.faster_whisper.audio import loaded
+from asrlab.compat.faster_whisper.batched import BatchedInferencePipeline
+from asrlab.compat.faster_whisper.info import info_of
+from asrlab.compat.faster_whisper.names import ENGINE, full_name
+from asrlab.compat.faster_whisper.progress import shown
+from asrlab.compat.faster_whisper.records import (
+    Segment,
+    TranscriptionInfo,
+    TranscriptionOptions,
+    Word,
+    segment_of,
+)
+from asrlab.compat.faster_whisper.vad import VadOptions
+from asrlab.errors import OptionError
+from asrlab.transcriber import SegmentStream, Transcriber
+
+__all__ = [
+    "BatchedInferencePipeline",
+    "Segment",
+    "TranscriptionInfo",
+    "TranscriptionOptions",
+    "WhisperModel",
+    "Word",
+]
+
+_NATIVE = "faster_whisper.WhisperModel(...).transcribe"
+
+
+class WhisperModel:
+    """faster-whisper's ``WhisperModel`` over one of asrlab's transcribers.
+
+    Args:
+        model_size_or_path: A size, a folder of CTranslate2 weights, ``engine/model``, or a transcriber that is loaded.
+        device: ``auto``, ``cpu``, ``cuda``, or what else the engine has, such as ``mps``.
+        device_index: Of the GPU.
+        compute_type: Number format; ``default`` is as the weights are.
+        cpu_threads: 0 leaves them to the engine.
+        num_workers: 1; `transcribe_many` of the transcriber has workers.
+        download_root: None; ``ASRLAB_CACHE`` says where weights are kept.
+        local_files_only: Fetch nothing over the network.
+        files: None.
+        revision: None; asrlab's catalogue pins one.
+        use_auth_token: None.
+
+    Attributes:
+        transcriber: What does the work, with all that asrlab knows of it.
+
+    Raises:
+        AsrlabError: As ``asrlab.load`` does; also where an argument asks for what asrlab does not have.
+    """
+
+    def __init__(
+        self,
+        model_size_or_path: str | PathLike[str] | Transcriber,
+        device: str = "auto",
+        device_index: int | Sequence[int] = 0,
+        compute_type: str = "default",
+        cpu_threads: int = 0,
+        num_workers: int = 1,
+        download_root: str | None = None,
+        local_files_only: bool = False,  # noqa: FBT001, FBT002 - upstream's signature
+        files: Mapping[str, Any] | None = None,
+        revision: str | None = None,
+        use_auth_token: str | bool | None = None,  # noqa: FBT001 - as above
+        **model_kwargs: Any,
+    ) -> None:
+        others: dict[str, Any] = {"download_root": download_root, "files": files, "revision": revision}
+        others |= {"use_auth_token": use_auth_token, "num_workers": None if num_workers == 1 else num_workers}
+        others |= {"device_index": None if isinstance(device_index, int) else device_index, **model_kwargs}
+        for name, value in others.items():
+            if value is not None:
+                raise OptionError(
+                    f"asrlab has no {name} here; see docs/how-to/from-faster-whisper.md for what there is instead, and "
+                    f"faster_whisper.WhisperModel(..., {name}=...) takes it",
+                    option=name,
+                )
+        if isinstance(model_size_or_path, Transcriber):
+            self.transcriber = model_size_or_path
+            return
+        name = full_name(model_size_or_path)
+        ours = name.partition("/")[0] == ENGINE
+        self.transcriber = loading.load(
+            name,
+            device=f"{device}:{device_index}" if device == "cuda" and device_index else device,
+            compute_type="auto" if compute_type == "default" and not ours else compute_type,
+            threads=cpu_threads or None,
+            offline=local_files_only,
+        )
+
+    def transcribe(
+        self,
+        audio: Any,
+        language: str | None = None,
+        task: str = "transcribe",
+        log_progress: bool = False,  # noqa: FBT001, FBT002 - upstream's signature
+        beam_size: int = 5,
+        best_of: int = 5,
+        patience: float = 1,
+        length_penalty: float = 1,
+        repetition_penalty: float = 1,
+        no_repeat_ngram_size: int = 0,
+        temperature: float | Sequence[float] = LADDER,
+        compression_ratio_threshold: float | None = 2.4,
+        log_prob_threshold: float | None = -1.0,
+        no_speech_threshold: float | None = 0.6,
+        condition_on_previous_text: bool = True,  # noqa: FBT001, FBT002 - as above
+        prompt_reset_on_temperature: float = 0.5,
+        initial_prompt: str | None = None,
+        prefix: str | None = None,
+        suppress_blank: bool = True,  # noqa: FBT001, FBT002 - as above
+        suppress_tokens: Sequence[int] | None = (-1,),
+        without_timestamps: bool = False,  # noqa: FBT001, FBT002 - as above
+        max_initial_timestamp: float = 1.0,
+        word_timestamps: bool = False,  # noqa: FBT001, FBT002 - as above
+        prepend_punctuations: str = "\"'“¿([{-",
+        append_punctuations: str = "\"'.。,，!！?？:：”)]}、",  # noqa: RUF001 - full-width punctuation is meant
+        multilingual: bool = False,  # noqa: FBT001, FBT002 - as above
+        vad_filter: bool = False,  # noqa: FBT001, FBT002 - as above
+        vad_parameters: Mapping[str, Any] | VadOptions | None = None,
+        max_new_tokens: int | None = None,
+        chunk_length: int | None = None,
+        clip_timestamps: str | Sequence[float] = "0",
+        hallucination_silence_threshold: float | None = None,
+        hotwords: str | None = None,
+        language_detection_threshold: float | None = 0.5,
+        language_detection_segments: int = 1,
+    ) -> tuple[Iterator[Segment], TranscriptionInfo]:
+        """The segments, decoded as they are asked for, and what is known before the first of them.
+
+        Arguments are upstream's; ``asrlab.TranscribeOptions`` documents those that all engines share.
+
+        Raises:
+            AudioError: The audio cannot be read, is truncated, empty or not finite.
+            OptionError: The transcriber cannot honour an argument; the message names the call that can.
+        """
+        given = {name: value for name, value in locals().items() if name in _DEFAULTS}
+        options = options_of(given, _DEFAULTS, self.transcriber, native=_NATIVE)
+        heard = loaded(audio)
+        stream = self.transcriber.stream(heard, options=options)
+        recognition = stream.begin()
+        info = info_of(recognition, given, duration=heard.duration, english=self.supported_languages == ["en"])
+        return shown(_segments(stream, info.language), info.duration, on=log_progress), info
+
+    def detect_language(
+        self,
+        audio: Any = None,
+        features: Any = None,
+        vad_filter: bool = False,  # noqa: FBT001, FBT002 - upstream's signature
+        vad_parameters: Mapping[str, Any] | VadOptions | None = None,
+        language_detection_segments: int = 1,
+        language_detection_threshold: float = 0.5,
+    ) -> tuple[str | None, float, list[tuple[str, float]]]:
+        """The likeliest language, its probability, and those of all that were weighed.
+
+        Raises:
+            OptionError: *features* were given, which are one engine's own.
+        """
+        if features is not None or audio is None:
+            raise OptionError(
+                "the language is detected in audio here; faster_whisper.WhisperModel(...).detect_language(features=...)"
+                " takes features",
+                option="features",
+            )
+        _, info = self.transcribe(
+            audio,
+            vad_filter=vad_filter,
+            vad_parameters=vad_parameters,
+            language_detection_segments=language_detection_segments,
+            language_detection_threshold=language_detection_threshold,
+        )
+        known = info.all_language_probs
+        return info.language, info.language_probability, known or [(info.language or "", info.language_probability)]
+
+    @property
+    def supported_languages(self) -> list[str]:
+        """The languages that may be asked for; empty where the engine does not say."""
+        return list(self.transcriber.info.capabilities.languages or ())
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self.transcriber.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "transcriber":  # it could not be loaded
+            raise AttributeError(name)
+        raise AttributeError(
+            f"asrlab's WhisperModel has no {name!r}, which is one engine's own; .transcriber does the work, and "
+            f"faster_whisper.WhisperModel(...).{name} is upstream's"
+        )
+
+
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(WhisperModel.transcribe).parameters.items()
+    if name not in ("self", "audio", "log_progress")
+}
+
+
+def _segments(stream: SegmentStream, language: str | None) -> Iterator[Segment]:
+    with stream:
+        for number, segment in enumerate(stream, start=1):
+            yield segment_of(segment, number, language)

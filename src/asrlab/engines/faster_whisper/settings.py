@@ -1,0 +1,148 @@
+"""Upstream's options beyond asrlab's own, by upstream's names, with upstream's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from faster_whisper.vad import VadOptions
+
+from asrlab.engines.option_checks import count, flag, is_number, number, number_or_none, text
+from asrlab.errors import OptionError
+from asrlab.options import TranscribeOptions
+
+__all__ = ["APPENDED", "ENGINE_OPTIONS", "PREPENDED", "Settings"]
+
+PREPENDED = "\"'“¿([{-"
+APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
+"""Source: faster-whisper, ``transcribe``: ``prepend_punctuations`` and ``append_punctuations``."""
+_OF_WORDS = ("prepend_punctuations", "append_punctuations", "hallucination_silence_threshold")
+_VAD = {field for field in VadOptions.__dataclass_fields__ if field != "max_speech_duration_s"}
+
+
+def _clips(value: Any) -> str | list[float]:
+    parts = [part for part in value.split(",") if value] if isinstance(value, str) else value
+    try:
+        seconds = [float(part) for part in parts]
+    except (TypeError, ValueError):
+        seconds = [-1.0]
+    if not all(0 <= each < float("inf") for each in seconds):
+        raise OptionError(
+            f"clip_timestamps {value!r} must be seconds from 0 up: start,end,start,end,... as text or a list",
+            option="clip_timestamps",
+        )
+    return value if isinstance(value, str) else seconds
+
+
+def _tokens(value: Any) -> list[int] | None:
+    if value is not None and not (isinstance(value, list | tuple) and all(type(each) is int for each in value)):
+        raise OptionError(f"suppress_tokens {value!r} must be a list of token ids, or None", option="suppress_tokens")
+    return value if value is None else list(value)
+
+
+def _voice(value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    given: dict[str, Any] = dict(value)
+    bad = [name for name, each in given.items() if name not in {*_VAD, "max_speech_duration_s"} or not is_number(each)]
+    if bad:
+        raise OptionError(
+            f"vad_parameters {bad[0]}={given[bad[0]]!r}: there are {', '.join(sorted(_VAD))}, each a number",
+            option="vad_parameters",
+        )
+    return given
+
+
+def _natural(_settings: object, field: attrs.Attribute[int], value: object) -> None:
+    if type(value) is not int or value < 0:
+        raise OptionError(f"{field.name} {value!r} must be a whole number from 0 up", option=field.name)
+
+
+def _prefix(_settings: object, field: attrs.Attribute[str | None], value: object) -> None:
+    if value is not None:
+        text(_settings, field, value)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What decides how windows are decoded. None switches a check off, or leaves a choice to the model.
+
+    Attributes:
+        best_of: Candidates where the temperature is above 0.
+        patience: Of the beam search.
+        length_penalty: Exponent of the length that scores are divided by.
+        repetition_penalty: Above 1 makes tokens that came before less likely.
+        no_repeat_ngram_size: No run of so many tokens comes twice; 0 allows it.
+        compression_ratio_threshold: Text that compresses better than this has failed.
+        log_prob_threshold: Text whose mean log probability is below this has failed.
+        no_speech_threshold: A window is skipped as silent above this probability of no speech.
+        condition_on_previous_text: What was heard in a window is the prompt of the next.
+        prompt_reset_on_temperature: Not where it was heard at a temperature above this.
+        prefix: Begins the text of the first window.
+        suppress_blank: A text does not begin blank.
+        suppress_tokens: Never chosen; -1 stands for those that are no speech.
+        without_timestamps: Have the model write no time stamps: a segment a window.
+        max_initial_timestamp: Seconds by which a window's first segment has begun.
+        prepend_punctuations: Belong to the word behind them.
+        append_punctuations: Belong to the word before them.
+        multilingual: Detect the language of each window.
+        vad_parameters: Of the voice activity model, as ``faster_whisper.vad.VadOptions`` has them.
+        max_new_tokens: The most tokens in a window.
+        chunk_length: Seconds of a window of features.
+        clip_timestamps: Seconds: start, end, start, end, ... of what is transcribed; the last end may be left out.
+        hallucination_silence_threshold: Seconds of silence that are skipped around what looks made up.
+        language_detection_threshold: Probability of a language above which no further window is asked.
+        language_detection_segments: Windows that may be asked.
+
+    Source: faster-whisper 1.2.1, ``WhisperModel.transcribe``.
+    """
+
+    best_of: int | None = attrs.field(default=5, validator=count)
+    patience: float = attrs.field(default=1, validator=number)
+    length_penalty: float = attrs.field(default=1, validator=number)
+    repetition_penalty: float = attrs.field(default=1, validator=number)
+    no_repeat_ngram_size: int = attrs.field(default=0, validator=_natural)
+    compression_ratio_threshold: float | None = attrs.field(default=2.4, validator=number_or_none)
+    log_prob_threshold: float | None = attrs.field(default=-1.0, validator=number_or_none)
+    no_speech_threshold: float | None = attrs.field(default=0.6, validator=number_or_none)
+    condition_on_previous_text: bool = attrs.field(default=True, validator=flag)
+    prompt_reset_on_temperature: float = attrs.field(default=0.5, validator=number)
+    prefix: str | None = attrs.field(default=None, validator=_prefix)
+    suppress_blank: bool = attrs.field(default=True, validator=flag)
+    suppress_tokens: list[int] | None = attrs.field(factory=lambda: [-1], converter=_tokens)
+    without_timestamps: bool = attrs.field(default=False, validator=flag)
+    max_initial_timestamp: float = attrs.field(default=1.0, validator=number)
+    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=text)
+    append_punctuations: str = attrs.field(default=APPENDED, validator=text)
+    multilingual: bool = attrs.field(default=False, validator=flag)
+    vad_parameters: dict[str, Any] | None = attrs.field(default=None, converter=_voice)
+    max_new_tokens: int | None = attrs.field(default=None, validator=count)
+    chunk_length: int | None = attrs.field(default=None, validator=count)
+    clip_timestamps: str | list[float] = attrs.field(default="0", converter=_clips)
+    hallucination_silence_threshold: float | None = attrs.field(default=None, validator=number_or_none)
+    language_detection_threshold: float | None = attrs.field(default=0.5, validator=number_or_none)
+    language_detection_segments: int | None = attrs.field(default=1, validator=count)
+
+    @classmethod
+    def of(cls, options: TranscribeOptions) -> Settings:
+        """Those in *options*, and upstream's defaults for the rest.
+
+        Raises:
+            OptionError: A value is out of range, or has no effect without another option.
+        """
+        given = dict(options.engine_options)
+        idle = [name for name in _OF_WORDS if name in given and not options.word_timestamps]
+        if idle:
+            raise OptionError(f"{idle[0]} is about words; give word_timestamps=True, too", option=idle[0])
+        if given.get("vad_parameters") is not None and not options.vad_filter:
+            raise OptionError("vad_parameters are the filter's; give vad_filter=True, too", option="vad_parameters")
+        return cls(**given)
+
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of ``WhisperModel.transcribe`` for those that are *given*; the rest is its default."""
+        return {name: getattr(self, name) for name in given}
+
+
+ENGINE_OPTIONS = tuple(sorted(field.name for field in attrs.fields(Settings)))
+"""What ``engine_options`` may name."""

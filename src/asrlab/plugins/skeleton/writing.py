@@ -1,0 +1,55 @@
+"""Writes the skeleton from its templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asrlab._version import __version__
+from asrlab.errors import OptionError
+from asrlab.plugins.skeleton.names import SkeletonNames
+from asrlab.spec import PLUGIN_API
+
+__all__ = ["write_skeleton"]
+
+_FILES = {
+    "pyproject.toml": "pyproject.toml.j2",
+    "README.md": "README.md.j2",
+    "src/{package}/__init__.py": "init.py.j2",
+    "src/{package}/asrlab_plugin.py": "asrlab_plugin.py.j2",
+    "src/{package}/transcriber.py": "transcriber.py.j2",
+    "tests/test_conformance.py": "test_conformance.py.j2",
+}
+
+
+def write_skeleton(names: SkeletonNames, folder: Path) -> tuple[Path, ...]:
+    """Write a plugin package into *folder*, which must not be there yet; return its files.
+
+    Raises:
+        OptionError: *folder* is there already, or cannot be made.
+    """
+    import jinja2
+
+    loader = jinja2.PackageLoader("asrlab.plugins.skeleton")
+    # no page is made here, and what is put in are names that were checked
+    environment = jinja2.Environment(  # noqa: S701
+        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise OptionError(
+            f"{folder} is there already, and nothing is written over; name another with --folder", option="folder"
+        ) from error
+    except OSError as error:
+        raise OptionError(f"{folder} cannot be made ({error}); name another with --folder", option="folder") from error
+    return tuple(
+        _write(folder / place.format(package=names.package), environment.get_template(template), names)
+        for place, template in _FILES.items()
+    )
+
+
+def _write(path: Path, template: object, names: SkeletonNames) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = template.render(names=names, api=PLUGIN_API, version=__version__)  # type: ignore[attr-defined] # jinja2's
+    path.write_text(text, encoding="utf-8")
+    return path
