@@ -130,7 +130,7 @@ def test_the_command_prints_json() -> None:
 
 def test_the_commands_help_shows_an_example() -> None:
     """--help has a command line to copy, and a device that does not exist is one line and exit code 2."""
-    assert "python -m asrlab.testing.conformance my-engine/small" in command("--help").stdout
+    assert "  python -m asrlab.testing.conformance my-engine/small\n" in command("--help").stdout
     wrong = command("echo/echo", "--device", "tpu")
     assert wrong.returncode == 2
     assert "the kit cannot check on device 'tpu'" in wrong.stderr

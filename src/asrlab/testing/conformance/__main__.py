@@ -23,7 +23,17 @@ _USAGE = 2
 _PLAIN_WIDTH = 160
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+EPILOG = """\b
+Examples:
+  python -m asrlab.testing.conformance my-engine/small
+  python -m asrlab.testing.conformance openai-whisper/base --device cpu --device mps-sim
+
+\b
+Exit codes: 0 all conform, 1 a check failed, 2 usage.
+"""
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("-d", "--device", "devices", multiple=True, default=("cpu",), help="cpu, cuda, mps or mps-sim; several.")
 @click.option("--compute-type", default="auto", show_default=True, help="Such as int8 or float32.")
@@ -36,14 +46,9 @@ _PLAIN_WIDTH = 160
 @click.option("--limit", "limit_s", default=600.0, show_default=True, help="Seconds that a model on a device may take.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 def main(models: tuple[str, ...], devices: tuple[str, ...], as_json: bool, limit_s: float, **choices: object) -> None:  # noqa: FBT001 - click passes options by keyword
-    r"""Check that MODELs keep to what asrlab's users may rely on, and print what failed and why.
-
-    \b
-    python -m asrlab.testing.conformance my-engine/small
-    python -m asrlab.testing.conformance openai-whisper/base --device cpu --device mps-sim
+    """Check that MODELs keep to what asrlab's users may rely on, and print what failed and why.
 
     mps-sim is MPS simulated on the CPU. Each model on each device is checked in a process of its own.
-    Exit codes: 0 all conform, 1 a check failed, 2 usage.
     """
     try:
         subjects = [_subject(model, device, limit_s, choices) for device in devices for model in models]
