@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from asrlab.engines.openai_whisper.windows import is_void
 from asrlab.transcript import Segment, Word
 
 __all__ = ["to_segments"]
 
 
 def to_segments(segments: Iterable[dict[str, Any]]) -> Iterator[Segment]:
-    """The engine's segments, each as it comes."""
+    """The engine's segments, each as it comes; those without time or text are left out."""
     for segment in segments:
+        if is_void(segment):
+            continue
         start = float(segment["start"])
         yield Segment(
             text=segment["text"].strip(),

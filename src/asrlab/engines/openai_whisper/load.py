@@ -14,6 +14,7 @@ import whisper
 from whisper.model import ModelDimensions, Whisper
 
 from asrlab.device import Device
+from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS
 from asrlab.engines.openai_whisper.transcriber import OpenAIWhisperTranscriber
 from asrlab.engines.pytorch import refuse_threads
 from asrlab.errors import OptionError, WeightsError
@@ -137,4 +138,5 @@ def _capabilities(model: Whisper, request: LoadRequest) -> Capabilities:
         beam_size=True,
         temperature=True,
         initial_prompt=True,
+        engine_options=ENGINE_OPTIONS,
     )

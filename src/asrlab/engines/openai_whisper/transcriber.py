@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 from whisper.model import Whisper
 
 from asrlab.audio import AudioReader
@@ -32,16 +35,39 @@ class OpenAIWhisperTranscriber(Transcriber):
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
         """Decode window by window; the language is detected in the first one."""
-        model = self._model
-        if model is None:
-            raise self.closed_error()
-        half = self.info.compute_type == "float16"
-        windows = Windows(model, self._lock, audio.read(), options, half=half)
+        windows = self.windows(audio.read(), options)
         return Recognition(
             segments=to_segments(windows.segments()),
             language=options.language or windows.language,
             language_probability=windows.language_probability,
         )
+
+    def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None = None) -> Windows:
+        """The loop that `recognize` takes its segments from, for those who want upstream's own dictionaries.
+
+        Args:
+            samples: float32, shape (n,), in [-1, 1], at 16 kHz.
+            options: Checked.
+            half: Compute in float16; None is as the model was loaded.
+
+        Raises:
+            OptionError: An engine option's value is out of range.
+        """
+        if self._model is None:
+            raise self.closed_error()
+        return Windows(self._model, self._lock, samples, options, half=self._half if half is None else half)
+
+    @contextmanager
+    def using_model(self) -> Iterator[Whisper]:
+        """Upstream's model for as long as no other thread decodes with it."""
+        with self._lock:
+            if self._model is None:
+                raise self.closed_error()
+            yield self._model
+
+    @property
+    def _half(self) -> bool:
+        return self.info.compute_type == "float16"
 
     def batching(self, given: Batching | None = None) -> Batching:
         """*given*, over what was tuned, over the defaults; there is one worker, and PyTorch has its own threads."""
@@ -52,19 +78,22 @@ class OpenAIWhisperTranscriber(Transcriber):
     def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
         """Encode each piece once and decode several together; None for what only the loop over windows can do.
 
-        That is word timestamps, which upstream encodes a clip for once more, by itself; and sampling from the start.
+        That is word timestamps, which upstream encodes a clip for once more, by itself; sampling from the start; and
+        upstream's own options.
         """
         ladder = many.options.temperature_ladder or (0.0,)
         batching = self.batching(many.batching)
-        if many.options.word_timestamps or ladder[0] or batching.batch_size == 1:
+        options = many.options
+        if options.word_timestamps or options.engine_options or ladder[0] or batching.batch_size == 1:
             return None
-        return transcribe_together(self, self._steps(many.options, batching), many)
+        return transcribe_together(self, self._steps(options, batching), many)
 
     def _steps(self, options: TranscribeOptions, batching: Batching) -> OpenAIWhisperSteps:
         if self._model is None:
             raise self.closed_error()
-        half = self.info.compute_type == "float16"
-        return OpenAIWhisperSteps(model=self._model, lock=self._lock, options=options, batching=batching, half=half)
+        return OpenAIWhisperSteps(
+            model=self._model, lock=self._lock, options=options, batching=batching, half=self._half
+        )
 
     def release(self) -> None:
         """Drop the model; PyTorch's cache of the GPU's memory goes back too."""

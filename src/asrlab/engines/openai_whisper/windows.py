@@ -26,21 +26,19 @@ from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 from whisper.timing import add_word_timestamps
 from whisper.tokenizer import Tokenizer, get_tokenizer
+from whisper.utils import get_end
 
+from asrlab.engines.openai_whisper.hallucinations import Place, first_made_up, leading_silence
+from asrlab.engines.openai_whisper.settings import Settings
 from asrlab.options import TranscribeOptions
 
-__all__ = ["Windows"]
+__all__ = ["Windows", "is_void"]
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-COMPRESSION_RATIO_LIMIT = 2.4
-LOGPROB_LIMIT = -1.0
-NO_SPEECH_LIMIT = 0.6
 PROMPT_RESET_TEMPERATURE = 0.5
 FRAMES_PER_SECOND = 100
 SECONDS_PER_TIMESTAMP = 0.02
 FRAMES_PER_TIMESTAMP = 2
-PREPENDED = "\"'“¿([{-"
-APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
 
 
 @attrs.define
@@ -71,36 +69,50 @@ class Windows:
     Attributes:
         language: The language given, or the one detected in the first window.
         language_probability: None if it was given, or the model knows only English.
+        frames: How long the recording is; 100 a second.
+        seek: The frame up to which it has been transcribed.
+
+    Raises:
+        OptionError: An engine option's value is out of range.
     """
 
     def __init__(
         self, model: Whisper, lock: threading.Lock, samples: np.ndarray, options: TranscribeOptions, *, half: bool
     ) -> None:
         self._model, self._lock, self._options, self._half = model, lock, options, half
+        self._settings = Settings.of(options)
         self._mel = log_mel_spectrogram(samples, model.dims.n_mels, padding=N_SAMPLES)
-        self._content_frames = self._mel.shape[-1] - N_FRAMES
-        self._seek = 0
+        self.frames = int(self._mel.shape[-1] - N_FRAMES)
+        self.seek = 0
         self._last_speech = 0.0
         self.language_probability: float | None = None
         self.language = options.primary_language or self._detect()
         self._tokenizer = self._make_tokenizer()
         prompt = options.initial_prompt
-        self._tokens: list[int] = self._tokenizer.encode(f" {prompt.strip()}") if prompt else []
+        self._first: list[int] = [] if prompt is None else self._tokenizer.encode(f" {prompt.strip()}")
+        self._tokens = list(self._first)
         self._context_start = 0
 
     def segments(self) -> Iterator[dict[str, Any]]:
-        """Upstream's segment dictionaries, those without text left out."""
-        while self._seek < self._content_frames:
-            with self._lock:
-                ready = self._decode(self._window())
-            yield from ready
+        """Upstream's segment dictionaries as they come, without their ids; upstream empties those that `is_void`."""
+        for start, end in self._settings.clips(self.frames):
+            self.seek = start
+            while self.seek < end:
+                with self._lock:
+                    ready = self._decode(self._window(end))
+                yield from ready
 
-    def _window(self) -> _Window:
-        size = min(N_FRAMES, self._content_frames - self._seek)
-        mel = self._on_device(self._mel[:, self._seek : self._seek + size])
+    @property
+    def text(self) -> str:
+        """All that was heard so far, from the tokens, as upstream joins it."""
+        return str(self._tokenizer.decode(self._tokens[len(self._first) :]))
+
+    def _window(self, end: int) -> _Window:
+        size = min(N_FRAMES, end - self.seek)
+        mel = self._on_device(self._mel[:, self.seek : self.seek + size])
         with torch.no_grad():
             features = self._model.encoder(mel.unsqueeze(0))[0]
-        return _Window(mel, features, self._seek, size)
+        return _Window(mel, features, self.seek, size)
 
     def _on_device(self, mel: torch.Tensor) -> torch.Tensor:
         padded: torch.Tensor = pad_or_trim(mel, N_FRAMES).to(self._model.device)
@@ -126,23 +138,28 @@ class Windows:
 
     def _decode(self, window: _Window) -> list[dict[str, Any]]:
         result = self._with_fallback(window)
-        if result.no_speech_prob > NO_SPEECH_LIMIT and result.avg_logprob <= LOGPROB_LIMIT:
-            self._seek += window.size
+        if self._settings.silent(avg_logprob=result.avg_logprob, no_speech_prob=result.no_speech_prob):
+            self.seek += window.size
             return []
         segments, ended = self._split(window, result)
         if self._options.word_timestamps:
             self._time_words(window, segments, ended=ended)
-        kept = [s for s in segments if s["start"] != s["end"] and s["text"].strip()]
-        self._tokens += [token for segment in kept for token in segment["tokens"]]
-        if result.temperature > PROMPT_RESET_TEMPERATURE:
+            if self._skip_made_up(window, segments, ended=ended):
+                return []
+        self._tokens += [token for segment in segments if not is_void(segment) for token in segment["tokens"]]
+        if not self._settings.condition_on_previous_text or result.temperature > PROMPT_RESET_TEMPERATURE:
             self._context_start = len(self._tokens)
-        return kept
+        return segments
 
     def _with_fallback(self, window: _Window) -> DecodingResult:
         ladder = self._options.temperature_ladder or LADDER
         for temperature in ladder:
             result = self._model.decode(window.features, self._decoding_options(temperature))
-            if not _failed(result):
+            if not self._settings.failed(
+                avg_logprob=result.avg_logprob,
+                compression_ratio=result.compression_ratio,
+                no_speech_prob=result.no_speech_prob,
+            ):
                 break
         return result
 
@@ -150,11 +167,18 @@ class Windows:
         return DecodingOptions(
             task=self._options.task,
             language=self.language,
-            temperature=temperature,
-            beam_size=self._options.beam_size if temperature == 0 else None,
-            prompt=self._tokens[self._context_start :],
+            prompt=self._prompt(),
             fp16=self._half,
+            **self._settings.decoding(temperature, self._options.beam_size),
         )
+
+    def _prompt(self) -> list[int]:
+        """What was heard since the last reset; carried, the initial prompt takes its part of the room."""
+        if not self._settings.carry_initial_prompt:
+            return self._tokens[self._context_start :]
+        heard = self._tokens[max(len(self._first), self._context_start) :]
+        room = self._model.dims.n_text_ctx // 2 - 1 - len(self._first)
+        return self._first + heard[-room:]
 
     def _split(self, window: _Window, result: DecodingResult) -> tuple[list[dict[str, Any]], bool]:
         """The window's segments, and whether the speech ended inside the window; moves on in the recording."""
@@ -164,14 +188,14 @@ class Windows:
         cuts = [i for i in range(1, len(tokens)) if stamps[i - 1] and stamps[i]]
         if not cuts:
             end = self._last_stamp(tokens) or window.size / FRAMES_PER_SECOND
-            self._seek += window.size
+            self.seek += window.size
             return [self._segment(window, result, tokens, 0.0, end)], ended
         pieces = [tokens[a:b] for a, b in zip([0, *cuts], cuts + [len(tokens)] * ended, strict=False)]
         segments = [
             self._segment(window, result, piece, self._seconds(piece[0]), self._seconds(piece[-1])) for piece in pieces
         ]
         # without an end, the last piece is unfinished: go on from the last time stamp
-        self._seek += window.size if ended else (tokens[cuts[-1] - 1] - begin) * FRAMES_PER_TIMESTAMP
+        self.seek += window.size if ended else (tokens[cuts[-1] - 1] - begin) * FRAMES_PER_TIMESTAMP
         return segments, ended
 
     def _last_stamp(self, tokens: Sequence[int]) -> float:
@@ -203,21 +227,47 @@ class Windows:
             tokenizer=self._tokenizer,
             mel=window.mel,
             num_frames=window.size,
-            prepend_punctuations=PREPENDED,
-            append_punctuations=APPENDED,
+            prepend_punctuations=self._settings.prepend_punctuations,
+            append_punctuations=self._settings.append_punctuations,
             last_speech_timestamp=self._last_speech,
         )
-        last_end = next((w["end"] for s in reversed(segments) for w in reversed(s["words"])), None)
-        if last_end is None:
-            return
-        if not ended and last_end > window.offset:
-            self._seek = round(last_end * FRAMES_PER_SECOND)
-        self._last_speech = last_end
+        last_end = get_end(segments)
+        if not ended and last_end is not None and last_end > window.offset:
+            self.seek = round(last_end * FRAMES_PER_SECOND)
 
-
-def _failed(result: DecodingResult) -> bool:
-    """Whether the next temperature is to be tried."""
-    unlikely = bool(result.avg_logprob < LOGPROB_LIMIT)
-    if unlikely and result.no_speech_prob > NO_SPEECH_LIMIT:
+    def _skip_made_up(self, window: _Window, segments: list[dict[str, Any]], *, ended: bool) -> bool:
+        """Drop what looks made up and go on behind the silence; whether the window is to be decoded anew from there."""
+        threshold = self._settings.hallucination_silence_threshold
+        if threshold is not None:
+            size = window.size / FRAMES_PER_SECOND
+            place = Place(offset=window.offset, size=size, last_speech=self._last_speech, threshold=threshold)
+            self._go_on_behind(window, get_end(segments), place, ended=ended)
+            gap = leading_silence(segments, place)
+            if gap is not None:
+                self.seek = window.seek + round(gap * FRAMES_PER_SECOND)
+                return True
+            self._drop(segments, place)
+        last_end = get_end(segments)
+        self._last_speech = self._last_speech if last_end is None else last_end
         return False
-    return unlikely or bool(result.compression_ratio > COMPRESSION_RATIO_LIMIT)
+
+    def _go_on_behind(self, window: _Window, last_end: float | None, place: Place, *, ended: bool) -> None:
+        if not ended and last_end is not None and last_end > window.offset:
+            rest = place.window_end - last_end
+            behind = round(last_end * FRAMES_PER_SECOND)
+            self.seek = behind if rest > place.threshold else window.seek + window.size
+
+    def _drop(self, segments: list[dict[str, Any]], place: Place) -> None:
+        index = first_made_up(segments, place)
+        if index is None:
+            return
+        start, end = segments[index]["start"], segments[index]["end"]
+        self.seek = round(max(place.offset + 1, start) * FRAMES_PER_SECOND)
+        if self.frames / FRAMES_PER_SECOND - end < place.threshold:
+            self.seek = self.frames
+        del segments[index:]
+
+
+def is_void(segment: dict[str, Any]) -> bool:
+    """Whether a segment takes no time or has no text; upstream keeps it, without its text, tokens and words."""
+    return bool(segment["start"] == segment["end"] or not segment["text"].strip())
