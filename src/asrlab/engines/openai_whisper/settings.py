@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -26,12 +25,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(_settings: object, field: attrs.Attribute[float | None], value: object) -> None:
+def _number(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not _is_number(value):
         raise OptionError(f"{field.name} {value!r} must be a number or None", option=field.name)
 
 
-def _count(_settings: object, field: attrs.Attribute[int | None], value: object) -> None:
+def _count(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (type(value) is int and value >= 1):
         raise OptionError(f"{field.name} {value!r} must be a whole number from 1 up, or None", option=field.name)
 
@@ -41,31 +40,31 @@ def _text(_settings: object, field: attrs.Attribute[str], value: object) -> None
         raise OptionError(f"{field.name} {value!r} must be text", option=field.name)
 
 
-def _positive(_settings: object, field: attrs.Attribute[float | None], value: object) -> None:
+def _positive(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
         raise OptionError(f"{field.name} {value!r} must be a number above 0, or None", option=field.name)
 
 
-def _fraction(_settings: object, field: attrs.Attribute[float | None], value: object) -> None:
+def _fraction(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
         raise OptionError(f"{field.name} {value!r} must be a number from 0 to 1, or None", option=field.name)
 
 
-def _tokens(name: str) -> Callable[[object], str | list[int] | None]:
-    """A converter for text, token ids, or None; upstream wants a list and no tuple."""
+def _tokens(name: str, value: object) -> str | list[int] | None:
+    """Text, token ids, or None; upstream wants a list and no tuple."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(type(each) is int for each in value):
+        return list(value)
+    raise OptionError(f"{name} {value!r} must be text or a list of token ids", option=name)
 
-    def convert(value: object) -> str | list[int] | None:
-        if value is None or isinstance(value, str):
-            return value
-        if isinstance(value, list | tuple) and all(type(each) is int for each in value):
-            return list(value)
-        raise OptionError(f"{name} {value!r} must be text or a list of token ids", option=name)
 
-    return convert
+def _prefix(value: object) -> str | list[int] | None:
+    return _tokens("prefix", value)
 
 
 def _suppressed(value: object) -> list[int] | None:
-    tokens = _tokens("suppress_tokens")(value)
+    tokens = _tokens("suppress_tokens", value)
     if isinstance(tokens, str):
         try:
             return [int(part) for part in tokens.split(",")] if tokens else []
@@ -128,9 +127,9 @@ class Settings:
     best_of: int | None = attrs.field(default=None, validator=_count)
     patience: float | None = attrs.field(default=None, validator=_positive)
     length_penalty: float | None = attrs.field(default=None, validator=_fraction)
-    suppress_tokens: list[int] | None = attrs.field(default=(-1,), converter=_suppressed)
+    suppress_tokens: list[int] | None = attrs.field(factory=lambda: [-1], converter=_suppressed)
     suppress_blank: bool = attrs.field(default=True, validator=_flag)
-    prefix: str | list[int] | None = attrs.field(default=None, converter=_tokens("prefix"))
+    prefix: str | list[int] | None = attrs.field(default=None, converter=_prefix)
     max_initial_timestamp: float | None = attrs.field(default=1.0, validator=_number)
     sample_len: int | None = attrs.field(default=None, validator=_count)
     without_timestamps: bool = attrs.field(default=False, validator=_flag)

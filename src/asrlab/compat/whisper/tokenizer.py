@@ -1,0 +1,40 @@
+"""The languages of Whisper, by their codes and by their English names."""
+
+from __future__ import annotations
+
+__all__ = ["LANGUAGES", "TO_LANGUAGE_CODE", "language_code"]
+
+# in the order of their tokens
+# Source: openai-whisper 20250625, tokenizer.py.
+_CODES = """
+    en=english zh=chinese de=german es=spanish ru=russian ko=korean fr=french ja=japanese pt=portuguese
+    tr=turkish pl=polish ca=catalan nl=dutch ar=arabic sv=swedish it=italian id=indonesian hi=hindi fi=finnish
+    vi=vietnamese he=hebrew uk=ukrainian el=greek ms=malay cs=czech ro=romanian da=danish hu=hungarian ta=tamil
+    no=norwegian th=thai ur=urdu hr=croatian bg=bulgarian lt=lithuanian la=latin mi=maori ml=malayalam cy=welsh
+    sk=slovak te=telugu fa=persian lv=latvian bn=bengali sr=serbian az=azerbaijani sl=slovenian kn=kannada
+    et=estonian mk=macedonian br=breton eu=basque is=icelandic hy=armenian ne=nepali mn=mongolian bs=bosnian
+    kk=kazakh sq=albanian sw=swahili gl=galician mr=marathi pa=punjabi si=sinhala km=khmer sn=shona yo=yoruba
+    so=somali af=afrikaans oc=occitan ka=georgian be=belarusian tg=tajik sd=sindhi gu=gujarati am=amharic
+    yi=yiddish lo=lao uz=uzbek fo=faroese ht=haitian_creole ps=pashto tk=turkmen nn=nynorsk mt=maltese
+    sa=sanskrit lb=luxembourgish my=myanmar bo=tibetan tl=tagalog mg=malagasy as=assamese tt=tatar haw=hawaiian
+    ln=lingala ha=hausa ba=bashkir jw=javanese su=sundanese yue=cantonese
+"""
+
+_OTHER_NAMES = """
+    burmese=my valencian=ca flemish=nl haitian=ht letzeburgesch=lb pushto=ps panjabi=pa moldavian=ro moldovan=ro
+    sinhalese=si castilian=es mandarin=zh
+"""
+
+
+def _pairs(table: str) -> list[tuple[str, str]]:
+    halves = (entry.partition("=") for entry in table.split())
+    return [(left, right.replace("_", " ")) for left, _, right in halves]
+
+
+LANGUAGES = dict(_pairs(_CODES))
+TO_LANGUAGE_CODE = {name: code for code, name in LANGUAGES.items()} | dict(_pairs(_OTHER_NAMES))
+
+
+def language_code(named: str | None) -> str | None:
+    """The code of a language that is given by it or by its English name; what is neither is given back as it is."""
+    return named and TO_LANGUAGE_CODE.get(named.lower(), named)

@@ -1,0 +1,133 @@
+"""``transcribe``: upstream's result dictionary, from upstream's own loop where there is one, or from any transcript."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from os import PathLike
+from typing import Any, Unpack
+
+from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, open_audio
+from asrlab.compat.whisper.arguments import Arguments, options_for
+from asrlab.compat.whisper.audio import is_tensor
+from asrlab.compat.whisper.model import Model
+from asrlab.compat.whisper.native import Native
+from asrlab.compat.whisper.segments import emptied, segment_dict
+from asrlab.compat.whisper.telling import Teller
+from asrlab.errors import OptionError
+from asrlab.options import TranscribeOptions
+from asrlab.recognition import Recognition
+from asrlab.transcriber import Transcriber
+from asrlab.transcript import Transcript
+
+__all__ = ["Result", "transcribe"]
+
+
+class Result(dict[str, Any]):
+    """Upstream's dictionary: ``text``, ``segments``, ``language``.
+
+    Attributes:
+        transcript: asrlab's, with the device, the weights, the versions, the patches and the timings.
+    """
+
+    transcript: Transcript
+
+
+def transcribe(model: Model | Transcriber, audio: Any, **given: Unpack[Arguments]) -> Result:
+    """Transcribe *audio*: a path, or an array or tensor of samples at 16 kHz.
+
+    Raises:
+        AudioError: The audio cannot be read, is truncated, empty or not finite.
+        OptionError: The model cannot honour an option.
+    """
+    transcriber = model.transcriber if isinstance(model, Model) else model
+    options = options_for(transcriber, given)
+    teller = Teller(given.get("verbose"), detects=options.language is None and _chooses(transcriber))
+    half = _half(transcriber, fp16=given.get("fp16", True))
+    if options.word_timestamps and options.task == "translate":
+        warnings.warn("the times of words in a translation may not be reliable", stacklevel=2)
+    with teller:
+        if isinstance(transcriber, Native):
+            result = _by_windows(transcriber, _source(audio), options, half=half, teller=teller)
+        else:
+            result = _by_stream(transcriber, _source(audio), options, teller)
+    result["language"] = given.get("language") or result["language"]
+    return result
+
+
+def _chooses(transcriber: Transcriber) -> bool:
+    known = transcriber.info.capabilities.languages
+    return known is None or len(known) > 1
+
+
+def _source(audio: Any) -> AudioSource:
+    if isinstance(audio, str | PathLike):
+        return audio
+    samples = audio.detach().cpu().numpy() if is_tensor(audio) else audio
+    return Audio(samples=samples, sample_rate=SAMPLE_RATE)
+
+
+def _half(transcriber: Transcriber, *, fp16: bool) -> bool | None:
+    """Whether to compute in float16; None leaves it at what was loaded."""
+    loaded = transcriber.info.compute_type
+    if fp16:
+        if isinstance(transcriber, Native) and transcriber.info.device.resolved == "cpu":
+            warnings.warn("FP16 is not supported on CPU; using FP32 instead", stacklevel=3)
+        return None
+    if isinstance(transcriber, Native) or loaded == "float32":
+        return False
+    name = transcriber.info.model.name
+    raise OptionError(
+        f"{name} was loaded to compute in {loaded}, and fp16=False wants float32; load it so: "
+        f"Model(asrlab.load({name!r}, compute_type='float32'))",
+        option="fp16",
+    )
+
+
+def _by_windows(
+    transcriber: Transcriber, source: AudioSource, options: TranscribeOptions, *, half: bool | None, teller: Teller
+) -> Result:
+    """Through upstream's loop, as the engine runs it."""
+    from asrlab.engines.openai_whisper.convert import to_segments
+
+    start = time.monotonic()
+    if transcriber.closed:
+        raise transcriber.closed_error()
+    assert isinstance(transcriber, Native)  # noqa: S101 - the caller asked
+    with open_audio(source) as reader:
+        windows = transcriber.windows(reader.read(), options, half=half)
+        teller.language(windows.language)
+        found = []
+        for segment in windows.segments():
+            teller.segment(segment)
+            teller.progress(windows.seek, windows.frames)
+            found.append(segment)
+        heard = Recognition(
+            segments=to_segments(found),
+            language=options.language or windows.language,
+            language_probability=windows.language_probability,
+        )
+        transcript = transcriber.finish(reader, heard, options, busy=time.monotonic() - start)
+    segments = [{"id": place, **emptied(segment)} for place, segment in enumerate(found)]
+    return _result(transcript, windows.text, segments, windows.language)
+
+
+def _by_stream(transcriber: Transcriber, source: AudioSource, options: TranscribeOptions, teller: Teller) -> Result:
+    """From what any engine gives."""
+    segments = []
+    with transcriber.stream(source, options=options) as stream:
+        for place, segment in enumerate(stream):
+            segments.append(segment_dict(place, segment, options.language))
+            teller.segment(segments[-1])
+        transcript = stream.transcript
+    language = transcript.language
+    teller.language(language)
+    if language != options.language:  # known only now, and with it whether texts begin with a space
+        segments = [segment_dict(place, segment, language) for place, segment in enumerate(transcript.segments)]
+    return _result(transcript, "".join(segment["text"] for segment in segments), segments, language)
+
+
+def _result(transcript: Transcript, text: str, segments: list[dict[str, Any]], language: str | None) -> Result:
+    result = Result(text=text, segments=segments, language=language)
+    result.transcript = transcript
+    return result
