@@ -1,0 +1,11 @@
+"""Compares a look-alike with the package it looks like, field by field, on the same weights.
+
+A module of this package offers ``examples()``, and `SHIMS` names it; ``python -m benchmarks.shims NAME`` prints its
+table.
+"""
+
+from __future__ import annotations
+
+__all__ = ["SHIMS"]
+
+SHIMS = {"whisper": "benchmarks.shims.whisper"}

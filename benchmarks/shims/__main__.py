@@ -1,0 +1,48 @@
+"""``python -m benchmarks.shims NAME``: compares, prints the table, writes the record; fails if a field differs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import attrs
+from benchmarks.records import Table, write_record
+from benchmarks.shims import SHIMS
+from benchmarks.shims.comparing import Field, compare
+
+
+def main() -> int:
+    """1 if a field differs by more than rounding."""
+    arguments = _arguments()
+    fields: list[Field] = []
+    for example in import_module(SHIMS[arguments.shim]).examples():
+        if not arguments.only or arguments.only in example.name:
+            start = time.perf_counter()
+            fields += compare(example)
+            print(f"{time.perf_counter() - start:5.1f} s  {example.name}", file=sys.stderr, flush=True)
+    same, close = sum(field.equal for field in fields), sum(field.close for field in fields)
+    table = Table(
+        title=f"{arguments.shim} and its look-alike on the same weights: {same} of {len(fields)} fields are equal, "
+        f"{close} but for rounding",
+        headings=("field", "upstream", "look-alike", "values", "equal"),
+        rows=tuple(field.row for field in fields),
+    )
+    print(table)
+    plain = [attrs.asdict(field) | {"equal": field.equal, "close": field.close} for field in fields]
+    write_record(arguments.record, benchmark="shims", table=table, fields=plain)
+    return 0 if close == len(fields) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.shims", description=__doc__)
+    parser.add_argument("shim", choices=sorted(SHIMS), help="the package that is looked like")
+    parser.add_argument("--only", metavar="TEXT", help="the examples with this in their names")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write all fields there as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

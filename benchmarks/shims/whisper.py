@@ -1,0 +1,236 @@
+"""openai-whisper and ``asrlab.compat.whisper``: upstream's README, run as it is, and every option once."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+import whisper
+from benchmarks.shims.comparing import Example
+from benchmarks.shims.ffmpeg import path_with_ffmpeg
+from whisper.transcribe import cli
+
+import asrlab
+import asrlab.compat.whisper as shim
+from asrlab.compat.whisper.command import main
+from asrlab.weights import convert
+
+__all__ = ["examples"]
+
+RATE = 16_000
+IMPORT, SHIM_IMPORT = "import whisper\n", "import asrlab.compat.whisper as whisper\n"
+HINT = "Detecting"  # begins the line that both say in their own words
+
+# of a short clip
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"word_timestamps": True, "prepend_punctuations": "", "append_punctuations": "-"},
+    {"temperature": 0.4, "best_of": 2},
+    {"beam_size": 2, "patience": 2.0, "length_penalty": 0.5},
+    {"suppress_tokens": [407, 290], "language": "English"},
+    {"suppress_blank": False, "max_initial_timestamp": None, "suppress_tokens": ""},
+    {"prefix": "Well", "sample_len": 12},
+    {"without_timestamps": True},
+    {"compression_ratio_threshold": 0.1, "temperature": (0.0, 0.2)},
+    {"logprob_threshold": 0.0, "no_speech_threshold": None, "temperature": (0.0, 0.2)},
+    {"logprob_threshold": None, "no_speech_threshold": 0.0},
+    {"verbose": True, "fp16": False},
+)
+# of the long recording
+LONG_OPTIONS: tuple[dict[str, Any], ...] = (
+    {"word_timestamps": True, "hallucination_silence_threshold": 0.5},
+    {"condition_on_previous_text": False, "clip_timestamps": "1,8,20"},
+    {"initial_prompt": "Jane Austen", "carry_initial_prompt": True, "clip_timestamps": [0, 12, 25]},
+)
+
+
+class Bench:
+    """The speech, the weights as openai-whisper keeps them, and both models of tiny.en.
+
+    Args:
+        folder: Where they are put.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        clips = [asrlab.load_audio(utterance.audio).samples for utterance in asrlab.load_dataset("smoke")]
+        gap = np.zeros(2 * RATE, np.float32)
+        self.short = self._file("short.flac", clips[1])
+        self.long = self._file("long.flac", np.concatenate([part for clip in clips for part in (clip, gap)]))
+        self.silence = self._file("silence.flac", np.zeros(8 * RATE, np.float32))
+        noise = np.random.default_rng(1).normal(0, 0.2, 8 * RATE).clip(-1, 1)
+        self.noise = self._file("noise.flac", noise.astype(np.float32))
+
+    def _file(self, name: str, samples: np.ndarray) -> Path:
+        """16 bits and 16 kHz, which both decode to the very same samples."""
+        soundfile.write(self.folder / name, samples, RATE, subtype="PCM_16")
+        return self.folder / name
+
+    @cached_property
+    def base(self) -> Path:
+        """The checkpoint of base."""
+        return self._checkpoint("base")
+
+    @cached_property
+    def tiny(self) -> Path:
+        """The checkpoint of tiny.en."""
+        return self._checkpoint("tiny.en")
+
+    def _checkpoint(self, name: str) -> Path:
+        converted = convert(asrlab.weights_path(f"faster-whisper/{name}", offline=True))
+        path = self.folder / f"{name}.pt"
+        torch.save({"dims": converted.dims.as_dict(), "model_state_dict": dict(converted.state_dict)}, path)
+        return path
+
+    @cached_property
+    def raw(self) -> Any:
+        """tiny.en in openai-whisper."""
+        return whisper.load_model(str(self.tiny), device="cpu")
+
+    @cached_property
+    def ours(self) -> shim.Model:
+        """tiny.en in the look-alike."""
+        return shim.load_model(str(self.tiny), device="cpu")
+
+
+def examples() -> Iterator[Example]:
+    """Upstream's README, then the options."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        _set_path(path_with_ffmpeg(Path(folder)), stack)
+        bench = Bench(Path(folder))
+        yield from _functions(bench)
+        yield from _readme_python(bench)
+        yield from _readme_commands(bench)
+        yield from _options(bench)
+
+
+def _set_path(path: str, stack: contextlib.ExitStack) -> None:
+    before = os.environ["PATH"]
+    os.environ["PATH"] = path
+    stack.callback(os.environ.__setitem__, "PATH", before)
+
+
+def _functions(bench: Bench) -> Iterator[Example]:
+    def done(module: Any) -> dict[str, Any]:
+        samples = module.load_audio(str(bench.short))
+        spectrogram = module.log_mel_spectrogram(samples, padding=100)
+        return {
+            "available_models": module.available_models(),
+            "load_audio": samples,
+            "load_audio sr": len(module.load_audio(str(bench.short), sr=8000)),
+            "pad_or_trim": module.pad_or_trim(samples),
+            "log_mel_spectrogram": spectrogram,
+            "pad_or_trim mel": module.pad_or_trim(spectrogram, 3000),
+        }
+
+    yield Example(name="functions", upstream=partial(done, whisper), shim=partial(done, shim))
+
+
+def _readme_python(bench: Bench) -> Iterator[Example]:
+    for number, block in enumerate(_blocks("python"), start=1):
+        # the name is the README's, the content FLAC, which both know by it
+        audio = shutil.copy(bench.long if number == 1 else bench.short, bench.folder / "audio.mp3")
+        source = block.replace('"turbo"', repr(str(bench.base))).replace("audio.mp3", str(audio))
+        if IMPORT not in source:
+            raise ValueError(f"openai-whisper's README has changed: no {IMPORT!r} in {source!r}")
+        ways = (partial(_executed, source), partial(_executed, source.replace(IMPORT, SHIM_IMPORT)))
+        yield Example(name=f"README, Python {number}", upstream=ways[0], shim=ways[1])
+
+
+def _blocks(language: str) -> list[str]:
+    text = str(metadata.metadata("openai-whisper").get_payload())
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def _executed(source: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    torch.manual_seed(0)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(source, names)  # noqa: S102 - upstream's own README
+    found = {name: names[name] for name in ("audio", "mel", "_", "probs", "result") if name in names}
+    if dataclasses.is_dataclass(found["result"]):
+        found["result"] = vars(found["result"])
+    if "probs" in found:
+        found["probs"] = {"languages": list(found["probs"]), "probabilities": np.array([*found["probs"].values()])}
+    return found | {"printed": printed.getvalue()}
+
+
+def _readme_commands(bench: Bench) -> Iterator[Example]:
+    wave = soundfile.read(bench.short, dtype="int16")[0]
+    for name in ("audio.wav", "japanese.wav"):
+        soundfile.write(bench.folder / name, wave, RATE, subtype="PCM_16")
+    for name in ("audio.flac", "audio.mp3"):
+        shutil.copy(bench.short, bench.folder / name)
+    lines = [line for block in _blocks("bash") for line in block.splitlines() if re.match(r"whisper \w+\.", line)]
+    words = "whisper audio.flac --word_timestamps True --highlight_words True --max_line_width 18 --max_line_count 2"
+    for line in (
+        *lines,
+        f"{words} --language en",
+        "whisper audio.flac --output_format srt --verbose False --language en",
+    ):
+        ways = (partial(_commanded, bench, line, way) for way in (_upstreams_command, main))
+        yield Example(name=line, upstream=next(ways), shim=next(ways))
+
+
+def _upstreams_command(arguments: list[str]) -> int:
+    before, sys.argv = sys.argv, ["whisper", *arguments]
+    try:
+        cli()
+    finally:
+        sys.argv = before
+    return 0
+
+
+def _commanded(bench: Bench, line: str, command: Callable[[list[str]], int]) -> dict[str, Any]:
+    """The files that a command writes, and what it prints, with base in the place of its model."""
+    arguments = re.sub(r" --model \w+", "", line)
+    named = [str(bench.folder / each) if "." in each else each for each in shlex.split(arguments)[1:]]
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(io.StringIO()) as printed:
+        with contextlib.redirect_stderr(io.StringIO()):
+            code = command([*named, "--model", str(bench.base), "--device", "cpu", "--output_dir", out])
+        files = {path.name: _content(path) for path in sorted(Path(out).iterdir())}
+    told = "".join(part for part in printed.getvalue().splitlines(keepends=True) if not part.startswith(HINT))
+    return {"code": code, "files": files, "printed": told}
+
+
+def _content(path: Path) -> Any:
+    """The bytes; of JSON the numbers apart from what is around them, since they may differ by their rounding."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix != ".json":
+        return content.encode()
+    number = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+    return {"around": re.sub(number, "0", content).encode(), "numbers": np.array(re.findall(number, content), float)}
+
+
+def _options(bench: Bench) -> Iterator[Example]:
+    cases = [(bench.short, options) for options in OPTIONS] + [(bench.long, options) for options in LONG_OPTIONS]
+    cases += [(bench.silence, {}), (bench.noise, {"temperature": (0.0, 0.4, 0.8)})]
+    for path, options in cases:
+        named = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        way = partial(_transcribed, path, options)
+        name = f"{path.stem}, {named or 'defaults'}"
+        yield Example(name=name, upstream=lambda way=way: way(bench.raw), shim=lambda way=way: way(bench.ours))
+
+
+def _transcribed(path: Path, options: dict[str, Any], model: Any) -> dict[str, Any]:
+    torch.manual_seed(3)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        result = model.transcribe(str(path), **options)
+    return {**result, "printed": printed.getvalue()}
