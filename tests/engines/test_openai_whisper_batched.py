@@ -119,8 +119,8 @@ def test_silence_takes_the_full_path(base: Transcriber):
 
 
 def test_what_only_the_loop_over_windows_can_do_goes_there(base: Transcriber):
-    """Word timestamps, and sampling from the start."""
-    for options in ({"word_timestamps": True}, {"temperature": 0.4}):
+    """Word timestamps, sampling from the start, and upstream's own options."""
+    for options in ({"word_timestamps": True}, {"temperature": 0.4}, {"engine_options": {"best_of": 2}}):
         assert base.transcribe_batches(Many(items=[], options=TranscribeOptions(**options))) is None
 
 

@@ -1,0 +1,203 @@
+"""The look-alike of openai-whisper over engines other than openai-whisper."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import asrlab
+import asrlab.compat.whisper as whisper
+from asrlab import AudioError, OptionError
+from asrlab.compat.whisper.segments import segment_dict
+from asrlab.transcript import Segment, Word
+
+KEYS = [
+    *("id", "seek", "start", "end", "text", "tokens"),
+    *("temperature", "avg_logprob", "compression_ratio", "no_speech_prob"),
+]
+
+
+@pytest.fixture
+def echo() -> whisper.Model:
+    """Hears a word a second."""
+    return whisper.load_model("echo/echo")
+
+
+def test_importing_it_imports_no_engine():
+    """Nothing of openai-whisper, torch or another engine is imported before a model wants it."""
+    code = "import sys, asrlab.compat.whisper; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"whisper", "torch", "tiktoken", "faster_whisper", "ctranslate2"} & set(done.stdout.split())
+
+
+WITHOUT = """
+import sys
+sys.modules["whisper"] = sys.modules["torch"] = None
+import asrlab, asrlab.compat.whisper as whisper
+model = whisper.load_model("echo/echo")
+clip = sys.argv[1]
+print(model.transcribe(clip)["text"])
+mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(whisper.load_audio(clip))).to(model.device)
+print(len(whisper.decode(model, mel).text.split()))
+try:
+    mel.mean()
+except asrlab.EngineUnavailableError as error:
+    print(error)
+"""
+
+
+def test_another_engine_works_without_openai_whisper(clips: tuple[Path, ...]):
+    """Where neither openai-whisper nor torch is installed; a spectrogram's numbers are what cannot be had."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT, str(clips[1])], capture_output=True, text=True, check=True)
+    text, words, error = done.stdout.splitlines()
+    assert (text, words) == (" loud loud loud", "30")
+    assert "pip install 'asrlab[openai-whisper]'" in error
+
+
+def test_a_result_has_upstreams_keys_and_json_takes_it(echo: whisper.Model, clips: tuple[Path, ...]):
+    """Text and words begin with a space as upstream's do; None is what the engine does not tell."""
+    result = echo.transcribe(str(clips[1]), word_timestamps=True)
+    assert list(result) == ["text", "segments", "language"]
+    assert result["text"] == " loud loud loud"
+    assert [list(segment) for segment in result["segments"]] == [[*KEYS, "words"]] * 3
+    assert [segment["id"] for segment in result["segments"]] == [0, 1, 2]
+    assert result["segments"][0]["words"] == [{"word": " loud", "start": 0.0, "end": 1.0, "probability": 1.0}]
+    assert result["segments"][0]["avg_logprob"] is None
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_a_result_holds_the_transcript_with_its_facts(echo: whisper.Model, clips: tuple[Path, ...]):
+    """What upstream's dictionary has no place for is an attribute."""
+    transcript = echo.transcribe(clips[1]).transcript
+    assert transcript.model.name == "echo/echo"
+    assert transcript.device.resolved == "cpu"
+    assert transcript.duration == pytest.approx(2.99)
+
+
+def test_words_keep_the_spaces_of_their_segment():
+    """The words of a segment joined are its text, where there are spaces and where there are none."""
+    timed = [Word(text=text, start=0.0, end=1.0) for text in ("ill-", "disposed", "man.")]
+    spaced = segment_dict(0, Segment(text="ill-disposed  man.", start=0.0, end=1.0, words=tuple(timed)), "en")
+    assert [word["word"] for word in spaced["words"]] == [" ill-", "disposed", "  man."]
+    timed = [Word(text=text, start=0.0, end=1.0) for text in ("今日", "は")]
+    close = segment_dict(0, Segment(text="今日は", start=0.0, end=1.0, words=tuple(timed)), "ja")
+    assert (close["text"], [word["word"] for word in close["words"]]) == ("今日は", ["今日", "は"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("clip_timestamps", "0,1"),
+        ("condition_on_previous_text", False),
+        ("carry_initial_prompt", True),
+        ("beam_size", 3),
+        ("initial_prompt", "Jane"),
+        ("task", "translate"),
+    ],
+)
+def test_what_the_engine_cannot_do_names_the_call_that_can(
+    echo: whisper.Model, clips: tuple[Path, ...], name: str, value: object
+):
+    """An option is honoured or refused; the message holds upstream's own call."""
+    with pytest.raises(OptionError, match=r"whisper\.load_model\('base'\)\.transcribe\(audio, " + name) as caught:
+        echo.transcribe(clips[1], **{name: value})
+    assert caught.value.option == name
+
+
+def test_upstreams_defaults_are_no_demands(echo: whisper.Model, clips: tuple[Path, ...]):
+    """A program that spells out upstream's defaults runs over any engine."""
+    from asrlab.compat.whisper.arguments import DEFAULTS
+
+    given = {
+        **DEFAULTS,
+        "clip_timestamps": [0.0],
+        "suppress_tokens": [-1],
+        "temperature": list(DEFAULTS["temperature"]),
+    }
+    assert echo.transcribe(clips[1], **given)["text"] == " loud loud loud"
+
+
+def test_a_mistyped_argument_is_told_with_the_right_one(echo: whisper.Model, clips: tuple[Path, ...]):
+    """As asrlab's own options; prompt, which upstream replaces in silence, points to what is meant."""
+    with pytest.raises(OptionError, match="did you mean 'word_timestamps'"):
+        echo.transcribe(clips[1], word_timestamp=True)
+    with pytest.raises(OptionError, match="initial_prompt="):
+        echo.transcribe(clips[1], prompt="Jane")
+
+
+def test_verbose_prints_the_segments_or_shows_a_bar_or_nothing(
+    echo: whisper.Model, clips: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
+):
+    """True prints on standard output, False keeps to standard error, None says nothing."""
+    echo.transcribe(clips[1], verbose=True, language="en")
+    assert capsys.readouterr().out.splitlines()[0] == "[00:00.000 --> 00:01.000]  loud"
+    echo.transcribe(clips[1], verbose=False, language="en")
+    shown = capsys.readouterr()
+    assert (shown.out, "transcribing" in shown.err) == ("", True)
+    echo.transcribe(clips[1])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_arrays_and_tensors_are_samples_at_16_khz(echo: whisper.Model):
+    """As upstream takes them; what is not finite is refused."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    samples = np.full(16_000, 0.5, np.float32)
+    assert echo.transcribe(samples)["text"] == echo.transcribe(torch.from_numpy(samples))["text"] == " loud"
+    samples[3] = np.nan
+    with pytest.raises(AudioError, match="sample of nan"):
+        echo.transcribe(samples)
+
+
+def test_a_spectrogram_goes_to_any_engine_and_what_has_no_samples_is_refused(
+    echo: whisper.Model, clips: tuple[Path, ...]
+):
+    """Upstream's lower level; an engine that does not tell a probability gives no number."""
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(whisper.load_audio(str(clips[1]))), n_mels=echo.dims.n_mels)
+    assert mel.to(echo.device).shape == (80, 3000)
+    token, probabilities = echo.detect_language(mel)
+    assert token is None
+    assert max(probabilities, key=probabilities.get) == "en"
+    assert math.isnan(probabilities["en"])
+    result = whisper.decode(echo, whisper.pad_or_trim(mel, 200), whisper.DecodingOptions(language="English"))
+    assert (result.text, result.language, result.tokens) == ("loud loud", "en", [])
+    with pytest.raises(OptionError, match="log_mel_spectrogram"):
+        echo.decode(np.zeros((80, 3000)))
+
+
+def test_a_loaded_transcriber_is_taken_and_closed(clips: tuple[Path, ...]):
+    """``Model(transcriber)``; closing the one closes the other."""
+    transcriber = asrlab.load("echo/echo")
+    with whisper.load_model(transcriber) as model:
+        assert whisper.transcribe(model, clips[1]) == whisper.Model(transcriber).transcribe(clips[1])
+    assert transcriber.closed
+    with pytest.raises(asrlab.AsrlabError, match="closed"):
+        model.transcribe(clips[1])
+
+
+def test_an_unknown_model_is_told_with_what_is_near():
+    """As by ``asrlab.load``."""
+    with pytest.raises(asrlab.EngineNotFoundError):
+        whisper.load_model("bsae")
+    with pytest.raises(asrlab.EngineNotFoundError, match="faster-whisper/base"):
+        whisper.load_model("faster-whisper/bsae")
+
+
+@pytest.mark.usefixtures("use_weights")
+def test_faster_whisper_gives_what_it_knows(clips: tuple[Path, ...]):
+    """Scores, tokens and words are the engine's; the likeliest language has its probability."""
+    pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
+    with whisper.load_model("faster-whisper/tiny.en", device="cpu") as model:
+        result = model.transcribe(clips[1], word_timestamps=True, beam_size=1)
+    segment = result["segments"][0]
+    assert "young man" in result["text"]
+    assert result["text"].startswith(" ")
+    assert "".join(word["word"] for word in segment["words"]) == segment["text"]
+    assert all(isinstance(segment[name], float) for name in ("avg_logprob", "compression_ratio", "no_speech_prob"))
+    assert segment["tokens"]
+    assert (model.device, model.device.type, model.is_multilingual) == ("cpu", "cpu", False)

@@ -1,0 +1,102 @@
+"""openai-whisper's own options: their values, and what has no effect."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from asrlab import OptionError, TranscribeOptions
+from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS, Settings
+
+
+def settings(*, word_timestamps: bool = False, beam_size: int | None = None, **given: Any) -> Settings:
+    """Settings from asrlab's options."""
+    options = TranscribeOptions(word_timestamps=word_timestamps, beam_size=beam_size, engine_options=given)
+    return Settings.of(options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("condition_on_previous_text", 1),
+        ("logprob_threshold", "low"),
+        ("best_of", 0),
+        ("sample_len", 2.5),
+        ("length_penalty", 1.5),
+        ("suppress_tokens", "1,a"),
+        ("suppress_tokens", [1.5]),
+        ("prefix", [None]),
+        ("clip_timestamps", "a"),
+        ("clip_timestamps", [-1.0]),
+        ("clip_timestamps", 5),
+        ("max_initial_timestamp", "1"),
+    ],
+)
+def test_a_value_that_upstream_could_not_take_is_refused(name: str, value: Any):
+    """Before anything is decoded, by its name."""
+    with pytest.raises(OptionError, match=name) as caught:
+        settings(**{name: value})
+    assert caught.value.option == name
+
+
+@pytest.mark.parametrize("name", ["prepend_punctuations", "append_punctuations"])
+def test_what_is_about_words_wants_words(name: str):
+    """Nothing is ignored in silence."""
+    with pytest.raises(OptionError, match="word_timestamps=True"):
+        settings(**{name: "-"})
+    assert getattr(settings(word_timestamps=True, **{name: "-"}), name) == "-"
+    with pytest.raises(OptionError, match="word_timestamps=True"):
+        settings(hallucination_silence_threshold=1)
+
+
+def test_patience_wants_a_beam():
+    """As upstream says."""
+    with pytest.raises(OptionError, match="beam_size"):
+        settings(patience=2.0)
+    assert settings(beam_size=2, patience=2.0).patience == 2.0
+
+
+def test_clips_are_frames_that_end_with_the_audio():
+    """Text or a list; the last end may be left out, and none is behind the audio."""
+    assert settings(clip_timestamps="1,2.5,4").clips(600) == [(100, 250), (400, 600)]
+    assert settings(clip_timestamps=[0, 90]).clips(600) == [(0, 600)]
+    assert settings(clip_timestamps="").clips(600) == settings().clips(600) == [(0, 600)]
+
+
+def test_thresholds_are_switched_off_by_none():
+    """A failed text is tried again, one without speech is not; a silent window is skipped."""
+    scores = {"avg_logprob": -2.0, "no_speech_prob": 0.7}
+    assert not settings().failed(**scores, compression_ratio=9.0)
+    assert settings(no_speech_threshold=None).failed(**scores, compression_ratio=1.0)
+    assert settings(logprob_threshold=None).failed(**scores, compression_ratio=9.0)
+    assert not settings(logprob_threshold=None, compression_ratio_threshold=None).failed(
+        **scores, compression_ratio=9.0
+    )
+    assert settings().silent(**scores)
+    assert not settings(no_speech_threshold=None).silent(**scores)
+    assert not settings().silent(avg_logprob=-0.5, no_speech_prob=0.7)
+    assert settings(logprob_threshold=None).silent(avg_logprob=-0.5, no_speech_prob=0.7)
+
+
+def test_searching_depends_on_the_temperature():
+    """A beam and its patience at 0, candidates above it; the list of tokens is upstream's to change."""
+    chosen = settings(beam_size=3, patience=2.0, best_of=4, suppress_tokens="5,6")
+    cold, warm = chosen.decoding(0.0, 3), chosen.decoding(0.4, 3)
+    assert (cold["beam_size"], cold["patience"], "best_of" in cold) == (3, 2.0, False)
+    assert (warm["best_of"], "beam_size" in warm, "patience" in warm) == (4, False, False)
+    cold["suppress_tokens"].append(7)
+    assert warm["suppress_tokens"] == chosen.suppress_tokens == [5, 6]
+
+
+def test_the_names_are_upstreams():
+    """Each is an argument of upstream's."""
+    transcribe = pytest.importorskip("whisper.transcribe", reason="openai-whisper is not installed")
+    decoding = pytest.importorskip("whisper.decoding", reason="openai-whisper is not installed")
+    known = {*transcribe.transcribe.__kwdefaults__, *decoding.DecodingOptions.__dataclass_fields__}
+    assert set(ENGINE_OPTIONS) <= known
+    defaults = transcribe.transcribe.__kwdefaults__
+    for name in ("prepend_punctuations", "append_punctuations", "logprob_threshold", "no_speech_threshold"):
+        assert getattr(Settings(), name) == defaults[name]
+    assert math.isclose(Settings().compression_ratio_threshold or 0, defaults["compression_ratio_threshold"])
