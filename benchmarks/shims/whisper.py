@@ -66,7 +66,7 @@ class Bench:
         gap = np.zeros(2 * RATE, np.float32)
         self.short = self._file("short.flac", clips[1])
         self.long = self._file("long.flac", np.concatenate([part for clip in clips for part in (clip, gap)]))
-        self.silence = self._file("silence.flac", np.zeros(8 * RATE, np.float32))
+        self.silence = self._file("silence.flac", np.zeros(40 * RATE, np.float32))
         noise = np.random.default_rng(1).normal(0, 0.2, 8 * RATE).clip(-1, 1)
         self.noise = self._file("noise.flac", noise.astype(np.float32))
 
@@ -130,6 +130,7 @@ def _functions(bench: Bench) -> Iterator[Example]:
             "load_audio sr": len(module.load_audio(str(bench.short), sr=8000)),
             "pad_or_trim": module.pad_or_trim(samples),
             "log_mel_spectrogram": spectrogram,
+            "torch.stack": torch.stack([spectrogram, spectrogram])[:, 3, 7],
             "pad_or_trim mel": module.pad_or_trim(spectrogram, 3000),
         }
 
@@ -173,6 +174,7 @@ def _readme_commands(bench: Bench) -> Iterator[Example]:
     for name in ("audio.flac", "audio.mp3"):
         shutil.copy(bench.short, bench.folder / name)
     lines = [line for block in _blocks("bash") for line in block.splitlines() if re.match(r"whisper \w+\.", line)]
+    lines = [line.replace("Japanese", "English") for line in lines]  # the speech at hand
     words = "whisper audio.flac --word_timestamps True --highlight_words True --max_line_width 18 --max_line_count 2"
     for line in (
         *lines,

@@ -201,3 +201,35 @@ def test_faster_whisper_gives_what_it_knows(clips: tuple[Path, ...]):
     assert all(isinstance(segment[name], float) for name in ("avg_logprob", "compression_ratio", "no_speech_prob"))
     assert segment["tokens"]
     assert (model.device, model.device.type, model.is_multilingual) == ("cpu", "cpu", False)
+
+
+@pytest.mark.usefixtures("use_weights")
+def test_weights_are_put_where_they_are_wanted_and_taken_from_there(tmp_path: Path):
+    """``download_root``; a checkpoint of upstream's that lies there is checked."""
+    pytest.importorskip("whisper", reason="openai-whisper is not installed")
+    with whisper.load_model("tiny.en", device="cpu", download_root=tmp_path) as model:
+        assert model.dims.n_audio_state == 384
+        assert model.num_languages == 99
+    assert any(tmp_path.rglob("model.bin"))
+    (tmp_path / "tiny.en.pt").write_bytes(b"cut short")
+    with pytest.raises(asrlab.WeightsError, match=r"tiny\.en\.pt"):
+        whisper.load_model("tiny.en", device="cpu", download_root=tmp_path)
+
+
+@pytest.mark.usefixtures("use_weights")
+def test_over_openai_whisper_the_module_and_a_clip_behind_the_end(clips: tuple[Path, ...]):
+    """What the look-alike's model has not is told with upstream's; a clip ends with the audio; options must fit."""
+    pytest.importorskip("whisper", reason="openai-whisper is not installed")
+    with whisper.load_model("tiny.en") as model:
+        with pytest.raises(AttributeError, match=r"whisper\.load_model\('base'\)\.encoder"):
+            _ = model.encoder
+        result = model.transcribe(clips[1], clip_timestamps=[0, 90])
+        assert "young man" in result["text"]
+        assert "young man" in result.transcript.text
+        mel = whisper.log_mel_spectrogram(str(clips[1]))
+        with pytest.raises(OptionError, match="knows one language"):
+            model.detect_language(mel)
+        with pytest.raises(OptionError, match="patience requires beam_size"):
+            model.decode(whisper.pad_or_trim(mel, 3000), patience=2.0)
+    with pytest.raises(asrlab.AsrlabError, match="closed"):
+        model.transcribe(clips[1])

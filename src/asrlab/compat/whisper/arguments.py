@@ -118,7 +118,7 @@ def options_for(transcriber: Transcriber, given: Mapping[str, Any]) -> Transcrib
     own = {name: asked.pop(name) for name in _OWN if name in asked}
     own["language"] = language_code(own.get("language"))
     rest = {name: value for name, value in asked.items() if name not in _NOT_DECODING}
-    engine = {_named(name, can.engine_options): _value(value) for name, value in rest.items()}
+    engine = {_named(name, can.engine_options): _value(name, value) for name, value in rest.items()}
     try:
         options = TranscribeOptions.of(None, {**own, "engine_options": engine})
         can.check(options, model=transcriber.info.model.name)
@@ -128,7 +128,11 @@ def options_for(transcriber: Transcriber, given: Mapping[str, Any]) -> Transcrib
     return options
 
 
-def _value(value: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
+    """Token ids as numbers, which all engines take; sequences as tuples."""
+    if name == "suppress_tokens" and isinstance(value, str):
+        parts = value.split(",") if value else []
+        return tuple(map(int, parts)) if all(part.strip("- ").isdigit() for part in parts) else value
     return value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from os import PathLike
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, open_audio
 from asrlab.compat.whisper.arguments import Arguments, options_for
 from asrlab.compat.whisper.audio import is_tensor
 from asrlab.compat.whisper.model import Model
-from asrlab.compat.whisper.native import Native
+from asrlab.compat.whisper.native import Native, WindowLoop
 from asrlab.compat.whisper.segments import emptied, segment_dict
 from asrlab.compat.whisper.telling import Teller
 from asrlab.errors import OptionError
@@ -19,6 +21,10 @@ from asrlab.options import TranscribeOptions
 from asrlab.recognition import Recognition
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import Transcript
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Result", "transcribe"]
 
@@ -48,7 +54,8 @@ def transcribe(model: Model | Transcriber, audio: Any, **given: Unpack[Arguments
         warnings.warn("the times of words in a translation may not be reliable", stacklevel=2)
     with teller:
         if isinstance(transcriber, Native):
-            result = _by_windows(transcriber, _source(audio), options, half=half, teller=teller)
+            loop = partial(transcriber.windows, options=options, half=half)
+            result = _by_windows(transcriber, loop, _source(audio), options, teller)
         else:
             result = _by_stream(transcriber, _source(audio), options, teller)
     result["language"] = given.get("language") or result["language"]
@@ -85,17 +92,18 @@ def _half(transcriber: Transcriber, *, fp16: bool) -> bool | None:
 
 
 def _by_windows(
-    transcriber: Transcriber, source: AudioSource, options: TranscribeOptions, *, half: bool | None, teller: Teller
+    transcriber: Transcriber,
+    loop: Callable[[NDArray[np.float32]], WindowLoop],
+    source: AudioSource,
+    options: TranscribeOptions,
+    teller: Teller,
 ) -> Result:
     """Through upstream's loop, as the engine runs it."""
     from asrlab.engines.openai_whisper.convert import to_segments
 
     start = time.monotonic()
-    if transcriber.closed:
-        raise transcriber.closed_error()
-    assert isinstance(transcriber, Native)  # noqa: S101 - the caller asked
     with open_audio(source) as reader:
-        windows = transcriber.windows(reader.read(), options, half=half)
+        windows = loop(reader.read())
         teller.language(windows.language)
         found = []
         for segment in windows.segments():
