@@ -178,8 +178,8 @@ def _readme_commands(bench: Bench) -> Iterator[Example]:
     words = "whisper audio.flac --word_timestamps True --highlight_words True --max_line_width 18 --max_line_count 2"
     for line in (
         *lines,
-        f"{words} --language en",
-        "whisper audio.flac --output_format srt --verbose False --language en",
+        words,
+        "whisper audio.flac --output_format srt --verbose False --threads 1",
     ):
         ways = (partial(_commanded, bench, line, way) for way in (_upstreams_command, main))
         yield Example(name=line, upstream=next(ways), shim=next(ways))

@@ -137,9 +137,9 @@ def test_verbose_prints_the_segments_or_shows_a_bar_or_nothing(
     """True prints on standard output, False keeps to standard error, None says nothing."""
     echo.transcribe(clips[1], verbose=True, language="en")
     assert capsys.readouterr().out.splitlines()[0] == "[00:00.000 --> 00:01.000]  loud"
-    echo.transcribe(clips[1], verbose=False, language="en")
+    echo.transcribe(clips[1], verbose=False)
     shown = capsys.readouterr()
-    assert (shown.out, "transcribing" in shown.err) == ("", True)
+    assert (shown.out, "transcribing" in shown.err) == ("Detected language: English\n", True)
     echo.transcribe(clips[1])
     assert capsys.readouterr() == ("", "")
 
