@@ -19,7 +19,7 @@ def main() -> int:
     arguments = _arguments()
     fields: list[Field] = []
     for example in import_module(SHIMS[arguments.shim]).examples():
-        if not arguments.only or arguments.only in example.name:
+        if (arguments.only or "") in example.name and not (arguments.quick and example.slow):
             start = time.perf_counter()
             fields += compare(example)
             print(f"{time.perf_counter() - start:5.1f} s  {example.name}", file=sys.stderr, flush=True)
@@ -40,6 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shims", description=__doc__)
     parser.add_argument("shim", choices=sorted(SHIMS), help="the package that is looked like")
     parser.add_argument("--only", metavar="TEXT", help="the examples with this in their names")
+    parser.add_argument("--quick", action="store_true", help="leave out what is slow and shows little more")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write all fields there as JSON")
     return parser.parse_args()
 

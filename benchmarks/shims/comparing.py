@@ -22,11 +22,13 @@ class Example:
         name: What it is.
         upstream: Does it with the package itself.
         shim: Does it with the look-alike.
+        slow: Whether it may be left out, since it shows little that others do not.
     """
 
     name: str
     upstream: Callable[[], Any]
     shim: Callable[[], Any]
+    slow: bool = False
 
 
 @attrs.frozen(kw_only=True)

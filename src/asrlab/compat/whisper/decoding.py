@@ -7,12 +7,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio import SAMPLE_RATE, Audio, open_audio
+from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.compat.whisper.arguments import options_for
 from asrlab.compat.whisper.audio import Spectrogram
 from asrlab.compat.whisper.native import Native
 from asrlab.errors import OptionError
-from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment
 
 if TYPE_CHECKING:
@@ -76,8 +75,8 @@ class DecodingResult:
 def detect_language(model: Model, mel: Any, tokenizer: Any = None) -> tuple[Any, Any]:
     """The token of the likeliest language, and the probability of each.
 
-    An engine other than openai-whisper has no such token, for which None stands, and tells only the likeliest language;
-    its probability is not a number where the engine does not tell it.
+    An engine other than openai-whisper has no such token, for which None stands, and may tell only the likeliest
+    language; its probability is not a number where the engine does not tell it.
 
     Args:
         model: Loaded.
@@ -96,13 +95,13 @@ def detect_language(model: Model, mel: Any, tokenizer: Any = None) -> tuple[Any,
     known = transcriber.info.capabilities.languages
     if known is not None and len(known) == 1:
         raise _knows_one(transcriber)
-    with open_audio(_samples(mel, transcriber)) as reader:
-        found = transcriber.recognize(reader, TranscribeOptions())
-        if found.language is None:
-            name = transcriber.info.model.name
-            raise OptionError(f"{name} does not tell the language; give it with language=", option="language")
-    probability = found.language_probability
-    return None, {found.language: math.nan if probability is None else probability}
+    with transcriber.stream(_samples(mel, transcriber)) as stream:
+        found = stream.begin()
+    if found.language is None:
+        name = transcriber.info.model.name
+        raise OptionError(f"{name} does not tell the language; give it with language=", option="language")
+    probability = math.nan if found.language_probability is None else found.language_probability
+    return None, dict(found.language_probabilities or ()) or {found.language: probability}
 
 
 def decode(model: Model, mel: Any, options: DecodingOptions | None = None, **given: Any) -> Any:

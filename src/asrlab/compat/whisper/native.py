@@ -20,18 +20,23 @@ class WindowLoop(Protocol):
 
     Attributes:
         language: The language given or detected.
-        language_probability: None if it was given.
+        language_probabilities: Of all, the likeliest first; None if it was given.
         frames: How long the recording is; 100 a second.
         seek: The frame up to which it has been transcribed.
     """
 
     language: str
-    language_probability: float | None
+    language_probabilities: tuple[tuple[str, float], ...] | None
     frames: int
     seek: int
 
     def segments(self) -> Iterator[dict[str, Any]]:
         """openai-whisper's dictionaries."""
+        ...
+
+    @property
+    def language_probability(self) -> float | None:
+        """None likewise."""
         ...
 
     @property

@@ -114,6 +114,7 @@ def _by_windows(
             segments=to_segments(found),
             language=options.language or windows.language,
             language_probability=windows.language_probability,
+            language_probabilities=windows.language_probabilities,
         )
         transcript = transcriber.finish(reader, heard, options, busy=time.monotonic() - start)
     segments = [{"id": place, **emptied(segment)} for place, segment in enumerate(found)]
@@ -124,15 +125,13 @@ def _by_stream(transcriber: Transcriber, source: AudioSource, options: Transcrib
     """From what any engine gives."""
     segments = []
     with transcriber.stream(source, options=options) as stream:
+        language = stream.begin().language
+        teller.language(language)
         for place, segment in enumerate(stream):
-            segments.append(segment_dict(place, segment, options.language))
+            segments.append(segment_dict(place, segment, language))
             teller.segment(segments[-1])
         transcript = stream.transcript
-    language = transcript.language
-    teller.language(language)
-    if language != options.language:  # known only now, and with it whether texts begin with a space
-        segments = [segment_dict(place, segment, language) for place, segment in enumerate(transcript.segments)]
-    return _result(transcript, "".join(segment["text"] for segment in segments), segments, language)
+    return _result(transcript, "".join(segment["text"] for segment in segments), segments, transcript.language)
 
 
 def _result(transcript: Transcript, text: str, segments: list[dict[str, Any]], language: str | None) -> Result:

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from asrlab.engines.option_checks import count, flag, is_number, number_or_none, text
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
 
@@ -16,37 +17,13 @@ APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punct
 _OF_WORDS = ("prepend_punctuations", "append_punctuations", "hallucination_silence_threshold")
 
 
-def _flag(_settings: object, field: attrs.Attribute[bool], value: object) -> None:
-    if not isinstance(value, bool):
-        raise OptionError(f"{field.name} {value!r} must be True or False", option=field.name)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not _is_number(value):
-        raise OptionError(f"{field.name} {value!r} must be a number or None", option=field.name)
-
-
-def _count(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not (type(value) is int and value >= 1):
-        raise OptionError(f"{field.name} {value!r} must be a whole number from 1 up, or None", option=field.name)
-
-
-def _text(_settings: object, field: attrs.Attribute[str], value: object) -> None:
-    if not isinstance(value, str):
-        raise OptionError(f"{field.name} {value!r} must be text", option=field.name)
-
-
-def _positive(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+def _positive(_settings: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not (is_number(value) and value > 0):
         raise OptionError(f"{field.name} {value!r} must be a number above 0, or None", option=field.name)
 
 
-def _fraction(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+def _fraction(_settings: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not (is_number(value) and 0 <= value <= 1):
         raise OptionError(f"{field.name} {value!r} must be a number from 0 to 1, or None", option=field.name)
 
 
@@ -115,24 +92,24 @@ class Settings:
     Source: openai-whisper 20250625, ``transcribe`` and ``DecodingOptions``.
     """
 
-    condition_on_previous_text: bool = attrs.field(default=True, validator=_flag)
-    compression_ratio_threshold: float | None = attrs.field(default=2.4, validator=_number)
-    logprob_threshold: float | None = attrs.field(default=-1.0, validator=_number)
-    no_speech_threshold: float | None = attrs.field(default=0.6, validator=_number)
-    carry_initial_prompt: bool = attrs.field(default=False, validator=_flag)
+    condition_on_previous_text: bool = attrs.field(default=True, validator=flag)
+    compression_ratio_threshold: float | None = attrs.field(default=2.4, validator=number_or_none)
+    logprob_threshold: float | None = attrs.field(default=-1.0, validator=number_or_none)
+    no_speech_threshold: float | None = attrs.field(default=0.6, validator=number_or_none)
+    carry_initial_prompt: bool = attrs.field(default=False, validator=flag)
     clip_timestamps: tuple[float, ...] = attrs.field(default=(0.0,), converter=_seconds)
-    hallucination_silence_threshold: float | None = attrs.field(default=None, validator=_number)
-    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=_text)
-    append_punctuations: str = attrs.field(default=APPENDED, validator=_text)
-    best_of: int | None = attrs.field(default=None, validator=_count)
+    hallucination_silence_threshold: float | None = attrs.field(default=None, validator=number_or_none)
+    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=text)
+    append_punctuations: str = attrs.field(default=APPENDED, validator=text)
+    best_of: int | None = attrs.field(default=None, validator=count)
     patience: float | None = attrs.field(default=None, validator=_positive)
     length_penalty: float | None = attrs.field(default=None, validator=_fraction)
     suppress_tokens: list[int] | None = attrs.field(factory=lambda: [-1], converter=_suppressed)
-    suppress_blank: bool = attrs.field(default=True, validator=_flag)
+    suppress_blank: bool = attrs.field(default=True, validator=flag)
     prefix: str | list[int] | None = attrs.field(default=None, converter=_prefix)
-    max_initial_timestamp: float | None = attrs.field(default=1.0, validator=_number)
-    sample_len: int | None = attrs.field(default=None, validator=_count)
-    without_timestamps: bool = attrs.field(default=False, validator=_flag)
+    max_initial_timestamp: float | None = attrs.field(default=1.0, validator=number_or_none)
+    sample_len: int | None = attrs.field(default=None, validator=count)
+    without_timestamps: bool = attrs.field(default=False, validator=flag)
 
     @classmethod
     def of(cls, options: TranscribeOptions) -> Settings:

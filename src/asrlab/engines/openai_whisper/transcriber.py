@@ -14,6 +14,7 @@ from whisper.model import Whisper
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
 from asrlab.engines.openai_whisper.convert import to_segments
+from asrlab.engines.openai_whisper.settings import Settings
 from asrlab.engines.openai_whisper.steps import DEFAULT_BATCHING, OpenAIWhisperSteps
 from asrlab.engines.openai_whisper.windows import Windows
 from asrlab.engines.pytorch import empty_cache
@@ -40,7 +41,12 @@ class OpenAIWhisperTranscriber(Transcriber):
             segments=to_segments(windows.segments()),
             language=options.language or windows.language,
             language_probability=windows.language_probability,
+            language_probabilities=windows.language_probabilities,
         )
+
+    def check_options(self, options: TranscribeOptions) -> None:
+        """Refuse values that upstream would not take, or would take without effect."""
+        Settings.of(options)
 
     def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None = None) -> Windows:
         """The loop that `recognize` takes its segments from, for those who want upstream's own dictionaries.

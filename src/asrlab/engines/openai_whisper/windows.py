@@ -68,7 +68,7 @@ class Windows:
 
     Attributes:
         language: The language given, or the one detected in the first window.
-        language_probability: None if it was given, or the model knows only English.
+        language_probabilities: Of all, the likeliest first; None if it was given, or the model knows only English.
         frames: How long the recording is; 100 a second.
         seek: The frame up to which it has been transcribed.
 
@@ -85,7 +85,7 @@ class Windows:
         self.frames = int(self._mel.shape[-1] - N_FRAMES)
         self.seek = 0
         self._last_speech = 0.0
-        self.language_probability: float | None = None
+        self.language_probabilities: tuple[tuple[str, float], ...] | None = None
         self.language = options.primary_language or self._detect()
         self._tokenizer = self._make_tokenizer()
         prompt = options.initial_prompt
@@ -101,6 +101,11 @@ class Windows:
                 with self._lock:
                     ready = self._decode(self._window(end))
                 yield from ready
+
+    @property
+    def language_probability(self) -> float | None:
+        """That of `language`; None likewise."""
+        return self.language_probabilities[0][1] if self.language_probabilities else None
 
     @property
     def text(self) -> str:
@@ -124,9 +129,9 @@ class Windows:
         # not from the first window: upstream detects with silence behind the audio, and decodes with zeros behind it
         with self._lock:
             _, probabilities = self._model.detect_language(self._on_device(self._mel))
-        best = max(probabilities, key=probabilities.get)
-        self.language_probability = float(probabilities[best])
-        return str(best)
+        ranked = sorted(probabilities.items(), key=lambda pair: -pair[1])
+        self.language_probabilities = tuple((str(name), float(probability)) for name, probability in ranked)
+        return self.language_probabilities[0][0]
 
     def _make_tokenizer(self) -> Tokenizer:
         return get_tokenizer(
