@@ -94,7 +94,7 @@ def _padding(options: TranscribeOptions) -> str:
     padding = str(options.engine_option("padding", _PADDINGS[0]))
     if padding not in _PADDINGS:
         raise OptionError(
-            f"padding {padding!r} is unknown; choose zeros, as OpenAI's own code pads, or silence, as transformers does",
+            f"padding {padding!r} is unknown; choose zeros (as OpenAI's code pads) or silence (as transformers does)",
             option="padding",
             supported=_PADDINGS,
         )

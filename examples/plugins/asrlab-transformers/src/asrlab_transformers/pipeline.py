@@ -42,8 +42,8 @@ class SpeechPipeline(AutomaticSpeechRecognitionPipeline):  # type: ignore[misc]
     def preprocess(self, inputs: Any, padding: str = "zeros", **_: Any) -> Iterator[dict[str, Any]]:
         """The features of *inputs*: float32, shape (n,), at the rate of the model.
 
-        Whisper's are padded to 30 s: upstream does it with the features of silence (``padding="silence"``), OpenAI's own
-        code with zeros. Time stamps and punctuation can differ between the two.
+        Whisper's are padded to 30 s: upstream does it with the features of silence (``padding="silence"``), OpenAI's
+        own code with zeros. Time stamps and punctuation can differ between the two.
 
         Source: openai-whisper, ``transcribe``, ``pad_or_trim(mel_segment, N_FRAMES)``.
         """
