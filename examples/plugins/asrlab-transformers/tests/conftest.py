@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,11 +37,19 @@ def ctranslate2_folder(cache: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def base_folder(ctranslate2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same weights in Hugging Face's format."""
-    from asrlab_transformers.convert import write_hugging_face
+def readme(ctranslate2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The example of README.md, run: the folder that it ran in, what it printed, and what README.md says it prints."""
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    code, told = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)[-2:]
+    folder = tmp_path_factory.mktemp("readme")
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=True, text=True)
+    return folder, done.stdout, told
 
-    return write_hugging_face(ctranslate2_folder, tmp_path_factory.mktemp("hugging-face") / "whisper-base")
+
+@pytest.fixture(scope="session")
+def base_folder(readme: tuple[Path, str, str]) -> Path:
+    """Whisper base in Hugging Face's format, as the example of README.md makes it from Systran's."""
+    return readme[0] / "whisper-base"
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +16,6 @@ from asrlab_transformers.segments import to_segments
 from safetensors.torch import load_file, save_file
 
 import asrlab
-
-README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def test_a_ctc_model_is_told_by_its_folder_and_times_words(ctc_folder: Path, clips: dict[str, np.ndarray]):
@@ -53,22 +50,34 @@ def test_an_id_of_the_hub_that_is_not_here_says_what_to_do_offline(name: str):
     assert "transformers/./FOLDER" in str(caught.value)
 
 
-def test_an_id_in_the_cache_is_loaded_without_the_network(cache: Path, ctc_folder: Path):
+def test_the_command_line_uses_an_id_in_the_cache_without_the_network(cache: Path, ctc_folder: Path):
     """A snapshot as the hub's client leaves it is found by its id, and named with its commit and checksum."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     place = cache / "hub" / "hub" / "models--someone--tiny-ctc"
+    shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(ctc_folder, place / "snapshots" / commit)
     (place / "refs").mkdir()
     (place / "refs" / "main").write_text(commit, encoding="utf-8")
-    code = (
-        "import asrlab\nwith asrlab.load('transformers/someone/tiny-ctc', device='cpu') as t:\n"
-        "    print(t.info.model.name, t.info.model.weights_source, t.info.model.weights_sha256)"
+    clip = next(iter(asrlab.load_dataset("smoke"))).audio
+    command = ("transcribe", str(clip), "-m", "transformers/someone/tiny-ctc", "--json")
+    done = subprocess.run([sys.executable, "-m", "asrlab", *command], capture_output=True, check=True, text=True)
+    (result,) = json.loads(done.stdout)["results"]
+    model = result["transcript"]["model"]
+    assert (model["name"], model["weights_source"]) == ("transformers/someone/tiny-ctc", "hub someone/tiny-ctc@0123456")
+    assert model["weights_sha256"] == asrlab.weights.WeightsStore().from_folder(ctc_folder).sha256
+    assert "(offline" not in done.stderr
+
+
+def test_the_command_line_lists_the_plugin():
+    """``asrlab plugins`` names the distribution, and ``asrlab models`` says who sees to the weights."""
+    plugins, models = (
+        json.loads(subprocess.run([sys.executable, "-m", "asrlab", name, "--json"], capture_output=True).stdout)[name]
+        for name in ("plugins", "models")
     )
-    # in a process of its own: the client reads the place of its cache once, when it is imported
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    name, *source, sha256 = done.stdout.split()
-    assert (name, source) == ("transformers/someone/tiny-ctc", ["hub", "someone/tiny-ctc@0123456"])
-    assert sha256 == asrlab.weights.WeightsStore().from_folder(ctc_folder).sha256
+    row = next(row for row in plugins if row["name"] == "transformers")
+    assert (row["distribution"], row["engines"]) == ("asrlab-transformers", ["transformers"])
+    weights = {row["name"]: row["weights"] for row in models}
+    assert weights["transformers/openai/whisper-base"] == "by its engine"
 
 
 @pytest.mark.parametrize("name", ["whisper-base", "a/b/c", "owner/na me"])
@@ -167,11 +176,3 @@ def test_listing_the_engine_does_not_import_it():
     code = "import asrlab_transformers, sys; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout == "[]\n"
-
-
-def test_the_example_in_the_readme_runs(tmp_path: Path, cache: Path, ctranslate2_folder: Path):
-    """The Python in README.md prints what README.md says that it prints."""
-    text = README.read_text(encoding="utf-8")
-    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)[-2:]
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True, text=True)
-    assert done.stdout == printed

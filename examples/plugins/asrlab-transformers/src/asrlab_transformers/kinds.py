@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from transformers import EncoderDecoderCache
+from transformers.generation import utils
 
 from asrlab import Capabilities, OptionError, TranscribeOptions
 from asrlab_transformers.pipeline import SpeechPipeline
@@ -22,7 +24,7 @@ def capabilities_of(pipe: SpeechPipeline, *, languages: tuple[str, ...] | None) 
         return Capabilities(
             tasks=("transcribe", "translate") if multilingual else ("transcribe",),
             languages=tuple(sorted(map(_code, generation.lang_to_id))) if multilingual else ("en",),
-            word_timestamps=bool(getattr(generation, "alignment_heads", None)),
+            word_timestamps=bool(getattr(generation, "alignment_heads", None)) and _times_words_on(pipe.device.type),
             beam_size=True,
             temperature=True,
             engine_options=("padding",),
@@ -78,6 +80,16 @@ def _generation(pipe: SpeechPipeline, options: TranscribeOptions, *, language: s
         # always both: where the language is left out, upstream leaves out the task too, and the text gets worse
         given |= {"language": language, "task": options.task}
     return given
+
+
+def _times_words_on(device: str) -> bool:
+    """Whether Whisper's words can be timed there.
+
+    On mps transformers 5.23 looks for ``EncoderDecoderCache.layers``, which there is not, when words are timed.
+
+    Source: ``transformers/generation/utils.py``, ``DeferredStopCheck.finish``.
+    """
+    return device != "mps" or not hasattr(utils, "DeferredStopCheck") or hasattr(EncoderDecoderCache, "layers")
 
 
 def _temperature(options: TranscribeOptions) -> float:

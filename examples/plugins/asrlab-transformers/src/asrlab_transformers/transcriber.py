@@ -37,6 +37,7 @@ class TransformersTranscriber(Transcriber):
             raise self.closed_error()
         known = self.info.capabilities.languages or ()
         language = options.language or (known[0] if len(known) == 1 else None)
+        call_arguments(pipe, options, language=language)  # refuses what it cannot do before anything is computed
         recognition = Recognition(segments=iter(()), language=language)
 
         def heard(samples: NDArray[np.float32]) -> PieceText:
