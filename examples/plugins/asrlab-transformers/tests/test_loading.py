@@ -70,8 +70,9 @@ def test_the_command_line_uses_an_id_in_the_cache_without_the_network(cache: Pat
 
 def test_the_command_line_lists_the_plugin():
     """``asrlab plugins`` names the distribution, and ``asrlab models`` says who sees to the weights."""
+    asrlab_cli = (sys.executable, "-m", "asrlab")
     plugins, models = (
-        json.loads(subprocess.run([sys.executable, "-m", "asrlab", name, "--json"], capture_output=True).stdout)[name]
+        json.loads(subprocess.run([*asrlab_cli, name, "--json"], capture_output=True, check=True).stdout)[name]
         for name in ("plugins", "models")
     )
     row = next(row for row in plugins if row["name"] == "transformers")
