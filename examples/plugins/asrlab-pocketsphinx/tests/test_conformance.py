@@ -10,7 +10,7 @@ from asrlab.testing import Subject, TranscriberConformance
 class TestEnUs(TranscriberConformance):
     """The model in the wheel, on the CPU."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def subject(self) -> Subject:
         """What is checked."""
         return Subject(model="pocketsphinx/en-us")

@@ -12,7 +12,7 @@ from asrlab.testing import Subject, TranscriberConformance
 class TestWhisperBase(TranscriberConformance):
     """Whisper base in Hugging Face's format, on the CPU."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def subject(self, base_folder: Path) -> Subject:
         """The converted folder."""
         return Subject(model=f"transformers/{base_folder}")
@@ -21,7 +21,7 @@ class TestWhisperBase(TranscriberConformance):
 class TestCtcOnSimulatedMps(TranscriberConformance):
     """The tiny CTC model on the simulated device."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def subject(self, ctc_folder: Path) -> Subject:
         """The folder of random numbers."""
         return Subject(model=f"transformers/{ctc_folder}", device="mps-sim")
