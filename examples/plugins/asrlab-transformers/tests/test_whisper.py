@@ -95,7 +95,15 @@ def test_options_reach_the_model(transcriber: asrlab.Transcriber, clips: dict[st
     assert quiet.language_probability is None
 
 
-def test_a_beam_and_another_task_change_the_text(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
+def test_the_language_is_known_before_the_first_segment(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
+    """A stream that has begun tells it, with nothing transcribed yet."""
+    with transcriber.stream(list(clips.values())[1], sample_rate=RATE) as stream:
+        begun = stream.begin()
+    assert begun.language == "en"
+    assert (begun.language_probability or 0) > 0.9
+
+
+def test_a_beam_and_another_language_change_the_text(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
     """Told that it is German, and to search with two beams, the model writes German."""
     german = transcriber.transcribe(list(clips.values())[1], sample_rate=RATE, language="de", beam_size=2)
     assert german.language == "de"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,25 +32,28 @@ class TransformersTranscriber(Transcriber):
         self._lock = threading.Lock()
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
-        """Cut, transcribe each piece, and give its segments as soon as it is done; the first tells the language."""
+        """Tell the language from the first 30 s, cut, and give the segments of each piece as soon as it is done."""
         pipe = self._pipe
         if pipe is None:
             raise self.closed_error()
         known = self.info.capabilities.languages or ()
         language = options.language or (known[0] if len(known) == 1 else None)
         call_arguments(pipe, options, language=language)  # refuses what it cannot do before anything is computed
-        recognition = Recognition(segments=iter(()), language=language)
+        blocks, probability = audio.blocks(_LONGEST_S), None
+        if language is None and detects_language(pipe):
+            first = next(blocks)
+            with self._lock:
+                language, probability = detect_language(pipe, first)
+            blocks = chain([first], blocks)
+        spoken = options.primary_language or language
 
         def heard(samples: NDArray[np.float32]) -> PieceText:
             with self._lock:
-                if recognition.language is None and detects_language(pipe):
-                    recognition.language, recognition.language_probability = detect_language(pipe, samples)
-                return _transcribe(pipe, samples, options, language=options.primary_language or recognition.language)
+                return _transcribe(pipe, samples, options, language=spoken)
 
-        recognition.segments = transcribe_pieces(
-            audio.blocks(), recognize=heard, cutter=self._cutter, warnings=recognition.warnings, source=audio.name
-        )
-        return recognition
+        warnings: list[TranscriptWarning] = []
+        segments = transcribe_pieces(blocks, recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name)
+        return Recognition(segments=segments, language=language, language_probability=probability, warnings=warnings)
 
     def release(self) -> None:
         """Drop the model; PyTorch's cache of the GPU's memory goes back too."""
