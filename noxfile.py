@@ -47,7 +47,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 # Both Pythons and both ends of the supported versions: minimum is on 3.12. tests-3.12 is for who wants it; the
 # documentation's code runs on 3.12 with the newest versions anyway. matrix comes last: it prints what the others left.
-nox.options.sessions = ["lint", "types", "build", "docs", "minimum", "tests-3.13", "matrix"]
+nox.options.sessions = ["lint", "types", "build", "docs", "plugins", "minimum", "tests-3.13", "matrix"]
 
 
 def install(session: nox.Session, lock: str) -> None:
@@ -168,6 +168,29 @@ for _python in PYTHONS:
     for _stack in STACKS:
         for _device in DEVICES:
             add_matrix_session(_python, _stack, _device)
+
+
+@nox.session(python="3.12")
+def plugins(session: nox.Session) -> None:
+    """Install the packages under examples/plugins/ as a stranger would, and test them; arguments go to pytest.
+
+    asrlab is a wheel there, and the tests run in copies without src/, so that nothing of this checkout is used.
+    """
+    sync(session, "plugins")
+    folder = Path(session.create_tmp()).resolve()
+    constraints = ("--build-constraints", "locks/build.txt", "--require-hashes")
+    session.run("uv", "build", "--quiet", "--clear", "--wheel", *constraints, "--out-dir", str(folder / "asrlab"))
+    packages = sorted((ROOT / "examples" / "plugins").glob("asrlab-*"))
+    # --reinstall: uv takes a folder for unchanged as long as its pyproject.toml is
+    wheels = (*(folder / "asrlab").glob("*.whl"), *packages)
+    session.install("--no-deps", "--reinstall", *map(str, wheels), "--build-constraints", "locks/build.txt")
+    session.run("uv", "pip", "check")
+    for package in packages:
+        copy = folder / package.name
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(package, copy, ignore=shutil.ignore_patterns("src", "__pycache__", ".pytest_cache"))
+        with session.chdir(copy):
+            session.run("pytest", *session.posargs)
 
 
 @nox.session(python="3.12")

@@ -21,7 +21,7 @@ from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.spec import EngineSpec, LoadRequest
 from asrlab.transcript import ModelInfo
-from asrlab.weights import StoredWeights, WeightsStore, describe_origin, entry, weights_format
+from asrlab.weights import StoredWeights, WeightsStore, describe_origin, entry, is_offline, weights_format
 
 if TYPE_CHECKING:
     from asrlab.options import Batching
@@ -104,6 +104,7 @@ def load(
         compute_type=compute_type,
         threads=threads,
         packages=spec.packages(),
+        offline=offline or is_offline(),
     )
     transcriber = _load_patched(spec, request, [patch for patch in known if spec.uses(patch.distribution)], choice)
     transcriber.tuned = _tuned(transcriber, spec, threads=threads)

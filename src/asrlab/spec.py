@@ -55,6 +55,8 @@ class EngineSpec:
         factory: ``package.module:function`` taking a `LoadRequest` and giving a ``Transcriber``.
         devices: ``package.module:function`` taking nothing and giving a ``DeviceReport``.
         models: The models it knows by name.
+        other_models: What a name means that is not among *models*, such as ``an id on the Hugging Face hub``: the
+            factory is given a `ModelSpec` of that name. Empty if there are no other models.
         aliases: Other names for the engine; an alias alone also names *default_model*.
         default_model: The model that an alias alone stands for.
         weights_formats: Formats of weights that it loads from a folder or file of the user's: ``ctranslate2``,
@@ -71,6 +73,7 @@ class EngineSpec:
     factory: str
     devices: str
     models: tuple[ModelSpec, ...]
+    other_models: str = ""
     aliases: tuple[str, ...] = ()
     default_model: str = ""
     weights_formats: tuple[str, ...] = ()
@@ -179,6 +182,7 @@ class LoadRequest:
         threads: CPU threads an inference may use; None leaves it to the engine.
         packages: The distributions that take part.
         patches: What was changed in them for this, and what was not.
+        offline: Whether an engine that sees to its own weights must fetch nothing over the network.
     """
 
     model: ModelInfo
@@ -190,6 +194,7 @@ class LoadRequest:
     threads: int | None = None
     packages: tuple[PackageVersion, ...] = ()
     patches: tuple[PatchStatus, ...] = ()
+    offline: bool = False
 
     def has(self, patch: str) -> bool:
         """Whether what *patch* mends is in order: by the patch, or because upstream has mended it."""

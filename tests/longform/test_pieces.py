@@ -13,7 +13,7 @@ import pytest
 from asrlab.audio import open_audio
 from asrlab.errors import AudioError
 from asrlab.longform import Cutter, EnergyVoice, PieceText, VoiceActivity, transcribe_pieces
-from asrlab.transcript import Segment, TranscriptWarning
+from asrlab.transcript import Segment, TranscriptWarning, Word
 
 RATE = 16_000
 
@@ -64,6 +64,29 @@ def test_each_piece_is_a_segment_timed_by_its_voice(voice: VoiceActivity, join: 
     for before, after in pairwise(segments):
         assert before.end < after.start
         assert any(start - 0.6 <= before.end and after.start <= end + 0.6 for start, end in joined.gaps)
+    assert warnings == []
+
+
+def test_segments_that_the_engine_timed_are_placed_in_the_recording(voice: VoiceActivity, join: Callable[..., Any]):
+    """They are moved to where their piece begins, with their words, and none leaves it."""
+    joined = join(times=3, gap_s=1.0)
+    lengths: list[float] = []
+
+    def timed(samples: np.ndarray) -> PieceText:
+        lengths.append(len(samples) / RATE)
+        word = Word(text="here", start=0.5, end=0.75)
+        late = Segment(text="padding", start=lengths[-1] - 0.5, end=lengths[-1] + 5)
+        return PieceText(text="here padding", segments=(Segment(text="here", start=0.5, end=1.0, words=(word,)), late))
+
+    segments, warnings = transcribed(joined.samples, timed, voice=voice)
+    starts = [sum(lengths[:place]) for place in range(len(lengths))]
+    assert len(lengths) >= 3
+    assert [segment.start for segment in segments[::2]] == pytest.approx([start + 0.5 for start in starts])
+    assert [word.end for segment in segments for word in segment.words or ()] == pytest.approx(
+        [start + 0.75 for start in starts]
+    )
+    ends = [start + length for start, length in zip(starts, lengths, strict=True)]
+    assert [segment.end for segment in segments[1::2]] == pytest.approx(ends)
     assert warnings == []
 
 

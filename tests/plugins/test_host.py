@@ -312,3 +312,56 @@ def _python(code: str, *, asrlab_cli: Any, path: Path, **variables: str) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+OPEN = """
+import asrlab
+
+@asrlab.hookimpl
+def asrlab_engines():
+    return [asrlab.EngineSpec(
+        name="open", factory="open_hub:load", devices="asrlab.engines.echo.transcriber:devices",
+        models=(asrlab.ModelSpec(name="a/listed"),), other_models="an id on a hub",
+    )]
+
+
+def load(request):
+    raise asrlab.WeightsError(f"asked for {request.spec.name} of {request.model.name}, offline {request.offline}")
+"""
+
+
+@pytest.fixture(scope="module")
+def open_hub(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
+    """An engine that takes names besides those it lists."""
+    return write_distribution(tmp_path_factory.mktemp("open"), "open-hub", source=OPEN, plugins=["open"])
+
+
+@pytest.mark.parametrize("name", ["a/listed", "owner/of-a.model@1f0e"])
+def test_an_engine_with_other_models_is_given_any_name(
+    open_hub: Path, asrlab_cli: Any, clips: tuple[Path, ...], name: str
+):
+    """What follows the engine's name, slashes included, reaches its factory, and that nothing may be fetched."""
+    ran = asrlab_cli("transcribe", clips[0], "-m", f"open/{name}", plugins=[open_hub])
+    assert ran.code == 4
+    assert f"asked for {name} of open/{name}, offline True" in ran.err
+    online = asrlab_cli(
+        *("transcribe", clips[0], "-m", f"open/{name}"), plugins=[open_hub], ASRLAB_OFFLINE="", HF_HUB_OFFLINE=""
+    )
+    assert "offline False" in online.err
+
+
+def test_weights_that_an_engine_sees_to_itself_are_not_said_to_be_none(open_hub: Path, asrlab_cli: Any):
+    """``asrlab models`` and ``asrlab pull`` say that the engine fetches them."""
+    rows = {row["name"]: row for row in asrlab_cli("models", "--json", plugins=[open_hub]).json["models"]}
+    assert rows["open/a/listed"]["weights"] == "by its engine"
+    pulled = asrlab_cli("pull", "open/a/listed", "open/b/c", plugins=[open_hub]).out.splitlines()
+    assert pulled == [f"open/{name}\tis fetched by its engine, when it is loaded" for name in ("a/listed", "b/c")]
+
+
+def test_a_path_is_never_taken_for_one_of_the_other_models(
+    open_hub: Path, asrlab_cli: Any, clips: tuple[Path, ...], tmp_path: Path
+):
+    """A name that begins like a path is a folder of weights, which must be there; the engine alone is no model."""
+    ran = asrlab_cli("transcribe", clips[0], "-m", "open/./gone", plugins=[open_hub], cwd=tmp_path)
+    assert f"there are no weights at {tmp_path / 'gone'}" in ran.err
+    assert asrlab_cli("transcribe", clips[0], "-m", "open", plugins=[open_hub]).code == 3

@@ -349,6 +349,23 @@ def loaded(path: str) -> tuple[str, bool]:
     return str(state["weight"].device), bool((state["weight"].cpu() == torch.arange(3)).all())
 
 
+def waits(device: str) -> list[bool]:
+    """Records an event behind some work, and waits for it."""
+    import torch
+
+    event = torch.Event(device=device, blocking=True)
+    torch.ones(2, device=device).add_(1)
+    event.record()
+    event.synchronize()
+    event.wait()
+    return [event.query(), isinstance(event, torch.Event), event.device.type == device]
+
+
+def test_an_event_has_nothing_to_wait_for(there: Callable[..., Any]) -> None:
+    """What is simulated is done when its call returns, so an event of the device is always past."""
+    assert there(waits, "mps") == [True, True, True]
+
+
 def test_checkpoints_load_onto_the_device(there: Callable[..., Any], tmp_path: Path) -> None:
     """``torch.load`` with ``map_location="mps"`` gives tensors on the device."""
     there(save, str(tmp_path / "a.pt"))

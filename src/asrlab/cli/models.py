@@ -25,7 +25,7 @@ def models(as_json: bool) -> None:
     """List the models of all engines, with where their weights are.
 
     Imports no engine. "here" means that the weights are in asrlab's store, "carried" that an installed package holds
-    them, anything else that they are fetched when first used.
+    them, "by its engine" that it sees to them, anything else that they are fetched when first used.
     """
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
@@ -51,7 +51,7 @@ def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
         + [alias for alias in resolved.engine.aliases if model and model.name == resolved.engine.default_model],
         "installed": resolved.engine.installed(),
         "install": resolved.engine.install,
-        "weights": _weights(keys, store),
+        "weights": _weights(keys, store) if keys or not resolved.engine.other_models else "by its engine",
         "weights_bytes": next((size for key in keys if (size := entry(key).total_bytes)), None),
         "description": model.description if model else "",
         "distribution": resolved.distribution,

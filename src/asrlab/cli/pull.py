@@ -43,13 +43,17 @@ def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> int:
             if row["error"]:
                 click.echo(f"asrlab: {row['error']}", err=True)
             elif not as_json:
-                click.echo(f"{row['model']}\t{row['path'] or 'needs no weights'}")
+                click.echo(f"{row['model']}\t{row['path'] or _without(resolved)}")
     if as_json:
         echo_json({"models": rows})
     failed = sum(row["error"] is not None for row in rows)
     if failed:
         return exits.SOME_FAILED if failed < len(rows) else exits.BAD_INPUT
     return exits.DONE
+
+
+def _without(resolved: ResolvedModel) -> str:
+    return "is fetched by its engine, when it is loaded" if resolved.engine.other_models else "needs no weights"
 
 
 def _pull(resolved: ResolvedModel, *, offline: bool, show: Progress) -> dict[str, Any]:

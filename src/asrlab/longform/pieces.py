@@ -37,11 +37,14 @@ class PieceText:
         text: As the engine wrote it.
         tokens: The model's token ids; None if the engine has none.
         ended: Whether the model came to an end by itself; False if it was stopped at its limit.
+        segments: The text in segments that the engine timed, in seconds from the start of the piece; None if it times
+            nothing.
     """
 
     text: str
     tokens: tuple[int, ...] | None = None
     ended: bool = True
+    segments: tuple[Segment, ...] | None = None
 
 
 type Recognize = Callable[[NDArray[np.float32]], PieceText]
@@ -56,9 +59,10 @@ def transcribe_pieces(
     warnings: list[TranscriptWarning],
     source: str = "<audio>",
 ) -> Iterator[Segment]:
-    """Cut a recording into pieces, transcribe them in order, and give a segment for each that has text.
+    """Cut a recording into pieces, transcribe them in order, and give the segments of each that has text.
 
-    A segment lasts from the first voice in its piece to the last; where none was found, as long as the piece.
+    They are those that the engine timed, or else one, which lasts from the first voice in its piece to the last; where
+    none was found, as long as the piece.
 
     - A piece without voice is not transcribed: models make text up for silence. Audio that is a single piece is, unless
       it is digital silence: a detector that errs must not swallow a whole recording. Both give a ``no-voice`` warning.
@@ -81,7 +85,7 @@ def transcribe_pieces(
         reading.check_length(piece)
         for part, heard in reading.texts_of(piece):
             if heard.text.strip():
-                yield reading.segment(part, heard)
+                yield from reading.segments(part, heard)
     reading.tell_skipped()
 
 
@@ -123,8 +127,8 @@ class _Reading:
         else:
             yield from self._again(piece, halves)
 
-    def segment(self, piece: Piece, heard: PieceText) -> Segment:
-        """The segment of *piece*, with a warning if its text is a loop or comes out of nowhere."""
+    def segments(self, piece: Piece, heard: PieceText) -> tuple[Segment, ...]:
+        """The segments of *piece*, with a warning if its text is a loop or comes out of nowhere."""
         text = heard.text.strip()
         if not piece.voiced:
             self._warn("no-voice", f"{self._finder} found no voice in {_times(piece)}; the text may be made up")
@@ -132,8 +136,11 @@ class _Reading:
             phrase = loop.phrase if len(loop.phrase) <= _LONGEST_PHRASE else f"{loop.phrase[:_LONGEST_PHRASE]}..."
             said = f'the text of {_times(piece)} repeats "{phrase}" {loop.count} times in a row'
             self._warn("repetition", f"{said}; listen to it, the model may have run in a loop")
+        if heard.segments is not None:
+            length = piece.end - piece.start  # an end may lie in what the model pads the piece with
+            return tuple(segment.within(length).moved(piece.start) for segment in heard.segments)
         start, end = piece.speech or (piece.start, piece.end)
-        return Segment(text=text, start=start, end=end, tokens=heard.tokens)
+        return (Segment(text=text, start=start, end=end, tokens=heard.tokens),)
 
     def tell_skipped(self) -> None:
         """Warn of what was not transcribed, in one warning for all of it."""

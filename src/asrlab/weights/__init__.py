@@ -7,7 +7,7 @@ from asrlab.weights.folders import weights_format
 from asrlab.weights.layout import default_root
 from asrlab.weights.messages import describe_origin, describe_size
 from asrlab.weights.sources import CarrierSource, Fetched, FolderSource, HubSource, Progress, UrlSource, WeightsSource
-from asrlab.weights.store import WeightsStore
+from asrlab.weights.store import WeightsStore, is_offline
 from asrlab.weights.stored import StoredFile, StoredWeights
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "describe_size",
     "entries",
     "entry",
+    "is_offline",
     "read_ctranslate2",
     "weights_format",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from asrlab.weights.catalogue import WeightsEntry, WeightsFile
 
-__all__ = ["WeightsStore"]
+__all__ = ["WeightsStore", "is_offline"]
 
 log = logging.getLogger("asrlab.weights")
 
@@ -213,6 +213,11 @@ class WeightsStore:
             raise
         except OSError as error:
             raise messages.disk_error(entry, self.root, error, doing=doing) from error
+
+
+def is_offline() -> bool:
+    """Whether the environment says that nothing may be fetched over the network."""
+    return _offline_reason(offline=False) is not None
 
 
 def _offline_reason(*, offline: bool) -> str | None:

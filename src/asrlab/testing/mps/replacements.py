@@ -43,6 +43,7 @@ def _stand_ins() -> list[tuple[Any, str, Callable[..., Any]]]:
         (torch.mps, "empty_cache", _answer(torch.mps.empty_cache, value=None)),
         (torch.mps, "current_allocated_memory", _answer(torch.mps.current_allocated_memory, value=0)),
         (torch.mps, "driver_allocated_memory", _answer(torch.mps.driver_allocated_memory, value=0)),
+        (torch, "Event", _event(torch.Event)),
         (torch, "load", _loader(torch.load)),
     ]
 
@@ -57,6 +58,28 @@ def _answer(real: Callable[..., Any], *, value: Any) -> Callable[..., Any]:
     marked: Any = functools.wraps(real)(stand_in)
     marked.simulated = True
     return cast("Callable[..., Any]", marked)
+
+
+def _event(real: Any) -> Any:
+    """``torch.Event``, which on MPS has nothing to wait for: what is simulated is done when its call returns."""
+
+    class Event(real):  # type: ignore[misc]
+        def record(self, stream: Any = None) -> None:
+            if not is_mps(self.device):
+                super().record(stream)
+
+        def wait(self, stream: Any = None) -> None:
+            if not is_mps(self.device):
+                super().wait(stream)
+
+        def synchronize(self) -> None:
+            if not is_mps(self.device):
+                super().synchronize()
+
+        def query(self) -> bool:
+            return is_mps(self.device) or bool(super().query())
+
+    return Event
 
 
 def _refuse_cuda() -> None:

@@ -65,7 +65,9 @@ def _model_names(spec: EngineSpec, distribution: str) -> Iterator[str]:
         if times > 1:
             yield f"{times} models of engine {spec.name!r} ({distribution}) are called {name!r}; rename all but one"
     for name in (spec.name, *spec.aliases, *counted):
-        if not _NAME.fullmatch(name):
+        # an engine with other models names them as their hub does, owner/name
+        parts = name.split("/") if name in counted and spec.other_models else [name]
+        if not all(map(_NAME.fullmatch, parts)):
             yield f"the name {name!r} has more than letters, digits, '.', '-' and '_'; rename it"
     if spec.default_model and spec.default_model not in counted:
         yield f"default_model {spec.default_model!r} is none of the models {', '.join(counted)}; name one of them"

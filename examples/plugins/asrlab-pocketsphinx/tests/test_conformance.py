@@ -1,0 +1,16 @@
+"""The plugin keeps to what asrlab's users may rely on."""
+
+from __future__ import annotations
+
+import pytest
+
+from asrlab.testing import Subject, TranscriberConformance
+
+
+class TestEnUs(TranscriberConformance):
+    """The model in the wheel, on the CPU."""
+
+    @pytest.fixture
+    def subject(self) -> Subject:
+        """What is checked."""
+        return Subject(model="pocketsphinx/en-us")

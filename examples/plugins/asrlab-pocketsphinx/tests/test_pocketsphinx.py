@@ -1,0 +1,244 @@
+"""Real speech through the decoder in the wheel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pocketsphinx
+import pytest
+from asrlab_pocketsphinx import SPEC
+from asrlab_pocketsphinx.transcriber import to_int16
+from asrlab_pocketsphinx.words import Heard, to_segments
+
+import asrlab
+from asrlab.metrics import Pair, get_normalizer, score
+
+MODEL = "pocketsphinx/en-us"
+RATE = 16_000
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def transcriber() -> Iterator[asrlab.Transcriber]:
+    """The loaded model."""
+    with asrlab.load(MODEL, offline=True) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def clips() -> dict[str, np.ndarray]:
+    """The reference of each clip of the smoke set, and its samples: float32, shape (n,), at 16 kHz."""
+    return {
+        str(utterance.text): asrlab.load_audio(utterance.audio).samples for utterance in asrlab.load_dataset("smoke")
+    }
+
+
+@pytest.fixture(scope="module")
+def transcripts(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]) -> dict[str, asrlab.Transcript]:
+    """Each clip transcribed with the times of its words, by its reference."""
+    return {
+        text: transcriber.transcribe(samples, sample_rate=RATE, word_timestamps=True) for text, samples in clips.items()
+    }
+
+
+def test_a_transcript_is_what_the_decoder_says(transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]):
+    """The texts are those of pocketsphinx called directly with its own defaults."""
+    decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
+    for text, samples in list(clips.items())[:2]:
+        decoder.start_utt()
+        decoder.process_raw(to_int16(samples).tobytes(), full_utt=True)
+        decoder.end_utt()
+        assert transcripts[text].text == decoder.hyp().hypstr
+
+
+def test_read_speech_stays_under_the_bound_that_the_spec_states(transcripts: dict[str, asrlab.Transcript]):
+    """The word errors on the smoke set, over all of its 70 words, are fewer than the bound lets pass."""
+    pairs = (Pair(id=text, reference=text, hypothesis=heard.text) for text, heard in transcripts.items())
+    scored = score(pairs, normalizer=get_normalizer("english"))
+    (model,) = SPEC.models
+    assert scored.words.reference_length == 70
+    assert model.wer_bound is not None
+    assert 0 < (scored.wer or 0) < model.wer_bound
+
+
+def test_words_are_timed_in_order_and_make_up_their_segment(transcripts: dict[str, asrlab.Transcript]):
+    """Each word begins where the one before ends or later, within the audio, and has a probability."""
+    for transcript in transcripts.values():
+        assert transcript.words
+        assert all(before.end <= after.start for before, after in pairwise(transcript.words))
+        assert transcript.words[0].start >= 0
+        assert transcript.words[-1].end <= transcript.duration
+        assert all(0 <= (word.probability or -1) <= 1 for word in transcript.words)
+        for segment in transcript.segments:
+            assert segment.text == " ".join(word.text for word in segment.words or ())
+
+
+def test_words_come_only_when_asked_for(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
+    """Without word_timestamps the segments are the same but for their words."""
+    samples = next(iter(clips.values()))
+    transcript = transcriber.transcribe(samples, sample_rate=RATE)
+    assert transcript.segments
+    assert [segment.words for segment in transcript.segments] == [None] * len(transcript.segments)
+
+
+def test_a_text_does_not_depend_on_what_came_before(
+    transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
+):
+    """Right after loud noise a clip has the text that it always has."""
+    noise = np.random.default_rng(0).normal(0, 0.5, RATE).astype(np.float32)
+    text, samples = list(clips.items())[2]
+    transcriber.transcribe(noise, sample_rate=RATE)
+    assert transcriber.transcribe(samples, sample_rate=RATE).text == transcripts[text].text
+
+
+def test_several_threads_may_call_it(
+    transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
+):
+    """Calls from three threads give what calls one after the other give."""
+    some = list(clips)[1:4]
+    with ThreadPoolExecutor(3) as pool:
+        heard = list(pool.map(lambda text: transcriber.transcribe(clips[text], sample_rate=RATE).text, some))
+    assert heard == [transcripts[text].text for text in some]
+
+
+def test_a_long_recording_is_cut_at_silence(
+    transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
+):
+    """More than 30 s are several pieces; what is said in the last one is timed from the start of the recording."""
+    short, last = list(clips)[1], list(clips)[-1]
+    samples = np.concatenate([clips[short], np.zeros(28 * RATE, np.float32), clips[last]])
+    transcript = transcriber.transcribe(samples, sample_rate=RATE, word_timestamps=True)
+    first, second = transcript.segments
+    offset = transcript.duration - transcripts[last].duration
+    assert (first.start, first.end) == pytest.approx((0.2, transcripts[short].segments[-1].end), abs=0.1)
+    assert second.start == pytest.approx(offset + transcripts[last].segments[0].start, abs=0.1)
+    assert [word.start >= offset for word in second.words or ()] == [True] * len(second.words or ())
+    assert "no-voice" in {warning.code for warning in transcript.warnings}
+
+
+@pytest.mark.parametrize(
+    "option", [{"beam_size": 5}, {"hotwords": "Dashwood"}, {"language": "de"}, {"task": "translate"}]
+)
+def test_what_the_decoder_cannot_do_is_refused(
+    transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray], option: dict[str, object]
+):
+    """An option that would be ignored is an error that names it."""
+    (name,) = option
+    with pytest.raises(asrlab.OptionError) as caught:
+        transcriber.transcribe(next(iter(clips.values())), sample_rate=RATE, **option)  # type: ignore[arg-type]
+    assert caught.value.option == name
+
+
+def test_audio_too_short_to_search_is_refused(transcriber: asrlab.Transcriber):
+    """Less than 0.1 s is an error that says how much is needed."""
+    with pytest.raises(asrlab.AudioError, match=r"takes 0\.1 s at least") as caught:
+        transcriber.transcribe(np.full(800, 0.1, np.float32), sample_rate=RATE)
+    assert caught.value.reason == "too-short"
+
+
+def test_a_closed_transcriber_says_so(clips: dict[str, np.ndarray]):
+    """After close a call is an error, and the decoder is gone."""
+    transcriber = asrlab.load(MODEL)
+    transcriber.close()
+    with pytest.raises(asrlab.AsrlabError, match="is closed"):
+        transcriber.transcribe(next(iter(clips.values())), sample_rate=RATE)
+
+
+def test_more_threads_or_another_device_are_refused():
+    """The decoder has one thread and the CPU; nothing else is quietly put in the place of what was asked for."""
+    with pytest.raises(asrlab.OptionError, match="on one thread, not 4"):
+        asrlab.load(MODEL, threads=4)
+    with pytest.raises(asrlab.DeviceUnavailableError, match="PocketSphinx runs on the cpu"):
+        asrlab.load(MODEL, device="cuda")
+
+
+def test_a_missing_model_file_tells_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A wheel that has lost a file is a WeightsError with the command that brings it back."""
+    monkeypatch.setenv("POCKETSPHINX_PATH", str(tmp_path))
+    with pytest.raises(asrlab.WeightsError, match="pip install --force-reinstall pocketsphinx"):
+        asrlab.load(MODEL)
+
+
+def test_the_transcript_names_the_weights(transcripts: dict[str, asrlab.Transcript]):
+    """The checksum of the model's files, where they are from, and the version of the decoder are in each transcript."""
+    transcript = next(iter(transcripts.values()))
+    assert re.fullmatch("[0-9a-f]{64}", transcript.model.weights_sha256 or "")
+    assert transcript.model.weights_source == "the wheel of pocketsphinx"
+    assert {"pocketsphinx", "asrlab-pocketsphinx"} <= {package.name for package in transcript.packages}
+
+
+def test_over_full_scale_is_clipped_not_wrapped():
+    """A sample over 1 becomes the largest there is, never a negative one."""
+    assert to_int16(np.array([-1.5, -1, 0, 1, 1.5], np.float32)).tolist() == [-32767, -32767, 0, 32767, 32767]
+
+
+def test_a_pause_parts_segments_and_fillers_are_no_words():
+    """Half a second without a word begins a new segment; marks of pronunciations are left out of the text."""
+    heard = [
+        ("<s>", 0, 9),
+        ("to(3)", 10, 29),
+        ("[NOISE]", 30, 40),
+        ("be", 41, 60),
+        ("<sil>", 61, 110),
+        ("rest", 111, 150),
+    ]
+    words = [Heard(word=word, first=first, last=last, probability=1.0000001) for word, first, last in heard]
+    to_be, rest = to_segments(words, words=True)
+    assert (to_be.text, to_be.start, to_be.end) == ("to be", 0.1, 0.61)
+    assert (rest.text, rest.start, rest.end) == ("rest", 1.11, 1.51)
+    assert [word.probability for word in to_be.words or ()] == [1.0, 1.0]
+    assert to_segments(words[:1], words=True) == ()
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of a user without a cache, away from the network."""
+    home = str(tmp_path_factory.mktemp("home"))
+    return os.environ | {"ASRLAB_CACHE": home, "ASRLAB_RUNS": f"{home}/runs", "ASRLAB_OFFLINE": "1"}
+
+
+def test_the_command_line_lists_and_uses_the_plugin(
+    environment: dict[str, str], transcripts: dict[str, asrlab.Transcript]
+):
+    """``asrlab plugins`` names the distribution, and ``asrlab transcribe`` prints the text."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "asrlab", "plugins", "--json"], env=environment, capture_output=True, check=True
+    )
+    rows = {row["name"]: row for row in json.loads(listed.stdout)["plugins"]}
+    assert (rows["pocketsphinx"]["distribution"], rows["pocketsphinx"]["engines"]) == (
+        "asrlab-pocketsphinx",
+        ["pocketsphinx"],
+    )
+    clip = next(iter(asrlab.load_dataset("smoke"))).audio
+    said = subprocess.run(
+        [sys.executable, "-m", "asrlab", "transcribe", str(clip), "-m", MODEL],
+        env=environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert said.stdout == f"{next(iter(transcripts.values())).text}\n"
+
+
+def test_listing_the_engine_does_not_import_it():
+    """The plugin's own module brings neither pocketsphinx nor numpy."""
+    code = "import asrlab_pocketsphinx, sys; print(sorted({'pocketsphinx', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_example_in_the_readme_runs(environment: dict[str, str]):
+    """The Python in README.md prints what README.md says that it prints."""
+    text = README.read_text(encoding="utf-8")
+    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)[-2:]
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
+    assert done.stdout == printed

@@ -1,0 +1,27 @@
+"""The plugin keeps to what asrlab's users may rely on, on the CPU and on the simulated MPS device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asrlab.testing import Subject, TranscriberConformance
+
+
+class TestWhisperBase(TranscriberConformance):
+    """Whisper base in Hugging Face's format, on the CPU."""
+
+    @pytest.fixture
+    def subject(self, base_folder: Path) -> Subject:
+        """The converted folder."""
+        return Subject(model=f"transformers/{base_folder}")
+
+
+class TestCtcOnSimulatedMps(TranscriberConformance):
+    """The tiny CTC model on the simulated device."""
+
+    @pytest.fixture
+    def subject(self, ctc_folder: Path) -> Subject:
+        """The folder of random numbers."""
+        return Subject(model=f"transformers/{ctc_folder}", device="mps-sim")

@@ -1,0 +1,178 @@
+"""What is loaded, from where, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from asrlab_transformers.segments import to_segments
+from safetensors.torch import load_file, save_file
+
+import asrlab
+
+
+def test_a_ctc_model_is_told_by_its_folder_and_times_words(ctc_folder: Path, clips: dict[str, np.ndarray]):
+    """It has no tasks, beams or temperatures, and its text is that of its words, which are timed on request."""
+    samples = next(iter(clips.values()))
+    with asrlab.load(f"transformers/{ctc_folder}", device="cpu") as transcriber:
+        able = transcriber.info.capabilities
+        assert (able.tasks, able.word_timestamps, able.beam_size, able.temperature) == (
+            ("transcribe",),
+            True,
+            False,
+            False,
+        )
+        plain = transcriber.transcribe(samples, sample_rate=16_000)
+        timed = transcriber.transcribe(samples, sample_rate=16_000, word_timestamps=True)
+        with pytest.raises(asrlab.OptionError, match="cannot honour beam_size"):
+            transcriber.transcribe(samples, sample_rate=16_000, beam_size=5)
+    assert plain.model.weights_random
+    assert plain.text.strip()
+    assert plain.words is None
+    assert timed.words
+    assert timed.text.split() == plain.text.split() == [word.text for word in timed.words]
+    assert all(before.end <= after.start for before, after in pairwise(timed.words))
+
+
+@pytest.mark.parametrize("name", ["openai/whisper-base", "nobody/nothing@1f0e"])
+def test_an_id_of_the_hub_that_is_not_here_says_what_to_do_offline(name: str):
+    """Listed or not, an id with a slash reaches the plugin, which names the command and the other way."""
+    with pytest.raises(asrlab.WeightsError, match="offline was asked for") as caught:
+        asrlab.load(f"transformers/{name}", device="cpu", offline=True)
+    assert f"hf download {name.partition('@')[0]}" in str(caught.value)
+    assert "transformers/./FOLDER" in str(caught.value)
+
+
+def test_the_command_line_uses_an_id_in_the_cache_without_the_network(cache: Path, ctc_folder: Path):
+    """A snapshot as the hub's client leaves it is found by its id, and named with its commit and checksum."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    place = cache / "hub" / "hub" / "models--someone--tiny-ctc"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(ctc_folder, place / "snapshots" / commit)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit, encoding="utf-8")
+    clip = next(iter(asrlab.load_dataset("smoke"))).audio
+    command = ("transcribe", str(clip), "-m", "transformers/someone/tiny-ctc", "--json")
+    done = subprocess.run([sys.executable, "-m", "asrlab", *command], capture_output=True, check=True, text=True)
+    (result,) = json.loads(done.stdout)["files"]
+    model = result["transcript"]["asrlab"]["model"]
+    assert (model["name"], model["weights_source"]) == ("transformers/someone/tiny-ctc", "hub someone/tiny-ctc@0123456")
+    assert model["weights_sha256"] == asrlab.weights.WeightsStore().from_folder(ctc_folder).sha256
+
+
+def test_the_command_line_lists_the_plugin():
+    """``asrlab plugins`` names the distribution, and ``asrlab models`` says who sees to the weights."""
+    asrlab_cli = (sys.executable, "-m", "asrlab")
+    plugins, models = (
+        json.loads(subprocess.run([*asrlab_cli, name, "--json"], capture_output=True, check=True).stdout)[name]
+        for name in ("plugins", "models")
+    )
+    row = next(row for row in plugins if row["name"] == "transformers")
+    assert (row["distribution"], row["engines"]) == ("asrlab-transformers", ["transformers"])
+    weights = {row["name"]: row["weights"] for row in models}
+    assert weights["transformers/openai/whisper-base"] == "by its engine"
+
+
+@pytest.mark.parametrize("name", ["whisper-base", "a/b/c", "owner/na me"])
+def test_what_is_no_id_of_the_hub_is_refused(name: str):
+    """A name without an owner, or with a part too many, is told apart before the hub is asked."""
+    with pytest.raises(asrlab.WeightsError, match="is no id of a model on the hub"):
+        asrlab.load(f"transformers/{name}", device="cpu")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
+    """A missing folder is a WeightsError with its path."""
+    with pytest.raises(asrlab.WeightsError, match=r"there are no weights at .*gone"):
+        asrlab.load(f"transformers/{tmp_path / 'gone'}", device="cpu")
+
+
+def test_pickled_weights_are_refused(ctc_folder: Path, tmp_path: Path):
+    """A folder with nothing but pytorch_model.bin is never loaded: a pickle can run code."""
+    folder = shutil.copytree(ctc_folder, tmp_path / "pickled")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(asrlab.WeightsError, match=r"pytorch_model\.bin, a pickle.*convert it to model\.safetensors"):
+        asrlab.load(f"transformers/{folder}", device="cpu")
+
+
+def changed(folder: Path, to: Path, **facts: object) -> Path:
+    """A copy of *folder* with other facts in its config.json."""
+    copy = shutil.copytree(folder, to)
+    config = json.loads((copy / "config.json").read_text("utf-8")) | facts
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return copy
+
+
+def test_a_model_for_something_else_is_refused(ctc_folder: Path, tmp_path: Path):
+    """A model that writes no text from speech is named as what it is."""
+    folder = changed(ctc_folder, tmp_path / "classifier", architectures=["Wav2Vec2ForSequenceClassification"])
+    with pytest.raises(asrlab.WeightsError, match=r"a Wav2Vec2ForSequenceClassification, which is no model for speech"):
+        asrlab.load(f"transformers/{folder}", device="cpu")
+    folder = changed(ctc_folder, tmp_path / "text", model_type="bert", architectures=["BertForMaskedLM"])
+    with pytest.raises(asrlab.WeightsError, match="a BertForMaskedLM, which is no model for speech"):
+        asrlab.load(f"transformers/{folder}", device="cpu")
+
+
+def test_code_in_a_folder_is_never_run(ctc_folder: Path, tmp_path: Path):
+    """A model that needs its own code is refused, and the code has not run."""
+    folder = changed(ctc_folder, tmp_path / "coded", model_type="own", auto_map={"AutoConfig": "own.Own"})
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()", encoding="utf-8")
+    with pytest.raises(asrlab.WeightsError, match="cannot be loaded as a speech recognition model"):
+        asrlab.load(f"transformers/{folder}", device="cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_tensors_that_are_missing_are_not_made_up(ctc_folder: Path, tmp_path: Path):
+    """Upstream would fill them with random numbers and go on."""
+    folder = shutil.copytree(ctc_folder, tmp_path / "holed")
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["lm_head.bias"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(asrlab.WeightsError, match=r"lack 1 tensors, such as lm_head\.bias"):
+        asrlab.load(f"transformers/{folder}", device="cpu")
+
+
+def test_a_folder_without_a_tokenizer_says_what_belongs_into_it(ctc_folder: Path, tmp_path: Path):
+    """Weights alone are not enough."""
+    folder = shutil.copytree(ctc_folder, tmp_path / "mute")
+    for path in folder.glob("*token*"):
+        path.unlink()
+    (folder / "vocab.json").unlink()
+    with pytest.raises(asrlab.WeightsError, match="with its tokenizer and its feature extractor"):
+        asrlab.load(f"transformers/{folder}", device="cpu")
+
+
+def test_a_number_format_or_threads_that_cannot_be_had_are_refused(ctc_folder: Path):
+    """float16 on the CPU, an unknown format, and a number of threads that is not PyTorch's."""
+    model = f"transformers/{ctc_folder}"
+    for choices in ({"compute_type": "float16"}, {"compute_type": "int8"}, {"threads": torch.get_num_threads() + 1}):
+        with pytest.raises(asrlab.OptionError):
+            asrlab.load(model, device="cpu", **choices)  # type: ignore[arg-type]
+
+
+def test_words_between_pauses_are_a_segment():
+    """Half a second without a word begins a new segment; a missing end is that of the piece."""
+    chunks = [
+        {"text": " To", "timestamp": (0.0, 0.2)},
+        {"text": " be.", "timestamp": (0.4, 0.6)},
+        {"text": "  ", "timestamp": (0.6, 0.7)},
+        {"text": " Rest", "timestamp": (1.2, None)},
+    ]
+    first, second = to_segments(chunks, words=True, separator="", duration=2.0)
+    assert (first.text, first.start, first.end) == ("To be.", 0.0, 0.6)
+    assert (second.text, second.start, second.end) == ("Rest", 1.2, 2.0)
+    assert [segment.words for segment in to_segments(chunks, words=False, separator="", duration=2.0)] == [None] * 3
+
+
+def test_listing_the_engine_does_not_import_it():
+    """The plugin's own module brings neither torch nor transformers."""
+    code = "import asrlab_transformers, sys; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "[]\n"
