@@ -32,7 +32,7 @@ DEVICES = ("cpu", "mps-sim", "mps", "cuda")
 MEETS_PACKAGES = tuple(
     f"tests/{room}"
     for room in (
-        *("audio", "compat", "engines", "longform", "metrics", "patches", "transcript", "weights"),
+        *("audio", "engines", "longform", "metrics", "patches", "transcript", "weights"),
         *("runs/test_bench.py", "test_device.py", "test_transcriber.py"),
     )
 )
