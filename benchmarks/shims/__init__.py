@@ -8,4 +8,4 @@ from __future__ import annotations
 
 __all__ = ["SHIMS"]
 
-SHIMS = {"whisper": "benchmarks.shims.whisper"}
+SHIMS = {"faster_whisper": "benchmarks.shims.faster_whisper", "whisper": "benchmarks.shims.whisper"}

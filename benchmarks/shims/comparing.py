@@ -23,12 +23,14 @@ class Example:
         upstream: Does it with the package itself.
         shim: Does it with the look-alike.
         slow: Whether it may be left out, since it shows little that others do not.
+        tolerances: How far apart numbers of a field may be that differ on purpose.
     """
 
     name: str
     upstream: Callable[[], Any]
     shim: Callable[[], Any]
     slow: bool = False
+    tolerances: Mapping[str, float] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +43,7 @@ class Field:
         upstream: Its values, as text, in order.
         shim: Likewise.
         most: The largest difference between numbers; 0 where there is none, infinite where it is no number's.
+        tolerance: What passes for the same.
     """
 
     example: str
@@ -48,6 +51,7 @@ class Field:
     upstream: tuple[str, ...]
     shim: tuple[str, ...]
     most: float
+    tolerance: float = ROUNDING
 
     @property
     def equal(self) -> bool:
@@ -56,8 +60,8 @@ class Field:
 
     @property
     def close(self) -> bool:
-        """Whether numbers are the same but for their rounding, and all else is equal."""
-        return self.most <= ROUNDING
+        """Whether numbers are the same but for their rounding, or what differs on purpose, and all else is equal."""
+        return self.most <= self.tolerance
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -76,6 +80,7 @@ def compare(example: Example) -> list[Field]:
             upstream=tuple(map(_text, theirs.get(name, ()))),
             shim=tuple(map(_text, ours.get(name, ()))),
             most=_difference(theirs.get(name, []), ours.get(name, [])),
+            tolerance=example.tolerances.get(name, ROUNDING),
         )
         for name in dict.fromkeys([*theirs, *ours])
     ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import inspect
-import io
+import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,63 +21,8 @@ from asrlab.compat import faster_whisper as shim
 upstream = pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")
 
+ROOT = Path(__file__).resolve().parents[2]
 LOADED = {"device": "cpu", "compute_type": "int8", "cpu_threads": 1}
-
-# Upstream's README, with the names of the package, the model, the device and the file changed.
-README = {
-    "usage": """
-model = WhisperModel(model_size, device="cpu", compute_type="int8", cpu_threads=1)
-segments, info = model.transcribe("audio.flac", beam_size=5)
-print("Detected language '%s' with probability %.3f" % (info.language, info.language_probability))
-for segment in segments:
-    print("[%.2fs -> %.2fs] %s" % (segment.start, segment.end, segment.text))
-""",
-    "a list": """
-model = WhisperModel(model_size, device="cpu", compute_type="int8", cpu_threads=1)
-segments, _ = model.transcribe("audio.flac")
-segments = list(segments)
-print(segments)
-""",
-    "distilled": """
-model = WhisperModel(model_size, device="cpu", compute_type="int8", cpu_threads=1)
-segments, info = model.transcribe("audio.flac", beam_size=5, language="en", condition_on_previous_text=False)
-for segment in segments:
-    print("[%.2fs -> %.2fs] %s" % (segment.start, segment.end, segment.text))
-""",
-    "words": """
-model = WhisperModel(model_size, device="cpu", compute_type="int8", cpu_threads=1)
-segments, _ = model.transcribe("audio.flac", word_timestamps=True)
-for segment in segments:
-    for word in segment.words:
-        print("[%.2fs -> %.2fs] %s" % (word.start, word.end, word.word))
-""",
-    "filter": """
-model = WhisperModel(model_size, device="cpu", compute_type="int8", cpu_threads=1)
-segments, _ = model.transcribe("audio.flac", vad_filter=True)
-print([segment.text for segment in segments])
-""",
-    "filter with parameters": """
-model = WhisperModel(model_size, device="cpu", compute_type="int8", cpu_threads=1)
-segments, _ = model.transcribe(
-    "audio.flac",
-    vad_filter=True,
-    vad_parameters=dict(min_silence_duration_ms=500),
-)
-print([(segment.start, segment.end, segment.text) for segment in segments])
-""",
-    "a folder": """
-model = WhisperModel(folder, device="cpu", cpu_threads=1)
-segments, info = model.transcribe("audio.flac")
-print([segment.text for segment in segments], info.duration)
-""",
-    "logging": """
-import logging
-logging.getLogger("faster_whisper").setLevel(logging.DEBUG)
-model = WhisperModel(model_size, device="cpu", compute_type="int8", cpu_threads=1)
-segments, _ = model.transcribe("audio.flac")
-print([segment.text for segment in segments])
-""",
-}
 
 # Every argument of upstream's that asrlab's own options do not have.
 OWN = [
@@ -145,22 +91,19 @@ def assert_same(ours: tuple[Any, Any], upstreams: tuple[Any, Any]):
     assert info == known
 
 
-@pytest.mark.parametrize("name", README)
-def test_an_example_of_the_readme_prints_the_same(
-    name: str, folder: str, clips: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Only the import differs. Upstream is given what its decoding of files needs with the newest PyAV."""
-    (tmp_path / "audio.flac").write_bytes(clips[0].read_bytes())
-    monkeypatch.chdir(tmp_path)
-    printed = []
-    for module in (upstream, shim):
-        out = io.StringIO()
-        names = {"WhisperModel": module.WhisperModel, "model_size": folder, "folder": folder}
-        with asrlab.patched("faster-whisper"), contextlib.redirect_stdout(out):
-            exec(README[name], names)  # noqa: S102 - an example of the README
-        printed.append(out.getvalue())
-    assert printed[0] == printed[1]
-    assert "Dashwood" in printed[0]
+def test_the_readmes_examples_give_the_same(use_weights: Path, tmp_path: Path):
+    """``python -m benchmarks.shims faster_whisper`` runs upstream's README as it is, and with its import changed."""
+    record = tmp_path / "faster_whisper.json"
+    command = ["-m", "benchmarks.shims", "faster_whisper", "--only", "README", "--record", str(record)]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    fields = json.loads(record.read_text(encoding="utf-8"))["fields"]
+    assert len({field["example"] for field in fields}) >= 6
+    named = {field["name"] for field in fields}
+    assert named >= {"printed", "segments[].tokens", "segments[].avg_logprob", "info.duration_after_vad", "options"}
+    apart = {field["name"] for field in fields if not field["equal"]}
+    assert apart <= {"info.language_probability", "probabilities"}
+    assert any("Dashwood" in text for field in fields if field["name"] == "printed" for text in field["upstream"])
 
 
 @pytest.mark.parametrize(
