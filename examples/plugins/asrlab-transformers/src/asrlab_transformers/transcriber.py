@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from asrlab import Recognition, TranscribeOptions, Transcriber, TranscriberInfo
+from asrlab import Recognition, TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.engines.pytorch import empty_cache
 from asrlab.longform import Cutter, PieceText, VoiceActivity, transcribe_pieces
