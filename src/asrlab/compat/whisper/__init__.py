@@ -1,8 +1,8 @@
 """``import asrlab.compat.whisper as whisper``: openai-whisper's interface over any transcriber.
 
 A name of openai-whisper's loads its model through asrlab, and gives what openai-whisper gives; ``engine/model`` loads
-any other. Nothing of openai-whisper or torch is imported before a model needs it. What differs stands in the how-to page
-"From openai-whisper".
+any other. Nothing of openai-whisper or torch is imported before a model needs it. What differs stands in the how-to
+page "From openai-whisper".
 """
 
 from __future__ import annotations
