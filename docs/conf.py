@@ -33,6 +33,8 @@ nitpick_ignore_regex = [
     # Python's own and other packages' names: their inventories are on the network, which a build does not need
     (r"py:.*", r"(collections\.abc|contextlib|importlib|os|pathlib|numpy|np|pluggy)\..+"),
     (r"py:.*", r"PathLike|NDArray|Path|Callable|Iterable|Iterator|Sequence|Mapping"),
+    # names of types in asrlab.compat.whisper, which its functions' signatures have
+    (r"py:.*", r"(asrlab\.compat\.whisper\.\w+\.)?(Arguments|Result)|dict\[str"),
     # type parameters, and what only asrlab itself makes
     (r"py:class", r"Features|Encoded"),
     (r"py:class", r"asrlab\.(audio\.opening|testing\.conformance\.\w+)\.(OpenSource|Check|Examination)|Backend|Check"),
