@@ -43,8 +43,8 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"verbose": True, "language": "English", "fp16": False, "temperature": 0.4, "best_of": 2},
     {"beam_size": 2, "patience": 2.0, "length_penalty": 0.5, "suppress_blank": False, "max_initial_timestamp": None},
     {"prefix": "Well", "sample_len": 12, "without_timestamps": True, "suppress_tokens": ""},
-    {"compression_ratio_threshold": 0.1, "logprob_threshold": None, "temperature": (0.0, 0.2)},
-    {"logprob_threshold": 0.0, "no_speech_threshold": 0.0},
+    {"compression_ratio_threshold": 0.1, "logprob_threshold": None, "temperature": (0.0, 0.2), "sample_len": 30},
+    {"logprob_threshold": 0.0, "no_speech_threshold": 0.0, "temperature": 0.0},
 )
 # of two clips with silence between them
 GAPPED_OPTIONS: tuple[dict[str, Any], ...] = (

@@ -63,7 +63,7 @@ class DecodingResult:
 
     audio_features: Any
     language: str | None
-    language_probs: dict[str, float] | None = None
+    language_probs: Mapping[str, float] | None = None
     tokens: list[int] = dataclasses.field(default_factory=list)
     text: str = ""
     avg_logprob: float = math.nan
