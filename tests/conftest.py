@@ -139,7 +139,7 @@ def write_distribution() -> Callable[..., Path]:
 
 
 THIRD_PARTY = '''
-import os, signal, sys
+import os, signal, sys, time
 import asrlab
 
 asrlab_plugin_api = 1
@@ -190,7 +190,7 @@ def hang():
     try:
         print("hanging", os.getpid(), file=sys.stderr, flush=True)
         while True:
-            signal.pause()
+            time.sleep(0.1)  # not signal.pause: a signal that comes just before that is not seen until the next
     except Resumed:
         pass
 

@@ -170,13 +170,17 @@ class Transcriber(ABC):
     def close(self) -> None:
         """Give the model's memory back. May be called again; calls after it raise ``AsrlabError``."""
         if not self._closed.is_set():
-            self._closed.set()
-            try:
-                self.release()
-            finally:
-                if self._undo is not None:
-                    self._undo()
+            self.shut()
             _give_back()
+
+    def shut(self) -> None:
+        """Close, but hand no memory to the system: for a transcriber that another one closes along with itself."""
+        self._closed.set()
+        try:
+            self.release()
+        finally:
+            if self._undo is not None:
+                self._undo()
 
     @property
     def closed(self) -> bool:

@@ -118,7 +118,7 @@ class FasterWhisperTranscriber(Transcriber):
         with self._lock:
             self._model = None
             for crew in self._crews.values():
-                crew.release()  # not close: memory is handed to the system once for all of them
+                crew.shut()  # not close: memory is handed to the system once for all of them
 
 
 def load(request: LoadRequest) -> FasterWhisperTranscriber:

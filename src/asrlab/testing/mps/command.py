@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _show_self_test(simulation)
         code = _run(options.script, options.arguments)
         report = simulation.report()
+        sys.stdout.flush()  # what the script printed comes before the report, into whatever they go
         sys.stderr.write((json.dumps(report.as_dict(), indent=2) if options.json else report.table()) + "\n")
     return code
 
