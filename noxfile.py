@@ -84,19 +84,19 @@ def report(session: nox.Session) -> None:
 def minimum(session: nox.Session) -> None:
     """Run what meets other packages, then the matrix, with the lowest versions that pyproject.toml allows."""
     install(session, "minimum")
-    run_suite(session, *MEETS_PACKAGES)
+    run_suite(session, "-m", "not slow", *MEETS_PACKAGES)
     if not session.posargs:
         run_matrix(session, "python", label=f"{session.python}-oldest", devices=CI_DEVICES)
 
 
-def run_suite(session: nox.Session, *paths: str, env: dict[str, str] | None = None) -> None:
+def run_suite(session: nox.Session, *paths: str, env: dict[str, str] | None = None, dist: str = "loadfile") -> None:
     """Run pytest with the session's arguments, or on *paths* in two processes: most tests wait for a program."""
     if session.posargs:
         session.run("pytest", *session.posargs, env=env)
         return
     # one thread each, and none that spins while it waits: on two cores the others need them
     threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    session.run("pytest", "--numprocesses", "2", "--dist", "loadfile", *paths, env=threads | (env or {}))
+    session.run("pytest", "--numprocesses", "2", "--dist", dist, *paths, env=threads | (env or {}))
 
 
 def ensure_browser(session: nox.Session) -> None:
@@ -190,7 +190,7 @@ def plugins(session: nox.Session) -> None:
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(package, copy, ignore=shutil.ignore_patterns("src", "__pycache__", ".pytest_cache"))
         with session.chdir(copy):
-            session.run("pytest", *session.posargs)
+            run_suite(session, dist="loadscope")
 
 
 @nox.session(python="3.12")

@@ -136,6 +136,7 @@ def test_translation_gives_english(base: Transcriber, speech: dict[str, asrlab.U
     assert "amiable" in transcript.text
 
 
+@pytest.mark.slow
 def test_silence_and_a_hundredth_of_a_second_give_a_result(base: Transcriber):
     """Silence is no error; neither are 10 ms, which hold no word."""
     for seconds in (0.01, 0.1, 2.0):
@@ -209,6 +210,7 @@ def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab
     assert "amiable" in texts["0930"]
 
 
+@pytest.mark.slow
 def test_close_gives_the_memory_back(memory_of: Callable[..., None]):
     """Resident memory falls by at least half of the 290 MB of float32 weights, and loading again does not grow it."""
     memory_of("faster-whisper/base", compute_type="float32")

@@ -304,6 +304,7 @@ def test_missing_weights_are_told_before_torch_is_loaded(tmp_path: Path, asrlab_
         assert part in told, told
 
 
+@pytest.mark.slow
 def test_the_benchs_table_says_random(tiny_lfm2_audio: Maker, asrlab_cli: Any) -> None:
     """The job that failed in the lab runs, with its patches told, and random weights are called so."""
     ran = asrlab_cli("bench", "smoke", "-m", f"liquid-audio/{tiny_lfm2_audio(SAYS)}", "--device", "cpu")

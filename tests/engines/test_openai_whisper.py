@@ -239,6 +239,7 @@ def test_threads_do_not_mix(base: Transcriber, speech: dict[str, asrlab.Utteranc
     assert "amiable" in texts["0930"]
 
 
+@pytest.mark.slow
 def test_close_gives_the_memory_back(memory_of: Callable[..., None]):
     """Resident memory falls by at least half of the 290 MB of float32 weights, and loading again does not grow it."""
     memory_of("openai-whisper/base")

@@ -38,6 +38,7 @@ def samples(speech: dict[str, asrlab.Utterance]) -> list[np.ndarray]:
     return sorted(clips, key=len)[:3]
 
 
+@pytest.mark.slow
 def test_texts_of_the_full_window_are_upstreams(base: Transcriber, samples: list[np.ndarray]):
     """To the letter, with times and language, though all are decoded at once and each is encoded once."""
     from whisper import transcribe
@@ -56,6 +57,7 @@ def test_texts_of_the_full_window_are_upstreams(base: Transcriber, samples: list
         assert ours.path.startswith("batched")
 
 
+@pytest.mark.slow
 def test_a_short_window_keeps_the_words(base: Transcriber, samples: list[np.ndarray]):
     """On the clips of the smoke set; each encoding is as short as the longest of them asks for."""
     from asrlab.metrics import get_normalizer
@@ -93,6 +95,7 @@ def test_each_clip_has_its_own_language(base: Transcriber, samples: list[np.ndar
     assert together[1].segments[0].text != next(base.transcribe_many(samples[1:], sample_rate=RATE)).unwrap().text
 
 
+@pytest.mark.slow
 def test_a_beam_search_gives_what_it_gives_alone(base: Transcriber, samples: list[np.ndarray]):
     """Encoded together, searched one after the other, as upstream's search takes only one."""
     options: dict[str, Any] = {"beam_size": 3, "language": "en", "sample_rate": RATE}

