@@ -176,3 +176,20 @@ def test_listing_the_engine_does_not_import_it():
     code = "import asrlab_transformers, sys; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_transcribing_leaves_the_environment_alone(ctc_folder: Path):
+    """Upstream's pipeline writes TOKENIZERS_PARALLELISM into it; seen in a process that has transcribed nothing yet."""
+    code = """
+import os, sys, asrlab
+before = dict(os.environ)
+with asrlab.load(sys.argv[1], device="cpu") as transcriber:
+    transcriber.transcribe(next(iter(asrlab.load_dataset("smoke"))).audio)
+print({name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)} - {"KMP_INIT_AT_FORK"})
+"""
+    model = f"transformers/{ctc_folder}"
+    environment = {name: value for name, value in os.environ.items() if name != "TOKENIZERS_PARALLELISM"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, model], env=environment, capture_output=True, check=True, text=True
+    )
+    assert done.stdout.strip() == "set()"
