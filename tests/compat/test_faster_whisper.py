@@ -65,9 +65,9 @@ def short(clips: tuple[Path, ...]) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def long(clips: tuple[Path, ...]) -> np.ndarray:
-    """49 seconds: two windows, with three seconds of silence before the second half."""
-    spoken = np.concatenate([asrlab.load_audio(path).samples for path in clips])
-    return np.concatenate([spoken, np.zeros(48_000, np.float32), spoken])
+    """35 seconds: two windows, with three seconds of silence before the last clip, which is the first one again."""
+    first, *others = (asrlab.load_audio(path).samples for path in clips)
+    return np.concatenate([first, *others, np.zeros(48_000, np.float32), first])
 
 
 def plain(record: Any) -> dict[str, Any]:
@@ -178,9 +178,10 @@ def test_batches_give_segments_in_order(mine: Any, long: np.ndarray):
     assert [segment.start for segment in segments] == sorted(segment.start for segment in segments)
     assert all(segment.text.startswith(" ") and segment.words for segment in segments)
     assert (info.language, info.duration) == ("en", pytest.approx(len(long) / 16_000))
-    said = " ".join(utterance.text or "" for utterance in asrlab.load_dataset("smoke"))
+    texts = [utterance.text or "" for utterance in asrlab.load_dataset("smoke")]
+    said = " ".join([*texts, texts[0]])
     heard = "".join(segment.text for segment in segments)
-    found = score([Pair(id="all", reference=f"{said} {said}", hypothesis=heard)], normalizer=get_normalizer("english"))
+    found = score([Pair(id="all", reference=said, hypothesis=heard)], normalizer=get_normalizer("english"))
     assert found.words.errors <= found.words.reference_length / 20
 
 
