@@ -90,6 +90,15 @@ def test_searching_depends_on_the_temperature():
     assert warm["suppress_tokens"] == chosen.suppress_tokens == [5, 6]
 
 
+def test_what_upstream_decodes_with_is_passed_on():
+    """Each by its name, with the value that was given."""
+    given: dict[str, Any] = {
+        "length_penalty": 0.5, "suppress_tokens": [7], "suppress_blank": False, "prefix": "Well",
+        "max_initial_timestamp": None, "sample_len": 9, "without_timestamps": True,
+    }  # fmt: skip
+    assert given.items() <= settings(**given).decoding(0.0, None).items()
+
+
 def test_the_names_are_upstreams():
     """Each is an argument of upstream's."""
     transcribe = pytest.importorskip("whisper.transcribe", reason="openai-whisper is not installed")
