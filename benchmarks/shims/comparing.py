@@ -115,9 +115,9 @@ def _apart(one: Any, other: Any) -> float:
         first, second = np.asarray(one), np.asarray(other)
         return float(np.abs(first - second).max(initial=0.0)) if first.shape == second.shape else math.inf
     numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (one, other))
-    if numbers and math.isnan(one) and math.isnan(other):
+    if one == other or (numbers and math.isnan(one) and math.isnan(other)):  # infinity less itself is no number
         return 0.0
-    return abs(one - other) if numbers else 0.0 if one == other else math.inf
+    return abs(one - other) if numbers else math.inf
 
 
 def _text(value: Any) -> str:
