@@ -24,7 +24,7 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
-@click.option("--seconds", type=float, default=30.0, show_default=True, help="When to stop trying, for each model.")
+@click.option("--seconds", type=float, default=90.0, show_default=True, help="When to stop trying, for each model.")
 @click.option("--forget", is_flag=True, help="Remove what was found before, and try nothing.")
 @device_options
 @as_json

@@ -21,7 +21,7 @@ from asrlab.tuning.stopwatch import Stopwatch
 
 __all__ = ["SECONDS", "calibrate", "tune"]
 
-SECONDS = 30.0
+SECONDS = 90.0
 """How long a calibration takes at most, unless the caller says."""
 
 
