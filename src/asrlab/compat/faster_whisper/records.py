@@ -9,7 +9,7 @@ from warnings import warn
 
 from asrlab import transcript
 from asrlab.compat.faster_whisper.vad import VadOptions
-from asrlab.transcript import join_texts
+from asrlab.compat.spacing import lead_of, spaced_words
 
 __all__ = ["Segment", "TranscriptionInfo", "TranscriptionOptions", "Word", "segment_of"]
 
@@ -141,29 +141,21 @@ class TranscriptionInfo:
 
 def segment_of(segment: transcript.Segment, number: int, language: str | None) -> Segment:
     """A segment of asrlab's as faster-whisper writes it."""
-    spaced = join_texts(("a", "b"), language) == "a b"
-    text = f" {segment.text}" if spaced and segment.text else segment.text
+    lead = lead_of(language)
+    words = [
+        Word(start=word.start, end=word.end, word=text, probability=word.probability)
+        for word, text in spaced_words(segment, lead)
+    ]
     return Segment(
         id=number,
         seek=segment.seek,
         start=segment.start,
         end=segment.end,
-        text=text,
+        text=segment.text and lead + segment.text,
         tokens=list(segment.tokens or ()),
         avg_logprob=segment.avg_logprob,
         compression_ratio=segment.compression_ratio,
         no_speech_prob=segment.no_speech_prob,
-        words=None if segment.words is None else _words(segment.words, text),
+        words=None if segment.words is None else words,
         temperature=segment.temperature,
     )
-
-
-def _words(words: Sequence[transcript.Word], text: str) -> list[Word]:
-    """The words, each with the space that stands before it in *text*."""
-    found, place = [], 0
-    for word in words:
-        at = text.find(word.text, place)
-        space = " " if at > 0 and text[at - 1] == " " else ""
-        found.append(Word(start=word.start, end=word.end, word=space + word.text, probability=word.probability))
-        place = at + len(word.text) if at >= 0 else place
-    return found

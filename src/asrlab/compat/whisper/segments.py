@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from asrlab.transcript import Segment, join_texts
+from asrlab.compat.spacing import lead_of, spaced_words
+from asrlab.transcript import Segment
 
 __all__ = ["emptied", "segment_dict"]
 
@@ -24,7 +25,7 @@ def segment_dict(place: int, segment: Segment, language: str | None) -> dict[str
         segment: The segment.
         language: Of the text; None if it is not known yet.
     """
-    lead = "" if language and not join_texts(("a", "b"), language).count(" ") else " "
+    lead = lead_of(language)
     fields: dict[str, Any] = {
         "id": place,
         "seek": segment.seek,
@@ -37,16 +38,10 @@ def segment_dict(place: int, segment: Segment, language: str | None) -> dict[str
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
     }
-    return fields if segment.words is None else {**fields, "words": _words(segment, lead)}
-
-
-def _words(segment: Segment, lead: str) -> list[dict[str, Any]]:
-    """Each word with the space that stands before it in the segment's text."""
-    found, end = [], 0
-    for word in segment.words or ():
-        begin = segment.text.find(word.text, end)
-        gap = " " if begin < 0 else segment.text[end:begin]
-        text = (gap if end else lead) + word.text
-        found.append({"word": text, "start": word.start, "end": word.end, "probability": word.probability})
-        end = end if begin < 0 else begin + len(word.text)
-    return found
+    if segment.words is None:
+        return fields
+    words = [
+        {"word": text, "start": word.start, "end": word.end, "probability": word.probability}
+        for word, text in spaced_words(segment, lead)
+    ]
+    return {**fields, "words": words}

@@ -8,7 +8,16 @@ from typing import Any
 import attrs
 from faster_whisper.vad import VadOptions
 
-from asrlab.engines.option_checks import count, flag, is_number, number, number_or_none, text
+from asrlab.engines.option_checks import (
+    check_of_words,
+    count,
+    flag,
+    is_number,
+    number,
+    number_or_none,
+    seconds_of_clips,
+    text,
+)
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
 
@@ -17,22 +26,12 @@ __all__ = ["APPENDED", "ENGINE_OPTIONS", "PREPENDED", "Settings"]
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
 """Source: faster-whisper, ``transcribe``: ``prepend_punctuations`` and ``append_punctuations``."""
-_OF_WORDS = ("prepend_punctuations", "append_punctuations", "hallucination_silence_threshold")
 _VAD = {field for field in VadOptions.__dataclass_fields__ if field != "max_speech_duration_s"}
 
 
 def _clips(value: Any) -> str | list[float]:
-    parts = [part for part in value.split(",") if value] if isinstance(value, str) else value
-    try:
-        seconds = [float(part) for part in parts]
-    except (TypeError, ValueError):
-        seconds = [-1.0]
-    if not all(0 <= each < float("inf") for each in seconds):
-        raise OptionError(
-            f"clip_timestamps {value!r} must be seconds from 0 up: start,end,start,end,... as text or a list",
-            option="clip_timestamps",
-        )
-    return value if isinstance(value, str) else seconds
+    seconds = seconds_of_clips(value)
+    return value if isinstance(value, str) else list(seconds)
 
 
 def _tokens(value: Any) -> list[int] | None:
@@ -132,9 +131,7 @@ class Settings:
             OptionError: A value is out of range, or has no effect without another option.
         """
         given = dict(options.engine_options)
-        idle = [name for name in _OF_WORDS if name in given and not options.word_timestamps]
-        if idle:
-            raise OptionError(f"{idle[0]} is about words; give word_timestamps=True, too", option=idle[0])
+        check_of_words(options)
         if given.get("vad_parameters") is not None and not options.vad_filter:
             raise OptionError("vad_parameters are the filter's; give vad_filter=True, too", option="vad_parameters")
         return cls(**given)

@@ -6,7 +6,15 @@ from typing import Any
 
 import attrs
 
-from asrlab.engines.option_checks import count, flag, is_number, number_or_none, text
+from asrlab.engines.option_checks import (
+    check_of_words,
+    count,
+    flag,
+    is_number,
+    number_or_none,
+    seconds_of_clips,
+    text,
+)
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
 
@@ -14,7 +22,6 @@ __all__ = ["APPENDED", "ENGINE_OPTIONS", "PREPENDED", "Settings"]
 
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
-_OF_WORDS = ("prepend_punctuations", "append_punctuations", "hallucination_silence_threshold")
 
 
 def _positive(_settings: object, field: attrs.Attribute[Any], value: Any) -> None:
@@ -51,20 +58,6 @@ def _suppressed(value: object) -> list[int] | None:
     return tokens
 
 
-def _seconds(value: object) -> tuple[float, ...]:
-    parts: Any = [part for part in value.split(",") if value] if isinstance(value, str) else value
-    try:
-        seconds = tuple(float(part) for part in parts)
-    except (TypeError, ValueError):
-        seconds = (-1.0,)
-    if not all(0 <= each < float("inf") for each in seconds):
-        raise OptionError(
-            f"clip_timestamps {value!r} must be seconds from 0 up: start,end,start,end,... as text or a list",
-            option="clip_timestamps",
-        )
-    return seconds
-
-
 @attrs.frozen(kw_only=True)
 class Settings:
     """What decides how windows are decoded. None switches a check off, or leaves a choice to the model.
@@ -97,7 +90,7 @@ class Settings:
     logprob_threshold: float | None = attrs.field(default=-1.0, validator=number_or_none)
     no_speech_threshold: float | None = attrs.field(default=0.6, validator=number_or_none)
     carry_initial_prompt: bool = attrs.field(default=False, validator=flag)
-    clip_timestamps: tuple[float, ...] = attrs.field(default=(0.0,), converter=_seconds)
+    clip_timestamps: tuple[float, ...] = attrs.field(default=(0.0,), converter=seconds_of_clips)
     hallucination_silence_threshold: float | None = attrs.field(default=None, validator=number_or_none)
     prepend_punctuations: str = attrs.field(default=PREPENDED, validator=text)
     append_punctuations: str = attrs.field(default=APPENDED, validator=text)
@@ -119,9 +112,7 @@ class Settings:
             OptionError: A value is out of range, or has no effect without another option.
         """
         given = dict(options.engine_options)
-        idle = [name for name in _OF_WORDS if name in given and not options.word_timestamps]
-        if idle:
-            raise OptionError(f"{idle[0]} is about words; give word_timestamps=True, too", option=idle[0])
+        check_of_words(options)
         if given.get("patience") is not None and options.beam_size is None:
             raise OptionError("patience is the beam search's; give beam_size, too", option="patience")
         return cls(**given)
