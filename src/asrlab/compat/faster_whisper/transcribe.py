@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from asrlab import loading
 from asrlab.compat.faster_whisper.asking import LADDER, options_of
@@ -23,6 +22,7 @@ from asrlab.compat.faster_whisper.records import (
     segment_of,
 )
 from asrlab.compat.faster_whisper.vad import VadOptions
+from asrlab.compat.look_alike import LookAlike
 from asrlab.errors import OptionError
 from asrlab.transcriber import SegmentStream, Transcriber
 
@@ -38,7 +38,7 @@ __all__ = [
 _NATIVE = "faster_whisper.WhisperModel(...).transcribe"
 
 
-class WhisperModel:
+class WhisperModel(LookAlike):
     """faster-whisper's ``WhisperModel`` over one of asrlab's transcribers.
 
     Args:
@@ -60,6 +60,8 @@ class WhisperModel:
     Raises:
         AsrlabError: As ``asrlab.load`` does; also where an argument asks for what asrlab does not have.
     """
+
+    _upstream = "faster_whisper.WhisperModel(...)"
 
     def __init__(
         self,
@@ -187,26 +189,6 @@ class WhisperModel:
     def supported_languages(self) -> list[str]:
         """The languages that may be asked for; empty where the engine does not say."""
         return list(self.transcriber.info.capabilities.languages or ())
-
-    def close(self) -> None:
-        """Give the model's memory back."""
-        self.transcriber.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "transcriber":  # it could not be loaded
-            raise AttributeError(name)
-        raise AttributeError(
-            f"asrlab's WhisperModel has no {name!r}, which is one engine's own; .transcriber does the work, and "
-            f"faster_whisper.WhisperModel(...).{name} is upstream's"
-        )
 
 
 _DEFAULTS = {

@@ -6,6 +6,7 @@ from typing import Any
 
 from asrlab import loading
 from asrlab.compat.faster_whisper.names import ENGINE, full_name
+from asrlab.compat.timestamps import format_timestamp
 from asrlab.errors import OptionError
 
 __all__ = ["available_models", "download_model", "format_timestamp"]
@@ -41,22 +42,3 @@ def download_model(
                 option=name,
             )
     return str(loading.weights_path(full_name(size_or_id), offline=local_files_only))
-
-
-def format_timestamp(
-    seconds: float,
-    always_include_hours: bool = False,  # noqa: FBT001, FBT002 - upstream's signature
-    decimal_marker: str = ".",
-) -> str:
-    """*seconds* as ``MM:SS.mmm``, or ``HH:MM:SS.mmm`` from an hour on.
-
-    Raises:
-        OptionError: They are negative.
-    """
-    if seconds < 0:
-        raise OptionError(f"a time of {seconds} s is before the start of the audio", option="seconds")
-    whole, ms = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    shown = f"{hours:02d}:" if hours or always_include_hours else ""
-    return f"{shown}{minute:02d}:{second:02d}{decimal_marker}{ms:03d}"

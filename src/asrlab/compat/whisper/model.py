@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import attrs
 
+from asrlab.compat.look_alike import LookAlike
 from asrlab.compat.whisper.decoding import DecodingOptions, decode, detect_language
 from asrlab.compat.whisper.native import Native
 from asrlab.transcriber import Transcriber
@@ -45,7 +45,7 @@ class Place(str):
         return self.partition(":")[0]
 
 
-class Model:
+class Model(LookAlike):
     """A transcriber with the face of openai-whisper's model. Use it as a context manager, or call `close`, or neither.
 
     Args:
@@ -54,6 +54,8 @@ class Model:
     Attributes:
         transcriber: The same.
     """
+
+    _upstream = "whisper.load_model('base')"
 
     def __init__(self, transcriber: Transcriber) -> None:
         self.transcriber = transcriber
@@ -103,26 +105,6 @@ class Model:
     def decode(self, mel: Any, options: DecodingOptions | None = None, **given: Any) -> Any:
         """See `asrlab.compat.whisper.decode`."""
         return decode(self, mel, options, **given)
-
-    def close(self) -> None:
-        """Give the memory back, which upstream's model does when nothing holds it any more."""
-        self.transcriber.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "transcriber":
-            raise AttributeError(name)
-        raise AttributeError(
-            f"asrlab's look-alike of whisper's model has no {name!r}; openai-whisper's own model has it: "
-            f"whisper.load_model('base').{name}"
-        )
 
     def __repr__(self) -> str:
         return f"<Model over {self.transcriber!r}>"

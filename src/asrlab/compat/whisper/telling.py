@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from asrlab.compat.timestamps import format_timestamp
 from asrlab.compat.whisper.tokenizer import LANGUAGES
-from asrlab.compat.whisper.utils import format_timestamp
 
 if TYPE_CHECKING:
     from rich.progress import Progress

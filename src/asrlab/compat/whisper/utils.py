@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from asrlab.compat.timestamps import format_timestamp
 from asrlab.compat.whisper.cues import Layout, cues_of
 from asrlab.errors import OptionError
 
@@ -26,15 +27,6 @@ __all__ = [
 ]
 
 type Result = Mapping[str, Any]
-
-
-def format_timestamp(seconds: float, always_include_hours: bool = False, decimal_marker: str = ".") -> str:  # noqa: FBT001, FBT002 - as upstream
-    """``[hours:]minutes:seconds.milliseconds``."""
-    whole, ms = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    before = f"{hours:02d}:" if hours or always_include_hours else ""
-    return f"{before}{minute:02d}:{second:02d}{decimal_marker}{ms:03d}"
 
 
 class ResultWriter:
