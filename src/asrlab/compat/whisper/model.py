@@ -46,7 +46,7 @@ class Place(str):
 
 
 class Model(LookAlike):
-    """A transcriber with the face of openai-whisper's model. Use it as a context manager, or call `close`, or neither.
+    """A transcriber with the face of openai-whisper's model. Use it as a context manager, or close it, or neither.
 
     Args:
         transcriber: Any that ``asrlab.load`` gives.
