@@ -33,9 +33,13 @@ AHEAD = SIZE * 6 * 2
 
 @attrs.define(kw_only=True)
 class Lengths:
-    """Steps that hear the length of a recording, fail where it is *fails* seconds, and doubt where it is *doubted*."""
+    """Steps that hear the length of a recording, fail where it is *fails* seconds, and doubt where it is *doubted*.
+
+    They note the batches, and keep an eye on the samples that they were given.
+    """
 
     batches: list[list[float]] = attrs.field(factory=list)
+    held: list[weakref.ref[np.ndarray]] = attrs.field(factory=list)
     fails: float = 0.0
     doubted: float = 0.0
     size: int = SIZE
@@ -50,6 +54,7 @@ class Lengths:
 
     def features(self, samples: np.ndarray) -> np.ndarray:
         """The samples."""
+        self.held.append(weakref.ref(samples))
         return samples
 
     def encode(self, pieces: Sequence[Piece[np.ndarray]]) -> list[float]:
@@ -378,21 +383,9 @@ def test_several_workers_keep_the_order(steps: Lengths):
     assert sum(map(len, steps.batches)) == 100
 
 
-@attrs.define(kw_only=True)
-class Watched(Lengths):
-    """Keeps an eye on the samples that it was given."""
-
-    held: list[weakref.ref[np.ndarray]] = attrs.field(factory=list)
-
-    def features(self, samples: np.ndarray) -> np.ndarray:
-        """The samples."""
-        self.held.append(weakref.ref(samples))
-        return samples
-
-
 def test_audio_goes_with_its_outcome():
     """Without waiting for garbage to be collected: no more clips are held than are under way or wait."""
-    steps, most = Watched(), 0
+    steps, most = Lengths(), 0
     items = (asrlab.Audio(samples=clip, sample_rate=8000) for clip in lasting(*[0.1] * 400))
     gc.disable()
     try:
