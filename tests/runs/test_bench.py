@@ -284,7 +284,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(
         os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
-    assert first == "asrlab: stopping after what is under way; Ctrl-C again does not wait\n"
+    assert first.startswith("asrlab: stopping in a few seconds, or after the utterance under way; Ctrl-C again")
     assert "to go on: asrlab resume " in err
     assert out == ""
     assert not _children_of(worker)
@@ -302,6 +302,29 @@ def test_ctrl_c_waits_for_the_utterance_under_way(third_party: Path, small_folde
     resumed = asrlab_cli("resume", err.split()[-1], "--json", plugins=[third_party])
     assert resumed.json["complete"]
     assert [one["id"] for one in resumed.json["models"][0]["utterances"]] == ["a-first", "b-odd", "c-last"]
+
+
+def test_ctrl_c_before_the_run_has_begun_ends_it():
+    """While data is read and hashed there is no outcome to wait for: the first interrupt ends the command."""
+    from asrlab.cli.running import running
+
+    with pytest.raises(KeyboardInterrupt), running() as under_way:
+        under_way.interrupted(signal.SIGINT, None)
+
+
+def test_ctrl_c_during_the_last_utterance_is_told(
+    third_party: Path, small_folder: Path, asrlab_cli: Any, tmp_path: Path
+):
+    """A run that is complete when Ctrl-C takes effect prints its table, and exits with 130 all the same."""
+    for suffix in (".wav", ".txt"):
+        (tmp_path / f"b-odd{suffix}").write_bytes((small_folder / f"b-odd{suffix}").read_bytes())
+    process, worker = _hanging(asrlab_cli, third_party, "bench", tmp_path, "-m", "third/hang")
+    process.send_signal(signal.SIGINT)
+    process.stderr.readline()
+    os.kill(worker, signal.SIGUSR1)
+    out, _ = process.communicate()
+    assert process.returncode == 130
+    assert "third/hang" in out
 
 
 def test_ctrl_c_ends_a_transcription(third_party: Path, small_folder: Path, asrlab_cli: Any):

@@ -305,6 +305,13 @@ def test_stop_ends_loading_at_once(scene: Scene):
     assert time.monotonic() - start < 20
 
 
+def test_stop_does_not_wait_for_a_unit_of_several(scene: Scene):
+    """Told to stop during a unit of several, what has an outcome keeps it and the rest is neither lost nor tried."""
+    told = scene.run("calm hang calm", "calm", stop=(scene.folder / "hanging").exists)
+    assert [type(message).__name__ for message in told] == ["Hello", "Begun", "Done"]
+    scene.assert_nothing_runs()
+
+
 def test_what_was_lost_is_not_tried_after_stop(scene: Scene):
     """Told to stop while a culprit is at work, its loss is told and nothing is begun."""
     told = scene.run("abort", "calm", stop=(scene.folder / "calls").exists)

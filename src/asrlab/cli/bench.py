@@ -91,7 +91,8 @@ def bench(
     An utterance that hangs, crashes or runs out of memory twice is set aside; the others are not touched.
 
     Every outcome is on the disk as soon as it is there, in a folder of the run's own (--run, or a dated one: see asrlab
-    runs). Ctrl-C waits for the utterance under way, a second one does not; asrlab resume RUN goes on.
+    runs). After Ctrl-C the utterance under way is finished, or several at once get a few seconds; a second Ctrl-C does
+    not wait. asrlab resume RUN goes on.
     """
     from asrlab.loading import load_dataset
     from asrlab.plugins.manager import PluginHost
@@ -125,7 +126,7 @@ def bench(
             stop=one.stop,
             host=host,
         )
-    return finished(result, texts=not only_table, normalizers=normalizers, as_json=as_json)
+    return finished(result, stopped=one.stopped, texts=not only_table, normalizers=normalizers, as_json=as_json)
 
 
 def _fetch(models: tuple[str, ...], host: PluginHost, *, compute_type: str, threads: int | None, offline: bool) -> None:

@@ -29,17 +29,26 @@ def table_options[F: Callable[..., Any]](function: F) -> F:
     return click.option("--only-table", is_flag=True, help="Leave out the texts.")(function)
 
 
-def finished(result: BenchResult, *, texts: bool, normalizers: str | None, as_json: bool) -> int:
-    """Print a run that has come to an end, whole or not, and give the exit code."""
+def finished(result: BenchResult, *, stopped: bool, texts: bool, normalizers: str | None, as_json: bool) -> int:
+    """Print a run that has ended, complete or not, and return the exit code; *stopped* says that Ctrl-C was pressed."""
     if as_json:
         click.echo(result.to_json(), nl=False)
     elif result.complete:
         show(result, texts=texts, normalizers=normalizers)
     if not result.complete:
-        done = sum(len(model.utterances) for model in result.models)
-        click.echo(f"asrlab: interrupted with {done} outcomes; {how_to_resume(result.run)}", err=True)
-        return exits.INTERRUPTED
-    return exit_code(result)
+        _explain_incomplete(result, stopped=stopped)
+    return exits.INTERRUPTED if stopped else exit_code(result)
+
+
+def _explain_incomplete(result: BenchResult, *, stopped: bool) -> None:
+    """Print how far the run came, why it ended, and the command that resumes it."""
+    for model in result.models:
+        if model.failure is not None:
+            message = f"{model.model} did not load: {model.failure.kind}: {model.failure.message}"
+            click.echo(f"asrlab: {message}", err=True)
+    done = sum(len(model.utterances) for model in result.models)
+    why = "interrupted" if stopped else "ended early"
+    click.echo(f"asrlab: {why} with {done} outcomes; {how_to_resume(result.run)}", err=True)
 
 
 def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
@@ -67,8 +76,8 @@ def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
 
 
 def exit_code(result: BenchResult) -> int:
-    """0 if everything was done, 1 if something failed, and what a model that did not load says if none did."""
+    """Return 0 on success, 1 if an item failed or is missing, or the load error's code if no model loaded."""
     broken = [model.failure for model in result.models if model.failure is not None]
     if broken and len(broken) == len(result.models):
         return exits.code_for(broken[0].kind)
-    return exits.SOME_FAILED if broken or result.failed else exits.DONE
+    return exits.SOME_FAILED if broken or result.failed or not result.complete else exits.DONE

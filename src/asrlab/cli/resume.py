@@ -31,4 +31,4 @@ def resume(run: str, offline: bool, only_table: bool, as_json: bool) -> int:
 
     with running() as one:
         result = go_on(run, offline=offline, progress=one.progress, stop=one.stop)
-    return finished(result, texts=not only_table, normalizers=None, as_json=as_json)
+    return finished(result, stopped=one.stopped, texts=not only_table, normalizers=None, as_json=as_json)

@@ -47,11 +47,12 @@ class Running:
         return self.stopped
 
     def interrupted(self, _signal: int, _frame: FrameType | None) -> None:
-        """The first Ctrl-C lets what is under way come to its end, the second does not."""
-        if self.stopped:
+        """Ask the run to stop at the first Ctrl-C, and interrupt it at the second, or if it has not begun."""
+        if self.stopped or self.run is None:
             raise KeyboardInterrupt
         self.stopped = True
-        click.echo("asrlab: stopping after what is under way; Ctrl-C again does not wait", err=True)
+        message = "asrlab: stopping in a few seconds, or after the utterance under way; Ctrl-C again does not wait"
+        click.echo(message, err=True)
 
     def progress(self, progress: Progress) -> None:
         """Show how far a model is; where that is no terminal, as a line now and then."""

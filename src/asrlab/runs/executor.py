@@ -26,7 +26,9 @@ class Executor(Protocol):
             job: Which model, and how.
             units: In the order in which they are to be begun.
             warmups: For each worker that has loaded the model, before its first unit; their outcomes are thrown away.
-            stop: Asked before each unit; once it says true nothing new is begun, and what is in flight is waited for.
+            stop: Asked before each unit and several times a second; once it returns True nothing new is begun. A single
+                utterance in flight is waited for. A unit of several gets a few seconds; its items that have no outcome
+                then are not answered, and not counted as lost.
 
         Yields:
             `Hello` whenever a worker has loaded the model, `Begun` before a unit is handed over, `Done` for each item,

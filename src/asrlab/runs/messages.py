@@ -15,6 +15,7 @@ from asrlab.transcript import PatchStatus, Transcript
 __all__ = [
     "CRASHED",
     "OOM",
+    "STOPPED",
     "TIMEOUT",
     "TRIES",
     "Begun",
@@ -30,6 +31,9 @@ __all__ = [
 
 CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
 """The kinds of a `Failure` that cost a worker."""
+
+STOPPED = "stopped"
+"""The kind of a `Failure` of a worker that was killed because the run was stopped; never in a record."""
 
 TRIES = 2
 """How often an item may be lost before it is given up."""

@@ -35,4 +35,7 @@ class InProcessExecutor:
                     return
                 yield Begun(keys=tuple(item.key for item in unit.items))
                 self.keys += (item.key for item in unit.items)
-                yield from transcribe_unit(transcriber, unit, job, ear)
+                for done in transcribe_unit(transcriber, unit, job, ear):
+                    yield done
+                    if stop():
+                        return

@@ -16,10 +16,16 @@ from asrlab.runs.local.supervision import FAREWELL_S, Ended, Heard, Inbox, Unrea
 from asrlab.runs.messages import OOM, Begun, Done, Hello, Item, Job, Lost, Message, Unit
 from asrlab.runs.records import Failure
 
-__all__ = ["Crew"]
+__all__ = ["STOP_GRACE_S", "Crew"]
 
 _LOOK_S = 0.2
 """Seconds between two looks at deadlines, memory and whether to stop, while no worker says anything."""
+
+STOP_GRACE_S = 3.0
+"""Seconds that a unit of several utterances may go on after a stop; a resumed run does what has no outcome then."""
+
+STOP_FAREWELL_S = 1.0
+"""Seconds that idle workers may take to unload their model after a stop."""
 
 _log = logging.getLogger("asrlab.runs")
 
@@ -50,7 +56,7 @@ class Crew:
         self._backlog = Backlog(units)
         self._warmups = tuple(warmups)
         self._stop = stop
-        self._stopping = False
+        self._stopped_at: float | None = None
         self._places = places
         self._load_seconds = load_seconds
         self._hands: list[Hand] = []
@@ -74,7 +80,7 @@ class Crew:
             free = [hand.process for hand in self._hands if gently and hand.idle]
             for process in free:
                 process.dismiss()
-            until = time.monotonic() + FAREWELL_S
+            until = time.monotonic() + (STOP_FAREWELL_S if self._stopping else FAREWELL_S)
             for process in free:
                 process.join(until - time.monotonic())
         finally:
@@ -89,6 +95,10 @@ class Crew:
         if any(hand.busy for hand in self._hands):
             return False
         return self._stopping or not self._hands or (self._loaded and not self._backlog)
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stopped_at is not None
 
     def _hire(self) -> None:
         """Start as many workers as there is work for."""
@@ -110,7 +120,8 @@ class Crew:
                     break
 
     def _asked_to_stop(self) -> bool:
-        self._stopping = self._stopping or self._stop()
+        if self._stopped_at is None and self._stop():
+            self._stopped_at = time.monotonic()
         return self._stopping
 
     def _give(self, hand: Hand, unit: Unit) -> Generator[Message]:
@@ -170,6 +181,12 @@ class Crew:
                 hand.dismiss(hand.timeout())
             elif (overweight := hand.overweight(self._job.memory_limit_bytes)) is not None:
                 hand.dismiss(overweight)
+            elif self._grace_is_over and hand.busy and not hand.single:
+                hand.abandon()
+
+    @property
+    def _grace_is_over(self) -> bool:
+        return self._stopped_at is not None and time.monotonic() - self._stopped_at >= STOP_GRACE_S
 
     def _take(self, process: WorkerProcess, heard: Heard) -> Generator[Message]:
         hand = next((hand for hand in self._hands if hand.process is process), None)
@@ -217,7 +234,7 @@ class Crew:
         elif hand.warming and hand.open:
             self._warmups = ()
             _log.warning("%s: %s; its place is taken without warm-ups", self._job.model, failure.message)
-        elif hand.open:
+        elif hand.open and not hand.abandoned:
             yield from self._lose(hand, failure)
         else:
             _log.info("%s: %s", self._job.model, failure.message)

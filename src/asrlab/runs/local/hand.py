@@ -9,7 +9,7 @@ import attrs
 
 from asrlab.runs.local.memory_watch import kernel_oom_kills, resident_bytes_of
 from asrlab.runs.local.supervision import FAREWELL_S, WorkerProcess, cause_of_death
-from asrlab.runs.messages import CRASHED, OOM, TIMEOUT, Item, Key, Unit
+from asrlab.runs.messages import CRASHED, OOM, STOPPED, TIMEOUT, Item, Key, Unit
 from asrlab.runs.records import Failure
 
 __all__ = ["Hand"]
@@ -34,6 +34,7 @@ class Hand:
         single: Whether it was given only one.
         warming: Whether they are of a warm-up.
         verdict: Why it was killed; None if it was not.
+        abandoned: Whether it was killed because the run was stopped, so that its open items are not counted as lost.
         since: When it was given what it is at, or last answered; when it was killed, if it was. By the monotonic clock.
         counted: When *oom_kills* was read; likewise.
         oom_kills: Those of the kernel until a second before *since*, or later.
@@ -47,6 +48,7 @@ class Hand:
     single: bool = False
     warming: bool = False
     verdict: Failure | None = None
+    abandoned: bool = False
     since: float = attrs.field(factory=time.monotonic)
     counted: float = attrs.field(factory=time.monotonic)
     oom_kills: int | None = attrs.field(factory=kernel_oom_kills)
@@ -82,6 +84,11 @@ class Hand:
         if self.verdict is None:
             self.verdict, self.seconds, self.since = verdict, FAREWELL_S, time.monotonic()
         self.process.kill()
+
+    def abandon(self) -> None:
+        """Kill the worker because the run was stopped; its open items stay without an outcome."""
+        self.abandoned = True
+        self.dismiss(Failure(kind=STOPPED, message="the run was stopped"))
 
     @property
     def overdue(self) -> bool:
