@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -229,10 +230,14 @@ def test_repeats_are_kept_and_compared(small_folder: Path, tmp_path: Path, in_pr
 
 @pytest.mark.parametrize(
     ("name", "value", "told"),
-    [("repeat", 0, "repeat must be at least 1"), ("warmup", -1, "warmup must be at least 0"),
-     ("timeout", 0.0, "timeout must be more than 0"), ("memory_limit_bytes", -5, "memory_limit_bytes must be more"),
+    [("repeat", 0, "repeat must be a whole number from 1 to 1000"), ("repeat", 1e12, "not 1000000000000.0"),
+     ("repeat", 10**12, "not 1000000000000"), ("warmup", -1, "warmup must be a whole number from 0 to 1000"),
+     ("warmup", 10**9, "not 1000000000"), ("timeout", math.nan, "timeout must be more than 0 and finite"),
+     ("timeout", math.inf, "timeout must be more than 0 and finite"), ("timeout", 0.0, "timeout must be more than 0"),
+     ("memory_limit_bytes", -5, "memory_limit_bytes must be more"),
      ("models", ("echo", "echo/echo"), "echo/echo is given twice"), ("models", (), "no model is given")],
-    ids=["repeat", "warmup", "timeout", "memory", "twice", "none"],
+    ids=["repeat", "repeat-float", "repeat-huge", "warmup", "warmup-huge", "timeout-nan", "timeout-inf", "timeout",
+         "memory", "twice", "none"],
 )  # fmt: skip
 def test_a_number_out_of_range_is_refused_before_a_folder_is_made(
     small_folder: Path, tmp_path: Path, name: str, value: Any, told: str

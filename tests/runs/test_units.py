@@ -99,3 +99,24 @@ def test_what_was_in_doubt_is_told():
         "2 of 4 utterances were decoded together; 2 took the full path, at least in part: repetition 1, cut off 1"
     )
     assert paths_told(ModelResult(model="a/b", utterances=(heard(None), heard("full")))) == ""
+
+
+def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: Path, asrlab_cli: Any):
+    """The outcomes of before are kept; the message names the model and the cause, and the exit code is the cause's."""
+    done: list[int] = []
+    run = tmp_path / "run"
+    one_by_one = Batching(batch_size=1)
+    asrlab.bench(
+        herd,
+        models="herd/first-only",
+        run=run,
+        batching=one_by_one,
+        progress=lambda progress: done.append(progress.done),
+        stop=lambda: done[-1:] == [2],
+    )
+    ended = asrlab_cli("resume", run, plugins=[tmp_path / "plugin"], TEMPERS=str(tmp_path / "traces"))
+    assert ended.code == 3
+    assert "herd/first-only did not load: EngineUnavailableError: " in ended.err
+    assert "no weights in the box" in ended.err
+    assert "ended early with 2 outcomes; to go on: asrlab resume" in ended.err
+    assert "interrupted" not in ended.err

@@ -13,16 +13,20 @@ from pathlib import Path
 import attrs
 
 from asrlab.errors import DatasetError
+from asrlab.runs.bench_command import bench_command
 from asrlab.runs.fingerprint import UtteranceFacts
-from asrlab.runs.ledger import sync_folder, write_whole
-from asrlab.runs.manifest import Manifest
+from asrlab.runs.ledger import LEDGER, parse_json, sync_folder, write_whole
+from asrlab.runs.manifest import Manifest, Request
 
 __all__ = ["RUNS", "RunFolder", "find_run", "new_run_path", "runs_root"]
 
 RUNS = "ASRLAB_RUNS"
 """The variable that names another folder for runs."""
 
-_LEFT_OVERS = {"lock", "utterances.jsonl", "utterances.jsonl.partial", "manifest.json.partial"}
+_BEFORE_MANIFEST = {"lock"} | {
+    name + suffix for name in ("request.json", "utterances.jsonl", "manifest.json") for suffix in ("", ".partial")
+}
+"""The names that a run which was killed before it had a manifest can have left in its folder."""
 
 
 @attrs.frozen
@@ -41,6 +45,11 @@ class RunFolder:
         return self.path / "manifest.json"
 
     @property
+    def request(self) -> Path:
+        """What was asked for; only until the manifest is written."""
+        return self.path / "request.json"
+
+    @property
     def utterances(self) -> Path:
         """The data set's facts, a line an utterance."""
         return self.path / "utterances.jsonl"
@@ -48,7 +57,7 @@ class RunFolder:
     @property
     def ledger(self) -> Path:
         """The records: what is true of the run."""
-        return self.path / "ledger.jsonl"
+        return self.path / LEDGER
 
     @property
     def summary(self) -> Path:
@@ -93,12 +102,35 @@ class RunFolder:
         Raises:
             DatasetError: They cannot be written, or the folder holds something else.
         """
-        if others := sorted({entry.name for entry in self.path.iterdir()} - _LEFT_OVERS):
+        if others := sorted({entry.name for entry in self.path.iterdir()} - _BEFORE_MANIFEST):
             raise DatasetError(
                 f"{self.path} is no run and not empty (it holds {others[0]}); give --run another folder", path=self.path
             )
+        write_whole(self.request, manifest.request.to_json().encode())
         write_whole(self.utterances, b"".join(facts.to_line() for facts in utterances))
         write_whole(self.manifest, manifest.to_json().encode())
+        self.request.unlink()
+
+    def check_begun(self) -> None:
+        """Check that a run has begun here.
+
+        Raises:
+            DatasetError: The folder holds what is left of a run that was killed before its manifest was written; the
+                message has the command that starts the run again.
+        """
+        if self.begun or not self.path.is_dir():
+            return
+        if {entry.name for entry in self.path.iterdir()} <= _BEFORE_MANIFEST:
+            again = bench_command(self._read_request(), self.path)
+            message = f"the run {self.path} never began: it was ended before its manifest was written. Start it again"
+            raise DatasetError(f"{message} with: {again}", path=self.path)
+
+    def _read_request(self) -> Request:
+        """Return what was asked for, with placeholders where the file is missing."""
+        try:
+            return Request.from_plain(parse_json(self.request.read_bytes()))
+        except (OSError, ValueError):
+            return Request(dataset=None, models=("MODEL",))
 
 
 def runs_root() -> Path:
@@ -139,12 +171,14 @@ def find_run(name: str | os.PathLike[str]) -> Path:
     """The folder or exported file of a run, by its path or its name under `runs_root`.
 
     Raises:
-        DatasetError: There is none.
+        DatasetError: There is none, or it was ended before it began.
     """
     root = runs_root()
     for path in (Path(name).expanduser(), root / name):
         if path.is_file() or RunFolder(path).begun:
             return path
+    for path in (Path(name).expanduser(), root / name):
+        RunFolder(path).check_begun()
     known = sorted(path.parent.name for path in root.glob("*/manifest.json"))
     near = get_close_matches(str(name), known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

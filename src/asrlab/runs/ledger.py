@@ -7,8 +7,10 @@ leaves of a line at the end never counted, and is cut off before the next one is
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +18,10 @@ from typing import Any, Self
 from asrlab.errors import DatasetError
 from asrlab.runs.records import Outcome, Record, SessionStart, record_from, to_line
 
-__all__ = ["Ledger", "read_lines", "read_records", "sync_folder", "write_whole"]
+__all__ = ["LEDGER", "Ledger", "located", "parse_json", "read_lines", "read_records", "sync_folder", "write_whole"]
+
+LEDGER = "ledger.jsonl"
+"""The name of the file in a run's folder."""
 
 # What has to be on the disk before the run goes on; a start that is lost with the power costs nothing.
 _DURABLE = (Outcome, SessionStart)
@@ -55,6 +60,7 @@ class Ledger:
             _write_all(self._file, line)
             if isinstance(record, _DURABLE):
                 _to_disk(self._file)
+                self._check_in_place()
         except OSError as error:
             self._take_back()
             raise self._error(error) from error
@@ -63,6 +69,23 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+    def _check_in_place(self) -> None:
+        """Check that the file written is still the one at *path*.
+
+        Raises:
+            DatasetError: The run's folder was deleted, moved or replaced, so that nobody would find what is written.
+        """
+        try:
+            there = os.stat(self.path)  # noqa: PTH116 - compared with fstat
+        except FileNotFoundError:
+            there = None
+        if there is None or not os.path.samestat(there, os.fstat(self._file)):
+            raise DatasetError(
+                f"{self.path} was deleted, moved or replaced while the run was writing it; move the folder back and"
+                f" continue with: asrlab resume {self.path.parent}, or start a new run",
+                path=self.path,
+            )
 
     def _take_back(self) -> None:
         """Cut off what there is of a line that could not be written whole; the next reader would, if this cannot."""
@@ -88,16 +111,24 @@ class Ledger:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of a ledger, in order; what is left of a line at the end is no record.
+    """Return the records of a ledger, in order; an incomplete line at the end is no record.
 
     Raises:
-        DatasetError: The file cannot be read, or a line is damaged; it names the line.
+        DatasetError: The file cannot be read, or a line is damaged; the message names the line.
     """
     for number, plain in read_lines(path):
-        try:
+        with located(path, number):
             yield record_from(plain)
-        except DatasetError as error:
-            raise DatasetError(f"{path}, line {number}: {error.message}", path=path, line=number) from error
+
+
+@contextmanager
+def located(path: Path, line: int | None = None) -> Iterator[None]:
+    """Add *path*, and the *line* if it is known, to a `DatasetError` that is raised inside."""
+    try:
+        yield
+    except DatasetError as error:
+        where = f"{path}, line {line}" if line else str(path)
+        raise DatasetError(f"{where}: {error.message}", path=path, line=line) from error
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -118,14 +149,34 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _parsed(line: bytes, path: Path, number: int) -> Any:
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError as error:
-        raise DatasetError(
-            f"{path}, line {number}: not JSON ({error}); this is no record of a run, or it is damaged there. "
-            "Take the line out of a damaged ledger: what it told of is done again",
-            path=path,
-            line=number,
-        ) from error
+        cure = (
+            "take the line out, and what it recorded is done again by: asrlab resume"
+            if path.name == LEDGER
+            else "restore the file, or start a new run"
+        )
+        message = f"not JSON that a run writes ({error}); {cure}"
+        raise DatasetError(f"{path}, line {number}: {message}", path=path, line=number) from error
+
+
+def parse_json(content: bytes) -> Any:
+    """Return *content* read as JSON with finite numbers.
+
+    Raises:
+        ValueError: It is not, or it is nested too deep.
+    """
+    try:
+        return json.loads(content, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(f"{written} is no finite number")
+    return number
 
 
 def write_whole(path: Path, content: bytes) -> None:

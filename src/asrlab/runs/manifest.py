@@ -58,6 +58,19 @@ class Request:
     format: str | None = None
     allow_outside: bool = False
 
+    def to_json(self) -> str:
+        """Return the request as one JSON object."""
+        return json.dumps(converter().unstructure(self), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+    @classmethod
+    def from_plain(cls, plain: Any) -> Self:
+        """Read back what `to_json` wrote, from its JSON values.
+
+        Raises:
+            DatasetError: It is no request.
+        """
+        return structured(plain, cls, "a damaged request")
+
 
 @attrs.frozen(kw_only=True)
 class DatasetFacts:

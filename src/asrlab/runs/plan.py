@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -36,6 +37,10 @@ __all__ = ["Plan", "asked_name", "models_by_name"]
 
 _UNIT = 64
 """Enough for batches of like length, and few enough that Ctrl-C and a second try wait for little."""
+
+
+MAX_REPEATS = 1000
+"""The most transcriptions of an utterance, and the most warm-ups."""
 
 
 @attrs.frozen(kw_only=True)
@@ -179,11 +184,12 @@ def _check(request: Request, models: list[ResolvedModel], host: PluginHost) -> N
     if not names:
         raise OptionError("no model is given; give at least one", option="models")
     for name, value, least in (("repeat", request.repeat, 1), ("warmup", request.warmup, 0)):
-        if value < least:
-            raise OptionError(f"{name} must be at least {least}, not {value}", option=name)
+        if type(value) is not int or not least <= value <= MAX_REPEATS:
+            message = f"{name} must be a whole number from {least} to {MAX_REPEATS}, not {value!r}"
+            raise OptionError(message, option=name)
     for name, limit in (("timeout", request.timeout), ("memory_limit_bytes", request.memory_limit_bytes)):
-        if limit is not None and not limit > 0:
-            raise OptionError(f"{name} must be more than 0, not {limit}", option=name)
+        if limit is not None and not 0 < limit < math.inf:
+            raise OptionError(f"{name} must be more than 0 and finite, not {limit}", option=name)
 
 
 def _normalizer_for(utterances: Iterable[Utterance]) -> str:

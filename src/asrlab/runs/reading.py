@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.folder import RunFolder, find_run
-from asrlab.runs.ledger import read_lines, read_records
+from asrlab.runs.ledger import located, parse_json, read_lines, read_records
 from asrlab.runs.manifest import Manifest
 from asrlab.runs.records import Attempt, Loaded, NotLoaded, Outcome, Record, SessionEnd, SessionStart, record_from
 from asrlab.runs.result import BenchResult, ModelResult, Repeat, UtteranceResult
 
 __all__ = ["RunRecords", "read_run", "records_of"]
+
+_log = logging.getLogger("asrlab.runs")
 
 type OutcomeKey = tuple[str, str, int]
 """Full name of the model, the utterance's id, the repeat."""
@@ -40,6 +42,8 @@ class RunRecords:
         not_loaded: By model, unless it was loaded later.
         sessions: The processes that wrote it.
         ends: How they ended, by session; one without was killed.
+        unattributed: How many outcomes were left out because the record of the loaded model that they name is missing,
+            as where a damaged line was taken out of the ledger. A resumed run does them again.
     """
 
     path: Path
@@ -52,12 +56,13 @@ class RunRecords:
     not_loaded: dict[str, NotLoaded] = attrs.field(factory=dict)
     sessions: list[SessionStart] = attrs.field(factory=list)
     ends: dict[int, SessionEnd] = attrs.field(factory=dict)
+    unattributed: int = 0
 
     def add(self, record: Record) -> None:
         """Take in the next record.
 
         Raises:
-            DatasetError: An outcome is there a second time.
+            DatasetError: An outcome is there a second time, or is none of this run's.
         """
         match record:
             case Outcome():
@@ -78,14 +83,45 @@ class RunRecords:
                 self.ends[record.session] = record
 
     def _add_outcome(self, record: Outcome) -> None:
+        self._check_outcome(record)
+        if record.loaded is not None and record.loaded not in self.loaded:
+            self.unattributed += 1
+            return
         key = (record.model, record.id, record.repeat)
         if key in self.outcomes:
             raise DatasetError(
-                f"{self.path}: utterance {record.id!r} has two outcomes with {record.model}; the ledger was changed by "
-                "hand, or two machines wrote it at once",
-                path=self.path,
+                f"utterance {record.id!r} has two outcomes with {record.model}; the ledger was changed by hand, or two "
+                "machines wrote it at once: take out one of the lines",
             )
         self.outcomes[key] = record
+
+    def _check_outcome(self, record: Outcome) -> None:
+        """Refuse an outcome that this run cannot have written.
+
+        Raises:
+            DatasetError: Its utterance, model or repeat is none of this run's, or it has neither a text nor a failure.
+        """
+        foreign = (
+            f"of utterance {record.id!r}, which the run's data set does not hold"
+            if record.id not in self._ids
+            else f"of {record.model}, which is no model of the run"
+            if record.model not in self._models
+            else f"of repeat {record.repeat}, but the run has {self.manifest.request.repeat}, counted from 0"
+            if not 0 <= record.repeat < self.manifest.request.repeat
+            else "with neither a text nor a failure"
+            if record.failure is None and None in (record.hypothesis, record.recognized, record.loaded)
+            else ""
+        )
+        if foreign:
+            raise DatasetError(f"an outcome {foreign}; the ledger was changed by hand: take the line out")
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(facts.id for facts in self.utterances)
+
+    @cached_property
+    def _models(self) -> frozenset[str]:
+        return frozenset(model.info.name for model in self.manifest.models)
 
     @property
     def expected(self) -> int:
@@ -95,9 +131,10 @@ class RunRecords:
 
     @property
     def complete(self) -> bool:
-        """Whether every utterance has its outcome with every model that loaded."""
-        tried = len(self.manifest.models) - len(self.not_loaded)
-        return len(self.outcomes) == tried * len(self.utterances) * self.manifest.request.repeat
+        """Whether every utterance has its outcome with every model that ever loaded."""
+        done = Counter(model for model, _, _ in self.outcomes)
+        whole = len(self.utterances) * self.manifest.request.repeat
+        return all(done[name] == whole or (name in self.not_loaded and not done[name]) for name in self._models)
 
     @property
     def seconds(self) -> float:
@@ -201,51 +238,54 @@ def records_of(path: Path) -> RunRecords:
 
 def _from_folder(folder: RunFolder) -> RunRecords:
     try:
-        plain = json.loads(folder.manifest.read_bytes())
+        plain = parse_json(folder.manifest.read_bytes())
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{folder.manifest} cannot be read ({error})", path=folder.manifest) from error
-    utterances = (
-        _told(f"{folder.utterances}, line {number}", UtteranceFacts.from_plain, each)
-        for number, each in read_lines(folder.utterances)
-    )
-    made = RunRecords(
-        path=folder.path, manifest=_told(folder.manifest, Manifest.from_plain, plain), utterances=tuple(utterances)
-    )
+        message = f"{folder.manifest} cannot be read ({error}); restore the file, or start a new run"
+        raise DatasetError(message, path=folder.manifest) from error
+    with located(folder.manifest):
+        manifest = Manifest.from_plain(plain)
+    result = RunRecords(path=folder.path, manifest=manifest, utterances=tuple(_utterances(folder.utterances)))
     if folder.ledger.exists():
-        _add_all(made, read_records(folder.ledger))
-    return made
+        for number, record in enumerate(read_records(folder.ledger), start=1):
+            with located(folder.ledger, number):
+                result.add(record)
+    if result.unattributed:
+        _log.warning(
+            "%s: %d outcomes name a loaded model whose record is missing from the ledger; they are left out, and"
+            " transcribed again by: asrlab resume %s",
+            *(folder.ledger, result.unattributed, folder.path),
+        )
+    return result
+
+
+def _utterances(path: Path) -> Iterator[UtteranceFacts]:
+    for number, plain in read_lines(path):
+        with located(path, number):
+            yield UtteranceFacts.from_plain(plain)
 
 
 def _from_file(path: Path) -> RunRecords:
     manifest: Manifest | None = None
     utterances: list[UtteranceFacts] = []
-    records: list[Record] = []
+    records: list[tuple[int, Record]] = []
     for number, plain in read_lines(path):
         kind = plain.pop("record", None) if isinstance(plain, dict) else None
-        where = f"{path}, line {number}"
-        if kind == "manifest":
-            manifest = _told(where, Manifest.from_plain, plain)
-        elif kind == "utterance":
-            utterances.append(_told(where, UtteranceFacts.from_plain, plain))
-        else:
-            records.append(_told(where, record_from, {"record": kind, **plain} if isinstance(plain, dict) else plain))
+        with located(path, number):
+            if kind == "manifest":
+                manifest = Manifest.from_plain(plain)
+            elif kind == "utterance":
+                utterances.append(UtteranceFacts.from_plain(plain))
+            else:
+                records.append((number, record_from({"record": kind, **plain} if isinstance(plain, dict) else plain)))
     if manifest is None:
         raise DatasetError(
             f"{path} is no run: it has no manifest; export one with: asrlab runs RUN --export", path=path
         )
-    made = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
-    _add_all(made, records)
-    return made
-
-
-def _add_all(made: RunRecords, records: Iterable[Record]) -> None:
-    for record in records:
-        made.add(record)
-
-
-def _told(where: object, read: Any, plain: Any) -> Any:
-    """What *read* makes of *plain*, with the place in its error."""
-    try:
-        return read(plain)
-    except DatasetError as error:
-        raise DatasetError(f"{where}: {error.message}") from error
+    result = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
+    for number, record in records:
+        with located(path, number):
+            result.add(record)
+    if result.unattributed:
+        message = f"{path}: {result.unattributed} outcomes name a loaded model that the file does not describe"
+        raise DatasetError(f"{message}; export the run again", path=path)
+    return result

@@ -302,7 +302,7 @@ def record_from(plain: Any) -> Record:
         DatasetError: It is none.
     """
     kind = plain.get("record") if isinstance(plain, dict) else None
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise DatasetError(f"there is no kind of record {kind!r}; it was written by another version of asrlab")
     return structured(plain, _KINDS[kind], f"the record {kind!r} has not the fields of one")
 

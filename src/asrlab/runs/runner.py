@@ -87,7 +87,7 @@ class Runner:
         Raises:
             DatasetError: The ledger cannot be written.
         """
-        session = len(self.records.sessions)
+        session = 1 + max((earlier.session for earlier in self.records.sessions), default=-1)
         start = SessionStart(session=session, date=now(), load_average=load_average(), monotonic=time.monotonic())
         self.write(start)
         why: Literal["finished", "drained", "stopped"] = "stopped"
@@ -208,7 +208,7 @@ class _ModelRun:
     def _loaded(self, hello: Hello) -> Loaded:
         return Loaded(
             model=self.model,
-            number=len(self.runner.records.loaded),
+            number=1 + max(self.runner.records.loaded, default=-1),
             info=hello.info,
             load_time=hello.load_time,
             patches=hello.patches,
