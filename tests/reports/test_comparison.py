@@ -41,9 +41,10 @@ def test_identical_systems_are_never_better(model: Any, compared: Any):
 def test_system_with_fewer_errors_everywhere_is_better(model: Any, compared: Any):
     """Half the errors in 40 utterances is better, and the headline says by how much, whichever comes first."""
     more, fewer = model("a/one", [wrong(2)] * 40, seconds=2.0), model("b/two", [wrong(1)] * 40)
+    speed = "b/two: RTFx 4.00, 2.00 times that of a/one: no difference shown (a single pass of each; a verdict on speed"
     sentences = (
         "b/two: WER 10.00 %, 10.00 points lower than a/one [10.00, 10.00], p < 0.001: better",
-        "b/two: RTFx 4.00, 2.00 times that of a/one [2.00, 2.00], p < 0.001: faster",
+        f"{speed} needs the models in one run with --repeat 3)",
     )
 
     assert compared(more, fewer).headline == sentences
@@ -268,7 +269,7 @@ def test_notes_tell_what_limits_the_comparison(model: Any, run: Any):
     ).notes
 
     assert "b/two: gates found something: repetition-loop in 6 of 6 utterances" in notes
-    assert "b/two: 6 of 6 utterances gave another text when they were repeated" in notes
+    assert any("b/two: not repeatable: 6 of 6 utterances gave another text when repeated" in note for note in notes)
     assert "monday and tuesday ran with different options: beam_size None and 5" in notes
     assert any(note.startswith("tuesday began on a busy machine (load average 2.5 on 4 cores)") for note in notes)
     assert not any(note.startswith("monday began") for note in notes)

@@ -58,7 +58,7 @@ def test_a_run_is_a_manifest_utterances_and_a_ledger(finished: Path, small_folde
     assert [model["info"]["name"] for model in manifest["models"]] == ["echo/echo"]
     assert manifest["machine"]["cores"] > 0
     kinds = [json.loads(line)["record"] for line in folder.ledger.read_text().splitlines()]
-    assert kinds == ["session", "loaded", *["started", "outcome"] * 3, "session-end"]
+    assert kinds == ["session", "loaded", *["started", "outcome"] * 3, "pass", "session-end"]
     result = read_run(finished)
     assert result.complete
     assert [utterance.id for utterance in result.models[0].utterances] == list(IDS)

@@ -51,10 +51,13 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @click.option("--normalizer", help="english, basic or none; english if all of the data set is, else basic.")
 @normalizers_option
 @click.option(
-    "--repeat", default=1, show_default=True, help="Transcribe the data set so often; scores are of the first."
+    "--repeat",
+    default=1,
+    show_default=True,
+    help="Transcribe the data set so often, the models in turn; scores are of the first. A verdict on speed needs 3.",
 )
 @click.option(
-    "--warmup", default=0, show_default=True, help="Transcriptions to throw away before the first that counts."
+    "--warmup", type=int, help="Transcriptions to throw away before the first that counts; 1 with --repeat, else 0."
 )
 @click.option("--timeout", type=float, help="Seconds an utterance may take; 60 times its duration, at least 300.")
 @click.option("--memory-limit", type=click.IntRange(min=1), help="MiB at which a model's process counts as out of it.")
@@ -72,7 +75,7 @@ def bench(
     normalizer: str | None,
     normalizers: str | None,
     repeat: int,
-    warmup: int,
+    warmup: int | None,
     timeout: float | None,
     memory_limit: int | None,
     only_table: bool,

@@ -10,6 +10,7 @@ from rich.text import Text
 from asrlab.cli.marks import LEGEND, marked
 from asrlab.metrics import Normalizer, align, get_normalizer
 from asrlab.reports.batching import paths_told
+from asrlab.reports.notes import busy_passes, not_repeatable
 from asrlab.reports.provenance import device_of
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
@@ -106,6 +107,8 @@ def _seconds(value: float | None) -> str:
 def _caption(result: BenchResult) -> Text:
     lines = [f"run: {result.run}", MEANING]
     lines += [line for model in result.models for line in _scoring(model)]
+    if busy := busy_passes(result):
+        lines.append(f"{busy}: the times may be too long")
     return Text("\n".join(lines))
 
 
@@ -134,7 +137,7 @@ def findings(result: BenchResult) -> Iterator[Text]:
             for verdict in utterance.failed_gates:
                 yield Text(f"{model.model}: {utterance.id}: {verdict.gate}: {verdict.detail}")
         if model.unstable:
-            yield Text(f"{model.model}: repeats gave different texts: {', '.join(model.unstable)}")
+            yield Text(f"{model.model}: {not_repeatable(model)}: {', '.join(model.unstable)}")
 
 
 def texts_of(result: BenchResult) -> Iterator[Text]:

@@ -111,9 +111,12 @@ def wer_table(wer: WerComparison, by: str) -> Table:
 
 def _speed(speed: SpeedComparison, by: str) -> Table:
     caption = (
-        f"Over {speed.utterances} utterances that all transcribed, on one machine, {counted(speed.blocks, by)}. The "
-        "interval tells how much hangs on these utterances, not what the machine would do on another day."
+        f"Over {speed.utterances} utterances that all transcribed, on one machine, {counted(speed.blocks, by)}; the "
+        "interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn in "
+        "one run on a machine that is not busy, of which none of one model is as fast as any of the other."
     )
+    reasons = dict.fromkeys(found.reason for found in speed.ratios if found.reason)
+    caption = "\n".join((caption, *(f"No verdict: {reason}." for reason in reasons)))
     made = _verdicts("speed", "RTFx ratio", "P(less time)", speed.resampling, caption)
     for found in speed.ratios:
         made.add_row(*_verdict(found, f"{found.ratio:.2f}", scale=1))

@@ -75,7 +75,7 @@ def _two(rates: Mapping[str, float], found: WerDifference, few: str) -> str:
 
 def _shown(found: WerDifference | SpeedRatio, low: float, high: float) -> str:
     """The interval and the p-value, where they mean something; no minus before a zero."""
-    if found.verdict == TOO_FEW:
+    if found.verdict == TOO_FEW or (isinstance(found, SpeedRatio) and found.reason):
         return ""
     ends = (f"{round(end, 2) + 0.0:.2f}" for end in (low, high))
     return f" [{', '.join(ends)}], {_p_value(found.p_adjusted)}"
@@ -111,4 +111,8 @@ def _ratio(speeds: Mapping[str, float], found: SpeedRatio, few: str) -> str:
     if mirrored:
         ratio, low, high, quick, slow = 1 / ratio, 1 / high, 1 / low, slow, quick
     verdict = _told(found.verdict, few, mirrored=mirrored)
-    return f"{quick}: RTFx {speeds[quick]:.2f}, {ratio:.2f} times that of {slow}{_shown(found, low, high)}: {verdict}"
+    reason = f" ({found.reason})" if found.reason and verdict != few else ""
+    return (
+        f"{quick}: RTFx {speeds[quick]:.2f}, {ratio:.2f} times that of {slow}{_shown(found, low, high)}:"
+        f" {verdict}{reason}"
+    )

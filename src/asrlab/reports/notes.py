@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import attrs
 
@@ -11,11 +12,12 @@ from asrlab.metrics.comparison import LEAST_BLOCKS
 from asrlab.reports.batching import paths_told
 from asrlab.reports.provenance import made_up
 from asrlab.reports.systems import Blocks, System
-from asrlab.runs.result import BenchResult
+from asrlab.runs.result import BenchResult, ModelResult
 
-__all__ = ["notes"]
+__all__ = ["busy_passes", "not_repeatable", "notes"]
 
 _SOME_BLOCKS = 20
+_DRIFT = 0.1  # of the slowest pass
 _BUSY = 0.5  # of the cores, before the run itself began
 
 
@@ -36,6 +38,7 @@ def notes(
         *_drawing(blocks, drawn),
         *([f"{left_out} utterances are not shared by all and were left out"] if left_out else []),
         *_unlike(results),
+        *_same_but_for_texts(systems),
         *_load(results),
     )
 
@@ -61,9 +64,60 @@ def _outcomes(system: System) -> Iterator[str]:
         yield f"{system.name}: gates found something: {told} of {total} utterances"
     if paths := paths_told(system.model):
         yield f"{system.name}: {paths}"
-    unstable = sum(not utterance.stable for utterance in system.utterances)
-    if unstable:
-        yield f"{system.name}: {unstable} of {total} utterances gave another text when they were repeated"
+    if text := not_repeatable(system.model):
+        yield f"{system.name}: {text}"
+    speeds = system.model.rtfx_of_repeats
+    if speeds and max(speeds) > (1 + _DRIFT) * min(speeds):
+        yield f"{system.name}: RTFx varied from {min(speeds):.2f} to {max(speeds):.2f} between passes"
+
+
+def busy_passes(result: BenchResult) -> str:
+    """Return that other work took time from the passes of *result*; empty if it did not, or is not recorded."""
+    busy = [each.load for each in result.passes if each.load.is_busy]
+    if not busy:
+        return ""
+    worst = max(load.others_share + load.stolen_share for load in busy)
+    return (
+        f"the machine was busy during {len(busy)} of {len(result.passes)} passes (up to {100 * worst:.0f} % of the"
+        " cores' time went to other work)"
+    )
+
+
+def not_repeatable(model: ModelResult) -> str:
+    """Return that repeats gave other texts, with the range of the WER; empty where all texts were the same."""
+    unstable = len(model.unstable)
+    if not unstable:
+        return ""
+    rates = [100 * rate for rate in model.wer_of_repeats]
+    spread = f"; WER {min(rates):.2f} to {max(rates):.2f} % over {len(rates)} passes" if rates else ""
+    return f"not repeatable: {unstable} of {len(model.utterances)} utterances gave another text when repeated{spread}"
+
+
+def _same_but_for_texts(systems: Sequence[System]) -> Iterator[str]:
+    """Yield a sentence for two runs of the same model, weights and options that gave different texts."""
+    for one, other in combinations(systems, 2):
+        if _what_ran(one) != _what_ran(other):
+            continue
+        texts = {utterance.id: utterance.hypothesis for utterance in one.utterances}
+        others = {utterance.id: utterance.hypothesis for utterance in other.utterances}
+        different = sum(texts[name] != others[name] for name in texts.keys() & others.keys())
+        if different:
+            yield (
+                f"not repeatable: {one.name} and {other.name} are the same model with the same weights and options, and"
+                f" gave other texts for {different} of {len(texts)} utterances{_rates(one, other)}"
+            )
+
+
+def _what_ran(system: System) -> tuple[object, ...]:
+    request, info = system.result.manifest.request, system.info
+    device = info.device.resolved
+    return info.model.name, info.model.weights_sha256, device, info.compute_type, request.options, system.model.batching
+
+
+def _rates(one: System, other: System) -> str:
+    scores = (one.model.score, other.model.score)
+    rates = [100 * score.wer for score in scores if score and score.wer is not None]
+    return f" (WER {rates[0]:.2f} and {rates[1]:.2f} %)" if len(rates) == len(scores) else ""
 
 
 def _drawing(blocks: Blocks, drawn: int) -> Iterator[str]:
@@ -88,6 +142,8 @@ def _unlike(results: Sequence[BenchResult]) -> Iterator[str]:
 
 def _load(results: Sequence[BenchResult]) -> Iterator[str]:
     for result in results:
+        if busy := busy_passes(result):
+            yield f"{result.manifest.run}: {busy}, so its times may be too long"
         cores = result.manifest.machine.cores
         highest = max((average[0] for average in result.load_averages if average), default=0.0)
         if highest > _BUSY * cores:

@@ -129,6 +129,9 @@ def _run_facts(result: BenchResult) -> Iterator[tuple[str, str]]:
     yield "system", f"{machine.system}, {machine.python}"
     if result.load_averages:
         yield "load before it", ", ".join(f"{average[0]:.2f}" for average in result.load_averages if average)
+    if loads := [each.load for each in result.passes]:
+        others, stolen = max(load.others_share for load in loads), max(load.stolen_share for load in loads)
+        yield "load during it", f"other programs up to {100 * others:.0f} % of the cores, stolen {100 * stolen:.0f} %"
     yield "variables", ", ".join(f"{name}={value}" for name, value in manifest.environment) or "none that count"
     if manifest.git:
         yield "own tree", f"{manifest.git.commit}{', changed' if manifest.git.changed else ''}"

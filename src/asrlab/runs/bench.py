@@ -40,7 +40,7 @@ def bench(
     batching: Batching | None = None,
     normalizer: str | None = None,
     repeat: int = 1,
-    warmup: int = 0,
+    warmup: int | None = None,
     timeout: float | None = None,
     memory_limit_bytes: int | None = None,
     run: str | PathLike[str] | None = None,
@@ -67,8 +67,10 @@ def bench(
         batching: How utterances go through an engine together that can do so, as for ``Transcriber.transcribe_many``.
         normalizer: ``english``, ``basic`` or ``none``; None takes ``english`` where every utterance says that it is
             English, and ``basic`` elsewhere.
-        repeat: How often every utterance is transcribed, the whole data set time after time. Scores are of the first.
-        warmup: How many transcriptions each process throws away before the first that counts.
+        repeat: How often every utterance is transcribed. The models take turns, once through the whole data set each,
+            in a new process each time. Scores are of the first.
+        warmup: How many transcriptions each process throws away before the first that counts; None takes 1 where
+            *repeat* is above 1, so that no pass pays for a first call, and else 0.
         timeout: Seconds that an utterance may take; None takes 60 times its duration and at least 300, or 3600 where
             the file does not tell its duration.
         memory_limit_bytes: Resident memory at which a process counts as out of it; None leaves that to the system.
@@ -106,7 +108,7 @@ def bench(
         batching=batching or Batching(),
         normalizer=normalizer,
         repeat=repeat,
-        warmup=warmup,
+        warmup=int(repeat > 1) if warmup is None else warmup,
         timeout=timeout,
         memory_limit_bytes=memory_limit_bytes,
         format=format,

@@ -43,6 +43,8 @@ def _lines(records: RunRecords) -> Iterator[bytes]:
         yield to_line(loaded)
     for refused in records.not_loaded.values():
         yield to_line(refused)
+    for one_pass in records.passes:
+        yield to_line(one_pass)
     for outcome in records.outcomes.values():
         yield to_line(_small(outcome))
 

@@ -16,7 +16,7 @@ from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.folder import RunFolder, find_run
 from asrlab.runs.ledger import located, parse_json, read_lines, read_records
 from asrlab.runs.manifest import Manifest
-from asrlab.runs.records import Attempt, Loaded, NotLoaded, Outcome, Record, SessionEnd, SessionStart, record_from
+from asrlab.runs.records import Attempt, Loaded, NotLoaded, Outcome, Pass, Record, SessionEnd, SessionStart, record_from
 from asrlab.runs.result import BenchResult, ModelResult, Repeat, UtteranceResult
 
 __all__ = ["RunRecords", "read_run", "records_of"]
@@ -40,6 +40,7 @@ class RunRecords:
         losses: Why, the last time.
         loaded: By their numbers.
         not_loaded: By model, unless it was loaded later.
+        passes: Each model's passes through the data set, in the order in which they ended.
         sessions: The processes that wrote it.
         ends: How they ended, by session; one without was killed.
         unattributed: How many outcomes were left out because the record of the loaded model that they name is missing,
@@ -54,6 +55,7 @@ class RunRecords:
     losses: dict[OutcomeKey, Attempt] = attrs.field(factory=dict)
     loaded: dict[int, Loaded] = attrs.field(factory=dict)
     not_loaded: dict[str, NotLoaded] = attrs.field(factory=dict)
+    passes: list[Pass] = attrs.field(factory=list)
     sessions: list[SessionStart] = attrs.field(factory=list)
     ends: dict[int, SessionEnd] = attrs.field(factory=dict)
     unattributed: int = 0
@@ -77,6 +79,8 @@ class RunRecords:
                 self.not_loaded.pop(record.model, None)
             case NotLoaded():
                 self.not_loaded[record.model] = record
+            case Pass():
+                self.passes.append(record)
             case SessionStart():
                 self.sessions.append(record)
             case SessionEnd():
@@ -159,6 +163,7 @@ class RunRecords:
             manifest=self.manifest,
             load_averages=tuple(session.load_average for session in self.sessions if session.load_average),
             complete=self.complete,
+            passes=tuple(self.passes),
         )
 
     def _model(self, name: str, outcomes: list[Outcome]) -> ModelResult:

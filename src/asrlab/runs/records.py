@@ -14,6 +14,7 @@ import attrs
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.recognition import TranscriberInfo
+from asrlab.runs.machine_load import MachineLoad
 from asrlab.transcript import PatchStatus, Segment, Timings, Transcript, TranscriptWarning
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "Loaded",
     "NotLoaded",
     "Outcome",
+    "Pass",
     "Recognized",
     "Record",
     "SessionEnd",
@@ -244,7 +246,24 @@ class Outcome:
     peak_resident_bytes: int | None = None
 
 
-type Record = SessionStart | SessionEnd | Loaded | NotLoaded | Started | Attempt | Outcome
+@attrs.frozen(kw_only=True)
+class Pass:
+    """One model has gone through the data set once, or through as much of it as was not done before.
+
+    Attributes:
+        model: Full name.
+        repeat: Counted from 0.
+        session: As in the `SessionStart`.
+        load: What the machine did meanwhile, loading the model included.
+    """
+
+    model: str
+    repeat: int
+    session: int
+    load: MachineLoad
+
+
+type Record = SessionStart | SessionEnd | Loaded | NotLoaded | Started | Attempt | Outcome | Pass
 
 _KINDS: dict[str, type[Record]] = {
     "session": SessionStart,
@@ -254,6 +273,7 @@ _KINDS: dict[str, type[Record]] = {
     "started": Started,
     "attempt": Attempt,
     "outcome": Outcome,
+    "pass": Pass,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

@@ -16,7 +16,7 @@ from asrlab.metrics import LatencySummary, Pair, Score, get_normalizer, latency_
 from asrlab.options import Batching
 from asrlab.recognition import TranscriberInfo
 from asrlab.runs.manifest import Manifest
-from asrlab.runs.records import Failure, Verdict
+from asrlab.runs.records import Failure, Pass, Verdict
 from asrlab.transcript import PatchStatus, Transcript
 
 __all__ = ["BenchResult", "ModelResult", "Repeat", "UtteranceResult"]
@@ -77,6 +77,10 @@ class UtteranceResult:
     def failed_gates(self) -> tuple[Verdict, ...]:
         """Those that found something."""
         return tuple(verdict for verdict in self.gates if verdict.outcome == "failed")
+
+    def text_of_pass(self, number: int) -> str:
+        """Return what was recognized in pass *number*, from 0; empty where it failed."""
+        return (self.repeats[number - 1].text or "") if number else self.hypothesis
 
     @property
     def stable(self) -> bool:
@@ -149,6 +153,21 @@ class ModelResult:
         """The ids of utterances whose repeats gave another text."""
         return tuple(utterance.id for utterance in self.utterances if not utterance.stable)
 
+    @cached_property
+    def wer_of_repeats(self) -> tuple[float, ...]:
+        """Return the WER of each pass, in order; empty without references, or where an utterance lacks a pass."""
+        scored = [utterance for utterance in self.utterances if utterance.reference is not None]
+        rates = []
+        for number in self._rounds():
+            if not all(number <= len(utterance.repeats) for utterance in scored):
+                return ()
+            pairs = [attrs.evolve(each.pair, hypothesis=each.text_of_pass(number)) for each in scored]
+            counted = score(pairs, normalizer=get_normalizer(self.normalizer)) if pairs else None
+            if counted is None or counted.wer is None:
+                return ()
+            rates.append(counted.wer)
+        return tuple(rates)
+
     @property
     def audio_seconds(self) -> float:
         """Duration of all transcribed utterances."""
@@ -207,6 +226,8 @@ class BenchResult:
         manifest: The facts of the run from before it began.
         load_averages: Of the machine before each session, over 1, 5 and 15 minutes, where the system tells.
         complete: Whether every utterance has its outcome with every model that loaded.
+        passes: Each model's passes through the data set, in the order in which they ended, with what the machine did
+            meanwhile; empty in runs of before passes were recorded.
     """
 
     dataset: str
@@ -216,6 +237,7 @@ class BenchResult:
     manifest: Manifest
     load_averages: tuple[tuple[float, ...], ...] = ()
     complete: bool = True
+    passes: tuple[Pass, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -230,6 +252,7 @@ class BenchResult:
             "seconds": self.seconds,
             "complete": self.complete,
             "failed": self.failed,
+            "passes": [attrs.asdict(one_pass) for one_pass in self.passes],
             "manifest": self.manifest.to_plain(),
             "models": [_plain_model(model) for model in self.models],
         }
@@ -250,6 +273,7 @@ def _plain_model(model: ModelResult) -> dict[str, Any]:
         "rtfx": model.rtfx,
         "rtfx_of_repeats": model.rtfx_of_repeats,
         "unstable": model.unstable,
+        "wer_of_repeats": model.wer_of_repeats if model.unstable else [],
         "latency_seconds": attrs.asdict(model.latency),
         "load_seconds": model.load_time,
         "peak_resident_bytes": model.peak_resident_bytes,

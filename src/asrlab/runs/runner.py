@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import batched, cycle, groupby, islice
-from operator import itemgetter
+from itertools import batched, cycle, islice
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +18,7 @@ from asrlab.runs.facts import load_average, now
 from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.gates import has_words, judge
 from asrlab.runs.ledger import Ledger
+from asrlab.runs.machine_load import LoadMeter
 from asrlab.runs.manifest import Request
 from asrlab.runs.messages import TRIES, Begun, Done, Hello, Item, Job, Key, Lost, Unit
 from asrlab.runs.reading import RunRecords
@@ -28,6 +28,7 @@ from asrlab.runs.records import (
     Loaded,
     NotLoaded,
     Outcome,
+    Pass,
     Recognized,
     Record,
     SessionEnd,
@@ -92,12 +93,25 @@ class Runner:
         self.write(start)
         why: Literal["finished", "drained", "stopped"] = "stopped"
         try:
-            for model, job in self.jobs.items():
-                if not self.stop():
-                    _ModelRun(runner=self, model=model, job=job).run()
+            self._run_passes(session)
             why = "drained" if self.stop() else "finished"
         finally:
             self.write(SessionEnd(session=session, why=why, monotonic=time.monotonic()))
+
+    def _run_passes(self, session: int) -> None:
+        """Take the models in turn, once through the data set each, as often as the run repeats it.
+
+        Models in turn, and not each with all its repeats: what slows the machine down for a while slows all of them.
+        A model that does not load is not tried again in this session.
+        """
+        failed: set[str] = set()
+        for repeat in range(self.records.manifest.request.repeat):
+            for model, job in self.jobs.items():
+                if model not in failed and not self.stop():
+                    one_pass = _ModelPass(runner=self, model=model, job=job, repeat=repeat, session=session)
+                    one_pass.run()
+                    if one_pass.failed_to_load:
+                        failed.add(model)
 
     def write(self, record: Record) -> None:
         """Make *record* count."""
@@ -106,31 +120,33 @@ class Runner:
 
 
 @attrs.define(kw_only=True)
-class _ModelRun:
-    """What is left of one model."""
+class _ModelPass:
+    """What is still to be done of one model's pass through the data set."""
 
     runner: Runner
     model: str
     job: Job
+    repeat: int
+    session: int
     loaded: Loaded | None = None
+    failed_to_load: bool = False
     done: int = 0
     failed: int = 0
 
     def run(self) -> None:
-        """Do it."""
-        left = [key for key in self._keys() if self._ledger_key(key) not in self.runner.records.outcomes]
-        total = len(self.runner.utterances) * self._request.repeat
-        self.done = earlier = total - len(left)
-        self.failed = sum(
-            outcome.failure is not None
-            for outcome in self.runner.records.outcomes.values()
-            if outcome.model == self.model
-        )
+        """Transcribe what has no outcome yet, and record what the machine did meanwhile."""
+        outcomes = [outcome for outcome in self.runner.records.outcomes.values() if outcome.model == self.model]
+        keys = [(index, self.repeat) for index in range(len(self.runner.utterances))]
+        left = [key for key in keys if self._ledger_key(key) not in self.runner.records.outcomes]
+        total = len(keys) * self._request.repeat
+        self.done = earlier = len(outcomes)
+        self.failed = sum(outcome.failure is not None for outcome in outcomes)
         self._tell(total, earlier)
         left = [key for key in left if not self._give_up(key)]
         self._tell(total, earlier)
         if not left:
             return
+        meter = LoadMeter()
         units = [Unit(items=tuple(map(self._item, keys))) for keys in self._units(left)]
         warmups = [Unit(items=(self._item(key),)) for key in self._warmups()]
         answers = self.runner.executor.run(self.job, units, warmups=warmups, stop=self.runner.stop)
@@ -139,22 +155,17 @@ class _ModelRun:
                 self._take(message)
                 if isinstance(message, Done):
                     self._tell(total, earlier)
+        record = Pass(model=self.model, repeat=self.repeat, session=self.session, load=meter.read())
+        self.runner.write(record)
 
     @property
     def _request(self) -> Request:
         return self.runner.records.manifest.request
 
-    def _keys(self) -> Iterator[Key]:
-        for repeat in range(self._request.repeat):
-            for index in range(len(self.runner.utterances)):
-                yield index, repeat
-
     def _units(self, keys: list[Key]) -> Iterator[tuple[Key, ...]]:
-        """*keys* as they are handed over, those of different repeats apart; what was lost before, by itself."""
+        """Yield *keys* as they are handed over; what was lost before, by itself."""
         lost = self.runner.records.lost
-        together = [key for key in keys if not lost[self._ledger_key(key)]]
-        for _, same in groupby(together, key=itemgetter(1)):
-            yield from batched(same, self.job.unit_size)
+        yield from batched((key for key in keys if not lost[self._ledger_key(key)]), self.job.unit_size)
         yield from ((key,) for key in keys if lost[self._ledger_key(key)])
 
     def _warmups(self) -> Iterator[Key]:
@@ -200,6 +211,7 @@ class _ModelRun:
                 self.done += 1
                 self.failed += message.failure is not None
             case Failure() if self.loaded is None:
+                self.failed_to_load = True
                 self.runner.write(NotLoaded(model=self.model, failure=message))
 
     def _ids(self, keys: tuple[Key, ...]) -> tuple[str, ...]:
