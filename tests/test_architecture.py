@@ -20,6 +20,7 @@ LONGEST_MODULE = 400
 # A room may import its own rank and lower ones. The facade is on top: users import it, rooms do not.
 RANKS = {
     "_version": 0,
+    "control_characters": 0,
     "errors": 0,
     "versions": 0,
     "audio": 1,
@@ -28,8 +29,10 @@ RANKS = {
     "device": 1,
     "machine": 1,
     "options": 1,
+    "output_files": 1,
     "recognition": 1,
     "spec": 1,
+    "terminal": 1,
     "transcriber": 1,
     "transcript": 1,
     "datasets": 2,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         EngineNotFoundError,
         EngineUnavailableError,
         OptionError,
+        OutputError,
         PatchError,
         WeightsError,
     )
@@ -72,6 +73,7 @@ _ROOMS = {
         "EngineNotFoundError",
         "EngineUnavailableError",
         "OptionError",
+        "OutputError",
         "PatchError",
         "WeightsError",
     ),
@@ -127,6 +129,7 @@ __all__ = [
     "Need",
     "OptionError",
     "Outcome",
+    "OutputError",
     "Patch",
     "PatchError",
     "PatchScope",

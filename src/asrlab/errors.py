@@ -9,6 +9,7 @@
     ├── OptionError(ValueError)                 an option that the engine or model cannot honour
     ├── AudioError(ValueError)                  audio that cannot be read, is truncated, empty or not finite
     ├── DatasetError(ValueError)                a data set, run or stored transcript that cannot be read or kept
+    ├── OutputError(OSError)                    a file, or standard output, that cannot be written
     ├── WeightsError(OSError)                   weights that are missing, damaged or cannot be fetched
     └── PatchError(RuntimeError)                a patch asked for by name that does not exist or cannot be applied
 
@@ -28,6 +29,7 @@ __all__ = [
     "EngineNotFoundError",
     "EngineUnavailableError",
     "OptionError",
+    "OutputError",
     "PatchError",
     "WeightsError",
 ]
@@ -143,6 +145,20 @@ class DatasetError(AsrlabError, ValueError):
         super().__init__(message)
         self.path = path
         self.line = line
+
+
+class OutputError(AsrlabError, OSError):
+    """Output that cannot be written: a full disk, a folder without permission, a closed stream.
+
+    Attributes:
+        path: The file that was to be written, or ``standard output``.
+        reason: Why it failed, as the operating system says it.
+    """
+
+    def __init__(self, message: str, *, path: str | PathLike[str] = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.reason = reason
 
 
 class WeightsError(AsrlabError, OSError):

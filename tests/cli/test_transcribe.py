@@ -113,21 +113,21 @@ def test_two_inputs_with_one_name_are_refused_before_anything_runs(asrlab_cli: A
 def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_runs(
     asrlab_cli: Any, speech: Path, place: str
 ):
-    """A folder below a file, or on a file system that takes no files, exits with 2 before a model is loaded."""
+    """A folder below a file, or on a file system that takes no files, exits with 74 before a model is loaded."""
     if place.startswith("/proc") and not Path("/proc/self").exists():
         pytest.skip("there is no /proc here to refuse a file")
     (speech / "file").write_text("not a folder")
     ran = asrlab_cli("transcribe", "one.flac", "-m", "no-such-model", "-o", place, cwd=speech)
-    assert ran.code == 2
-    assert f"cannot write to the output folder {place}: " in ran.err
+    assert ran.code == 74
+    assert f"{place} cannot be written: " in ran.err
 
 
 def test_an_output_that_cannot_be_replaced_is_named(asrlab_cli: Any, speech: Path):
-    """A folder in the place of the output file exits with 2 and leaves no half-written file."""
+    """A folder in the place of the output file exits with 74 and leaves no half-written file."""
     (speech / "out/one.txt").mkdir(parents=True)
     ran = asrlab_cli("transcribe", "one.flac", "-m", "echo", "-o", "out", cwd=speech)
-    assert ran.code == 2
-    assert "cannot write out/one.txt: " in ran.err
+    assert ran.code == 74
+    assert "out/one.txt cannot be written: Is a directory" in ran.err
     assert [path.name for path in (speech / "out").iterdir()] == ["one.txt"]
 
 

@@ -269,7 +269,7 @@ from asrlab.testing.in_process import InProcessExecutor
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:
     bench(sys.argv[1], models="echo", run=sys.argv[2], executor=InProcessExecutor())
-except asrlab.DatasetError as error:
+except asrlab.OutputError as error:
     print(error)
 """
 
@@ -315,7 +315,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_cure(
 ):
     """A file in the way, or one given to resume, is told as such."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(asrlab.DatasetError, match=r"cannot be a run's folder .*; give --run another"):
+    with pytest.raises(asrlab.OutputError, match=r"cannot be a run's folder .*; give --run another"):
         bench(small_folder, models="echo", run=tmp_path / "file", executor=in_process)
     with pytest.raises(asrlab.DatasetError, match="is a file; give the folder"):
         resume(tmp_path / "file")

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from asrlab.calibration.records import SCHEMA, Calibration, Circumstances
-from asrlab.errors import AsrlabError, DatasetError
+from asrlab.errors import DatasetError, OutputError
 
 __all__ = ["CalibrationStore", "find_calibration"]
 
@@ -57,7 +57,7 @@ class CalibrationStore:
         """Make the folder, before time is spent on what could not be kept.
 
         Raises:
-            AsrlabError: It cannot be written.
+            OutputError: It cannot be written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class CalibrationStore:
         """Keep *calibration*, whole or not at all, in the place of an earlier one; give its file.
 
         Raises:
-            AsrlabError: It cannot be written.
+            OutputError: It cannot be written.
         """
         path = self.path(calibration.circumstances)
         try:
@@ -86,7 +86,7 @@ class CalibrationStore:
         """Remove every calibration of *model* on this machine, those for other versions too; give their files.
 
         Raises:
-            AsrlabError: One cannot be removed.
+            OutputError: One cannot be removed.
         """
         told = ((path, found.circumstances) for path, found in self.all())
         paths = tuple(path for path, circumstances in told if circumstances.model == model and circumstances.here)
@@ -113,9 +113,11 @@ class CalibrationStore:
             log.warning("%s is not used as a calibration: %s; remove it, or run: asrlab tune MODEL", path, error)
             return None
 
-    def _unwritable(self, error: OSError) -> AsrlabError:
-        return AsrlabError(
-            f"the calibrations in {self.root} cannot be written ({error.strerror}); set ASRLAB_CACHE to another folder"
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"the calibrations in {self.root} cannot be written ({error.strerror}); set ASRLAB_CACHE to another folder",
+            path=self.root,
+            reason=error.strerror or str(error),
         )
 
 

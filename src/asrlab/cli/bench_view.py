@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.table import Table
-from rich.text import Text
 
 from asrlab.cli.marks import LEGEND, marked
 from asrlab.metrics import Normalizer, align, get_normalizer
@@ -13,6 +12,7 @@ from asrlab.reports.batching import paths_told
 from asrlab.reports.notes import busy_passes, not_repeatable
 from asrlab.reports.provenance import device_of
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
+from asrlab.terminal.screen import Text
 
 __all__ = ["failures", "findings", "table", "texts_of"]
 

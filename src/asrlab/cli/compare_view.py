@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from asrlab.cli.figures_view import figures_table, new_table, percent, rate_of
 from asrlab.metrics import (
@@ -21,6 +20,7 @@ from asrlab.metrics import (
 from asrlab.reports.comparison import ComparedSystem, Comparison
 from asrlab.reports.headline import TOO_FEW, counted
 from asrlab.reports.provenance import device_of
+from asrlab.terminal.screen import Text
 
 __all__ = ["comparison_view", "differences_view", "show_comparison", "wer_table"]
 

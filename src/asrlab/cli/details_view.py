@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from asrlab.cli.figures_view import new_table, rate_of
 from asrlab.cli.marks import LEGEND, marked
@@ -17,6 +16,7 @@ from asrlab.reports.gate_counts import GateCounts
 from asrlab.reports.latency import LatencyView
 from asrlab.reports.provenance import RunFacts, SystemFacts
 from asrlab.reports.worst import WorstUtterance
+from asrlab.terminal.screen import Text
 
 __all__ = ["details_view", "show_details"]
 

@@ -51,7 +51,8 @@ def row_of(spec: EngineSpec) -> dict[str, Any]:
 
 def _show(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
-    from rich.text import Text
+
+    from asrlab.terminal.screen import Text
 
     table = Table()
     for name in ("engine", "devices here", "auto", "not here, because"):

@@ -41,7 +41,7 @@ def doctor(as_json: bool) -> int:
 
 
 def _show(subject: str, verdict: str, detail: str, cure: str) -> None:
-    from rich.text import Text
+    from asrlab.terminal.screen import Text
 
     screen = console()
     screen.print(Text.assemble((f"{verdict:8}", _STYLES[verdict]), (subject, "bold"), f": {detail}"), soft_wrap=True)

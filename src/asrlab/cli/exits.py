@@ -7,6 +7,7 @@ import json
 import click
 
 from asrlab import errors
+from asrlab.control_characters import escape_json
 from asrlab.errors import AsrlabError
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FAULT",
     "INTERRUPTED",
     "NOT_THERE",
+    "OUTPUT",
     "SOME_FAILED",
     "USAGE",
     "code_for",
@@ -28,6 +30,7 @@ USAGE = 2
 NOT_THERE = 3
 BAD_INPUT = 4
 FAULT = 70  # Source: sysexits.h, EX_SOFTWARE
+OUTPUT = 74  # Source: sysexits.h, EX_IOERR
 INTERRUPTED = 130
 
 _CODES: dict[type[AsrlabError], int] = {
@@ -35,6 +38,7 @@ _CODES: dict[type[AsrlabError], int] = {
     errors.EngineUnavailableError: NOT_THERE,
     errors.DeviceUnavailableError: NOT_THERE,
     errors.OptionError: USAGE,
+    errors.OutputError: OUTPUT,
     errors.PatchError: USAGE,
     errors.AudioError: BAD_INPUT,
     errors.DatasetError: BAD_INPUT,
@@ -50,13 +54,13 @@ def code_for(kind: str) -> int:
 
 def report(error: AsrlabError, *, as_json: bool) -> int:
     """Say what went wrong, and give the exit code for it."""
-    click.echo(f"asrlab: {error.message}", err=True)
+    click.echo(f"asrlab: {error.message}", err=True, color=True)
     return told(error, error.message, code_for(type(error).__name__), as_json=as_json)
 
 
 def told(error: Exception, message: str, code: int, *, as_json: bool) -> int:
-    """*code*; with *as_json* what went wrong is on standard output, too."""
-    if as_json:
+    """*code*; with *as_json* what went wrong is on standard output, too, unless that cannot be written."""
+    if as_json and code != OUTPUT:
         facts = {"type": type(error).__name__, "message": message, "exit_code": code}
-        click.echo(json.dumps({"error": facts}, ensure_ascii=False))
+        click.echo(escape_json(json.dumps({"error": facts}, ensure_ascii=False)), color=True)
     return code

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from asrlab.metrics import EntityCounts, EntityScore, Suspect, SuspectReport
 from asrlab.reports.figures import Figures, MissedEntity, NormalizerScores
+from asrlab.terminal.screen import Text
 
 __all__ = ["figures_table", "new_table", "percent", "rate_of", "show_figures"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -29,7 +29,8 @@ from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
 from asrlab.cli.tune import tune
 from asrlab.cli.verify import verify
-from asrlab.errors import AsrlabError
+from asrlab.errors import AsrlabError, OutputError
+from asrlab.terminal import guard_streams, guarded, open_missing_descriptors
 
 __all__ = ["asrlab", "main"]
 
@@ -44,24 +45,15 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 some items failed, 2 usage, 3 unknown model or
-device, 4 bad input or weights, 70 a fault in asrlab, 130 interrupted.
+device, 4 bad input or weights, 70 a fault in asrlab, 74 the output cannot
+be written, 130 interrupted.
 """
 
 
-class _Group(click.Group):
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a reader of its output who has gone is no error (``asrlab models | head -1``)."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _silence_stdout()
-            return exits.DONE
-        return result
-
-
+# color: click would take what looks like a style out of what goes to a file, so that a text loses characters; asrlab's
+# guard of the streams escapes them instead
 @click.group(
-    cls=_Group, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True}
 )
 @click.version_option(__version__, prog_name="asrlab")
 def asrlab() -> None:
@@ -95,7 +87,25 @@ for _command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+    open_missing_descriptors()
+    with guard_streams():
+        code = _written(sys.argv[1:] if arguments is None else list(arguments))
+    sys.exit(code)
+
+
+def _written(arguments: list[str]) -> int:
+    """Run a command and give its exit code, or that of its output; a reader who has gone is no error.
+
+    ``asrlab models | head -1`` ends with 0.
+    """
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except OutputError as error:
+        return exits.report(error, as_json=False)
+    except BrokenPipeError:
+        return exits.DONE
+    return code
 
 
 def _run(arguments: list[str]) -> int:
@@ -111,14 +121,17 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("asrlab: interrupted", err=True)
         return exits.INTERRUPTED
-    except Exception as error:  # the last boundary: a user sees no traceback unless asked for
-        if os.environ.get("ASRLAB_DEBUG"):
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and guarded().reader_gone:
             raise
-        click.echo(f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where.", err=True)
-        return exits.told(error, str(error), exits.FAULT, as_json=as_json)
+        return _fault(error, as_json=as_json)
     return result if isinstance(result, int) else exits.DONE
 
 
-def _silence_stdout() -> None:
-    """Flushing at exit would complain about the missing reader."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _fault(error: Exception, *, as_json: bool) -> int:
+    if os.environ.get("ASRLAB_DEBUG"):
+        traceback.print_exc()
+    else:
+        told = f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where."
+        click.echo(told, err=True, color=True)
+    return exits.told(error, str(error), exits.FAULT, as_json=as_json)

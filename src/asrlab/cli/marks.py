@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.text import Text
-
 from asrlab.metrics import AlignedWord
 from asrlab.reports.worst import stretches
+from asrlab.terminal.screen import Text
 
 __all__ = ["LEGEND", "marked"]
 

@@ -84,7 +84,8 @@ def _size(resolved: ResolvedModel) -> str:
 
 def _show(rows: list[dict[str, Any]], *, sizes: list[str]) -> None:
     from rich.table import Table
-    from rich.text import Text
+
+    from asrlab.terminal.screen import Text
 
     table = Table()
     for name in ("model", "engine", "weights", "about", "also called"):

@@ -48,7 +48,7 @@ def _facts(patch: Any) -> dict[str, Any]:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
+    from asrlab.terminal.screen import Text
 
     screen = console()
     for row in rows:

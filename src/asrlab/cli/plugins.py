@@ -66,7 +66,8 @@ def _rows(host: PluginHost) -> list[dict[str, Any]]:
 
 def _show(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
-    from rich.text import Text
+
+    from asrlab.terminal.screen import Text
 
     table = Table()
     for name in ("plugin", "distribution", "offers"):

@@ -10,6 +10,7 @@ import click
 from asrlab.cli import exits
 from asrlab.cli.comparing import comparison_options, runs_argument
 from asrlab.cli.shared import as_json, echo_json
+from asrlab.cli.target import Target
 
 if TYPE_CHECKING:
     from asrlab.reports.systems import By
@@ -19,6 +20,7 @@ Examples:
   asrlab report monday -o monday.html
   asrlab report monday tuesday --audio -o both.html
   asrlab report exported/base.jsonl --worst 50
+  asrlab report monday -o - | gzip > monday.html.gz
 """
 
 _MIB = 2**20
@@ -29,10 +31,10 @@ _MIB = 2**20
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     default=Path("report.html"),
     show_default=True,
-    help="The file; one that is there is replaced.",
+    help="The file; one that is there is replaced. - is standard output.",
 )
 @click.option(
     "--worst", type=click.IntRange(min=0), default=20, show_default=True, help="Utterances shown with their words."
@@ -71,6 +73,8 @@ def report(
     from asrlab.runs.folder import find_run
     from asrlab.runs.reading import read_run
 
+    target = Target.of(output, as_json=as_json, option="output")
+    target.check()
     page = made(
         [read_run(find_run(run)) for run in runs],
         normalizer=normalizer,
@@ -82,11 +86,11 @@ def report(
         audio=audio,
         audio_limit_bytes=audio_limit * _MIB,
     )
-    page.write(output)
+    target.write(page.html)
     for note in page.notes:
         click.echo(f"asrlab: {note}", err=True)
     if as_json:
         echo_json({"path": str(output), "bytes": len(page.html), "notes": list(page.notes)})
-    else:
+    elif not target.is_stdout:
         click.echo(output)
     return exits.DONE

@@ -10,9 +10,13 @@ import click
 from asrlab.cli import exits
 from asrlab.cli.results import normalizers_option, show, table_options
 from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.cli.target import Target
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from asrlab.runs.reading import RunRecords
+    from asrlab.runs.result import BenchResult
 
 EPILOG = """\b
 Examples:
@@ -21,19 +25,25 @@ Examples:
   asrlab runs runs/small --export evidence/small.jsonl
   asrlab runs runs/small --texts small.trn
   asrlab runs runs/small --texts base.csv -m faster-whisper/base
+  asrlab runs runs/small --texts - -f trn | sort
 """
+FORMATS = ("csv", "tsv", "trn", "ctm", "stm", "jsonl")
 
 
 @click.command(epilog=EPILOG)
 @click.argument("run", required=False)
 @click.option(
-    "--export", type=click.Path(dir_okay=False, path_type=Path), help="Write RUN to this file, small and whole."
+    "--export",
+    type=click.Path(path_type=Path),
+    help="Write RUN to this file, small and whole; - is standard output.",
 )
 @click.option(
     "--texts",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write what a model of RUN wrote to this file, in the form of its ending: csv, tsv, trn, ctm, stm, jsonl.",
+    type=click.Path(path_type=Path),
+    help="Write what a model of RUN wrote to this file, in the form of its ending: csv, tsv, trn, ctm, stm, jsonl; "
+    "- is standard output.",
 )
+@click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="Of --texts; by its ending, csv for -.")
 @click.option("-m", "--model", help="Whose texts, where RUN has several models.")
 @normalizers_option
 @table_options
@@ -42,6 +52,7 @@ def runs(
     run: str | None,
     export: Path | None,
     texts: Path | None,
+    form: str | None,
     model: str | None,
     normalizers: str | None,
     only_table: bool,
@@ -54,30 +65,41 @@ def runs(
     and for asrlab score.
     """
     if run is None:
-        if any(each is not None for each in (export, texts, model, normalizers)):
+        if any(each is not None for each in (export, texts, form, model, normalizers)):
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
         return _list(as_json=as_json)
-    from asrlab.runs.export import export as write
     from asrlab.runs.folder import find_run
     from asrlab.runs.reading import records_of
 
     records = records_of(find_run(run))
     if export is not None:
-        write(records, export)
-        click.echo(f"asrlab: wrote {export}", err=True)
-        return exits.DONE
+        return _export(records, Target.of(export, as_json=as_json, option="export"))
     result = records.result()
     if texts is not None:
-        from asrlab.runs.texts import write_texts
-
-        left_out = write_texts(result, texts, model=model)
-        told = f"; {left_out} failed and are not in it" if left_out else ""
-        click.echo(f"asrlab: wrote {texts}{told}", err=True)
-        return exits.DONE
+        return _write_texts(result, Target.of(texts, as_json=as_json, option="texts"), form, model)
     if as_json:
         click.echo(result.to_json(), nl=False)
     else:
         show(result, texts=not only_table, normalizers=normalizers)
+    return exits.DONE
+
+
+def _export(records: RunRecords, target: Target) -> int:
+    from asrlab.runs.export import exported
+
+    target.write(exported(records))
+    click.echo(f"asrlab: wrote {target}", err=True)
+    return exits.DONE
+
+
+def _write_texts(result: BenchResult, target: Target, form: str | None, model: str | None) -> int:
+    from asrlab.runs.texts import form_of, texts_document
+
+    form = form or ("csv" if target.is_stdout else form_of(target.path))
+    document, left_out = texts_document(result, form, model=model)
+    target.write(document)
+    told = f"; {left_out} failed and are not in it" if left_out else ""
+    click.echo(f"asrlab: wrote {target}{told}", err=True)
     return exits.DONE
 
 
@@ -98,7 +120,8 @@ def _list(*, as_json: bool) -> int:
 
 def _table(found: list[dict[str, Any]]) -> Table:
     from rich.table import Table
-    from rich.text import Text
+
+    from asrlab.terminal.screen import Text
 
     view = Table()
     for name in ("run", "data set", "model", "device", "done", "failed", "gates", "WER", "RTFx"):

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from asrlab.cli.compare_view import differences_view, wer_table
 from asrlab.cli.figures_view import figures_table, new_table, percent, rate_of
 from asrlab.reports.scoring import ScoredFile, Scoring
+from asrlab.terminal.screen import Text
 
 __all__ = ["show_scoring"]
 

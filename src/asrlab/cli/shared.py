@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.control_characters import escape_json
+from asrlab.terminal import guard_streams
+
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
     from asrlab.options import Batching, TranscribeOptions
+    from asrlab.terminal.screen import Screen
 
 __all__ = [
     "COMPLETE",
@@ -37,9 +40,6 @@ __all__ = [
 
 COMPLETE = "_ASRLAB_COMPLETE"
 """The variable by which a shell asks for completions."""
-
-PLAIN_WIDTH = 160
-"""Columns where standard output is no terminal: wide enough that a table's cells are not broken."""
 
 
 def complete_model(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
@@ -158,23 +158,16 @@ def _named_value(written: str) -> tuple[str, Any]:
         return name, value
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> Screen:
     """A console for a person; plain text and wide where the stream is no terminal."""
-    from rich.console import Console
+    from asrlab.terminal.screen import open_screen
 
-    class _Console(Console):
-        def on_broken_pipe(self) -> None:
-            """Rich would exit with 1; what becomes of a reader who is gone is decided in one place."""
-            raise BrokenPipeError
-
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else PLAIN_WIDTH
-    return _Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
+    return open_screen(stderr=stderr)
 
 
 def echo_json(value: Any) -> None:
     """*value* as JSON on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(escape_json(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 @contextmanager
@@ -183,7 +176,6 @@ def progress_bar() -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -197,24 +189,29 @@ def progress_bar() -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     screen = console(stderr=True)
-    with _on_terminal(Progress(*columns, console=screen, transient=True)) as progress:
+    with _on_terminal(*columns, screen=screen) as progress:
         yield progress
 
 
 @contextmanager
-def _on_terminal(progress: Progress) -> Iterator[Progress]:
-    """*progress*, started where it can be seen: a stopped one writes line ends into what is no terminal."""
-    if not progress.console.is_terminal:
+def _on_terminal(*columns: ProgressColumn | str, screen: Screen) -> Iterator[Progress]:
+    """A progress, started where it can be seen: a stopped one writes line ends into what is no terminal."""
+    from rich.progress import Progress
+
+    # Rich stands in for both streams meanwhile; what goes to a file or a pipe must not be shown instead
+    progress = Progress(*columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty())
+    if not screen.is_terminal:
         yield progress
         return
-    with progress:
+    # and it would take what looks like a style for one
+    with progress, guard_streams():
         yield progress
 
 
 @contextmanager
 def fetch_progress() -> Iterator[Callable[[int, int | None, str], None]]:
     """A progress display for bytes; without a terminal, a line when each file begins."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     screen = console(stderr=True)
     columns = (
@@ -224,7 +221,7 @@ def fetch_progress() -> Iterator[Callable[[int, int | None, str], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with _on_terminal(Progress(*columns, console=screen, transient=True)) as progress:
+    with _on_terminal(*columns, screen=screen) as progress:
         tasks: dict[str, Any] = {}
 
         def show(done_bytes: int, total_bytes: int | None, label: str) -> None:

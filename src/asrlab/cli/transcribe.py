@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +23,9 @@ from asrlab.cli.shared import (
     options_of,
     progress_bar,
 )
-from asrlab.errors import AsrlabError, OptionError
+from asrlab.control_characters import escape_controls
+from asrlab.errors import AsrlabError, AudioError, OptionError
+from asrlab.output_files import check_folder, write_file
 
 if TYPE_CHECKING:
     from asrlab.transcript import Outcome, SubtitleLayout, Transcript
@@ -53,7 +53,7 @@ Examples:
     help="A model as engine/model. See: asrlab models",
 )
 @click.option("-f", "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable; txt if none.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for one file each.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for one file each; - is standard output.")
 @layout_options
 @device_options
 @engine_options
@@ -81,6 +81,9 @@ def transcribe(
 
     if as_json and formats:
         raise OptionError("--json prints every file in one JSON object; leave out -f", option="format")
+    if "-" in files and sys.stdin is None:
+        raise AudioError("standard input is closed; give it the audio, or name a file", source="-", reason="missing")
+    output = None if output == Path("-") else output
     layout, batching, options = layout_of(given), batching_of(given), options_of(given)
     sink = _Sink(output, formats or ("txt",), files, as_json=as_json, layout=layout)
     with fetch_progress() as fetching:
@@ -124,7 +127,7 @@ class _Sink:
         self._done = 0
         self._plain: list[dict[str, Any]] = []
         if folder:
-            _make_folder(folder)
+            check_folder(folder)
         elif len(formats) > 1:
             raise OptionError("several formats need a folder to go to; add -o DIR", option="output")
 
@@ -172,13 +175,13 @@ class _Sink:
     def _write(self, folder: Path, name: str, transcript: Transcript) -> None:
         for kind in self._formats if not self._as_json else ("json",):
             target = folder / f"{self._names[name]}.{SUFFIXES.get(kind, kind)}"
-            _write_whole(target, self._document(name, transcript, kind))
+            write_file(target, self._document(name, transcript, kind).encode(), follow_link=False)
             click.echo(f"{_shown(name)} -> {_shown(str(target))}", err=True)
 
 
 def _shown(name: str) -> str:
     """A file's name as it can be printed: a name on disk may hold bytes that are no text."""
-    return "<stdin>" if name == "-" else click.format_filename(name)
+    return "<stdin>" if name == "-" else escape_controls(click.format_filename(name), one_line=True)
 
 
 def _called(name: str, kind: str) -> str:
@@ -207,36 +210,3 @@ def _names(files: tuple[str, ...]) -> dict[str, str]:
             )
         names[file] = stem
     return names
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder, and find out that it can be written before an hour of audio is transcribed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trial = _part(folder)
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise OptionError(
-            f"cannot write to the output folder {_shown(str(folder))}: {error.strerror}; choose another with -o",
-            option="output",
-        ) from error
-
-
-def _write_whole(target: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = _part(target.parent)
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise OptionError(
-            f"cannot write {_shown(str(target))}: {error.strerror}; make room there, or choose another folder with -o",
-            option="output",
-        ) from error
-
-
-def _part(folder: Path) -> Path:
-    return folder / f".asrlab-{os.getpid()}.part"

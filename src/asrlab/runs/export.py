@@ -9,13 +9,14 @@ from typing import Any
 
 import attrs
 
+from asrlab.control_characters import escape_json
 from asrlab.errors import DatasetError
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.manifest import Manifest
 from asrlab.runs.reading import RunRecords
 from asrlab.runs.records import Outcome, json_line, to_line
 
-__all__ = ["export"]
+__all__ = ["export", "exported"]
 
 
 def export(records: RunRecords, path: Path) -> None:
@@ -24,11 +25,21 @@ def export(records: RunRecords, path: Path) -> None:
     Segments, and the starts and losses on the way, stay behind; so do the names of folders in the user's home.
 
     Raises:
-        DatasetError: The run is not complete, or *path* cannot be written.
+        DatasetError: The run is not complete.
+        OutputError: *path* cannot be written.
+    """
+    write_whole(path, exported(records))
+
+
+def exported(records: RunRecords) -> bytes:
+    """Return what `export` writes.
+
+    Raises:
+        DatasetError: The run is not complete.
     """
     if not records.complete:
         raise DatasetError(f"the run {records.path} is not complete; go on with: asrlab resume {records.path}")
-    write_whole(path, b"".join(_lines(records)))
+    return escape_json(b"".join(_lines(records)).decode()).encode()
 
 
 def _lines(records: RunRecords) -> Iterator[bytes]:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import attrs
 
-from asrlab.errors import DatasetError
+from asrlab.errors import DatasetError, OutputError
+from asrlab.output_files import is_part, sync_folder
 from asrlab.runs.bench_command import bench_command
 from asrlab.runs.fingerprint import UtteranceFacts
-from asrlab.runs.ledger import LEDGER, parse_json, sync_folder, write_whole
+from asrlab.runs.ledger import LEDGER, parse_json, write_whole
 from asrlab.runs.manifest import Manifest, Request
 
 __all__ = ["RUNS", "RunFolder", "find_run", "new_run_path", "runs_root"]
@@ -74,7 +75,8 @@ class RunFolder:
         """Be the one process that writes here; the folder is made if it is not there.
 
         Raises:
-            DatasetError: Another process writes the run, or the folder cannot be made.
+            DatasetError: Another process writes the run.
+            OutputError: The folder cannot be made.
         """
         from filelock import FileLock, Timeout
 
@@ -88,8 +90,10 @@ class RunFolder:
                 f"the run {self.path} is being written by another process; wait for its end, or stop it", path=self.path
             ) from error
         except OSError as error:
-            raise DatasetError(
-                f"{self.path} cannot be a run's folder ({error.strerror}); give --run another", path=self.path
+            raise OutputError(
+                f"{self.path} cannot be a run's folder ({error.strerror}); give --run another",
+                path=self.path,
+                reason=error.strerror or str(error),
             ) from error
         try:
             yield
@@ -100,9 +104,11 @@ class RunFolder:
         """Write the facts of a run that is about to start.
 
         Raises:
-            DatasetError: They cannot be written, or the folder holds something else.
+            DatasetError: The folder holds something else.
+            OutputError: They cannot be written.
         """
-        if others := sorted({entry.name for entry in self.path.iterdir()} - _BEFORE_MANIFEST):
+        there = {entry.name for entry in self.path.iterdir() if not is_part(entry.name)}
+        if others := sorted(there - _BEFORE_MANIFEST):
             raise DatasetError(
                 f"{self.path} is no run and not empty (it holds {others[0]}); give --run another folder", path=self.path
             )
@@ -147,7 +153,7 @@ def new_run_path(dataset: str) -> Path:
     """A folder for a run that is not there yet, named by the date and the data set, which it makes.
 
     Raises:
-        DatasetError: It cannot be made.
+        OutputError: It cannot be made.
     """
     root = runs_root()
     told = re.sub(r"[^A-Za-z0-9.-]+", "-", dataset).strip("-.") or "run"
@@ -161,8 +167,10 @@ def new_run_path(dataset: str) -> Path:
     except FileExistsError:  # another process took it between the two lines
         return new_run_path(dataset)
     except OSError as error:
-        raise DatasetError(
-            f"no folder for the run can be made in {root} ({error.strerror}); give --run DIR, or set {RUNS}", path=root
+        raise OutputError(
+            f"no folder for the run can be made in {root} ({error.strerror}); give --run DIR, or set {RUNS}",
+            path=root,
+            reason=error.strerror or str(error),
         ) from error
     raise DatasetError(f"{root} has a thousand runs of {name}; give --run DIR", path=root)
 

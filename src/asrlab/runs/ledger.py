@@ -15,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from asrlab.errors import DatasetError
+from asrlab.errors import DatasetError, OutputError
+from asrlab.output_files import sync_file, sync_folder, write_all, write_file
 from asrlab.runs.records import Outcome, Record, SessionStart, record_from, to_line
 
-__all__ = ["LEDGER", "Ledger", "located", "parse_json", "read_lines", "read_records", "sync_folder", "write_whole"]
+__all__ = ["LEDGER", "Ledger", "located", "parse_json", "read_lines", "read_records", "write_whole"]
 
 LEDGER = "ledger.jsonl"
 """The name of the file in a run's folder."""
@@ -35,7 +36,7 @@ class Ledger:
         path: The file; made if it is not there.
 
     Raises:
-        DatasetError: It cannot be written.
+        OutputError: It cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,14 +53,14 @@ class Ledger:
         """Write *record*; once this returns, it counts.
 
         Raises:
-            DatasetError: It could not be written, as on a full disk. What was there before is whole, and the record is
+            OutputError: It could not be written, as on a full disk. What was there before is whole, and the record is
                 not there at all.
         """
         line = to_line(record)
         try:
-            _write_all(self._file, line)
+            write_all(self._file, line)
             if isinstance(record, _DURABLE):
-                _to_disk(self._file)
+                sync_file(self._file)
                 self._check_in_place()
         except OSError as error:
             self._take_back()
@@ -94,11 +95,12 @@ class Ledger:
         except OSError:
             return
 
-    def _error(self, error: OSError) -> DatasetError:
-        return DatasetError(
+    def _error(self, error: OSError) -> OutputError:
+        return OutputError(
             f"{self.path} cannot be written ({error.strerror}); the records before are whole. Make room or mend the "
             "permissions there, then go on with: asrlab resume " + str(self.path.parent),
             path=self.path,
+            reason=error.strerror or str(error),
         )
 
     def __enter__(self) -> Self:
@@ -183,53 +185,9 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write *path* whole or not at all, and onto the disk.
 
     Raises:
-        DatasetError: It cannot be written.
+        OutputError: It cannot be written.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            _write_all(file, content)
-            _to_disk(file)
-        finally:
-            os.close(file)
-        partial.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DatasetError(
-            f"{path} cannot be written ({error.strerror}); make room or mend the permissions there, and run the "
-            "command again",
-            path=path,
-        ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in *folder* onto the disk."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def _write_all(file: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(file, view) :]
-
-
-def _to_disk(file: int) -> None:
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(file)
-        return
-    import fcntl
-
-    # on macOS fsync leaves it in the drive's own memory. Source: fsync(2) of macOS
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(file)
+    write_file(path, content)
 
 
 def _whole_lines(file: int) -> int:

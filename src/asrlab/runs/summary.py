@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from asrlab.errors import DatasetError
+from asrlab.errors import OutputError
 from asrlab.runs.folder import RunFolder
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.reading import RunRecords
@@ -49,5 +49,5 @@ def write_summary(folder: RunFolder, records: RunRecords, result: BenchResult) -
         write_whole(
             folder.summary, (json.dumps(summary_of(records, result), ensure_ascii=False, indent=1) + "\n").encode()
         )
-    except DatasetError:
+    except OutputError:
         folder.summary.unlink(missing_ok=True)

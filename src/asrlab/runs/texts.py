@@ -14,7 +14,7 @@ from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.transcript.cells import defused
 from asrlab.transcript.labels import Labels
 
-__all__ = ["TEXT_FORMATS", "write_texts"]
+__all__ = ["TEXT_FORMATS", "form_of", "texts_document", "write_texts"]
 
 _COLUMNS = ("utt_id", "text", "reference", "speaker", "recording")
 
@@ -29,7 +29,34 @@ def write_texts(result: BenchResult, path: Path, *, model: str | None = None) ->
 
     Raises:
         OptionError: The ending is no form, or there is no such model, or several.
-        DatasetError: *path* cannot be written.
+        OutputError: *path* cannot be written.
+    """
+    document, left_out = texts_document(result, form_of(path), model=model)
+    write_whole(path, document)
+    return left_out
+
+
+def texts_document(result: BenchResult, form: str, *, model: str | None = None) -> tuple[bytes, int]:
+    """Return the texts of one model as a document, and the number of utterances that failed and are not in it.
+
+    Args:
+        result: The run.
+        form: One of `TEXT_FORMATS`.
+        model: Whose; None where the run has one.
+
+    Raises:
+        OptionError: There is no such model, or several.
+    """
+    chosen = _model(result, model)
+    done = [each for each in chosen.utterances if each.transcript is not None]
+    return TEXT_FORMATS[form](done).encode(), len(chosen.utterances) - len(done)
+
+
+def form_of(path: Path) -> str:
+    """Return the form that the ending of *path* names.
+
+    Raises:
+        OptionError: It names none.
     """
     form = path.suffix.lower().removeprefix(".")
     if form not in TEXT_FORMATS:
@@ -38,10 +65,7 @@ def write_texts(result: BenchResult, path: Path, *, model: str | None = None) ->
             option="texts",
             supported=tuple(TEXT_FORMATS),
         )
-    chosen = _model(result, model)
-    done = [each for each in chosen.utterances if each.transcript is not None]
-    write_whole(path, TEXT_FORMATS[form](done).encode())
-    return len(chosen.utterances) - len(done)
+    return form
 
 
 def _model(result: BenchResult, name: str | None) -> ModelResult:

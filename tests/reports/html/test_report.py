@@ -13,7 +13,7 @@ import attrs
 import pytest
 import soundfile
 
-from asrlab import Audio, Dataset, DatasetError, OptionError, Utterance, bench, compare, report
+from asrlab import Audio, Dataset, DatasetError, OptionError, OutputError, Utterance, bench, compare, report
 from asrlab.metrics import Resampling
 from asrlab.reports.html.axes import linear_axis, log_axis
 from asrlab.reports.html.rows import embedded
@@ -291,7 +291,7 @@ def test_a_logarithmic_axis_has_equal_ratios():
 def test_the_page_is_written_whole(two_models: BenchResult, tmp_path: Path):
     """A report in a folder that is not there is an error that names it; nothing is left half."""
     page = report(two_models, resampling=FEW)
-    with pytest.raises(DatasetError, match="none"):
+    with pytest.raises(OutputError, match="none"):
         page.write(tmp_path / "none" / "report.html")
     page.write(tmp_path / "report.html")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

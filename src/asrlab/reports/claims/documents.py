@@ -101,7 +101,7 @@ class Document:
         """Write the file, whole or not at all, with the ends of lines that it has.
 
         Raises:
-            DatasetError: It cannot be written.
+            OutputError: It cannot be written.
         """
         ending = "\r\n" if b"\r\n" in self.path.read_bytes() else "\n"
         write_whole(self.path.resolve(), text.replace("\n", ending).encode())

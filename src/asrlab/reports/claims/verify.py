@@ -123,7 +123,8 @@ def verify(
         host: The plugins whose engines a table of statuses lists; see ``board_of``.
 
     Raises:
-        DatasetError: A document, a marker in it or a record cannot be read, or a document cannot be written.
+        DatasetError: A document, a marker in it or a record cannot be read.
+        OutputError: A document cannot be written.
     """
     files = find_documents(paths)
     if evidence is not None and not evidence.is_dir():

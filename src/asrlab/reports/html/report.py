@@ -47,7 +47,7 @@ class Report:
         """Write it to *path*, whole or not at all.
 
         Raises:
-            DatasetError: It cannot be written.
+            OutputError: It cannot be written.
         """
         write_whole(Path(path), self.html)
 

@@ -10,6 +10,7 @@ import attrs
 
 from asrlab.device import Device
 from asrlab.errors import DatasetError
+from asrlab.output_files import check_folder, write_file
 from asrlab.runs.machine import Machine
 from asrlab.testing.matrix.columns import COLUMNS
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
@@ -172,15 +173,10 @@ class MatrixRecord:
         """Write it to *path*, whole or not at all.
 
         Raises:
-            DatasetError: It cannot be written there.
+            OutputError: It cannot be written there.
         """
-        partial = path.with_name(f"{path.name}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(self.to_json(), encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise DatasetError(f"cannot write the record {path}: {error.strerror}", path=path) from error
+        check_folder(path.parent)
+        write_file(path, self.to_json().encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:

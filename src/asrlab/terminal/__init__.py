@@ -1,0 +1,7 @@
+"""The standard streams of a command: what is printed is harmless to a terminal, and a failed write is reported."""
+
+from __future__ import annotations
+
+from asrlab.terminal.streams import OutputStream, guard_streams, guarded, open_missing_descriptors, write_stdout
+
+__all__ = ["OutputStream", "guard_streams", "guarded", "open_missing_descriptors", "write_stdout"]

@@ -1,0 +1,145 @@
+"""Commands run one after the other in forks of one process, each with streams of its own: many for the price of few."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+STREAMS = ("stdout", "stderr")
+DRIVER = r"""
+import json, os, pty, select, sys
+import asrlab.cli.main
+import asrlab.cli.bench_view, asrlab.cli.compare_view, asrlab.cli.score_view, asrlab.cli.details_view
+import asrlab.reports.comparison, asrlab.reports.html.report, asrlab.runs.bench, asrlab.loading, rich.progress
+
+
+def attach(descriptor, kind, mode):
+    name = ("stdin", "stdout", "stderr")[descriptor]
+    if kind == "closed":
+        os.close(descriptor)
+        setattr(sys, name, None)
+        return
+    if kind == "full":
+        opened = os.open("/dev/full", mode)
+    elif kind == "gone":
+        read, opened = os.pipe()
+        os.close(read)
+    else:
+        opened = kind
+    os.dup2(opened, descriptor)
+    setattr(sys, name, os.fdopen(descriptor, "r" if descriptor == 0 else "w", closefd=False))
+
+
+def run(case):
+    ends = {}
+    given = dict(case["streams"])
+    for name in ("stdout", "stderr"):
+        if given.get(name, "pipe") == "pipe":
+            ends[name] = os.pipe()
+        elif given[name] == "terminal":
+            ends[name] = pty.openpty()
+    pid = os.fork()
+    if pid == 0:
+        if "cwd" in case:
+            os.chdir(case["cwd"])
+        os.environ.update(case.get("environment", {}))
+        attach(0, given.get("stdin") or os.open(os.devnull, os.O_RDONLY), os.O_RDONLY)
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            attach(descriptor, ends[name][1] if name in ends else given[name], os.O_WRONLY)
+        for read, write in ends.values():
+            os.close(read)
+            os.close(write)
+        sys.argv = ["asrlab", *case["arguments"]]
+        asrlab.cli.main.main()
+        raise AssertionError("main always exits")
+    for _, write in ends.values():
+        os.close(write)
+    got = {name: b"" for name in ("stdout", "stderr")}
+    reading = {read: name for name, (read, _) in ends.items()}
+    while reading:
+        for read in select.select(list(reading), [], [])[0]:
+            try:
+                data = os.read(read, 65536)
+            except OSError:  # a terminal whose other side is closed
+                data = b""
+            if not data:
+                del reading[read]
+                os.close(read)
+                continue
+            got[ends_name(ends, read)] += data
+    _, status = os.waitpid(pid, 0)
+    return {"code": os.waitstatus_to_exitcode(status)} | {name: data.decode("latin-1") for name, data in got.items()}
+
+
+def ends_name(ends, read):
+    return next(name for name, pair in ends.items() if pair[0] == read)
+
+
+if __name__ == "__main__":
+    results = []
+    for case in json.load(open(sys.argv[1])):
+        results.append(run(case))
+    json.dump(results, open(sys.argv[2], "w"))
+    os._exit(0)
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Ended:
+    """A command that has ended.
+
+    Attributes:
+        code: Its exit code; negative for a signal.
+        stdout: What it wrote, where that led to a pipe or terminal.
+        stderr: The same.
+    """
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+@pytest.fixture(scope="session")
+def run_forked(asrlab_cli: Any) -> Callable[..., list[Ended]]:
+    """A function that runs commands in order within a folder.
+
+    Each case is its arguments and where its streams lead, by name: ``pipe`` (the default), ``terminal``, ``full``,
+    ``closed`` or ``gone`` (no reader).
+    """
+
+    def run(
+        cases: Sequence[tuple[Sequence[str], dict[str, str]]],
+        *,
+        folder: Path,
+        plugins: Sequence[Path] = (),
+        **variables: str,
+    ) -> list[Ended]:
+        asked, answered, driver = (folder / name for name in (".cases.json", ".ended.json", ".driver.py"))
+        plain = [{"arguments": list(map(str, arguments)), "streams": streams} for arguments, streams in cases]
+        asked.write_text(json.dumps(plain), encoding="utf-8")
+        driver.write_text(DRIVER, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, driver, asked, answered],
+            cwd=folder,
+            env=asrlab_cli.environment(plugins=plugins, **variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        ended = json.loads(answered.read_text(encoding="utf-8"))
+        for path in (asked, answered, driver):
+            path.unlink()
+        return [Ended(code=each["code"], **{name: each[name].encode("latin-1") for name in STREAMS}) for each in ended]
+
+    return run

@@ -1,0 +1,262 @@
+"""Output that cannot be written, whichever command writes it, and documents on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asrlab.cli.main import asrlab
+from asrlab.errors import OutputError
+from asrlab.output_files import check_target, write_file
+
+FAST = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
+COMMANDS = {
+    "bench": ("bench", "tones", "-m", "echo", "--only-table"),
+    "compare": ("compare", "run", "again", "--resamples", "10"),
+    "completion": ("completion", "bash"),
+    "devices": ("devices",),
+    "doctor": ("doctor",),
+    "models": ("models",),
+    "new-plugin": ("new-plugin", "asrlab-new", "--folder", "new-{number}"),
+    "patches": ("patches",),
+    "plugins": ("plugins",),
+    "pull": ("pull", "echo"),
+    "report": ("report", "run", "--resamples", "10"),
+    "resume": ("resume", "run"),
+    "runs": ("runs",),
+    "score": ("score", "hypotheses.csv", "--resamples", "10"),
+    "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo"),
+    "tune": ("tune", "echo", "--forget"),
+    "verify": ("verify", "page.md"),
+}
+WITHOUT_JSON = {"completion"}
+SLOW = {"bench", "doctor", "patches"}
+WAYS = (("full", False), ("full", True), ("closed", False), ("gone", False))
+ONE_LINE = "asrlab: standard output cannot be written: "
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, small_folder: Path) -> Path:
+    """A folder with a data set, a finished run, hypotheses and a document."""
+    folder = tmp_path_factory.mktemp("workplace")
+    shutil.copytree(small_folder, folder / "tones")
+    (folder / "hypotheses.csv").write_text("utt_id,text,reference\na,one,one\n")
+    (folder / "page.md").write_text("Nothing is claimed here.\n")
+    (folder / "evidence").mkdir()
+    assert asrlab_cli("bench", "tones", "-m", "echo", "--run", "run", cwd=folder, **FAST).code == 0
+    shutil.copytree(folder / "run", folder / "again")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ended(workplace: Path, run_forked: Any) -> dict[str, dict[tuple[str, bool], Any]]:
+    """How each command ended, by its name, where its standard output led, and whether it had --json."""
+    asked = [
+        (name, stream, as_json)
+        for name in COMMANDS
+        for stream, as_json in WAYS
+        if not (as_json and name in WITHOUT_JSON) and not (stream == "closed" and name in SLOW)
+    ]
+    cases = [
+        (
+            [*(part.format(number=number) for part in COMMANDS[name]), *(["--json"] if as_json else [])],
+            {"stdout": stream},
+        )
+        for number, (name, stream, as_json) in enumerate(asked)
+    ]
+    done = run_forked(cases, folder=workplace, **FAST)
+    found: dict[str, dict[tuple[str, bool], Any]] = {name: {} for name in COMMANDS}
+    for (name, stream, as_json), each in zip(asked, done, strict=True):
+        found[name][stream, as_json] = each
+    return found
+
+
+def test_every_command_is_here():
+    """A new command gets its line in the table above."""
+    assert set(COMMANDS) == set(asrlab.commands)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_standard_output_that_cannot_be_written_is_one_line_and_74(ended: Any, name: str):
+    """A full disk or a closed stream: one line says so, the exit code is its own, and nothing else is printed."""
+    for (stream, as_json), done in ended[name].items():
+        if stream == "gone":
+            continue
+        lines = [line for line in done.stderr.decode().splitlines() if not line.startswith(("next:", "  ", "then put"))]
+        assert (done.code, len(lines)) == (74, 1), (stream, as_json, done)
+        assert lines[0].startswith(ONE_LINE)
+        assert ("No space left" if stream == "full" else "it is closed") in lines[0]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_reader_that_is_gone_is_no_error_of_any_command(ended: Any, name: str):
+    """``asrlab ... | head -0`` ends with 0, without a word about it."""
+    done = ended[name]["gone", False]
+    assert done.code == 0, done
+    assert b"Broken" not in done.stderr
+
+
+REAL = {
+    "help": ("--help",),
+    "plugins": ("plugins",),
+    "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo", "--json"),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>/dev/full", "2>&-", "<&-", "| :"])
+def test_a_shell_sees_the_same(asrlab_cli: Any, workplace: Path, name: str, redirection: str):
+    """Lost diagnostics and a closed input change neither output nor exit code; Python's own complaints never appear."""
+    command = f"{sys.executable} -m asrlab {' '.join(REAL[name])} {redirection}"
+    # a plugin that is not there is a line on standard error, so that there is something to lose
+    environment = asrlab_cli.environment(ASRLAB_DISABLE_PLUGINS=FAST["ASRLAB_DISABLE_PLUGINS"] + ",no-such-plugin")
+    done = subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", command],
+        cwd=workplace,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (74 if redirection.startswith(">") else 0)
+    assert "Exception ignored" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (redirection in {"2>/dev/full", "2>&-", "<&-"})
+
+
+def test_a_closed_standard_input_is_told(asrlab_cli: Any, workplace: Path):
+    """``transcribe - <&-`` is bad input, not a fault."""
+    command = f"{sys.executable} -m asrlab transcribe - -m echo <&-"
+    environment = asrlab_cli.environment(**FAST)
+    done = subprocess.run(
+        ["/bin/bash", "-c", command], cwd=workplace, env=environment, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, b"")
+    assert b"standard input is closed" in done.stderr
+
+
+FILES = {
+    "report": ("report", "run", "--resamples", "10", "-o", "{place}/page.html"),
+    "export": ("runs", "run", "--export", "{place}/run.jsonl"),
+    "texts": ("runs", "run", "--texts", "{place}/run.csv"),
+    "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo", "-o", "{place}/out"),
+    "bench": ("bench", "tones", "-m", "echo", "--run", "{place}/run"),
+    "new-plugin": ("new-plugin", "asrlab-new", "--folder", "{place}/new"),
+}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "disk"])
+def test_a_file_that_cannot_be_written_is_74_with_path_and_reason(run_forked: Any, workplace: Path, kind: str):
+    """Below a file, in the place of a folder, on a full disk: each command names the path, and leaves nothing there."""
+    (workplace / "a-file").write_text("in the way")
+    cases = []
+    for name, arguments in FILES.items():
+        place = workplace / "places" / f"{kind}-{name}"
+        place.mkdir(parents=True)
+        target = {"file": workplace / "a-file", "folder": place, "disk": Path("/dev/full")}[kind]
+        cases.append((tuple(part.format(place=target) for part in arguments), {}))
+        if kind == "folder" and name in {"report", "export", "texts"}:
+            (place / cases[-1][0][-1].rpartition("/")[2]).mkdir()
+    if kind == "folder":
+        cases = cases[:3]  # the others make the folder, or refuse one that is there
+    for case, done in zip(cases, run_forked(cases, folder=workplace, **FAST), strict=True):
+        [line] = done.stderr.decode().splitlines()
+        assert (done.code, done.stdout) == (74, b""), (case, done)
+        assert case[0][-1] in line
+        assert any(reason in line for reason in ("Not a directory", "Is a directory", "File exists")), line
+    left = [path for path in (workplace / "places").rglob("*") if path.is_file() or path.name.startswith(".")]
+    assert left == []
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from asrlab.errors import OutputError
+from asrlab.output_files import write_file
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    write_file(Path(sys.argv[1]), b"x" * 5000)
+except OutputError as error:
+    print(error.path, error.reason)
+"""
+
+
+def test_nothing_half_written_is_left_when_a_disk_is_full(tmp_path: Path):
+    """The file that was there is whole, and no part of the new one is beside it."""
+    (tmp_path / "page.html").write_bytes(b"before")
+    command = [sys.executable, "-c", LIMITED, tmp_path / "page.html"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path / 'page.html'} File too large\n"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("page.html", b"before")]
+
+
+def test_a_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path: Path):
+    """What only its owner may read stays so; a link leads to the new content, unless the folder must not be left."""
+    (tmp_path / "private").write_bytes(b"before")
+    (tmp_path / "private").chmod(0o600)
+    (tmp_path / "link").symlink_to("private")
+    write_file(tmp_path / "link", b"after")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "private").read_bytes() == b"after"
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
+    write_file(tmp_path / "link", b"here", follow_link=False)
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "private").read_bytes() == b"after"
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path):
+    """``-o /dev/null`` leaves the device, and a full one is an error."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="No space left"):
+        write_file(Path("/dev/full"), b"text")
+    write_file(Path("/dev/null"), b"text")
+    check_target(tmp_path / "pipe")
+    assert [stat.S_ISCHR(Path(name).stat().st_mode) for name in ("/dev/null", "/dev/full")] == [True, True]
+    with pytest.raises(OutputError, match="Is a directory"):
+        check_target(tmp_path)
+
+
+DASH = {
+    "report": ("report", "run", "--resamples", "10", "-o", "-"),
+    "export": ("runs", "run", "--export", "-"),
+    "texts": ("runs", "run", "--texts", "-"),
+    "trn": ("runs", "run", "--texts", "-", "-f", "trn"),
+    "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo", "-o", "-"),
+}
+
+
+@pytest.mark.parametrize("name", DASH)
+def test_a_dash_is_standard_output(run_forked: Any, workplace: Path, name: str):
+    """The document and nothing else is there, no file is called ``-``, and a full disk is told as ever."""
+    cases = [(DASH[name], {}), (DASH[name], {"stdout": "full"})]
+    done, full = run_forked(cases, folder=workplace, **FAST)
+    assert done.code == 0, done
+    begins = {
+        "report": b"<!doctype html>",
+        "export": b'{"record":"manifest"',
+        "texts": b"utt_id,text",
+        "trn": b"loud (a-first)\n",
+        "transcribe": b"loud\n",
+    }
+    assert done.stdout.lower().startswith(begins[name])
+    assert (full.code, full.stderr.decode().startswith(ONE_LINE)) == (74, True)
+    assert not (workplace / "-").exists()
+    if name == "export":
+        assert [json.loads(line)["record"] for line in done.stdout.splitlines()][-1] == "outcome"
+
+
+@pytest.mark.parametrize("name", ["report", "export", "texts"])
+def test_two_documents_on_standard_output_are_refused(asrlab_cli: Any, workplace: Path, name: str):
+    """``-o - --json`` would mix them."""
+    ran = asrlab_cli(*DASH[name], "--json", cwd=workplace, **FAST)
+    assert ran.code == 2
+    assert "would both write to standard output" in ran.err
