@@ -16,8 +16,9 @@ from pysubs2.ssafile import SSAFile
 from asrlab.device import Device
 from asrlab.errors import OptionError
 from asrlab.transcript import ModelInfo, Segment, SubtitleLayout, Timings, Transcript, Word
+from asrlab.transcript.cue_timing import fits, timed
 from asrlab.transcript.cutting import width
-from asrlab.transcript.subtitles import cues_of
+from asrlab.transcript.subtitles import _cut, cues_of
 
 BASE = Transcript(
     text="",
@@ -72,7 +73,7 @@ def test_a_cut_is_at_the_time_of_the_word():
         Word(text="three", start=5.5, end=6.0),
     )
     segment = Segment(text="one, two three", start=1.0, end=6.0, words=words)
-    layout = SubtitleLayout(max_line_length=9, max_lines=1, max_chars_per_second=None)
+    layout = SubtitleLayout(max_line_length=9, max_lines=1, max_chars_per_second=None, min_duration=None)
     assert [(cue.start, cue.end, cue.lines) for cue in cues_of(of(segment), layout)] == [
         (1.0, 1.2, ("one,",)),
         (5.0, 6.0, ("two three",)),
@@ -153,3 +154,87 @@ def test_what_cannot_be_laid_out_is_refused():
         SubtitleLayout(max_lines=0)
     with pytest.raises(OptionError, match="99:59:59"):
         of(Segment(text="late", start=360_000.0, end=360_001.0)).to("srt")
+
+
+TIMES = st.integers(0, 400).map(lambda steps: steps * 0.05)
+
+
+@st.composite
+def transcripts(draw: st.DrawFn) -> Transcript:
+    """Segments in order, some of no length and some that overlap, with words or without."""
+    segments = []
+    for start in sorted(draw(st.lists(TIMES, max_size=8))):
+        length = draw(st.sampled_from([0.0, 0.01, 0.15, 0.7, 1.5, 6.0]))
+        texts = draw(st.lists(st.sampled_from(["a", "river,", "Nobody.", "今日は、", "x" * 20, "the"]), max_size=14))
+        words = None
+        if draw(st.booleans()):
+            places = sorted(draw(st.lists(st.floats(0, 1), min_size=2 * len(texts), max_size=2 * len(texts))))
+            spans = zip(places[::2], places[1::2], strict=True)
+            words = tuple(
+                Word(text=text, start=start + length * first, end=start + length * last)
+                for text, (first, last) in zip(texts, spans, strict=True)
+            )
+        segments.append(Segment(text=" ".join(texts), start=start, end=start + length, words=words))
+    return attrs.evolve(of(*segments), duration=30.0)
+
+
+LAYOUTS = st.builds(
+    SubtitleLayout,
+    max_line_length=st.sampled_from([None, 10, 42]),
+    max_lines=st.integers(1, 2),
+    max_chars_per_second=st.sampled_from([None, 20.0]),
+)
+
+
+@settings(max_examples=150)
+@given(transcript=transcripts(), layout=LAYOUTS)
+def test_no_cue_is_short_where_the_layout_is_free(transcript: Transcript, layout: SubtitleLayout):
+    """A cue under 0.7 s has neighbours at once before and behind it, and fits into no cue with either of them."""
+    drafts = [draft for segment in transcript.segments for draft in _cut(segment, layout)]
+    shown = timed(drafts, transcript.duration, layout)
+    for place, draft in enumerate(shown):
+        if draft.duration >= 0.7 - 1e-6:
+            continue
+        before, behind = shown[place - 1 : place], shown[place + 1 : place + 2]
+        assert (behind[0].start if behind else 30.0) <= draft.end + 1e-6
+        assert (before[0].end if before else 0.0) >= draft.start - 1e-6
+        assert not any(fits(each.joined(draft), layout) for each in before if draft.start - each.end <= 3)
+        assert not any(fits(draft.joined(each), layout) for each in behind)
+    texts = "".join("".join(piece.text.split()) for draft in shown for piece in draft.pieces)
+    assert texts == "".join("".join(segment.text.split()) for segment in transcript.segments)
+
+
+@settings(max_examples=60)
+@given(transcript=transcripts(), layout=LAYOUTS)
+def test_every_cue_ends_after_its_start_for_those_who_read_it(transcript: Transcript, layout: SubtitleLayout):
+    """As pysubs2 and webvtt read SRT and WebVTT, there are as many cues as were laid out, and none has no length."""
+    cues = cues_of(transcript, layout)
+    srt = list(SSAFile.from_string(transcript.to("srt", layout=layout), "srt")) if cues else []
+    vtt = webvtt.from_buffer(StringIO(transcript.to("vtt", layout=layout))).captions
+    assert [len(srt), len(vtt)] == [len(cues), len(cues)]
+    assert all(event.end > event.start for event in srt)
+    assert all(caption.end_in_seconds > caption.start_in_seconds or caption.end > caption.start for caption in vtt)
+    assert all(cue.end - cue.start < 3 * len("".join(cue.lines)) + 7 for cue in cues)
+
+
+def test_a_long_pause_between_words_ends_the_cue():
+    """Words around 33 s of silence are two cues, though they would fit into one."""
+    words = (Word(text="one", start=1.0, end=1.5), Word(text="two", start=34.5, end=35.0))
+    cues = cues_of(of(Segment(text="one two", start=1.0, end=35.0, words=words)), SubtitleLayout())
+    assert [(cue.start, cue.end, cue.lines) for cue in cues] == [(1.0, 1.7, ("one",)), (34.5, 35.2, ("two",))]
+
+
+def test_a_cue_of_no_length_is_shown():
+    """It stays where nothing follows, comes earlier where something does, and is joined where there is no room."""
+    at = [
+        Segment(text="alone", start=5.0, end=5.0),
+        Segment(text="x" * 42 + " " + "y" * 42, start=9.0, end=11.0),
+        Segment(text="late", start=20.0, end=20.0),
+        Segment(text="z" * 42 + " " + "v" * 42, start=20.0, end=29.0),
+        Segment(text="and", start=29.0, end=29.0),
+        Segment(text="so", start=29.0, end=31.0),
+    ]
+    cues = {" ".join(cue.lines)[:6]: (cue.start, cue.end) for cue in cues_of(of(*at), SubtitleLayout())}
+    assert cues["alone"] == (5.0, 5.7)
+    assert cues["late"] == (19.3, 20.0)
+    assert cues["and so"] == (29.0, 31.0)

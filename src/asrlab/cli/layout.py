@@ -28,6 +28,13 @@ _OPTIONS = (
         show_default=True,
         help="Show a subtitle longer that would have to be read faster, where there is room; 0 leaves the times.",
     ),
+    click.option(
+        "--min-duration",
+        type=click.FloatRange(min=0),
+        default=0.7,
+        show_default=True,
+        help="Seconds that a subtitle stays at least, where there is room; 0 leaves the times.",
+    ),
 )
 
 
@@ -46,4 +53,5 @@ def layout_of(given: dict[str, Any]) -> SubtitleLayout:
         max_line_length=given.pop("max_line_length") or None,
         max_lines=given.pop("max_lines"),
         max_chars_per_second=given.pop("max_chars_per_second") or None,
+        min_duration=given.pop("min_duration") or None,
     )

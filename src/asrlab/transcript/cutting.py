@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from asrlab.transcript.records import Segment
 
-__all__ = ["Piece", "pieces_of", "width", "wrapped"]
+__all__ = ["Piece", "is_wide", "pieces_of", "width", "wrapped"]
 
 _WIDE = "WF"
 _SENTENCE = re.compile(r"[.!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964][\"'\u2019\u201d\u300d\u300f)\]]*$")
@@ -37,6 +37,11 @@ class Piece:
     start: float
     end: float
     stop: int
+
+
+def is_wide(character: str) -> bool:
+    """Whether *character* takes two columns, as those of Chinese, Japanese and Korean do."""
+    return bool(character) and unicodedata.east_asian_width(character) in _WIDE
 
 
 def width(text: str) -> int:

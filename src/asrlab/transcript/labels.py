@@ -26,11 +26,14 @@ class SubtitleLayout:
         max_lines: Lines in a cue.
         max_chars_per_second: A cue that would have to be read faster stays on the screen longer, as far as there is
             room before the next one. None leaves the times as they are.
+        min_duration: Seconds that a cue stays at least, where there is room before or behind it, or where it can be
+            joined with a neighbour within the other limits. None leaves the times as they are.
     """
 
     max_line_length: int | None = attrs.field(default=42, validator=_positive)
     max_lines: int = attrs.field(default=2, validator=_positive)
     max_chars_per_second: float | None = attrs.field(default=20.0, validator=_positive)
+    min_duration: float | None = attrs.field(default=0.7, validator=_positive)
 
 
 @attrs.frozen(kw_only=True)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
-from asrlab.transcript.cutting import Piece, pieces_of, width, wrapped
+from asrlab.transcript.cue_timing import Draft, split_at_pauses, timed
+from asrlab.transcript.cutting import Piece, pieces_of, wrapped
 from asrlab.transcript.lines import milliseconds
 
 if TYPE_CHECKING:
@@ -40,12 +42,8 @@ class Cue:
 
 def cues_of(transcript: Transcript, layout: SubtitleLayout) -> list[Cue]:
     """The cues of a transcript in the order of its segments; a segment without text has none."""
-    cues = [cue for segment in transcript.segments for cue in _cut(segment, layout)]
-    fastest = layout.max_chars_per_second
-    if fastest is None:
-        return cues
-    starts = [*(cue.start for cue in cues[1:]), transcript.duration]
-    return [_held(cue, until, fastest) for cue, until in zip(cues, starts, strict=True)] if cues else []
+    drafts = [draft for segment in transcript.segments for draft in _cut(segment, layout)]
+    return [_cue(draft, layout) for draft in timed(drafts, transcript.duration, layout)]
 
 
 def to_srt(transcript: Transcript, labels: Labels) -> str:
@@ -62,17 +60,23 @@ def to_vtt(transcript: Transcript, labels: Labels) -> str:
     return _written(cues_of(transcript, labels.layout), "vtt", escaped)
 
 
-def _cut(segment: Segment, layout: SubtitleLayout) -> Iterator[Cue]:
+def _cut(segment: Segment, layout: SubtitleLayout) -> Iterator[Draft]:
     pieces = pieces_of(segment, layout.max_line_length)
     if layout.max_line_length is None:
-        text = "".join(piece.text for piece in pieces).strip()
-        yield from [Cue(start=segment.start, end=segment.end, lines=(text,))] if text else []
+        if pieces:
+            yield Draft(pieces=tuple(pieces), start=segment.start, end=max(segment.start, segment.end))
         return
-    while pieces:
-        taken = _taken(pieces, layout.max_line_length, layout.max_lines)
-        now, pieces = pieces[:taken], pieces[taken:]
-        lines = tuple(wrapped([piece.text for piece in now], layout.max_line_length))
-        yield Cue(start=now[0].start, end=now[-1].end, lines=lines)
+    for run in split_at_pauses(pieces):
+        while run:
+            taken = _taken(run, layout.max_line_length, layout.max_lines)
+            yield Draft.of(run[:taken])
+            del run[:taken]
+
+
+def _cue(draft: Draft, layout: SubtitleLayout) -> Cue:
+    longest = layout.max_line_length
+    lines = ("".join(draft.texts).strip(),) if longest is None else tuple(wrapped(draft.texts, longest))
+    return Cue(start=draft.start, end=draft.end, lines=lines)
 
 
 def _taken(pieces: list[Piece], longest: int, most: int) -> int:
@@ -93,18 +97,15 @@ def _taken(pieces: list[Piece], longest: int, most: int) -> int:
     return fitting
 
 
-def _held(cue: Cue, until: float, fastest: float) -> Cue:
-    wanted = cue.start + sum(map(width, cue.lines)) / fastest
-    return attrs.evolve(cue, end=min(wanted, until)) if cue.end < min(wanted, until) else cue
-
-
 def _written(cues: list[Cue], kind: str, line: Callable[[str], str]) -> str:
     from pysubs2 import SSAEvent, SSAFile
 
     document = SSAFile()
     for cue in cues:
-        text = r"\N".join(line(each).replace(_BACKSLASH, _STAND_IN) for each in cue.lines)
-        document.append(SSAEvent(start=_ms(cue.start), end=_ms(cue.end), text=text))
+        text = r"\N".join(line(escape_controls(each)).replace(_BACKSLASH, _STAND_IN) for each in cue.lines)
+        start = _ms(cue.start)
+        # WebVTT has no cue that ends when it starts. Source: WebVTT, section 4.1, "end time greater than start time"
+        document.append(SSAEvent(start=start, end=max(_ms(cue.end), start + 1), text=text))
     made = document.to_string(kind, keep_ssa_tags=True)
     return made.replace(_STAND_IN, _BACKSLASH).rstrip("\n") + "\n" if cues or kind == "vtt" else ""
 

@@ -54,7 +54,7 @@ def options_of(
     for name in own:
         if name in _SWITCHES and not getattr(able, name):
             raise _cannot(name, "", transcriber, native)
-    return TranscribeOptions.of(None, {**own, "engine_options": _engine_options(asked, transcriber, native)})
+    return TranscribeOptions.of(None, {**own, "engine_options": _engine_options(asked, given, transcriber, native)})
 
 
 _SWITCHES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
@@ -68,7 +68,9 @@ def _same(value: Any, default: Any) -> bool:
     )
 
 
-def _engine_options(asked: Mapping[str, Any], transcriber: Transcriber, native: str) -> dict[str, Any]:
+def _engine_options(
+    asked: Mapping[str, Any], given: Mapping[str, Any], transcriber: Transcriber, native: str
+) -> dict[str, Any]:
     able = transcriber.info.capabilities.engine_options
     options = {}
     for name, value in asked.items():
@@ -76,6 +78,8 @@ def _engine_options(asked: Mapping[str, Any], transcriber: Transcriber, native: 
         if there not in able:
             raise _cannot(name, "", transcriber, native)
         options[there] = value
+    if given.get("vad_filter") and "split_at_silence" in able:
+        options["split_at_silence"] = False  # segments are upstream's here
     return options
 
 

@@ -87,6 +87,8 @@ class Settings:
         append_punctuations: Belong to the word before them.
         multilingual: Detect the language of each window.
         vad_parameters: Of the voice activity model, as ``faster_whisper.vad.VadOptions`` has them.
+        split_at_silence: With the voice filter, cut a segment that lies on both sides of a silence that was left out.
+            False leaves it whole, with the times that faster-whisper gives it. It is asrlab's own option.
         max_new_tokens: The most tokens in a window.
         chunk_length: Seconds of a window of features.
         clip_timestamps: Seconds: start, end, start, end, ... of what is transcribed; the last end may be left out.
@@ -116,6 +118,7 @@ class Settings:
     append_punctuations: str = attrs.field(default=APPENDED, validator=text)
     multilingual: bool = attrs.field(default=False, validator=flag)
     vad_parameters: dict[str, Any] | None = attrs.field(default=None, converter=_voice)
+    split_at_silence: bool = attrs.field(default=True, validator=flag)
     max_new_tokens: int | None = attrs.field(default=None, validator=count)
     chunk_length: int | None = attrs.field(default=None, validator=count)
     clip_timestamps: str | list[float] = attrs.field(default="0", converter=_clips)
@@ -138,8 +141,10 @@ class Settings:
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The keyword arguments of ``WhisperModel.transcribe`` for those that are *given*; the rest is its default."""
-        return {name: getattr(self, name) for name in given}
+        return {name: getattr(self, name) for name in given if name not in OWN_OPTIONS}
 
 
+OWN_OPTIONS = ("split_at_silence",)
+"""Those of asrlab, which faster-whisper does not know."""
 ENGINE_OPTIONS = tuple(sorted(field.name for field in attrs.fields(Settings)))
 """What ``engine_options`` may name."""

@@ -8,6 +8,7 @@ from functools import partial
 
 import attrs
 from faster_whisper import WhisperModel
+from faster_whisper.transcribe import TranscriptionInfo
 
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
@@ -15,6 +16,7 @@ from asrlab.engines.faster_whisper.convert import arguments, to_segments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
 from asrlab.engines.faster_whisper.model import SharedEncodingModel
 from asrlab.engines.faster_whisper.settings import ENGINE_OPTIONS, Settings
+from asrlab.engines.faster_whisper.skipped_silence import Speech, find_speech
 from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
 from asrlab.errors import WeightsError
 from asrlab.machine import usable_cores
@@ -51,14 +53,20 @@ class FasterWhisperTranscriber(Transcriber):
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
         """Hand the samples as one float32 array to ``WhisperModel.transcribe``, which yields as it decodes."""
-        segments, info = self.model.transcribe(audio.read(), **arguments(options))
+        asked, samples, speech = arguments(options), audio.read(), None
+        # with clips upstream filters nothing
+        filters = asked["vad_filter"] and asked.get("clip_timestamps", "0") == "0"
+        if filters and dict(options.engine_options).get("split_at_silence", True):
+            speech = find_speech(samples, asked.pop("vad_parameters", None))
+            asked["vad_filter"], samples = False, speech.samples
+        segments, info = self.model.transcribe(samples, **asked)
         detected = options.language is None and self.model.model.is_multilingual
         return Recognition(
-            segments=to_segments(segments),
+            segments=to_segments(segments if speech is None else speech.restored(segments)),
             language=options.language or info.language,
             language_probability=float(info.language_probability) if detected else None,
             language_probabilities=_ranked(info.all_language_probs),
-            speech_duration=float(info.duration_after_vad) if options.vad_filter else None,
+            speech_duration=_speech_duration(info, speech, options),
         )
 
     def check_options(self, options: TranscribeOptions) -> None:
@@ -174,6 +182,12 @@ def _capabilities(model: WhisperModel) -> Capabilities:
         vad_filter=True,
         engine_options=ENGINE_OPTIONS,
     )
+
+
+def _speech_duration(info: TranscriptionInfo, speech: Speech | None, options: TranscribeOptions) -> float | None:
+    if speech is not None:
+        return speech.duration
+    return float(info.duration_after_vad) if options.vad_filter else None
 
 
 def _ranked(probabilities: list[tuple[str, float]] | None) -> tuple[tuple[str, float], ...] | None:
