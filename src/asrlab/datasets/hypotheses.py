@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from asrlab.control_characters import unescape_controls
 from asrlab.datasets.fields import Fields
 from asrlab.datasets.jsonl import first_object, objects
 from asrlab.datasets.lines import Lines, Seen, first_line
@@ -120,7 +121,7 @@ def trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
             raise lines.error(number, f"column {len(line)}: no id in parentheses at the end; a line is: text (id)")
         name = plain_id(found[2])
         seen.check(name, number)
-        yield number, name, found[1]
+        yield number, name, unescape_controls(found[1])
 
 
 def _told(path: Path) -> str:
@@ -166,7 +167,7 @@ def _ctm(path: Path) -> Iterator[Hypothesis]:
         file, channel, start, length, word = parts.groups()[:5]
         if channel.lower() not in _FIRST_CHANNEL:
             raise lines.error(number, f"is of channel {channel!r}; give each channel a file name of its own, channel 1")
-        timed = TimedWord(text=word, middle=float(start) + float(length) / 2)
+        timed = TimedWord(text=unescape_controls(word), middle=float(start) + float(length) / 2)
         found.setdefault(plain_id(file), []).append((float(start), timed))
     for name, words in found.items():
         ordered = tuple(word for _, word in sorted(words, key=lambda each: each[0]))

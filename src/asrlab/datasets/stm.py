@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from asrlab.control_characters import unescape_controls
 from asrlab.datasets.dataset import Dataset, Utterance
 from asrlab.datasets.fields import Fields
 from asrlab.datasets.lines import Lines, Seen, first_line
@@ -151,7 +152,7 @@ def _segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment | No
         speaker=speaker,
         start=times.seconds("start") or 0.0,
         end=times.seconds("end") or 0.0,
-        text=text or "",
+        text=unescape_controls(text or ""),
     )
 
 

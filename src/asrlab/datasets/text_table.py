@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from asrlab.control_characters import unescape_controls
 from asrlab.datasets.lines import Lines, Seen, first_line
 from asrlab.datasets.rows import DELIMITERS, Table, header_of
 from asrlab.errors import DatasetError
@@ -83,14 +84,24 @@ def _row(fields: Fields, columns: _Columns) -> TextRow:
     name = fields.label(columns.id)
     if name is None:
         raise fields.error(f"there is no '{columns.id}'; every row needs one")
-    reference = None if columns.reference is None else restored(fields.string(columns.reference) or "")
+    reference = None if columns.reference is None else _plain(fields.string(columns.reference) or "")
     return TextRow(
-        id=restored(name),
-        text=restored(fields.string(columns.text) or ""),
+        id=_plain(name),
+        text=_plain(fields.string(columns.text) or ""),
         reference=reference,
-        speaker=fields.label("speaker", "speaker_id"),
-        recording=fields.label("recording", "recording_id"),
+        speaker=_label(fields, "speaker", "speaker_id"),
+        recording=_label(fields, "recording", "recording_id"),
     )
+
+
+def _label(fields: Fields, *names: str) -> str | None:
+    found = fields.label(*names)
+    return None if found is None else _plain(found)
+
+
+def _plain(cell: str) -> str:
+    """What the cell was before asrlab wrote it."""
+    return unescape_controls(restored(cell))
 
 
 def _columns(path: Path) -> _Columns | None:

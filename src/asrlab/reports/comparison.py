@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from asrlab._version import __version__
+from asrlab.control_characters import escape_json
 from asrlab.metrics import (
     ErrorCounts,
     Pair,
@@ -109,7 +110,7 @@ class Comparison:
         plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
         if self.speed:
             plain["speed"]["systems"] = {name: {"rtfx": rtfx} for name, rtfx in self.speed.systems}
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        return escape_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 def compare(

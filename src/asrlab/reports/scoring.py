@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from asrlab._version import __version__
+from asrlab.control_characters import escape_json
 from asrlab.datasets import Dataset
 from asrlab.datasets.hypotheses import read_hypotheses
 from asrlab.datasets.references import Reference
@@ -93,7 +94,7 @@ class Scoring:
         plain |= {"files": [_plain_file(each) for each in self.files], "figures": self.figures.to_plain()}
         if self.wer:
             plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        return escape_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from asrlab.control_characters import escape_json
 from asrlab.metrics import LatencySummary, Pair, Score, get_normalizer, latency_summary, rtfx, score
 from asrlab.options import Batching
 from asrlab.recognition import TranscriberInfo
@@ -256,7 +257,7 @@ class BenchResult:
             "manifest": self.manifest.to_plain(),
             "models": [_plain_model(model) for model in self.models],
         }
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        return escape_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 def _plain_model(model: ModelResult) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 
+from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
@@ -78,13 +79,13 @@ def _model(result: BenchResult, name: str | None) -> ModelResult:
 
 
 def _table(utterances: Iterable[UtteranceResult], *, delimiter: str) -> str:
-    """Cells that a spreadsheet would compute have ``'`` in front."""
+    """Cells that a spreadsheet would compute have ``'`` in front; control characters are escaped."""
     made = StringIO()
     writer = csv.writer(made, delimiter=delimiter, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for each in utterances:
         cells = (each.id, each.hypothesis, each.reference, each.speaker, each.recording)
-        writer.writerow([defused(cell or "") for cell in cells])
+        writer.writerow([defused(escape_controls(cell or "", reversible=True)) for cell in cells])
     return made.getvalue()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import cattrs
 
+from asrlab.control_characters import escape_controls, escape_json
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.transcript.cells import defused
 from asrlab.transcript.labels import Labels
@@ -25,7 +26,7 @@ SCHEMA = 1
 
 
 def _txt(transcript: Transcript, _labels: Labels) -> str:
-    return f"{transcript.text}\n"
+    return f"{escape_controls(transcript.text)}\n"
 
 
 def _tsv(transcript: Transcript, _labels: Labels) -> str:
@@ -33,14 +34,15 @@ def _tsv(transcript: Transcript, _labels: Labels) -> str:
 
     Source: openai-whisper, utils.py, ``WriteTSV``: start and end in milliseconds.
     """
-    rows = (
-        f"{milliseconds(s.start)}\t{milliseconds(s.end)}\t{defused(one_line(s.text))}\n" for s in transcript.segments
+    texts = (defused(escape_controls(one_line(s.text), reversible=True)) for s in transcript.segments)
+    rows = zip(transcript.segments, texts, strict=True)
+    return "start\tend\ttext\n" + "".join(
+        f"{milliseconds(s.start)}\t{milliseconds(s.end)}\t{text}\n" for s, text in rows
     )
-    return "start\tend\ttext\n" + "".join(rows)
 
 
 def _json(transcript: Transcript, _labels: Labels) -> str:
-    return json.dumps(to_verbose_json(transcript), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    return escape_json(json.dumps(to_verbose_json(transcript), ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 def to_verbose_json(transcript: Transcript) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from asrlab.control_characters import escape_controls, escape_json, unescape_controls
 from asrlab.transcript.lines import milliseconds, one_line, span, timed_words
 
 if TYPE_CHECKING:
@@ -21,13 +22,17 @@ _BRACES = str.maketrans("{}", "[]")
 
 
 def written_id(name: str) -> str:
-    """A name as one field: white space, parentheses and % as in addresses (``%28``), which `plain_id` undoes."""
-    return _IN_IDS.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+    r"""A name as one field: white space, parentheses and % as in addresses (``%28``), which `plain_id` undoes.
+
+    Control characters are escaped (``\x1b``), which it undoes, too.
+    """
+    safe = escape_controls(name, reversible=True)
+    return _IN_IDS.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), safe)
 
 
 def plain_id(written: str) -> str:
     """The name that `written_id` wrote."""
-    return _WRITTEN.sub(lambda found: chr(int(found[0][1:], 16)), written)
+    return unescape_controls(_WRITTEN.sub(lambda found: chr(int(found[0][1:], 16)), written))
 
 
 def trn_line(text: str, name: str) -> str:
@@ -35,7 +40,7 @@ def trn_line(text: str, name: str) -> str:
 
     Source: NIST SCTK, ``doc/infmts.htm``, "trn".
     """
-    line = one_line(text)
+    line = _safe(text)
     return f"{' ' if line.startswith(_COMMENT) else ''}{line} ({written_id(name)})\n"
 
 
@@ -56,7 +61,7 @@ def to_ctm(transcript: Transcript, labels: Labels) -> str:
     for word in sorted(words, key=lambda each: milliseconds(each.start)):
         start, end = span(word)
         sure = "" if word.probability is None else f" {word.probability:.4f}"
-        lines.append(f"{_field(labels.name)} 1 {_seconds(start)} {_seconds(end - start)} {word.text}{sure}\n")
+        lines.append(f"{_field(labels.name)} 1 {_seconds(start)} {_seconds(end - start)} {_safe(word.text)}{sure}\n")
     return "".join(lines)
 
 
@@ -72,7 +77,7 @@ def to_stm(transcript: Transcript, labels: Labels) -> str:
     for segment in transcript.segments:
         start, end = map(_seconds, span(segment))
         head = f"{_field(labels.name)} 1 {_field(labels.speaker or labels.name)} {start} {end} <NA>"
-        lines.append(f"{head} {one_line(segment.text).translate(_BRACES)}".rstrip() + "\n")
+        lines.append(f"{head} {_safe(segment.text).translate(_BRACES)}".rstrip() + "\n")
     return "".join(lines)
 
 
@@ -89,7 +94,12 @@ def to_leaderboard(transcript: Transcript, labels: Labels) -> str:
         **({} if labels.reference is None else {"text": labels.reference}),
         "pred_text": transcript.text,
     }
-    return json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n"
+    return escape_json(json.dumps(facts, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def _safe(text: str) -> str:
+    """One line without control characters; `unescape_controls` gives the line again."""
+    return escape_controls(one_line(text), reversible=True)
 
 
 def _field(name: str) -> str:

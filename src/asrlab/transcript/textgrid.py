@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asrlab.control_characters import escape_controls
 from asrlab.transcript.lines import milliseconds, one_line, span
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def to_textgrid(transcript: Transcript, _labels: Labels) -> str:
 def _tiers(name: str, timed: Iterable[Segment | Word]) -> list[tuple[str, list[_Interval]]]:
     """The intervals, each on the first tier on which its time is free; at least one tier for segments."""
     found: list[list[_Interval]] = [[]] if name == "segments" else []
-    for interval in sorted((*span(each), one_line(each.text)) for each in timed):
+    for interval in sorted((*span(each), escape_controls(one_line(each.text))) for each in timed):
         free = next((tier for tier in found if not tier or tier[-1][1] <= interval[0]), None)
         if free is None:
             found.append(free := [])

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from asrlab.control_characters import escape_controls
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -17,7 +19,7 @@ _NOTHING = "\N{EN DASH}"
 
 
 def rendered(**parts: Any) -> bytes:
-    """The page as UTF-8. What has no place in UTF-8, as a file's name may have, is written as its escape."""
+    """The page as UTF-8. Control characters, and what has no place in UTF-8, are written as their escapes."""
     from markupsafe import Markup
 
     style, script = _asset("report.css"), _asset("report.js")
@@ -64,11 +66,19 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader(__package__, "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters |= {"percent": _percent, "seconds": _seconds, "letter": letter, "clock": _clock}
     return made
+
+
+def _visible(value: Any) -> Any:
+    """What a template prints: texts without characters that act on a reader's screen; markup is ours."""
+    from markupsafe import Markup
+
+    return escape_controls(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _percent(rate: float | None, digits: int = 2) -> str:

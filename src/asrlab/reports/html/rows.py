@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from asrlab.control_characters import escape_controls
 from asrlab.reports.details import Details
 from asrlab.reports.scored import ScoredUtterance
 from asrlab.reports.worst import stretches
@@ -33,8 +34,21 @@ def utterance_rows(details: Details) -> dict[str, Any]:
 
 def embedded(value: Any) -> Markup:
     """*value* as JSON that is safe within a script element."""
-    plain = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    plain = json.dumps(_visible(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(plain.translate(_ESCAPES))  # noqa: S704 - nothing is left in it that HTML would read as markup
+
+
+def _visible(value: Any) -> Any:
+    """*value* with the control characters in its texts escaped: the page only shows them."""
+    match value:
+        case str():
+            return escape_controls(value)
+        case list() | tuple():
+            return [_visible(part) for part in value]
+        case dict():
+            return {name: _visible(part) for name, part in value.items()}
+        case _:
+            return value
 
 
 def _row(details: Details, row: tuple[ScoredUtterance, ...]) -> list[Any]:

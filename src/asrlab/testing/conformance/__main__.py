@@ -57,7 +57,7 @@ def main(models: tuple[str, ...], devices: tuple[str, ...], as_json: bool, limit
         sys.exit(_USAGE)
     results = [_result(subject) for subject in sorted(subjects, key=lambda subject: models.index(subject.model))]
     if as_json:
-        click.echo(json.dumps({"subjects": [result.as_dict() for result in results]}, ensure_ascii=False, indent=2))
+        click.echo(json.dumps({"subjects": [result.as_dict() for result in results]}, indent=2))
     else:
         show(results, Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False, emoji=False))
     sys.exit(0 if all(result.conforms for result in results) else 1)
