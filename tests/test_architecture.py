@@ -222,3 +222,47 @@ def test_reading_the_environment_is_allowed() -> None:
     """Reading a variable or copying the environment is no write."""
     source = "os.environ['A']; os.environ.get('A'); dict(os.environ); env['A'] = 'b'; [].pop()"
     assert list(writes_environment(ast.parse(source))) == []
+
+
+def unguarded_output(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that print past the guard of the streams, or with a console that does not escape."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="print")):
+                yield node.lineno
+            case ast.Call(func=ast.Name(id="Console")):
+                yield node.lineno
+            case ast.Attribute(value=ast.Name(id="sys"), attr="__stdout__" | "__stderr__"):
+                yield node.lineno
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="sys"), attr="stdout" | "stderr"), attr="buffer"):
+                yield node.lineno
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="os"), attr="write")):
+                yield node.lineno
+            case ast.ImportFrom(module="rich.text"):
+                yield node.lineno
+
+
+def test_commands_print_through_the_guarded_streams() -> None:
+    """No module of the command line prints by itself: its texts may come from strangers."""
+    places = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in (PACKAGE / "cli").rglob("*.py")
+        for line in unguarded_output(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert places == [], "print with click.echo, or asrlab.cli.shared.console and asrlab.terminal.screen.Text"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "print('text')",
+        "Console(stderr=True)",
+        "sys.__stdout__.write('text')",
+        "sys.stdout.buffer.write(b'text')",
+        "os.write(1, b'text')",
+        "from rich.text import Text",
+    ],
+)
+def test_a_way_around_the_guard_is_seen(source: str) -> None:
+    """Each is recognised, so that the rule above can fail."""
+    assert list(unguarded_output(ast.parse(source))) == [1]

@@ -43,6 +43,24 @@ WAYS = (("full", False), ("full", True), ("closed", False), ("gone", False))
 ONE_LINE = "asrlab: standard output cannot be written: "
 
 
+PATCH = """
+import asrlab
+from asrlab.patches import Need, Patch
+
+
+@asrlab.hookimpl
+def asrlab_patches():
+    return [Patch(name="small-patch", distribution="numpy", versions=("1",), devices=("cpu",), reason="-", link="-",
+                  retires="-", module="numpy", changes={}, needed=lambda *_: Need("not-needed", "-"))]
+"""
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory, write_distribution: Any) -> Path:
+    """A folder with a plugin that offers a patch, so that asrlab patches has something to print."""
+    return write_distribution(tmp_path_factory.mktemp("plugin"), "small", source=PATCH)
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, small_folder: Path) -> Path:
     """A folder with a data set, a finished run, hypotheses and a document."""
@@ -57,7 +75,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, small_f
 
 
 @pytest.fixture(scope="module")
-def ended(workplace: Path, run_forked: Any) -> dict[str, dict[tuple[str, bool], Any]]:
+def ended(workplace: Path, plugin: Path, run_forked: Any) -> dict[str, dict[tuple[str, bool], Any]]:
     """How each command ended, by its name, where its standard output led, and whether it had --json."""
     asked = [
         (name, stream, as_json)
@@ -72,7 +90,7 @@ def ended(workplace: Path, run_forked: Any) -> dict[str, dict[tuple[str, bool], 
         )
         for number, (name, stream, as_json) in enumerate(asked)
     ]
-    done = run_forked(cases, folder=workplace, **FAST)
+    done = run_forked(cases, folder=workplace, plugins=[plugin], **FAST)
     found: dict[str, dict[tuple[str, bool], Any]] = {name: {} for name in COMMANDS}
     for (name, stream, as_json), each in zip(asked, done, strict=True):
         found[name][stream, as_json] = each

@@ -9,6 +9,7 @@ import click
 from asrlab import errors
 from asrlab.control_characters import escape_json
 from asrlab.errors import AsrlabError
+from asrlab.terminal.streams import OUTPUT_FAILED
 
 __all__ = [
     "BAD_INPUT",
@@ -30,7 +31,7 @@ USAGE = 2
 NOT_THERE = 3
 BAD_INPUT = 4
 FAULT = 70  # Source: sysexits.h, EX_SOFTWARE
-OUTPUT = 74  # Source: sysexits.h, EX_IOERR
+OUTPUT = OUTPUT_FAILED
 INTERRUPTED = 130
 
 _CODES: dict[type[AsrlabError], int] = {

@@ -126,7 +126,7 @@ class RunFolder:
         """
         if self.begun or not self.path.is_dir():
             return
-        if {entry.name for entry in self.path.iterdir()} <= _BEFORE_MANIFEST:
+        if {entry.name for entry in self.path.iterdir() if not is_part(entry.name)} <= _BEFORE_MANIFEST:
             again = bench_command(self._read_request(), self.path)
             message = f"the run {self.path} never began: it was ended before its manifest was written. Start it again"
             raise DatasetError(f"{message} with: {again}", path=self.path)

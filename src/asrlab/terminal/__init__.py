@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from asrlab.terminal.streams import OutputStream, guard_streams, guarded, open_missing_descriptors, write_stdout
+from asrlab.terminal.streams import (
+    OutputStream,
+    guard_streams,
+    guarded,
+    open_missing_descriptors,
+    run_guarded,
+    write_stdout,
+)
 
-__all__ = ["OutputStream", "guard_streams", "guarded", "open_missing_descriptors", "write_stdout"]
+__all__ = ["OutputStream", "guard_streams", "guarded", "open_missing_descriptors", "run_guarded", "write_stdout"]

@@ -17,12 +17,14 @@ from asrlab.control_characters import escape_controls
 from asrlab.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["OutputStream", "guard_streams", "guarded", "open_missing_descriptors", "write_stdout"]
+__all__ = ["OutputStream", "guard_streams", "guarded", "open_missing_descriptors", "run_guarded", "write_stdout"]
 
 STDOUT = "standard output"
 STDERR = "standard error"
+OUTPUT_FAILED = 74
+"""Exit code where output cannot be written. Source: sysexits.h, EX_IOERR."""
 
 
 class OutputStream(io.TextIOBase):
@@ -182,10 +184,15 @@ def encodable(text: str, encoding: str) -> str:
 
 
 @contextmanager
-def guard_streams() -> Iterator[None]:
-    """Put an `OutputStream` in front of standard output and standard error; nested calls wrap what is there by then."""
+def guard_streams(*, stdout_is_data: bool = True) -> Iterator[None]:
+    """Put an `OutputStream` in front of standard output and standard error; nested calls wrap what is there by then.
+
+    Args:
+        stdout_is_data: Whether standard output has what was asked for, so that a failed write is an error; False in a
+            worker, whose results go elsewhere.
+    """
     before = sys.stdout, sys.stderr
-    sys.stdout = cast("TextIO", OutputStream(_readable(before[0]), STDOUT))
+    sys.stdout = cast("TextIO", OutputStream(_readable(before[0]), STDOUT if stdout_is_data else STDERR))
     sys.stderr = cast("TextIO", OutputStream(_readable(before[1]), STDERR))
     try:
         yield
@@ -197,6 +204,21 @@ def guarded(*, stderr: bool = False) -> OutputStream:
     """Return the guarded stream in use, or a new guard for a stream that has none."""
     stream = sys.stderr if stderr else sys.stdout
     return stream if isinstance(stream, OutputStream) else OutputStream(stream, STDERR if stderr else STDOUT)
+
+
+def run_guarded(program: Callable[[], object]) -> None:
+    """Run a program with guarded streams, and end the process where its output cannot be written."""
+    open_missing_descriptors()
+    with guard_streams():
+        try:
+            program()
+            sys.stdout.flush()
+        except OutputError as error:
+            sys.stderr.write(f"{error}\n")
+            sys.exit(OUTPUT_FAILED)
+        except BrokenPipeError:
+            if not guarded().reader_gone:
+                raise
 
 
 def write_stdout(data: bytes) -> None:

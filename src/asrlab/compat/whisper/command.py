@@ -22,20 +22,27 @@ from asrlab.errors import (
     EngineNotFoundError,
     EngineUnavailableError,
     OptionError,
+    OutputError,
     PatchError,
 )
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
+from asrlab.terminal import guard_streams, guarded
 
 __all__ = ["main"]
 
 # as asrlab's own command
-DONE, SOME_FAILED, USAGE, NOT_THERE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, SOME_FAILED, USAGE, NOT_THERE, BAD_INPUT, OUTPUT, INTERRUPTED = 0, 1, 2, 3, 4, 74, 130
 _NOT_THERE = (EngineNotFoundError, EngineUnavailableError, DeviceUnavailableError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Transcribe files; gives the exit code."""
+    """Transcribe files; gives the exit code. What is printed is escaped; the files are upstream's."""
+    with guard_streams():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = parser_of()
     # what was given, apart from the defaults, which only openai-whisper is told: others have their own
     given = vars(parser.parse_args(arguments))
@@ -47,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(flags, given)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        if guarded().reader_gone:
+            return DONE
+        raise
     except AsrlabError as error:
         _tell(error.message)
         return _code_of(error)
@@ -69,7 +80,7 @@ def _run(flags: dict[str, Any], given: dict[str, Any]) -> int:
 def _done(model: Model, path: str, chosen: dict[str, Any], writer: Any, layout: dict[str, Any]) -> bool:
     try:
         writer(transcribe(model, path, **chosen), path, **layout)
-    except OptionError:
+    except (OptionError, OutputError, BrokenPipeError):
         raise  # the same for every file
     except Exception as error:  # noqa: BLE001 - the per-utterance boundary: one bad file never ends the rest
         _tell(f"skipping {path}: {type(error).__name__}: {error}")
@@ -119,6 +130,8 @@ def _layout_problem(flags: dict[str, Any]) -> str:
 def _code_of(error: AsrlabError) -> int:
     if isinstance(error, _NOT_THERE):
         return NOT_THERE
+    if isinstance(error, OutputError):
+        return OUTPUT
     return USAGE if isinstance(error, OptionError | PatchError) else BAD_INPUT
 
 

@@ -20,6 +20,7 @@ from asrlab.runs.local.pipes import read_frame, write_frame
 from asrlab.runs.messages import OOM, Done, Hello, Job, Unit
 from asrlab.runs.records import Failure
 from asrlab.runs.work import Ear, failure_of, hello_of, load_job, transcribe_unit
+from asrlab.terminal import guard_streams
 
 if TYPE_CHECKING:
     pass
@@ -34,7 +35,8 @@ def main(parent: int, *, bound: bool) -> None:
     logging.getLogger("asrlab.plugins").setLevel(logging.CRITICAL)
     questions, answers = _take_pipes()
     try:
-        _serve(questions, answers)
+        with guard_streams(stdout_is_data=False):  # what an engine prints may come from a stranger's recording
+            _serve(questions, answers)
     except BrokenPipeError:  # the other side is gone, and nobody waits for what is left to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from asrlab.errors import AsrlabError
+from asrlab.terminal import run_guarded
+from asrlab.terminal.screen import open_screen
 from asrlab.testing.conformance.check import Verdict
 from asrlab.testing.conformance.examination import verdicts_of
 from asrlab.testing.conformance.process import run_apart
@@ -20,7 +22,6 @@ from asrlab.testing.conformance.subject import Subject
 __all__ = ["main"]
 
 _USAGE = 2
-_PLAIN_WIDTH = 160
 
 
 EPILOG = """\b
@@ -59,7 +60,7 @@ def main(models: tuple[str, ...], devices: tuple[str, ...], as_json: bool, limit
     if as_json:
         click.echo(json.dumps({"subjects": [result.as_dict() for result in results]}, indent=2))
     else:
-        show(results, Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False, emoji=False))
+        show(results, open_screen())
     sys.exit(0 if all(result.conforms for result in results) else 1)
 
 
@@ -88,4 +89,4 @@ def _result(subject: Subject) -> Result:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m asrlab.testing.conformance")
+    run_guarded(partial(main, prog_name="python -m asrlab.testing.conformance"))

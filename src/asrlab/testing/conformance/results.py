@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from asrlab.terminal.screen import Text
 from asrlab.testing.conformance.check import Verdict
 from asrlab.testing.conformance.subject import Subject
 

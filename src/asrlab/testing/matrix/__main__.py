@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from asrlab.errors import AsrlabError, DatasetError
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.runs.machine import this_machine
+from asrlab.terminal import run_guarded
 from asrlab.testing.matrix.columns import COLUMNS
 from asrlab.testing.matrix.plan import plan
 from asrlab.testing.matrix.records import CellResult, MatrixRecord
@@ -114,4 +116,4 @@ def _width() -> int:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m asrlab.testing.matrix")
+    run_guarded(partial(main, prog_name="python -m asrlab.testing.matrix"))

@@ -1,0 +1,248 @@
+"""Nothing that a stranger wrote reaches a terminal or a pipe as a control character, whichever command prints it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asrlab.control_characters import escape_controls, escape_json, unescape_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# a window's title, the clipboard, colours, C1's CSI and OSC, DEL, an override and isolates, a bell and a return
+HOSTILE = "\x1b]0;pwned\x07\x1b[35;45;5mred\x9b2J\x9d0;t\x9c\x7f\u202eevil\u2066x\u2069\x1b]52;c;QUFB\x1b\\\r"
+# what may be in a file's name, an id or a name
+NAME = "\x1b]0;pwned\x07\x9b2J\u202eevil\x7f"
+SHOWN = "\\x1b]0;pwned\\x07"
+STYLES = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AKG])|\r")
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+PLUGIN = """
+import logging, sys, warnings
+import asrlab
+from asrlab.patches import Need, Patch
+
+HOSTILE, NAME = {hostile!r}, {name!r}
+asrlab_plugin_api = 1
+
+
+@asrlab.hookimpl
+def asrlab_engines():
+    models = (asrlab.ModelSpec(name="text", description=HOSTILE), asrlab.ModelSpec(name="raise"),
+              asrlab.ModelSpec(name=NAME))
+    return [asrlab.EngineSpec(name="hostile", factory="hostile:load", devices="hostile:devices",
+                              default_model="text", models=models)]
+
+
+@asrlab.hookimpl
+def asrlab_datasets():
+    return [asrlab.DatasetSpec(name="hostile-set", description=HOSTILE, factory="hostile:dataset")]
+
+
+@asrlab.hookimpl
+def asrlab_patches():
+    return [Patch(name="hostile-" + NAME, distribution="numpy", versions=("1",), devices=("cpu",), reason=HOSTILE,
+                  link=HOSTILE, retires=HOSTILE, module="numpy", changes={{}},
+                  needed=lambda *_: Need("not-needed", HOSTILE))]
+
+
+def dataset():
+    utterance = lambda name: asrlab.Utterance(id=name + NAME, audio="tones/b-odd.wav", text="heard " + HOSTILE,
+                                              speaker=NAME, recording=NAME)
+    return asrlab.Dataset(name="hostile-set", source=HOSTILE, read=lambda: [utterance("a"), utterance("b")])
+
+
+def devices():
+    return asrlab.DeviceReport(available=("cpu",), missing=(("mps", HOSTILE),))
+
+
+class Hostile(asrlab.Transcriber):
+    def recognize(self, audio, options):
+        samples = audio.read()
+        print(HOSTILE, file=sys.stderr)
+        logging.getLogger("asrlab.hostile").warning(HOSTILE)
+        logging.getLogger("elsewhere").warning(HOSTILE)
+        warnings.warn(HOSTILE)
+        if self.info.model.name.endswith("/raise"):
+            raise ValueError(HOSTILE)
+        word = asrlab.Word(text=HOSTILE, start=0.0, end=0.4)
+        words = (word,) if options.word_timestamps else None
+        segment = asrlab.Segment(text="loud " + HOSTILE, start=0.0, end=0.5, words=words)
+        return asrlab.Recognition(segments=iter([segment]), language="en")
+
+    def release(self):
+        pass
+
+
+def load(request):
+    return Hostile(asrlab.TranscriberInfo(
+        model=request.model, device=request.device, compute_type="float32", threads=1,
+        capabilities=asrlab.Capabilities(word_timestamps=True)))
+"""
+FORMATS = ("txt", "srt", "vtt", "tsv", "json", "ctm", "stm", "trn", "textgrid", "jsonl")
+TEXTS = ("csv", "tsv", "trn", "ctm", "stm", "jsonl")
+FILE = f"tones/{NAME}.wav"
+CASES: dict[str, tuple[str, ...]] = {
+    "bench": ("bench", "hostile-set", "-m", "hostile/text", "-m", "hostile/raise", "--run", "another"),
+    "bench-json": ("bench", "hostile-set", "-m", "hostile/text", "--run", "third", "--json"),
+    "resume": ("resume", "run"),
+    "runs": ("runs",),
+    "runs-json": ("runs", "--json"),
+    "show": ("runs", "run"),
+    "show-json": ("runs", "run", "--json"),
+    "export": ("runs", "run", "--export", "-"),
+    **{f"texts-{form}": ("runs", "run", "--texts", "-", "-f", form, "-m", "hostile/text") for form in TEXTS},
+    "compare": ("compare", "run", "--resamples", "10"),
+    "compare-json": ("compare", "run", "--resamples", "10", "--json"),
+    "report": ("report", "run", "--resamples", "10", "-o", "-"),
+    "score": ("score", f"{NAME}.csv", "--resamples", "10"),
+    "score-json": ("score", f"{NAME}.csv", "--resamples", "10", "--json"),
+    "verify": ("verify", f"{NAME}.md"),
+    "verify-json": ("verify", f"{NAME}.md", "--json"),
+    **{f"transcribe-{form}": ("transcribe", FILE, "-m", "hostile/text", "-f", form) for form in FORMATS},
+    "transcribe-several": ("transcribe", FILE, FILE, "-m", "hostile/text", "--word-timestamps", "-f", "ctm"),
+    "transcribe-json": ("transcribe", FILE, "-m", "hostile/text", "--json"),
+    "transcribe-folder": ("transcribe", FILE, "-m", "hostile/text", "-o", f"out-{NAME}"),
+    "transcribe-error": ("transcribe", FILE, "-m", "hostile/raise"),
+    "transcribe-missing": ("transcribe", f"no-{NAME}.wav", "-m", "echo"),
+    "transcribe-model": ("transcribe", FILE, "-m", f"hostile/{NAME}x", "--json"),
+    "transcribe-language": ("transcribe", FILE, "-m", "echo", "--language", NAME),
+    "models": ("models",),
+    "models-json": ("models", "--json"),
+    "devices": ("devices",),
+    "plugins": ("plugins",),
+    "plugins-json": ("plugins", "--json"),
+    "patches": ("patches",),
+    "doctor": ("doctor",),
+    "pull": ("pull", f"hostile/{NAME}"),
+    "tune": ("tune", f"hostile/{NAME}", "--forget"),
+    "new-plugin": ("new-plugin", NAME),
+    "completion": ("completion", NAME),
+    "no-command": (NAME,),
+    "no-option": ("models", f"--{NAME}"),
+}
+# what differs between a pipe and a terminal is tables and progress; documents and JSON are the same
+TABLES = {name for name in CASES if not name.endswith("json") and not name.startswith(("texts-", "transcribe-"))}
+ASKED = [
+    *((name, "pipe") for name in CASES if name != "bench"),
+    *((name, "terminal") for name in [*sorted(TABLES), "transcribe-txt", "transcribe-error", "show-json"]),
+]
+
+
+@pytest.fixture(scope="module")
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory, small_folder: Path, run_forked: Any, plugins: tuple[Path, ...]
+) -> Path:
+    """A folder with hostile names, and a finished run of hostile texts in it."""
+    folder = tmp_path_factory.mktemp("hostile")
+    shutil.copytree(small_folder, folder / "tones")
+    shutil.copy(folder / "tones" / "b-odd.wav", folder / FILE)
+    (folder / f"{NAME}.csv").write_text(f"utt_id,text,reference\n{NAME},{HOSTILE[:-1]},other {NAME}\n", newline="")
+    (folder / f"{NAME}.md").write_text(f"hostile/{NAME} is 10 times faster than whisper, WER 3.2 % {NAME}\n")
+    (folder / "evidence").mkdir()
+    arguments = ("bench", "hostile-set", "-m", "hostile/text", "-m", "echo", "--run", "run")
+    [done] = run_forked([(arguments, {})], folder=folder, plugins=plugins, **FAST)
+    assert done.code == 0, done
+    return folder
+
+
+FAST = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio", "COLUMNS": "200", "TERM": "xterm"}
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> tuple[Path, ...]:
+    """A folder with a plugin of hostile texts, and one whose error is hostile."""
+    folder = tmp_path_factory.mktemp("plugins")
+    write_distribution(folder, "hostile", source=PLUGIN.format(hostile=HOSTILE, name=NAME))
+    write_distribution(folder, "broken", source=f"raise RuntimeError({HOSTILE!r})")
+    return (folder,)
+
+
+@pytest.fixture(scope="module")
+def printed(workplace: Path, run_forked: Any, plugins: tuple[Path, ...]) -> dict[tuple[str, str], Any]:
+    """What each command prints, by its name and where it prints it."""
+    cases = [(CASES[name], {"stdout": kind, "stderr": kind}) for name, kind in ASKED]
+    done = run_forked(cases, folder=workplace, plugins=plugins, ASRLAB_RUNS=str(workplace), **FAST)
+    return dict(zip(ASKED, done, strict=True))
+
+
+@pytest.mark.parametrize(("name", "kind"), ASKED)
+def test_no_control_character_is_printed(printed: Any, name: str, kind: str):
+    """Neither on standard output nor on standard error; on a terminal only asrlab's own styles."""
+    done = printed[name, kind]
+    assert done.code not in {70, 120}, done
+    for data in (done.stdout, done.stderr):
+        text = data.decode()  # and it is UTF-8
+        assert "\x1b[35;45;5m" not in text
+        if kind == "terminal":
+            text = STYLES.sub("", text)
+        assert UNSAFE.findall(text) == []
+    if name not in {"completion", "runs", "runs-json"} and kind == "pipe":
+        assert "pwned" in (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.endswith("-json") or name == "export"])
+def test_json_has_the_same_values(printed: Any, name: str):
+    """A control character is JSON's own escape: whoever reads the document has the text again."""
+    text = printed[name, "pipe"].stdout.decode()
+    values = [json.loads(line) for line in text.splitlines()] if name == "export" else json.loads(text)
+    found = json.dumps(values, ensure_ascii=False)
+    assert ("\\u001b]0;pwned\\u0007" in found) == (name != "runs-json")
+    assert ("\u202e" in found) == (name != "runs-json")
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_what_was_written_is_read_back(printed: Any, workplace: Path, form: str):
+    """Ids and texts in the files of ``runs --texts`` are those of the run."""
+    from asrlab.datasets.hypotheses import read_hypotheses
+    from asrlab.datasets.stm import stm_segments
+
+    path = workplace / f"back.{form}"
+    path.write_bytes(printed[f"texts-{form}", "pipe"].stdout.partition(b"loudloud")[0])
+    one_line = " ".join(f"loud {HOSTILE}".split())
+    if form == "stm":
+        assert {segment.text for segment in stm_segments(path)} == {one_line}
+        return
+    rows = {row.id: row.text for row in read_hypotheses(path).hypotheses}
+    if form == "jsonl":
+        assert set(rows.values()) == {f"loud {HOSTILE}"}
+    else:
+        assert set(rows) == {f"a{NAME}", f"b{NAME}"}
+        assert {" ".join(text.split()) for text in rows.values()} == {one_line}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\x1b", "\\\\x1b", "\\x5cx1b", "\x1b\\", "\\\x1b", "\\u202e \u202e", "C:\\x1bin\\u2066", "a\tb\nc\r",
+        "\ud800 \udfff",
+        "שלום \u200fعربي\u200e \u061c", "zero\u200dwidth\ufeff",
+    ],
+)  # fmt: skip
+def test_an_escape_can_be_undone(text: str):
+    """Whatever the text, also one that looks escaped already; ordinary text stays as it is."""
+    written = escape_controls(text, reversible=True)
+    assert unescape_controls(written) == text
+    assert not UNSAFE.search(written)
+    assert json.loads(escape_json(json.dumps(text, ensure_ascii=False))) == text
+    if not UNSAFE.search(text) and "\\" not in text and "\ud800" not in text:
+        assert written == text == escape_controls(text)
+
+
+def test_every_control_character_and_direction_override_is_known():
+    """As Unicode's own data has them; the marks that right-to-left text needs are not among them."""
+    unsafe = {chr(code) for code in range(0x110000) if escape_controls(chr(code)) != chr(code)}
+    controls = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cc", "Cs")}
+    overrides = {
+        chr(code)
+        for code in range(0x110000)
+        if unicodedata.bidirectional(chr(code)) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    }
+    assert unsafe == (controls - {"\n", "\t"}) | overrides
