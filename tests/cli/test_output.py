@@ -51,7 +51,7 @@ from asrlab.patches import Need, Patch
 @asrlab.hookimpl
 def asrlab_patches():
     return [Patch(name="small-patch", distribution="numpy", versions=("1",), devices=("cpu",), reason="-", link="-",
-                  retires="-", module="numpy", changes={}, needed=lambda *_: Need("not-needed", "-"))]
+                  retires="-", module="numpy", changes={}, needed=lambda *_: Need(status="not-needed", reason="-"))]
 """
 
 
@@ -124,7 +124,6 @@ def test_a_reader_that_is_gone_is_no_error_of_any_command(ended: Any, name: str)
 
 REAL = {
     "help": ("--help",),
-    "plugins": ("plugins",),
     "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo", "--json"),
 }
 
@@ -171,27 +170,28 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "disk"])
-def test_a_file_that_cannot_be_written_is_74_with_path_and_reason(run_forked: Any, workplace: Path, kind: str):
-    """Below a file, in the place of a folder, on a full disk: each command names the path, and leaves nothing there."""
+@pytest.fixture(scope="module")
+def refused(run_forked: Any, workplace: Path) -> list[tuple[str, str, Any]]:
+    """How each command ends whose file is below a file, in the place of a folder, or below a device: path and end."""
     (workplace / "a-file").write_text("in the way")
-    cases = []
-    for name, arguments in FILES.items():
-        place = workplace / "places" / f"{kind}-{name}"
-        place.mkdir(parents=True)
-        target = {"file": workplace / "a-file", "folder": place, "disk": Path("/dev/full")}[kind]
-        cases.append((tuple(part.format(place=target) for part in arguments), {}))
-        if kind == "folder" and name in {"report", "export", "texts"}:
-            (place / cases[-1][0][-1].rpartition("/")[2]).mkdir()
-    if kind == "folder":
-        cases = cases[:3]  # the others make the folder, or refuse one that is there
-    for case, done in zip(cases, run_forked(cases, folder=workplace, **FAST), strict=True):
+    places = [("a-file", name) for name in FILES] + [("/dev/full", name) for name in FILES]
+    # the others make the folder, or refuse one that is there
+    places += [("places", name) for name in ("report", "export", "texts")]
+    cases = [(tuple(part.format(place=place) for part in FILES[name]), {}) for place, name in places]
+    for arguments, _ in cases[-3:]:
+        (workplace / arguments[-1]).mkdir(parents=True)
+    ended = run_forked(cases, folder=workplace, **FAST)
+    return [(name, case[0][-1], each) for (_, name), case, each in zip(places, cases, ended, strict=True)]
+
+
+def test_a_file_that_cannot_be_written_is_74_with_path_and_reason(refused: Any, workplace: Path):
+    """Each command that writes a file names it and the reason in one line, and leaves nothing there."""
+    for name, path, done in refused:
         [line] = done.stderr.decode().splitlines()
-        assert (done.code, done.stdout) == (74, b""), (case, done)
-        assert case[0][-1] in line
+        assert (done.code, done.stdout) == (74, b""), (name, done)
+        assert path in line
         assert any(reason in line for reason in ("Not a directory", "Is a directory", "File exists")), line
-    left = [path for path in (workplace / "places").rglob("*") if path.is_file() or path.name.startswith(".")]
-    assert left == []
+    assert [entry for entry in (workplace / "places").rglob("*") if entry.is_file()] == []
 
 
 LIMITED = """
@@ -252,11 +252,18 @@ DASH = {
 }
 
 
+@pytest.fixture(scope="module")
+def dashed(run_forked: Any, workplace: Path) -> dict[str, tuple[Any, Any]]:
+    """Each document on standard output, and how the command ends where that is full."""
+    cases = [(DASH[name], streams) for name in DASH for streams in ({}, {"stdout": "full"})]
+    ended = iter(run_forked(cases, folder=workplace, **FAST))
+    return {name: (next(ended), next(ended)) for name in DASH}
+
+
 @pytest.mark.parametrize("name", DASH)
-def test_a_dash_is_standard_output(run_forked: Any, workplace: Path, name: str):
+def test_a_dash_is_standard_output(dashed: Any, workplace: Path, name: str):
     """The document and nothing else is there, no file is called ``-``, and a full disk is told as ever."""
-    cases = [(DASH[name], {}), (DASH[name], {"stdout": "full"})]
-    done, full = run_forked(cases, folder=workplace, **FAST)
+    done, full = dashed[name]
     assert done.code == 0, done
     begins = {
         "report": b"<!doctype html>",

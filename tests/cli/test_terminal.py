@@ -50,7 +50,7 @@ def asrlab_datasets():
 def asrlab_patches():
     return [Patch(name="hostile-" + NAME, distribution="numpy", versions=("1",), devices=("cpu",), reason=HOSTILE,
                   link=HOSTILE, retires=HOSTILE, module="numpy", changes={{}},
-                  needed=lambda *_: Need("not-needed", HOSTILE))]
+                  needed=lambda *_: Need(status="not-needed", reason=HOSTILE))]
 
 
 def dataset():
