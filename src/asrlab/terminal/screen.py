@@ -33,6 +33,23 @@ class Text(_Text):
         super().append(escape_controls(text) if isinstance(text, str) else text, *args, **options)
         return self
 
+    def join(self, lines: Iterable[_Text]) -> Text:
+        """Join *lines* with this text between them."""
+        made = Text()
+        for index, line in enumerate(lines):
+            if index:
+                made.append(self)
+            made.append(line)
+        return made
+
+    @classmethod
+    def assemble(cls, *parts: str | _Text | tuple[str, Any], **options: Any) -> Text:
+        """Assemble a text from texts, strings, and pairs of a string and its style."""
+        made = cls(**options)
+        for part in parts:
+            made.append(*part) if isinstance(part, tuple) else made.append(part)
+        return made
+
 
 class Screen(Console):
     """A console that emits no control character but its own styles, whatever it is given to print."""
