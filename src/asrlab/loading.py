@@ -21,7 +21,15 @@ from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.spec import EngineSpec, LoadRequest
 from asrlab.transcript import ModelInfo
-from asrlab.weights import StoredWeights, WeightsStore, describe_origin, entry, is_offline, weights_format
+from asrlab.weights import (
+    StoredWeights,
+    WeightsStore,
+    check_weights,
+    describe_origin,
+    entry,
+    is_offline,
+    weights_format,
+)
 
 if TYPE_CHECKING:
     from asrlab.options import Batching
@@ -93,8 +101,10 @@ def load(
     probing = time.monotonic() - start
     fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
     start = time.monotonic()
-    chosen = early or devices.resolve(device, spec.device_report(), engine=spec.name)
     stored = find_weights(resolved, weights=weights)
+    if stored is not None:
+        check_weights(stored.path, stored.format)  # before the engine is imported: it may be the engine that crashes
+    chosen = early or devices.resolve(device, spec.device_report(), engine=spec.name)
     request = LoadRequest(
         model=model_info(resolved, stored),
         spec=resolved.model,

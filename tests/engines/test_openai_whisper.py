@@ -201,7 +201,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path):
     with pytest.raises(WeightsError, match=r"other\.pt"):
         asrlab.load(f"openai-whisper/{path}")
     torch.save({"dims": {"n_mels": 80}, "model_state_dict": {}}, path)
-    with pytest.raises(WeightsError, match="not those of a Whisper model"):
+    with pytest.raises(WeightsError, match="not the ten of a Whisper model"):
         asrlab.load(f"openai-whisper/{path}")
 
 

@@ -1,11 +1,14 @@
 """Weights: a catalogue with checksums, a store that fills itself, and a converter between two engines' formats."""
 
 from asrlab.weights.catalogue import CarriedFile, CarrierPart, WeightsEntry, WeightsFile, WeightsFormat, entries, entry
+from asrlab.weights.check import check_weights, explain_failed_load
 from asrlab.weights.ctranslate2_format import CTranslate2Model, read_ctranslate2
 from asrlab.weights.ctranslate2_to_openai import OpenAICheckpoint, WhisperDims, convert
 from asrlab.weights.folders import weights_format
 from asrlab.weights.layout import default_root
 from asrlab.weights.messages import describe_origin, describe_size
+from asrlab.weights.openai_checkpoint import why_not_whisper
+from asrlab.weights.safetensors_format import read_safetensors_shapes
 from asrlab.weights.sources import CarrierSource, Fetched, FolderSource, HubSource, Progress, UrlSource, WeightsSource
 from asrlab.weights.store import WeightsStore, is_offline
 from asrlab.weights.stored import StoredFile, StoredWeights
@@ -29,13 +32,17 @@ __all__ = [
     "WeightsSource",
     "WeightsStore",
     "WhisperDims",
+    "check_weights",
     "convert",
     "default_root",
     "describe_origin",
     "describe_size",
     "entries",
     "entry",
+    "explain_failed_load",
     "is_offline",
     "read_ctranslate2",
+    "read_safetensors_shapes",
     "weights_format",
+    "why_not_whisper",
 ]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asrlab.errors import WeightsError
+from asrlab.weights.finite import StoredTensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["CTranslate2Model", "read_ctranslate2"]
 
 _VERSION = 6
-_DTYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}
+_KINDS = ("float32", "int8", "int16", "int32", "float16", "bfloat16")  # by code
+_DTYPES = {"bfloat16": "<u2", "float16": "<f2", "float32": "<f4", "int8": "<i1", "int16": "<i2", "int32": "<i4"}
 # Far above any real model (large-v3 has 1,289 variables of rank 3 at most): what lies beyond is not a model.
-_MAX_VARIABLES = 100_000
+_MAX_VARIABLES = 20_000
 _MAX_RANK = 8
 
 
@@ -44,13 +46,15 @@ class CTranslate2Model:
         spec: The kind of model, such as ``WhisperSpec``.
         revision: The revision of that kind.
         variables: Arrays by name, aliases among them, mapped from the file: reading one reads the disk, and writing to
-            one is an error.
+            one is an error. NumPy has no bfloat16: such numbers are arrays of uint16.
+        tensors: Where each variable lies in the file and its number format, by the same names.
     """
 
     path: Path
     spec: str
     revision: int
     variables: Mapping[str, npt.NDArray[Any]]
+    tensors: Mapping[str, StoredTensor]
 
 
 def read_ctranslate2(path: Path) -> CTranslate2Model:
@@ -79,30 +83,36 @@ class _Reader:
         self._path = path
         self._data = data
         self._offset = 0
+        self._variables: dict[str, npt.NDArray[Any]] = {}
+        self._tensors: dict[str, StoredTensor] = {}
 
     def model(self) -> CTranslate2Model:
         version = self._number("I")
         if version != _VERSION:
             raise self._bad(f"its version is {version}, not {_VERSION}")
         spec, revision = self._string(), self._number("I")
-        variables: dict[str, npt.NDArray[Any]] = {}
         for _ in range(self._count()):
-            self._add(variables, self._string(), self._array())
+            self._variable(self._string())
         for _ in range(self._count()):
             alias, name = self._string(), self._string()
-            if name not in variables:
+            if name not in self._variables:
                 raise self._bad(f"{alias!r} stands for {name!r}, which is not there")
-            self._add(variables, alias, variables[name])
+            self._add(alias, self._variables[name], self._tensors[name])
+            scale = f"{name}_scale"  # CTranslate2 takes the scale along
+            if scale in self._variables and f"{alias}_scale" not in self._variables:
+                self._add(f"{alias}_scale", self._variables[scale], self._tensors[scale])
         if self._offset != len(self._data):
             raise self._bad(f"{len(self._data) - self._offset} bytes follow its end")
-        return CTranslate2Model(path=self._path, spec=spec, revision=revision, variables=variables)
+        return CTranslate2Model(
+            path=self._path, spec=spec, revision=revision, variables=self._variables, tensors=self._tensors
+        )
 
-    def _add(self, variables: dict[str, npt.NDArray[Any]], name: str, array: npt.NDArray[Any]) -> None:
-        if name in variables:
+    def _add(self, name: str, array: npt.NDArray[Any], tensor: StoredTensor) -> None:
+        if name in self._variables:
             raise self._bad(f"{name!r} is there twice")
-        variables[name] = array
+        self._variables[name], self._tensors[name] = array, tensor
 
-    def _array(self) -> npt.NDArray[Any]:
+    def _variable(self, name: str) -> None:
         import numpy as np
 
         rank = self._number("B")
@@ -110,12 +120,18 @@ class _Reader:
             raise self._bad(f"a variable has {rank} dimensions")
         shape = tuple(self._number("I") for _ in range(rank))
         code, n_bytes = self._number("B"), self._number("I")
-        if code not in _DTYPES:
+        if code >= len(_KINDS):
             raise self._bad(f"a variable has the unknown data type {code}")
-        dtype = np.dtype(_DTYPES[code])
+        kind = _KINDS[code]
+        dtype = np.dtype(_DTYPES[kind])
         if math.prod(shape) * dtype.itemsize != n_bytes:
-            raise self._bad(f"a variable of shape {shape} and type {dtype} has {n_bytes} bytes")
-        return self._take(n_bytes).view(dtype).reshape(shape)
+            raise self._bad(f"a variable of shape {shape} and type {kind} has {n_bytes} bytes")
+        tensor = StoredTensor(name=name, kind=kind, start=self._offset, n_bytes=n_bytes)
+        try:
+            array = self._take(n_bytes).view(dtype).reshape(shape)
+        except ValueError as error:  # a shape with a zero and more than NumPy can count
+            raise self._bad(f"a variable has the shape {shape}") from error
+        self._add(name, array, tensor)
 
     def _count(self) -> int:
         count = self._number("I")

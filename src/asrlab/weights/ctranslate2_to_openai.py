@@ -190,8 +190,8 @@ class _Conversion:
         array = self._array(name, rank=len(shape))
         if array.dtype.kind != "f":
             raise WeightsError(
-                f"{self._model.path}: {name} is {array.dtype}; quantised weights cannot be converted without loss, "
-                "give the float16 folder",
+                f"{self._model.path}: {name} is {self._model.tensors[name].kind}; quantised weights cannot be "
+                "converted without loss, give the float16 folder",
                 model=str(self._model.path),
             )
         if array.shape != shape:

@@ -18,16 +18,19 @@ from asrlab.engines.faster_whisper.model import SharedEncodingModel
 from asrlab.engines.faster_whisper.settings import ENGINE_OPTIONS, Settings
 from asrlab.engines.faster_whisper.skipped_silence import Speech, find_speech
 from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
-from asrlab.errors import WeightsError
 from asrlab.machine import usable_cores
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.recognition import Many, Recognition, TranscriberInfo
 from asrlab.spec import LoadRequest
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import Outcome
+from asrlab.weights import explain_failed_load
 
 __all__ = ["FasterWhisperTranscriber", "load"]
 
+_ADVICE = (
+    "fetch it again, or give another folder, as ct2-transformers-converter writes with --copy_files tokenizer.json"
+)
 
 type Load = Callable[[int, int], WhisperModel]
 """Loads the weights for a number of workers, and of threads for each."""
@@ -141,7 +144,7 @@ def load(request: LoadRequest) -> FasterWhisperTranscriber:
     compute_type = choose_compute_type(request.compute_type, request.device)
 
     def load_for(workers: int, threads: int) -> WhisperModel:
-        try:
+        with explain_failed_load(request.weights, model=request.model.name, advice=_ADVICE):
             return SharedEncodingModel(
                 str(request.weights),
                 device=kind,
@@ -150,11 +153,6 @@ def load(request: LoadRequest) -> FasterWhisperTranscriber:
                 cpu_threads=threads,
                 num_workers=workers,
             )
-        except (RuntimeError, ValueError) as error:
-            raise WeightsError(
-                f"CTranslate2 cannot load {request.model.name} from {request.weights}: {error}",
-                model=request.model.name,
-            ) from error
 
     model = load_for(1, threads)
     info = TranscriberInfo(

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import torch
 from liquid_audio import LFM2AudioModel, LFM2AudioProcessor
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from asrlab.device import Device
+from asrlab.engines.liquid_audio.config import read_config
 from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber
-from asrlab.engines.pytorch import refuse_threads
+from asrlab.engines.pytorch import refuse_oversized, refuse_threads
 from asrlab.errors import WeightsError
 from asrlab.longform import find_voice
 from asrlab.options import Capabilities
 from asrlab.recognition import TranscriberInfo
 from asrlab.spec import LoadRequest
+from asrlab.weights import explain_failed_load
 
 __all__ = ["load"]
 
@@ -36,18 +38,14 @@ def load(request: LoadRequest) -> LiquidAudioTranscriber:
     compute_type = _compute_type(request.compute_type, request.device)
     folder = _folder(request)
     device = request.device.resolved
-    try:
+    with explain_failed_load(folder, model=request.model.name, advice="pull it again, or give another folder"):
+        config = read_config(folder)
+        refuse_oversized(lambda: LFM2AudioModel(config), folder)
         with _no_root_handler():
             # as a Path: upstream takes a str for a name on the hub
             processor = LFM2AudioProcessor.from_pretrained(folder, device=device).eval()
         model = LFM2AudioModel.from_pretrained(folder, device=device, dtype=_DTYPES[compute_type]).eval()
         missing = _missing(model, _stored_names(folder))
-    except (KeyError, TypeError, ValueError, AssertionError, OSError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            f"{folder} cannot be loaded as an LFM2-Audio model ({type(error).__name__}: {error}); pull it again, or "
-            "give another folder",
-            model=request.model.name,
-        ) from error
     if missing:
         raise WeightsError(
             f"{folder}/model.safetensors lacks {len(missing)} tensors, such as {missing[0]}; pull it again",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from asrlab.options import Capabilities
 from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
 from asrlab.recognition import TranscriberInfo
 from asrlab.spec import LoadRequest
-from asrlab.weights import convert
+from asrlab.weights import convert, explain_failed_load, why_not_whisper
 
 __all__ = ["load"]
 
@@ -37,11 +36,10 @@ def load(request: LoadRequest) -> OpenAIWhisperTranscriber:
     compute_type = _compute_type(request.compute_type, request.device)
     refuse_threads(request.threads, engine="openai-whisper")
     path = _path(request)
-    if request.weights_format == "ctranslate2":
-        dimensions, state = _from_ctranslate2(path)
-    else:
-        dimensions, state = _read_checkpoint(path)
-    model = _build(path, dimensions, state)
+    advice = "fetch it again, or give another file; code in a checkpoint is never run"
+    with explain_failed_load(path, model=request.model.name, advice=advice):
+        read = _from_ctranslate2 if request.weights_format == "ctranslate2" else _read_checkpoint
+        model = _build(path, *read(path))
     _set_alignment_heads(model, request)
     device = request.device.resolved
     model.to(device).eval()
@@ -75,16 +73,8 @@ def _compute_type(asked: str, device: Device) -> str:
 
 
 def _read_checkpoint(path: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
-    try:
-        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-        return checkpoint["dims"], checkpoint["model_state_dict"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError, OSError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise WeightsError(
-            f"{path} is not a checkpoint of openai-whisper that can be read as plain weights ({first_line}); code in "
-            "a checkpoint is never run",
-            model=str(path),
-        ) from error
+    checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    return checkpoint["dims"], checkpoint["model_state_dict"]
 
 
 def _from_ctranslate2(folder: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
@@ -93,13 +83,12 @@ def _from_ctranslate2(folder: Path) -> tuple[Mapping[str, int], Mapping[str, tor
 
 
 def _build(path: Path, dimensions: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> Whisper:
-    try:
-        model = Whisper(ModelDimensions(**dimensions))
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        raise WeightsError(
-            f"the tensors in {path} are not those of a Whisper model: {error}", model=str(path)
-        ) from error
+    # once more what was checked before the file was opened: nothing is allocated for what it only declares
+    reason = why_not_whisper(dimensions, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    if reason is not None:
+        raise WeightsError(f"{path} is not a Whisper model that can run: {reason}", model=str(path))
+    model = Whisper(ModelDimensions(**dimensions))
+    model.load_state_dict(state)
     return model
 
 

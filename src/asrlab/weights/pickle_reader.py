@@ -1,0 +1,280 @@
+"""Read the pickle of a PyTorch checkpoint as records: no code runs, nothing is imported, and no tensor is made.
+
+Only the opcodes that ``torch.save`` writes for dictionaries of tensors are understood, and only the functions that
+rebuild a dense tensor: sparse, quantized, complex and meta tensors are named and refused.
+
+Source: ``torch/_weights_only_unpickler.py`` and ``torch/_utils.py`` of PyTorch 2.11.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["PickleError", "Readable", "StorageRecord", "TensorRecord", "read_pickle"]
+
+MAX_OPCODES = 500_000
+"""Whisper large-v3 has 1,259 tensors, which take about 50,000."""
+MAX_READ_BYTES = 1 << 22
+_MAX_RANK = 8
+
+_STORAGES = {
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "ByteStorage": "uint8",
+    "CharStorage": "int8",
+    "ShortStorage": "int16",
+    "IntStorage": "int32",
+    "LongStorage": "int64",
+    "BoolStorage": "bool",
+}
+_WIDTHS = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "uint8": 1, "int8": 1, "int16": 2, "int32": 4}
+_WIDTHS |= {"int64": 8, "bool": 1}
+_REFUSED = {
+    "torch._utils _rebuild_sparse_tensor": "a sparse tensor",
+    "torch._utils _rebuild_sparse_csr_tensor": "a sparse tensor",
+    "torch._utils _rebuild_meta_tensor_no_storage": "a meta tensor, which has no numbers",
+    "torch.serialization _get_layout": "a sparse tensor",
+    "torch._utils _rebuild_qtensor": "a quantized tensor",
+    "torch QInt8Storage": "a quantized tensor",
+    "torch QInt32Storage": "a quantized tensor",
+    "torch QUInt8Storage": "a quantized tensor",
+    "torch ComplexFloatStorage": "complex numbers",
+    "torch ComplexDoubleStorage": "complex numbers",
+}
+
+
+class PickleError(ValueError):
+    """A pickle that is no plain checkpoint; the message completes "the file holds ..." or names what is wrong."""
+
+
+class Readable(Protocol):
+    """What `read_pickle` reads from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most *size* bytes."""
+        ...
+
+    def readline(self) -> bytes:
+        """Return the bytes up to the next line feed."""
+        ...
+
+
+@attrs.frozen
+class StorageRecord:
+    """A block of numbers beside the pickle.
+
+    Attributes:
+        key: The name of the block.
+        kind: The number format.
+        length: How many numbers there are.
+    """
+
+    key: str
+    kind: str
+    length: int
+
+    @property
+    def n_bytes(self) -> int:
+        """The size in bytes."""
+        return self.length * _WIDTHS[self.kind]
+
+
+@attrs.frozen
+class TensorRecord:
+    """A tensor over a storage, as it is described, without its numbers.
+
+    Attributes:
+        storage: Where its numbers are.
+        shape: Its dimensions.
+        extent: One more than the highest index into the storage; 0 if it is empty.
+    """
+
+    storage: StorageRecord
+    shape: tuple[int, ...]
+    extent: int
+
+
+@attrs.frozen
+class _Global:
+    name: str
+
+
+class _Ordered(dict[Any, Any]):
+    """An ``OrderedDict``, or what is built like one."""
+
+
+def read_pickle(file: Readable) -> tuple[Any, Mapping[str, StorageRecord]]:
+    """Read one pickle from *file*, up to its STOP.
+
+    Returns:
+        The content (dictionaries, lists, numbers, text and tensor records), and every storage that it names, by key.
+
+    Raises:
+        PickleError: If it is damaged, too large, or asks for more than to describe tensors.
+    """
+    machine = _Machine()
+    return machine.run(file), machine.storages
+
+
+class _Machine:
+    """The stack and the memo of a pickle, with a function for each opcode."""
+
+    def __init__(self) -> None:
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+        self.storages: dict[str, StorageRecord] = {}
+        self._opcodes = self._make_opcodes()
+
+    def run(self, file: Readable) -> object:
+        try:
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):  # type: ignore[arg-type]
+                if count >= MAX_OPCODES:
+                    raise PickleError(f"a pickle of more than {MAX_OPCODES:,} steps")
+                if opcode.name == "STOP":
+                    return self._pop()
+                handler = self._opcodes.get(opcode.name)
+                if handler is None:
+                    raise PickleError(f"the pickle opcode {opcode.name}, which plain weights do not need")
+                handler(argument)
+        except (ValueError, LookupError, TypeError, UnicodeError) as error:
+            if isinstance(error, PickleError):
+                raise
+            raise PickleError(f"a pickle that is damaged ({str(error)[:200]})") from error
+        raise PickleError("a pickle that does not end")
+
+    def _make_opcodes(self) -> Mapping[str, Callable[[Any], None]]:
+        push, ignore = self._stack.append, _ignore
+        values = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING")
+        return {
+            **dict.fromkeys(values, push),
+            "NONE": lambda _: push(None),
+            "NEWTRUE": lambda _: push(True),  # noqa: FBT003 - the value itself
+            "NEWFALSE": lambda _: push(False),  # noqa: FBT003 - as above
+            "PROTO": ignore,
+            "MARK": lambda _: self._marks.append(len(self._stack)),
+            "EMPTY_TUPLE": lambda _: push(()),
+            "EMPTY_LIST": lambda _: push([]),
+            "EMPTY_DICT": lambda _: push({}),
+            "TUPLE": lambda _: push(tuple(self._pop_mark())),
+            "TUPLE1": lambda _: push(tuple(self._pop_many(1))),
+            "TUPLE2": lambda _: push(tuple(self._pop_many(2))),
+            "TUPLE3": lambda _: push(tuple(self._pop_many(3))),
+            "APPEND": lambda _: self._extend(self._pop_many(1)),
+            "APPENDS": lambda _: self._extend(self._pop_mark()),
+            "SETITEM": lambda _: self._set(self._pop_many(2)),
+            "SETITEMS": lambda _: self._set(self._pop_mark()),
+            "BINPUT": self._put,
+            "LONG_BINPUT": self._put,
+            "BINGET": lambda place: push(self._memo[place]),
+            "LONG_BINGET": lambda place: push(self._memo[place]),
+            "GLOBAL": lambda name: push(_Global(name)),
+            "BINPERSID": lambda _: push(self._add_storage(_storage(self._pop()))),
+            "REDUCE": lambda _: push(_rebuild(*self._pop_many(2))),
+            "BUILD": lambda _: self._build(),
+        }
+
+    def _add_storage(self, storage: StorageRecord) -> StorageRecord:
+        if self.storages.setdefault(storage.key, storage) != storage:
+            raise PickleError(f"the storage {storage.key[:40]!r} in two forms")
+        return storage
+
+    def _pop(self) -> Any:
+        if not self._stack:
+            raise PickleError("a pickle that takes what it did not put down")
+        return self._stack.pop()
+
+    def _pop_many(self, count: int) -> list[Any]:
+        taken = [self._pop() for _ in range(count)]
+        return taken[::-1]
+
+    def _pop_mark(self) -> list[Any]:
+        if not self._marks or self._marks[-1] > len(self._stack):
+            raise PickleError("a pickle that takes what it did not put down")
+        start = self._marks.pop()
+        taken = self._stack[start:]
+        del self._stack[start:]
+        return taken
+
+    def _put(self, place: int) -> None:
+        self._memo[place] = self._stack[-1]
+
+    def _extend(self, values: list[Any]) -> None:
+        if not isinstance(self._stack[-1], list):
+            raise PickleError("a pickle that appends to what is no list")
+        self._stack[-1].extend(values)
+
+    def _set(self, pairs: list[Any]) -> None:
+        target = self._stack[-1]
+        if not isinstance(target, dict) or len(pairs) % 2:
+            raise PickleError("a pickle that sets items of what is no dictionary")
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            # the hash of a tuple of tuples of tuples can take for ever
+            if not isinstance(key, str | int | float | None):
+                raise PickleError(f"a dictionary with a {type(key).__name__} for a key")
+            target[key] = value
+
+    def _build(self) -> None:
+        self._pop()  # attributes of a state dictionary: the versions of its modules
+        if not isinstance(self._stack[-1], _Ordered):
+            raise PickleError("an object that is no dictionary and no tensor")
+
+
+def _ignore(_: object) -> None: ...
+
+
+def _storage(value: object) -> StorageRecord:
+    match value:
+        case ("storage", _Global(name), str(key), _, int(length), *_) if not isinstance(length, bool):
+            if name in _REFUSED:
+                raise PickleError(_REFUSED[name])
+            module, _, kind = name.partition(" ")
+            if module != "torch" or kind not in _STORAGES:
+                raise PickleError(f"numbers of the type {name.replace(' ', '.')[:80]}")
+            if length < 0:
+                raise PickleError("a storage of negative length")
+            return StorageRecord(key, _STORAGES[kind], length)
+    raise PickleError("a reference to something other than a storage")
+
+
+def _rebuild(function: object, arguments: object) -> object:
+    name = function.name if isinstance(function, _Global) else ""
+    if name in _REFUSED:
+        raise PickleError(_REFUSED[name])
+    match name, arguments:
+        case "collections OrderedDict", ():
+            return _Ordered()
+        case "torch._utils _rebuild_parameter", (TensorRecord() as tensor, *_):
+            return tensor
+        case "torch._utils _rebuild_tensor_v2", (StorageRecord() as storage, offset, shape, stride, *_):
+            return _tensor(storage, offset, shape, stride)
+    raise PickleError(f"the code {name.replace(' ', '.')[:80] or 'of an object'}")
+
+
+def _tensor(storage: StorageRecord, offset: object, shape: object, stride: object) -> TensorRecord:
+    sizes, steps = _counts(shape), _counts(stride)
+    if sizes is None or steps is None or len(sizes) != len(steps) or not _is_count(offset):
+        raise PickleError("a tensor whose shape makes no sense")
+    last = sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
+    extent = 0 if 0 in sizes else int(offset) + last + 1  # type: ignore[call-overload] # a count
+    if extent > storage.length:
+        raise PickleError(f"a tensor of shape {sizes} that reaches beyond the {storage.length} numbers it is made of")
+    return TensorRecord(storage, sizes, extent)
+
+
+def _counts(value: object) -> tuple[int, ...] | None:
+    if not isinstance(value, tuple | list) or len(value) > _MAX_RANK or not all(map(_is_count, value)):
+        return None
+    return tuple(value)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 62
