@@ -11,13 +11,19 @@ import attrs
 
 from asrlab.errors import OptionError
 
-__all__ = ["Batching", "Capabilities", "EngineOptions", "OptionFields", "TranscribeOptions"]
+__all__ = ["Batching", "Capabilities", "EngineOptions", "OptionFields", "TextToShorten", "TranscribeOptions"]
 
 Task = Literal["transcribe", "translate"]
 TASKS: tuple[Task, ...] = ("transcribe", "translate")
 
 type EngineOptions = tuple[tuple[str, Any], ...]
 """Options that only some engines know, in the order of their names; lists are tuples, and mappings pairs like these."""
+
+
+class TextToShorten(str):
+    """A prompt from a compatibility shim: where it is too long, it is shortened as upstream does, and not refused."""
+
+    __slots__ = ()
 
 
 class OptionFields(TypedDict, total=False):

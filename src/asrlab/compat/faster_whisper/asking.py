@@ -8,7 +8,7 @@ from typing import Any
 
 from asrlab.compat.faster_whisper.vad import VadOptions, as_mapping
 from asrlab.errors import OptionError
-from asrlab.options import TranscribeOptions
+from asrlab.options import TextToShorten, TranscribeOptions
 from asrlab.transcriber import Transcriber
 
 __all__ = ["LADDER", "options_of"]
@@ -48,6 +48,9 @@ def options_of(
     if asked.get("language") not in (None, "en") and able.languages == ("en",):
         _log.warning("%s knows only English; language %r becomes 'en'", transcriber.info.model.name, asked["language"])
         asked["language"] = "en"
+    for name in ("initial_prompt", "hotwords", "prefix"):
+        if isinstance(asked.get(name), str):
+            asked[name] = TextToShorten(asked[name])
     own: dict[str, Any] = {name: asked.pop(name) for name in list(asked) if name in _COMMON}
     if own.get("task") not in (None, *able.tasks):
         raise _cannot("task", repr(own["task"]), transcriber, native)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from asrlab.compat.whisper.tokenizer import language_code
 from asrlab.errors import OptionError
-from asrlab.options import TranscribeOptions
+from asrlab.options import TextToShorten, TranscribeOptions
 from asrlab.transcriber import Transcriber
 
 __all__ = ["DEFAULTS", "Arguments", "changed", "options_for"]
@@ -117,6 +117,8 @@ def options_for(transcriber: Transcriber, given: Mapping[str, Any]) -> Transcrib
     can = transcriber.info.capabilities
     own = {name: asked.pop(name) for name in _OWN if name in asked}
     own["language"] = language_code(own.get("language"))
+    if isinstance(own.get("initial_prompt"), str):
+        own["initial_prompt"] = TextToShorten(own["initial_prompt"])
     rest = {name: value for name, value in asked.items() if name not in _NOT_DECODING}
     engine = {_named(name, can.engine_options): _value(name, value) for name, value in rest.items()}
     try:
@@ -134,7 +136,9 @@ def _value(name: str, value: Any) -> Any:
     if name == "suppress_tokens" and isinstance(value, str):
         parts = value.split(",") if value else []
         return tuple(map(int, parts)) if all(part.strip("- ").isdigit() for part in parts) else value
-    return value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if isinstance(value, str):
+        return TextToShorten(value) if name == "prefix" else value
+    return tuple(value) if isinstance(value, Iterable) else value
 
 
 def _named(name: str, known: Sequence[str]) -> str:

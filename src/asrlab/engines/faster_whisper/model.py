@@ -8,7 +8,10 @@ from typing import Any
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
+
+from asrlab.engines.prompt_length import MIN_TEXT_TOKENS
 
 __all__ = ["SharedEncodingModel"]
 
@@ -41,6 +44,22 @@ class SharedEncodingModel(WhisperModel):  # type: ignore[misc] # has no type inf
             return super().detect_language(audio, features, **options)
         finally:
             self._own.keeps = False
+
+    def generate_with_fallback(
+        self, encoder_output: ctranslate2.StorageView, prompt: list[int], tokenizer: Tokenizer, options: Any
+    ) -> Any:
+        """As upstream's; where hotwords or ``max_new_tokens`` leave no room, less of the text heard before is given.
+
+        Upstream gives up to 223 tokens of that text whatever else there is, and fails in the middle of a recording.
+        """
+        wanted = MIN_TEXT_TOKENS if options.max_new_tokens is None else options.max_new_tokens
+        excess = len(prompt) + wanted - self.max_length
+        if excess > 0 and prompt[0] == tokenizer.sot_prev:
+            hotwords = tokenizer.encode(" " + options.hotwords.strip()) if options.hotwords else []
+            start = 1 + (len(hotwords) if prompt[1 : 1 + len(hotwords)] == hotwords else 0)
+            end = prompt.index(tokenizer.sot)
+            prompt = [*prompt[:start], *prompt[min(end, start + excess) :]]
+        return super().generate_with_fallback(encoder_output, prompt, tokenizer, options)
 
     def encode(self, features: NDArray[np.float32]) -> ctranslate2.StorageView:
         """As upstream's, or what was kept if it is of the same *features*."""

@@ -18,6 +18,7 @@ from asrlab.engines.faster_whisper.model import SharedEncodingModel
 from asrlab.engines.faster_whisper.settings import ENGINE_OPTIONS, Settings
 from asrlab.engines.faster_whisper.skipped_silence import Speech, find_speech
 from asrlab.engines.faster_whisper.steps import FasterWhisperSteps
+from asrlab.engines.prompt_length import TokenBudget, refuse_long_texts
 from asrlab.machine import usable_cores
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.recognition import Many, Recognition, TranscriberInfo
@@ -73,8 +74,19 @@ class FasterWhisperTranscriber(Transcriber):
         )
 
     def check_options(self, options: TranscribeOptions) -> None:
-        """Refuse values that faster-whisper would not take, or would take without effect."""
-        Settings.of(options)
+        """Refuse values that faster-whisper would not take, would take without effect, or would cut off."""
+        settings = Settings.of(options)
+        model = self.model
+        # start of transcript, language, task, no time stamps or the first of them, and what marks a prompt
+        budget = TokenBudget(
+            context=model.max_length, special=5, new_tokens=("max_new_tokens", settings.max_new_tokens)
+        )
+        refuse_long_texts(
+            {"initial_prompt": options.initial_prompt, "hotwords": options.hotwords, "prefix": settings.prefix},
+            encode=lambda text: model.hf_tokenizer.encode(text, add_special_tokens=False).ids,
+            budget=budget,
+            model=self.info.model.name,
+        )
 
     @property
     def model(self) -> WhisperModel:

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from whisper.model import Whisper
+from whisper.tokenizer import get_tokenizer
 
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
@@ -17,6 +18,7 @@ from asrlab.engines.openai_whisper.convert import to_segments
 from asrlab.engines.openai_whisper.settings import Settings
 from asrlab.engines.openai_whisper.steps import DEFAULT_BATCHING, OpenAIWhisperSteps
 from asrlab.engines.openai_whisper.windows import Windows
+from asrlab.engines.prompt_length import TokenBudget, refuse_long_texts
 from asrlab.engines.pytorch import empty_cache
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.recognition import Many, Recognition, TranscriberInfo
@@ -45,8 +47,20 @@ class OpenAIWhisperTranscriber(Transcriber):
         )
 
     def check_options(self, options: TranscribeOptions) -> None:
-        """Refuse values that upstream would not take, or would take without effect."""
-        Settings.of(options)
+        """Refuse values that upstream would not take, would take without effect, or would cut off."""
+        settings = Settings.of(options)
+        model = self._model
+        if model is None:
+            raise self.closed_error()
+        tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
+        # start of transcript, language, task, no time stamps, and what marks a prompt
+        budget = TokenBudget(context=model.dims.n_text_ctx, special=5, new_tokens=("sample_len", settings.sample_len))
+        refuse_long_texts(
+            {"initial_prompt": options.initial_prompt, "prefix": settings.prefix},
+            encode=tokenizer.encode,
+            budget=budget,
+            model=self.info.model.name,
+        )
 
     def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None = None) -> Windows:
         """The loop that `recognize` takes its segments from, for those who want upstream's own dictionaries.

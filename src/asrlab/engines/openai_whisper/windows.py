@@ -30,6 +30,7 @@ from whisper.utils import get_end
 
 from asrlab.engines.openai_whisper.hallucinations import Place, first_made_up, leading_silence
 from asrlab.engines.openai_whisper.settings import Settings
+from asrlab.engines.prompt_length import MIN_TEXT_TOKENS
 from asrlab.options import TranscribeOptions
 
 __all__ = ["Windows", "is_void"]
@@ -39,6 +40,7 @@ PROMPT_RESET_TEMPERATURE = 0.5
 FRAMES_PER_SECOND = 100
 SECONDS_PER_TIMESTAMP = 0.02
 FRAMES_PER_TIMESTAMP = 2
+_SPECIAL_TOKENS = 5
 
 
 @attrs.define
@@ -179,11 +181,19 @@ class Windows:
 
     def _prompt(self) -> list[int]:
         """What was heard since the last reset; carried, the initial prompt takes its part of the room."""
-        if not self._settings.carry_initial_prompt:
-            return self._tokens[self._context_start :]
-        heard = self._tokens[max(len(self._first), self._context_start) :]
-        room = self._model.dims.n_text_ctx // 2 - 1 - len(self._first)
-        return self._first + heard[-room:]
+        carried = self._first if self._settings.carry_initial_prompt else []
+        heard = self._tokens[max(len(carried), self._context_start) :]
+        if carried:
+            heard = heard[-(self._model.dims.n_text_ctx // 2 - 1 - len(carried)) :]
+        if self._settings.prefix:  # takes its part, too: upstream fails where what was heard leaves no room for it
+            heard = heard[max(0, len(carried) + len(heard) - self._room_before_prefix()) :]
+        return carried + heard
+
+    def _room_before_prefix(self) -> int:
+        prefix = self._settings.prefix or []
+        n_prefix = len(self._tokenizer.encode(f" {prefix.strip()}") if isinstance(prefix, str) else prefix)
+        room = self._model.dims.n_text_ctx - n_prefix - _SPECIAL_TOKENS - (self._settings.sample_len or MIN_TEXT_TOKENS)
+        return max(0, room)
 
     def _split(self, window: _Window, result: DecodingResult) -> tuple[list[dict[str, Any]], bool]:
         """The window's segments, and whether the speech ended inside the window; moves on in the recording."""
