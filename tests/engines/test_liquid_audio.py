@@ -319,3 +319,27 @@ def test_the_job_of_the_lab_names_what_to_pull(asrlab_cli: Any, tmp_path: Path) 
     ran = asrlab_cli("bench", "smoke", "-m", "lfm2_5_audio", ASRLAB_CACHE=str(tmp_path))
     assert ran.code == 4
     assert "asrlab pull liquid-audio/lfm2.5-audio-1.5b" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "reason"),
+    [
+        ("lfm", "hidden_size", 10**6, "describes a model of .* numbers, but the weights beside it hold"),
+        ("depthformer", "dim", 10**6, "describes a model of .* numbers"),
+        ("encoder", "pos_emb_max_len", 10**9, "its encoder.pos_emb_max_len is 1000000000, not between 1 and 100000"),
+        ("preprocessor", "n_fft", 10**9, "its preprocessor.n_fft is 1000000000"),
+        ("preprocessor", "sample_rate", 8000, "its preprocessor.sample_rate is 8000, not 16000"),
+        ("lfm", "num_attention_heads", 0, "cannot be loaded as liquid-audio"),
+        ("lfm", "norm_eps", float("nan"), "its lfm.norm_eps is not finite"),
+    ],
+)
+def test_a_configuration_that_asks_for_more_than_is_stored_is_refused(
+    tiny_lfm2_audio: Maker, tmp_path: Path, section: str, name: str, value: object, reason: str
+):
+    """Nothing is allocated for what a configuration only declares."""
+    folder = shutil.copytree(tiny_lfm2_audio(SAYS), tmp_path / "hostile")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config[section][name] = value
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(WeightsError, match=reason):
+        load(folder)

@@ -194,3 +194,22 @@ print({name for name in {*before, *os.environ} if before.get(name) != os.environ
         [sys.executable, "-c", code, model], env=environment, capture_output=True, check=True, text=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (
+            {"hidden_size": 10**6, "num_attention_heads": 2},
+            "describes a model of .* numbers, but the weights beside it",
+        ),
+        ({"num_hidden_layers": 10**7}, "its num_hidden_layers is 10000000"),
+        ({"num_hidden_layers": True}, "its num_hidden_layers is True"),
+        ({"num_attention_heads": 0}, "cannot be loaded as a speech recognition model"),
+    ],
+)
+def test_a_configuration_that_lies_is_refused(ctc_folder: Path, tmp_path: Path, facts: dict[str, object], reason: str):
+    """Nothing is allocated for what a configuration only declares."""
+    folder = changed(ctc_folder, tmp_path / "hostile", **facts)
+    with pytest.raises(asrlab.WeightsError, match=reason):
+        asrlab.load(f"transformers/{folder}", device="cpu")

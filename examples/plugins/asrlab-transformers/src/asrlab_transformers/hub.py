@@ -9,7 +9,7 @@ import attrs
 from huggingface_hub import snapshot_download
 
 from asrlab import LoadRequest, ModelInfo, WeightsError
-from asrlab.weights import WeightsStore
+from asrlab.weights import WeightsStore, check_weights
 
 __all__ = ["find_folder"]
 
@@ -43,6 +43,7 @@ def find_folder(request: LoadRequest) -> tuple[Path, ModelInfo]:
             model=request.model.name,
         )
     stored = WeightsStore().from_folder(folder)
+    check_weights(folder, stored.format)  # those of a folder on this disk asrlab.load has checked
     source = f"hub {match['id']}@{folder.name[:7]}"  # a snapshot's folder is named by its commit
     return folder, attrs.evolve(request.model, weights_sha256=stored.sha256, weights_source=source)
 

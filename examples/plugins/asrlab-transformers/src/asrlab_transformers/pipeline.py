@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     MODEL_FOR_CTC_MAPPING,
     MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING,
@@ -22,9 +22,12 @@ from transformers import (
 from transformers.utils import logging
 
 from asrlab import EngineUnavailableError, WeightsError
+from asrlab.engines.pytorch import refuse_oversized
+from asrlab.weights import explain_failed_load
 
 __all__ = ["SpeechPipeline", "build_pipeline"]
 
+_ADVICE = "give a folder that save_pretrained wrote, with its tokenizer and its feature extractor"
 _PLAIN: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 _UNUSED = ("masked_spec_embed",)  # only training reads it, and many checkpoints lack it
 
@@ -70,7 +73,7 @@ def build_pipeline(folder: Path, *, device: str, dtype: torch.dtype) -> SpeechPi
         WeightsError: It is no model for speech recognition, or lacks tensors.
     """
     try:
-        with _quiet():
+        with _quiet(), explain_failed_load(folder, model="a speech recognition model", advice=_ADVICE):
             model = _model(folder, dtype)
             pipe = SpeechPipeline(
                 model=model,
@@ -82,14 +85,6 @@ def build_pipeline(folder: Path, *, device: str, dtype: torch.dtype) -> SpeechPi
         raise EngineUnavailableError(
             f"the model in {folder} needs a package that is not here: {_first_line(error)}", engine="transformers"
         ) from error
-    except WeightsError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            f"{folder} cannot be loaded as a speech recognition model ({type(error).__name__}: {_first_line(error)}); "
-            "give a folder that save_pretrained wrote, with its tokenizer and its feature extractor",
-            model=str(folder),
-        ) from error
     pipe.model.eval()
     return pipe
 
@@ -100,7 +95,9 @@ def _model(folder: Path, dtype: torch.dtype) -> Any:
     if config.model_type == "whisper":
         # upstream changes to it at the first request for the times of words, which would change the numbers after it
         choices["attn_implementation"] = "eager"
-    model, info = _family(folder, config).from_pretrained(folder, config=config, **choices, **_PLAIN)
+    family = _family(folder, config)
+    refuse_oversized(lambda: family.from_config(copy.deepcopy(config)), folder)
+    model, info = family.from_pretrained(folder, config=config, **choices, **_PLAIN)
     missing = sorted(name for name in info["missing_keys"] if not name.endswith(_UNUSED))
     if missing:
         raise WeightsError(
