@@ -268,9 +268,9 @@ def broken(folder: Path, tmp_path: Path, how: str) -> Path:
     ("how", "message"),
     [
         ("lacks a tensor", "lacks 1 tensors, such as depth_linear.weight"),
-        ("cut short", "cannot be loaded as an LFM2-Audio model"),
-        ("another model", "cannot be loaded as an LFM2-Audio model"),
-        ("no JSON", "cannot be loaded as an LFM2-Audio model"),
+        ("cut short", r"model\.safetensors is not a safetensors file, or is damaged: its tensors are"),
+        ("another model", "cannot be loaded as liquid-audio/"),
+        ("no JSON", r"config\.json is not JSON"),
         ("a pickle", "pytorch_model.bin"),
     ],
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +137,32 @@ def test_a_compressed_archive_is_refused(write: Callable[..., Path]):
             new.writestr(name, old.read(name))
     with pytest.raises(WeightsError, match="is compressed, which torch"):
         check_weights(path, "openai-pt")
+
+
+CHECK = """
+import resource, sys, numpy
+from pathlib import Path
+from asrlab.weights import check_weights
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + (256 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for name in sys.argv[1:]:
+    try:
+        check_weights(Path(name), "openai-pt")
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux, to limit a process's memory")
+def test_what_is_only_declared_takes_no_memory(write: Callable[..., Path], tmp_path: Path):
+    """With 256 MiB to spare, files that declare gigabytes are refused, and none of it is allocated."""
+    declared: list[dict[str, Any]] = [{"n_audio_layer": 10**7}, {"n_vocab": 10**9}, {"n_text_ctx": 10**9}]
+    paths = [shutil.copy(write(dims), tmp_path / f"{number}.pt") for number, dims in enumerate(declared)]
+    huge = {"decoder.token_embedding.weight": torch.zeros(1).half().expand(10**9, 4)}
+    paths.append(shutil.copy(write({"n_vocab": 10**9}, huge), tmp_path / "expanded.pt"))
+    done = subprocess.run([sys.executable, "-c", CHECK, *paths], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["WeightsError"] * len(paths)
 
 
 def test_any_flipped_bytes_give_only_a_weights_error(write: Callable[..., Path]):
