@@ -192,7 +192,9 @@ class Windows:
     def _room_before_prefix(self) -> int:
         prefix = self._settings.prefix or []
         n_prefix = len(self._tokenizer.encode(f" {prefix.strip()}") if isinstance(prefix, str) else prefix)
-        room = self._model.dims.n_text_ctx - n_prefix - _SPECIAL_TOKENS - (self._settings.sample_len or MIN_TEXT_TOKENS)
+        room: int = (
+            self._model.dims.n_text_ctx - n_prefix - _SPECIAL_TOKENS - (self._settings.sample_len or MIN_TEXT_TOKENS)
+        )
         return max(0, room)
 
     def _split(self, window: _Window, result: DecodingResult) -> tuple[list[dict[str, Any]], bool]:
