@@ -6,9 +6,8 @@ by content, never by a file's name, and neither ever opens a second file or a ne
 
 from __future__ import annotations
 
-from asrlab.audio.checks import AudioWarning
 from asrlab.audio.reader import AudioReader, load_audio, open_audio
-from asrlab.audio.types import SAMPLE_RATE, Audio, AudioFile, AudioSource
+from asrlab.audio.types import SAMPLE_RATE, Audio, AudioFile, AudioSource, AudioTrack, AudioWarning
 
 __all__ = [
     "SAMPLE_RATE",
@@ -16,6 +15,7 @@ __all__ = [
     "AudioFile",
     "AudioReader",
     "AudioSource",
+    "AudioTrack",
     "AudioWarning",
     "load_audio",
     "open_audio",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float, mix
+from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from asrlab.audio.types import Audio
+    from asrlab.audio.types import Audio, AudioWarning
 
 __all__ = ["ArrayDecoder", "open_array"]
 
@@ -32,7 +32,7 @@ def open_array(audio: Audio, *, source: str) -> ArrayDecoder:
         message = f"{source!r} is a {kind}, not a numpy array; convert it first"
         raise AudioError(message, source=source, reason="bad-shape")
     _check_type(audio.samples, source=source)
-    return ArrayDecoder(_check_shape(audio.samples, source=source), audio.sample_rate)
+    return ArrayDecoder(_check_shape(audio.samples, source=source), audio)
 
 
 def _check_type(samples: NDArray[Any], *, source: str) -> None:
@@ -73,17 +73,23 @@ class ArrayDecoder:
     failure = ""
     lost = 0.0
 
-    def __init__(self, samples: NDArray[Any], sample_rate: int) -> None:
+    def __init__(self, samples: NDArray[Any], audio: Audio) -> None:
         self._samples = samples
-        self._sample_rate = sample_rate
-        self.declared: float | None = len(samples) / sample_rate
+        self._sample_rate = audio.sample_rate
+        self._warnings = audio.warnings
+        self.track = audio.track
+        self.declared: float | None = audio.duration
         self.available: float | None = self.declared
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:
-        """Mono chunks from second *offset* on."""
+        """Yield chunks of all channels from second *offset* on."""
         step = CHUNK_SAMPLES // self._samples.shape[1]
         for start in range(round(offset * self._sample_rate), len(self._samples), step):
-            yield Chunk(mix(as_float(self._samples[start : start + step])), self._sample_rate)
+            yield Chunk(as_float(self._samples[start : start + step]), self._sample_rate)
+
+    def findings(self, *, start: float, end: float) -> tuple[AudioWarning, ...]:  # noqa: ARG002 - of any decoder
+        """Return what was found when the samples were loaded."""
+        return self._warnings
 
     def close(self) -> None:
         """Nothing to let go of: the array is the caller's."""

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
     from asrlab.audio.samples import Chunk
 
-__all__ = ["SILENT_PEAK", "AudioWarning", "checked_peak", "empty_error", "truncated_error", "undecodable_error"]
+__all__ = ["SILENT_PEAK", "check_only_track", "checked_peak", "empty_error", "truncated_error", "undecodable_error"]
 
 SILENT_PEAK = 1e-4
 """A recording that never exceeds this, -80 dBFS, is digital silence or a dead input: 16-bit noise is about as loud."""
 
 _LOUDEST = 16.0
 """24 dB over full scale. Float recordings go a little over 1; integer samples in a float array go far over 16."""
-
-
-@attrs.frozen(kw_only=True)
-class AudioWarning:
-    """Something about the audio that its reader should know.
-
-    Attributes:
-        code: ``truncated``, ``damaged`` or ``silent``.
-        message: The same for people.
-    """
-
-    code: str
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def checked_peak(chunk: Chunk, *, at: float, source: str) -> float:
@@ -55,6 +37,17 @@ def checked_peak(chunk: Chunk, *, at: float, source: str) -> float:
         raise AudioError(message, source=source, reason="not-finite")
     message = f"{where}, but float samples lie in [-1, 1]; if they are 16-bit integers, divide them by 32768"
     raise AudioError(message, source=source, reason="out-of-range")
+
+
+def check_only_track(track: int | None, *, source: str) -> None:
+    """Check that *track* is the only one of *source*, which cannot have several.
+
+    Raises:
+        AudioError: It is another one.
+    """
+    if track not in (None, 1):
+        message = f"audio track {track} of {source!r} is not there; it has a single one: leave out track=N (--track N)"
+        raise AudioError(message, source=source, reason="no-track")
 
 
 def empty_error(source: str, *, size: int | None, offset: float) -> AudioError:

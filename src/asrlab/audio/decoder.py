@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from asrlab.audio.samples import Chunk
+    from asrlab.audio.types import AudioTrack, AudioWarning
 
 __all__ = ["Decoder"]
 
@@ -20,7 +21,8 @@ class Decoder(Protocol):
         available: Seconds that are known to be there before decoding; None if only decoding can tell.
         tolerance: Seconds by which *declared* may exceed what comes out of a whole file.
         failure: Why decoding ended before the end, in words; empty if it did not.
-        lost: Seconds of damaged packets that were left out so far.
+        lost: Seconds of damaged packets so far.
+        track: The audio track that is decoded, of a source that has several; None otherwise.
     """
 
     name: str
@@ -29,9 +31,13 @@ class Decoder(Protocol):
     tolerance: float
     failure: str
     lost: float
+    track: AudioTrack | None
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:
-        """Mono chunks from second *offset* on."""
+        """Yield chunks of all channels from second *offset* on."""
+
+    def findings(self, *, start: float, end: float) -> Iterable[AudioWarning]:
+        """Return what a user should know of the seconds from *start* to *end*, once they have been decoded."""
 
     def close(self) -> None:
         """Let go of what the decoder holds; the stream beneath stays open."""

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 import attrs
 
 from asrlab.audio.array_decoder import open_array
-from asrlab.audio.checks import empty_error
+from asrlab.audio.checks import check_only_track, empty_error
 from asrlab.audio.decoder import Decoder
 from asrlab.audio.pyav_decoder import open_with_pyav
 from asrlab.audio.soundfile_decoder import open_with_soundfile
 from asrlab.audio.stream import ByteStream, open_stream
-from asrlab.audio.types import Audio, AudioFile, AudioSource
+from asrlab.audio.types import Audio, AudioFile, AudioSource, check_track
 from asrlab.errors import AudioError, OptionError
 
 __all__ = ["OpenSource", "open_source"]
@@ -43,19 +43,24 @@ class OpenSource:
             self.stream.close()
 
 
-def open_source(source: AudioSource, *, sample_rate: int | None) -> OpenSource:
+def open_source(source: AudioSource, *, sample_rate: int | None, track: int | None = None) -> OpenSource:
     """Open *source*; *sample_rate*, in Hz, is for a numpy array and only for that.
 
+    The track that an `AudioFile` names goes before *track*.
+
     Raises:
-        OptionError: *sample_rate* is missing for an array, given for something else, or not a rate.
-        AudioError: The source cannot be read or nothing can decode it.
+        OptionError: *sample_rate* is missing for an array, given for something else, or not a rate; *track* is no
+            number of a track.
+        AudioError: The source cannot be read, nothing can decode it, or it has no such track.
     """
     import numpy as np
+
+    check_track(track)
 
     if isinstance(source, np.ndarray):
         if sample_rate is None:
             raise OptionError("a numpy array needs its sample_rate= in Hz, such as 16000", option="sample_rate")
-        return _open_array(Audio(samples=source, sample_rate=sample_rate), label="<array>")
+        return _open_array(Audio(samples=source, sample_rate=sample_rate), label="<array>", track=track)
     if sample_rate is not None:
         kind = type(source).__name__
         raise OptionError(
@@ -63,35 +68,43 @@ def open_source(source: AudioSource, *, sample_rate: int | None) -> OpenSource:
             option="sample_rate",
         )
     if isinstance(source, Audio):
-        return _open_array(source, label="<Audio>")
+        return _open_array(source, label="<Audio>", track=track)
     if isinstance(source, AudioFile):
-        return _open_file(source.path, offset=source.offset, duration=source.duration)
-    return _open_file(source)
+        return _open_file(source.path, source, track=track if source.track is None else source.track)
+    return _open_file(source, track=track)
 
 
-def _open_array(audio: Audio, *, label: str) -> OpenSource:
-    return OpenSource(label=label, decoder=open_array(audio, source=label))
+def _open_array(audio: Audio, *, label: str, track: int | None) -> OpenSource:
+    decoder = open_array(audio, source=label)
+    check_only_track(track, source=label)
+    return OpenSource(label=label, decoder=decoder)
 
 
-def _open_file(source: object, *, offset: float = 0.0, duration: float | None = None) -> OpenSource:
+def _open_file(source: object, part: AudioFile | None = None, *, track: int | None) -> OpenSource:
+    offset, duration = (0.0, None) if part is None else (part.offset, part.duration)
     with ExitStack() as cleanup:
         stream = open_stream(source)
         cleanup.callback(stream.close)
         try:
-            decoder = _open_decoder(stream)
+            decoder = _open_decoder(stream, track)
         finally:
             stream.raise_error()  # what the file itself raised explains more than what a decoder makes of it
         cleanup.pop_all()
     return OpenSource(label=stream.label, decoder=decoder, stream=stream, offset=offset, duration=duration)
 
 
-def _open_decoder(stream: ByteStream) -> Decoder:
+def _open_decoder(stream: ByteStream, track: int | None) -> Decoder:
     """Libsndfile's decoder where it gives the whole of *stream*, otherwise FFmpeg's."""
     if not stream.size:
         raise empty_error(stream.label, size=0, offset=0.0)
     decoder = open_with_soundfile(stream)
     if decoder is None:
-        return open_with_pyav(stream)
+        return open_with_pyav(stream, track=track)
+    try:
+        check_only_track(track, source=stream.label)
+    except AudioError:
+        decoder.close()
+        raise
     if decoder.available != 0:
         return decoder
     # libsndfile sees no samples in a WAV streamed with a length of 0 in its header; FFmpeg reads that to the end.

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from asrlab.audio.container import (
+    choose_track,
+    declared_film_seconds,
+    declared_seconds,
+    has_stamps,
+    length_tolerance,
+    timeline_of,
+    track_facts,
+)
 from asrlab.audio.content import ends_within_ogg_page, looks_like, never_audio
-from asrlab.audio.declared import asf_duration, mp3_duration, promised_ratio
-from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float, mix
+from asrlab.audio.findings import timeline_findings, track_findings
+from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
+from asrlab.audio.timeline import TOLERANCE_S
+from asrlab.audio.types import SAMPLE_RATE
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from asrlab.audio.stream import ByteStream
+    from asrlab.audio.timeline import Mark
+    from asrlab.audio.types import AudioWarning
 
 __all__ = ["PyavDecoder", "open_with_pyav"]
 
 _PREROLL = 1.0  # seconds decoded before an offset, so that AAC, Opus and MP3 have the state they build on
+_STATE_PACKETS = 8  # as many as the longest bit reservoir of MP3 spans, at its lowest rate
 _DAMAGED_PACKET = 0.02  # seconds to assume for one that does not say how long it is
-# FFmpeg takes the length of these containers from their headers and guesses that of the others from the bit rate.
-_DECLARING = frozenset({"mov", "matroska", "flac", "caf", "tta", "ape", "wv"})
-_COUNTING = frozenset({"flac", "caf", "tta", "ape", "wv"})
-_EXACT = 0.01
-# The longest frame plus the delay of an encoder, which headers count or not: 2048 samples of WMA at 16 kHz, or 1105
-# and 1152 of MP3 at 11 kHz.
-_ROUGH = 0.25
-_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # Matroska's DURATION tag
+_FILM_TOLERANCE_S = 2.0
+_FILM_TOLERANCE = 0.01
 
 
-def open_with_pyav(stream: ByteStream) -> PyavDecoder:
-    """A decoder for the best audio track of *stream*.
+def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecoder:
+    """Return a decoder for an audio track of *stream*: number *track* from 1, or the one that a player would choose.
 
     Raises:
-        AudioError: FFmpeg does not know the content, or there is no audio in it.
+        AudioError: FFmpeg does not know the content, there is no audio in it, or there is no such track.
     """
     import av
 
@@ -42,11 +54,17 @@ def open_with_pyav(stream: ByteStream) -> PyavDecoder:
         container = _open_container(stream)
     except av.error.FFmpegError as error:
         raise _undecodable(stream) from error
-    track = container.streams.best("audio")
-    if track is None or track.codec_context is None:
+    try:
+        chosen = choose_track(container, track, source=stream.label)
+        if chosen is None:
+            why = f"FFmpeg reads it as {container.format.name} without audio that it can decode"
+            raise _undecodable(stream, why)
+        decoder = PyavDecoder(container, chosen, stream)
+    except BaseException:
         container.close()
-        raise _undecodable(stream, f"FFmpeg reads it as {container.format.name} without audio that it can decode")
-    return PyavDecoder(container, track, stream)
+        raise
+    decoder.was_chosen = track is not None
+    return decoder
 
 
 def _open_container(stream: ByteStream) -> Any:
@@ -76,74 +94,88 @@ def _undecodable(stream: ByteStream, why: str = "its content is no audio that li
 class PyavDecoder:
     """A `Decoder` over an open PyAV container.
 
-    A damaged packet is left out, as FFmpeg's own programs do; the reader compares the lengths and tells.
+    Where a packet is damaged, silence takes its place; the reader compares the lengths and reports it.
+
+    Attributes:
+        was_chosen: Whether the caller chose the track.
     """
 
     name = "pyav"
 
     def __init__(self, container: Any, track: Any, stream: ByteStream) -> None:
         kind = container.format.name.partition(",")[0]
-        self._container = container
-        self._track = track
-        self._start = float((track.start_time or 0) * track.time_base)
+        self._container, self._track, self._label = container, track, stream.label
+        self._seeks = kind == "mov"  # an MP4 has an index of every packet, so that its start need not even be read
         self._may_skip = kind != "asf"  # the WMA decoder labels its frames with the times of later packets
-        self._whole = True
-        self.declared = _declared(kind, container, track, stream)
-        self.tolerance = _EXACT if kind in _COUNTING else _ROUGH
+        self._has_stamps = has_stamps(kind)
+        self._timeline = timeline_of(kind, container, track)
+        self._has_begun = False
+        self._film = declared_film_seconds(kind, container)
+        self.declared = declared_seconds(kind, container, track, stream)
+        self.tolerance = length_tolerance(kind)
         self.available: float | None = None
         self.failure = "its last Ogg page is incomplete" if ends_within_ogg_page(stream) else ""
         self.lost = 0.0
+        self.track = track_facts(container, track)
+        self.was_chosen = False
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:
-        """Mono chunks from second *offset* on."""
-        early: int | None = None
-        for batch in self._batches(offset):
-            chunk = _mono(batch)
-            if early is None:
-                early = self._early_samples(batch[0], offset)
-            if early < len(chunk.samples):
-                yield Chunk(chunk.samples[early:], chunk.sample_rate)
-            early = max(0, early - len(chunk.samples))
+        """Yield chunks of all channels from second *offset* on, with silence where the file has no audio."""
+        begun = False
+        for start, samples, rate in self._placed(offset):
+            early = 0 if begun else max(0, round((offset - start) * rate))
+            if early < len(samples):
+                begun = True
+                yield Chunk(samples[early:], rate)
 
-    def _early_samples(self, first: Any, offset: float) -> int:
-        """How many samples from the frame *first* on lie before *offset*."""
-        time = 0.0 if self._whole or first.time is None else float(first.time) - self._start
-        return max(0, round((offset - time) * int(first.sample_rate)))
-
-    def _batches(self, offset: float) -> Iterator[list[Any]]:
-        """Frames in lists of about `CHUNK_SAMPLES`, each of one rate, channel count and sample type."""
+    def _placed(self, offset: float) -> Iterator[tuple[float, NDArray[np.float32], int]]:
+        """Yield each second at which samples start, the samples, and their rate."""
         batch: list[Any] = []
-        held = 0
-        for frame in self._frames(offset):
-            if batch and (held >= CHUNK_SAMPLES or _layout(frame) != _layout(batch[0])):
-                yield batch
+        held, start, end = 0, 0.0, 0.0
+        for frame, position in self._frames(offset):
+            length = frame.samples / frame.sample_rate
+            gap = round((position - end) * frame.sample_rate)
+            if batch and (gap > 0 or held >= CHUNK_SAMPLES or _layout(frame) != _layout(batch[0])):
+                yield start, _joined(batch), batch[0].sample_rate
                 batch, held = [], 0
+            if gap > 0:
+                yield from _silence(end, gap, frame.sample_rate, offset=offset)
+            if not batch:
+                start = position
             batch.append(frame)
             held += frame.samples * frame.layout.nb_channels
+            end = position + length
         if batch:
-            yield batch
+            yield start, _joined(batch), batch[0].sample_rate
 
-    def _frames(self, offset: float) -> Iterator[Any]:
+    def _frames(self, offset: float) -> Iterator[tuple[Any, float]]:
+        """Yield the frames and the seconds at which they start."""
         import av
 
-        begun = damaged = False
+        damaged = False
         try:
             for packet in self._packets(offset):
-                frames = self._decode(packet)
+                frames = self._decode(packet, offset)
                 if frames is None:
-                    damaged = begun
+                    damaged = self._has_begun
                 elif frames:
-                    if damaged:
+                    if damaged and self.lost:
                         self.failure = "packets in its middle are damaged"
-                    begun, damaged = True, False
-                    yield from frames
+                    self._has_begun = True
+                    for frame in frames:
+                        yield frame, self._place(frame, damaged=damaged)
+                        damaged = False
         except av.error.FFmpegError as error:
             self.failure = error.strerror or str(error)
-        if not begun and self.lost:
+        if not self._has_begun and self.lost:
             self.failure = self.failure or "every packet is damaged, or of a kind that FFmpeg cannot decode"
 
-    def _decode(self, packet: Any) -> list[Any] | None:
-        """The frames in *packet*; None if it is damaged."""
+    def _place(self, frame: Any, *, damaged: bool) -> float:
+        stamp = float(frame.time) if self._has_stamps and frame.time is not None else None
+        return self._timeline.place(stamp, samples=frame.samples, rate=frame.sample_rate, damaged=damaged)
+
+    def _decode(self, packet: Any, offset: float) -> list[Any] | None:
+        """Return the frames in *packet*; None if it is damaged."""
         import av
 
         try:
@@ -151,60 +183,128 @@ class PyavDecoder:
         except av.error.EOFError:
             return []
         except av.error.FFmpegError:
-            self.lost += float((packet.duration or 0) * packet.time_base) or _DAMAGED_PACKET
+            if self._timeline.position >= offset:
+                self.lost += float((packet.duration or 0) * packet.time_base) or _DAMAGED_PACKET
             return None
 
     def _packets(self, offset: float) -> Iterator[Any]:
-        """The packets that matter from *offset* on: the others are read, but not decoded."""
-        first = offset - _PREROLL + self._start
-        skip = self._may_skip and offset > _PREROLL
-        if skip and self._container.format.name.startswith("mov"):
-            # An MP4 has an index of every packet, so that its start need not even be read.
-            self._container.seek(int(first / self._track.time_base), stream=self._track)
-            self._whole = False
-        for packet in self._container.demux(self._track):
-            if skip and packet.pts is not None and _end(packet) < first:
-                self._whole = False
-            else:
+        """Yield the packets that matter from *offset* on; others are read, but not decoded.
+
+        The first ones always matter, unless they are jumped over: their frame tells which stamp is second 0.
+        """
+        if offset <= _PREROLL or not self._may_skip:
+            yield from self._track_packets()
+        elif self._seeks:
+            yield from self._indexed_packets(offset - _PREROLL + (self._timeline.zero or 0.0))
+        else:
+            yield from self._later_packets(offset)
+
+    def _indexed_packets(self, target: float) -> Iterator[Any]:
+        """Yield the packets from that on which is to be heard at stamp *target*.
+
+        Where a gap follows at once, too few packets lie in front of it for what a decoder builds on: then from earlier.
+        """
+        self._timeline.seek()
+        while True:
+            self._container.seek(int(target / self._track.time_base), stream=self._track)
+            packets = self._track_packets()
+            head = list(islice(packets, _STATE_PACKETS))
+            spans = [_span(packet) for packet in head if packet.pts is not None]
+            has_gap = any(after[0] - before[1] > TOLERANCE_S for before, after in pairwise(spans))
+            if not has_gap or spans[0][0] <= 0 or spans[0][0] > target:
+                break
+            target = max(0.0, spans[0][0] - _PREROLL)
+        yield from head
+        yield from packets
+
+    def _later_packets(self, offset: float) -> Iterator[Any]:
+        """Yield the packets from a second before *offset* on, and those in front that tell where second 0 is."""
+        timeline = self._timeline
+        recent: deque[tuple[Any, float | None, float, Mark]] = deque()
+        recent_s = 0.0
+        packets = self._track_packets()
+        for packet in packets:
+            if not self._has_begun or not packet.size or (not recent and timeline.position > offset - _PREROLL):
                 yield packet
+                continue
+            stamp = float(packet.pts * packet.time_base) if self._has_stamps and packet.pts is not None else None
+            duration, is_exact = self._length(packet)
+            recent.append((packet, stamp, duration, timeline.mark()))
+            recent_s += duration
+            timeline.skip(stamp, duration, exact=is_exact, rate=self._track.codec_context.sample_rate or SAMPLE_RATE)
+            if timeline.position > offset:
+                timeline.go_back(recent[0][3], recent[0][1])
+                self._track.codec_context.flush_buffers()
+                yield from (packet for packet, *_ in recent)
+                yield from packets
+                return
+            while recent_s - recent[0][2] >= _PREROLL:
+                recent_s -= recent.popleft()[2]
+
+    def _length(self, packet: Any) -> tuple[float, bool]:
+        """Return the seconds that *packet* lasts, and whether that is exact rather than rounded by the container."""
+        context = self._track.codec_context
+        stated = float((packet.duration or 0) * packet.time_base)
+        if not self._has_stamps or context.name == "opus":  # which lasts whole milliseconds
+            return stated, True
+        samples = context.frame_size
+        if context.name.startswith("pcm_") and context.format is not None:
+            samples = packet.size // (context.format.bytes * context.layout.nb_channels)
+        counted = samples / context.sample_rate if context.sample_rate else 0.0
+        is_exact = bool(counted) and abs(counted - stated) <= float(packet.time_base)
+        return (counted if is_exact else stated), is_exact
+
+    def _track_packets(self) -> Iterator[Any]:
+        """Yield the track's packets, and see whether the whole film is there where its header declares a length."""
+        if self._film is None:
+            yield from self._container.demux(self._track)
+            return
+        seen = 0.0
+        for packet in self._container.demux():
+            if packet.pts is not None:
+                seen = max(seen, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream_index == self._track.index:
+                yield packet
+        if seen < self._film - max(_FILM_TOLERANCE_S, _FILM_TOLERANCE * self._film):
+            self.failure = self.failure or f"it declares {self._film:.2f} s, but ends at {seen:.2f} s"
+
+    def findings(self, *, start: float, end: float) -> list[AudioWarning]:
+        """Return what a user should know of the seconds from *start* to *end*, once they have been decoded."""
+        tracks = [] if self.was_chosen else track_findings(self.track, source=self._label)
+        return [*tracks, *timeline_findings(self._timeline, source=self._label, start=start, end=end)]
 
     def close(self) -> None:
         """Close the container; the stream beneath stays open."""
         self._container.close()
 
 
+def _span(packet: Any) -> tuple[float, float]:
+    """Return the stamps at which *packet* begins and ends."""
+    return float(packet.pts * packet.time_base), float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
 def _layout(frame: Any) -> tuple[str, int, int]:
     return frame.format.name, frame.layout.nb_channels, frame.sample_rate
 
 
-def _mono(frames: list[Any]) -> Chunk:
+def _joined(frames: list[Any]) -> NDArray[np.float32]:
+    """Return the samples of *frames*, shape (n, channels)."""
     import numpy as np
 
     first = frames[0]
     samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)  # planes, or one interleaved row
     samples = samples.T if first.format.is_planar else samples.reshape(-1, first.layout.nb_channels)
-    return Chunk(mix(as_float(samples)), first.sample_rate)
+    return as_float(samples)
 
 
-def _end(packet: Any) -> float:
-    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+def _silence(
+    start: float, length: int, rate: int, *, offset: float
+) -> Iterator[tuple[float, NDArray[np.float32], int]]:
+    """Yield *length* samples of silence from second *start* on, in pieces, without those before *offset*."""
+    import numpy as np
 
-
-def _declared(kind: str, container: Any, track: Any, stream: ByteStream) -> float | None:
-    """Seconds that the header of a *kind* of container declares for *track*; None where it does not."""
-    match kind:
-        case "mp3":
-            return mp3_duration(stream)
-        case "asf":
-            return asf_duration(stream)
-    if kind not in _DECLARING:
-        return None
-    if track.duration is not None:
-        return float(track.duration * track.time_base) * promised_ratio(stream)
-    start = max(0.0, float((track.start_time or 0) * track.time_base))
-    tagged = _CLOCK.fullmatch(track.metadata.get("DURATION", ""))
-    if tagged:
-        return int(tagged[1]) * 3600 + int(tagged[2]) * 60 + float(tagged[3]) - start
-    if container.duration is not None and len(container.streams) == 1:
-        return float(container.duration / 1_000_000) - start
-    return None  # a film's length says little about that of its sound
+    done = min(length, max(0, round((offset - start) * rate)))
+    while done < length:
+        size = min(CHUNK_SAMPLES, length - done)
+        yield start + done / rate, np.zeros((size, 1), dtype=np.float32), rate
+        done += size

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from asrlab.audio.checks import SILENT_PEAK, AudioWarning, checked_peak, empty_error, truncated_error, undecodable_error
+from asrlab.audio.checks import SILENT_PEAK, checked_peak, empty_error, truncated_error, undecodable_error
+from asrlab.audio.findings import opposite_phase_finding
+from asrlab.audio.mixing import BLOCK_S, Mixer
 from asrlab.audio.opening import OpenSource, open_source
 from asrlab.audio.samples import Chunk, Resampler
-from asrlab.audio.types import SAMPLE_RATE, Audio, AudioSource
+from asrlab.audio.types import SAMPLE_RATE, Audio, AudioSource, AudioTrack, AudioWarning
 from asrlab.errors import AudioError, OptionError
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ _MOST_RESERVED = 3600 * SAMPLE_RATE  # a header can declare anything; beyond an 
 _GROWTH = 1.25
 
 
-def open_audio(source: AudioSource, *, sample_rate: int | None = None, allow_truncated: bool = False) -> AudioReader:
+def open_audio(
+    source: AudioSource, *, sample_rate: int | None = None, allow_truncated: bool = False, track: int | None = None
+) -> AudioReader:
     """Open *source* for reading in blocks; decoding starts with the first block.
 
     Args:
@@ -33,13 +37,15 @@ def open_audio(source: AudioSource, *, sample_rate: int | None = None, allow_tru
             array, an `Audio` or an `AudioFile`. Files are known by their content, never by their name.
         sample_rate: Hz; needed for a numpy array and refused for anything else.
         allow_truncated: Take what is there of audio that is shorter than its header declares, with a warning.
+        track: Number of the audio track, from 1, unless an `AudioFile` names one itself; None takes the one that the
+            file marks as its default, or else the first, with a warning where there are several.
 
     Raises:
-        AudioError: The source is missing, unreadable, empty, undecodable, or visibly truncated.
-        OptionError: *sample_rate* is missing, superfluous, or not a rate.
+        AudioError: The source is missing, unreadable, empty, undecodable, or visibly truncated, or has no such track.
+        OptionError: *sample_rate* is missing, superfluous, or not a rate; *track* is not a whole number from 1 up.
     """
     started = time.perf_counter()
-    opened = open_source(source, sample_rate=sample_rate)
+    opened = open_source(source, sample_rate=sample_rate, track=track)
     try:
         return AudioReader(opened, allow_truncated=allow_truncated, started=started)
     except BaseException:
@@ -47,13 +53,16 @@ def open_audio(source: AudioSource, *, sample_rate: int | None = None, allow_tru
         raise
 
 
-def load_audio(source: AudioSource, *, sample_rate: int | None = None, allow_truncated: bool = False) -> Audio:
-    """The whole of *source* in memory as mono float32 at 16 kHz: 230 MB an hour.
+def load_audio(
+    source: AudioSource, *, sample_rate: int | None = None, allow_truncated: bool = False, track: int | None = None
+) -> Audio:
+    """Return the whole of *source* in memory as mono float32 at 16 kHz, with its warnings: 230 MB an hour.
 
     Takes and raises what `open_audio` and `AudioReader.read` do.
     """
-    with open_audio(source, sample_rate=sample_rate, allow_truncated=allow_truncated) as reader:
-        return Audio(samples=reader.read(), sample_rate=SAMPLE_RATE)
+    with open_audio(source, sample_rate=sample_rate, allow_truncated=allow_truncated, track=track) as reader:
+        samples = reader.read()
+        return Audio(samples=samples, sample_rate=SAMPLE_RATE, warnings=reader.warnings, track=reader.track)
 
 
 class AudioReader:
@@ -62,11 +71,13 @@ class AudioReader:
     Attributes:
         name: How messages call the source: its path, or ``<bytes>``, ``<array>``, ``<Audio>``, ``<file object>``.
         decoder: ``soundfile``, ``pyav`` or ``array``.
+        track: The audio track that is read of a file that has several; None otherwise.
     """
 
     def __init__(self, opened: OpenSource, *, allow_truncated: bool, started: float) -> None:
         self.name = opened.label
         self.decoder = opened.decoder.name
+        self.track: AudioTrack | None = opened.decoder.track
         self._source = opened
         self._allow_truncated = allow_truncated
         self._warnings: list[AudioWarning] = []
@@ -97,7 +108,7 @@ class AudioReader:
 
     @property
     def warnings(self) -> tuple[AudioWarning, ...]:
-        """What the reader found (``truncated``, ``damaged``, ``silent``), complete once the audio has been read."""
+        """What the reader found, such as ``truncated`` or ``gap``; complete once the audio has been read."""
         return tuple(self._warnings)
 
     def blocks(self, block_s: float = 30.0) -> Iterator[NDArray[np.float32]]:
@@ -175,25 +186,33 @@ class AudioReader:
 
     def _resampled(self) -> Iterator[NDArray[np.float32]]:
         resampler = Resampler()
+        # Parts begin with a whole second, so that each second is mixed as it is in the whole.
+        begin = self._source.offset // BLOCK_S * BLOCK_S
+        mixer = Mixer(start=begin)
         seconds = 0.0
-        for chunk in self._wanted():
+        for chunk in self._wanted(mixer.mono(self._source.decoder.chunks(offset=begin)), begin):
             peak = checked_peak(chunk, at=self._source.offset + seconds, source=self.name)
             self._peak = max(self._peak, peak)
             seconds += len(chunk.samples) / chunk.sample_rate
             yield from resampler.feed(chunk)
-        self._check_end(seconds)
+        self._check_end(seconds, cancelled_s=mixer.cancelled_s)
         yield from resampler.finish()
 
-    def _wanted(self) -> Iterator[Chunk]:
-        """The decoder's chunks, up to the end of the part."""
-        left = math.inf if self._source.duration is None else self._source.duration
-        for chunk in self._source.decoder.chunks(offset=self._source.offset):
-            wanted = len(chunk.samples) if math.isinf(left) else round(left * chunk.sample_rate)
-            if wanted > 0:
-                yield Chunk(chunk.samples[:wanted], chunk.sample_rate)
-            if wanted <= len(chunk.samples) and not math.isinf(left):
-                return
-            left -= len(chunk.samples) / chunk.sample_rate
+    def _wanted(self, chunks: Iterator[Chunk], begin: float) -> Iterator[Chunk]:
+        """Yield the part of *chunks*, which start at second *begin*, that was asked for."""
+        offset, left = self._source.offset, self._source.duration
+        early: int | None = None
+        for chunk in chunks:
+            rate = chunk.sample_rate
+            early = round(offset * rate) - round(begin * rate) if early is None else early
+            samples, early = chunk.samples[early:], max(0, early - len(chunk.samples))
+            wanted = len(samples) if left is None else round(left * rate)
+            if min(wanted, len(samples)) > 0:
+                yield Chunk(samples[:wanted], rate)
+            if left is not None:
+                left -= len(samples) / rate
+                if wanted <= len(samples):
+                    return
 
     def _check_ahead(self) -> None:
         """Refuse what is seen to be truncated before any of it is transcribed."""
@@ -204,21 +223,31 @@ class AudioReader:
         if there > 0 and self._is_short(min(there, self._source.duration or there)):
             raise self._truncated(min(there, self._source.duration or there))
 
-    def _check_end(self, seconds: float) -> None:
-        stream, decoder = self._source.stream, self._source.decoder
+    def _check_end(self, seconds: float, *, cancelled_s: float) -> None:
+        """Refuse what is too short, and collect the warnings.
+
+        Args:
+            seconds: The length of what came, silence in place of damaged packets included.
+            cancelled_s: Seconds in which the channels cancelled each other out.
+        """
+        stream, decoder, offset = self._source.stream, self._source.decoder, self._source.offset
         if stream is not None:
             stream.raise_error()
         if not seconds and decoder.failure:
             raise undecodable_error(self.name, failure=decoder.failure)
         if not seconds:
-            raise empty_error(self.name, size=None if stream is None else stream.size, offset=self._source.offset)
-        if self._is_short(seconds):
-            error = self._truncated(seconds)
+            raise empty_error(self.name, size=None if stream is None else stream.size, offset=offset)
+        if self._is_short(seconds - decoder.lost):
+            error = self._truncated(seconds - decoder.lost)
             if not self._allow_truncated:
                 raise error
             self._warn("truncated", error.message.partition("; ")[0])
         elif decoder.failure or decoder.lost:
-            self._warn("damaged", f"{self.name!r} is damaged: {decoder.failure or f'{decoder.lost:.2f} s left out'}")
+            what = decoder.failure or f"{decoder.lost:.2f} s cannot be decoded"
+            self._warn("damaged", f"{self.name!r} is damaged: {what}")
+        self._warnings += decoder.findings(start=offset, end=offset + seconds)
+        if cancelled_s:
+            self._warnings.append(opposite_phase_finding(self.name, cancelled_s=cancelled_s, duration=seconds))
         if self._peak < SILENT_PEAK:
             self._warn("silent", f"{self.name!r} is silent: no sample of its {seconds:.2f} s exceeds -80 dBFS")
 

@@ -1,4 +1,4 @@
-"""Samples of any type and channel count to mono float32 in [-1, 1], at 16 kHz."""
+"""Samples of any type to float32 in [-1, 1], at 16 kHz."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CHUNK_SAMPLES", "Chunk", "Resampler", "as_float", "mix"]
+__all__ = ["CHUNK_SAMPLES", "Chunk", "Resampler", "as_float", "mean_of_channels"]
 
 CHUNK_SAMPLES = 2**18
 """How many samples, over all channels, a decoder holds at once: 1 MiB of float32."""
@@ -20,7 +20,7 @@ class Chunk(NamedTuple):
     """A stretch of decoded audio.
 
     Attributes:
-        samples: float32, shape (n,), n > 0.
+        samples: float32, n > 0: shape (n, channels) from a decoder, shape (n,) once the channels are mixed.
         sample_rate: Hz.
     """
 
@@ -43,11 +43,9 @@ def as_float(samples: NDArray[Any]) -> NDArray[np.float32]:
     return floats
 
 
-def mix(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean over channels of *samples*, shape (n, channels); one channel passes untouched."""
+def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean over the channels of *samples*, shape (n, 2 or more)."""
     channels = samples.shape[1]
-    if channels == 1:
-        return samples[:, 0]
     mono = samples[:, 0] + samples[:, 1]
     for channel in range(2, channels):
         mono += samples[:, channel]

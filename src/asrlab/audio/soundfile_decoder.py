@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.content import is_mpeg
 from asrlab.audio.declared import nist_duration, promised_ratio
-from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, mix
+from asrlab.audio.samples import CHUNK_SAMPLES, Chunk
 
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
+    from asrlab.audio.types import AudioWarning
 
 __all__ = ["SoundfileDecoder", "open_with_soundfile"]
 
@@ -48,6 +49,7 @@ class SoundfileDecoder:
     name = "soundfile"
     tolerance = 0.01  # these formats count samples
     lost = 0.0
+    track = None
 
     def __init__(self, file: Any, stream: ByteStream) -> None:
         self._file = file
@@ -56,7 +58,7 @@ class SoundfileDecoder:
         self.declared: float | None = nist_duration(stream) or self.available * promised_ratio(stream)
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:
-        """Mono chunks from second *offset* on."""
+        """Yield chunks of all channels from second *offset* on."""
         import soundfile
 
         try:
@@ -71,8 +73,12 @@ class SoundfileDecoder:
         frames = CHUNK_SAMPLES // self._file.channels
         while len(samples := self._file.read(frames, dtype="float32", always_2d=True)):
             if early < len(samples):
-                yield Chunk(mix(samples[early:]), self._file.samplerate)
+                yield Chunk(samples[early:], self._file.samplerate)
             early = max(0, early - len(samples))
+
+    def findings(self, *, start: float, end: float) -> tuple[AudioWarning, ...]:  # noqa: ARG002 - of any decoder
+        """Return nothing: libsndfile's formats have no time stamps and no tracks."""
+        return ()
 
     def close(self) -> None:
         """Close the sound file; the stream beneath stays open."""

@@ -14,7 +14,16 @@ from asrlab.errors import OptionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SAMPLE_RATE", "Audio", "AudioFile", "AudioSource", "checked_sample_rate"]
+__all__ = [
+    "SAMPLE_RATE",
+    "Audio",
+    "AudioFile",
+    "AudioSource",
+    "AudioTrack",
+    "AudioWarning",
+    "check_track",
+    "checked_sample_rate",
+]
 
 SAMPLE_RATE = 16_000
 """Hz. What every engine is given."""
@@ -43,6 +52,46 @@ def checked_sample_rate(rate: object) -> int:
     return hertz
 
 
+@attrs.frozen(kw_only=True)
+class AudioWarning:
+    """Something about the audio that its reader should know.
+
+    Attributes:
+        code: ``truncated``, ``damaged`` or ``silent``; ``gap`` where the file has no audio for a while;
+            ``timestamps`` where its time stamps cannot be right; ``opposite-phase`` where its channels cancel each
+            other out; ``tracks`` where it has several audio tracks and none was chosen; ``joined`` where a second
+            recording behind the first is not read.
+        message: The same for people.
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@attrs.frozen(kw_only=True)
+class AudioTrack:
+    """An audio track of a file that has several.
+
+    Attributes:
+        number: Its place among the audio tracks of the file, from 1.
+        count: How many audio tracks the file has.
+        language: The language tag in the file, such as ``eng``; None if there is none.
+        title: The title in the file; None if there is none.
+    """
+
+    number: int
+    count: int
+    language: str | None = None
+    title: str | None = None
+
+    def __str__(self) -> str:
+        facts = ", ".join(filter(None, (self.language, self.title and repr(self.title))))
+        return f"track {self.number} of {self.count}{facts and f' ({facts})'}"
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Audio:
     """Samples that the caller has in memory.
@@ -51,6 +100,8 @@ class Audio:
         samples: Shape (n,) or (n, channels), at most 32 channels. Floats in [-1, 1], or int8, uint8, int16 or int32,
             which are scaled by their type. Checked when the audio is opened.
         sample_rate: Hz.
+        warnings: What `load_audio` found in the file that the samples come from; transcripts of them repeat it.
+        track: The audio track that `load_audio` read of a file that has several; None otherwise.
 
     Raises:
         OptionError: *sample_rate* is not a whole number from 1,000 to 1,000,000.
@@ -58,6 +109,8 @@ class Audio:
 
     samples: NDArray[Any]
     sample_rate: int = attrs.field(converter=checked_sample_rate)
+    warnings: tuple[AudioWarning, ...] = attrs.field(default=(), converter=tuple)
+    track: AudioTrack | None = None
 
     @property
     def duration(self) -> float:
@@ -77,22 +130,43 @@ def _check_duration(_file: AudioFile, _field: attrs.Attribute[float | None], sec
         )
 
 
+def check_track(number: object) -> None:
+    """Check the number of an audio track.
+
+    Raises:
+        OptionError: *number* is neither None nor a whole number from 1 up.
+    """
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+        raise OptionError(
+            f"track {number!r} must be a whole number: audio tracks are counted from 1, pictures left out",
+            option="track",
+        )
+
+
+def _check_track(_file: AudioFile, _field: attrs.Attribute[int | None], number: int | None) -> None:
+    check_track(number)
+
+
 @attrs.frozen(kw_only=True)
 class AudioFile:
-    """A file, or a part of one.
+    """A file, a part of one, or one of its audio tracks.
 
     Attributes:
         path: Where it is.
-        offset: Seconds from the start of the file at which the part starts.
+        offset: Seconds from the start of the file at which the part starts, as a player shows them.
         duration: Seconds that the part lasts; None means to the end of the file.
+        track: Number of the audio track, from 1; None takes the one that the file marks as its default, or else the
+            first.
 
     Raises:
-        OptionError: *offset* is negative, *duration* is not positive, or one of them is not finite.
+        OptionError: *offset* is negative, *duration* is not positive, one of them is not finite, or *track* is not a
+            whole number from 1 up.
     """
 
     path: str | PathLike[str]
     offset: float = attrs.field(default=0.0, validator=_check_offset)
     duration: float | None = attrs.field(default=None, validator=_check_duration)
+    track: int | None = attrs.field(default=None, validator=_check_track)
 
 
 type AudioSource = str | PathLike[str] | bytes | BinaryIO | NDArray[Any] | Audio | AudioFile
