@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,10 @@ import attrs
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from selenium.webdriver import Chrome
 
 CHROMIUM = "apt-get install --no-install-recommends chromium chromium-driver"
@@ -341,3 +345,90 @@ def browse(chromium: Chrome) -> Iterator[Callable[..., Chrome]]:
 
     yield opened
     chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def _film(
+    tracks: Sequence[NDArray[np.float32]],
+    *,
+    sample_rate: int,
+    kind: str,
+    codec: str,
+    place: Callable[[float], float | None] = float,
+    picture: str | None = None,
+    film_s: float = 0.0,
+    tags: Sequence[dict[str, str]] = (),
+    default: int | None = None,
+) -> bytes:
+    """Several tracks, each of shape (n, channels), in one file.
+
+    Args:
+        tracks: The sound of each track.
+        sample_rate: Hz.
+        kind: FFmpeg's name of the container.
+        codec: Of the sound.
+        place: From the second at which a packet begins to that at which it is to be heard; None drops the packet.
+        picture: Codec of a track of pictures; None for none.
+        film_s: Seconds that the pictures last.
+        tags: The tags of each track of sound.
+        default: Which of the tracks is marked as the default, from 0; None leaves it to FFmpeg.
+    """
+    import av
+    from av.stream import Disposition
+
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind) as container:
+        packets = []
+        if picture is not None:
+            packets += _pictures(container, picture, film_s)
+        streams = [_audio_stream(container, samples, sample_rate=sample_rate, codec=codec) for samples in tracks]
+        for (stream, _), metadata in zip(streams, tags, strict=False):
+            stream.metadata.update(metadata)
+        if default is not None:
+            streams[default][0].disposition = Disposition.default
+        for stream, frames in streams:
+            for packet in (packet for frame in frames for packet in stream.encode(frame)):
+                then = place(float(packet.pts * packet.time_base))
+                if then is not None:
+                    packet.pts = packet.dts = round(then / packet.time_base)
+                    packets.append(packet)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
+    return file.getvalue()
+
+
+def _audio_stream(
+    container: Any, samples: NDArray[np.float32], *, sample_rate: int, codec: str
+) -> tuple[Any, list[Any]]:
+    import av
+    import numpy as np
+
+    layout = "mono" if samples.shape[1] == 1 else "stereo"
+    stream = container.add_stream(codec, rate=sample_rate, layout=layout)
+    stream.bit_rate = 96_000
+    stream.codec_context.open()
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
+    frame.sample_rate, frame.pts, frame.time_base = sample_rate, 0, Fraction(1, sample_rate)
+    resampler = av.AudioResampler(
+        format=stream.codec_context.format, layout=layout, rate=sample_rate, frame_size=stream.frame_size or 1024
+    )
+    return stream, [*resampler.resample(frame), *resampler.resample(None), None]
+
+
+def _pictures(container: Any, codec: str, seconds: float) -> list[Any]:
+    import av
+    import numpy as np
+
+    stream = container.add_stream(codec, rate=2, width=16, height=16)
+    stream.pix_fmt = "yuv420p"
+    packets = []
+    for index in range(round(2 * seconds)):
+        frame = av.VideoFrame.from_ndarray(np.full((16, 16, 3), 80 + index, dtype=np.uint8), format="rgb24")
+        frame.pts, frame.time_base = index, Fraction(1, 2)
+        packets += stream.encode(frame)
+    return [*packets, *stream.encode(None)]
+
+
+@pytest.fixture(scope="session")
+def film() -> Callable[..., bytes]:
+    """`_film`: sound whose packets lie where the test puts them, with pictures beside it if wanted."""
+    return _film

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict, cast
 
 import attrs
 
+from asrlab.audio.types import check_track
 from asrlab.errors import OptionError
 
 __all__ = ["Batching", "Capabilities", "EngineOptions", "OptionFields", "TextToShorten", "TranscribeOptions"]
@@ -38,6 +39,7 @@ class OptionFields(TypedDict, total=False):
     hotwords: str | None
     vad_filter: bool
     allow_truncated: bool
+    track: int | None
     engine_options: Mapping[str, Any]
 
 
@@ -85,6 +87,10 @@ def _text(_instance: object, attribute: attrs.Attribute[str | None], value: obje
         raise OptionError(f"{attribute.name} {value!r} must be text", option=attribute.name)
 
 
+def _track(_instance: object, _attribute: object, value: object) -> None:
+    check_track(value)
+
+
 def _engine_options(value: object) -> EngineOptions:
     try:
         pairs: dict[Any, Any] = dict(cast("Any", value))  # pairs, too: they come back from documents
@@ -127,6 +133,8 @@ class TranscribeOptions:
         hotwords: Words to expect, in one string.
         vad_filter: Leave out what a voice activity model takes for silence.
         allow_truncated: Accept audio that decodes to less than its header declares, with a warning instead of an error.
+        track: Number of the audio track, from 1, of files that have several; None takes the one that a file marks as
+            its default, or else the first, with a warning.
         engine_options: What only some engines know, by the names that their packages give it, such as
             ``{"patience": 2.0}``; given as a mapping and kept as pairs. ``Capabilities.engine_options`` tells which.
     """
@@ -140,6 +148,7 @@ class TranscribeOptions:
     hotwords: str | None = attrs.field(default=None, validator=_text)
     vad_filter: bool = attrs.field(default=False, validator=_flag)
     allow_truncated: bool = attrs.field(default=False, validator=_flag)
+    track: int | None = attrs.field(default=None, validator=_track)
     engine_options: EngineOptions = attrs.field(default=(), converter=_engine_options)
 
     @classmethod

@@ -227,6 +227,7 @@ class Transcriber(ABC):
             options=options,
             warnings=(*audio_warnings(reader), *recognition.warnings),
             patches=self.patch_report,
+            track=reader.track,
         )
 
     def _options(self, base: TranscribeOptions | None, given: OptionFields) -> TranscribeOptions:
@@ -306,7 +307,12 @@ class SegmentStream(Iterator[Segment]):
     def _begun(self) -> Recognition:
         if self._recognition is None:
             audio, sample_rate = self._source
-            self._reader = open_audio(audio, sample_rate=sample_rate, allow_truncated=self._options.allow_truncated)
+            self._reader = open_audio(
+                audio,
+                sample_rate=sample_rate,
+                allow_truncated=self._options.allow_truncated,
+                track=self._options.track,
+            )
             self._recognition = self._transcriber.recognize(self._reader, self._options)
         return self._recognition
 

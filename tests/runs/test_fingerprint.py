@@ -32,12 +32,14 @@ def test_a_file_is_its_bytes_wherever_it_lies(clips: tuple[Path, ...], tmp_path:
 
 
 def test_a_part_is_its_file_and_its_place(clips: tuple[Path, ...]):
-    """Two parts are the same only where file, offset and duration are."""
+    """Two parts are the same only where file, offset, duration and track are."""
     parts = [
         AudioFile(path=clips[0]),
         AudioFile(path=clips[0], offset=1),
         AudioFile(path=clips[0], offset=1, duration=2),
         AudioFile(path=clips[0], duration=2),
+        AudioFile(path=clips[0], track=1),
+        AudioFile(path=clips[0], offset=1, track=1),
         AudioFile(path=clips[1], offset=1),
     ]
     assert len({audio_sha256(part) for part in parts}) == len(parts)

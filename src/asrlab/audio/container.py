@@ -37,6 +37,7 @@ _STAMPED = frozenset({"mov", "matroska", "mpegts", "mpeg", "flv", "asf", "ogg", 
 # The stamp 0 of these is the start of the film; those of the others begin anywhere.
 _FROM_ZERO = frozenset({"mov", "matroska"})
 _MAX_COMMON_START_S = 600.0  # beyond it the stamps of a cut-out scene or of a live stream are no silence
+_LANGUAGE = re.compile(r"[A-Za-z0-9-]{1,35}")
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # Matroska's DURATION tag
 
 
@@ -87,12 +88,12 @@ def track_facts(container: Any, track: Any) -> AudioTrack | None:
 
 def _facts(tracks: list[Any], index: int) -> AudioTrack:
     tags = tracks[index].metadata
-    language, title = tags.get("language"), tags.get("title")
+    language = tags.get("language", "und")
     return AudioTrack(
         number=index + 1,
         count=len(tracks),
-        language=language if language and language != "und" else None,
-        title=title or None,
+        language=language if _LANGUAGE.fullmatch(language) and language != "und" else None,
+        title=tags.get("title") or None,
     )
 
 

@@ -44,7 +44,8 @@ def transcribe_fully(
     The language of a long recording stays that of its first piece.
     """
     known = task.recording.language
-    chosen = options if known is None else attrs.evolve(options, language=options.language or known.language)
+    language = options.language if known is None else options.language or known.language
+    chosen = attrs.evolve(options, language=language, track=None)  # samples have none
     with _timed([task], clock):
         made = crew().transcribe(Audio(samples=task.clip.samples, sample_rate=SAMPLE_RATE), options=chosen)
     task.language = known or Detected(language=made.language or "", probability=made.language_probability)

@@ -51,6 +51,7 @@ class Intake:
         voice: Gives the detector that long recordings are cut with.
         sample_rate: As for ``open_audio``.
         allow_truncated: As for ``open_audio``.
+        track: As for ``open_audio``.
 
     Attributes:
         reader: None before the first clip was asked for. At the end it knows the duration, the warnings and the time.
@@ -66,8 +67,9 @@ class Intake:
         voice: Callable[[], VoiceActivity],
         sample_rate: int | None,
         allow_truncated: bool,
+        track: int | None,
     ) -> None:
-        self._open = partial(open_audio, source, sample_rate=sample_rate, allow_truncated=allow_truncated)
+        self._open = partial(open_audio, source, sample_rate=sample_rate, allow_truncated=allow_truncated, track=track)
         self._steps, self._voice = steps, voice
         self._clips = self._read()
         self.reader: AudioReader | None = None

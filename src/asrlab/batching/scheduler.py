@@ -170,6 +170,7 @@ class _Line:
                 voice=self._voice,
                 sample_rate=self._many.sample_rate,
                 allow_truncated=self._many.options.allow_truncated,
+                track=self._many.options.track,
             )
         return recording.intake.next_clip()
 

@@ -171,12 +171,13 @@ def _of_file(path: str) -> str:
 
 def _of_part(audio: AudioSource, digest: str) -> str:
     """A part's, from its file's *digest*; a part that is all of the file is the file."""
-    if not isinstance(audio, AudioFile) or (not audio.offset and audio.duration is None):
+    if not isinstance(audio, AudioFile) or (not audio.offset and audio.duration is None and audio.track is None):
         return digest
     if digest.startswith("unreadable"):
         return digest
     end = None if audio.duration is None else float(audio.duration)
-    return _of_header(["part", digest, float(audio.offset), end]).hexdigest()
+    track = [] if audio.track is None else [audio.track]
+    return _of_header(["part", digest, float(audio.offset), end, *track]).hexdigest()
 
 
 def _of_object(audio: Any) -> str:

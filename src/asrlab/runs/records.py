@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from asrlab.audio.types import AudioTrack
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.recognition import TranscriberInfo
@@ -184,6 +185,7 @@ class Recognized:
         timings: Where the time went.
         warnings: As in ``Transcript``.
         path: As in ``Transcript``.
+        track: As in ``Transcript``.
     """
 
     language: str | None
@@ -193,6 +195,7 @@ class Recognized:
     timings: Timings
     warnings: tuple[TranscriptWarning, ...] = ()
     path: str | None = None
+    track: AudioTrack | None = None
 
     @classmethod
     def of(cls, transcript: Transcript) -> Recognized:

@@ -30,7 +30,7 @@ _LEAST_FRAMES = 3  # 96 ms: a shorter sound is no word
 _log = logging.getLogger("asrlab.runs")
 
 
-def voiced_seconds(audio: AudioSource, *, voice: VoiceActivity | None = None) -> float | None:
+def voiced_seconds(audio: AudioSource, *, voice: VoiceActivity | None = None, track: int | None = None) -> float | None:
     """Seconds of speech that a voice activity model finds in *audio*.
 
     Loudness alone, which is what there is without a model, cannot tell speech from noise: then the answer is 0 for
@@ -39,12 +39,13 @@ def voiced_seconds(audio: AudioSource, *, voice: VoiceActivity | None = None) ->
     Args:
         audio: Truncated audio is heard as far as it goes.
         voice: The detector; None looks for one, which takes as long as loading its model: give it for many utterances.
+        track: As in ``TranscribeOptions``.
 
     Returns:
         None where the audio cannot be read, or no model is at hand.
     """
     try:
-        return _voiced(audio, voice or find_voice())
+        return _voiced(audio, voice or find_voice(), track)
     except AsrlabError as error:
         _log.debug("speech was not looked for: %s", error)
     except Exception as error:  # noqa: BLE001 - of the per-utterance boundary: a second look never costs the transcript
@@ -52,11 +53,11 @@ def voiced_seconds(audio: AudioSource, *, voice: VoiceActivity | None = None) ->
     return None
 
 
-def _voiced(audio: AudioSource, voice: VoiceActivity) -> float | None:
+def _voiced(audio: AudioSource, voice: VoiceActivity, track: int | None) -> float | None:
     import numpy as np
 
     has_model = voice.facts.sha256 is not None
-    with open_audio(audio, allow_truncated=True) as reader:
+    with open_audio(audio, allow_truncated=True, track=track) as reader:
         heard = list(_probabilities(reader, voice)) if has_model else [0.0 for _ in reader.blocks(_BLOCK_S)]
         if any(warning.code == "silent" for warning in reader.warnings):
             return 0.0

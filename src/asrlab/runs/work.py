@@ -74,15 +74,17 @@ def transcribe_unit(transcriber: Transcriber, unit: Unit, job: Job, ear: Ear) ->
     audio = [item.audio for item in unit.items]
     together = transcriber.transcribe_many(audio, options=job.options, batching=job.batching, in_order=False)
     for outcome in together:
-        yield _done(unit.items[outcome.index], outcome, ear)
+        yield _done(unit.items[outcome.index], outcome, ear, track=job.options.track)
 
 
-def _done(item: Item, outcome: Outcome, ear: Ear) -> Done:
+def _done(item: Item, outcome: Outcome, ear: Ear, *, track: int | None) -> Done:
     if outcome.transcript is None:
         assert isinstance(outcome.error, Exception)  # noqa: S101 - one of the two is there
         return Done(key=item.key, failure=failure_of(outcome.error))
     doubtful = item.listen or not has_words(outcome.transcript.text)
-    return Done(key=item.key, transcript=outcome.transcript, voiced=ear.voiced(item.audio) if doubtful else None)
+    return Done(
+        key=item.key, transcript=outcome.transcript, voiced=ear.voiced(item.audio, track=track) if doubtful else None
+    )
 
 
 class Ear:
@@ -91,11 +93,11 @@ class Ear:
     def __init__(self) -> None:
         self._voice: VoiceActivity | None = None
 
-    def voiced(self, audio: AudioSource) -> float | None:
+    def voiced(self, audio: AudioSource, *, track: int | None = None) -> float | None:
         """Seconds of speech in *audio*; None where that cannot be told."""
         from asrlab.longform import find_voice
         from asrlab.runs.voice import voiced_seconds
 
         if self._voice is None:
             self._voice = find_voice()
-        return voiced_seconds(audio, voice=self._voice)
+        return voiced_seconds(audio, voice=self._voice, track=track)

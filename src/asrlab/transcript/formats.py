@@ -53,8 +53,9 @@ def to_verbose_json(transcript: Transcript) -> dict[str, Any]:
     """
     facts = attrs.asdict(transcript)
     del facts["segments"], facts["text"], facts["duration"], facts["language"]
-    if transcript.path is None:
-        del facts["path"]
+    for name in ("path", "track"):
+        if facts[name] is None:
+            del facts[name]
     verbose: dict[str, Any] = {
         "task": transcript.options.task,
         "language": transcript.language,

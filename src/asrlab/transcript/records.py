@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from asrlab.audio.types import AudioTrack
 from asrlab.device import Device
 from asrlab.errors import DatasetError, OptionError
 from asrlab.options import TranscribeOptions
@@ -214,6 +215,7 @@ class Transcript:
         path: How ``transcribe_many`` came by it: ``batched`` if it was decoded together with others; ``full`` if it
             went the way of ``transcribe``; ``batched, then full: REASON`` if what the batch gave was in doubt. None
             where there was no choice.
+        track: The audio track that was transcribed, of a file that has several; None otherwise.
     """
 
     text: str
@@ -231,6 +233,7 @@ class Transcript:
     warnings: tuple[TranscriptWarning, ...] = ()
     patches: tuple[PatchStatus, ...] = ()
     path: str | None = None
+    track: AudioTrack | None = None
 
     @property
     def words(self) -> tuple[Word, ...] | None:
