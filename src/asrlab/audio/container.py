@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.declared import asf_duration, mp3_duration, promised_ratio
+from asrlab.audio.declared import asf_duration, promised_ratio
+from asrlab.audio.embedded_tags import joined_mp3_duration
 from asrlab.audio.timeline import Timeline
 from asrlab.audio.types import AudioTrack
 from asrlab.errors import AudioError
@@ -135,7 +136,7 @@ def declared_seconds(kind: str, container: Any, track: Any, stream: ByteStream) 
     """Return the second at which *track* ends as the header of a *kind* of container declares; None if it does not."""
     match kind:
         case "mp3":
-            return mp3_duration(stream)
+            return joined_mp3_duration(stream)
         case "asf":
             return _asf_seconds(container, stream)
         case "matroska":

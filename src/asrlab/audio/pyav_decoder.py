@@ -17,6 +17,7 @@ from asrlab.audio.container import (
     track_facts,
 )
 from asrlab.audio.content import ends_within_ogg_page, looks_like, never_audio
+from asrlab.audio.embedded_tags import without_embedded_tags
 from asrlab.audio.findings import timeline_findings, track_findings
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
 from asrlab.audio.timeline import TOLERANCE_S
@@ -50,6 +51,7 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
 
     if never_audio(stream):
         raise _undecodable(stream)
+    stream = without_embedded_tags(stream)
     try:
         container = _open_container(stream)
     except av.error.FFmpegError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from asrlab.audio.checks import SILENT_PEAK, checked_peak, empty_error, truncated_error, undecodable_error
 from asrlab.audio.findings import opposite_phase_finding
+from asrlab.audio.joined import joined_findings
 from asrlab.audio.mixing import BLOCK_S, Mixer
 from asrlab.audio.opening import OpenSource, open_source
 from asrlab.audio.samples import Chunk, Resampler
@@ -246,6 +247,8 @@ class AudioReader:
             what = decoder.failure or f"{decoder.lost:.2f} s cannot be decoded"
             self._warn("damaged", f"{self.name!r} is damaged: {what}")
         self._warnings += decoder.findings(start=offset, end=offset + seconds)
+        if stream is not None and self._source.duration is None:
+            self._warnings += joined_findings(stream)
         if cancelled_s:
             self._warnings.append(opposite_phase_finding(self.name, cancelled_s=cancelled_s, duration=seconds))
         if self._peak < SILENT_PEAK:
