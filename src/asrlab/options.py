@@ -87,7 +87,7 @@ def _text(_instance: object, attribute: attrs.Attribute[str | None], value: obje
         raise OptionError(f"{attribute.name} {value!r} must be text", option=attribute.name)
 
 
-def _track(_instance: object, _attribute: object, value: object) -> None:
+def _track(_instance: object, _attribute: attrs.Attribute[int | None], value: int | None) -> None:
     check_track(value)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 
 import asrlab
 from asrlab import AudioError, DeviceUnavailableError, OptionError, Transcriber, WeightsError
@@ -214,3 +215,33 @@ def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab
 def test_close_gives_the_memory_back(memory_of: Callable[..., None]):
     """Resident memory falls by at least half of the 290 MB of float32 weights, and loading again does not grow it."""
     memory_of("faster-whisper/base", compute_type="float32")
+
+
+def test_cues_of_a_film_lie_where_its_speech_is(
+    base: Transcriber, speech: dict[str, asrlab.Utterance], film: Callable[..., bytes]
+):
+    """Speech that begins 6 s into a film, with 5 s missing in its middle, is timed as a player plays it."""
+    clip = speech["0880"].audio
+    sound = np.tile(soxr.resample(asrlab.load_audio(clip).samples, 16_000, 48_000), 2)[:, None]
+    half = len(sound) / 48_000 / 2
+    data = film(
+        [sound],
+        sample_rate=48_000,
+        kind="webm",
+        codec="libopus",
+        place=lambda seconds: seconds + (6.0 if seconds < half else 11.0),
+        picture="libvpx",
+        film_s=40.0,
+    )
+    plain = base.transcribe(clip, language="en", word_timestamps=True).words
+    found = base.transcribe(data, language="en", word_timestamps=True, vad_filter=True)
+    assert [warning.code for warning in found.warnings] == ["gap"]
+    assert plain is not None
+    assert found.words is not None
+    for later, words in (
+        (6.0, [word for word in found.words if word.start < 6.0 + half]),
+        (11.0 + half, [word for word in found.words if word.start >= 6.0 + half]),
+    ):
+        assert len(words) == pytest.approx(len(plain), abs=3)
+        assert words[0].start == pytest.approx(plain[0].start + later, abs=0.6)
+        assert words[-1].end == pytest.approx(plain[-1].end + later, abs=0.6)

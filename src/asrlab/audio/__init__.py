@@ -6,7 +6,7 @@ by content, never by a file's name, and neither ever opens a second file or a ne
 
 from __future__ import annotations
 
-from asrlab.audio.reader import AudioReader, load_audio, open_audio
+from asrlab.audio.reader import AudioReader, load_audio, load_samples, log_warnings, open_audio
 from asrlab.audio.types import SAMPLE_RATE, Audio, AudioFile, AudioSource, AudioTrack, AudioWarning
 
 __all__ = [
@@ -18,5 +18,7 @@ __all__ = [
     "AudioTrack",
     "AudioWarning",
     "load_audio",
+    "load_samples",
+    "log_warnings",
     "open_audio",
 ]

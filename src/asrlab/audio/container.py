@@ -166,7 +166,7 @@ def _matroska_seconds(container: Any, track: Any) -> float | None:
         return int(tagged[1]) * 3600 + int(tagged[2]) * 60 + float(tagged[3]) - zero
     if container.duration is None or len(container.streams) > 1:
         return None  # a film's length says little about that of its sound
-    return (container.start_time or 0) / 1_000_000 + container.duration / 1_000_000 - zero
+    return float((container.start_time or 0) + container.duration) / 1_000_000 - zero
 
 
 def declared_film_seconds(kind: str, container: Any) -> float | None:

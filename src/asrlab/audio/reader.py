@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AudioReader", "load_audio", "open_audio"]
+__all__ = ["AudioReader", "load_audio", "load_samples", "log_warnings", "open_audio"]
+
+_log = logging.getLogger("asrlab.audio")
 
 _PART_TOLERANCE = 0.25  # seconds by which a manifest's part may overshoot the end of its file
 _MOST_RESERVED = 3600 * SAMPLE_RATE  # a header can declare anything; beyond an hour the array grows as samples come
@@ -64,6 +67,19 @@ def load_audio(
     with open_audio(source, sample_rate=sample_rate, allow_truncated=allow_truncated, track=track) as reader:
         samples = reader.read()
         return Audio(samples=samples, sample_rate=SAMPLE_RATE, warnings=reader.warnings, track=reader.track)
+
+
+def load_samples(source: AudioSource, *, sample_rate: int | None = None) -> NDArray[np.float32]:
+    """Return the samples of `load_audio` alone; what samples cannot carry, its warnings, is logged."""
+    audio = load_audio(source, sample_rate=sample_rate)
+    log_warnings(audio)
+    return audio.samples
+
+
+def log_warnings(audio: Audio) -> None:
+    """Log the warnings of *audio*, for callers whose results cannot carry them."""
+    for warning in audio.warnings:
+        _log.warning("%s", warning)
 
 
 class AudioReader:

@@ -19,7 +19,7 @@ from asrlab.audio.samples import CHUNK_SAMPLES, Chunk
 
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
-    from asrlab.audio.types import AudioWarning
+    from asrlab.audio.types import AudioTrack, AudioWarning
 
 __all__ = ["SoundfileDecoder", "open_with_soundfile"]
 
@@ -49,7 +49,7 @@ class SoundfileDecoder:
     name = "soundfile"
     tolerance = 0.01  # these formats count samples
     lost = 0.0
-    track = None
+    track: AudioTrack | None = None
 
     def __init__(self, file: Any, stream: ByteStream) -> None:
         self._file = file

@@ -125,8 +125,9 @@ class Timeline:
     def go_back(self, mark: Mark, stamp: float | None) -> None:
         """Go back to the packet in front of which *mark* was made: the packet stamped *stamp* is decoded next."""
         self.position, self._shift, self._silence, self.overlap, notes = mark
-        for found, length in zip((self.gaps, self.jumps, self.restarts), notes, strict=True):
-            del found[length:]
+        del self.gaps[notes[0] :]
+        del self.jumps[notes[1] :]
+        del self.restarts[notes[2] :]
         self._entry = stamp
 
     def seek(self) -> None:

@@ -109,7 +109,7 @@ class Audio:
 
     samples: NDArray[Any]
     sample_rate: int = attrs.field(converter=checked_sample_rate)
-    warnings: tuple[AudioWarning, ...] = attrs.field(default=(), converter=tuple)
+    warnings: tuple[AudioWarning, ...] = ()
     track: AudioTrack | None = None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from asrlab.audio import SAMPLE_RATE, Audio, load_audio
+from asrlab.audio import SAMPLE_RATE, Audio, load_audio, load_samples, log_warnings
 from asrlab.errors import OptionError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def decode_audio(
             f"asrlab decodes to one channel at {SAMPLE_RATE} Hz, not with {asked}; faster_whisper.decode_audio does",
             option="split_stereo" if split_stereo else "sampling_rate",
         )
-    return load_audio(input_file).samples
+    return load_samples(input_file)
 
 
 def loaded(audio: Any) -> Audio:
@@ -43,6 +43,6 @@ def loaded(audio: Any) -> Audio:
     """
     import numpy as np
 
-    if isinstance(audio, np.ndarray):
-        return load_audio(audio, sample_rate=SAMPLE_RATE)
-    return load_audio(audio)
+    result = load_audio(audio, sample_rate=SAMPLE_RATE if isinstance(audio, np.ndarray) else None)
+    log_warnings(result)
+    return result

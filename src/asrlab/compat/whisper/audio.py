@@ -7,8 +7,7 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio import Audio
-from asrlab.audio import load_audio as load
+from asrlab.audio import Audio, load_samples
 from asrlab.audio.types import SAMPLE_RATE
 from asrlab.errors import EngineUnavailableError
 
@@ -44,7 +43,7 @@ def load_audio(file: str | PathLike[str], sr: int = SAMPLE_RATE) -> NDArray[np.f
     Raises:
         AudioError: It cannot be read, is truncated, empty or not finite.
     """
-    samples = load(file).samples
+    samples = load_samples(file)
     if sr == SAMPLE_RATE:
         return samples
     import numpy as np
@@ -97,7 +96,7 @@ def samples_of(audio: Any) -> NDArray[np.float32]:
     if isinstance(audio, str | PathLike):
         return load_audio(audio)
     array = audio.detach().cpu().numpy() if is_tensor(audio) else audio
-    return load(Audio(samples=np.asarray(array), sample_rate=SAMPLE_RATE)).samples
+    return load_samples(Audio(samples=np.asarray(array), sample_rate=SAMPLE_RATE))
 
 
 def is_tensor(value: object) -> bool:

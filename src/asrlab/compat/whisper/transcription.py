@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Result", "transcribe"]
+
+_log = logging.getLogger("asrlab.compat")
 
 
 class Result(dict[str, Any]):
@@ -135,6 +138,8 @@ def _by_stream(transcriber: Transcriber, source: AudioSource, options: Transcrib
 
 
 def _result(transcript: Transcript, text: str, segments: list[dict[str, Any]], language: str | None) -> Result:
+    for warning in transcript.warnings:  # upstream's dictionary has no place for them
+        _log.warning("%s", warning.message)
     result = Result(text=text, segments=segments, language=language)
     result.transcript = transcript
     return result
