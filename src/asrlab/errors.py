@@ -112,7 +112,7 @@ class AudioError(AsrlabError, ValueError):
     Attributes:
         source: The path, or a description of the object, that was given.
         reason: One word: ``missing``, ``directory``, ``empty``, ``undecodable``, ``truncated``, ``not-finite``,
-            ``too-short``, ``out-of-range``, ``bad-shape``, ``unreadable``.
+            ``too-short``, ``out-of-range``, ``bad-shape``, ``no-track``, ``unreadable``.
         declared: Seconds the file says it holds, where *reason* is ``truncated``.
         decoded: Seconds that could be decoded, where *reason* is ``truncated``.
     """
