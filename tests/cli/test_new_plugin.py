@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from asrlab.installation import install_command
 from asrlab.testing.conformance.examination import Examination
 from asrlab.testing.conformance.subject import Subject
 
@@ -26,7 +27,7 @@ def test_it_prints_what_it_wrote_and_what_to_do_next(asrlab_cli: Any, tmp_path: 
     files = [Path(line) for line in ran.out.splitlines()]
     assert Path("asrlab-morse/src/asrlab_morse/transcriber.py") in files
     assert all((tmp_path / file).is_file() for file in files)
-    assert "cd asrlab-morse\n  pip install -e .\n  pytest" in ran.err
+    assert f"cd asrlab-morse\n  {install_command('-e', '.')}\n  pytest" in ran.err
     assert "put your engine into src/asrlab_morse/transcriber.py" in ran.err
 
 

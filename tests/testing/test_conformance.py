@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.errors import AsrlabError, OptionError
+from asrlab.installation import install_command
 from asrlab.testing import Subject, TranscriberConformance
 from asrlab.testing.conformance.process import run_apart
 
@@ -94,7 +95,7 @@ def test_the_class_tells_what_is_wrong(pytester: pytest.Pytester) -> None:
     done = pytester.runpytest_inprocess("-k", "plugin or times", "-rs", "-p", "no:cacheprovider")
     text = done.stdout.str()
     assert "ecco/ecco on cpu: plugin: The plugin loads, its hooks work" in text
-    assert "install the plugin with its entry point (pip install -e .)" in text
+    assert f"install the plugin with its entry point ({install_command('-e', '.')})" in text
     assert "there is no such model: see the check 'plugin'" in text
     assert "TestNothing needs a fixture 'subject' that returns an asrlab.testing.Subject" in text
 

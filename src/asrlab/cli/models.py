@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.installation import runnable
 
 if TYPE_CHECKING:
     from asrlab.plugins.registry import ResolvedModel
@@ -50,7 +51,7 @@ def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
         "aliases": [f"{resolved.engine.name}/{alias}" for alias in (model.aliases if model else ())]
         + [alias for alias in resolved.engine.aliases if model and model.name == resolved.engine.default_model],
         "installed": resolved.engine.installed(),
-        "install": resolved.engine.install,
+        "install": runnable(resolved.engine.install),
         "weights": _weights(keys, store) if keys or not resolved.engine.other_models else "by its engine",
         "weights_bytes": next((size for key in keys if (size := entry(key).total_bytes)), None),
         "description": model.description if model else "",

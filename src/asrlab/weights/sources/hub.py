@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from asrlab.errors import WeightsError
+from asrlab.installation import install_command
 from asrlab.weights.sources.base import Fetched, Meter, Progress, hash_file
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class HubSource:
         if entry.repository is None:
             return "these weights are not on the hub"
         if find_spec("huggingface_hub") is None:
-            return "huggingface_hub is not installed; pip install huggingface-hub"
+            return f"huggingface_hub is not installed; run: {install_command('huggingface-hub')}"
         return None
 
     def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:

@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from asrlab.errors import AsrlabError
+from asrlab.installation import install_command
 from asrlab.spec import PLUGIN_API, EngineSpec, ModelSpec
 from asrlab.testing.conformance.case import Case
 from asrlab.testing.conformance.check import Check, told
@@ -31,7 +32,8 @@ def _plugin(case: Case) -> Iterator[str]:
     claimed = [spec for _, spec in case.offers if _engine_asked(case) in (spec.name, *spec.aliases)]
     if case.unknown:
         if len(claimed) < 2:  # otherwise the check of names says it
-            yield f"{case.unknown}\ninstall the plugin with its entry point (pip install -e .), then: asrlab plugins"
+            install = install_command("-e", ".")
+            yield f"{case.unknown}\ninstall the plugin with its entry point ({install}), then: asrlab plugins"
         return
     mine = case.plugin
     for failure in case.host.failures:

@@ -1,0 +1,316 @@
+"""Runs functions in child processes, so that a library that dies, hangs or prints takes nothing along.
+
+The tasks of a group share one process, one after the other: what the first imports, such as PyTorch, serves the rest.
+Groups run in parallel. A failure counts only for the first task of a process: a task that fails after others is run
+again in a process of its own, so that nobody is blamed for what another task left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module, util
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+
+__all__ = ["Answer", "Task", "describe_exit", "load_dotted", "run_tasks", "serve"]
+
+_START = "import sys; sys.path[:] = {path!r}; from asrlab.isolation import serve; serve()"
+_READ_BYTES = 1 << 16
+
+
+@attrs.frozen(kw_only=True)
+class Task:
+    """A call to be made in a child process.
+
+    Attributes:
+        label: What a user calls the task, such as an engine's name.
+        function: ``package.module:function``; it takes *arguments* by keyword and returns what JSON can hold.
+        arguments: What JSON can hold.
+    """
+
+    label: str
+    function: str
+    arguments: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What became of a task.
+
+    Attributes:
+        value: What its function returned; None if it failed.
+        failure: Why there is no value; empty if there is one.
+        died: Whether the process ended with the task, or was ended because the task took too long.
+        raised: Whether *failure* is the text of an exception; otherwise it is what "the task ..." does.
+    """
+
+    value: Any = None
+    failure: str = ""
+    died: bool = False
+    raised: bool = False
+
+
+def run_tasks(
+    groups: Sequence[Sequence[Task]],
+    *,
+    timeout_s: float,
+    progress: Callable[[Sequence[str]], object] = lambda _labels: None,
+) -> Iterator[tuple[Task, Answer]]:
+    """Run all tasks and yield each with its answer as soon as there is one.
+
+    The processes start with the call, before the first answer is asked for.
+
+    Args:
+        groups: The tasks of a group run in one process, in order; the groups run in parallel.
+        timeout_s: Seconds that one task may take.
+        progress: Called with the labels of the tasks that have no answer yet, whenever that changes.
+    """
+    answers: queue.SimpleQueue[tuple[Task, Answer]] = queue.SimpleQueue()
+    slots = threading.Semaphore(max(2, os.cpu_count() or 2))
+    runners = [_Group(list(group), timeout_s, answers, slots) for group in groups if group]
+    progress([task.label for runner in runners for task in runner.tasks])
+    for runner in runners:
+        runner.start()
+    return _collect(runners, answers, progress)
+
+
+def _collect(
+    runners: Sequence[_Group],
+    answers: queue.SimpleQueue[tuple[Task, Answer]],
+    progress: Callable[[Sequence[str]], object],
+) -> Iterator[tuple[Task, Answer]]:
+    waiting = [task for runner in runners for task in runner.tasks]
+    try:
+        while waiting:
+            task, answer = answers.get()
+            waiting.remove(task)
+            progress([left.label for left in waiting])
+            yield task, answer
+    finally:
+        for runner in runners:
+            runner.stop()
+
+
+class _Group(threading.Thread):
+    """A group of tasks and the processes that run them, one process at a time."""
+
+    def __init__(
+        self,
+        tasks: list[Task],
+        timeout_s: float,
+        answers: queue.SimpleQueue[tuple[Task, Answer]],
+        slots: threading.Semaphore,
+    ) -> None:
+        super().__init__(name="asrlab-isolation", daemon=True)
+        self.tasks = tuple(tasks)
+        self._timeout_s = timeout_s
+        self._answers = answers
+        self._slots = slots
+        self._child: _Child | None = None
+        self._stopped = False
+
+    def run(self) -> None:
+        """Run the tasks to the last; none is left without an answer."""
+        remaining = list(self.tasks)
+        while remaining and not self._stopped:
+            try:
+                with self._slots, _Child(remaining) as self._child:
+                    remaining = self._attend(self._child, remaining)
+            except OSError as error:
+                for task in remaining:
+                    self._answers.put((task, Answer(failure=f"cannot be run in a process: {error}", died=True)))
+                return
+
+    def stop(self) -> None:
+        """End the process at once."""
+        self._stopped = True
+        if self._child is not None:
+            self._child.kill()
+
+    def _attend(self, child: _Child, remaining: list[Task]) -> list[Task]:
+        """Return the tasks that are still to be run, in another process."""
+        for index, task in enumerate(remaining):
+            answer = child.answer(self._timeout_s)
+            if answer.failure and index:
+                return remaining[index:]
+            self._answers.put((task, answer))
+            if answer.died:
+                return remaining[index + 1 :]
+        return []
+
+
+class _Child:
+    """A process that runs tasks in order and answers each with a line of JSON.
+
+    Its answers leave through a copy of its standard output; what libraries print goes, like its standard error, into a
+    temporary file.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        options, variables = _bytecode_options()
+        self._noise: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._process = subprocess.Popen(
+            [sys.executable, *options, "-c", _START.format(path=sys.path)],
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._noise,
+            start_new_session=True,  # what a library starts ends with it
+        )
+        assert self._process.stdin is not None  # noqa: S101 - a pipe
+        assert self._process.stdout is not None  # noqa: S101 - a pipe
+        self._output = self._process.stdout.fileno()
+        self._received = b""
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(json.dumps([attrs.asdict(task) for task in tasks]).encode())
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._process.wait()
+        for stream in (self._process.stdout, self._noise):
+            if stream is not None:
+                stream.close()
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def answer(self, timeout_s: float) -> Answer:
+        """Return the next answer, or why there is none."""
+        line = self._line(time.monotonic() + timeout_s)
+        if line is None:
+            return Answer(failure=f"does not end within {timeout_s:g} s", died=True)
+        if not line:
+            return Answer(failure=self._cause_of_death(), died=True)
+        message = json.loads(line)
+        for name, level, text in message["log"]:
+            logging.getLogger(name).log(level, "%s", text)
+        return Answer(value=message["value"], failure=message["failure"], raised=message["raised"])
+
+    def _line(self, deadline: float) -> bytes | None:
+        """Return the next line; empty at the end of the output, None at the deadline."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            while b"\n" not in self._received:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    return None
+                data = os.read(self._output, _READ_BYTES)
+                if not data:
+                    return b""
+                self._received += data
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+    def _cause_of_death(self) -> str:
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "closes the files of its process"
+        self._noise.seek(0)
+        lines = self._noise.read().decode(errors="replace").strip().splitlines()
+        return f"ends its process ({describe_exit(code)})" + (f"; last output: {lines[-1]}" if lines else "")
+
+
+def _bytecode_options() -> tuple[list[str], dict[str, str] | None]:
+    """Return the options and the environment with which a child keeps bytecode; None for the environment as it is.
+
+    Where ``PYTHONDONTWRITEBYTECODE`` is set and the packages came without bytecode, each import compiles them again:
+    8 of 12 seconds for PyTorch and transformers. The children then keep theirs in asrlab's cache.
+    """
+    beside_source = util.cache_from_source(attrs.__file__)
+    if sys.pycache_prefix or not sys.dont_write_bytecode or os.path.exists(beside_source):  # noqa: PTH110 - a str
+        return [], None
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return ["-X", f"pycache_prefix={_cache_folder() / 'bytecode'}"], variables
+
+
+def _cache_folder() -> Path:
+    chosen = os.environ.get("ASRLAB_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("asrlab")
+
+
+def describe_exit(code: int) -> str:
+    """Return an exit status in words, such as ``SIGABRT`` for -6."""
+    if code >= 0:
+        return f"exit status {code}"
+    return next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+
+
+def serve() -> None:
+    """Run the tasks that standard input names, and end the process. The child's side of `run_tasks`."""
+    import gc
+
+    gc.disable()  # a process of seconds: collecting what an import allocates is a tenth of the import's time
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print, from Python or not, is no answer
+    encode = json.JSONEncoder().encode
+    log = _Log()
+    logging.getLogger("asrlab").addHandler(log)
+    for task in json.loads(sys.stdin.buffer.read()):
+        message = _call(task) | {"log": log.take()}
+        try:
+            line = encode(message)
+        except (TypeError, ValueError) as error:
+            line = encode(_failure(error) | {"log": []})
+        answers.write(line + "\n")
+        answers.flush()
+    os._exit(0)  # without the handlers of libraries, which take time and may hang
+
+
+def _call(task: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {"value": load_dotted(task["function"])(**task["arguments"]), "failure": "", "raised": False}
+    except SystemExit:
+        return {"value": None, "failure": "ends its process (sys.exit)", "raised": False}
+    except BaseException as error:  # noqa: BLE001 - the boundary of the process
+        return _failure(error)
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    return {"value": None, "failure": f"{type(error).__name__}: {error}", "raised": True}
+
+
+def load_dotted(function: str) -> Callable[..., Any]:
+    """Return the function that ``package.module:function`` names."""
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+class _Log(logging.Handler):
+    """Collects warnings, for the parent process to log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._records: list[tuple[str, int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append((record.name, record.levelno, record.getMessage()))
+
+    def take(self) -> list[tuple[str, int, str]]:
+        """Return the records since the last call."""
+        taken, self._records = self._records, []
+        return taken

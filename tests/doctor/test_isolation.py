@@ -1,0 +1,105 @@
+"""Functions in child processes: what dies, hangs or prints there takes nothing along."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from asrlab.isolation import Answer, Task, run_tasks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEHAVIOURS = """
+import os, sys, json, signal
+
+seen = []
+
+def work(kind):
+    seen.append(kind)
+    if kind == "raises": raise ValueError("no")
+    if kind == "base": raise BaseException("worse")
+    if kind == "interrupts": raise KeyboardInterrupt
+    if kind == "exits": sys.exit(3)
+    if kind == "ends": os._exit(0)
+    if kind == "aborts": os.write(2, b"no such symbol\\n"); os.kill(os.getpid(), signal.SIGABRT)
+    if kind == "hangs": signal.sigtimedwait([signal.SIGUSR1], 60)
+    if kind == "unsendable": return object()
+    if kind == "prints": print("hello"); os.write(1, b"{}\\n")
+    if kind == "json": json.dumps = json.loads = lambda *_, **__: "replaced"
+    if kind == "alone" and len(seen) > 1: raise ValueError("cannot share")
+    if kind == "pid": return os.getpid()
+    return kind
+"""
+
+FAILURES = {
+    "ends": "ends its process (exit status 0)",
+    "raises": "ValueError: no",
+    "base": "BaseException: worse",
+    "interrupts": "KeyboardInterrupt: ",
+    "exits": "ends its process (sys.exit)",
+    "aborts": "ends its process (SIGABRT); last output: no such symbol",
+    "unsendable": "TypeError: Object of type object is not JSON serializable",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def behaviours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module with a function for each behaviour, on the path that child processes get."""
+    folder = tmp_path_factory.mktemp("behaviours")
+    (folder / "behaviours.py").write_text(BEHAVIOURS)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+def run(*groups: list[str], timeout_s: float = 60.0) -> dict[str, Answer]:
+    """Return the answer of each kind of task."""
+    tasks = [
+        [Task(label=kind, function="behaviours:work", arguments={"kind": kind}) for kind in group] for group in groups
+    ]
+    return {task.label: answer for task, answer in run_tasks(tasks, timeout_s=timeout_s)}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_task_that_fails_is_named_and_the_others_answer(kind: str):
+    """Whatever a task does to its process, the tasks before and after it have their values."""
+    answers = run(["first", kind, "last"])
+    assert (answers["first"].value, answers["last"].value) == ("first", "last")
+    assert answers[kind].failure.startswith(FAILURES[kind])
+    assert answers[kind].raised is (": " in FAILURES[kind] and "output" not in FAILURES[kind])
+
+
+def test_a_task_that_hangs_is_ended():
+    """A task that takes longer than the limit is named, and its process is gone."""
+    answer = run(["hangs"], timeout_s=1.0)["hangs"]
+    assert answer == Answer(failure="does not end within 1 s", died=True)
+
+
+@pytest.mark.parametrize("kind", ["prints", "json"])
+def test_what_a_task_prints_or_replaces_is_not_taken_for_an_answer(kind: str):
+    """Text on standard output and replaced functions of json change no answer."""
+    answers = run([kind, "next"])
+    assert [answer.value for answer in answers.values()] == [kind, "next"]
+
+
+def test_a_task_that_fails_after_others_is_run_again_alone():
+    """A failure that only what came before caused is not reported."""
+    assert run(["first", "alone"])["alone"] == Answer(value="alone")
+
+
+def test_the_tasks_of_a_group_share_a_process():
+    """What the first one imports serves the second; another group has a process of its own."""
+    tasks = [Task(label=str(number), function="behaviours:work", arguments={"kind": "pid"}) for number in range(3)]
+    pids = {task.label: answer.value for task, answer in run_tasks([tasks[:2], tasks[2:]], timeout_s=60)}
+    assert pids["0"] == pids["1"] != pids["2"]
+
+
+def test_progress_names_what_is_still_awaited():
+    """It is called at once with all labels, and after each answer with the rest."""
+    seen: list[list[str]] = []
+    tasks = [Task(label=name, function="behaviours:work", arguments={"kind": name}) for name in ("a", "b")]
+    assert [task.label for task, _ in run_tasks([tasks], timeout_s=60, progress=lambda names: seen.append([*names]))]
+    assert seen == [["a", "b"], ["b"], []]
