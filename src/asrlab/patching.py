@@ -17,7 +17,7 @@ from asrlab.patches import Patch, PatchChoice, PatchScope, apply_patches
 from asrlab.plugins.manager import PluginHost
 from asrlab.transcript import PatchStatus
 
-__all__ = ["InstalledPatches", "install_patches", "known_patches", "patched", "try_patches"]
+__all__ = ["InstalledPatches", "check_device", "install_patches", "known_patches", "patched", "try_patches"]
 
 _log = logging.getLogger("asrlab.patches")
 
@@ -74,11 +74,21 @@ def patched(
 
 
 def try_patches(
-    *, device: str = "auto", patches: str | Iterable[str] | None = None, host: PluginHost | None = None
+    *,
+    device: str = "auto",
+    patches: str | Iterable[str] | None = None,
+    host: PluginHost | None = None,
+    distributions: Iterable[str] | None = None,
 ) -> tuple[tuple[Patch, PatchStatus], ...]:
     """What each known patch does here: it is applied as for code that calls its package, verified, and undone.
 
     Takes what `patched` does. One that was named and fails is no error here: its status says so.
+
+    Args:
+        device: Where the packages are to run.
+        patches: ``auto``, ``off`` or names; None reads ``ASRLAB_PATCHES``.
+        host: The plugins to ask; None loads those of this environment.
+        distributions: The packages whose patches are tried; None for all of them.
 
     Raises:
         PatchError: A patch that was named does not exist.
@@ -87,7 +97,9 @@ def try_patches(
     known = known_patches(host)
     choice = PatchChoice.of(patches, known)
     tried: list[tuple[Patch, PatchStatus]] = []
-    for distribution in dict.fromkeys(patch.distribution for patch in known):
+    for distribution in (
+        dict.fromkeys(patch.distribution for patch in known) if distributions is None else distributions
+    ):
         mine = _of(distribution, known)
         with apply_patches(mine, _device(device, mine), choice=choice, direct=True) as scope:
             tried += zip(mine, scope.report, strict=True)
@@ -170,6 +182,15 @@ def _of(distribution: str, known: tuple[Patch, ...]) -> tuple[Patch, ...]:
         hint = f"did you mean {near[0]!r}?" if near else f"there are patches for {', '.join(names)}"
         raise PatchError(f"no patch for a distribution {distribution!r} is known; {hint}")
     return mine
+
+
+def check_device(asked: str) -> None:
+    """Refuse what is no device's name.
+
+    Raises:
+        DeviceUnavailableError: There is no device of this name anywhere.
+    """
+    resolve(asked, DeviceReport(available=(asked,)), engine="")
 
 
 def _device(asked: str, patches: Iterable[Patch]) -> str:

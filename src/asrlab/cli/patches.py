@@ -8,26 +8,29 @@ import attrs
 import click
 
 from asrlab.cli import exits
-from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.cli.shared import as_json, console, echo_json, engine_filter
+from asrlab.cli.status_line import StatusLine
 
 EPILOG = """\b
 Examples:
   asrlab patches
   asrlab patches --device mps --json
+  asrlab patches --engine liquid-audio
 """
 
 
 @click.command(epilog=EPILOG)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--patches", metavar="CHOICE", help="auto, off, or names with commas.")
+@engine_filter
 @as_json
-def patches(device: str, patches: str | None, as_json: bool) -> int:
+def patches(device: str, patches: str | None, engines: tuple[str, ...], as_json: bool) -> int:
     """List all known patches with their status here, their reason and where upstream stands.
 
     Each is applied for DEVICE as code that calls its package directly would need it, verified, and undone. The packages
-    that are installed are imported for that. Exits with 1 if one is needed and fails.
+    that are installed are imported for that, in a process of their own. Exits with 1 if one is needed and fails.
     """
-    rows = _rows(device, patches)
+    rows = _rows(device, patches, engines)
     if as_json:
         echo_json({"device": device, "patches": rows})
     else:
@@ -35,10 +38,16 @@ def patches(device: str, patches: str | None, as_json: bool) -> int:
     return exits.SOME_FAILED if any(row["status"] == "failed" for row in rows) else exits.DONE
 
 
-def _rows(device: str, choice: str | None) -> list[dict[str, Any]]:
-    from asrlab.patching import try_patches
+def _rows(device: str, choice: str | None, engines: tuple[str, ...]) -> list[dict[str, Any]]:
+    from asrlab.doctor.patch_trial import try_all_patches
+    from asrlab.plugins.manager import PluginHost
+    from asrlab.plugins.registry import Registry
 
-    return [attrs.asdict(status) | _facts(patch) for patch, status in try_patches(device=device, patches=choice)]
+    host = PluginHost()
+    specs = [spec for spec, _ in Registry(host).offers(engines)] if engines else None
+    status = StatusLine("importing")
+    tried = try_all_patches(host, device=device, choice=choice, engines=specs, progress=status.show)
+    return [attrs.asdict(status) | _facts(patch) for patch, status in tried]
 
 
 def _facts(patch: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli.json_output import encode_json, real_stdout
 from asrlab.control_characters import escape_json
 from asrlab.terminal import guard_streams
 
@@ -29,7 +30,9 @@ __all__ = [
     "complete_model",
     "console",
     "device_options",
+    "echo_document",
     "echo_json",
+    "engine_filter",
     "engine_options",
     "fetch_progress",
     "model_option",
@@ -65,6 +68,9 @@ def model_option[F: Callable[..., Any]](function: F) -> F:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+engine_filter = click.option(
+    "--engine", "engines", multiple=True, metavar="NAME", help="Only this engine; may be given several times."
+)
 
 
 def device_options[F: Callable[..., Any]](function: F) -> F:
@@ -165,9 +171,16 @@ def console(*, stderr: bool = False) -> Screen:
     return open_screen(stderr=stderr)
 
 
+def echo_document(text: str) -> None:
+    """Print a JSON document as it is, on standard output."""
+    with real_stdout():
+        click.echo(text, nl=False)
+
+
 def echo_json(value: Any) -> None:
     """*value* as JSON on standard output."""
-    click.echo(escape_json(json.dumps(value, ensure_ascii=False, indent=2)))
+    with real_stdout():
+        click.echo(escape_json(encode_json(value, indent=2)))
 
 
 @contextmanager

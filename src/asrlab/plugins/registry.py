@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -58,6 +59,28 @@ class Registry:
     def engines(self) -> tuple[EngineSpec, ...]:
         """All engines, the built-in ones first."""
         return tuple(offer.spec for offer in self._offers)
+
+    def offers(self, names: Iterable[str] = ()) -> tuple[tuple[EngineSpec, str], ...]:
+        """Return engines, each with the distribution that offers it.
+
+        Args:
+            names: Names or aliases of the engines; empty for all of them.
+
+        Raises:
+            EngineNotFoundError: There is no engine of one of the names.
+        """
+        wanted = set(names)
+        known = [name for offer in self._offers for name in _names(offer.spec)]
+        for name in sorted(wanted - set(known)):
+            near = get_close_matches(name, known, n=3, cutoff=0.5)
+            there_are = ", ".join(spec.name for spec in self.engines())
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {there_are}"
+            raise EngineNotFoundError(f"there is no engine {name!r}; {hint}", name=name, near=near)
+        return tuple(
+            (offer.spec, offer.plugin.distribution)
+            for offer in self._offers
+            if not wanted or wanted & {*_names(offer.spec)}
+        )
 
     def models(self) -> tuple[ResolvedModel, ...]:
         """All models that have names, in the order of their engines."""

@@ -43,8 +43,12 @@ class WeightsStore:
         self._layout = StoreLayout(self.root)
         self._digests = DigestCache(self._layout.verdicts)
 
-    def find(self, entry: WeightsEntry) -> StoredWeights | None:
+    def find(self, entry: WeightsEntry, *, fresh: bool = False) -> StoredWeights | None:
         """Return the weights if the store holds them, checked; None if it does not.
+
+        Args:
+            entry: What to look for.
+            fresh: Whether to read files that did not change since the last time as well.
 
         Raises:
             WeightsError: A file has a wrong checksum (it is kept aside, and the next `ensure` fetches it again), or the
@@ -53,7 +57,7 @@ class WeightsStore:
         with self._disk_errors("read", entry):
             found = self._read(entry)
             if found is not None:
-                self._check(found)
+                self._check(found, fresh=fresh)
             return found
 
     def ensure(self, entry: WeightsEntry, *, offline: bool = False, progress: Progress | None = None) -> StoredWeights:

@@ -1,0 +1,239 @@
+"""Every command that doctor prints as a cure, typed into a shell of an environment that has the fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT_IN = "openai-whisper,liquid-audio"
+
+pytestmark = pytest.mark.skipif(not Path("/bin/sh").exists(), reason="the cures are typed into a POSIX shell")
+
+
+@attrs.frozen
+class Environment:
+    """A virtual environment with this clone in it, away from the network.
+
+    Attributes:
+        folder: The environment.
+        home: An empty folder for what asrlab caches, and for programs that come first on the path.
+    """
+
+    folder: Path
+    home: Path
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        """The folder of installed packages."""
+        return next((self.folder / "lib").glob("python*/site-packages"))
+
+    def shell(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run *script* as a user would type it, without an index to fetch from."""
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "PYTHONPATH"))}
+        offline = {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.home), "HF_HUB_OFFLINE": "1"}
+        path = {"PATH": f"{self.home}:{os.environ['PATH']}", "HOME": str(self.home), "UV_CACHE_DIR": uv_cache()}
+        caches = {"ASRLAB_CACHE": str(self.home / "cache"), "ASRLAB_DISABLE_PLUGINS": BUILT_IN}
+        return subprocess.run(
+            ["/bin/sh", "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.home,
+            env=mine | offline | path | caches | variables,
+        )
+
+    def findings(self, *arguments: str, before: str = "true", **variables: str) -> dict[str, Any]:
+        """Return doctor's findings by subject; *before* is run in the same shell ahead of it."""
+        doctor = f"{self.python} -m asrlab doctor --json {' '.join(arguments)}"
+        ran = self.shell(f"{{ {before} ; }} >&2 && {doctor}", **variables)
+        assert ran.stdout.startswith("{"), ran.stderr
+        return {finding["subject"]: finding for finding in json.loads(ran.stdout)["findings"]}
+
+    def run(self, *arguments: str) -> None:
+        """Run uv for this environment."""
+        ran = self.shell(" ".join(["uv", *arguments]))
+        if ran.returncode:
+            pytest.skip(f"uv's cache lacks what this needs: {ran.stderr.strip().splitlines()[-1]}")
+
+
+def uv_cache() -> str:
+    """Return the folder of uv's cache, which another HOME must not hide."""
+    return os.environ.get("UV_CACHE_DIR") or str(Path("~/.cache/uv").expanduser())
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment made by uv, without pip, with this clone and the faster-whisper engine."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if uv is None:
+        pytest.skip("uv is not installed")
+    home = tmp_path_factory.mktemp("home")
+    (home / "uv").symlink_to(uv)
+    made = Environment(tmp_path_factory.mktemp("environment") / "venv", home)
+    made.run("venv", "-q", "-p", sys.executable, str(made.folder))
+    made.run("pip", "install", "-q", "-p", str(made.python), "-e", f"'{ROOT}[faster-whisper]'")
+    return made
+
+
+def write_wheel(folder: Path, name: str, version: str, files: dict[str, str], *, entry_points: str = "") -> Path:
+    """Write a wheel of pure Python and return its path."""
+    module = name.replace("-", "_")
+    info = f"{module}-{version}.dist-info"
+    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    path = folder / f"{module}-{version}-py3-none-any.whl"
+    contents = files | {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": wheel,
+        f"{info}/entry_points.txt": entry_points,
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in contents.items():
+            archive.writestr(file, text)
+        archive.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in [*contents, f"{info}/RECORD"]))
+    return path
+
+
+def lose_engine(environment: Environment) -> None:
+    """Remove the engine."""
+    environment.run("pip", "uninstall", "-q", "-p", str(environment.python), "faster-whisper")
+
+
+def damage_engine(environment: Environment) -> None:
+    """Delete a file of the engine."""
+    (environment.site_packages / "faster_whisper" / "vad.py").unlink()
+
+
+def damage_dependency(environment: Environment) -> None:
+    """Cut a file short that the engine imports."""
+    path = environment.site_packages / "tokenizers" / "__init__.py"
+    path.unlink()  # a hard link into uv's cache, which must stay whole
+    path.write_text("raise ImportError('cut short')\n")
+
+
+def age_engine(environment: Environment) -> None:
+    """Install an engine that is too old, and does not import."""
+    old = write_wheel(environment.home, "faster-whisper", "0.1.0", {"faster_whisper.py": "from nowhere import it\n"})
+    environment.run("pip", "install", "-q", "--no-deps", "-p", str(environment.python), str(old))
+    old.unlink()
+
+
+def damage_decoder(environment: Environment) -> None:
+    """Delete a file of a decoder."""
+    (environment.site_packages / "soxr" / "__init__.py").unlink()
+
+
+def break_plugin(environment: Environment) -> None:
+    """Install a plugin that raises when it is imported."""
+    files = {"broken_plugin.py": "raise RuntimeError('boom')\n"}
+    wheel = write_wheel(
+        environment.home, "broken-plugin", "1.0", files, entry_points="[asrlab]\nbroken=broken_plugin\n"
+    )
+    environment.run("pip", "install", "-q", "--no-deps", "-p", str(environment.python), str(wheel))
+
+
+ENGINE = "engine faster-whisper"
+FAULTS: dict[str, tuple[Callable[[Environment], None], str, str, str]] = {
+    "missing engine": (lose_engine, ENGINE, "note", "not installed"),
+    "damaged engine": (damage_engine, ENGINE, "problem", "faster-whisper 1.2.1 lacks faster_whisper/vad.py"),
+    "damaged dependency": (damage_dependency, ENGINE, "problem", "tokenizers "),
+    "old engine": (age_engine, ENGINE, "problem", "faster-whisper 0.1.0 is installed, and faster-whisper>=1.2.1"),
+    "damaged decoder": (damage_decoder, "soxr", "problem", "does not import"),
+    "broken plugin": (break_plugin, "plugin broken", "problem", "RuntimeError: boom"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_cure_cures_when_typed(environment: Environment, fault: str):
+    """Doctor names the fault; its command, run verbatim by a shell, takes the fault away."""
+    make, subject, verdict, detail = FAULTS[fault]
+    engine = "faster-whisper" if subject == ENGINE else "echo"
+    make(environment)
+    found = environment.findings("--engine", engine)[subject]
+    assert (found["verdict"], detail in found["detail"]) == (verdict, True), found
+    cured = environment.findings("--engine", engine, before=found["cure"]).get(subject, {"verdict": "ok"})
+    assert cured["verdict"] == "ok", cured
+
+
+def test_a_pair_of_versions_is_separated_when_typed(environment: Environment):
+    """PyAV 19 beside faster-whisper 1.2.1 is noted, and gone after the command."""
+    subject = "PyAV with faster-whisper"
+    found = environment.findings("--engine", "faster-whisper").get(subject)
+    if found is None or environment.shell(f"{found['cure']} --dry-run").returncode:
+        pytest.skip("the environment has no PyAV 19, or uv's cache none before it")
+    assert subject not in environment.findings("--engine", "faster-whisper", before=found["cure"])
+
+
+def test_a_module_in_front_of_an_engine_is_put_aside(environment: Environment, tmp_path: Path):
+    """A file that hides the engine's package is named, and renamed by the command."""
+    (tmp_path / "faster_whisper.py").write_text("raise RuntimeError('not the engine')")
+    arguments = {"PYTHONPATH": str(tmp_path)}
+    found = environment.findings("--engine", "faster-whisper", **arguments)[ENGINE]
+    assert f"is imported from {tmp_path / 'faster_whisper.py'}" in found["detail"]
+    cured = environment.findings("--engine", "faster-whisper", before=found["cure"], **arguments)
+    assert cured[ENGINE]["verdict"] == "ok"
+
+
+def test_a_store_that_cannot_be_written_is_put_elsewhere(environment: Environment):
+    """The command names a folder for this shell, and doctor in this shell has no problem with it."""
+    (environment.home / "file").write_text("not a folder")
+    broken = {"ASRLAB_CACHE": str(environment.home / "file" / "cache")}
+    found = environment.findings("--engine", "echo", **broken)["weights store"]
+    assert found["verdict"] == "problem"
+    cured = environment.findings("--engine", "echo", before=found["cure"], **broken)["weights store"]
+    assert cured["verdict"] == "ok"
+
+
+def test_a_plugin_on_the_path_is_left_out(environment: Environment, tmp_path: Path, write_distribution: Any):
+    """No installer can remove such plugins; their commands add up in one shell."""
+    for name in ("one", "two"):
+        write_distribution(tmp_path, f"{name}-broken", source="raise RuntimeError('boom')", plugins=[name])
+    found = environment.findings("--engine", "echo", PYTHONPATH=str(tmp_path))
+    cures = " && ".join(found[f"plugin {name}"]["cure"] for name in ("one", "two"))
+    cured = environment.findings("--engine", "echo", before=cures, PYTHONPATH=str(tmp_path))
+    assert [subject for subject in cured if subject.startswith("plugin ")] == []
+
+
+def repack(distribution: str, folder: Path) -> Path:
+    """Write a wheel of an installed distribution of pure Python, as it was installed."""
+    found = metadata.distribution(distribution)
+    path = folder / f"{distribution.replace('-', '_')}-{found.version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in found.files or []:
+            if not str(file).startswith("..") and file.suffix != ".pyc" and Path(str(file.locate())).is_file():
+                archive.write(str(file.locate()), str(file))
+    return path
+
+
+@pytest.mark.parametrize("fault", ["missing engine", "damaged engine"])
+def test_a_cure_by_pip_cures_where_asrlab_came_from_a_wheel(environment: Environment, fault: str):
+    """With pip in the environment the commands are pip's, and the extra is that of the wheel."""
+    wheel = environment.home / "asrlab-0.1.0-py3-none-any.whl"
+    if not wheel.exists():
+        repack("faster-whisper", environment.home)
+        environment.run("build", "-q", "-p", sys.executable, "--wheel", "-o", str(environment.home), f"'{ROOT}'")
+        environment.run("pip", "install", "-q", "--no-deps", "-p", str(environment.python), str(wheel))
+        assert environment.shell(f"{environment.python} -m ensurepip").returncode == 0
+    make, subject, verdict, _ = FAULTS[fault]
+    make(environment)
+    found = environment.findings("--engine", "faster-whisper")[subject]
+    assert found["verdict"] == verdict
+    assert " -m pip install " in found["cure"]
+    assert (f"{wheel}[faster-whisper]" in found["cure"]) is (fault == "missing engine")
+    assert environment.findings("--engine", "faster-whisper", before=found["cure"])[subject]["verdict"] == "ok"
