@@ -95,6 +95,7 @@ def _collect(
 ) -> Iterator[tuple[Task, Answer]]:
     waiting = [task for runner in runners for task in runner.tasks]
     try:
+        progress([task.label for task in waiting])  # again: the caller may have printed something in between
         while waiting:
             task, answer = answers.get()
             waiting.remove(task)
@@ -269,6 +270,7 @@ def serve() -> None:
     encode = json.JSONEncoder().encode
     log = _Log()
     logging.getLogger("asrlab").addHandler(log)
+    logging.getLogger("asrlab.plugins").setLevel(logging.CRITICAL)  # the parent has its own warnings of broken plugins
     for task in json.loads(sys.stdin.buffer.read()):
         message = _call(task) | {"log": log.take()}
         try:

@@ -11,6 +11,8 @@ import attrs
 
 from asrlab.device import Device, DeviceReport
 from asrlab.errors import AsrlabError, EngineUnavailableError
+from asrlab.installation import runnable
+from asrlab.plugin_code import guarded_plugin_code, name_engine
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 from asrlab.versions import installed_version
 
@@ -64,7 +66,8 @@ class EngineSpec:
         compute_types: What ``compute_type`` may be besides ``auto``; None to leave the check to the engine.
         distribution: The distribution that does the work; None for one that needs none.
         import_name: Its top-level module.
-        install: The command that installs it.
+        install: The command that installs it, such as ``pip install 'asrlab[faster-whisper]'``; shown as it works where
+            asrlab runs.
         versions_of: Distributions whose versions belong into a transcript.
         batches: Whether its transcribers decode several recordings together: runs then hand them over by the dozen.
     """
@@ -113,7 +116,8 @@ class EngineSpec:
         self.check_installed()
         function = self._function(dotted)
         try:
-            return function(*arguments)
+            with guarded_plugin_code():
+                return function(*arguments)
         except AsrlabError:
             raise
         except Exception as error:
@@ -121,6 +125,9 @@ class EngineSpec:
             raise EngineUnavailableError(
                 f"engine {self.name!r} failed in {dotted}: {_told(error)}; see: asrlab doctor", engine=self.name
             ) from error
+        except BaseException as error:
+            name_engine(error, self.name, f"in {dotted}")
+            raise
 
     def device_report(self) -> DeviceReport:
         """What the engine can use on this machine, as its backend answers. Imports it.
@@ -144,18 +151,22 @@ class EngineSpec:
             EngineUnavailableError: It is missing.
         """
         if not self.installed():
-            cure = f"run: {self.install}" if self.install else "install it"
+            install = runnable(self.install)
+            cure = f"run: {install}" if install else "install it"
             raise EngineUnavailableError(
                 f"engine {self.name!r} needs {self.distribution or self.import_name}, which is not installed; {cure}",
                 engine=self.name,
-                install=self.install,
+                install=install,
             )
 
     def _function(self, dotted: str) -> Callable[..., Any]:
         module, _, name = dotted.partition(":")
         try:
-            function: Callable[..., Any] = getattr(import_module(module), name)
-        except (Exception, SystemExit) as error:
+            with guarded_plugin_code():
+                function: Callable[..., Any] = getattr(import_module(module), name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # the plugin boundary: a module may raise anything, or call sys.exit
             raise EngineUnavailableError(
                 f"engine {self.name!r} is installed but does not import: {_told(error)}; run: asrlab doctor",

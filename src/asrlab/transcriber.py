@@ -16,8 +16,9 @@ from typing import Self, Unpack
 import attrs
 
 from asrlab.audio import AudioReader, AudioSource, open_audio
-from asrlab.errors import AsrlabError
+from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.options import Batching, OptionFields, TranscribeOptions
+from asrlab.plugin_code import guarded_plugin_code, name_engine
 from asrlab.recognition import HasAudio, Many, Recognition, TranscriberInfo
 from asrlab.transcript import (
     Outcome,
@@ -30,6 +31,12 @@ from asrlab.transcript import (
 )
 
 __all__ = ["SegmentStream", "Transcriber", "audio_warnings"]
+
+
+MAX_SEGMENTS = 1_000
+"""Segments that a recording may have, however short it is."""
+MAX_SEGMENTS_PER_S = 50
+"""Further segments for each second of a recording; more is an engine that does not end."""
 
 
 class Transcriber(ABC):
@@ -297,9 +304,11 @@ class SegmentStream(Iterator[Segment]):
     def _at_work(self) -> Iterator[None]:
         start = time.monotonic()
         try:
-            yield
-        except BaseException:
+            with guarded_plugin_code():
+                yield
+        except BaseException as error:
             self.close()
+            name_engine(error, self._transcriber.info.model.engine, "while it transcribed")
             raise
         finally:
             self._busy += time.monotonic() - start
@@ -320,6 +329,13 @@ class SegmentStream(Iterator[Segment]):
         recognition = self._begun()
         assert self._reader is not None  # noqa: S101 - set together with the recognition
         segment = next(recognition.segments, None)
+        if segment is not None and len(self._segments) >= MAX_SEGMENTS + MAX_SEGMENTS_PER_S * self._reader.duration:
+            info = self._transcriber.info.model
+            raise EngineUnavailableError(
+                f"engine {info.engine!r} gives segments without an end: {len(self._segments)} so far for "
+                f"{self._reader.duration:.1f} s of audio; tell its authors",
+                engine=info.engine,
+            )
         return None if segment is None else segment.within(self._reader.duration)
 
     def close(self) -> None:

@@ -221,6 +221,7 @@ def repack(distribution: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["missing engine", "damaged engine"])
 def test_a_cure_by_pip_cures_where_asrlab_came_from_a_wheel(environment: Environment, fault: str):
     """With pip in the environment the commands are pip's, and the extra is that of the wheel."""

@@ -98,8 +98,8 @@ def test_the_tasks_of_a_group_share_a_process():
 
 
 def test_progress_names_what_is_still_awaited():
-    """It is called at once with all labels, and after each answer with the rest."""
+    """It is called at once and when the answers are awaited with all labels, and after each answer with the rest."""
     seen: list[list[str]] = []
     tasks = [Task(label=name, function="behaviours:work", arguments={"kind": name}) for name in ("a", "b")]
     assert [task.label for task, _ in run_tasks([tasks], timeout_s=60, progress=lambda names: seen.append([*names]))]
-    assert seen == [["a", "b"], ["b"], []]
+    assert seen == [["a", "b"], ["a", "b"], ["b"], []]

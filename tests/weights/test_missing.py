@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.errors import WeightsError
-from asrlab.installation import install_command
+from asrlab.installation import asrlab_command, install_command
 from asrlab.loading import fetch_weights, find_weights
 from asrlab.plugins.registry import ResolvedModel
 from asrlab.spec import EngineSpec, ModelSpec
@@ -41,7 +41,7 @@ def test_missing_hub_weights_name_repository_revision_size_and_command(empty: We
     for part in (
         "the weights of liquid-audio/lfm2.5-audio-1.5b are not on this machine",
         "LiquidAI/LFM2.5-Audio-1.5B @ c362a0625dfe (about 3.3 GB)",
-        "run: asrlab pull liquid-audio/lfm2.5-audio-1.5b",
+        f"run: {asrlab_command('pull', 'liquid-audio/lfm2.5-audio-1.5b')}",
         "give a folder: liquid-audio/PATH",
     ):
         assert part in text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from asrlab import errors
+from asrlab.cli.json_output import encode_json, real_stdout
 from asrlab.control_characters import escape_json
 from asrlab.errors import AsrlabError
 from asrlab.terminal.streams import OUTPUT_FAILED
@@ -59,9 +58,10 @@ def report(error: AsrlabError, *, as_json: bool) -> int:
     return told(error, error.message, code_for(type(error).__name__), as_json=as_json)
 
 
-def told(error: Exception, message: str, code: int, *, as_json: bool) -> int:
+def told(error: BaseException, message: str, code: int, *, as_json: bool) -> int:
     """*code*; with *as_json* what went wrong is on standard output, too, unless that cannot be written."""
     if as_json and code != OUTPUT:
         facts = {"type": type(error).__name__, "message": message, "exit_code": code}
-        click.echo(escape_json(json.dumps({"error": facts}, ensure_ascii=False)), color=True)
+        with real_stdout():
+            click.echo(escape_json(encode_json({"error": facts})), color=True)
     return code

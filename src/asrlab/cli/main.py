@@ -19,6 +19,7 @@ from asrlab.cli.doctor import doctor
 from asrlab.cli.models import models
 from asrlab.cli.new_plugin import new_plugin
 from asrlab.cli.patches import patches
+from asrlab.cli.plugin_guard import guard_plugins
 from asrlab.cli.plugins import plugins
 from asrlab.cli.pull import pull
 from asrlab.cli.report import report
@@ -111,7 +112,7 @@ def _written(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
-        with warnings_on_stderr():
+        with warnings_on_stderr(), guard_plugins(arguments, as_json=as_json, completing=COMPLETE in os.environ):
             result = asrlab.main(arguments, prog_name="asrlab", complete_var=COMPLETE, standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -125,6 +126,11 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, BrokenPipeError) and guarded().reader_gone:
             raise
         return _fault(error, as_json=as_json)
+    except BaseException as error:  # noqa: BLE001 - an engine's SystemExit or the like must not end this without a word
+        by = "; ".join(getattr(error, "__notes__", ())) or "raised by a plugin"
+        told = f"{type(error).__name__}: {error}, {by}; tell its authors, or use another engine"
+        click.echo(f"asrlab: {told}", err=True)
+        return exits.told(error, told, exits.NOT_THERE, as_json=as_json)
     return result if isinstance(result, int) else exits.DONE
 
 

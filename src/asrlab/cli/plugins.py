@@ -42,9 +42,7 @@ def plugins(as_json: bool) -> int:
 
 
 def _rows(host: PluginHost) -> list[dict[str, Any]]:
-    from asrlab.datasets import DatasetSpec
-    from asrlab.patches import Patch
-    from asrlab.spec import EngineSpec
+    from asrlab.plugins.manager import HOOKS
 
     rows: dict[tuple[str, str], dict[str, Any]] = {
         (plugin.distribution, plugin.name): {
@@ -57,10 +55,9 @@ def _rows(host: PluginHost) -> list[dict[str, Any]]:
         }
         for plugin in host.plugins
     }
-    kinds: dict[str, type[Any]] = {"engines": EngineSpec, "datasets": DatasetSpec, "patches": Patch}
-    for field, kind in kinds.items():
-        for plugin, item in host.collect(f"asrlab_{field}", kind):
-            rows[plugin.distribution, plugin.name][field].append(item.name)
+    for hook, kind in HOOKS.items():
+        for plugin, item in host.collect(hook, kind):
+            rows[plugin.distribution, plugin.name][hook.removeprefix("asrlab_")].append(item.name)
     return list(rows.values())
 
 

@@ -9,7 +9,7 @@ import click
 
 from asrlab.cli import exits
 from asrlab.cli.running import how_to_resume
-from asrlab.cli.shared import console
+from asrlab.cli.shared import console, echo_document
 
 if TYPE_CHECKING:
     from asrlab.runs.result import BenchResult
@@ -32,7 +32,7 @@ def table_options[F: Callable[..., Any]](function: F) -> F:
 def finished(result: BenchResult, *, stopped: bool, texts: bool, normalizers: str | None, as_json: bool) -> int:
     """Print a run that has ended, complete or not, and return the exit code; *stopped* says that Ctrl-C was pressed."""
     if as_json:
-        click.echo(result.to_json(), nl=False)
+        echo_document(result.to_json())
     elif result.complete:
         show(result, texts=texts, normalizers=normalizers)
     if not result.complete:

@@ -9,7 +9,7 @@ import click
 
 from asrlab.cli import exits
 from asrlab.cli.results import normalizers_option, show, table_options
-from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.cli.shared import as_json, console, echo_document, echo_json
 from asrlab.cli.target import Target
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def runs(
     if texts is not None:
         return _write_texts(result, Target.of(texts, as_json=as_json, option="texts"), form, model)
     if as_json:
-        click.echo(result.to_json(), nl=False)
+        echo_document(result.to_json())
     else:
         show(result, texts=not only_table, normalizers=normalizers)
     return exits.DONE

@@ -9,7 +9,7 @@ import click
 
 from asrlab.cli import exits
 from asrlab.cli.comparing import normalizer_names
-from asrlab.cli.shared import as_json, console
+from asrlab.cli.shared import as_json, console, echo_document
 
 if TYPE_CHECKING:
     from asrlab.reports.systems import By
@@ -83,7 +83,7 @@ def score(
         words=words,
     )
     if as_json:
-        click.echo(scoring.to_json(), nl=False)
+        echo_document(scoring.to_json())
     else:
         from asrlab.cli.score_view import show_scoring
 

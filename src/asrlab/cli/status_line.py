@@ -18,10 +18,12 @@ class StatusLine:
 
     Args:
         doing: What is being done, such as ``importing``.
+        only_live: Whether nothing is shown without a terminal, for what is quick as a rule.
     """
 
-    def __init__(self, doing: str) -> None:
+    def __init__(self, doing: str, *, only_live: bool = False) -> None:
         self._doing = doing
+        self._only_live = only_live
         self._live = sys.stderr.isatty()
         self._shown = False
 
@@ -33,7 +35,7 @@ class StatusLine:
         text = f"asrlab: {self._doing} {', '.join(labels)} ..."
         if self._live:
             click.echo(f"{_CLEAR}{text[:_WIDTH]}", err=True, nl=False, color=True)
-        elif not self._shown:
+        elif not (self._shown or self._only_live):
             click.echo(text, err=True)
         self._shown = True
 

@@ -21,7 +21,7 @@ __all__ = ["IMPORT_TIMEOUT_S", "EngineProbe", "Offer", "device_rows", "probe_eng
 IMPORT_TIMEOUT_S = 120.0
 """Seconds an engine may take to import before it counts as hanging."""
 
-_FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install")
+_FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install", "versions_of")
 
 type Offer = tuple[EngineSpec, str]
 """An engine and the distribution that offers it."""

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
 from typing import Any
 
 import attrs
 import pluggy
 
+from asrlab.datasets import DatasetSpec
+from asrlab.installation import is_removable, uninstall_command
+from asrlab.patches import Patch
+from asrlab.plugin_code import guarded_plugin_code
 from asrlab.plugins import hookspecs
-from asrlab.spec import PLUGIN_API
+from asrlab.plugins.verdicts import find_verdict
+from asrlab.spec import PLUGIN_API, EngineSpec
 
-__all__ = ["BUILTINS", "DISABLE", "LoadedPlugin", "PluginFailure", "PluginHost"]
+__all__ = ["BUILTINS", "DISABLE", "HOOKS", "MAX_ITEMS", "LoadedPlugin", "PluginFailure", "PluginHost"]
 
 BUILTINS: Mapping[str, str] = {
     "echo": "asrlab.engines.echo",
@@ -23,7 +30,11 @@ BUILTINS: Mapping[str, str] = {
     "openai-whisper": "asrlab.engines.openai_whisper",
     "liquid-audio": "asrlab.engines.liquid_audio",
 }
+HOOKS: Mapping[str, type[Any]] = {"asrlab_engines": EngineSpec, "asrlab_datasets": DatasetSpec, "asrlab_patches": Patch}
+"""The hooks that say what a plugin offers, and what they give."""
 DISABLE = "ASRLAB_DISABLE_PLUGINS"
+MAX_ITEMS = 10_000
+"""Objects that a hook may give; one without an end is refused."""
 
 _log = logging.getLogger("asrlab.plugins")
 
@@ -55,7 +66,8 @@ class PluginFailure:
         version: That distribution's version.
         stage: ``import``, ``api``, ``hooks`` or the hook that failed.
         message: What went wrong.
-        remove: The command that removes the distribution; empty for what is built in.
+        remove: The command that removes the distribution, or leaves the plugin out where no installer can remove it;
+            empty for what is built in.
     """
 
     name: str
@@ -67,7 +79,8 @@ class PluginFailure:
 
     def __str__(self) -> str:
         """As a sentence that says how to go on."""
-        cure = f"; to remove it: {self.remove} (or set {DISABLE}={self.name})" if self.remove else ""
+        instead = "" if self.remove.startswith("export ") else f" (or set {DISABLE}={self.name})"
+        cure = f"; to remove it: {self.remove}{instead}" if self.remove else ""
         return (
             f"plugin {self.name!r} of {self.distribution} {self.version} failed at {self.stage}: {self.message}{cure}"
         )
@@ -112,17 +125,22 @@ class PluginHost:
         """Tell all plugins; one that fails is recorded and does not stop the others."""
         for plugin in self.plugins:
             try:
-                getattr(plugin.manager.hook, hook)(**facts)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the plugin boundary
+                with _plugin_code():
+                    getattr(plugin.manager.hook, hook)(**facts)
+            except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 self._fail(plugin, hook, error)
 
     def _ask[Item](self, plugin: LoadedPlugin, hook: str, kind: type[Item]) -> list[Item]:
         try:
-            items = [item for result in getattr(plugin.manager.hook, hook)() for item in result]
+            with _plugin_code():
+                results = getattr(plugin.manager.hook, hook)()
+                items = [*islice((item for result in results for item in result), MAX_ITEMS + 1)]
+            if len(items) > MAX_ITEMS:
+                raise TypeError(f"{hook} gives more than {MAX_ITEMS} objects")
             wrong = next((item for item in items if not isinstance(item, kind)), None)
             if wrong is not None:
                 raise TypeError(f"{hook} must give {kind.__name__} objects, not {type(wrong).__name__}")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the plugin boundary
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
             self._fail(plugin, hook, error)
             return []
         return items
@@ -133,29 +151,46 @@ class PluginHost:
             return None
         stage = "import"
         try:
-            plugin = source.load()
+            source.check_verdict()
+            with _plugin_code():
+                plugin = source.load()
             stage = "api"
             _check_api(plugin)
             stage = "hooks"
             manager = _register(plugin, source.name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the plugin boundary; a module may call sys.exit
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary; a module may call sys.exit
             self._fail(source, stage, error)
             return None
         return LoadedPlugin(name=source.name, distribution=source.distribution, version=source.version, manager=manager)
 
     def _fail(self, plugin: LoadedPlugin | _Source, stage: str, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            _log.warning("interrupted at %s of plugin %r of %s", stage, plugin.name, plugin.distribution)
+            raise error
         failure = PluginFailure(
             name=plugin.name,
             distribution=plugin.distribution,
             version=plugin.version,
             stage=stage,
-            message=f"{type(error).__name__}: {error}",
-            remove="" if plugin.distribution == "asrlab" else f"pip uninstall {plugin.distribution}",
+            message=str(error) if isinstance(error, _SetAsideError) else f"{type(error).__name__}: {error}",
+            remove=_removal(plugin),
         )
         key = (plugin.distribution, plugin.name, stage)
         if key not in self._failures:
             self._failures[key] = failure
             _log.warning("%s", failure)
+
+
+class _SetAsideError(Exception):
+    """The plugin is not loaded, for a reason that is known."""
+
+
+@contextmanager
+def _plugin_code() -> Iterator[None]:
+    with guarded_plugin_code() as replaced:
+        yield
+    if replaced:
+        raise TypeError(f"it replaces {', '.join(replaced)} for the whole process, which is undone; it must not")
 
 
 @attrs.frozen
@@ -166,6 +201,13 @@ class _Source:
     distribution: str
     version: str
     point: EntryPoint | None = None
+    judged: bool = False
+
+    def check_verdict(self) -> None:
+        """Refuse a plugin that ended its process, or did not end, when it was tried in a process of its own."""
+        failure = "" if self.point is None or not self.judged else find_verdict(self.point)
+        if failure:
+            raise _SetAsideError(failure)
 
     def load(self) -> Any:
         return self.point.load() if self.point else import_module(BUILTINS[self.name])
@@ -175,7 +217,11 @@ def _sources(points: Iterable[EntryPoint] | None) -> list[_Source]:
     found = entry_points(group="asrlab") if points is None else points
     installed = [
         _Source(
-            point.name, point.dist.name if point.dist else "unknown", point.dist.version if point.dist else "", point
+            point.name,
+            point.dist.name if point.dist else "unknown",
+            point.dist.version if point.dist else "",
+            point,
+            judged=points is None,
         )
         for point in found
     ]
@@ -198,3 +244,12 @@ def _register(plugin: Any, name: str) -> pluggy.PluginManager:
     manager.register(plugin, name)
     manager.check_pending()  # a hook without a specification is a mistyped one
     return manager
+
+
+def _removal(plugin: LoadedPlugin | _Source) -> str:
+    """Return the command after which *plugin* is not loaded any more; empty for what is built in."""
+    if plugin.distribution == "asrlab":
+        return ""
+    if is_removable(plugin.distribution):
+        return uninstall_command(plugin.distribution)
+    return f'export {DISABLE}="${DISABLE},{plugin.name}"'  # several of these add up
