@@ -30,6 +30,7 @@ RANKS = {
     "batching": 2,
     "calibration": 2,
     "device": 1,
+    "languages": 1,
     "machine": 1,
     "options": 1,
     "output_files": 1,

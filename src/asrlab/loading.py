@@ -16,6 +16,7 @@ from asrlab.calibration import Circumstances, find_calibration
 from asrlab.datasets import Dataset, DatasetSpec
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
 from asrlab.installation import asrlab_command, install_command
+from asrlab.options import Capabilities
 from asrlab.patches import Patch, PatchChoice, apply_patches
 from asrlab.patching import known_patches
 from asrlab.plugins.manager import PluginHost
@@ -33,13 +34,14 @@ from asrlab.weights import (
 )
 
 if TYPE_CHECKING:
-    from asrlab.options import Batching
+    from asrlab.options import Batching, TranscribeOptions
     from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress as FetchProgress
 
 __all__ = [
     "RANDOM_MARK",
     "check_choices",
+    "check_language",
     "fetch_weights",
     "find_weights",
     "list_datasets",
@@ -224,6 +226,18 @@ def check_choices(spec: EngineSpec, *, compute_type: str, threads: int | None) -
     if threads is not None and threads < 1:
         raise OptionError(f"threads must be at least 1, not {threads}", option="threads")
     spec.check_installed()
+
+
+def check_language(model: str, options: TranscribeOptions, *, host: PluginHost | None = None) -> None:
+    """Refuse a language that *model* is known not to be made for, before anything is fetched or imported.
+
+    Raises:
+        EngineNotFoundError: There is no such model.
+        OptionError: The model does not know the language of *options*.
+    """
+    resolved = Registry(host or PluginHost()).resolve(model)
+    known = resolved.model.languages if resolved.model else None
+    Capabilities(languages=known).check_language(options, model=resolved.name)
 
 
 def find_weights(

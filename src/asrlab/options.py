@@ -11,6 +11,7 @@ import attrs
 
 from asrlab.audio.types import check_track
 from asrlab.errors import OptionError
+from asrlab.languages import language_tag
 
 __all__ = ["Batching", "Capabilities", "EngineOptions", "OptionFields", "TextToShorten", "TranscribeOptions"]
 
@@ -46,12 +47,13 @@ class OptionFields(TypedDict, total=False):
 def _language(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not value.split("-")[0].isalpha():
+    tag = language_tag(value) if isinstance(value, str) else None
+    if tag is None:
         raise OptionError(
             f"language {value!r} is not a BCP 47 tag; give one such as 'en' or 'pt-BR', or None to detect it",
             option="language",
         )
-    return value.lower() if "-" not in value else value
+    return tag
 
 
 def _temperature(value: object) -> float | tuple[float, ...] | None:
@@ -123,7 +125,8 @@ class TranscribeOptions:
     """What to do with the audio. None leaves the choice to the engine's own default.
 
     Attributes:
-        language: BCP 47 tag of the speech, such as ``en`` or ``pt-BR``; None detects it.
+        language: BCP 47 tag of the speech, such as ``en`` or ``pt-BR``; None detects it. It may be given as ``pt_BR``,
+            ``por`` or ``Portuguese``, too.
         task: ``transcribe`` keeps the language, ``translate`` gives English.
         word_timestamps: Time each word.
         beam_size: Width of the beam search, 1 to 100; 1 is greedy.
@@ -273,10 +276,15 @@ class Capabilities:
             raise OptionError(
                 f"{model} cannot {options.task}; it can {' and '.join(self.tasks)}", option="task", supported=self.tasks
             )
-        self._check_language(options, model=model)
+        self.check_language(options, model=model)
         self._check_engine_options(options, model=model)
 
-    def _check_language(self, options: TranscribeOptions, *, model: str) -> None:
+    def check_language(self, options: TranscribeOptions, *, model: str) -> None:
+        """Refuse a language that is not among *languages*.
+
+        Raises:
+            OptionError: Naming the languages.
+        """
         asked = options.primary_language
         if asked is None or self.languages is None or asked in self.languages:
             return

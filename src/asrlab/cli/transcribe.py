@@ -78,7 +78,7 @@ def transcribe(
     The text goes to standard output, or with -o to a file each, named after the input. A file that fails is
     reported and the others are done.
     """
-    from asrlab.loading import load
+    from asrlab.loading import check_language, load
 
     if as_json and formats:
         raise OptionError("--json prints every file in one JSON object; leave out -f", option="format")
@@ -87,6 +87,7 @@ def transcribe(
     output = None if output == Path("-") else output
     layout, batching, options = layout_of(given), batching_of(given), options_of(given)
     sink = _Sink(output, formats or ("txt",), files, as_json=as_json, layout=layout)
+    check_language(model, options)
     with fetch_progress() as fetching:
         transcriber = load(
             model,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.datasets.dataset import Utterance
-from asrlab.datasets.languages import language_tag
 from asrlab.datasets.places import Root, default_id, part_of
 from asrlab.errors import DatasetError
 
@@ -99,7 +98,7 @@ class Columns:
             id=self._label(fields, self.id) or default_id(named, start),
             audio=self._audio(fields, root.audio(named, field=self.audio, error=fields.error), start),
             text=self._text(fields, options),
-            language=language_tag(self._label(fields, self.language)),
+            language=self._label(fields, self.language),
             speaker=self._label(fields, self.speaker),
             recording=self._label(fields, self.recording),
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrlab.datasets.dataset import Dataset, Utterance
-from asrlab.datasets.languages import language_tag
 from asrlab.datasets.lines import Lines, Seen, first_line
 from asrlab.datasets.places import Root, default_id
 from asrlab.datasets.rows import Table, header_of
@@ -81,6 +80,6 @@ def _utterance(fields: Fields, root: Root) -> Utterance:
         id=default_id(named, None),
         audio=root.audio(named, field="path", error=fields.error),
         text=fields.string("sentence") or "",
-        language=language_tag(fields.label("locale")),
+        language=fields.label("locale"),
         speaker=fields.label("client_id"),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from asrlab.errors import DatasetError
+from asrlab.languages import language_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,11 @@ def _not_empty(_instance: object, attribute: attrs.Attribute[str], value: object
         raise DatasetError(f"an utterance's {attribute.name} must be text and not empty, but is {value!r}")
 
 
+def _tag(value: Any) -> Any:
+    """Return a language as its tag; what is no text stays for the run's records to refuse."""
+    return language_tag(value) if isinstance(value, str) else value
+
+
 @attrs.frozen(kw_only=True)
 class Utterance:
     """A piece of speech, with its reference if there is one.
@@ -30,7 +36,8 @@ class Utterance:
         audio: Whatever a transcriber takes; from asrlab's own readers a ``Path``, or an ``AudioFile`` for a part of a
             file. That it exists is found out when it is transcribed.
         text: The reference; empty says that nothing is said; None that there is no reference.
-        language: BCP 47 tag of the speech; None if not known.
+        language: BCP 47 tag of the speech; None if not known. It may be given in other ways, such as ``en_US``, ``eng``
+            or ``English``; what names no language becomes None.
         speaker: Who speaks, as the data set names them; None if not known.
         recording: The recording it was cut from; None if not known.
     """
@@ -38,7 +45,7 @@ class Utterance:
     id: str = attrs.field(validator=_not_empty)
     audio: AudioSource
     text: str | None = None
-    language: str | None = None
+    language: str | None = attrs.field(default=None, converter=_tag)
     speaker: str | None = None
     recording: str | None = None
 

@@ -11,7 +11,6 @@ import attrs
 from asrlab.datasets.columns import AUDIO_COLUMNS, Columns
 from asrlab.datasets.dataset import Dataset, Utterance
 from asrlab.datasets.fields import Fields
-from asrlab.datasets.languages import language_tag
 from asrlab.datasets.places import default_id, part_of
 from asrlab.datasets.rows import header_names
 from asrlab.errors import DatasetError
@@ -123,7 +122,7 @@ def _utterance(fields: Fields, columns: Columns, number: int, options: ReadOptio
         id=label(columns.id) or (default_id(named, start) if named else f"row-{number}"),
         audio=audio,
         text=text,
-        language=language_tag(label(columns.language)),
+        language=label(columns.language),
         speaker=label(columns.speaker),
         recording=label(columns.recording),
     )

@@ -53,12 +53,14 @@ class Hypothesis:
         id: The utterance's id; in CTM the recording's name.
         text: What it wrote.
         reference: What was said, where the file has that, too; else None.
+        language: The reference's language as the file names it; None if it does not.
         words: In CTM the words with their times, in order; else empty.
     """
 
     id: str
     text: str
     reference: str | None = None
+    language: str | None = None
     words: tuple[TimedWord, ...] = attrs.field(default=(), repr=False)
 
 
@@ -147,7 +149,7 @@ def _told(path: Path) -> str:
 
 def _table(path: Path) -> Iterator[Hypothesis]:
     for row in text_rows(path):
-        yield Hypothesis(id=row.id, text=row.text, reference=row.reference)
+        yield Hypothesis(id=row.id, text=row.text, reference=row.reference, language=row.language)
 
 
 def _trn(path: Path) -> Iterator[Hypothesis]:
@@ -183,7 +185,8 @@ def _leaderboard(path: Path) -> Iterator[Hypothesis]:
         text = fields.string("pred_text")
         if text is None:
             raise fields.error("there is no 'pred_text'; every line needs one")
-        yield Hypothesis(id=name, text=text, reference=fields.string("text"))
+        language = fields.string("lang", "language")
+        yield Hypothesis(id=name, text=text, reference=fields.string("text"), language=language)
 
 
 def _leaderboard_id(fields: Fields) -> str:

@@ -10,7 +10,6 @@ import attrs
 
 from asrlab.datasets.dataset import Dataset, Utterance
 from asrlab.datasets.fields import Fields
-from asrlab.datasets.languages import language_tag
 from asrlab.datasets.lines import Lines, Seen
 from asrlab.datasets.places import Root, part_of
 from asrlab.errors import DatasetError
@@ -87,7 +86,7 @@ class _Directory:
             id=name,
             audio=self._audio(segment, error),
             text=text,
-            language=language_tag(self.languages.get(name)),
+            language=self.languages.get(name),
             speaker=self.speakers.get(name),
             recording=segment.recording if self.segments is not None else None,
         )

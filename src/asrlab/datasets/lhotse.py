@@ -10,7 +10,6 @@ import attrs
 
 from asrlab.datasets.dataset import Dataset, Utterance
 from asrlab.datasets.jsonl import first_object, objects
-from asrlab.datasets.languages import language_tag
 from asrlab.datasets.lines import Lines, Seen
 from asrlab.datasets.places import Root, part_of
 from asrlab.errors import DatasetError
@@ -183,7 +182,7 @@ def _utterance(fields: Fields, recording: _Recording, options: ReadOptions, *, s
         id=_needed(fields, "id"),
         audio=recording.part(begin, fields.seconds("duration"), fields.error),
         text=text,
-        language=language_tag(fields.string("language")),
+        language=fields.string("language"),
         speaker=fields.label("speaker"),
         recording=fields.label("recording_id"),
     )

@@ -12,6 +12,7 @@ from asrlab.datasets.csv_table import is_table
 from asrlab.datasets.hypotheses import is_trn, trn_lines
 from asrlab.datasets.stm import stm_segments
 from asrlab.datasets.text_table import is_text_table, text_rows
+from asrlab.languages import language_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +38,7 @@ class Reference:
 
     id: str
     text: str
-    language: str | None = None
+    language: str | None = attrs.field(default=None, converter=language_tag)
     speaker: str | None = None
     recording: str | None = None
     start: float | None = None
@@ -84,7 +85,7 @@ def _of_trn(path: Path) -> Iterator[Reference]:
 def _of_table(path: Path) -> Iterator[Reference]:
     for row in text_rows(path):
         text = row.text if row.reference is None else row.reference
-        yield Reference(id=row.id, text=text, speaker=row.speaker, recording=row.recording)
+        yield Reference(id=row.id, text=text, language=row.language, speaker=row.speaker, recording=row.recording)
 
 
 def _of_stm(path: Path) -> Iterator[Reference]:

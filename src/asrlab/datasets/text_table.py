@@ -34,6 +34,7 @@ class TextRow:
         id: The utterance's id.
         text: What a program wrote, or what was said; empty where the cell is.
         reference: What was said, where the table has both; else None.
+        language: The language as the table names it; None if it does not.
         speaker: Who speaks; None if not known.
         recording: What it was cut from; None if not known.
     """
@@ -41,6 +42,7 @@ class TextRow:
     id: str
     text: str
     reference: str | None = None
+    language: str | None = None
     speaker: str | None = None
     recording: str | None = None
 
@@ -89,6 +91,7 @@ def _row(fields: Fields, columns: _Columns) -> TextRow:
         id=_plain(name),
         text=_plain(fields.string(columns.text) or ""),
         reference=reference,
+        language=_label(fields, "lang", "language", "locale"),
         speaker=_label(fields, "speaker", "speaker_id"),
         recording=_label(fields, "recording", "recording_id"),
     )
