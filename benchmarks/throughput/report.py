@@ -12,7 +12,7 @@ import attrs
 from benchmarks.records import Table
 from benchmarks.speech import Clip
 
-from asrlab.metrics import Pair, WerDifference, compare_wer, get_normalizer
+from asrlab.metrics import Pair, WerDifference, compare_wer, get_profile, profile_for
 
 from .rounds import Plan, Turn
 
@@ -44,8 +44,8 @@ class Figures:
 
     @property
     def normalizer(self) -> str:
-        """For the error rates: ``english`` where all clips are English, else ``basic``."""
-        return "english" if {clip.language for clip in self.clips} == {"en"} else "basic"
+        """Name of the scoring profile, by the languages of the clips."""
+        return profile_for(clip.language for clip in self.clips)
 
     def speedups(self, name: str) -> list[float]:
         """How many times as fast as the baseline, round by round."""
@@ -53,8 +53,10 @@ class Figures:
 
     def compared(self, name: str) -> tuple[float, WerDifference]:
         """Of the first round: the WER, and its difference from the baseline's."""
-        systems = {"baseline": self._pairs(self.baseline), "way": self._pairs(name)}
-        found = compare_wer(systems, normalizer=get_normalizer(self.normalizer))
+        profile = get_profile(self.normalizer)
+        ways = {"baseline": self.baseline, "way": name}
+        systems = {system: tuple(profile.prepare(self._pairs(way))) for system, way in ways.items()}
+        found = compare_wer(systems, normalizer=profile.normalizer)
         counts = dict(found.systems)["way"]
         return counts.errors / counts.reference_length, found.differences[0]
 
@@ -111,7 +113,7 @@ class Figures:
     def _pairs(self, name: str) -> list[Pair]:
         texts = self.turns[name][0].texts
         return [
-            Pair(id=clip.id, reference=clip.text, hypothesis=text.text)
+            Pair(id=clip.id, reference=clip.text, hypothesis=text.text, language=clip.language)
             for clip, text in zip(self.clips, texts, strict=True)
         ]
 

@@ -7,9 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.errors import OptionError
-from asrlab.metrics import ErrorCounts, Pair, get_normalizer, get_profile, score, score_normalizers
+from asrlab.metrics import (
+    ErrorCounts,
+    Pair,
+    describe_normalizers,
+    get_normalizer,
+    get_profile,
+    profile_for,
+    score,
+    score_normalizers,
+)
 from asrlab.metrics.compounds import with_compounds_of
 from asrlab.metrics.edits import edits_of
+from asrlab.metrics.profiles import PROFILES
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None, max_examples=40)
@@ -161,7 +171,66 @@ def test_scores_stand_side_by_side():
 
 def test_unknown_profile_is_refused_with_the_choices():
     """A mistyped profile is refused before anything is scored."""
-    with pytest.raises(OptionError, match="no scoring profile 'leader'; choose one of english") as caught:
+    with pytest.raises(
+        OptionError, match=r"no scoring profile 'leader'; did you mean 'leaderboard'\? choose one of english"
+    ) as caught:
         score_normalizers([], ["english", "leader"])
 
-    assert caught.value.supported == ("english", "basic", "none", "leaderboard")
+    assert caught.value.supported == PROFILES
+
+
+MIXED = [
+    Pair(id="a", reference="Mister Colour", hypothesis="mr. color", language="en-GB"),
+    Pair(id="b", reference="I\u015eIK zwei", hypothesis="\u0131\u015f\u0131k zwei", language="tr"),
+    Pair(id="c", reference="colour", hypothesis="color"),
+]
+
+
+def test_each_utterance_has_the_normalizer_of_its_language():
+    """English has English spelling, Turkish its dotless i, and an unknown language nothing that only English has."""
+    result = get_profile("by-language").score(MIXED)
+
+    assert (result.words.hits, result.words.errors) == (4, 1)
+    assert result.normalizers == (("basic", 2), ("english", 1))
+    assert all(get_normalizer(name).version in result.normalizer_version for name in ("english", "basic"))
+    assert describe_normalizers(result.normalizer, result.normalizers) == "basic (2), english (1)"
+
+
+def test_one_normalizer_is_named_without_a_count():
+    """Where all utterances have the profile's own, its name says it all."""
+    result = get_profile("basic").score(MIXED)
+
+    assert result.normalizers == (("basic", 3),)
+    assert describe_normalizers(result.normalizer, result.normalizers) == "basic"
+
+
+@pytest.mark.parametrize(
+    ("languages", "profile"),
+    [
+        (["en", "en_US", "eng"], "english"),
+        (["de", None], "basic"),
+        ([None], "basic"),
+        ([], "basic"),
+        (["en", "de"], "by-language"),
+        (["English", None], "by-language"),
+    ],
+)
+def test_languages_choose_the_profile(languages: list[str | None], profile: str):
+    """English is for what says that it is English, and each utterance counts."""
+    assert profile_for(languages) == profile
+
+
+@UNTIMED
+@given(st.lists(st.sampled_from(["en", "de", "tr", None]), max_size=6))
+def test_by_language_is_the_sum_of_its_parts(languages: list[str | None]):
+    """The errors of a mixed corpus are those of its English and its other utterances together."""
+    texts = ("Mister Colour's İI", "mr. color is ii")
+    pairs = [
+        Pair(id=str(n), reference=texts[0], hypothesis=texts[1], language=each) for n, each in enumerate(languages)
+    ]
+    parts = (
+        get_profile("english").score(each for each in pairs if each.language == "en"),
+        get_profile("basic").score(each for each in pairs if each.language != "en"),
+    )
+
+    assert get_profile("by-language").score(pairs).words == parts[0].words + parts[1].words

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asrlab.metrics.differences import Confusion, WordDifferences, word_differences
     from asrlab.metrics.entities import EntityCounts, EntityMiss, EntityScore, entity_errors
     from asrlab.metrics.intervals import wer_interval
-    from asrlab.metrics.profiles import Profile, get_profile, score_normalizers
+    from asrlab.metrics.profiles import Profile, describe_normalizers, get_profile, profile_for, score_normalizers
     from asrlab.metrics.speed_comparison import SpeedComparison, SpeedRatio, UtteranceTime, compare_speed
     from asrlab.metrics.suspects import Suspect, SuspectReport, WithoutSuspects, suspect_references
 
@@ -27,7 +27,7 @@ _LATER = {
     "comparison": ("Interval", "Resampling", "WerComparison", "WerDifference", "compare_wer"),
     "differences": ("Confusion", "WordDifferences", "word_differences"),
     "entities": ("EntityCounts", "EntityMiss", "EntityScore", "entity_errors"),
-    "profiles": ("Profile", "get_profile", "score_normalizers"),
+    "profiles": ("Profile", "describe_normalizers", "get_profile", "profile_for", "score_normalizers"),
     "speed_comparison": ("SpeedComparison", "SpeedRatio", "UtteranceTime", "compare_speed"),
     "suspects": ("Suspect", "SuspectReport", "WithoutSuspects", "suspect_references"),
     "intervals": ("wer_interval",),
@@ -60,12 +60,14 @@ __all__ = [
     "align",
     "compare_speed",
     "compare_wer",
+    "describe_normalizers",
     "entity_errors",
     "get_normalizer",
     "get_profile",
     "latency_summary",
     "peak_resident_bytes",
     "percentile",
+    "profile_for",
     "resident_bytes",
     "rtfx",
     "score",

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from asrlab.errors import OptionError
+from asrlab.languages import is_english
 from asrlab.metrics.edits import Edits, edits_of
 from asrlab.metrics.english_names import find_names, is_cased
 from asrlab.metrics.english_tokens import EntityKind, read_english
+from asrlab.metrics.text_forms import visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -130,8 +132,7 @@ def entity_errors(pairs: Iterable[Pair], *, language: str = "en", misses: int = 
     Raises:
         OptionError: There are no rules for this language.
     """
-    primary = language.replace("_", "-").split("-")[0].lower()
-    if primary != "en":
+    if not is_english(language):
         raise OptionError(
             f"there are no entity rules for language {language!r}; they are written for English (en)",
             option="language",
@@ -142,6 +143,9 @@ def entity_errors(pairs: Iterable[Pair], *, language: str = "en", misses: int = 
     utterances, cased = 0, False
     for pair in pairs:
         utterances += 1
+        pair = attrs.evolve(  # noqa: PLW2901 - as a reader sees both texts
+            pair, reference=visible_text(pair.reference), hypothesis=visible_text(pair.hypothesis)
+        )
         pieces, tokens, entities = read_english(pair.reference)
         cased = cased or is_cased(pieces)
         for kind, outcome, miss in _judged(pair, tokens, [*entities, *find_names(pieces, tokens)]):

@@ -33,6 +33,7 @@ class Pair:
         id: The utterance's id.
         reference: What was said; may be empty, which says that nothing was.
         hypothesis: What the transcriber wrote.
+        language: Tag of both texts' language; None if it is not known. A `Profile` may choose its rules by it.
 
     Raises:
         DatasetError: A text is missing.
@@ -41,6 +42,7 @@ class Pair:
     id: str
     reference: str = attrs.field(validator=_text)
     hypothesis: str = attrs.field(validator=_text)
+    language: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +100,8 @@ class Score:
     Attributes:
         normalizer: The normalizer's name.
         normalizer_version: What it was, with its version.
+        normalizers: How many utterances each normalizer prepared, the most first, those with an empty reference among
+            them; several where each utterance has that of its language.
         utterances: How many were scored.
         words: Their words.
         characters: Their characters (code points of the normalized text), the spaces between words included.
@@ -114,6 +118,7 @@ class Score:
     characters: ErrorCounts = attrs.field(factory=ErrorCounts)
     empty_references: int = 0
     empty_reference_insertions: int = 0
+    normalizers: tuple[tuple[str, int], ...] = ()
 
     @property
     def wer(self) -> float | None:
@@ -152,7 +157,8 @@ def score(pairs: Iterable[Pair], *, normalizer: Normalizer) -> Score:
     total = Score(normalizer=normalizer.name, normalizer_version=normalizer.version)
     for pair in pairs:
         total = _with(total, reference=normalizer(pair.reference), hypothesis=normalizer(pair.hypothesis))
-    return total
+    prepared = total.utterances + total.empty_references
+    return attrs.evolve(total, normalizers=((normalizer.name, prepared),) if prepared else ())
 
 
 def _with(total: Score, *, reference: str, hypothesis: str) -> Score:

@@ -13,6 +13,8 @@ from typing import Literal
 import attrs
 
 from asrlab.longform import find_loop
+from asrlab.metrics.normalizers import without_brackets
+from asrlab.metrics.text_forms import visible_text
 from asrlab.recognition import TranscriberInfo
 from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.messages import Done
@@ -41,7 +43,6 @@ _MOST_SYLLABLES_A_SECOND = 20.0
 _LETTERS_A_SYLLABLE = 4
 _CUT_S = 0.25  # a manifest's times cut off the edges of words
 
-_ANNOTATION = re.compile(r"<[^>]*>|\[[^\]]*\]|\([^)]*\)")  # as the normalizers leave it out
 _HAN_AND_KANA = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai and Lao, Myanmar, Khmer
 
@@ -267,7 +268,7 @@ def _without_transcript(case: _Case) -> _Seen:
 
 def _words(text: str) -> Iterator[str]:
     """The words, and the characters of Han and kana; nothing that is punctuation alone."""
-    for written in _ANNOTATION.sub(" ", text).casefold().split():
+    for written in without_brackets(visible_text(text)).casefold().split():
         if _HAN_AND_KANA.search(written):
             yield from (character for character in written if character.isalnum())
         elif word := "".join(character for character in written if character.isalnum()):
