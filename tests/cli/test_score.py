@@ -29,6 +29,19 @@ def test_a_missing_hypothesis_is_told_and_makes_the_exit_code_1(asrlab_cli: Any,
     assert asrlab_cli("score", "whole.csv", "-r", "r.trn", cwd=texts).code == 0
 
 
+def test_a_language_that_nobody_said_is_told(asrlab_cli: Any, texts: Path):
+    """References without a language have the basic rules, which a note says until ``--language`` tells it."""
+    (texts / "r.trn").write_text("Mister Colour (a)\ngood bye (b)\n", encoding="utf-8")
+    (texts / "h.trn").write_text("mr. color (a)\ngood bye (b)\n", encoding="utf-8")
+    note = "note: 2 of 2 utterances do not say their language and have the normalizer basic; if they are English, give"
+    unknown = asrlab_cli("score", "h.trn", "-r", "r.trn", cwd=texts).out
+    english = asrlab_cli("score", "h.trn", "-r", "r.trn", "--language", "en_US", cwd=texts).out
+    assert note in " ".join(unknown.split())
+    assert "50.00 % (2/4)" in unknown
+    assert "note: 2 of 2" not in english
+    assert "0.00 % (0/4)" in english
+
+
 def test_json_has_every_figure(asrlab_cli: Any, texts: Path):
     """Two files are compared, and all of it is in one object."""
     ran = asrlab_cli("score", "whole.csv", "h.csv", "-r", "r.trn", "--normalizers", "none", "--json", cwd=texts)

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings, Transcript
-from asrlab.metrics import Resampling
+from asrlab.metrics import Resampling, get_profile
 from asrlab.recognition import TranscriberInfo
 from asrlab.reports.comparison import Comparison, compare
 from asrlab.runs.machine import Machine
@@ -71,7 +71,7 @@ def _run(*models: ModelResult, name: str = "monday", fingerprint: str = "f", **c
         dataset=DatasetFacts(name="set", source="a test", licence=None, utterances=1, fingerprint=fingerprint),
         models=(),
         normalizer="english",
-        normalizer_version="1",
+        normalizer_version=get_profile("english").version,
         machine=MACHINE,
     )
     known = {field.name for field in attrs.fields(Manifest)}

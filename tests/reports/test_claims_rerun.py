@@ -76,6 +76,19 @@ def test_other_texts_and_another_wer_do_not_agree(changed: Any):
     assert "echo/echo: DOES NOT AGREE" in "\n".join(agreement.lines())
 
 
+def test_a_record_of_another_profile_is_scored_by_it(changed: Any):
+    """Both error rates come from the record's profile, also where today's choice would be another one."""
+
+    def older(line: dict[str, Any]) -> None:
+        if line.get("record") == "manifest":
+            line["normalizer"] = "none"
+            line["request"]["normalizer"] = None
+
+    [model] = rerun(changed(older)).models
+    assert (model.then.normalizer, model.now.normalizer) == ("none", "none")
+    assert model.agrees
+
+
 def test_other_versions_are_told_and_do_not_count(changed: Any):
     """They are a reason, not a verdict."""
 

@@ -48,7 +48,9 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @click.option("--format", help="DATASET's format, such as kaldi; told by its content. See docs/reference/data-sets.md.")
 @click.option("--allow-outside", is_flag=True, help="Accept audio that DATASET names outside of its folder.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder for the records; one with the same run goes on.")
-@click.option("--normalizer", help="english, basic or none; english if all of the data set is, else basic.")
+@click.option(
+    "--normalizer", help="Of all utterances: english, basic, none or leaderboard; by each one's language if not given."
+)
 @normalizers_option
 @click.option(
     "--repeat",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from rich.table import Table
 
+from asrlab.cli.figures_view import unknown_languages
 from asrlab.cli.marks import LEGEND, marked
-from asrlab.metrics import Normalizer, align, get_normalizer
+from asrlab.metrics import Profile, align, describe_normalizers, get_profile
 from asrlab.reports.batching import paths_told
 from asrlab.reports.notes import busy_passes, not_repeatable
-from asrlab.reports.provenance import device_of
+from asrlab.reports.provenance import device_of, other_scoring
+from asrlab.reports.systems import systems_of
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.terminal.screen import Text
 
@@ -109,15 +112,28 @@ def _caption(result: BenchResult) -> Text:
     lines += [line for model in result.models for line in _scoring(model)]
     if busy := busy_passes(result):
         lines.append(f"{busy}: the times may be too long")
+    lines += _unknown(result)
+    lines += other_scoring([result])
+    lines += [system.unfit.sentence(system.name) for system in systems_of([result]) if system.unfit]
     return Text("\n".join(lines))
 
 
 def _scoring(model: ModelResult) -> Iterator[str]:
     if score := model.score:
         apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
-        yield f"{model.model}: normalizer {score.normalizer} ({score.normalizer_version}){apart}"
+        told = describe_normalizers(score.normalizer, score.normalizers)
+        yield f"{model.model}: normalizer {told} ({score.normalizer_version}){apart}"
     if paths := paths_told(model):
         yield f"{model.model}: {paths}"
+
+
+def _unknown(result: BenchResult) -> Iterator[str]:
+    """Yield a note where the normalizer was chosen for utterances whose language nobody said."""
+    scored = [each for each in result.models[0].utterances if each.reference is not None] if result.models else []
+    unknown = sum(each.pair.language is None for each in scored)
+    if unknown and result.manifest.request.normalizer is None:
+        command = f"asrlab runs {shlex.quote(str(result.run))} --normalizers english"
+        yield unknown_languages(unknown, len(scored), cure=f"if they are English, see: {command}")
 
 
 def failures(result: BenchResult) -> Iterator[Text]:
@@ -145,7 +161,7 @@ def texts_of(result: BenchResult) -> Iterator[Text]:
     scored = [model for model in result.models if model.utterances]
     if not scored:
         return
-    normalizer = get_normalizer(result.manifest.normalizer)
+    profile = get_profile(result.manifest.normalizer)
     width = max(len(model.model) for model in scored)
     yield Text(f"\n{LEGEND}")
     rows = {utterance.id: utterance for model in scored for utterance in model.utterances}
@@ -155,19 +171,20 @@ def texts_of(result: BenchResult) -> Iterator[Text]:
         yield _labelled("reference", width, Text(first.reference if first.reference is not None else "(none)"))
         for model in scored:
             if name in texts[model.model]:
-                yield _labelled(model.model, width, _marked(texts[model.model][name], normalizer))
+                yield _labelled(model.model, width, _marked(texts[model.model][name], profile))
 
 
 def _labelled(label: str, width: int, text: Text) -> Text:
     return Text.assemble(f"  {label.ljust(width)}  ", text)
 
 
-def _marked(utterance: UtteranceResult, normalizer: Normalizer) -> Text:
+def _marked(utterance: UtteranceResult, profile: Profile) -> Text:
     if utterance.transcript is None:
         return Text("(failed)", style="red")
-    if utterance.reference is None:
+    prepared = next(profile.prepare([utterance.pair]), None)
+    if utterance.reference is None or prepared is None:
         return Text(utterance.hypothesis)
-    aligned = align(utterance.reference, utterance.hypothesis, normalizer=normalizer)
+    aligned = align(prepared.reference, prepared.hypothesis, normalizer=profile.normalizer)
     if all(word.kind == "equal" for word in aligned):
         return Text(utterance.hypothesis)
     return marked(aligned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,7 @@ from asrlab.metrics import (
     WerComparison,
     WerDifference,
     WordDifferences,
+    describe_normalizers,
 )
 from asrlab.reports.comparison import ComparedSystem, Comparison
 from asrlab.reports.headline import TOO_FEW, counted
@@ -45,9 +46,10 @@ def show_comparison(screen: Console, comparison: Comparison, *, words: int) -> N
 def comparison_view(comparison: Comparison, *, words: int) -> Iterator[Table | Text]:
     """Everything below the headline."""
     yield _systems(comparison)
-    yield wer_table(comparison.wer, comparison.by)
+    caveats = dict(comparison.caveats)
+    yield wer_table(comparison.wer, comparison.by, caveats)
     if comparison.speed:
-        yield _speed(comparison.speed, comparison.by)
+        yield _speed(comparison.speed, comparison.by, caveats)
     else:
         yield Text(f"speed is not compared: {comparison.why_no_speed}")
     yield from figures_table(comparison.figures)
@@ -71,7 +73,8 @@ def _systems(comparison: Comparison) -> Table:
     scored = comparison.wer.utterances
     caption = (
         f"{comparison.utterances} utterances, {scored} with a reference that is not empty; normalizer "
-        f"{comparison.wer.normalizer} ({comparison.wer.normalizer_version}). A failed utterance counts as deletions."
+        f"{describe_normalizers(comparison.wer.normalizer, comparison.normalizers)} "
+        f"({comparison.wer.normalizer_version}). A failed utterance counts as deletions."
     )
     names = dict.fromkeys(system.dataset for system in comparison.systems)
     made = new_table(f"{' / '.join(names)}: {len(comparison.systems)} systems", columns, texts=3, caption=caption)
@@ -95,8 +98,8 @@ def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
     )
 
 
-def wer_table(wer: WerComparison, by: str) -> Table:
-    """The difference of every two systems, with its verdict."""
+def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = None) -> Table:
+    """Return the difference of every two systems, with its verdict; *caveats* are by the system's name."""
     drawn = wer.resampling
     caption = (
         f"Paired bootstrap of {counted(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
@@ -105,11 +108,11 @@ def wer_table(wer: WerComparison, by: str) -> Table:
     )
     made = _verdicts("difference in word error rate", "WER, points", "P(fewer errors)", drawn, caption)
     for found in wer.differences:
-        made.add_row(*_verdict(found, f"{100 * found.difference:+.2f}", scale=100))
+        made.add_row(*_verdict(found, f"{100 * found.difference:+.2f}", scale=100, caveats=caveats or {}))
     return made
 
 
-def _speed(speed: SpeedComparison, by: str) -> Table:
+def _speed(speed: SpeedComparison, by: str, caveats: Mapping[str, str]) -> Table:
     caption = (
         f"Over {speed.utterances} utterances that all transcribed, on one machine, {counted(speed.blocks, by)}; the "
         "interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn in "
@@ -119,22 +122,27 @@ def _speed(speed: SpeedComparison, by: str) -> Table:
     caption = "\n".join((caption, *(f"No verdict: {reason}." for reason in reasons)))
     made = _verdicts("speed", "RTFx ratio", "P(less time)", speed.resampling, caption)
     for found in speed.ratios:
-        made.add_row(*_verdict(found, f"{found.ratio:.2f}", scale=1))
+        made.add_row(*_verdict(found, f"{found.ratio:.2f}", scale=1, caveats=caveats))
     return made
 
 
 def _verdicts(title: str, figure: str, probability: str, drawn: Resampling, caption: str) -> Table:
     interval = f"{100 * drawn.confidence:g} % interval"
     columns = ["model", "compared with", figure, interval, probability, "p", "p (Holm)", "verdict"]
-    return new_table(title, columns, texts=2, caption=caption)
+    made = new_table(title, columns, texts=2, caption=caption)
+    made.columns[-1].no_wrap = False  # a caveat may follow the verdict
+    return made
 
 
-def _verdict(found: WerDifference | SpeedRatio, figure: str, *, scale: int) -> Iterator[Text]:
+def _verdict(
+    found: WerDifference | SpeedRatio, figure: str, *, scale: int, caveats: Mapping[str, str]
+) -> Iterator[Text]:
     interval = f"{scale * found.interval.low:.2f} to {scale * found.interval.high:.2f}"
     drawn = (interval, f"{found.improvement:.3f}", f"{found.p_value:.2g}", f"{found.p_adjusted:.2g}")
     few = found.verdict == TOO_FEW
     yield from map(Text, (found.candidate, found.baseline, figure, *("-" * len(drawn) if few else drawn)))
-    yield Text(found.verdict, style=_style(found.verdict))
+    remarks = [f"; {name}: {caveats[name]}" for name in (found.candidate, found.baseline) if name in caveats]
+    yield Text.assemble((found.verdict, _style(found.verdict)), *remarks)
 
 
 def _style(verdict: str) -> str:

@@ -34,7 +34,9 @@ def comparison_options[F: Callable[..., Any]](function: F) -> F:
     """What decides the figures of a comparison."""
     for option in reversed(
         (
-            click.option("--normalizer", help="english, basic, none or leaderboard; the runs' own if not given."),
+            click.option(
+                "--normalizer", help="english, basic, none, leaderboard or by-language; the runs' own if not given."
+            ),
             click.option(
                 "--normalizers",
                 metavar="NAMES",

@@ -11,7 +11,7 @@ from asrlab.metrics import EntityCounts, EntityScore, Suspect, SuspectReport
 from asrlab.reports.figures import Figures, MissedEntity, NormalizerScores
 from asrlab.terminal.screen import Text
 
-__all__ = ["figures_table", "new_table", "percent", "rate_of", "show_figures"]
+__all__ = ["figures_table", "new_table", "percent", "rate_of", "show_figures", "unknown_languages"]
 
 SUSPECTS_SHOWN = 20
 MISSED_SHOWN = 10
@@ -57,6 +57,11 @@ def percent(rate: float | None) -> str:
 def rate_of(errors: int, total: int) -> str:
     """Errors over a total, with both."""
     return f"{percent(errors / total if total else None)} ({errors}/{total})"
+
+
+def unknown_languages(unknown: int, total: int, *, cure: str) -> str:
+    """Return a note on utterances that have the normalizer ``basic`` because nobody said their language."""
+    return f"note: {unknown} of {total} utterances do not say their language and have the normalizer basic; {cure}"
 
 
 def _normalizers(rows: Sequence[NormalizerScores]) -> Table:

@@ -20,7 +20,9 @@ _FEW = 20
 _WORST = 5
 
 normalizers_option = click.option(
-    "--normalizers", metavar="NAMES", help="Score under several side by side: english,basic,none,leaderboard."
+    "--normalizers",
+    metavar="NAMES",
+    help="Score under several side by side: english,basic,none,leaderboard,by-language.",
 )
 
 

@@ -36,7 +36,8 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
     help="What was said: a trn or STM file, a table of utt_id and text, or any data set; FILE's own if not given.",
 )
 @click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="Of FILE; told by content if not given.")
-@click.option("--normalizer", help="english, basic, none or leaderboard; english if all references are, else basic.")
+@click.option("--normalizer", help="Of all: english, basic, none or leaderboard; by each one's language if not given.")
+@click.option("--language", help="Tag of the language of references that do not say theirs, such as en.")
 @click.option("--normalizers", metavar="NAMES", callback=normalizer_names, help="Several with commas, side by side.")
 @click.option(
     "--by",
@@ -55,6 +56,7 @@ def score(
     references: str | None,
     form: str | None,
     normalizer: str | None,
+    language: str | None,
     normalizers: tuple[str, ...],
     by: By,
     resamples: int,
@@ -76,6 +78,7 @@ def score(
         references=references,
         format=form,
         normalizer=normalizer,
+        language=language,
         normalizers=normalizers,
         by=by,
         resampling=Resampling(resamples=resamples, seed=seed),

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from asrlab.cli.compare_view import differences_view, wer_table
-from asrlab.cli.figures_view import figures_table, new_table, percent, rate_of
+from asrlab.cli.figures_view import figures_table, new_table, percent, rate_of, unknown_languages
+from asrlab.metrics import describe_normalizers
 from asrlab.reports.scoring import ScoredFile, Scoring
 from asrlab.terminal.screen import Text
 
@@ -26,6 +27,9 @@ def show_scoring(screen: Console, scoring: Scoring, *, words: int) -> None:
 
 
 def _below(scoring: Scoring, words: int) -> Iterator[Table | Text]:
+    if scoring.unknown_language:
+        cure = "if they are English, give --language en"
+        yield Text(unknown_languages(scoring.unknown_language, scoring.utterances, cure=cure))
     for file in scoring.files:
         if file.missing:
             yield Text(f"{file.name}: {len(file.missing)} missing, counted as deletions: {_told(file.missing)}")
@@ -47,7 +51,8 @@ def _files(scoring: Scoring) -> Table:
     columns = ["hypotheses", "form", "WER (errors/words)", "S D I", "CER", "MER", "WIL", "missing"]
     first = scoring.files[0].score
     apart = f"; {first.empty_references} empty references apart" if first.empty_references else ""
-    caption = f"references: {scoring.references}; normalizer {first.normalizer} ({first.normalizer_version}){apart}"
+    told = describe_normalizers(first.normalizer, first.normalizers)
+    caption = f"references: {scoring.references}; normalizer {told} ({first.normalizer_version}){apart}"
     made = new_table(f"{scoring.utterances} utterances", columns, texts=2, caption=caption)
     for file in scoring.files:
         made.add_row(*map(Text, _row(file)))

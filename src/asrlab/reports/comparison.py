@@ -77,6 +77,8 @@ class Comparison:
         left_out: How many are not in all runs, and are left out.
         unscored: How many of those compared have no reference, and are in no error rate.
         by: What was drawn together: ``speaker``, ``recording`` or ``utterance``.
+        normalizers: How many utterances each normalizer prepared.
+        caveats: By system the utterances that it was not made for, in a few words.
         wer: The error rates.
         speed: None where speed cannot be compared.
         why_no_speed: Why it cannot; empty where it can.
@@ -93,6 +95,8 @@ class Comparison:
     left_out: int
     unscored: int
     by: str
+    normalizers: tuple[tuple[str, int], ...]
+    caveats: tuple[tuple[str, str], ...]
     wer: WerComparison
     speed: SpeedComparison | None
     why_no_speed: str
@@ -107,6 +111,7 @@ class Comparison:
         plain = attrs.asdict(self, filter=lambda field, _: field.name != "figures")
         systems = [_plain_system(system) for system in self.systems]
         plain |= {"systems": systems, "figures": self.figures.to_plain()}
+        plain |= {"normalizers": dict(self.normalizers), "caveats": dict(self.caveats)}
         plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
         if self.speed:
             plain["speed"]["systems"] = {name: {"rtfx": rtfx} for name, rtfx in self.speed.systems}
@@ -127,8 +132,9 @@ def compare(
 
     Args:
         results: Runs that are complete and over the same utterances.
-        normalizer: A profile's name (see `asrlab.metrics.get_profile`); None takes the runs' own where they agree, and
-            else ``english`` where every utterance is said to be English, and ``basic`` elsewhere.
+        normalizer: A profile's name (see `asrlab.metrics.get_profile`), in its present version for all runs; None
+            takes the runs' own where they agree, and else gives each utterance that of its language, ``english`` or
+            ``basic``.
         normalizers: Profiles to set the same texts side by side under.
         by: What is drawn together. ``auto`` takes speakers if every utterance has one, else recordings likewise, else
             each utterance by itself.
@@ -155,6 +161,8 @@ def compare(
         left_out=left_out,
         unscored=sum(utterance.reference is None for utterance in utterances),
         by=blocks.by,
+        normalizers=profile.normalizers(prepared[first]),
+        caveats=tuple((system.name, system.unfit.remark) for system in systems if system.unfit),
         wer=wer,
         speed=speed,
         why_no_speed=why_no_speed,

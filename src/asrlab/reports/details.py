@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from asrlab.metrics import Resampling, get_profile
+from asrlab.metrics import Pair, Profile, Resampling, get_profile
 from asrlab.reports.breakdown import Breakdown, Group, breakdowns, durations_of
 from asrlab.reports.figures import prepare_all
 from asrlab.reports.gate_counts import Finding, GateCounts, findings_of, gate_counts
@@ -34,6 +34,7 @@ class Details:
         systems: With the errors of each utterance, in the order given.
         normalizer: The profile's name.
         normalizer_version: What it was, with its version.
+        normalizers: How many utterances each normalizer prepared.
         by: What the intervals drew together.
         durations: Seconds of audio by utterance, where any system transcribed it.
         latency: How the times spread.
@@ -49,6 +50,7 @@ class Details:
     systems: tuple[ScoredSystem, ...]
     normalizer: str
     normalizer_version: str
+    normalizers: tuple[tuple[str, int], ...]
     by: str
     durations: dict[str, float] = attrs.field(repr=False)
     latency: LatencyView
@@ -64,6 +66,9 @@ class Details:
         """As JSON values, the utterances left out but for the worst, which are their ids and errors."""
         names = [system.name for system in self.systems]
         return {
+            "normalizer": self.normalizer,
+            "normalizer_version": self.normalizer_version,
+            "normalizers": dict(self.normalizers),
             "intervals": {each.name: each.interval and attrs.asdict(each.interval) for each in self.systems},
             "latency": attrs.asdict(self.latency),
             "breakdowns": {each.by: [_plain_group(group, names) for group in each.groups] for each in self.breakdowns},
@@ -109,6 +114,7 @@ def details_of(
         systems=scored,
         normalizer=profile.name,
         normalizer_version=profile.version,
+        normalizers=_normalizers(profile, prepared),
         by=blocks.by,
         durations=durations_of(scored),
         latency=latency_view(scored),
@@ -134,6 +140,10 @@ def _same(results: Sequence[BenchResult], *, shared_only: bool) -> tuple[System,
         attrs.evolve(system, utterances=tuple(each for each in system.utterances if tried[each.id] == len(systems)))
         for system in systems
     )
+
+
+def _normalizers(profile: Profile, prepared: dict[str, tuple[Pair, ...]]) -> tuple[tuple[str, int], ...]:
+    return profile.normalizers(next(iter(prepared.values()), ()))
 
 
 def _plain_group(group: Group, names: Sequence[str]) -> dict[str, Any]:

@@ -229,7 +229,10 @@ def _normalizers(
     found: list[NormalizerScores] = []
     for each in chosen:
         ready = prepared if each is profile else prepare_all(each, systems)
-        scores = {name: score(texts, normalizer=each.normalizer) for name, texts in ready.items()}
+        scores = {
+            name: attrs.evolve(score(texts, normalizer=each.normalizer), normalizers=each.normalizers(texts))
+            for name, texts in ready.items()
+        }
         order = order_of({name: counted.words.errors for name, counted in scores.items()})
         found.append(
             NormalizerScores(

@@ -21,7 +21,7 @@ def headline(
     """A sentence on the error rates and, where it can be compared, one on the speed.
 
     The words better and faster are the metrics' verdicts, never its own. Of random weights it gives none, and a
-    simulated device is told first.
+    simulated device is told first. A system that was not made for the language of an utterance is named behind each.
     """
     random = [system.name for system in systems if system.random]
     if random:
@@ -36,8 +36,10 @@ def headline(
         if simulated
         else ()
     )
+    caveat = "".join(f"; {system.name}: {system.unfit.remark}" for system in systems if system.unfit)
     words = _two(rates_of, wer.differences[0], few) if len(systems) == 2 else _many(rates_of, wer.differences, few)
-    return (*caution, words, *([_speed(speed, f"{TOO_FEW} ({counted(speed.blocks, by)})")] if speed else []))
+    speeds = [_speed(speed, f"{TOO_FEW} ({counted(speed.blocks, by)})")] if speed else []
+    return (*caution, *(f"{line}{caveat}" for line in (words, *speeds)))
 
 
 def _percent(rate: float | None) -> str:

@@ -48,7 +48,8 @@ class Matched:
     def pairs(self) -> tuple[Pair, ...]:
         """References and hypotheses; a missing one is empty, so that it counts as deletions."""
         return tuple(
-            Pair(id=each.id, reference=each.text, hypothesis=self.texts.get(each.id, "")) for each in self.utterances
+            Pair(id=each.id, reference=each.text, hypothesis=self.texts.get(each.id, ""), language=each.language)
+            for each in self.utterances
         )
 
 
@@ -83,7 +84,7 @@ def _within(files: Sequence[HypothesisFile]) -> tuple[str, tuple[Reference, ...]
                     f"{file.path} has no reference for {each.id!r}; give what was said with references (--references)",
                     path=file.path,
                 )
-            first = found.setdefault(each.id, Reference(id=each.id, text=each.reference))
+            first = found.setdefault(each.id, Reference(id=each.id, text=each.reference, language=each.language))
             if first.text != each.reference:
                 raise DatasetError(
                     f"the files do not agree on what was said in {each.id!r}: {first.text[:60]!r} and "

@@ -10,7 +10,7 @@ import attrs
 
 from asrlab.metrics.comparison import LEAST_BLOCKS
 from asrlab.reports.batching import paths_told
-from asrlab.reports.provenance import made_up
+from asrlab.reports.provenance import made_up, other_scoring
 from asrlab.reports.systems import Blocks, System
 from asrlab.runs.result import BenchResult, ModelResult
 
@@ -35,6 +35,7 @@ def notes(
     """
     return (
         *_models(results, systems),
+        *other_scoring(results),
         *_drawing(blocks, drawn),
         *([f"{left_out} utterances are not shared by all and were left out"] if left_out else []),
         *_unlike(results),
@@ -46,6 +47,8 @@ def notes(
 def _models(results: Sequence[BenchResult], systems: Sequence[System]) -> Iterator[str]:
     for system in systems:
         yield from made_up(system)
+        if system.unfit:
+            yield system.unfit.sentence(system.name)
         yield from _outcomes(system)
     for result in results:
         for model in result.models:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from asrlab.metrics import describe_normalizers, get_profile
 from asrlab.recognition import TranscriberInfo
 from asrlab.reports.systems import System
 from asrlab.runs.result import BenchResult
 from asrlab.transcript import PatchStatus
 
-__all__ = ["RunFacts", "SystemFacts", "cautions", "device_of", "made_up", "run_facts", "system_facts"]
+__all__ = ["RunFacts", "SystemFacts", "cautions", "device_of", "made_up", "other_scoring", "run_facts", "system_facts"]
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +97,9 @@ def cautions(results: Sequence[BenchResult], systems: Sequence[System]) -> tuple
 def _cautions(results: Sequence[BenchResult], systems: Sequence[System]) -> Iterator[str]:
     for system in systems:
         yield from made_up(system)
+        if system.unfit:
+            yield system.unfit.sentence(system.name)
+    yield from other_scoring(results)
     for result in results:
         if not result.complete:
             yield f"the run {result.manifest.run} is not complete; its figures may change"
@@ -110,6 +114,19 @@ def made_up(system: System) -> Iterator[str]:
         yield f"{system.name} has random weights: its texts, and their error rate, mean nothing"
     if system.simulated:
         yield f"{system.name} ran on a simulated {system.info.device.resolved}: nothing is shown about a real one"
+
+
+def other_scoring(results: Sequence[BenchResult]) -> Iterator[str]:
+    """Yield a sentence for each run that was recorded with another version of its normalizer than scores it now."""
+    for result in results:
+        manifest = result.manifest
+        version = get_profile(manifest.normalizer).version
+        if version != manifest.normalizer_version:
+            yield (
+                f"the run {manifest.run} was recorded with the normalizer {manifest.normalizer} "
+                f"({manifest.normalizer_version}); here its texts are scored anew, by the rules of today ({version}), "
+                "so error rates may differ from those shown then"
+            )
 
 
 def run_facts(result: BenchResult) -> RunFacts:
@@ -136,7 +153,8 @@ def _run_facts(result: BenchResult) -> Iterator[tuple[str, str]]:
     if manifest.git:
         yield "own tree", f"{manifest.git.commit}{', changed' if manifest.git.changed else ''}"
     yield "options", _options(result)
-    yield "normalizer", f"{manifest.normalizer} ({manifest.normalizer_version})"
+    told = describe_normalizers(manifest.normalizer, manifest.normalizers)
+    yield "normalizer", f"{told} ({manifest.normalizer_version})"
     for failure in manifest.plugin_failures:
         yield "plugin that failed", str(failure)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from asrlab.datasets import Dataset
 from asrlab.datasets.hypotheses import read_hypotheses
 from asrlab.datasets.references import Reference
 from asrlab.errors import OptionError
+from asrlab.languages import language_tag
 from asrlab.metrics import (
     Pair,
     Profile,
@@ -25,12 +26,13 @@ from asrlab.metrics import (
     WordDifferences,
     compare_wer,
     get_profile,
+    profile_for,
     word_differences,
 )
-from asrlab.metrics import score as scored
+from asrlab.metrics import score as score_pairs
 from asrlab.reports.figures import Figures, prepare_all, text_figures
 from asrlab.reports.matching import Matched, matched, references_for
-from asrlab.reports.systems import By, blocks_of, english
+from asrlab.reports.systems import By, blocks_of
 from asrlab.versions import installed_version
 
 __all__ = ["ScoredFile", "Scoring", "score"]
@@ -65,6 +67,7 @@ class Scoring:
         references: Where what was said comes from, in words.
         utterances: How many there are.
         files: In the order given; the first is the baseline of the others.
+        unknown_language: How many have the normalizer ``basic`` because nobody said their language.
         by: What was drawn together: ``speaker``, ``recording`` or ``utterance``; None where nothing was compared.
         wer: The files against each other; None for one.
         figures: Other normalizers and entities.
@@ -76,6 +79,7 @@ class Scoring:
     references: str
     utterances: int
     files: tuple[ScoredFile, ...]
+    unknown_language: int
     by: str | None
     wer: WerComparison | None
     figures: Figures
@@ -103,8 +107,9 @@ class ScoreOptions:
 
     Attributes:
         format: Of the hypotheses; None tells it by content.
-        normalizer: A profile's name; None takes ``english`` where every reference is said to be English, else
-            ``basic``.
+        normalizer: A profile's name; None gives each utterance that of its language, ``english`` or ``basic``, which
+            is also for languages that are not known.
+        language: Tag of the language of references that do not say theirs; None leaves it unknown.
         normalizers: Profiles to set the same texts side by side under.
         by: What is drawn together where files are compared.
         resampling: Of the comparison; 10,000 resamples, seed 0 and 95 % where not given.
@@ -114,6 +119,7 @@ class ScoreOptions:
 
     format: str | None = None
     normalizer: str | None = None
+    language: str | None = None
     normalizers: tuple[str, ...] = ()
     by: By = "auto"
     resampling: Resampling | None = None
@@ -146,6 +152,7 @@ def score(
         raise OptionError("there is nothing to score; give a file of hypotheses", option="hypotheses")
     files = [read_hypotheses(path, format=chosen.format) for path in paths]
     source, said = references_for(references, files)
+    said = tuple(attrs.evolve(each, language=each.language or chosen.language) for each in said)
     names = _names(paths)
     systems = [
         matched(each, said, name=name, allow_extra=chosen.allow_extra) for name, each in zip(names, files, strict=True)
@@ -158,11 +165,16 @@ def _options(given: dict[str, Any]) -> ScoreOptions:
     for name in given:
         if name not in known:
             raise OptionError(f"score has no option {name!r}; it has {', '.join(known)}", option=name)
-    return ScoreOptions(**given)
+    options = ScoreOptions(**given)
+    if options.language is not None and language_tag(options.language) is None:
+        raise OptionError(
+            f"language {options.language!r} is not a BCP 47 tag; give one such as 'en' or 'pt-BR'", option="language"
+        )
+    return options
 
 
 def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched], options: ScoreOptions) -> Scoring:
-    profile = get_profile(options.normalizer or ("english" if all(map(english, said)) else "basic"))
+    profile = get_profile(options.normalizer or profile_for(each.language for each in said))
     prepared = prepare_all(profile, systems)
     compared = len(systems) > 1
     blocks = blocks_of(said, options.by) if compared else None
@@ -175,6 +187,7 @@ def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched],
         references=source,
         utterances=len(said),
         files=tuple(_scored(system, prepared[system.name], profile) for system in systems),
+        unknown_language=0 if options.normalizer else sum(each.language is None for each in said),
         by=blocks.by if blocks else None,
         wer=wer,
         figures=text_figures(systems, profile=profile, prepared=prepared, normalizers=options.normalizers),
@@ -184,12 +197,12 @@ def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched],
     )
 
 
-def _scored(system: Matched, pairs: Iterable[Pair], profile: Profile) -> ScoredFile:
+def _scored(system: Matched, pairs: Sequence[Pair], profile: Profile) -> ScoredFile:
     return ScoredFile(
         name=system.name,
         path=str(system.file.path),
         format=system.file.format,
-        score=scored(pairs, normalizer=profile.normalizer),
+        score=attrs.evolve(score_pairs(pairs, normalizer=profile.normalizer), normalizers=profile.normalizers(pairs)),
         missing=system.missing,
         extra=system.extra,
     )

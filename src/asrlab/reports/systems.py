@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Literal, Protocol
 
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.metrics import Pair
+from asrlab.languages import is_english
+from asrlab.metrics import Pair, profile_for
 from asrlab.recognition import TranscriberInfo
+from asrlab.runs.languages import UnfitLanguages, unfit_languages
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
 __all__ = ["Blocks", "By", "Spoken", "System", "blocks_of", "common_normalizer", "english", "systems_of", "witnesses"]
@@ -63,6 +66,11 @@ class System:
         """The run's name."""
         return self.result.manifest.run
 
+    @cached_property
+    def unfit(self) -> UnfitLanguages | None:
+        """The utterances in languages that it was not made for; None if there are none, or nobody knows."""
+        return unfit_languages(self.info.capabilities.languages, [each.language for each in self.utterances])
+
     @property
     def random(self) -> bool:
         """Whether its weights are random numbers, so that its texts mean nothing."""
@@ -113,15 +121,15 @@ def _names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
 
 def english(utterance: Spoken) -> bool:
     """Whether the data set says that it is English."""
-    return (utterance.language or "").replace("_", "-").split("-")[0].lower() == "en"
+    return is_english(utterance.language)
 
 
 def common_normalizer(results: Sequence[BenchResult], utterances: Sequence[UtteranceResult]) -> str:
-    """The runs' own normalizer where they agree, else by the language of *utterances*."""
+    """Return the profile that the runs have in common, else the one for the languages of *utterances*."""
     names = {result.manifest.normalizer for result in results}
     if len(names) == 1:
         return names.pop()
-    return "english" if all(map(english, utterances)) else "basic"
+    return profile_for(utterance.pair.language for utterance in utterances)
 
 
 def witnesses(systems: Iterable[System]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -24,6 +25,8 @@ from asrlab.runs.result import BenchResult
 from asrlab.runs.runner import Progress
 
 __all__ = ["Progress", "bench", "resume"]
+
+_log = logging.getLogger("asrlab.runs")
 
 
 def bench(
@@ -65,8 +68,9 @@ def bench(
         patches: As for ``asrlab.load``.
         options: For every utterance; the language is detected where they give none.
         batching: How utterances go through an engine together that can do so, as for ``Transcriber.transcribe_many``.
-        normalizer: ``english``, ``basic`` or ``none``; None takes ``english`` where every utterance says that it is
-            English, and ``basic`` elsewhere.
+        normalizer: A profile's name (see `asrlab.metrics.get_profile`); None gives each utterance that of its
+            language, ``english`` or ``basic``. The language is the data set's, else that of *options*; an utterance
+            of unknown language has ``basic``.
         repeat: How often every utterance is transcribed. The models take turns, once through the whole data set each,
             in a new process each time. Scores are of the first.
         warmup: How many transcriptions each process throws away before the first that counts; None takes 1 where
@@ -91,8 +95,9 @@ def bench(
         OptionError: There is no such normalizer, or an engine does not know the compute type.
         PatchError: There is no patch of a name given.
 
-    They are raised before anything runs, but for a disk that fills up. A model that does not load, or an utterance that
-    fails, is a failure in the result.
+    A model that was not made for the language of some utterances runs, and a warning (module ``logging``) names it
+    before anything does. Errors are raised before anything runs, but for a disk that fills up. A model that does not
+    load, or an utterance that fails, is a failure in the result.
     """
     host = host or PluginHost()
     names = (models,) if isinstance(models, str) else tuple(models)
@@ -119,6 +124,8 @@ def bench(
     else:
         data = load_dataset(dataset, format=format, allow_outside=allow_outside, host=host)
     plan = Plan.of(request, data, resolved, host=host, offline=offline)
+    for warning in plan.warnings:
+        _log.warning(warning)
     folder = RunFolder(Path(run).expanduser() if run is not None else new_run_path(data.name))
     return plan.run(folder, progress or _ignore, stop or bool, executor or LocalExecutor())
 

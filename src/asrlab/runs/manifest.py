@@ -127,8 +127,10 @@ class Manifest:
         request: What was asked for.
         dataset: Which utterances.
         models: In the order they run.
-        normalizer: The normalizer's name.
+        normalizer: The scoring profile's name.
         normalizer_version: What it was, with its version.
+        normalizers: How many utterances each normalizer of that profile prepares; empty in runs from before asrlab
+            recorded it.
         machine: Where it was begun.
         environment: Variables that change what engines do, by an allow-list.
         git: Of the folder it was started in; None outside of a repository.
@@ -147,6 +149,7 @@ class Manifest:
     environment: tuple[tuple[str, str], ...] = ()
     git: GitState | None = None
     plugin_failures: tuple[PluginFailure, ...] = ()
+    normalizers: tuple[tuple[str, int], ...] = ()
     schema: int = SCHEMA
 
     def to_plain(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -11,8 +11,8 @@ import attrs
 from asrlab.datasets import Dataset, Utterance
 from asrlab.errors import DatasetError, OptionError
 from asrlab.loading import check_choices, fetch_weights, model_info
-from asrlab.metrics import Normalizer, get_normalizer
-from asrlab.options import Batching
+from asrlab.metrics import Pair, Profile, get_profile, profile_for
+from asrlab.options import Batching, TranscribeOptions
 from asrlab.patches import PatchChoice
 from asrlab.patching import known_patches
 from asrlab.plugins.events import RunFinished, RunStarted
@@ -22,6 +22,7 @@ from asrlab.runs.executor import Executor
 from asrlab.runs.facts import environment, git_state, now
 from asrlab.runs.fingerprint import UtteranceFacts, describe, fingerprint
 from asrlab.runs.folder import RunFolder
+from asrlab.runs.languages import spoken_language, text_language, unfit_languages
 from asrlab.runs.ledger import Ledger
 from asrlab.runs.machine import this_machine
 from asrlab.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
@@ -52,12 +53,14 @@ class Plan:
         facts: Of the utterances.
         utterances: In order.
         host: The plugins.
+        warnings: What speaks against a model before it runs, a sentence each.
     """
 
     manifest: Manifest
     facts: tuple[UtteranceFacts, ...]
     utterances: list[Utterance]
     host: PluginHost
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -72,14 +75,20 @@ class Plan:
         utterances = list(data)
         if not utterances:
             raise DatasetError(f"data set {data.name!r} holds no utterance")
-        normalizer = get_normalizer(request.normalizer or _normalizer_for(utterances))
+        spoken = [spoken_language(utterance.language, request.options) for utterance in utterances]
+        scored = _scored_pairs(utterances, spoken, request.options)
+        profile = get_profile(request.normalizer or profile_for(pair.language for pair in scored))
         found = tuple(_model_facts(name, model, offline=offline) for name, model in models_by_name(models).items())
         facts = describe(utterances)
         return cls(
-            manifest=_manifest(request, data, facts, found, normalizer=normalizer, host=host),
+            manifest=attrs.evolve(
+                _manifest(request, data, facts, found, profile=profile, host=host),
+                normalizers=profile.normalizers(scored),
+            ),
             facts=facts,
             utterances=utterances,
             host=host,
+            warnings=tuple(_language_warnings(models, spoken)),
         )
 
     def run(
@@ -192,9 +201,26 @@ def _check(request: Request, models: list[ResolvedModel], host: PluginHost) -> N
             raise OptionError(f"{name} must be more than 0 and finite, not {limit}", option=name)
 
 
-def _normalizer_for(utterances: Iterable[Utterance]) -> str:
-    english = all((utterance.language or "").split("-")[0].lower() == "en" for utterance in utterances)
-    return "english" if english else "basic"
+def _scored_pairs(
+    utterances: Iterable[Utterance], spoken: Iterable[str | None], options: TranscribeOptions
+) -> list[Pair]:
+    """Return a pair without hypothesis for each utterance with a reference, with the language that its text is in."""
+    return [
+        Pair(
+            id=utterance.id,
+            reference=utterance.text,
+            hypothesis="",
+            language=text_language(language, options),
+        )
+        for utterance, language in zip(utterances, spoken, strict=True)
+        if utterance.text is not None
+    ]
+
+
+def _language_warnings(models: Iterable[ResolvedModel], spoken: list[str | None]) -> Iterator[str]:
+    for model in models:
+        if unfit := unfit_languages(model.model.languages if model.model else None, spoken):
+            yield unfit.sentence(model.name)
 
 
 def _unit_size(engine: EngineSpec, batching: Batching) -> int:
@@ -223,7 +249,7 @@ def _manifest(
     facts: tuple[UtteranceFacts, ...],
     models: tuple[ModelFacts, ...],
     *,
-    normalizer: Normalizer,
+    profile: Profile,
     host: PluginHost,
 ) -> Manifest:
     return Manifest(
@@ -238,8 +264,8 @@ def _manifest(
             fingerprint=fingerprint(facts),
         ),
         models=models,
-        normalizer=normalizer.name,
-        normalizer_version=normalizer.version,
+        normalizer=profile.name,
+        normalizer_version=profile.version,
         machine=this_machine(),
         environment=environment(),
         git=git_state(Path.cwd()),

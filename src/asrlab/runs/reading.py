@@ -14,6 +14,7 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.folder import RunFolder, find_run
+from asrlab.runs.languages import spoken_language
 from asrlab.runs.ledger import located, parse_json, read_lines, read_records
 from asrlab.runs.manifest import Manifest
 from asrlab.runs.records import Attempt, Loaded, NotLoaded, Outcome, Pass, Record, SessionEnd, SessionStart, record_from
@@ -197,10 +198,9 @@ class RunRecords:
                 yield self._utterance(facts, rounds)
 
     def _utterance(self, facts: UtteranceFacts, rounds: dict[int, Outcome]) -> UtteranceResult:
-        first = rounds[0]
+        first, options = rounds[0], self.manifest.request.options
         transcript = None
         if first.recognized is not None and first.hypothesis is not None and first.loaded is not None:
-            options = self.manifest.request.options
             transcript = first.recognized.transcript(first.hypothesis, self.loaded[first.loaded], options)
         again = (rounds[number] for number in sorted(rounds) if number)
         return UtteranceResult(
@@ -208,7 +208,8 @@ class RunRecords:
             reference=facts.reference,
             transcript=transcript,
             failure=first.failure,
-            language=facts.language,
+            language=spoken_language(facts.language, options),
+            translated=options.task == "translate",
             speaker=facts.speaker,
             recording=facts.recording,
             gates=first.gates,

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from asrlab.control_characters import escape_json
-from asrlab.metrics import LatencySummary, Pair, Score, get_normalizer, latency_summary, rtfx, score
+from asrlab.metrics import LatencySummary, Pair, Score, get_profile, latency_summary, rtfx
 from asrlab.options import Batching
 from asrlab.recognition import TranscriberInfo
 from asrlab.runs.manifest import Manifest
@@ -45,12 +45,13 @@ class UtteranceResult:
         reference: What was said; None if the data set does not tell.
         transcript: The result, the first one where it was repeated; None if it failed.
         failure: Why it failed; None if it did not.
-        language: As the data set tells; None if it does not.
-        speaker: Likewise.
+        language: Tag of the speech: as the data set tells, else as the run's options do; None if neither does.
+        speaker: As the data set tells; None if it does not.
         recording: Likewise.
         gates: What each gate says.
         attempts: How often it was tried.
         repeats: The further ones, in order.
+        translated: Whether the model was asked for English, whatever the speech.
     """
 
     id: str
@@ -63,6 +64,7 @@ class UtteranceResult:
     gates: tuple[Verdict, ...] = ()
     attempts: int = 1
     repeats: tuple[Repeat, ...] = ()
+    translated: bool = False
 
     @property
     def hypothesis(self) -> str:
@@ -72,7 +74,8 @@ class UtteranceResult:
     @property
     def pair(self) -> Pair:
         """Reference and hypothesis; a missing reference is empty."""
-        return Pair(id=self.id, reference=self.reference or "", hypothesis=self.hypothesis)
+        language = "en" if self.translated else self.language
+        return Pair(id=self.id, reference=self.reference or "", hypothesis=self.hypothesis, language=language)
 
     @property
     def failed_gates(self) -> tuple[Verdict, ...]:
@@ -99,7 +102,7 @@ class ModelResult:
         load_time: Seconds, as ``Transcriber.load_time``; None likewise.
         failure: Why it did not load; None if it did.
         utterances: Those with an outcome, in the order of the data set.
-        normalizer: What brings texts into one spelling for the scores.
+        normalizer: Name of the profile that brings texts into one spelling for the scores.
         peak_resident_bytes: Of the process that ran the model, from its start to its last answer, with Python, the
             engine and the weights; the highest where a crash made a second process necessary; None where the system
             does not tell.
@@ -127,11 +130,13 @@ class ModelResult:
     @cached_property
     def finished_score(self) -> Score | None:
         """Over those of them that did not fail."""
+        if not self.failed:
+            return self.score
         return self._score([utterance for utterance in self.utterances if utterance.transcript])
 
     def _score(self, utterances: Sequence[UtteranceResult]) -> Score | None:
         pairs = [utterance.pair for utterance in utterances if utterance.reference is not None]
-        return score(pairs, normalizer=get_normalizer(self.normalizer)) if pairs else None
+        return get_profile(self.normalizer).score(pairs) if pairs else None
 
     @property
     def failed(self) -> int:
@@ -162,8 +167,8 @@ class ModelResult:
         for number in self._rounds():
             if not all(number <= len(utterance.repeats) for utterance in scored):
                 return ()
-            pairs = [attrs.evolve(each.pair, hypothesis=each.text_of_pass(number)) for each in scored]
-            counted = score(pairs, normalizer=get_normalizer(self.normalizer)) if pairs else None
+            pairs = (attrs.evolve(each.pair, hypothesis=each.text_of_pass(number)) for each in scored)
+            counted = get_profile(self.normalizer).score(pairs) if number else self.score
             if counted is None or counted.wer is None:
                 return ()
             rates.append(counted.wer)

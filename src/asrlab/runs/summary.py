@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from asrlab.errors import OutputError
+from asrlab.metrics.normalizers import scoring_version
 from asrlab.runs.folder import RunFolder
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.reading import RunRecords
@@ -20,6 +21,8 @@ def summary_of(records: RunRecords, result: BenchResult) -> dict[str, Any]:
         "run": records.manifest.run,
         "created": records.manifest.created,
         "dataset": result.dataset,
+        "normalizer": records.manifest.normalizer,
+        "scored_by": scoring_version(),
         "complete": records.complete,
         "done": len(records.outcomes),
         "expected": records.expected,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from asrlab.errors import DatasetError
+from asrlab.metrics import describe_normalizers
 from asrlab.reports.claims.evidence import RunFile
 from asrlab.reports.claims.figures import of_figure, speed
 from asrlab.reports.claims.status_table import bounds_table, status_table
@@ -90,7 +91,7 @@ def _wer(options: dict[str, str], page: Page) -> str:
             of_figure(model, "finished_wer"),
             _errors(model),
             f"{run.result.dataset}, {run.result.manifest.dataset.utterances} utterances",
-            run.result.manifest.normalizer,
+            describe_normalizers(run.result.manifest.normalizer, run.result.manifest.normalizers),
             page.link(run.name),
         )
         for run, model in _runs(options, page)

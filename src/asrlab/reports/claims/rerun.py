@@ -170,7 +170,8 @@ def rerun(
 
 def _agreement(record: Path, then: BenchResult, now: BenchResult) -> Agreement:
     models = [
-        ModelAgreement(model=before.model, then=before, now=after)
+        # both with one profile, which may be another where the choice by language has changed since
+        ModelAgreement(model=before.model, then=before, now=attrs.evolve(after, normalizer=before.normalizer))
         for before, after in zip(then.models, now.models, strict=True)
     ]
     return Agreement(record=record, then=then.manifest, now=now.manifest, models=tuple(models))

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from asrlab.control_characters import escape_controls
+from asrlab.metrics import describe_normalizers
 
 if TYPE_CHECKING:
     import jinja2
@@ -70,7 +71,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": _percent, "seconds": _seconds, "letter": letter, "clock": _clock}
+    made.filters |= {
+        "percent": _percent,
+        "seconds": _seconds,
+        "letter": letter,
+        "clock": _clock,
+        "normalizers": describe_normalizers,
+    }
     return made
 
 
