@@ -37,7 +37,7 @@ OTHERS = [
     ("yue", "yue"),
 ]
 OTHERS += [("German", "de"), ("Haitian Creole", "ht"), ("iw", "he"), ("sr-Latn", "sr-Latn"), ("haw", "haw")]
-UNKNOWN = ["", " ", "und", "mul", "zxx", "Klingon", "en,fr", "multilingual", "123", "e"]
+UNKNOWN = ["", " ", "und", "mul", "zxx", "Klingon", "en,fr", "multilingual", "123", "e", f"a{' ' * 10**6}b"]
 
 
 @pytest.mark.parametrize("named", ENGLISH)

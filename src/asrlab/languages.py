@@ -8,6 +8,7 @@ __all__ = ["is_english", "language_tag", "primary_language"]
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 _REMARK = re.compile(r"\s*\([^()]*\)$|[.@][A-Za-z0-9-]+$")  # "English (US)", "en_US.UTF-8"
+_MAX_CHARACTERS = 100  # of a name; the patterns take the square of their length
 _NO_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})  # ISO 639: uncoded, several, unknown, none
 
 # By BCP 47 tag: codes of ISO 639-2 and 639-3, codes that are no longer in use, and English names ("_" is a space).
@@ -49,7 +50,7 @@ def language_tag(named: str | None) -> str | None:
         named: A tag with ``-`` or ``_`` in any case, a code of ISO 639-2 or 639-3, or an English name: ``en_US`` and
             ``en-us`` are ``en-US``, and ``eng`` and ``English`` are ``en``.
     """
-    if named is None:
+    if named is None or len(named) > _MAX_CHARACTERS:
         return None
     name = _REMARK.sub("", named.strip())
     if (known := _TAG_OF.get(name.lower())) is not None:

@@ -247,7 +247,7 @@ def test_english_and_basic_are_whispers_on_plain_text(text: str):
 
 
 @pytest.mark.parametrize("name", ["english", "basic"])
-@pytest.mark.parametrize("text", ["[", "(", "<", "(a", "[a]", " ", " '", "a \n"])
+@pytest.mark.parametrize("text", ["[", "(", "<", "(a", "[a]", " ", " '", "a \n", "1", "1,", "one ", "\u093e"])
 def test_time_grows_with_the_text_and_not_with_its_square(name: str, text: str):
     """Eight times the brackets or spaces take eight times as long, and not sixty times."""
     normalize = get_normalizer(name)
@@ -259,6 +259,13 @@ def test_time_grows_with_the_text_and_not_with_its_square(name: str, text: str):
 
     few = min(seconds(4_000) for _ in range(2))
     assert seconds(32_000) < 25 * few + 0.5
+
+
+@pytest.mark.parametrize("name", ["english", "leaderboard"])
+def test_a_number_of_any_length_is_scored(name: str):
+    """Whisper's rules fail on numbers that Python does not convert; such a text has errors like any other."""
+    assert wer(name, "1" * 5000, "1" * 5000) == 0
+    assert wer(name, "1" * 5000, "2" * 5000) == 1
 
 
 def test_a_text_is_scored_in_one_form_by_every_caller():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from asrlab.metrics import EntityCounts, EntityScore, Suspect, SuspectReport
+from asrlab.metrics import EntityCounts, EntityScore, Suspect, SuspectReport, describe_normalizers
 from asrlab.reports.figures import Figures, MissedEntity, NormalizerScores
 from asrlab.terminal.screen import Text
 
@@ -71,7 +71,8 @@ def _normalizers(rows: Sequence[NormalizerScores]) -> Table:
     made = new_table("the same texts under several normalizers", columns, texts=2, caption=caption)
     for row in rows:
         rates = [rate_of(score.words.errors, score.words.reference_length) for _, score in row.scores]
-        made.add_row(*map(Text, (row.normalizer, _order(row, systems), *rates)))
+        told = describe_normalizers(row.normalizer, row.scores[0][1].normalizers)
+        made.add_row(*map(Text, (told, _order(row, systems), *rates)))
     return made
 
 

@@ -11,7 +11,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from asrlab.metrics.normalizers import NOT_WHISPERS, Normalizer, whisper_rules, whisper_version
+from asrlab.metrics.normalizers import NOT_WHISPERS, Normalizer, bound_numbers, whisper_rules, whisper_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,6 +63,7 @@ _JOINED = {
 def leaderboard_text() -> Normalizer:
     """The leaderboard's rules for one text, without its table of 152 spellings of given names."""
     rules = whisper_rules("english", "EnglishTextNormalizer")
+    bound_numbers(rules)
     rules.ignore_patterns = _any_of(_FILLERS)
     rules.replacers = {
         (rf"\b({'|'.join(_BEFORE_IS)})'s\b" if pattern == r"'s\b" else pattern): (

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Normalizer",
+    "bound_numbers",
     "english_rules",
     "get_normalizer",
     "scoring_version",
@@ -29,6 +30,8 @@ __all__ = [
 
 # Rules that whisper-normalizer has and Whisper has not. With them "the cause" scores as "the because".
 NOT_WHISPERS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
+# Whisper's rules for numbers convert digits to an int, which Python refuses beyond 4,300 of them.
+_LONG_NUMBER = re.compile(r"\d{1000}(?=\d)")
 _BRACKETS = (re.compile(r"[<\[]"), re.compile(r"[>\]]"))
 _PARENTHESES = (re.compile(r"\((?=[^)])"), re.compile(r"\)"))
 
@@ -99,6 +102,7 @@ def _english(_language: str | None) -> Normalizer:
 def english_rules() -> tuple[Any, tuple[str, ...]]:
     """Return Whisper's rules for English, and which rules of the package were left out, since Whisper has them not."""
     rules = whisper_rules("english", "EnglishTextNormalizer")
+    bound_numbers(rules)
     return rules, tuple(pattern for pattern in NOT_WHISPERS if rules.replacers.pop(pattern, None) is not None)
 
 
@@ -147,6 +151,12 @@ def _without_pairs(text: str, opening: re.Pattern[str], closing: re.Pattern[str]
         kept.append(text[end : first.start()])
         end = last.end()
     return "".join([*kept, text[end:]])
+
+
+def bound_numbers(rules: Any) -> None:
+    """Make rules for English cut numbers of more than a thousand digits, on which they fail."""
+    standardize = rules.standardize_numbers
+    rules.standardize_numbers = lambda text: standardize(_LONG_NUMBER.sub(r"\g<0> ", text))
 
 
 def whisper_rules(module: str, name: str, **options: Any) -> Any:
