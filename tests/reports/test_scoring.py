@@ -129,7 +129,7 @@ def test_two_files_are_compared_with_intervals(tmp_path: Path):
         ("h.trn", "hello (a)\nno id\n", "line 2: column 5: no id"),
         ("h.trn", "hello (a)\nagain (a)\n", "line 2: the id 'a' is that of line 1"),
         ("h.ctm", "t 1 x 0.3 two\n", "line 1: cannot be read"),
-        ("h.ctm", "t 2 0.1 0.3 two\n", "line 1: is of channel '2'"),
+        ("h.ctm", "t B 0.1 0.3 two\n", "have no reference: 't#2'"),
         ("h.csv", "utt_id,text\na,b,c\n", "line 2: has 3 cells"),
         ("h.csv", "utt_id,text\n,b\n", "line 2: there is no 'utt_id'"),
         ("h.jsonl", '{"pred_text": "a"}\n', "line 1: there is no 'audio_filepath'"),

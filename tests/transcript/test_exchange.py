@@ -17,7 +17,10 @@ from praatio import textgrid
 
 from asrlab.audio import AudioFile
 from asrlab.datasets import load_dataset
+from asrlab.datasets.hypotheses import read_hypotheses
+from asrlab.datasets.stm import stm_segments
 from asrlab.device import Device
+from asrlab.metrics import Pair, get_profile
 from asrlab.transcript import Labels, ModelInfo, Segment, Timings, Transcript, Word
 from asrlab.transcript.cells import defused, restored
 from asrlab.transcript.scoring_formats import plain_id, written_id
@@ -76,7 +79,7 @@ def test_stm_is_read_by_the_reader_of_data_sets(tmp_path: Path):
     soundfile.write(tmp_path / "talk.wav", np.zeros(160, dtype=np.float32), 16_000)
     read = list(load_dataset(tmp_path / "talk.stm"))
     assert [each.text for each in read] == [';; say "hi" there --> now', "<b> שלום 世界", "", "=SUM(A1)"]
-    assert {(each.speaker, each.recording) for each in read} == {("Ann%20B", "talk")}
+    assert {(each.speaker, each.recording) for each in read} == {("Ann B", "talk")}
     parts = [each.audio for each in read if isinstance(each.audio, AudioFile)]
     assert [(part.offset, part.duration) for part in parts] == [
         (0.0, 2.0),
@@ -86,10 +89,19 @@ def test_stm_is_read_by_the_reader_of_data_sets(tmp_path: Path):
     ]
 
 
-def test_stm_braces_are_no_alternatives():
-    """Braces, which would leave open what was said, are written as brackets."""
-    braces = attrs.evolve(ODD, segments=(Segment(text="{ a / b }", start=0.0, end=1.0),))
-    assert braces.to("stm").endswith("<NA> [ a / b ]\n")
+@pytest.mark.parametrize("normalizer", ["basic", "english", "leaderboard"])
+def test_braces_are_no_alternatives_and_lose_no_words(tmp_path: Path, normalizer: str):
+    """Braces, which would leave open what was said, are full-width in STM and trn; their words are scored as before."""
+    text = "so { green / blue } it is"
+    braces = attrs.evolve(ODD, text=text, segments=(Segment(text=text, start=0.0, end=1.0),))
+    for form in ("stm", "trn"):
+        (tmp_path / f"a.{form}").write_text(braces.to(form, name="a"), encoding="utf-8")
+    [segment] = stm_segments(tmp_path / "a.stm")
+    [line] = read_hypotheses(tmp_path / "a.trn").hypotheses
+    assert segment.text == line.text == "so \uff5b green / blue \uff5d it is"
+    assert (segment.alternatives, line.alternatives) == (None, None)
+    [pair] = get_profile(normalizer).prepare([Pair(id="a", reference=text, hypothesis=line.text)])
+    assert pair.reference == pair.hypothesis == "so green blue it is"
 
 
 def test_textgrid_is_read_by_praatio(tmp_path: Path):

@@ -60,6 +60,8 @@ class Dataset:
         licence: Its licence or terms, in words; None if not known.
         read: Gives the utterances from the first on, each time it is called.
         length: How many there are; None if that is not known without reading it.
+        unscored: Gives the stretches of the recordings that are not to be scored, where the data set marks such. Words
+            in them are no errors, and they are no utterances of the data set.
 
     Raises:
         DatasetError: While iterating: something cannot be read, or two utterances have the same id.
@@ -70,6 +72,7 @@ class Dataset:
     licence: str | None = None
     read: Callable[[], Iterable[Utterance]] = attrs.field(repr=False, eq=False)
     length: int | None = None
+    unscored: Callable[[], Iterable[Utterance]] | None = attrs.field(default=None, repr=False, eq=False)
 
     def __iter__(self) -> Iterator[Utterance]:
         places: dict[str, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,23 +14,28 @@ from asrlab.datasets.fields import Fields
 from asrlab.datasets.jsonl import first_object, objects
 from asrlab.datasets.lines import Lines, Seen, first_line
 from asrlab.datasets.places import default_id
+from asrlab.datasets.stm import track_of
 from asrlab.datasets.text_table import is_text_table, text_rows
 from asrlab.errors import DatasetError, OptionError
+from asrlab.transcript.alternatives import parse_alternatives
 from asrlab.transcript.scoring_formats import plain_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from asrlab.transcript.alternatives import Alternatives
 
 __all__ = ["HYPOTHESIS_FORMATS", "Hypothesis", "HypothesisFile", "TimedWord", "is_trn", "read_hypotheses", "trn_lines"]
 
 HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")
 """Names of the forms that are read; ``csv`` is also tabs or semicolons between cells."""
 
-_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
-_CTM = re.compile(rf"(\S+)\s+(\S+)\s+({_NUMBER})\s+({_NUMBER})\s+(\S+)(?:\s+(\S+))?(?:\s+.*)?")
-_TRN = re.compile(r"(.*?)\s*\(([^()\s]+)\)")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_ID = re.compile(r"\(([^()\s]+)\)")
 _COMMENT = ";;"
-_FIRST_CHANNEL = ("1", "a")
+_NO_WORD = "@"
+# The middle of a word and the end of a segment are compared as they are written, and not as their sums in binary are.
+_TIME_DIGITS = 6
 
 
 @attrs.frozen(kw_only=True)
@@ -50,11 +56,12 @@ class Hypothesis:
     """What a program wrote for one utterance.
 
     Attributes:
-        id: The utterance's id; in CTM the recording's name.
+        id: The utterance's id; in CTM the recording's name, and its channel where that is not the first.
         text: What it wrote.
         reference: What was said, where the file has that, too; else None.
         language: The reference's language as the file names it; None if it does not.
         words: In CTM the words with their times, in order; else empty.
+        alternatives: In trn the readings, where there are several; else None.
     """
 
     id: str
@@ -62,6 +69,7 @@ class Hypothesis:
     reference: str | None = None
     language: str | None = None
     words: tuple[TimedWord, ...] = attrs.field(default=(), repr=False)
+    alternatives: Alternatives | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -103,7 +111,7 @@ def read_hypotheses(path: Path, *, format: str | None = None) -> HypothesisFile:
 
 def is_trn(path: Path) -> bool:
     """Whether *path* is called ``.trn``, or its first line ends with an id in parentheses."""
-    return path.suffix.lower() == ".trn" or _TRN.fullmatch(first_line(path).strip()) is not None
+    return path.suffix.lower() == ".trn" or _split_trn(first_line(path).strip()) is not None
 
 
 def trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -118,12 +126,20 @@ def trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
         line = lines.decoded(number, raw).rstrip()
         if not line.strip() or line.startswith(_COMMENT):
             continue
-        found = _TRN.fullmatch(line.strip())
+        found = _split_trn(line.strip())
         if found is None:
             raise lines.error(number, f"column {len(line)}: no id in parentheses at the end; a line is: text (id)")
-        name = plain_id(found[2])
+        text, written = found
+        name = plain_id(written)
         seen.check(name, number)
-        yield number, name, unescape_controls(found[1])
+        yield number, name, unescape_controls(text)
+
+
+def _split_trn(line: str) -> tuple[str, str] | None:
+    """The text and the id of a line; None if there is no id at its end."""
+    start = line.rfind("(")
+    found = _ID.fullmatch(line, start) if start >= 0 else None
+    return None if found is None else (line[:start].rstrip(), found[1])
 
 
 def _told(path: Path) -> str:
@@ -137,7 +153,7 @@ def _told(path: Path) -> str:
         return "csv"
     if is_trn(path):
         return "trn"
-    if _CTM.fullmatch(first_line(path).strip()):
+    if _split_ctm(first_line(path).strip()):
         return "ctm"
     shown = first_line(path)[:60]
     raise DatasetError(
@@ -154,26 +170,42 @@ def _table(path: Path) -> Iterator[Hypothesis]:
 
 def _trn(path: Path) -> Iterator[Hypothesis]:
     for _, name, text in trn_lines(path):
-        yield Hypothesis(id=name, text=text)
+        yield Hypothesis(id=name, text=text, alternatives=_alternatives(text))
+
+
+def _alternatives(text: str) -> Alternatives | None:
+    try:
+        return parse_alternatives(text)
+    except ValueError:  # a brace that is not closed is a character like any other: systems write what they like
+        return None
 
 
 def _ctm(path: Path) -> Iterator[Hypothesis]:
     lines = Lines(path=path)
-    found: dict[str, list[tuple[float, TimedWord]]] = {}
+    found: dict[str, list[tuple[float, TimedWord]]] = defaultdict(list)
     for number, line in lines.text():
         if line.startswith(_COMMENT):
             continue
-        parts = _CTM.fullmatch(line)
-        if parts is None:
+        fields = _split_ctm(line)
+        if fields is None:
             raise lines.error(number, "cannot be read; a line is: file, channel, start, duration, word")
-        file, channel, start, length, word = parts.groups()[:5]
-        if channel.lower() not in _FIRST_CHANNEL:
-            raise lines.error(number, f"is of channel {channel!r}; give each channel a file name of its own, channel 1")
-        timed = TimedWord(text=unescape_controls(word), middle=float(start) + float(length) / 2)
-        found.setdefault(plain_id(file), []).append((float(start), timed))
+        file, channel, start, length, word = fields
+        words = found[track_of(plain_id(file), channel)]
+        if word != _NO_WORD:
+            middle = round(float(start) + float(length) / 2, _TIME_DIGITS)
+            words.append((float(start), TimedWord(text=unescape_controls(word), middle=middle)))
     for name, words in found.items():
         ordered = tuple(word for _, word in sorted(words, key=lambda each: each[0]))
         yield Hypothesis(id=name, text=" ".join(word.text for word in ordered), words=ordered)
+
+
+def _split_ctm(line: str) -> tuple[str, str, str, str, str] | None:
+    """File, channel, start, duration and word of a line; None if it is no line of a CTM file."""
+    fields = line.split(maxsplit=5)[:5]
+    if len(fields) < 5 or not (_NUMBER.fullmatch(fields[2]) and _NUMBER.fullmatch(fields[3])):
+        return None
+    file, channel, start, length, word = fields
+    return file, channel, start, length, word
 
 
 def _leaderboard(path: Path) -> Iterator[Hypothesis]:

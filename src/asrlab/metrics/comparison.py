@@ -163,6 +163,7 @@ def compare_wer(
     drawn = resampling or Resampling()
     table = _count(same, normalizer)
     columns = block_sums(table.ids, table.rows, blocks)
+    lengths = block_sums(table.ids, table.lengths, blocks)
     return WerComparison(
         normalizer=normalizer.name,
         normalizer_version=normalizer.version,
@@ -170,7 +171,7 @@ def compare_wer(
         empty_references=table.empty,
         blocks=len(columns),
         systems=tuple(table.totals.items()),
-        differences=_differences(tuple(same), columns, drawn),
+        differences=_differences(tuple(same), columns, lengths, drawn),
         resampling=drawn,
     )
 
@@ -179,6 +180,7 @@ def compare_wer(
 class _Table:
     ids: list[str] = attrs.field(factory=list)
     rows: list[tuple[float, ...]] = attrs.field(factory=list)  # words of the reference, then each system's errors
+    lengths: list[tuple[float, ...]] = attrs.field(factory=list)  # words of each system's reading of the reference
     totals: dict[str, ErrorCounts] = attrs.field(factory=dict)
     empty: int = 0
 
@@ -186,15 +188,19 @@ class _Table:
 def _count(systems: Mapping[str, Sequence[Pair]], normalizer: Normalizer) -> _Table:
     table = _Table(totals=dict.fromkeys(systems, ErrorCounts()))
     for pairs in zip(*systems.values(), strict=True):
-        reference = normalizer(pairs[0].reference)
-        if not reference:
+        references = [normalizer(pair.reference) for pair in pairs]
+        if not any(references):
             table.empty += 1
             continue
-        counts = [_errors(reference, normalizer(pair.hypothesis)) for pair in pairs]
+        counts = [
+            _errors(reference, normalizer(pair.hypothesis)) for reference, pair in zip(references, pairs, strict=True)
+        ]
         for name, count in zip(systems, counts, strict=True):
             table.totals[name] += count
         table.ids.append(pairs[0].id)
-        table.rows.append((counts[0].reference_length, *(count.errors for count in counts)))
+        lengths = tuple(count.reference_length for count in counts)
+        table.lengths.append(lengths)
+        table.rows.append((lengths[0], *(count.errors for count in counts)))
     if not table.ids:
         raise DatasetError("no utterance has a reference, so there is no error rate to compare; give references")
     return table
@@ -203,6 +209,8 @@ def _count(systems: Mapping[str, Sequence[Pair]], normalizer: Normalizer) -> _Ta
 def _errors(reference: str, hypothesis: str) -> ErrorCounts:
     if reference == hypothesis:
         return ErrorCounts(hits=len(reference.split()))
+    if not reference:
+        return ErrorCounts(insertions=len(hypothesis.split()))
     import jiwer
 
     output = jiwer.process_words(reference, hypothesis)
@@ -233,22 +241,41 @@ def block_sums(
 
 
 def _differences(
-    names: Sequence[str], columns: NDArray[np.float64], resampling: Resampling
+    names: Sequence[str], columns: NDArray[np.float64], lengths: NDArray[np.float64], resampling: Resampling
 ) -> tuple[WerDifference, ...]:
+    """The differences between each two systems.
+
+    Args:
+        names: The systems.
+        columns: float64, shape (n, 1 + systems): words of the reference and each system's errors, one row a block.
+        lengths: float64, shape (n, systems): words of the reading of the reference that each system is scored against.
+        resampling: How it is drawn.
+    """
+    import numpy as np
+
     from asrlab.metrics.resampling import resampled_sums
 
     sums = resampled_sums(columns, resamples=resampling.resamples, seed=resampling.seed)
     words, *errors = columns.sum(axis=0)
+    # A rate has its own denominator where the readings differ; elsewhere it is divided once, as always.
+    differ = bool((lengths != columns[:, :1]).any())
+    read = resampled_sums(lengths, resamples=resampling.resamples, seed=resampling.seed) if differ else None
+    rates = np.asarray(errors) / lengths.sum(axis=0)
     found = []
     for one, two, p_value, p_adjusted in flip_tests(columns, resampling):
-        more = sums[:, two] - sums[:, one]
-        interval = percentile_interval(more / sums[:, 0], resampling.confidence)
+        if read is None:
+            more = sums[:, two] - sums[:, one]
+            shares, difference = more / sums[:, 0], (errors[two - 1] - errors[one - 1]) / words
+        else:
+            more = shares = sums[:, two] / read[:, two - 1] - sums[:, one] / read[:, one - 1]
+            difference = rates[two - 1] - rates[one - 1]
+        interval = percentile_interval(shares, resampling.confidence)
         shown = interval.excludes(0) and p_adjusted < 1 - resampling.confidence
         found.append(
             WerDifference(
                 baseline=names[one - 1],
                 candidate=names[two - 1],
-                difference=float((errors[two - 1] - errors[one - 1]) / words),
+                difference=float(difference),
                 interval=interval,
                 improvement=float((more < 0).mean() + (more == 0).mean() / 2),
                 p_value=p_value,

@@ -70,7 +70,7 @@ def same_utterances(systems: Mapping[str, Iterable[Pair]]) -> dict[str, tuple[Pa
     same = same_ids(systems)
     for first, second in pairwise(same):
         for one, other in zip(same[first], same[second], strict=True):
-            if one.reference != other.reference:
+            if one.source != other.source or (one.source is None and one.reference != other.reference):
                 raise DatasetError(
                     f"not the same references: utterance {one.id!r} is {one.reference[:60]!r} in {first!r} and"
                     f" {other.reference[:60]!r} in {second!r}; compare runs over the same data set"
@@ -81,6 +81,9 @@ def same_utterances(systems: Mapping[str, Iterable[Pair]]) -> dict[str, tuple[Pa
 def align_systems(systems: Mapping[str, Iterable[Pair]], *, normalizer: Normalizer) -> Iterator[AlignedUtterance]:
     """Each utterance that has a reference, with every system's alignment to it.
 
+    Where the data set allows several readings, and the systems are nearest to different ones, there is no reference
+    whose words all systems could be aligned to: such an utterance is left out.
+
     Raises:
         DatasetError: The systems are not of the same utterances.
         OptionError: There are fewer than two systems.
@@ -88,7 +91,7 @@ def align_systems(systems: Mapping[str, Iterable[Pair]], *, normalizer: Normaliz
     same = same_utterances(systems)
     for pairs in zip(*same.values(), strict=True):
         reference = tuple(normalizer(pairs[0].reference).split())
-        if reference:
+        if reference and all(pair.reference == pairs[0].reference for pair in pairs):
             edits = {
                 name: edits_of(reference, normalizer(pair.hypothesis).split())
                 for name, pair in zip(same, pairs, strict=True)

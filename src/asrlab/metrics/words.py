@@ -34,6 +34,8 @@ class Pair:
         reference: What was said; may be empty, which says that nothing was.
         hypothesis: What the transcriber wrote.
         language: Tag of both texts' language; None if it is not known. A `Profile` may choose its rules by it.
+        source: Where the data set allows several readings, such as ``{ um / uh / @ }``, its text with all of them;
+            *reference* is then the reading that is nearest to the hypothesis. None elsewhere.
 
     Raises:
         DatasetError: A text is missing.
@@ -43,6 +45,7 @@ class Pair:
     reference: str = attrs.field(validator=_text)
     hypothesis: str = attrs.field(validator=_text)
     language: str | None = None
+    source: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from asrlab.metrics import (
 )
 from asrlab.metrics import score as score_pairs
 from asrlab.reports.figures import Figures, prepare_all, text_figures
-from asrlab.reports.matching import Matched, matched, references_for
+from asrlab.reports.matching import Matched, matched, references_for, with_readings
 from asrlab.reports.systems import By, blocks_of
 from asrlab.versions import installed_version
 
@@ -157,7 +158,7 @@ def score(
     systems = [
         matched(each, said, name=name, allow_extra=chosen.allow_extra) for name, each in zip(names, files, strict=True)
     ]
-    return _scoring(source, said, systems, chosen)
+    return _scoring(source, systems[0].utterances, systems, chosen)
 
 
 def _options(given: dict[str, Any]) -> ScoreOptions:
@@ -175,6 +176,7 @@ def _options(given: dict[str, Any]) -> ScoreOptions:
 
 def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched], options: ScoreOptions) -> Scoring:
     profile = get_profile(options.normalizer or profile_for(each.language for each in said))
+    systems = [with_readings(system, partial(_normalized, profile)) for system in systems]
     prepared = prepare_all(profile, systems)
     compared = len(systems) > 1
     blocks = blocks_of(said, options.by) if compared else None
@@ -195,6 +197,12 @@ def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched],
         numpy=installed_version("numpy") or "",
         asrlab=__version__,
     )
+
+
+def _normalized(profile: Profile, language: str | None, text: str) -> str:
+    """Return *text* as *profile* brings it into one spelling; empty where the profile does not score it."""
+    pair = next(profile.prepare([Pair(id="", reference=text, hypothesis="", language=language)]), None)
+    return pair.reference if pair else ""
 
 
 def _scored(system: Matched, pairs: Sequence[Pair], profile: Profile) -> ScoredFile:

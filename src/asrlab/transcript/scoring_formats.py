@@ -18,7 +18,9 @@ __all__ = ["plain_id", "to_ctm", "to_leaderboard", "to_stm", "to_trn", "trn_line
 _COMMENT = ";;"
 _IN_IDS = re.compile(r"[\s%()]")
 _WRITTEN = re.compile(r"%(?:25|28|29|20|09|0A|0D|3B)")
-_BRACES = str.maketrans("{}", "[]")
+# Full-width ones, which no scoring program takes for alternatives and every normalizer for punctuation; the words in
+# brackets of other kinds are dropped by Whisper's normalizers.
+_BRACES = str.maketrans("{}", "\uff5b\uff5d")
 
 
 def written_id(name: str) -> str:
@@ -38,9 +40,11 @@ def plain_id(written: str) -> str:
 def trn_line(text: str, name: str) -> str:
     """``text (name)``. A text that begins like a comment has a space in front, which keeps it from being one.
 
+    Braces, which trn has for alternatives, are written full-width.
+
     Source: NIST SCTK, ``doc/infmts.htm``, "trn".
     """
-    line = _safe(text)
+    line = _safe(text).translate(_BRACES)
     return f"{' ' if line.startswith(_COMMENT) else ''}{line} ({written_id(name)})\n"
 
 
@@ -68,8 +72,8 @@ def to_ctm(transcript: Transcript, labels: Labels) -> str:
 def to_stm(transcript: Transcript, labels: Labels) -> str:
     """A segment a line: ``name channel speaker start end <label> text``.
 
-    Braces, which STM has for alternatives, become brackets. The label ``<NA>`` keeps a text that begins with ``<``
-    from being taken for one.
+    Braces, which STM has for alternatives, are written full-width. The label ``<NA>`` keeps a text that begins with
+    ``<`` from being taken for one.
 
     Source: NIST SCTK, ``doc/infmts.htm``, "stm".
     """
