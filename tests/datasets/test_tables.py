@@ -77,7 +77,10 @@ BAD_ROWS = [
     ("a.wav,x,-1,s,2", r"line 3: 'start' is -1; it must be a finite number"),
     ("a.wav,x,1,s,nan", r"line 3: 'end' is nan; it must be a finite number"),
     ('a.wav,"x" y,1,s,2', r"line 3: the row that begins here cannot be read .*; put cells"),
-    ('a.wav,"x,1,s,2\n', r"line 3: the row that begins here cannot be read \(unexpected end of data\)"),
+    (
+        'a.wav,"x,1,s,2\n',
+        r"line 3: the row that begins here cannot be read \(a quote that opens a cell is never closed\)",
+    ),
     ("a\0.wav,x,1,s,2", r"line 3: 'path' 'a\\x00\.wav' is no path"),
 ]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
+from asrlab.datasets.delimited import Quoting, read_rows, split_header
 from asrlab.datasets.fields import Fields
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class Table:
     Attributes:
         lines: The file.
         delimiter: What stands between cells.
-        quoted: Whether a cell may be in double quotes, and then hold delimiters, line ends, and quotes written twice.
+        quoted: Whether a cell may be in double quotes, and then hold delimiters, line ends, and quotes written twice;
+            with tabs only where that fits the header, since many programs write tabs without quotes (see `Quoting`).
             False takes a quote for a character like any other.
     """
 
@@ -52,27 +53,9 @@ class Table:
                 yield number, Fields(values=values, error=partial(self.lines.error, number), written=True)
 
     def _cells(self) -> Iterator[tuple[int, list[str]]]:
-        """The rows that are not blank, with the number of the line each begins on."""
-        text = (self.lines.decoded(number, raw) for number, raw in self.lines.raw())
-        # strict, since a quote that is not closed would otherwise make one row of all that follow
-        if self.quoted:
-            reader = csv.reader(text, delimiter=self.delimiter, strict=True)
-        else:
-            reader = csv.reader(text, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=True)
-        while True:
-            number = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise self.lines.error(number, self._broken(error)) from error
-            if any(cell.strip() for cell in cells):
-                yield number, cells
-
-    def _broken(self, error: csv.Error) -> str:
-        hint = "; put cells that hold quotes in quotes, and write those inside twice" if self.quoted else ""
-        return f"the row that begins here cannot be read ({error}){hint}"
+        text = ((number, self.lines.decoded(number, raw)) for number, raw in self.lines.raw())
+        quoting: Quoting = "lenient" if self.delimiter == "\t" else "strict"
+        return read_rows(text, self.delimiter, quoting if self.quoted else "none", self.lines.error)
 
     def _uneven(self, found: int, wanted: int) -> str:
         hint = f"; put cells that hold {self.delimiter!r} in quotes" if self.quoted and found > wanted else ""
@@ -80,11 +63,8 @@ class Table:
 
 
 def header_of(line: str, delimiter: str) -> list[str]:
-    """The names of the columns in a header; empty where it cannot be read."""
-    try:
-        return header_names(next(csv.reader([line], delimiter=delimiter), []))
-    except csv.Error:
-        return []
+    """The names of the columns in a header."""
+    return header_names(split_header(line, delimiter))
 
 
 def header_names(cells: list[str]) -> list[str]:

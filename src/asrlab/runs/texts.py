@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from io import StringIO
 from pathlib import Path
 
 from asrlab.control_characters import escape_controls
+from asrlab.datasets.delimited import write_rows
 from asrlab.errors import OptionError
 from asrlab.runs.ledger import write_whole
 from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
@@ -80,13 +79,9 @@ def _model(result: BenchResult, name: str | None) -> ModelResult:
 
 def _table(utterances: Iterable[UtteranceResult], *, delimiter: str) -> str:
     """Cells that a spreadsheet would compute have ``'`` in front; control characters are escaped."""
-    made = StringIO()
-    writer = csv.writer(made, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for each in utterances:
-        cells = (each.id, each.hypothesis, each.reference, each.speaker, each.recording)
-        writer.writerow([defused(escape_controls(cell or "", reversible=True)) for cell in cells])
-    return made.getvalue()
+    rows = ((each.id, each.hypothesis, each.reference, each.speaker, each.recording) for each in utterances)
+    cells = ([defused(escape_controls(cell or "", reversible=True)) for cell in row] for row in rows)
+    return write_rows(_COLUMNS, cells, delimiter)
 
 
 def _documents(utterances: Iterable[UtteranceResult], *, form: str) -> str:
