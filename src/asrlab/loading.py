@@ -34,6 +34,7 @@ from asrlab.weights import (
 )
 
 if TYPE_CHECKING:
+    from asrlab.datasets.format import AllowOutside
     from asrlab.options import Batching, TranscribeOptions
     from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress as FetchProgress
@@ -170,7 +171,7 @@ def load_dataset(
     name: str | PathLike[str] | object,
     *,
     format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
-    allow_outside: bool = False,
+    allow_outside: AllowOutside = False,
     host: PluginHost | None = None,
 ) -> Dataset:
     """A data set by its name or its path.
@@ -180,7 +181,8 @@ def load_dataset(
             file or folder in another of the formats that are read: see ``docs/reference/data-sets.md``. Or an object of
             the library ``datasets``.
         format: The name of the file's or folder's format, such as ``kaldi``; None tells it by names and first lines.
-        allow_outside: Accept audio that a file names outside of its folder.
+        allow_outside: Accept files outside of its folder, named in it or linked. ``audio`` accepts audio only: what
+            does not open it needs no more.
         host: The plugins to ask; None loads those of this environment.
 
     Raises:

@@ -180,14 +180,15 @@ def test_audio_outside_is_refused_unless_allowed(write: Write, tmp_path: Path, b
     root = write({name: str(text).replace("OUT", named) for name, text in files.items()})
     beside = {"common-voice": root / "clips", "librispeech": root / "7" / "8"}.get(by_path, root)
     (beside / "link.flac").symlink_to(tmp_path / "secret.flac")
-    (beside / "folder").symlink_to(tmp_path, target_is_directory=True)
+    if kind == "linked folder":
+        (beside / "folder").symlink_to(tmp_path, target_is_directory=True)
+    is_met_first = (by_path, kind) == ("librispeech", "linked folder")  # while its folders are listed
 
-    with pytest.raises(
-        DatasetError, match=r"line \d: .*leads out of the manifest's folder.*allow_outside=True"
-    ) as caught:
+    where = "" if is_met_first else r"line \d: .*"
+    with pytest.raises(DatasetError, match=where + "leads out of the .* folder.*allow_outside=True") as caught:
         list(load_dataset(root / path))
     [utterance] = asrlab.load_dataset(root / path, allow_outside=True)
-    assert caught.value.line in (1, 2)
+    assert caught.value.line in ((None,) if is_met_first else (1, 2))
     audio = utterance.audio.path if isinstance(utterance.audio, AudioFile) else utterance.audio
     assert Path(str(audio)).resolve() == tmp_path / "secret.flac"
 

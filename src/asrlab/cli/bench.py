@@ -46,7 +46,7 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @click.argument("dataset", shell_complete=_complete_dataset)
 @model_option
 @click.option("--format", help="DATASET's format, such as kaldi; told by its content. See docs/reference/data-sets.md.")
-@click.option("--allow-outside", is_flag=True, help="Accept audio that DATASET names outside of its folder.")
+@click.option("--allow-outside", is_flag=True, help="Accept files outside of DATASET's folder, named in it or linked.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder for the records; one with the same run goes on.")
 @click.option(
     "--normalizer", help="Of all utterances: english, basic, none or leaderboard; by each one's language if not given."

@@ -6,11 +6,12 @@ Importing this room is cheap; nothing is read before a data set is iterated, but
 from __future__ import annotations
 
 from asrlab.datasets.dataset import Dataset, Utterance
-from asrlab.datasets.folder import AUDIO_SUFFIXES, read_folder
+from asrlab.datasets.folder import read_folder
 from asrlab.datasets.format import Format, ReadOptions
 from asrlab.datasets.formats import FORMATS
 from asrlab.datasets.load import SMOKE, load_dataset
 from asrlab.datasets.manifest import read_manifest
+from asrlab.datasets.places import AUDIO_SUFFIXES
 from asrlab.datasets.spec import DatasetSpec
 
 __all__ = [

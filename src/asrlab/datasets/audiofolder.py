@@ -44,6 +44,8 @@ def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
     Source: Hugging Face datasets, "Create an audio dataset".
     """
     place = _one(path)
+    if path.is_dir():
+        Root.of(path.absolute(), allow_outside=options.allow_outside).check(place.absolute())
     if place.suffix.lower() == ".csv":
         error = partial(_at_header, place)
         Columns.find(header_of(first_line(place), ","), error=error, options=options)

@@ -50,6 +50,8 @@ def read_common_voice(path: Path, options: ReadOptions) -> Dataset:
     if len(tables) > 1:
         raise DatasetError(f"{path} holds several tables; give one: {', '.join(map(str, tables))}", path=path)
     table = tables[0]
+    if path.is_dir():
+        Root.of(path.absolute(), allow_outside=options.allow_outside).check(table.absolute())
     source = f"Common Voice table {table}"
     return Dataset(name=table.name, source=source, read=partial(_utterances, table.absolute(), options))
 

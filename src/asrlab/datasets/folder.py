@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from functools import partial
 from pathlib import Path
@@ -11,18 +10,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.datasets.dataset import Dataset, Utterance
+from asrlab.datasets.places import AUDIO_SUFFIXES, Root
 from asrlab.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["AUDIO_SUFFIXES", "is_folder_of_pairs", "read_folder"]
+    from asrlab.datasets.format import AllowOutside
 
-AUDIO_SUFFIXES = (
-    ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3",
-    ".mp4", ".oga", ".ogg", ".opus", ".sph", ".w64", ".wav", ".webm", ".wma",
-)  # fmt: skip
-"""The endings by which a folder's audio is told from its other files, in any case."""
+__all__ = ["is_folder_of_pairs", "read_folder"]
 
 _SHOWN = 3
 
@@ -42,22 +38,27 @@ def is_folder_of_pairs(path: Path) -> bool:
     return any(name.stem in texts for name in names if name.suffix.lower() in AUDIO_SUFFIXES)
 
 
-def read_folder(path: Path, *, require_text: bool = True) -> Dataset:
+def read_folder(path: Path, *, require_text: bool = True, allow_outside: AllowOutside = False) -> Dataset:
     """The audio in *path* and its subfolders, in the order of the ids.
 
     An utterance's id is its path in the folder without the ending, with ``/`` between, in Unicode's composed form
     (NFC). The reference is read as UTF-8, with or without a byte order mark, without the space around it. Hidden files
-    and folders are left out, and linked folders are not followed. The names are read now, the references when iterated.
+    and folders are left out. The names are read now, the references when iterated.
+
+    Linked folders in the folder are not followed, since what is in them is read where it is. Links that lead out of the
+    folder are refused unless they are allowed, and then followed.
 
     Args:
         path: The folder.
         require_text: Audio without a ``.txt`` is an error; False gives it ``text=None``.
+        allow_outside: Accept links that lead out of the folder.
 
     Raises:
-        DatasetError: There is no audio, two audio files share an id, a ``.txt`` has no audio or, where it is required,
-            audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
+        DatasetError: There is no audio, a link leads out of the folder, two audio files share an id, a ``.txt`` has no
+            audio or, where it is required, audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
     """
-    files = _collect(path.absolute())  # the working directory may be another when it is iterated
+    # absolute, since the working directory may be another when it is iterated
+    files = _collect(Root.of(path.absolute(), allow_outside=allow_outside))
     if not files.audio:
         raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
     _check_paired(path.absolute(), files, require_text=require_text)
@@ -75,28 +76,20 @@ def _utterances(files: _Files) -> Iterator[Utterance]:
         yield Utterance(id=name, audio=files.audio[name], text=text)
 
 
-def _collect(root: Path) -> _Files:
+def _collect(root: Root) -> _Files:
     files = _Files()
-    for path in _walk(root):
-        suffix = path.suffix.lower()
-        if suffix == ".txt":
-            _add(files.text, path, root)
-        elif suffix in AUDIO_SUFFIXES:
-            _add(files.audio, path, root)
+    for folder, names in root.walk(is_hidden=_is_hidden):
+        for path in (folder / name for name in names):
+            suffix = path.suffix.lower()
+            if suffix == ".txt":
+                _add(files.text, root.check(path), root.folder)
+            elif suffix in AUDIO_SUFFIXES:
+                _add(files.audio, root.check(path, is_audio=True), root.folder)
     return files
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _unreadable(error: OSError) -> None:
-    # os.walk leaves out what it cannot list, and a score over the rest would look like a score over all
-    raise DatasetError(
-        f"folder {error.filename} cannot be read ({error.strerror}); see to its permissions", path=error.filename
-    ) from error
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _add(files: dict[str, Path], path: Path, root: Path) -> None:

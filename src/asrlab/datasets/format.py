@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from asrlab.datasets.dataset import Dataset
 
-__all__ = ["Format", "ReadOptions"]
+__all__ = ["AllowOutside", "Format", "ReadOptions"]
+
+AllowOutside = bool | Literal["audio"]
+"""Whether files may lie outside of the folder that was given; ``audio`` lets audio do so, which is not opened, and no
+other files."""
 
 
 @attrs.frozen(kw_only=True)
@@ -21,11 +25,12 @@ class ReadOptions:
 
     Attributes:
         require_text: An utterance without a reference is an error; False gives it ``text=None``.
-        allow_outside: Accept audio that is not below the folder that was given, or that of the file.
+        allow_outside: Accept files that are not below the folder that was given, or that of the file: audio that the
+            data set names, and audio and texts that are links to elsewhere.
     """
 
     require_text: bool = True
-    allow_outside: bool = False
+    allow_outside: AllowOutside = False
 
 
 @attrs.frozen(kw_only=True)

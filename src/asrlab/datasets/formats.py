@@ -30,7 +30,7 @@ _JSON = (".json", ".jsonl")
 
 
 def _read_folder(path: Path, options: ReadOptions) -> Dataset:
-    return read_folder(path, require_text=options.require_text)
+    return read_folder(path, require_text=options.require_text, allow_outside=options.allow_outside)
 
 
 def _read_manifest(path: Path, options: ReadOptions) -> Dataset:

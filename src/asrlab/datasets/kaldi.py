@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_kaldi", "read_kaldi"]
 
+_FILES = ("wav.scp", "text", "segments", "utt2spk", "utt2lang")
 _SPACE = re.compile(r"[ \t]+")
 _ARCHIVE = re.compile(r".*:\d+(\[.*\])?")
 
@@ -53,6 +54,7 @@ def read_kaldi(path: Path, options: ReadOptions) -> Dataset:
                 + ("; add it, or do without references (require_text=False)" if name == "text" else ""),
                 path=path,
             )
+    _checked_root(path.absolute(), options)
     read = partial(_utterances, path.absolute(), options)
     return Dataset(name=path.resolve().name, source=f"Kaldi directory {path}", read=read)
 
@@ -121,13 +123,25 @@ def _utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
 
 def _directory(place: Path, options: ReadOptions) -> _Directory:
     segments = place / "segments"
+    root = _checked_root(place, options)
     return _Directory(
-        root=Root.of(place, allow_outside=options.allow_outside),
+        root=root,
         audio=_map(place / "wav.scp", check=_check_file),
         segments=_segments(Lines(path=segments)) if segments.is_file() else None,
         speakers=_map(place / "utt2spk"),
         languages=_map(place / "utt2lang"),
     )
+
+
+def _checked_root(place: Path, options: ReadOptions) -> Root:
+    """The directory, whose files do not lead out of it.
+
+    Raises:
+        DatasetError: One does.
+    """
+    root = Root.of(place, allow_outside=options.allow_outside)
+    root.check_all(path for name in _FILES if (path := place / name).is_symlink())
+    return root
 
 
 def _pairs(lines: Lines) -> Iterator[tuple[int, str, str]]:

@@ -54,6 +54,9 @@ def read_lhotse(path: Path, options: ReadOptions) -> Dataset:
     Source: Lhotse 1.33, ``audio/recording.py``, ``supervision.py``, ``cut/mono.py``.
     """
     place = _one(path)
+    root = Root.of(place.absolute().parent, allow_outside=options.allow_outside)
+    if path.is_dir():
+        root.check(place.absolute())
     kind = _kind(first_object(place))
     if kind is None:
         raise DatasetError(
@@ -65,6 +68,7 @@ def read_lhotse(path: Path, options: ReadOptions) -> Dataset:
     if kind == "cuts":
         return Dataset(name=place.name, source=source, read=partial(_of_cuts, place.absolute(), options))
     recordings, supervisions = _pair(place.absolute())
+    root.check_all(other for other in (recordings, supervisions) if other != place.absolute())
     read = partial(_of_supervisions, recordings, supervisions, options)
     return Dataset(name=supervisions.name, source=source, read=read)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrlab.datasets.dataset import Dataset, Utterance
@@ -15,6 +13,7 @@ from asrlab.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from asrlab.datasets.format import ReadOptions
 
@@ -52,11 +51,11 @@ def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
 
 
 def _utterances(top: Path, options: ReadOptions) -> Iterator[Utterance]:
-    for folder, folders, names in os.walk(top, onerror=_unreadable):
-        folders.sort()
-        for name in sorted(names):
+    root = Root.of(top, allow_outside=options.allow_outside)
+    for folder, names in root.walk():
+        for name in names:
             if name.endswith(_SUFFIX):
-                yield from _chapter(Path(folder, name), top, options)
+                yield from _chapter(root.check(folder / name), top, options)
 
 
 def _chapter(place: Path, top: Path, options: ReadOptions) -> Iterator[Utterance]:
@@ -77,10 +76,3 @@ def _chapter(place: Path, top: Path, options: ReadOptions) -> Iterator[Utterance
             speaker=speaker if chapter else place.parent.parent.name,
             recording=recording,
         )
-
-
-def _unreadable(error: OSError) -> None:
-    # os.walk leaves out what it cannot list, and a score over the rest would look like a score over all
-    raise DatasetError(
-        f"folder {error.filename} cannot be read ({error.strerror}); see to its permissions", path=error.filename
-    ) from error

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrlab.datasets.format import ReadOptions
+from asrlab.datasets.format import AllowOutside, ReadOptions
 from asrlab.datasets.formats import choose_format, named_format
 from asrlab.datasets.hugging_face import is_hugging_face, read_hugging_face
 from asrlab.datasets.spec import DatasetSpec
@@ -35,7 +35,7 @@ def load_dataset(
     specs: Iterable[DatasetSpec] = (),
     format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
     require_text: bool = True,
-    allow_outside: bool = False,
+    allow_outside: AllowOutside = False,
 ) -> Dataset:
     """The data set that *name_or_path* stands for.
 
@@ -47,7 +47,8 @@ def load_dataset(
         format: Of a file or folder: the name of its format; None tells it by names and first lines.
         require_text: Of a file or folder: an utterance without reference is an error. False lets it through with
             ``text=None``.
-        allow_outside: Of a file or folder: accept audio that it names outside its folder.
+        allow_outside: Of a file or folder: accept files outside its folder, named in it or linked. ``audio`` accepts
+            audio only: what does not open it needs no more.
 
     Raises:
         DatasetError: It stands for nothing, for two things, or for something that cannot be read.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.datasets.dataset import Dataset, Utterance
-from asrlab.datasets.format import ReadOptions
+from asrlab.datasets.format import AllowOutside, ReadOptions
 from asrlab.datasets.jsonl import first_object, objects
 from asrlab.datasets.lines import Lines, Seen
 from asrlab.datasets.places import Root, default_id, part_of
@@ -29,7 +29,7 @@ def is_manifest(path: Path) -> bool:
     return "audio_filepath" in first_object(path)
 
 
-def read_manifest(path: Path, *, require_text: bool = True, allow_outside: bool = False) -> Dataset:
+def read_manifest(path: Path, *, require_text: bool = True, allow_outside: AllowOutside = False) -> Dataset:
     """The utterances of a manifest, one a line, each read when its turn comes.
 
     Keys: ``audio_filepath`` (needed; a relative path is relative to the manifest's folder), ``text``, ``offset`` and

@@ -1,4 +1,4 @@
-"""Where the audio that a data set names may lie, and how utterances are called that have no name."""
+"""Where the files of a data set may lie, and how utterances are called that have no name."""
 
 from __future__ import annotations
 
@@ -10,34 +10,43 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from asrlab.audio import AudioFile
-from asrlab.datasets.folder import AUDIO_SUFFIXES
 from asrlab.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Root", "audio_beside", "default_id", "part_of"]
+    from asrlab.datasets.format import AllowOutside
+
+__all__ = ["AUDIO_SUFFIXES", "Root", "audio_beside", "default_id", "part_of"]
+
+AUDIO_SUFFIXES = (
+    ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3",
+    ".mp4", ".oga", ".ogg", ".opus", ".sph", ".w64", ".wav", ".webm", ".wma",
+)  # fmt: skip
+"""The endings by which a folder's audio is told from its other files, in any case."""
 
 
 @attrs.frozen(kw_only=True)
 class Root:
-    """A folder that named audio must not lead out of: what names it may come from a stranger.
+    """A folder that no file of a data set must lead out of, named or implied: it may come from a stranger.
+
+    The folder itself may be a link, and so may files that stay in it.
 
     Attributes:
         folder: Where relative paths begin, absolute.
         top: The folder to stay in, with links resolved.
-        allow_outside: Accept audio elsewhere, too.
+        allow_outside: Accept files elsewhere, too.
     """
 
     folder: Path
     top: Path
-    allow_outside: bool
+    allow_outside: AllowOutside
     # The folder that was looked at last, and whether it is below the top: neighbours in a manifest are neighbours on
     # the disk, and to look at every part of every path would take longer than to read the manifest.
     _last: dict[str, bool] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     @classmethod
-    def of(cls, folder: Path, *, allow_outside: bool, top: Path | None = None) -> Self:
+    def of(cls, folder: Path, *, allow_outside: AllowOutside, top: Path | None = None) -> Self:
         """The root for paths relative to *folder* that stay in *top*, which is *folder* itself where none is given."""
         return cls(folder=folder, top=(top or folder).resolve(), allow_outside=allow_outside)
 
@@ -54,7 +63,7 @@ class Root:
         """
         path = os.path.join(self.folder, named)  # noqa: PTH118 - for a long manifest Path takes twice the time
         try:
-            inside = self._is_inside(path) or self.allow_outside
+            inside = self._is_inside(path) or bool(self.allow_outside)
         except (OSError, ValueError, RuntimeError) as problem:  # a null byte, links in a circle
             raise error(f"'{field}' {named!r} is no path ({problem})") from problem
         if not inside:
@@ -63,6 +72,50 @@ class Root:
                 "manifest, allow it with allow_outside=True (--allow-outside)"
             )
         return Path(path)
+
+    def check(self, path: Path, *, is_audio: bool = False) -> Path:
+        """Return *path*, a file or folder that the data set implies by its name and place.
+
+        Raises:
+            DatasetError: It is a link that leads out of the folder, or one in a circle.
+        """
+        try:
+            inside = self._is_inside(os.fspath(path))
+        except (OSError, RuntimeError) as problem:
+            raise DatasetError(f"{path} cannot be read ({problem})", path=path) from problem
+        if not (inside or self.allow_outside is True or (self.allow_outside and is_audio)):
+            raise DatasetError(
+                f"{path} leads out of the data set's folder, to {_resolved(os.fspath(path))}; put a copy in its place, "
+                "or, if you trust the data set, allow it with allow_outside=True (--allow-outside)",
+                path=path,
+            )
+        return path
+
+    def check_all(self, paths: Iterable[Path]) -> list[Path]:
+        """Return *paths*, see `check`."""
+        return [self.check(path) for path in paths]
+
+    def walk(self, *, is_hidden: Callable[[str], bool] = lambda _: False) -> Iterator[tuple[Path, list[str]]]:
+        """Yield the folder and those below it, in the order of their names, each with the sorted names of its files.
+
+        A linked folder within the root is met where it really is. One outside of it is followed where that is allowed.
+
+        Raises:
+            DatasetError: A folder cannot be listed, or is a link that leads out.
+        """
+        seen: set[str] = set()
+        for folder, folders, names in os.walk(self.folder, onerror=_unreadable, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            shown = sorted(name for name in folders if not is_hidden(name))
+            folders[:] = [name for name in shown if self._is_entered(Path(folder, name))]
+            yield Path(folder), sorted(name for name in names if not is_hidden(name))
+
+    def _is_entered(self, folder: Path) -> bool:
+        return not folder.is_symlink() or not _resolved(os.fspath(self.check(folder))).is_relative_to(self.top)
 
     def _is_inside(self, path: str) -> bool:
         folder, name = os.path.split(path)
@@ -82,6 +135,13 @@ def _resolved(path: str) -> Path:
     if resolved.is_symlink():  # Python 3.13 leaves links in a circle as they are, where 3.12 raises
         raise OSError("links in a circle")
     return resolved
+
+
+def _unreadable(error: OSError) -> None:
+    # os.walk leaves out what it cannot list, and a score over the rest would look like a score over all
+    raise DatasetError(
+        f"folder {error.filename} cannot be read ({error.strerror}); see to its permissions", path=error.filename
+    ) from error
 
 
 def part_of(

@@ -12,6 +12,7 @@ from asrlab.datasets.csv_table import is_table
 from asrlab.datasets.formats import FORMATS
 from asrlab.datasets.hypotheses import is_trn, trn_lines
 from asrlab.datasets.lines import Lines
+from asrlab.datasets.places import Root
 from asrlab.datasets.stm import stm_files, stm_segments
 from asrlab.datasets.text_table import is_text_table, text_rows
 from asrlab.languages import language_tag
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from asrlab.datasets.dataset import Dataset, Utterance
+    from asrlab.datasets.format import AllowOutside
 
 __all__ = ["Reference", "of_dataset", "of_file"]
 
@@ -54,16 +56,22 @@ class Reference:
     is_ignored: bool = False
 
 
-def of_file(path: Path) -> Iterator[Reference] | None:
+def of_file(path: Path, *, allow_outside: AllowOutside = False) -> Iterator[Reference] | None:
     """The references in a trn file, an STM file or folder, or a table without audio; None if *path* is none of them.
 
+    Args:
+        path: The file or folder.
+        allow_outside: Accept STM files in the folder that are links to elsewhere.
+
     Raises:
-        DatasetError: While iterating: a line cannot be read.
+        DatasetError: A file of the folder leads out of it; while iterating: a line cannot be read.
     """
     is_file = path.is_file()
     is_named_stm = is_file and path.suffix.lower() == ".stm"
     if is_named_stm or [each.name for each in FORMATS if each.recognizes(path)] == ["stm"]:
-        return _of_stm(stm_files(path))
+        files = [file.absolute() for file in stm_files(path)]
+        root = Root.of(path.absolute(), allow_outside=allow_outside)
+        return _of_stm(files if is_file else root.check_all(files))
     if not is_file:
         return None
     if is_text_table(path) and not is_table(path):

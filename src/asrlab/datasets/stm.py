@@ -66,10 +66,12 @@ def read_stm(path: Path, options: ReadOptions) -> Dataset:
     files = stm_files(path)
     if not files:
         raise DatasetError(f"folder {path} has no {_SUFFIX} file, and no folder stm with one", path=path)
-    if not Lines(path=files[0]).head():
-        raise DatasetError(f"{files[0]} is empty; a line is: file, channel, speaker, start, end, text", path=files[0])
     top = path.absolute() if path.is_dir() else path.absolute().parent
     absolute = [file.absolute() for file in files]
+    if path.is_dir():
+        Root.of(top, allow_outside=options.allow_outside).check_all(absolute)
+    if not Lines(path=files[0]).head():
+        raise DatasetError(f"{files[0]} is empty; a line is: file, channel, speaker, start, end, text", path=files[0])
     return Dataset(
         name=path.resolve().name,
         source=f"STM {path}",

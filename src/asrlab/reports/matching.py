@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from asrlab.datasets import Dataset
+from asrlab.datasets.format import AllowOutside
 from asrlab.datasets.hypotheses import HypothesisFile, TimedWord
 from asrlab.datasets.references import Reference, of_dataset, of_file
 from asrlab.errors import DatasetError
@@ -60,9 +61,14 @@ class Matched:
 
 
 def references_for(
-    given: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile]
+    given: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile], *, allow_outside: bool = False
 ) -> tuple[str, tuple[Reference, ...]]:
     """Where what was said comes from, and what was said, with the stretches that are not to be scored.
+
+    Args:
+        given: A data set or a file of texts; None takes the references of *files* themselves.
+        files: The hypotheses.
+        allow_outside: Accept files of texts that are links out of the data set's folder.
 
     Raises:
         DatasetError: There are none, or they cannot be read, or two files have different ones for an utterance.
@@ -72,9 +78,10 @@ def references_for(
     if isinstance(given, Dataset):
         source, found = given.source, tuple(of_dataset(given))
     else:
-        texts = of_file(Path(given))
         # nothing is opened of the audio, so that it may lie anywhere
-        read = of_dataset(load_dataset(given, allow_outside=True)) if texts is None else texts
+        allowed: AllowOutside = allow_outside or "audio"
+        texts = of_file(Path(given), allow_outside=allowed)
+        read = of_dataset(load_dataset(given, allow_outside=allowed)) if texts is None else texts
         source, found = str(given), tuple(read)
     if all(each.is_ignored for each in found):
         raise DatasetError(f"{source} holds no references; give what was said with references (--references)")
