@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from asrlab.bounded_json import parse_json
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.machine import accelerator_name, platform_name, processor_name, usable_cores
 from asrlab.options import Batching
@@ -169,7 +170,7 @@ class Calibration:
         import cattrs
 
         try:
-            plain = json.loads(document)
+            plain = parse_json(document)
             if plain["schema"] != SCHEMA:
                 raise DatasetError(f"its layout is number {plain['schema']!r}, and this asrlab reads {SCHEMA}")
             return cattrs.Converter(forbid_extra_keys=True).structure(plain, cls)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.bounded_json import parse_json
 from asrlab.cli.json_output import encode_json, real_stdout
 from asrlab.control_characters import escape_json
 from asrlab.terminal import guard_streams
@@ -159,7 +160,7 @@ def _named_value(written: str) -> tuple[str, Any]:
     if not (name and equals):
         raise click.BadParameter(f"{written!r} is not NAME=VALUE, such as patience=2", param_hint="--engine-option")
     try:
-        return name, json.loads(value)
+        return name, parse_json(value)
     except ValueError:
         return name, value
 

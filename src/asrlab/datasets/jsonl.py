@@ -6,6 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from asrlab.bounded_json import parse_json
 from asrlab.datasets.fields import Fields, json_type
 from asrlab.datasets.lines import Lines, first_line
 
@@ -30,8 +31,8 @@ def objects(lines: Lines) -> Iterator[tuple[int, Fields]]:
 def first_object(path: Path) -> dict[str, Any]:
     """The object in the first line that is not blank; empty where there is none."""
     try:
-        found = json.loads(first_line(path))
-    except (ValueError, RecursionError):
+        found = parse_json(first_line(path), allow_nonfinite=True)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -39,11 +40,10 @@ def first_object(path: Path) -> dict[str, Any]:
 def _parsed(lines: Lines, number: int, raw: bytes) -> dict[str, Any]:
     text = lines.decoded(number, raw).rstrip()
     try:
-        found = json.loads(text)
+        found = parse_json(text, allow_nonfinite=True)  # of keys that nobody reads; `Fields` refuses them elsewhere
     except json.JSONDecodeError as error:
         raise lines.error(number, f"column {error.colno}: not JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:
-        # numbers of thousands of digits, brackets thousands deep
+    except ValueError as error:
         raise lines.error(number, f"not JSON that can be read ({error})") from error
     if not isinstance(found, dict):
         raise lines.error(number, f"holds {json_type(found)}; a line must hold an object, {{...}}")

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import cattrs
 
+from asrlab.bounded_json import parse_json
 from asrlab.control_characters import escape_controls, escape_json
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.transcript.cells import defused
@@ -106,13 +107,19 @@ def read_json(document: str | bytes) -> Transcript:
         DatasetError: It is not JSON, or not a transcript of a version this asrlab reads.
     """
     try:
-        verbose = json.loads(document)
+        verbose = parse_json(document)
         facts = verbose["asrlab"]
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            "not a transcript in JSON as asrlab writes it: no readable 'asrlab' object; make one with to('json')"
+            f"not a transcript in JSON as asrlab writes it: {_problem(error)}; make one with to('json')"
         ) from error
     return _structure(verbose, facts)
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
+    return str(error) if isinstance(error, ValueError) else "no readable 'asrlab' object"
 
 
 def _structure(verbose: dict[str, Any], facts: object) -> Transcript:

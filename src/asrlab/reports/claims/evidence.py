@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
 from asrlab.runs.reading import read_run
 from asrlab.runs.result import BenchResult
@@ -123,7 +124,7 @@ def _is_matrix(plain: Any) -> bool:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DatasetError(
             f"{path}, line {error.lineno}: damaged, not JSON ({error.msg}); take it from where it was made again",

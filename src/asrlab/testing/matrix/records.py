@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import attrs
 
+from asrlab.bounded_json import parse_json
 from asrlab.device import Device
 from asrlab.errors import DatasetError
 from asrlab.output_files import check_folder, write_file
@@ -186,7 +187,7 @@ class MatrixRecord:
             DatasetError: It cannot be read, or is no record of a form that this asrlab reads.
         """
         try:
-            plain = json.loads(path.read_text(encoding="utf-8"))
+            plain = parse_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read the record {path}: {error}", path=path) from error
         found = plain.get("schema") if isinstance(plain, dict) else None
