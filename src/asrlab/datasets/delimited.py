@@ -182,7 +182,7 @@ class _Reader:
     def _quoted_cell(self, line: str, at: int) -> tuple[str, str, int]:
         """A cell from behind its quote on, the line it ends on, and where in that line it ends."""
         parts: list[str] = []
-        size, is_even = 0, self._is_even(line)
+        size, is_even = 0, True
         while True:
             quote = line.find(_QUOTE, at)
             if quote >= 0:
@@ -197,8 +197,8 @@ class _Reader:
                 raise _BrokenCellError(f"{following[:1]!r} stands behind the quote that closes a cell")
             parts.append(line[at:])
             size += len(line) - at
-            line, at = self._following_line(size, is_even=is_even), 0
             is_even = is_even and self._is_even(line)
+            line, at = self._following_line(size, is_even=is_even), 0
 
     def _following_line(self, size: int, *, is_even: bool) -> str:
         """The next line of a quoted cell that has *size* characters so far.

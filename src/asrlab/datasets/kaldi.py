@@ -25,7 +25,8 @@ __all__ = ["is_kaldi", "read_kaldi"]
 
 _FILES = ("wav.scp", "text", "segments", "utt2spk", "utt2lang")
 _SPACE = re.compile(r"[ \t]+")
-_ARCHIVE = re.compile(r".*:\d+(\[.*\])?")
+_OFFSET = re.compile(r":[0-9]+\Z")
+_SLICE = re.compile(r":[0-9]+\[")
 
 
 def is_kaldi(path: Path) -> bool:
@@ -183,9 +184,14 @@ def _check_file(name: str, value: str) -> str | None:
         )
     if value == "-":
         return f"{name!r} is standard input; write its audio to a file and name that"
-    if _ARCHIVE.fullmatch(value):
+    if _is_in_archive(value):
         return f"{name!r} points into an archive ({value}); write its audio to a file and name that"
     return None
+
+
+def _is_in_archive(value: str) -> bool:
+    """Whether a value is like ``raw.ark:12`` or ``raw.ark:12[0:5]``."""
+    return (_SLICE if value.endswith("]") else _OFFSET).search(value) is not None
 
 
 def _segments(lines: Lines) -> dict[str, _Segment]:

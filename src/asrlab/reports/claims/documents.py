@@ -138,8 +138,8 @@ def read_document(path: Path) -> Document:
     passages, comments = read_markup(source)
     markers = list(_markers(comments, source, path))
     ties = tuple(_ties(markers, source, path))
-    for tie in ties:
-        passages = [passage.without(tie.start, tie.end) for passage in passages]
+    spans = sorted((tie.start, tie.end) for tie in ties)
+    passages = [passage.without(spans) for passage in passages]
     allowances = tuple(_allowance(marker, source, path) for marker in markers if marker.kind == "allow")
     return Document(path=path, source=source, ties=ties, passages=tuple(passages), allowances=allowances)
 

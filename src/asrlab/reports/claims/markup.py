@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import attrs
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-__all__ = ["COMMENT", "HIDDEN", "Comment", "Passage", "Source", "read_markup"]
+__all__ = ["HIDDEN", "Comment", "Passage", "Source", "read_markup"]
 
 HIDDEN = "\0"
 """Stands in `Passage.prose` for a character that is no prose."""
 
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-
-_TAGS = re.compile(r"<!--.*?-->|</?[A-Za-z][^>]*>", re.DOTALL)
+_COMMENT = "<!--"
+_TAG = re.compile(r"<!--|</?[A-Za-z]")
+# What is read around each cell of a row; a row that is longer is read by its first cells.
+_MAX_AROUND = 1000
 _LINK_END = re.compile(r"\](?:\([^)]*\)|\[[^\]]*\])?")
 _OUTPUT = frozenset({"", "text", "txt", "console", "output", "log", "plain"})
 _NOTE = re.compile(r"(?:^|\s)(?:#|//)\s+(\S.*)")
@@ -47,15 +49,20 @@ class Passage:
     row: str = ""
     column: str = ""
 
-    def without(self, start: int, end: int) -> Passage:
-        """The same with what stands from *start* to *end* in the source hidden."""
-        if not any(start <= offset < end for offset in self.offsets):
+    def without(self, spans: Sequence[tuple[int, int]]) -> Passage:
+        """The same with what stands in *spans* of the source hidden, which are in order and do not overlap."""
+        starts = [start for start, _ in spans]
+
+        def is_within(offset: int) -> bool:
+            place = bisect_right(starts, offset) - 1
+            return place >= 0 and offset < spans[place][1]
+
+        hidden = [is_within(offset) for offset in self.offsets]
+        if not any(hidden):
             return self
 
         def hide(text: str) -> str:
-            return "".join(
-                HIDDEN if start <= offset < end else char for char, offset in zip(text, self.offsets, strict=True)
-            )
+            return "".join(HIDDEN if away else char for char, away in zip(text, hidden, strict=True))
 
         return attrs.evolve(self, text=hide(self.text), prose=hide(self.prose))
 
@@ -99,8 +106,8 @@ class Source:
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column, both counted from 1."""
-        line = self.text.count("\n", 0, offset)
-        return line + 1, offset - self._starts[line] + 1
+        line = min(bisect_right(self._starts, offset), len(self.lines))
+        return line, offset - self._starts[line - 1] + 1
 
 
 @attrs.define
@@ -133,7 +140,7 @@ def read_markup(source: Source) -> tuple[list[Passage], list[Comment]]:
     reader = _Reader(source)
     tokens = MarkdownIt("commonmark").enable("table").parse(source.text)
     for number, token in enumerate(tokens):
-        reader.take(token, tokens[number + 1 :])
+        reader.take(token, (tokens[later] for later in range(number + 1, len(tokens))))
     return reader.passages, reader.comments
 
 
@@ -195,7 +202,7 @@ class _Reader:
         self._header: list[str] = []
         self._row: list[tuple[_Written, Sequence[int]]] | None = None
 
-    def take(self, token: Token, following: Sequence[Token]) -> None:
+    def take(self, token: Token, following: Iterable[Token]) -> None:
         match token.type:
             case "heading_open":
                 self._in_heading = True
@@ -224,28 +231,31 @@ class _Reader:
 
     def _end_row(self) -> None:
         cells, self._row = self._row or [], None
-        texts = ["".join(written.text) for written, _ in cells]
+        texts = ["".join(written.text)[:_MAX_AROUND] for written, _ in cells]
         if not self._header:
             self._header = texts
             columns = [""] * len(cells)
         else:
             columns = [*self._header, *[""] * len(cells)]
+        row = " | ".join(texts)[:_MAX_AROUND]
         for (written, lines), column in zip(cells, columns, strict=False):
-            self.passages.append(written.passage(lines, self._heading, row=" | ".join(texts), column=column))
+            self.passages.append(written.passage(lines, self._heading, row=row, column=column))
 
-    def _take_html(self, token: Token, following: Sequence[Token]) -> None:
+    def _take_html(self, token: Token, following: Iterable[Token]) -> None:
         lines = token.map or [0, 1]
         start, end = self._source.slice(lines)
         raw, written, done = self._source.text[start:end], _Written(), 0
-        for tag in _TAGS.finditer(raw):
-            written.add(raw[done : tag.start()], range(start + done, start + tag.start()))
-            done = tag.end()
+        tags = list(_tags(raw))
+        for first, last in tags:
+            written.add(raw[done:first], range(start + done, start + first))
+            done = last
         written.add(raw[done:], range(start + done, end))
         alone = not "".join(written.text).strip()
         about = next((later.map for later in following if later.map), lines) if alone else lines
-        for comment in COMMENT.finditer(raw):
-            at_line = self._source.place(start + comment.start())[1] == 1
-            self._comment(start + comment.start(), start + comment.end(), about, block=at_line and alone)
+        for first, last in tags:
+            if raw.startswith(_COMMENT, first):
+                at_line = self._source.place(start + first)[1] == 1
+                self._comment(start + first, start + last, about, block=at_line and alone)
         if not alone:
             self.passages.append(written.passage(lines, self._heading))
 
@@ -297,14 +307,32 @@ class _Reader:
         return [start + place for place in places if line[place] != "\\" or line[place + 1 : place + 2] != "|"]
 
 
+def _tags(raw: str) -> Iterator[tuple[int, int]]:
+    """Where tags and comments of HTML begin and end; one that is not closed is none."""
+    done, unclosed = 0, set[str]()
+    for opened in _TAG.finditer(raw):
+        closing = "-->" if opened[0] == _COMMENT else ">"
+        if opened.start() < done or closing in unclosed:
+            continue
+        end = raw.find(closing, opened.end())
+        if end < 0:
+            unclosed.add(closing)
+            continue
+        done = end + len(closing)
+        yield opened.start(), done
+
+
 def _aligned(shown: str, content: str, at: int) -> Iterator[int]:
     """Where the characters of *shown* are in *content*, which has escapes and entities that *shown* has not."""
     start = content.find(shown, at)
     if start >= 0:
         yield from range(start, start + len(shown))
         return
+    absent: set[str] = set()
     for char in shown:
-        found = content.find(char, at)
+        found = -1 if char in absent else content.find(char, at)
+        if found < 0:
+            absent.add(char)  # it is not further on, either
         at = at if found < 0 else found
         yield min(at, len(content) - 1)
         at += found >= 0

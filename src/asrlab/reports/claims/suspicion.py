@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Literal
 
 import attrs
@@ -24,6 +26,11 @@ _RELATIVE = re.compile(
     r"|(?<!,)(?:^|\s)(?:what|which))\s+$",
     re.IGNORECASE,
 )
+_GAP = re.compile(r"(?<=\D) ")
+# Every rule reads what stands around each match, so that the time a sentence takes grows with the square of its length.
+_MAX_SENTENCE = 1000
+_MAX_BEFORE = 2000
+_MAX_DEMAND = 100
 _IN_CODE: tuple[Status, ...] = ("working",)
 
 
@@ -54,30 +61,46 @@ class _Sentence:
         passage: Where it stands.
         start: Its first character there.
         end: The one behind its last.
+        lead: Of a later part of a long sentence, where the sentence's first part begins and ends in the passage.
     """
 
     passage: Passage
     start: int
     end: int
+    lead: tuple[int, int] = (0, 0)
 
-    @property
+    @cached_property
     def text(self) -> str:
         return self.passage.text[self.start : self.end]
 
-    @property
+    @cached_property
     def prose(self) -> str:
         return self.passage.prose[self.start : self.end]
 
-    @property
+    @cached_property
     def around(self) -> str:
-        """With the row and column that it stands in."""
-        return f"{self.passage.column} {self.passage.row} {self.text}"
+        """With the row and column that it stands in, and the sentence's first part."""
+        return f"{self.passage.column} {self.passage.row} {self.passage.text[slice(*self.lead)]}{self.text}"
 
     def clause(self, at: int) -> tuple[str, str]:
         """What the clause has before and from the character *at* of the sentence on."""
-        starts = [match.end() for match in _CLAUSE.finditer(self.text) if match.end() <= at]
-        ends = [match.start() for match in _CLAUSE.finditer(self.text) if match.start() > at]
-        return self.text[max(starts, default=0) : at], self.text[at : min(ends, default=len(self.text))]
+        starts, ends = self._boundaries
+        before = bisect_right(ends, at)  # what ends at or before it
+        start = ends[before - 1] if before else 0
+        after = bisect_right(starts, at)
+        end = starts[after] if after < len(starts) else len(self.text)
+        return ("" if before else self._lead_clause) + self.text[start:at], self.text[at:end]
+
+    @cached_property
+    def _lead_clause(self) -> str:
+        """The last clause of the sentence's first part, which may go on in this one."""
+        return _CLAUSE.split(self.passage.text[slice(*self.lead)])[-1]
+
+    @cached_property
+    def _boundaries(self) -> tuple[list[int], list[int]]:
+        """Where what separates clauses begins, and where it ends."""
+        found = list(_CLAUSE.finditer(self.text))
+        return [match.start() for match in found], [match.end() for match in found]
 
     def flag(
         self, kind: Literal["figure", "comparison", "status"], match: re.Match[str], told: tuple[str, str]
@@ -110,11 +133,24 @@ def _allowed(document: Document, passage: Passage) -> Allowance | None:
 
 
 def _sentences(passage: Passage) -> Iterator[_Sentence]:
+    """The sentences; one of more than a thousand characters in parts, cut at white space."""
     start = 0
-    for boundary in _END.finditer(passage.text):
-        yield _Sentence(passage=passage, start=start, end=boundary.end())
-        start = boundary.end()
-    yield _Sentence(passage=passage, start=start, end=len(passage.text))
+    for end in (*(boundary.end() for boundary in _END.finditer(passage.text)), len(passage.text)):
+        lead = (0, 0)
+        while end - start > _MAX_SENTENCE:
+            cut = _cut(passage.text, start)
+            yield _Sentence(passage=passage, start=start, end=cut, lead=lead)
+            lead = lead if lead[1] else (start, cut)
+            start = cut
+        yield _Sentence(passage=passage, start=start, end=end, lead=lead)
+        start = end
+
+
+def _cut(text: str, start: int) -> int:
+    """Where the part of a long sentence that begins at *start* ends: at a space, but not behind a figure's digits."""
+    most = start + _MAX_SENTENCE
+    spaces = [match.end() for match in _GAP.finditer(text, start + _MAX_SENTENCE // 2, most)]
+    return spaces[-1] if spaces else most
 
 
 @attrs.frozen(kw_only=True)
@@ -233,9 +269,11 @@ class _Judge:
     def _subjects(self, sentence: _Sentence) -> tuple[words.Subject, ...]:
         """Whom a sentence is of: whom it names, or the ones before it do, or the heading."""
         passage = sentence.passage
+        before = max(sentence.start - _MAX_BEFORE, 0)
         for text, prose in (
             (sentence.text, sentence.prose),
-            (passage.text[: sentence.start], passage.prose[: sentence.start]),
+            (passage.text[before : sentence.start], passage.prose[before : sentence.start]),
+            (passage.text[slice(*sentence.lead)], passage.prose[slice(*sentence.lead)]),
             (passage.row, passage.row),
             (passage.heading, passage.heading),
         ):
@@ -294,7 +332,7 @@ def _rest_of_list(text: str, match: re.Match[str]) -> str:
 def _tells(shape: str, match: re.Match[str], sentence: _Sentence) -> bool:
     """Whether a figure is one of a model or of speed that was measured."""
     around, clause = sentence.around, "".join(sentence.clause(match.start()))
-    demanded = words.THRESHOLD.search(sentence.text[: match.start()])
+    demanded = words.THRESHOLD.search(sentence.text[max(match.start() - _MAX_DEMAND, 0) : match.start()])
     match shape:
         case "percent":
             told = words.TOPIC.search(around) or words.TOPIC.search(sentence.passage.heading)

@@ -1,0 +1,171 @@
+"""Time grows with what is read: no text of a stranger makes it grow with the square."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asrlab.datasets import load_dataset
+from asrlab.datasets.delimited import read_rows
+from asrlab.datasets.hypotheses import is_trn, read_hypotheses
+from asrlab.datasets.references import of_file
+from asrlab.errors import AsrlabError, DatasetError
+from asrlab.reports.claims.documents import read_document
+from asrlab.reports.claims.evidence import Evidence
+from asrlab.reports.claims.statuses import board_of
+from asrlab.reports.claims.suspicion import flags_of
+from asrlab.runs.gates import _words as gate_words
+from asrlab.transcript.alternatives import parse_alternatives
+from asrlab.transcript.cells import defused, restored
+from asrlab.transcript.scoring_formats import plain_id, trn_line
+
+EVIDENCE = Evidence(folder=Path("evidence"), runs=())
+BOARD = board_of(EVIDENCE)
+
+
+def refuse(number: int, problem: str) -> DatasetError:
+    """The error for a line."""
+    return DatasetError(f"line {number}: {problem}", line=number)
+
+
+def document(path: Path) -> int:
+    """How much `asrlab verify` flags in a document."""
+    return len(list(flags_of(read_document(path), EVIDENCE, BOARD)))
+
+
+# By kind a text of so many characters, more or less, its file's name, and what reads the file.
+FILES: dict[str, tuple[Callable[[int], str], str, Callable[[Path], object]]] = {
+    "STM alternatives that never close": (
+        lambda size: "f 1 s 0 1 " + "{ a / b " * (size // 8),
+        "x.stm",
+        lambda path: list(of_file(path) or ()),
+    ),
+    "STM alternatives": (
+        lambda size: "f 1 s 0 1 " + "{ a / b } " * (size // 10),
+        "x.stm",
+        lambda path: list(of_file(path) or ()),
+    ),
+    "STM spaces": (lambda size: "f 1 s 0 1 x" + " " * size + "y", "x.stm", lambda path: list(of_file(path) or ())),
+    "STM field": (lambda size: "f 1 s 0 " + "1" * size, "x.stm", lambda path: list(of_file(path) or ())),
+    "trn spaces": (lambda size: "a" + " " * size + "b (u)", "x.trn", read_hypotheses),
+    "trn without id": (lambda size: "a" + " " * size + "b", "x.trn", read_hypotheses),
+    "trn parentheses": (lambda size: "(" * size, "x", is_trn),
+    "trn almost ids": (lambda size: "(a" * (size // 2) + ") b", "x", is_trn),
+    "CTM spaces": (lambda size: "f" + " " * size + "x", "x.ctm", read_hypotheses),
+    "CTM numbers": (lambda size: "f 1 " + "1" * size + " . x", "x.ctm", read_hypotheses),
+    "Kaldi archive": (
+        lambda size: "r " + ":1[" * (size // 3) + "x\n",
+        "wav.scp",
+        lambda path: list(load_dataset(path.parent, format="kaldi", require_text=False)),
+    ),
+    "TSV quotes": (
+        lambda size: "path\ttext\n" + 'a\t"b\n' * (size // 5),
+        "x.tsv",
+        lambda path: sum(1 for _ in load_dataset(path).read()),
+    ),
+    "document figures": (
+        lambda size: "The WER of the model is " + ", ".join(f"{n % 90}.5 %" for n in range(size // 8)),
+        "x.md",
+        document,
+    ),
+    "document seconds": (lambda size: "The model took " + "5 s " * (size // 4), "x.md", document),
+    "document claims": (lambda size: "whisper " + "works on CPU, " * (size // 14), "x.md", document),
+    "document praise": (lambda size: "production ready " * (size // 17), "x.md", document),
+    "document sentences": (lambda size: "Base takes 5 s. " * (size // 16), "x.md", document),
+    "document cells": (
+        lambda size: "".join(cell * (size // 18) + "|\n" for cell in ("| a ", "|---", "| 5 % WER ")),
+        "x.md",
+        document,
+    ),
+    "document tags": (lambda size: "<p>" + "<a " * (size // 3), "x.md", document),
+    "document comments": (lambda size: "<div>\n" + "<!-- x " * (size // 7), "x.md", document),
+    "document blocks": (lambda size: "<!-- x -->\n\n" * (size // 12), "x.md", document),
+    "document entities": (lambda size: "&copy; WER " * (size // 11), "x.md", document),
+}  # fmt: skip
+TEXTS: dict[str, tuple[Callable[[int], str], Callable[[str], object]]] = {
+    "brackets in a hypothesis": (lambda size: "([<" * (size // 3), lambda text: list(gate_words(text))),
+    "brackets that close": (lambda size: "(a) [b" * (size // 6), lambda text: list(gate_words(text))),
+    "apostrophes of a cell": (lambda size: "'" * size, lambda text: (defused(text), restored(text))),
+    "percent signs of an id": (lambda size: "%2" * (size // 2), plain_id),
+    "spaces of a trn line": (lambda size: " " * size + ";;", lambda text: trn_line(text, "u")),
+    "one word of alternatives": (lambda size: "@ " + "a/" * (size // 2), parse_alternatives),
+    "nested alternatives": (lambda size: "{ a " * (size // 6) + "} " * (size // 6), parse_alternatives),
+    "quotes in a cell": (
+        lambda size: '"' + '""' * (size // 2),
+        lambda text: list(read_rows([(1, "id\tx\n"), (2, text)], "\t", "lenient", refuse)),
+    ),
+    "cells that begin with quotes": (
+        lambda size: '"a\t' * (size // 3),
+        lambda text: list(read_rows([(1, "id\tx\n"), (2, text)], "\t", "lenient", refuse)),
+    ),
+}
+LARGE = 160_000
+DOCUMENT = 8_000
+
+
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """CPU time; an error is as good as a result."""
+    before = time.process_time()
+    try:
+        run()
+    except AsrlabError:
+        pass
+    except ValueError as error:
+        assert "is not closed" in str(error)  # noqa: PT017 - what the parser of alternatives raises
+    return time.process_time() - before
+
+
+def assert_linear(small: float, large: float) -> None:
+    """Eight times the input takes at most twenty times the time, where it takes any that can be measured."""
+    assert large < max(20 * small, 0.5), f"{small:.3f} s and {large:.3f} s for eight times as much"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_time_of_reading_a_file_grows_with_its_size(tmp_path: Path, name: str):
+    """A file that is eight times as long takes no more than twenty times as long, read or refused."""
+    text, file, read = FILES[name]
+    size = DOCUMENT if file.endswith(".md") else LARGE
+    times = []
+    for part in (size // 8, size):
+        folder = tmp_path / str(part)
+        folder.mkdir()
+        path = folder / file
+        path.write_text(text(part), encoding="utf-8")
+        times.append(cpu_seconds(lambda path=path: read(path)))
+    assert_linear(*times)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_time_of_reading_a_text_grows_with_its_length(name: str):
+    """A text that is eight times as long takes no more than twenty times as long."""
+    text, read = TEXTS[name]
+    short, long = text(LARGE // 8), text(LARGE)
+    assert_linear(cpu_seconds(lambda: read(short)), cpu_seconds(lambda: read(long)))
+
+
+def test_long_sentence_loses_no_findings(tmp_path: Path):
+    """A sentence that is looked at in parts has as many figures as one that is looked at whole."""
+    path = tmp_path / "x.md"
+    for count in (10, 100, 2000):
+        path.write_text("The WER of the model is " + " and ".join(["5.5 %"] * count), encoding="utf-8")
+        assert document(path) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("(laughs) yes [x] <y> no", ["yes", "no"]),
+        ("yes (no", ["yes", "no"]),
+        ("a (b [c) d] e", ["a", "d", "e"]),
+        ("a <b (c> d) e", ["a", "d", "e"]),
+        ("a)b (c", ["ab", "c"]),
+    ],
+)
+def test_annotations_are_left_out_as_by_the_pattern(text: str, words: list[str]):
+    """What stands in brackets goes, as with the pattern that took quadratic time."""
+    pattern = re.compile(r"<[^>]*>|\[[^\]]*\]|\([^)]*\)")
+    assert list(gate_words(text)) == list(gate_words(pattern.sub(" ", text))) == words
