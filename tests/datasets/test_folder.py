@@ -159,6 +159,16 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path):
     assert [u.id for u in load_dataset(tmp_path)] == ["a"]
 
 
+def test_reference_without_end_is_refused(tmp_path: Path):
+    """A .txt of more than 64 MiB, here a sparse one, is an error and not held."""
+    make(tmp_path, a__wav=b"", a__txt=b"")
+    with (tmp_path / "a.txt").open("wb") as file:
+        file.truncate(2**40)
+
+    with pytest.raises(DatasetError, match=r"a\.txt is longer than 64 MiB; is this a text file"):
+        list(load_dataset(tmp_path))
+
+
 def test_linked_folders_are_not_followed(tmp_path: Path):
     """A link back to the folder does not make it endless."""
     make(tmp_path, a__wav=b"", a__txt=b"")

@@ -53,6 +53,11 @@ TIMED: dict[str, tuple[str, str, Counts]] = {
         "f 1 0.5 0.2 hello\nf 1 8.0 0.5 noise\n",
         (1, 0, 0, 0),
     ),
+    "an ignored segment at the times of another": (
+        "f 1 ann 0 2 IGNORE_TIME_SEGMENT_IN_SCORING\nf 1 bob 0 2 hello\n",
+        "f 1 0.5 0.2 hello\n",
+        (0, 0, 1, 0),
+    ),
     "a turn within another": (
         "f 1 ann 0 10 one two three four five six\nf 1 bob 2 3 yes\n",
         ctm("0.5 one", "1.5 two", "2.4 yes", "4.0 three", "5.0 four", "6.0 five", "7.0 six"),
@@ -394,6 +399,8 @@ def test_systems_with_different_readings_are_compared_each_by_its_own(tmp_path: 
     assert scoring.wer is not None
     assert [counts.errors for _, counts in scoring.wer.systems] == [0, 0, 12]
     assert [each.difference for each in scoring.wer.differences] == pytest.approx([0, 0.25, 0.25])
+    # word by word there is no common reference, and no mistake is made of that
+    assert [(each.both_right, each.candidate_mistakes) for each in scoring.differences] == [(0, ()), (0, ())]
 
 
 def test_readings_may_be_many_but_not_too_many(tmp_path: Path):

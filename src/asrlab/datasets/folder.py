@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["is_folder_of_pairs", "read_folder"]
 
 _SHOWN = 3
+_MAX_TEXT_BYTES = 64 * 2**20
 
 
 @attrs.frozen(kw_only=True)
@@ -141,7 +142,10 @@ def _manifest_hint(root: Path) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_TEXT_BYTES + 1)
+        if len(data) > _MAX_TEXT_BYTES:
+            raise DatasetError(f"{path} is longer than {_MAX_TEXT_BYTES >> 20} MiB; is this a text file?", path=path)
         return data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
