@@ -119,9 +119,14 @@ def cpu_seconds(run: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def assert_linear(small: float, large: float) -> None:
-    """Eight times the input takes at most twenty times the time, where it takes any that can be measured."""
-    assert large < max(20 * small, 0.5), f"{small:.3f} s and {large:.3f} s for eight times as much"
+def assert_linear(small: Callable[[], object], large: Callable[[], object]) -> None:
+    """Eight times the input takes at most twenty times the time, in the best of three tries on a busy machine."""
+    tries = []
+    for _ in range(3):
+        tries.append((cpu_seconds(small), cpu_seconds(large)))
+        if tries[-1][1] < max(20 * tries[-1][0], 0.5):
+            return
+    raise AssertionError(f"CPU seconds for an input and one that is eight times as long: {tries}")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -129,14 +134,10 @@ def test_time_of_reading_a_file_grows_with_its_size(tmp_path: Path, name: str):
     """A file that is eight times as long takes no more than twenty times as long, read or refused."""
     text, file, read = FILES[name]
     size = DOCUMENT if file.endswith(".md") else LARGE
-    times = []
-    for part in (size // 8, size):
-        folder = tmp_path / str(part)
-        folder.mkdir()
-        path = folder / file
-        path.write_text(text(part), encoding="utf-8")
-        times.append(cpu_seconds(lambda path=path: read(path)))
-    assert_linear(*times)
+    for name_of, part in (("small", size // 8), ("large", size)):
+        (tmp_path / name_of).mkdir()
+        (tmp_path / name_of / file).write_text(text(part), encoding="utf-8")
+    assert_linear(lambda: read(tmp_path / "small" / file), lambda: read(tmp_path / "large" / file))
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -144,7 +145,7 @@ def test_time_of_reading_a_text_grows_with_its_length(name: str):
     """A text that is eight times as long takes no more than twenty times as long."""
     text, read = TEXTS[name]
     short, long = text(LARGE // 8), text(LARGE)
-    assert_linear(cpu_seconds(lambda: read(short)), cpu_seconds(lambda: read(long)))
+    assert_linear(lambda: read(short), lambda: read(long))
 
 
 def test_long_sentence_loses_no_findings(tmp_path: Path):

@@ -114,6 +114,8 @@ class _Reader:
         return self.pending.popleft() if self.pending else next(self.lines, None)
 
     def _cells(self, number: int, line: str) -> list[str]:
+        if not line.strip():
+            return [""]  # blank lines, of which many may come as one
         if self.quoting == "none" or _QUOTE not in line:
             return self._plain_cells(number, line)
         self.ahead.clear()
