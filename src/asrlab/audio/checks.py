@@ -4,18 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asrlab.audio.types import MAX_HZ, MIN_HZ
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
     from asrlab.audio.samples import Chunk
 
-__all__ = ["SILENT_PEAK", "check_only_track", "checked_peak", "empty_error", "truncated_error", "undecodable_error"]
+__all__ = [
+    "SILENT_PEAK",
+    "check_format",
+    "check_only_track",
+    "checked_peak",
+    "empty_error",
+    "truncated_error",
+    "undecodable_error",
+]
 
 SILENT_PEAK = 1e-4
 """A recording that never exceeds this, -80 dBFS, is digital silence or a dead input: 16-bit noise is about as loud."""
 
 _LOUDEST = 16.0
 """24 dB over full scale. Float recordings go a little over 1; integer samples in a float array go far over 16."""
+
+_MAX_CHANNELS = 256
+"""Four times the channels of the largest microphone arrays on the market; more come from a damaged header."""
+
+
+def check_format(source: str, *, sample_rate: int, channels: int = 1) -> None:
+    """Check what *source* declares before anything is allocated for it.
+
+    A rate of 1 Hz makes 16,000 samples of each of its own.
+
+    Raises:
+        AudioError: *sample_rate* lies outside 1,000 to 1,000,000 Hz, or *channels* outside 1 to 256.
+    """
+    if not MIN_HZ <= sample_rate <= MAX_HZ:
+        what = f"declares a sample rate of {sample_rate} Hz, which is out of range ({MIN_HZ:,} to {MAX_HZ:,})"
+    elif not 1 <= channels <= _MAX_CHANNELS:
+        what = f"declares {channels} channels, which is out of range (1 to {_MAX_CHANNELS})"
+    else:
+        return
+    message = f"{source!r} {what}: its header is damaged; copy it again, or write the header anew"
+    raise AudioError(message, source=source, reason="out-of-range")
 
 
 def checked_peak(chunk: Chunk, *, at: float, source: str) -> float:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import attrs
 
 from asrlab.audio.array_decoder import open_array
-from asrlab.audio.checks import check_only_track, empty_error
+from asrlab.audio.checks import check_format, check_only_track, empty_error, undecodable_error
 from asrlab.audio.decoder import Decoder
 from asrlab.audio.pyav_decoder import open_with_pyav
+from asrlab.audio.samples import Chunk
 from asrlab.audio.soundfile_decoder import open_with_soundfile
 from asrlab.audio.stream import ByteStream, open_stream
 from asrlab.audio.types import Audio, AudioFile, AudioSource, check_track
-from asrlab.errors import AudioError, OptionError
+from asrlab.errors import AsrlabError, AudioError, OptionError
 
 __all__ = ["OpenSource", "open_source"]
 
@@ -35,6 +37,17 @@ class OpenSource:
     stream: ByteStream | None = None
     offset: float = 0.0
     duration: float | None = None
+
+    def chunks(self, *, offset: float) -> Iterator[Chunk]:
+        """Yield the decoder's chunks of all channels from second *offset* on.
+
+        Raises:
+            AudioError: The decoder failed, or the sample rate changed to one out of range.
+        """
+        with _only_audio_errors(self.label):
+            for chunk in self.decoder.chunks(offset=offset):
+                check_format(self.label, sample_rate=chunk.sample_rate, channels=chunk.samples.shape[1])
+                yield chunk
 
     def close(self) -> None:
         """Let go of the decoder and of what was opened for it."""
@@ -86,7 +99,8 @@ def _open_file(source: object, part: AudioFile | None = None, *, track: int | No
         stream = open_stream(source)
         cleanup.callback(stream.close)
         try:
-            decoder = _open_decoder(stream, track)
+            with _only_audio_errors(stream.label):
+                decoder = _open_decoder(stream, track)
         finally:
             stream.raise_error()  # what the file itself raised explains more than what a decoder makes of it
         cleanup.pop_all()
@@ -113,3 +127,14 @@ def _open_decoder(stream: ByteStream, track: int | None) -> Decoder:
         return open_with_pyav(stream)
     except AudioError as error:
         raise empty_error(stream.label, size=stream.size, offset=0.0) from error
+
+
+@contextmanager
+def _only_audio_errors(label: str) -> Iterator[None]:
+    """Turn whatever a decoder raises for a damaged file into an `AudioError`; a lack of memory stays what it is."""
+    try:
+        yield
+    except (AsrlabError, MemoryError):
+        raise
+    except Exception as error:
+        raise undecodable_error(label, failure=f"{type(error).__name__}: {error}") from error

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from asrlab.audio.checks import check_format
 from asrlab.audio.container import (
     choose_track,
     declared_film_seconds,
@@ -18,10 +19,11 @@ from asrlab.audio.container import (
 )
 from asrlab.audio.content import ends_within_ogg_page, looks_like, never_audio
 from asrlab.audio.embedded_tags import without_embedded_tags
+from asrlab.audio.ffmpeg_memory import limited_allocations
 from asrlab.audio.findings import timeline_findings, track_findings
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
 from asrlab.audio.timeline import TOLERANCE_S
-from asrlab.audio.types import SAMPLE_RATE
+from asrlab.audio.types import MIN_HZ, SAMPLE_RATE
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
         raise _undecodable(stream)
     stream = without_embedded_tags(stream)
     try:
-        container = _open_container(stream)
+        with limited_allocations():
+            container = _open_container(stream)
     except av.error.FFmpegError as error:
         raise _undecodable(stream) from error
     try:
@@ -61,6 +64,7 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
         if chosen is None:
             why = f"FFmpeg reads it as {container.format.name} without audio that it can decode"
             raise _undecodable(stream, why)
+        check_format(stream.label, sample_rate=chosen.rate or MIN_HZ, channels=chosen.channels or 1)  # 0 is unknown
         decoder = PyavDecoder(container, chosen, stream)
     except BaseException:
         container.close()

@@ -207,7 +207,7 @@ class AudioReader:
         begin = self._source.offset // BLOCK_S * BLOCK_S
         mixer = Mixer(start=begin)
         seconds = 0.0
-        for chunk in self._wanted(mixer.mono(self._source.decoder.chunks(offset=begin)), begin):
+        for chunk in self._wanted(mixer.mono(self._source.chunks(offset=begin)), begin):
             peak = checked_peak(chunk, at=self._source.offset + seconds, source=self.name)
             self._peak = max(self._peak, peak)
             seconds += len(chunk.samples) / chunk.sample_rate

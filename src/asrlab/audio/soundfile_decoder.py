@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from asrlab.audio.checks import check_format
 from asrlab.audio.content import is_mpeg
 from asrlab.audio.declared import nist_duration, promised_ratio
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk
+from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
@@ -27,7 +29,11 @@ _LEFT_TO_FFMPEG = frozenset({"FLAC", "MP3", "OGG"})
 
 
 def open_with_soundfile(stream: ByteStream) -> SoundfileDecoder | None:
-    """A decoder for *stream*; None where libsndfile does not know it or might not give the whole."""
+    """Return a decoder for *stream*; None where libsndfile does not know it or might not give the whole.
+
+    Raises:
+        AudioError: The header declares a sample rate or a number of channels that is out of range.
+    """
     import soundfile  # type: ignore[import-untyped, unused-ignore]
 
     if is_mpeg(stream):  # not even opened, because that is when libsndfile prints
@@ -40,6 +46,11 @@ def open_with_soundfile(stream: ByteStream) -> SoundfileDecoder | None:
     if file.format in _LEFT_TO_FFMPEG or file.subtype.startswith("MPEG"):
         file.close()
         return None
+    try:
+        check_format(stream.label, sample_rate=file.samplerate, channels=file.channels)
+    except AudioError:
+        file.close()
+        raise
     return SoundfileDecoder(file, stream)
 
 

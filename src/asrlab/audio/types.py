@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "MAX_HZ",
+    "MIN_HZ",
     "SAMPLE_RATE",
     "Audio",
     "AudioFile",
@@ -28,8 +30,8 @@ __all__ = [
 SAMPLE_RATE = 16_000
 """Hz. What every engine is given."""
 
-_LOWEST_HZ = 1_000
-_HIGHEST_HZ = 1_000_000
+MIN_HZ = 1_000
+MAX_HZ = 1_000_000
 
 
 def checked_sample_rate(rate: object) -> int:
@@ -44,9 +46,9 @@ def checked_sample_rate(rate: object) -> int:
         message = f"sample_rate must be a whole number of Hz, not {rate!r}; 16 kHz is 16000"
         raise OptionError(message, option="sample_rate")
     hertz = operator.index(rate)
-    if not _LOWEST_HZ <= hertz <= _HIGHEST_HZ:
+    if not MIN_HZ <= hertz <= MAX_HZ:
         raise OptionError(
-            f"sample_rate {hertz} is outside {_LOWEST_HZ} to {_HIGHEST_HZ}; it is in Hz, so 16 kHz is 16000",
+            f"sample_rate {hertz} is outside {MIN_HZ} to {MAX_HZ}; it is in Hz, so 16 kHz is 16000",
             option="sample_rate",
         )
     return hertz
