@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio, AudioFile
-from asrlab.runs.deadlines import seconds_for
+from asrlab.runs.deadlines import known_seconds, seconds_for
 from asrlab.runs.facts import environment, git_state, load_average, now
 from asrlab.runs.manifest import GitState
 
@@ -151,24 +151,28 @@ def test_a_git_that_fails_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_deadline_follows_the_declared_duration(clips: tuple[Path, ...], tmp_path: Path):
     """Sixty times as long, from 5 s on; of a part, the part's."""
-    assert seconds_for(clips[0], None) == pytest.approx(426.0)
-    assert seconds_for(str(clips[0]), None) == pytest.approx(426.0)
-    assert seconds_for(clips[0].read_bytes(), None) == pytest.approx(426.0)
-    assert seconds_for(clips[1], None) == 300.0
-    assert seconds_for(AudioFile(path=clips[0], offset=1.0), None) == pytest.approx(366.0)
-    assert seconds_for(AudioFile(path="missing", offset=1.0, duration=10.0), None) == 600.0
-    assert seconds_for(Audio(samples=np.zeros(8000 * 20), sample_rate=8000), None) == 1200.0
+    assert seconds_for(clips[0]) == pytest.approx(426.0)
+    assert seconds_for(str(clips[0])) == pytest.approx(426.0)
+    assert seconds_for(clips[0].read_bytes()) == pytest.approx(426.0)
+    assert seconds_for(clips[1]) == 300.0
+    assert seconds_for(AudioFile(path=clips[0], offset=1.0)) == pytest.approx(366.0)
+    assert seconds_for(AudioFile(path="missing", offset=1.0, duration=10.0)) == 600.0
+    assert seconds_for(Audio(samples=np.zeros(8000 * 20), sample_rate=8000)) == 1200.0
 
 
-def test_a_deadline_that_was_given_is_taken(clips: tuple[Path, ...]):
-    """Whatever the audio is."""
-    assert seconds_for(clips[0], 2.5) == 2.5
-    assert seconds_for("missing", 2.5) == 2.5
+def test_a_deadline_is_known_without_a_look_into_a_file(clips: tuple[Path, ...]):
+    """One that was given is taken, whatever the audio is; parts and arrays have a duration; no file is opened."""
+    assert known_seconds(clips[0], 2.5) == 2.5
+    assert known_seconds("missing", 2.5) == 2.5
+    assert known_seconds(AudioFile(path="missing", duration=10.0), None) == 600.0
+    assert known_seconds(Audio(samples=np.zeros(8000 * 20), sample_rate=8000), None) == 1200.0
+    unopened: list[Any] = [clips[0], str(clips[0]), clips[0].read_bytes(), AudioFile(path=clips[0], offset=1.0)]
+    assert [known_seconds(audio, None) for audio in unopened] == [None] * 4
 
 
 def test_an_unknown_duration_has_an_hour(tmp_path: Path):
     """Nothing is raised, and a pipe is not waited for; a header that lies is not believed beyond a week."""
     os.mkfifo(tmp_path / "pipe")
     unknown: list[Any] = ["missing", b"no audio", tmp_path, tmp_path / "pipe", io.BytesIO(), np.zeros(3), object()]
-    assert {seconds_for(audio, None) for audio in unknown} == {3600.0}
-    assert seconds_for(AudioFile(path="x", duration=1e12), None) == 7 * 86_400
+    assert {seconds_for(audio) for audio in unknown} == {3600.0}
+    assert seconds_for(AudioFile(path="x", duration=1e12)) == 7 * 86_400

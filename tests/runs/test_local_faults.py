@@ -17,7 +17,8 @@ import pytest
 
 from asrlab.audio import Audio
 from asrlab.runs.local import LocalExecutor, memory_watch
-from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Lost, Message, Unit
+from asrlab.runs.local.hand import Hand
+from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Lost, Message, TimeLimits, Unit
 from asrlab.runs.records import Failure
 
 if TYPE_CHECKING:
@@ -43,14 +44,17 @@ class Scene:
     folder: Path
 
     def units(self, *given: str) -> list[Unit]:
-        """Each of *given* is a unit, the names in it its items; ``name:1.5`` gives one 1.5 seconds, not 30."""
+        """Each of *given* is a unit, the names in it its items.
+
+        ``name:1.5`` gives one 1.5 seconds, not 30, and ``name:?`` leaves its limit to the worker.
+        """
         numbers = iter(range(100))
         return [Unit(items=tuple(self._item(next(numbers), *name.split(":")) for name in u.split())) for u in given]
 
     def _item(self, number: int, name: str, seconds: str = "30") -> Item:
         path = self.folder / f"{name}.wav"
         path.write_bytes(WAV)
-        return Item(key=(number, 0), audio=path, seconds=float(seconds))
+        return Item(key=(number, 0), audio=path, seconds=float(seconds) if seconds != "?" else None)
 
     def run(self, *given: str, model: str = "calm", limit: int | None = None, **more: Any) -> list[Message]:
         """All that is said; *more* is for the executor and its run."""
@@ -255,10 +259,14 @@ def test_fewer_workers_do_where_memory_is_for_fewer(scene: Scene):
     assert _outcomes(scene.run("calm", "quiet", model="first-only", workers=2)) == ["calm", "quiet"]
 
 
-def test_a_frozen_worker_does_not_block_sending(scene: Scene):
-    """A worker that stops reading is killed at the deadline, however much was being sent to it."""
+def test_a_frozen_worker_does_not_block_sending(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    """A worker that stops reading is killed at the deadline, however much was being sent to it.
+
+    The limit for opening holds until the worker has reported another.
+    """
+    monkeypatch.setattr("asrlab.runs.local.hand.OPENING_S", 2.0)
     audio = Audio(samples=np.zeros(16_000 * 10, np.float32), sample_rate=16_000)
-    units = [*scene.units("calm"), Unit(items=(Item(key=(1, 0), audio=audio, seconds=2),))]
+    units = [*scene.units("calm"), Unit(items=(Item(key=(1, 0), audio=audio),))]
     told: list[Message] = []
     for message in LocalExecutor().run(Job(model="tempers"), units):
         told += [message]
@@ -266,6 +274,36 @@ def test_a_frozen_worker_does_not_block_sending(scene: Scene):
             os.kill(scene.workers().pop(), signal.SIGSTOP)
     assert _outcomes(told) == ["calm", "<Audio>"]
     assert [lost.failure.kind for lost in _of(told, Lost)] == ["timeout"]
+
+
+def test_a_worker_reports_the_limits_that_only_a_header_tells(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    """Sixty times the audio, 300 s at least, and twice that for a unit of several."""
+    limits: list[float] = []
+    take = Hand.limit
+
+    def limit(hand: Hand, message: TimeLimits) -> None:
+        take(hand, message)
+        limits.append(hand.seconds)
+
+    monkeypatch.setattr(Hand, "limit", limit)
+    assert _outcomes(scene.run("calm:?", "quiet:? after:?", "before")) == ["calm", "quiet", "after", "before"]
+    assert limits == [300.0, 600.0]
+
+
+ALONE = """
+import sys
+import asrlab
+result = asrlab.bench(sys.argv[1], models=["echo"])
+assert len(result.models[0].utterances) == 3
+print(sorted({"av", "soundfile", "soxr"} & set(sys.modules)))
+"""
+
+
+def test_the_process_of_a_run_never_opens_audio(small_folder: Path):
+    """Only workers load a decoder: a damaged file costs the run's own process nothing."""
+    done = subprocess.run([sys.executable, "-c", ALONE, str(small_folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_closing_ends_all_workers_at_once(scene: Scene):

@@ -1,15 +1,21 @@
-"""How long an utterance may take before its worker counts as hanging."""
+"""How long an utterance may take before its worker counts as hanging.
+
+Only a worker opens audio: a damaged file may cost its process memory, time or life, and the run's own process has the
+ledger. So the run gives the limits that need no look into a file, and the worker reports the others.
+"""
 
 from __future__ import annotations
 
-import io
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from asrlab.audio import Audio, AudioFile, AudioSource, open_audio
 
-__all__ = ["seconds_for"]
+__all__ = ["OPENING_S", "known_seconds", "seconds_for"]
+
+OPENING_S = 300.0
+"""Seconds in which a worker must have read the declared duration: the least that any utterance has."""
 
 _LEAST_S = 300.0
 _FACTOR = 60.0
@@ -17,43 +23,49 @@ _UNKNOWN_S = 3600.0
 _MOST_S = 7 * 24 * 3600.0
 
 
-def seconds_for(audio: AudioSource, timeout: float | None) -> float:
-    """Seconds that *audio* may take, generous on purpose: a worker that is ended too early loses a good transcript.
+def known_seconds(audio: AudioSource, timeout: float | None) -> float | None:
+    """Return the seconds that *audio* may take, without opening it; None if only its header tells.
 
-    - *timeout*, where one was given.
-    - Else 60 times the duration that was asked for, or that the header declares; nothing is decoded. The slowest that
+    *timeout*, where the user gave one; else 60 times a duration that is known already, as `seconds_for` has it.
+    """
+    if timeout is not None:
+        return timeout
+    if isinstance(audio, Audio):
+        return _limit(audio.duration)
+    if isinstance(audio, AudioFile) and audio.duration is not None:
+        return _limit(audio.duration)
+    return None
+
+
+def seconds_for(audio: AudioSource) -> float:
+    """Return the seconds that *audio* may take, generous on purpose: too short a limit costs a good transcript.
+
+    - 60 times the duration that was asked for, or that the header declares; nothing is decoded. The slowest that
       anyone waits for, Whisper large on a busy core, is faster.
     - At least 300 s: the first utterance pays for compiling kernels, and for waiting in a full machine.
     - 3,600 s where the duration is not known.
     - Never more than a week: a damaged header can declare anything.
+
+    It opens the audio, so it is called in worker processes only.
     """
-    if timeout is not None:
-        return timeout
+    known = known_seconds(audio, None)
+    if known is not None:
+        return known
     declared = None
-    with suppress(Exception):  # whatever is wrong with the audio is told by transcribing it
+    with suppress(Exception):  # whatever is wrong with the audio is reported when it is transcribed
         declared = _declared(audio)
-    return _UNKNOWN_S if declared is None else min(_MOST_S, max(_LEAST_S, _FACTOR * declared))
+    return _UNKNOWN_S if declared is None else _limit(declared)
+
+
+def _limit(duration: float) -> float:
+    return min(_MOST_S, max(_LEAST_S, _FACTOR * duration))
 
 
 def _declared(audio: AudioSource) -> float | None:
-    """Seconds; None where they are not known."""
-    if isinstance(audio, Audio):
-        return audio.duration
-    if isinstance(audio, AudioFile):
-        whole = None if audio.duration is not None else _declared(audio.path)
-        return audio.duration if whole is None else max(0.0, whole - audio.offset)
-    if isinstance(audio, bytes):
-        return _told_by_header(audio)
-    if isinstance(audio, str | os.PathLike):
-        path = Path(os.fsdecode(audio))
-        return _told_by_header(path) if path.is_file() else None  # opening a pipe could wait for ever
-    return None
-
-
-def _told_by_header(audio: Path | bytes) -> float | None:
-    import soundfile
-
-    with suppress(soundfile.SoundFileError, TypeError):  # not libsndfile's; a name ending in .raw
-        return float(soundfile.info(io.BytesIO(audio) if isinstance(audio, bytes) else audio).duration)
-    with open_audio(audio, allow_truncated=True) as reader:  # ten times as slow
+    """Return the seconds that a file's header declares; None where it does not."""
+    path = audio.path if isinstance(audio, AudioFile) else audio
+    is_file = isinstance(path, str | os.PathLike) and Path(os.fsdecode(path)).is_file()
+    if not (is_file or isinstance(path, bytes)):  # opening a pipe could wait for ever
+        return None
+    with open_audio(audio, allow_truncated=True) as reader:
         return reader.declared_duration

@@ -26,6 +26,7 @@ __all__ = [
     "Key",
     "Lost",
     "Message",
+    "TimeLimits",
     "Unit",
 ]
 
@@ -82,14 +83,14 @@ class Item:
     Attributes:
         key: What the answers name it by.
         audio: What to transcribe.
-        seconds: What it may take, from being handed over to its answer.
+        seconds: What it may take, from being handed over to its answer; None if the worker reports it in `TimeLimits`.
         listen: Whether to look for speech in it even where something was recognized.
         lost_before: How often it was `Lost` already, in an earlier session of the same run.
     """
 
     key: Key
     audio: AudioSource
-    seconds: float
+    seconds: float | None = None
     listen: bool = False
     lost_before: int = 0
 
@@ -135,6 +136,17 @@ class Begun:
     """
 
     keys: tuple[Key, ...]
+
+
+@attrs.frozen(kw_only=True)
+class TimeLimits:
+    """What the items of a unit may take: the worker has read how long their audio is.
+
+    Attributes:
+        seconds: Of each item, counted from this message.
+    """
+
+    seconds: dict[Key, float]
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from asrlab.datasets import Utterance
-from asrlab.runs.deadlines import seconds_for
+from asrlab.runs.deadlines import known_seconds
 from asrlab.runs.executor import Executor
 from asrlab.runs.facts import load_average, now
 from asrlab.runs.fingerprint import UtteranceFacts
@@ -183,7 +183,7 @@ class _ModelPass:
         return Item(
             key=key,
             audio=audio,
-            seconds=seconds_for(audio, self._request.timeout),
+            seconds=known_seconds(audio, self._request.timeout),
             listen=not has_words(self._facts(key).reference),
             lost_before=self.runner.records.lost[self._ledger_key(key)],
         )

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from asrlab.runs.local.backlog import Backlog
 from asrlab.runs.local.hand import Hand
 from asrlab.runs.local.supervision import FAREWELL_S, Ended, Heard, Inbox, Unreadable, WorkerProcess
-from asrlab.runs.messages import OOM, Begun, Done, Hello, Item, Job, Lost, Message, Unit
+from asrlab.runs.messages import OOM, Begun, Done, Hello, Item, Job, Lost, Message, TimeLimits, Unit
 from asrlab.runs.records import Failure
 
 __all__ = ["STOP_GRACE_S", "Crew"]
@@ -197,6 +197,8 @@ class Crew:
                 yield from self._greet(hand, heard)
             case Failure():
                 hand.dismiss(heard)
+            case TimeLimits():
+                hand.limit(heard)
             case Done():
                 yield from self._answer(hand, heard)
             case Unreadable(error) if hand.open:

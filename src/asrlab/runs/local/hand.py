@@ -7,9 +7,10 @@ import time
 
 import attrs
 
+from asrlab.runs.deadlines import OPENING_S
 from asrlab.runs.local.memory_watch import kernel_oom_kills, resident_bytes_of
 from asrlab.runs.local.supervision import FAREWELL_S, WorkerProcess, cause_of_death
-from asrlab.runs.messages import CRASHED, OOM, STOPPED, TIMEOUT, Item, Key, Unit
+from asrlab.runs.messages import CRASHED, OOM, STOPPED, TIMEOUT, Item, Key, TimeLimits, Unit
 from asrlab.runs.records import Failure
 
 __all__ = ["Hand"]
@@ -67,12 +68,21 @@ class Hand:
         """Hand over *unit*, which is *data* when pickled."""
         self.open = {item.key: item for item in unit.items}
         self.single, self.warming = len(unit.items) == 1, warming
-        longest = max(item.seconds for item in unit.items)
-        self.seconds = longest if self.single else longest * _TOGETHER
-        self.since = time.monotonic()
+        self._limit(max(OPENING_S if item.seconds is None else item.seconds for item in unit.items))
         if self.since - self.counted >= _RECOUNT_S:
             self.counted, self.oom_kills = self.since, kernel_oom_kills()
         self.process.send(data)
+
+    def limit(self, limits: TimeLimits) -> None:
+        """Take in what the open items may take from now on."""
+        known = [limits.seconds[key] for key in self.open if key in limits.seconds]
+        if known and self.verdict is None:
+            self._limit(max(known))
+
+    def _limit(self, seconds: float) -> None:
+        """Count from now, for a unit whose longest item may take *seconds*."""
+        self.seconds = seconds if self.single else seconds * _TOGETHER
+        self.since = time.monotonic()
 
     def heard(self, key: Key) -> bool:
         """Take in that *key* is answered; whether it was open."""

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 import attrs
 
 from asrlab.runs.local.pipes import read_frame, write_frame
-from asrlab.runs.messages import Done, Hello, Job
+from asrlab.runs.messages import Done, Hello, Job, TimeLimits
 from asrlab.runs.records import Failure
 
 __all__ = ["FAREWELL_S", "Ended", "Heard", "Inbox", "Unreadable", "WorkerProcess", "cause_of_death"]
@@ -28,7 +28,7 @@ _START = (
     "main(parent={parent}, bound={bound})"
 )
 
-type Heard = Hello | Done | Failure | Unreadable | Ended
+type Heard = Hello | TimeLimits | Done | Failure | Unreadable | Ended
 type Inbox = SimpleQueue[tuple[WorkerProcess, Heard]]
 
 

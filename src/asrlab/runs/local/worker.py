@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, BinaryIO
 import attrs
 
 from asrlab.metrics import peak_resident_bytes
+from asrlab.runs.deadlines import seconds_for
 from asrlab.runs.local.lifeline import end_with_parent
 from asrlab.runs.local.pipes import read_frame, write_frame
-from asrlab.runs.messages import OOM, Done, Hello, Job, Unit
+from asrlab.runs.messages import OOM, Done, Hello, Job, TimeLimits, Unit
 from asrlab.runs.records import Failure
 from asrlab.runs.work import Ear, failure_of, hello_of, load_job, transcribe_unit
 from asrlab.terminal import guard_streams
@@ -56,10 +57,18 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
         _send(answers, hello_of(transcriber, job))
         for unit in messages:
             assert isinstance(unit, Unit)  # noqa: S101 - nothing else comes after the job
+            if any(item.seconds is None for item in unit.items):
+                _send(answers, _time_limits(unit))
             for done in transcribe_unit(transcriber, unit, job, ear):
                 _send(answers, attrs.evolve(done, peak_resident_bytes=peak_resident_bytes()))
                 if done.failure is not None and done.failure.kind == OOM:
                     return  # another worker takes over
+
+
+def _time_limits(unit: Unit) -> TimeLimits:
+    """Return what each item may take, by its own limit or by the duration that its audio declares."""
+    limits = {item.key: seconds_for(item.audio) if item.seconds is None else item.seconds for item in unit.items}
+    return TimeLimits(seconds=limits)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -78,7 +87,7 @@ def _messages(questions: BinaryIO) -> Iterator[object]:
         yield pickle.loads(data)  # noqa: S301 - written by the process that started this one
 
 
-def _send(stream: BinaryIO, message: Hello | Done | Failure) -> None:
+def _send(stream: BinaryIO, message: Hello | TimeLimits | Done | Failure) -> None:
     try:
         data = pickle.dumps(message)
     except Exception as error:  # noqa: BLE001 - an engine's records may hold anything
