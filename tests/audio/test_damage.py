@@ -92,7 +92,7 @@ def test_wav_of_an_unknown_codec_is_refused(written: Callable[..., bytes], tag: 
 class _Broken:
     """A decoder that raises what no decoder should."""
 
-    name, declared, available, tolerance, failure, lost = "pyav", None, None, 0.0, "", 0.0
+    name, declared, available, tolerance, failure, lost, track = "pyav", None, None, 0.0, "", 0.0, None
 
     def chunks(self, *, offset: float) -> Any:
         """Raise."""

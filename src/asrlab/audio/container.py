@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from asrlab.audio.container_lengths import adx_duration, avi_duration, gxf_ends_early
 from asrlab.audio.declared import asf_duration, promised_ratio
 from asrlab.audio.embedded_tags import joined_mp3_duration
+from asrlab.audio.ogg_pages import ogg_fault
 from asrlab.audio.timeline import Timeline
 from asrlab.audio.types import AudioTrack
 from asrlab.errors import AudioError
@@ -18,6 +20,7 @@ __all__ = [
     "choose_track",
     "declared_film_seconds",
     "declared_seconds",
+    "early_end",
     "has_stamps",
     "length_tolerance",
     "timeline_of",
@@ -30,7 +33,10 @@ _EXACT_S = 0.01
 _ROUGH_S = 0.25
 
 # FFmpeg takes the length of these containers from their headers and guesses that of the others from the bit rate.
-_DECLARING = frozenset({"mov", "matroska", "flac", "caf", "tta", "ape", "wv"})
+_DECLARING = frozenset(
+    {"mov", "matroska", "flac", "caf", "tta", "ape", "wv"}
+    | {"apm", "argo_asf", "ast", "flv", "kvag", "mxf", "rm", "smjpeg"}
+)
 _COUNTING = frozenset({"flac", "caf", "tta", "ape", "wv"})
 # These write when each packet is to be heard. FFmpeg derives the stamps of all others from the packets themselves, so
 # that they cannot tell that one is missing.
@@ -144,9 +150,34 @@ def declared_seconds(kind: str, container: Any, track: Any, stream: ByteStream) 
         case "mov" if track.duration is not None:
             zero = timeline_of(kind, container, track).zero or 0.0
             return float(((track.start_time or 0) + track.duration) * track.time_base) - zero
-    if kind not in _DECLARING or track.duration is None:
+        case "adx":
+            return adx_duration(stream)
+        case "avi":
+            return avi_duration(stream)
+    ratio = promised_ratio(stream)
+    if kind not in _DECLARING and ratio == 1.0:
         return None
-    return float(track.duration * track.time_base) * promised_ratio(stream)
+    if track.duration:
+        return float(track.duration * track.time_base) * ratio
+    return _flv_seconds(container, stream) if kind == "flv" else None
+
+
+def _flv_seconds(container: Any, stream: ByteStream) -> float | None:
+    """Return the second at which the sound of an FLV ends that announces no pictures."""
+    has_pictures = bool(stream.read_at(4, 1)[0] & 1)
+    if has_pictures or not container.duration:
+        return None
+    return float(container.duration - (container.start_time or 0)) / 1_000_000
+
+
+def early_end(stream: ByteStream) -> str:
+    """Return how *stream* shows that its end or a page is missing, in words; empty if it does not."""
+    if fault := ogg_fault(stream):
+        return fault
+    if gxf_ends_early(stream):
+        return "its last GXF packet is missing"
+    ratio = promised_ratio(stream)
+    return f"{1 - 1 / ratio:.1%} of the bytes that its header declares are missing" if ratio > 1 else ""
 
 
 def _asf_seconds(container: Any, stream: ByteStream) -> float | None:

@@ -11,30 +11,52 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from asrlab.audio.container_lengths import sized_data
+
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
 
-__all__ = ["asf_duration", "mp3_duration", "nist_duration", "promised_ratio"]
+__all__ = ["aiff_frames", "asf_duration", "mp3_duration", "nist_duration", "promised_ratio"]
 
 _MOST_CHUNKS = 1000
 _SYNC_SEARCH_BYTES = 2**16
 _UNKNOWN_64 = 2**63
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_UNCOMPRESSED_AIFF = (b"", b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
 def promised_ratio(stream: ByteStream) -> float:
-    """Bytes of sample data that *stream* declares over those that are there; 1 if all are, or if it does not say.
+    """Return the bytes of data that *stream* declares over those that are there; 1 if all are, or if it does not say.
 
-    Source: the chunk layouts of RIFF WAVE, EBU Tech 3306 (RF64), AIFF, CAF, Sony Wave64 and Sun AU.
+    Source: the chunk layouts of RIFF WAVE, EBU Tech 3306 (RF64), AIFF, 8SVX, CAF, Sony Wave64 and Sun AU.
     """
-    position, declared = _data_extent(stream) or (0, 0)
-    available = stream.size - position
+    extent = _data_extent(stream)
+    declared, available = sized_data(stream) or (0, 0) if extent is None else (extent[1], stream.size - extent[0])
     return declared / available if declared > available > 0 else 1.0
 
 
+def aiff_frames(stream: ByteStream) -> int:
+    """Return the frames of uncompressed samples that an AIFF declares, the larger of its two counts; 0 for other files.
+
+    COMM counts frames and SSND bytes. libsndfile takes the smaller without a word.
+    """
+    head = stream.read_at(0, 12)
+    common = _chunk(stream, b"COMM", start=12, layout=">4sI") if head[:4] == b"FORM" else None
+    if common is None:
+        return 0
+    content = stream.read_at(common[0], min(22, common[1]))  # AIFF-C adds the type of compression
+    if len(content) < 18 or content[18:22] not in _UNCOMPRESSED_AIFF:
+        return 0
+    channels, frames, bits = struct.unpack_from(">HIH", content)
+    sound = _chunk(stream, b"SSND", start=12, layout=">4sI")
+    frame_bytes = channels * -(-bits // 8)
+    counted = (sound[1] - 8) // frame_bytes if sound and frame_bytes and not _is_placeholder(sound[1]) else 0
+    return max(counted, 0 if _is_placeholder(frames) else frames)
+
+
 def _data_extent(stream: ByteStream) -> tuple[int, int] | None:
-    """Where the sample data starts and how many bytes it is said to have; None if unknown."""
+    """Return where the sample data starts and how many bytes it is said to have; None if unknown."""
     head = stream.read_at(0, 64)
     match head[:4]:
         case b"RIFF" | b"RF64" | b"BW64":
@@ -44,7 +66,10 @@ def _data_extent(stream: ByteStream) -> tuple[int, int] | None:
         case b"RIFX":
             extent = _chunk(stream, b"data", start=12, layout=">4sI")
         case b"FORM":
-            extent = _chunk(stream, b"SSND", start=12, layout=">4sI")
+            wanted = b"BODY" if head[8:12] in (b"8SVX", b"16SV") else b"SSND"
+            extent = _chunk(stream, wanted, start=12, layout=">4sI")
+            if extent is not None and wanted == b"SSND" and extent[1] >= 8:  # its offset and block size come first
+                return None if _is_placeholder(extent[1]) else (extent[0] + 8, extent[1] - 8)
         case b"caff":
             extent = _chunk(stream, b"data", start=8, layout=">4sQ", pad=1)
         case b"riff":

@@ -12,15 +12,17 @@ from asrlab.audio.container import (
     choose_track,
     declared_film_seconds,
     declared_seconds,
+    early_end,
     has_stamps,
     length_tolerance,
     timeline_of,
     track_facts,
 )
-from asrlab.audio.content import ends_within_ogg_page, looks_like, never_audio
-from asrlab.audio.embedded_tags import without_embedded_tags
+from asrlab.audio.content import looks_like, never_audio
+from asrlab.audio.embedded_tags import StreamWithoutTags, without_embedded_tags
 from asrlab.audio.ffmpeg_memory import limited_allocations
 from asrlab.audio.findings import timeline_findings, track_findings
+from asrlab.audio.flac_md5 import SampleMd5
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
 from asrlab.audio.timeline import TOLERANCE_S
 from asrlab.audio.types import MIN_HZ, SAMPLE_RATE
@@ -41,6 +43,8 @@ _STATE_PACKETS = 8  # as many as the longest bit reservoir of MP3 spans, at its 
 _DAMAGED_PACKET = 0.02  # seconds to assume for one that does not say how long it is
 _FILM_TOLERANCE_S = 2.0
 _FILM_TOLERANCE = 0.01
+# Codecs whose encoders always write a right checksum for each frame. That of MP3 is often wrong.
+_CHECKSUMMED = frozenset({"ac3", "ape", "eac3", "flac", "tta", "wavpack"})
 
 
 def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecoder:
@@ -65,6 +69,8 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
             why = f"FFmpeg reads it as {container.format.name} without audio that it can decode"
             raise _undecodable(stream, why)
         check_format(stream.label, sample_rate=chosen.rate or MIN_HZ, channels=chosen.channels or 1)  # 0 is unknown
+        if chosen.codec_context.name in _CHECKSUMMED:
+            chosen.codec_context.options = {"err_detect": "crccheck+explode"}  # FFmpeg ignores them otherwise
         decoder = PyavDecoder(container, chosen, stream)
     except BaseException:
         container.close()
@@ -120,10 +126,12 @@ class PyavDecoder:
         self.declared = declared_seconds(kind, container, track, stream)
         self.tolerance = length_tolerance(kind)
         self.available: float | None = None
-        self.failure = "its last Ogg page is incomplete" if ends_within_ogg_page(stream) else ""
+        self.failure = early_end(stream)
         self.lost = 0.0
         self.track = track_facts(container, track)
         self.was_chosen = False
+        is_joined = isinstance(stream, StreamWithoutTags)  # a FLAC's MD5 is then of the first one alone
+        self._md5 = SampleMd5(stream) if kind == "flac" and not is_joined else None
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:
         """Yield chunks of all channels from second *offset* on, with silence where the file has no audio."""
@@ -166,15 +174,19 @@ class PyavDecoder:
                     damaged = self._has_begun
                 elif frames:
                     if damaged and self.lost:
-                        self.failure = "packets in its middle are damaged"
+                        self.failure = self.failure or "packets in its middle are damaged"
                     self._has_begun = True
                     for frame in frames:
+                        if self._md5 is not None:
+                            self._md5.update(frame)
                         yield frame, self._place(frame, damaged=damaged)
                         damaged = False
         except av.error.FFmpegError as error:
-            self.failure = error.strerror or str(error)
+            self.failure = self.failure or error.strerror or str(error)
         if not self._has_begun and self.lost:
             self.failure = self.failure or "every packet is damaged, or of a kind that FFmpeg cannot decode"
+        if self._has_begun and not offset and self._md5 is not None and self._md5.differs:
+            self.failure = self.failure or "its samples do not have the MD5 that its header declares"
 
     def _place(self, frame: Any, *, damaged: bool) -> float:
         stamp = float(frame.time) if self._has_stamps and frame.time is not None else None

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.checks import check_format
+from asrlab.audio.checks import check_format, undecodable_error
 from asrlab.audio.content import is_mpeg
-from asrlab.audio.declared import nist_duration, promised_ratio
+from asrlab.audio.declared import aiff_frames, nist_duration, promised_ratio
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk
+from asrlab.audio.sds_packets import sds_fault
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
@@ -32,12 +33,15 @@ def open_with_soundfile(stream: ByteStream) -> SoundfileDecoder | None:
     """Return a decoder for *stream*; None where libsndfile does not know it or might not give the whole.
 
     Raises:
-        AudioError: The header declares a sample rate or a number of channels that is out of range.
+        AudioError: The header declares a sample rate or a number of channels that is out of range, or a MIDI Sample
+            Dump is damaged.
     """
     import soundfile  # type: ignore[import-untyped, unused-ignore]
 
     if is_mpeg(stream):  # not even opened, because that is when libsndfile prints
         return None
+    if fault := sds_fault(stream):
+        raise undecodable_error(stream.label, failure=fault)
     stream.seek(0)
     try:
         file = soundfile.SoundFile(stream)
@@ -66,7 +70,14 @@ class SoundfileDecoder:
         self._file = file
         self.failure = ""
         self.available: float | None = file.frames / file.samplerate
-        self.declared: float | None = nist_duration(stream) or self.available * promised_ratio(stream)
+        self.declared: float | None = nist_duration(stream) or self._declared(stream)
+
+    def _declared(self, stream: ByteStream) -> float:
+        """Return the seconds that the header declares, and not fewer than libsndfile gives."""
+        if self._file.subtype.startswith("ALAC"):  # counted by the packet table, whatever is left of the data
+            return float(self._file.frames / self._file.samplerate)
+        frames = max(self._file.frames * promised_ratio(stream), aiff_frames(stream))
+        return float(frames / self._file.samplerate)
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:
         """Yield chunks of all channels from second *offset* on."""

@@ -1,0 +1,99 @@
+"""Decode files in a process that is watched: for a hang, a native crash, its memory, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from asrlab.runs.local.memory_watch import resident_bytes_of
+
+__all__ = ["MAX_EXTRA_BYTES", "MAX_SECONDS", "WatchedDecoder"]
+
+MAX_SECONDS = 10.0
+MAX_EXTRA_BYTES = 512 * 2**20
+_ROOT = Path(__file__).resolve().parents[2]
+_POLL_S = 0.05
+_PATIENCE = 6  # a busy machine: a hang is ten seconds of CPU time, or six times as long by the clock
+
+
+class WatchedDecoder:
+    """A process of `decoding`, started anew after it had to be killed or died.
+
+    Args:
+        folder: Where the files to decode and what is printed are written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._file = folder / "mutated"
+        self._printed = (folder / "stdout", folder / "stderr")
+        self._process: subprocess.Popen[str] | None = None
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """Return the outcome of *data*: that of `decoding.outcome_of`, or ``hang``, ``crash`` or ``memory``.
+
+        ``stdout`` and ``stderr`` are the bytes that the process printed.
+        """
+        self._file.write_bytes(data)
+        before = [_size(path) for path in self._printed]
+        process = self._running()
+        assert process.stdin is not None  # noqa: S101 - opened as a pipe
+        process.stdin.write(f"{self._file}\n")
+        process.stdin.flush()
+        outcome = self._awaited(process)
+        after = [_size(path) for path in self._printed]
+        return {**outcome, "stdout": after[0] - before[0], "stderr": after[1] - before[1]}
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            command = [sys.executable, "-m", "benchmarks.fuzzing.decoding", *map(str, self._printed)]
+            self._process = subprocess.Popen(
+                command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        return self._process
+
+    def _awaited(self, process: subprocess.Popen[str]) -> dict[str, Any]:
+        """Return the answer of *process*, or why there is none."""
+        assert process.stdout is not None  # noqa: S101 - opened as a pipe
+        began, cpu, memory = time.monotonic(), _cpu_seconds(process.pid), resident_bytes_of(process.pid) or 0
+        while not select.select([process.stdout], [], [], _POLL_S)[0]:
+            spent = _cpu_seconds(process.pid) - cpu
+            if max(spent, (time.monotonic() - began) / _PATIENCE) > MAX_SECONDS:
+                self.close()
+                return {"outcome": "hang", "detail": f"{spent:.1f} s of CPU time without an end"}
+            extra = (resident_bytes_of(process.pid) or 0) - memory
+            if extra > 2 * MAX_EXTRA_BYTES:  # what is below is in the answer
+                self.close()
+                return {"outcome": "memory", "detail": f"{extra / 2**20:.0f} MiB more"}
+        if line := process.stdout.readline():
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        code = process.wait()
+        self.close()
+        return {"outcome": "crash", "detail": f"exit status {code}"}
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
