@@ -71,6 +71,17 @@ def test_rate_out_of_range_is_refused_in_what_ffmpeg_reads(
     assert error.reason == "out-of-range"
 
 
+@pytest.mark.parametrize("rate", [1, 0x01000000, 0x7FFFFFFF])
+def test_adx_of_an_impossible_rate_never_reaches_ffmpeg(
+    sound: Callable[..., Any], encoded: Callable[..., bytes], rate: int
+):
+    """FFmpeg would divide by a bit rate that overflows to 0, and the process would end."""
+    data = bytearray(encoded(sound(1.0), sample_rate=16_000, kind="adx", codec="adpcm_adx"))
+    assert load_audio(bytes(data)).duration == pytest.approx(1.0, abs=0.01)
+    data[8:12] = struct.pack(">I", rate)
+    assert _refusal(bytes(data)).reason == "out-of-range"
+
+
 @pytest.mark.parametrize("channels", [257, 1000, 1024, 1025, 65_535])
 def test_impossible_channel_count_is_refused(written: Callable[..., bytes], channels: int):
     """Whether libsndfile or FFmpeg takes the header."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.container_lengths import adx_duration, avi_duration, gxf_ends_early
+from asrlab.audio.container_lengths import adx_format, avi_duration, gxf_ends_early
 from asrlab.audio.declared import asf_duration, promised_ratio
 from asrlab.audio.embedded_tags import joined_mp3_duration
 from asrlab.audio.ogg_pages import ogg_fault
@@ -151,7 +151,8 @@ def declared_seconds(kind: str, container: Any, track: Any, stream: ByteStream) 
             zero = timeline_of(kind, container, track).zero or 0.0
             return float(((track.start_time or 0) + track.duration) * track.time_base) - zero
         case "adx":
-            return adx_duration(stream)
+            rate, samples = adx_format(stream) or (0, 0)
+            return samples / rate if rate and samples else None
         case "avi":
             return avi_duration(stream)
     ratio = promised_ratio(stream)

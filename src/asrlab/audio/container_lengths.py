@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
 
-__all__ = ["adx_duration", "avi_duration", "gxf_ends_early", "sized_data"]
+__all__ = ["adx_format", "avi_duration", "gxf_ends_early", "sized_data"]
 
 _MAX_BLOCKS = 10_000
 _SEARCH_BYTES = 2**16
@@ -103,10 +103,10 @@ def _voice_blocks(stream: ByteStream, head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def adx_duration(stream: ByteStream) -> float | None:
-    """Return the seconds that the header of a CRI ADX file declares; None if it declares none."""
-    rate, samples = struct.unpack(">II", stream.read_at(8, 8).ljust(8, b"\0"))
-    return samples / rate if rate and samples else None
+def adx_format(stream: ByteStream) -> tuple[int, int] | None:
+    """Return the sample rate in Hz and the samples that a CRI ADX file declares; None for any other file."""
+    head = stream.read_at(0, 16)
+    return struct.unpack(">II", head[8:]) if len(head) == 16 and head[:2] == b"\x80\0" else None
 
 
 def avi_duration(stream: ByteStream) -> float | None:

@@ -18,6 +18,7 @@ from asrlab.audio.container import (
     timeline_of,
     track_facts,
 )
+from asrlab.audio.container_lengths import adx_format
 from asrlab.audio.content import looks_like, never_audio
 from asrlab.audio.embedded_tags import StreamWithoutTags, without_embedded_tags
 from asrlab.audio.ffmpeg_memory import limited_allocations
@@ -57,6 +58,8 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
 
     if never_audio(stream):
         raise _undecodable(stream)
+    if adx := adx_format(stream):  # libavformat 63.1 divides by a bit rate that overflows to 0: SIGFPE
+        check_format(stream.label, sample_rate=adx[0])
     stream = without_embedded_tags(stream)
     try:
         with limited_allocations():
