@@ -30,6 +30,7 @@ UNDECLARED: dict[str, str] = {
     "ffmpeg avm2": _PLACEHOLDER,
     "ffmpeg dvd": _PROGRAM,
     "ffmpeg eac3": _FRAMES,
+    "ffmpeg gxf": "packets have no numbers: of a loss in the middle nothing tells, only of a missing end",
     "ffmpeg ircam": _NO_COUNT,
     "ffmpeg latm": _FRAMES,
     "ffmpeg mp2": _FRAMES,
@@ -48,7 +49,7 @@ UNDECLARED: dict[str, str] = {
     "libsndfile RAW": "samples without a header; FFmpeg takes some of them for GSM 06.10",
     "libsndfile XI": "libsndfile writes a length of 0",
 }
-"""Containers in which nothing tells that the end is missing, and why."""
+"""Containers in which audio can be missing without a trace, and why."""
 
 
 @attrs.frozen(kw_only=True)

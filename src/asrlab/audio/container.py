@@ -35,7 +35,7 @@ _ROUGH_S = 0.25
 # FFmpeg takes the length of these containers from their headers and guesses that of the others from the bit rate.
 _DECLARING = frozenset(
     {"mov", "matroska", "flac", "caf", "tta", "ape", "wv"}
-    | {"apm", "argo_asf", "ast", "flv", "kvag", "mxf", "rm", "smjpeg"}
+    | {"apm", "argo_asf", "ast", "flv", "kvag", "mxf", "rm", "smjpeg", "wtv"}
 )
 _COUNTING = frozenset({"flac", "caf", "tta", "ape", "wv"})
 # These write when each packet is to be heard. FFmpeg derives the stamps of all others from the packets themselves, so
