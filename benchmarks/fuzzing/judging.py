@@ -43,6 +43,7 @@ UNDECLARED: dict[str, str] = {
     "ffmpeg swf": _PLACEHOLDER,
     "ffmpeg vcd": _PROGRAM,
     "ffmpeg vob": _PROGRAM,
+    "ffmpeg voc": "a file of many blocks may end with any; not every writer marks the last",
     "libsndfile IRCAM": _NO_COUNT,
     "libsndfile PAF": _NO_COUNT,
     "libsndfile PVF": _NO_COUNT,

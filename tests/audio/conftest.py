@@ -28,10 +28,16 @@ def _written(
 
 
 def _encoded(
-    samples: NDArray[np.float32], *, sample_rate: int, kind: str, codec: str, options: dict[str, str] | None = None
+    samples: NDArray[np.float32],
+    *,
+    sample_rate: int,
+    kind: str,
+    codec: str,
+    options: dict[str, str] | None = None,
+    file: io.BytesIO | None = None,
 ) -> bytes:
-    """*samples*, shape (n, channels), as a file that FFmpeg's libraries write."""
-    file = io.BytesIO()
+    """*samples*, shape (n, channels), as a file that FFmpeg's libraries write; *file* may be one that cannot seek."""
+    file = io.BytesIO() if file is None else file
     layout = "mono" if samples.shape[1] == 1 else "stereo"
     with av.open(file, "w", format=kind, options=options or {}) as container:
         stream = container.add_stream(codec, rate=sample_rate, layout=layout)

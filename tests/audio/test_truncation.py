@@ -1,5 +1,7 @@
+import io
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -173,3 +175,55 @@ def test_last_frame_cut_off_is_a_warning(sound: Callable[..., Any], encoded: Cal
     with open_audio(data[:-20]) as reader:
         reader.read()
     assert [warning.code for warning in reader.warnings] == ["damaged"]
+
+
+_PIPED = [
+    ("avi", "pcm_s16le", 16_000),
+    ("rm", "ac3", 48_000),
+    ("w64", "pcm_s16le", 16_000),
+    ("voc", "pcm_s16le", 16_000),
+    ("flv", "aac", 44_100),
+    ("aiff", "pcm_s16be", 16_000),
+    ("caf", "pcm_s16be", 16_000),
+    ("sox", "pcm_s32le", 16_000),
+    ("adx", "adpcm_adx", 16_000),
+    ("matroska", "aac", 16_000),
+    ("flac", "flac", 16_000),
+    ("ogg", "libopus", 48_000),
+    ("wv", "wavpack", 16_000),
+    ("tta", "tta", 16_000),
+]
+
+
+class _Pipe(io.BytesIO):
+    """A file whose writer cannot go back."""
+
+    def seekable(self) -> bool:
+        """Never."""
+        return False
+
+
+@pytest.mark.parametrize(("kind", "codec", "rate"), _PIPED)
+def test_file_written_to_a_pipe_is_decoded_whole(
+    sound: Callable[..., Any], encoded: Callable[..., bytes], tmp_path: Path, kind: str, codec: str, rate: int
+):
+    """A writer that cannot go back leaves a placeholder or nothing where a length belongs: no audio is missing."""
+    data = encoded(sound(2.0, sample_rate=rate), sample_rate=rate, kind=kind, codec=codec, file=_Pipe())
+    path = tmp_path / "piped"
+    path.write_bytes(data)
+    assert load_audio(path).duration == pytest.approx(2.0, abs=0.15)
+
+
+def test_voc_of_sox_is_decoded_whole(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """SoX declares 8 bytes too few, so that samples stand where the next block should begin."""
+    data = bytearray(written(sound(1.0), kind="VOC", subtype="PCM_16"))
+    data[27:30] = (int.from_bytes(data[27:30], "little") - 8).to_bytes(3, "little")
+    data[-9:-1] = b"\xf5\xff\xfa\xff\xfc\xff\xfb\xff"
+    assert load_audio(bytes(data)).duration == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["mov", "caf"])
+def test_alac_is_decoded_whole(sound: Callable[..., Any], encoded: Callable[..., bytes], kind: str):
+    """Whether the header counts the padding of the last frame or not."""
+    data = encoded(sound(1.3), sample_rate=16_000, kind=kind, codec="alac")
+    assert load_audio(data).duration == pytest.approx(1.3, abs=0.13)

@@ -37,7 +37,8 @@ _DECLARING = frozenset(
     {"mov", "matroska", "flac", "caf", "tta", "ape", "wv"}
     | {"apm", "argo_asf", "ast", "flv", "kvag", "mxf", "rm", "smjpeg", "wtv"}
 )
-_COUNTING = frozenset({"flac", "caf", "tta", "ape", "wv"})
+_COUNTING = frozenset({"flac", "tta", "ape", "wv"})
+_LIVE_S = 3600.0  # FFmpeg's RealMedia writer declares an hour where it cannot go back, as into a pipe
 # These write when each packet is to be heard. FFmpeg derives the stamps of all others from the packets themselves, so
 # that they cannot tell that one is missing.
 _STAMPED = frozenset({"mov", "matroska", "mpegts", "mpeg", "flv", "asf", "ogg", "nut", "rm", "wtv"})
@@ -158,8 +159,9 @@ def declared_seconds(kind: str, container: Any, track: Any, stream: ByteStream) 
     ratio = promised_ratio(stream)
     if kind not in _DECLARING and ratio == 1.0:
         return None
-    if track.duration:
-        return float(track.duration * track.time_base) * ratio
+    seconds = float((track.duration or 0) * track.time_base) * ratio
+    if seconds and not (kind == "rm" and seconds == _LIVE_S):
+        return seconds
     return _flv_seconds(container, stream) if kind == "flv" else None
 
 

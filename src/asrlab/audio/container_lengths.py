@@ -19,6 +19,9 @@ _MAX_BLOCKS = 10_000
 _SEARCH_BYTES = 2**16
 _AVR_HEADER, _WVE_HEADER, _MPC2K_HEADER, _XI_HEADER = 128, 32, 42, 338
 _SECTOR = 4096
+_LAST_VOICE_BLOCK, _VOICE_TAIL = 9, 16
+_MAX_AVI_LENGTH = 2**30
+"""A length that no sound has; FFmpeg writes it where it cannot go back, as into a pipe."""
 _WTV_LENGTH_AT = 0x5C
 
 type Extent = tuple[int, int]
@@ -92,13 +95,15 @@ _EXTENTS: Mapping[bytes, Callable[[bytes], Extent]] = {
 
 
 def _voice_blocks(stream: ByteStream, head: bytes) -> tuple[int, int] | None:
-    """Return the bytes up to the end of the last block that a VOC file declares, and those that are there."""
+    """Return the bytes up to the end of the last block that a VOC file declares, and those that are there.
+
+    SoX writes a size that is 8 bytes too small, so that the bytes behind the last block need not be another one.
+    """
     position = struct.unpack_from("<H", head, 20)[0]
     for _ in range(_MAX_BLOCKS):
         block = stream.read_at(position, 4)
-        if len(block) < 4 or not block[0]:
-            is_cut = block[:1] > b"\0"
-            return position + 4 * is_cut, stream.size
+        if stream.size - position <= _VOICE_TAIL or not 0 < block[0] <= _LAST_VOICE_BLOCK:
+            return position, stream.size
         position += 4 + int.from_bytes(block[1:], "little")
     return None
 
@@ -116,7 +121,7 @@ def avi_duration(stream: ByteStream) -> float | None:
     if start < 8 or head[start - 8 : start - 4] != b"strh" or len(head) < start + 36:
         return None
     scale, rate, _, length = struct.unpack_from("<4I", head, start + 20)
-    return length * scale / rate if rate and length else None
+    return length * scale / rate if rate and 0 < length < _MAX_AVI_LENGTH else None
 
 
 def gxf_ends_early(stream: ByteStream) -> bool:

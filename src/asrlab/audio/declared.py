@@ -20,7 +20,7 @@ __all__ = ["aiff_frames", "asf_duration", "mp3_duration", "nist_duration", "prom
 
 _MOST_CHUNKS = 1000
 _SYNC_SEARCH_BYTES = 2**16
-_UNKNOWN_64 = 2**63
+_UNKNOWN_64 = 2**43  # 8 TiB, more than any recording
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _UNCOMPRESSED_AIFF = (b"", b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -100,7 +100,7 @@ def _chunk(
 
 
 def _is_placeholder(size: int) -> bool:
-    """Whether a program that writes to a pipe left this size: around 2 GiB, 4 GiB or the largest of 64 bits."""
+    """Whether a program that writes to a pipe left this size: around 2 GiB or 4 GiB, or beyond 8 TiB."""
     return 0x7FFFF000 <= size <= 0x80000100 or 0xFFFFF000 <= size <= 0xFFFFFFFF or size >= _UNKNOWN_64
 
 

@@ -16,6 +16,8 @@ __all__ = ["ByteStream", "open_stream"]
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|file:|data:", re.IGNORECASE)
 _IN_MEMORY_BYTES = 8 * 2**20
+_MAX_POSITION = 2**43
+"""8 TiB, more than any recording; file systems refuse positions from 16 TiB on as invalid."""
 
 
 class ByteStream:
@@ -50,9 +52,11 @@ class ByteStream:
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move within the stream; the new position."""
-        start = self._origin if whence == os.SEEK_SET else 0
-        return self._guarded(lambda: self._file.seek(start + offset, whence) - self._origin, otherwise=-1)
+        """Move within the stream; return the new position, or -1 where there is none."""
+        target = offset + (0 if whence == os.SEEK_SET else self.tell() if whence == os.SEEK_CUR else self.size)
+        if not 0 <= target <= _MAX_POSITION:  # out of a damaged header, and not a bad disk
+            return -1
+        return self._guarded(lambda: self._file.seek(self._origin + target) - self._origin, otherwise=-1)
 
     def tell(self) -> int:
         """The position, counted from where the stream starts."""
