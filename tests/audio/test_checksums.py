@@ -96,7 +96,7 @@ def test_ogg_of_several_streams_is_followed_by_each(sound: Callable[..., Any], e
 def test_flac_with_a_bit_flipped_is_never_taken_for_whole(
     sound: Callable[..., Any], written: Callable[..., bytes], subtype: str, channels: int
 ):
-    """Every frame has a checksum; 24 files, each with another bit flipped, are refused or come with a warning."""
+    """Every frame has a checksum; 24 files, each with another bit flipped, are refused: the frame is left out."""
     data = written(sound(2.0, channels=channels), kind="FLAC", subtype=subtype)
     assert _outcome(data) == ""
     chance = Random(subtype)  # noqa: S311 - repeatable, not secret
@@ -104,7 +104,7 @@ def test_flac_with_a_bit_flipped_is_never_taken_for_whole(
     for _ in range(24):
         damaged = bytearray(data)
         damaged[chance.randrange(first, len(data))] ^= 1 << chance.randrange(8)
-        assert _outcome(bytes(damaged)) in ("truncated", "damaged")
+        assert _outcome(bytes(damaged)) == "truncated"
 
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
