@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
-from importlib import import_module
 from threading import Lock
 from types import ModuleType
 
 from asrlab.device import DeviceReport, resolve, torch_devices
 from asrlab.errors import PatchError
-from asrlab.patches import Patch, PatchChoice, PatchScope, apply_patches
+from asrlab.patches import Patch, PatchChoice, PatchScope, apply_patches, import_modules
 from asrlab.plugins.manager import PluginHost
 from asrlab.transcript import PatchStatus
 
@@ -68,7 +67,7 @@ def patched(
     all_known = known_patches(host)
     mine = _of(distribution, all_known)
     choice = PatchChoice.of(patches, all_known)
-    with apply_patches(mine, _device(device, mine), choice=choice, direct=True) as scope:
+    with apply_patches(mine, _device(device, mine, choice), choice=choice, direct=True) as scope:
         scope.require(choice)
         yield scope
 
@@ -101,7 +100,7 @@ def try_patches(
         dict.fromkeys(patch.distribution for patch in known) if distributions is None else distributions
     ):
         mine = _of(distribution, known)
-        with apply_patches(mine, _device(device, mine), choice=choice, direct=True) as scope:
+        with apply_patches(mine, _device(device, mine, choice), choice=choice, direct=True) as scope:
             tried += zip(mine, scope.report, strict=True)
     return tuple(tried)
 
@@ -135,11 +134,15 @@ class InstalledPatches:
         from wrapt import register_post_import_hook
 
         self._patches, self._choice = patches, choice
-        self._device = device if device == "auto" else _device(device, ())
+        self._device = device if device == "auto" else _device(device, (), choice)
         self._lock = Lock()
         self._begun = False
         self._removed = False
         self.scope: PatchScope | None = None
+        self._import_contexts = ExitStack()
+        for patch in patches:
+            if not choice.forbids(patch, direct=True):
+                self._import_contexts.enter_context(patch.import_context())
         for module in {patch.module for patch in patches}:
             register_post_import_hook(self._imported, module)
 
@@ -153,6 +156,8 @@ class InstalledPatches:
         with self._lock:
             self._removed = True
             scope = self.scope
+            import_contexts = self._import_contexts.pop_all()
+        import_contexts.close()
         if scope is not None:
             scope.close()
 
@@ -163,13 +168,16 @@ class InstalledPatches:
             self._begun = True
         try:
             # without the lock: this imports, and another thread that imports may be waiting for the lock
-            scope = apply_patches(self._patches, _device(self._device, ()), choice=self._choice, direct=True)
+            device = _device(self._device, (), self._choice)
+            scope = apply_patches(self._patches, device, choice=self._choice, direct=True)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the import of somebody's package must not fail for this
             _log.warning("%s was imported, and its patches could not be applied: %s", module.__name__, error)
             return
         with self._lock:
             self.scope = scope
             removed = self._removed
+            import_contexts = self._import_contexts.pop_all()
+        import_contexts.close()
         if removed:
             scope.close()
 
@@ -193,13 +201,15 @@ def check_device(asked: str) -> None:
     resolve(asked, DeviceReport(available=(asked,)), engine="")
 
 
-def _device(asked: str, patches: Iterable[Patch]) -> str:
+def _device(asked: str, patches: Iterable[Patch], choice: PatchChoice) -> str:
     """The device itself; for ``auto`` the packages are imported, and PyTorch is asked if that brought it."""
     if asked != "auto":
         return resolve(asked, DeviceReport(available=(asked,)), engine="").resolved  # refuses what is no device's name
-    for module in {patch.module for patch in patches}:
+    for patch in patches:
+        if choice.forbids(patch, direct=True):
+            continue
         try:
-            import_module(module)
+            import_modules(patch)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - each patch will report it
-            _log.info("%s does not import: %s", module, error)
+            _log.info("%s does not import: %s", patch.module, error)
     return torch_devices().best() if "torch" in sys.modules else "cpu"

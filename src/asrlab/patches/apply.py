@@ -15,7 +15,7 @@ from asrlab.patches.process import Process
 from asrlab.transcript import PatchStatus
 from asrlab.versions import installed_version
 
-__all__ = ["PatchScope", "apply_patches"]
+__all__ = ["PatchScope", "apply_patches", "import_modules"]
 
 _log = logging.getLogger("asrlab.patches")
 
@@ -92,6 +92,17 @@ def apply_patches(patches: Iterable[Patch], device: str, *, choice: PatchChoice,
         return PatchScope(statuses, undo.pop_all())
 
 
+def import_modules(patch: Patch) -> None:
+    """Import the modules that *patch* changes, in its `Patch.import_context`.
+
+    Raises:
+        Exception: Whatever the package raises.
+    """
+    with patch.import_context():
+        for module in (patch.module, *(place.partition(":")[0] for place in patch.changes)):
+            import_module(module)
+
+
 def _applied(patch: Patch, device: str, *, why_not: str) -> tuple[PatchStatus, Callable[[], None]]:
     def told(status: str, reason: str) -> PatchStatus:
         return PatchStatus(
@@ -107,7 +118,8 @@ def _applied(patch: Patch, device: str, *, why_not: str) -> tuple[PatchStatus, C
     if kind not in patch.devices:
         return told("not-needed", f"only {' and '.join(patch.devices)} can need it, not {kind}"), _nothing
     try:
-        _import(patch)
+        # before the lock is taken, since a thread that imports the package may wait for the lock
+        import_modules(patch)
         need, undo = _PROCESS.apply(patch, device)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the package and the patch may raise anything
         first_line = str(error).partition("\n")[0]
@@ -118,12 +130,6 @@ def _applied(patch: Patch, device: str, *, why_not: str) -> tuple[PatchStatus, C
         tested = ", ".join(patch.versions)
         return told("untested-version", f"{need.reason}; {version} is not among the tested versions {tested}"), undo
     return told("applied", need.reason), undo
-
-
-def _import(patch: Patch) -> None:
-    """Import what *patch* changes before the lock is taken, since a thread that imports it may wait for the lock."""
-    for module in (patch.module, *(place.partition(":")[0] for place in patch.changes)):
-        import_module(module)
 
 
 def _tell(patch: Patch, status: PatchStatus, device: str) -> None:

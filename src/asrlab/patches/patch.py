@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import attrs
@@ -59,6 +60,8 @@ class Patch:
         verify: Given the device, raises unless the change took effect.
         direct_use: Whether only code that calls the package directly needs it: asrlab's own engine calls it such that
             the fault does not show, and applies it only if it is named.
+        import_context: The context in which the modules of *changes* are imported, where the fault lies in the import
+            itself. Outside of it the package's import is as upstream's.
     """
 
     name: str
@@ -73,3 +76,4 @@ class Patch:
     needed: Callable[[tuple[Any, ...], str], Need] = attrs.field(repr=False)
     verify: Callable[[str], None] = attrs.field(default=_nothing_to_verify, repr=False)
     direct_use: bool = False
+    import_context: Callable[[], AbstractContextManager[object]] = attrs.field(default=nullcontext, repr=False)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from asrlab.errors import OptionError
 from asrlab.loading import RANDOM_MARK
+from asrlab.patching import patched
 
 if TYPE_CHECKING:
     import torch
@@ -136,6 +137,11 @@ def write_tiny_lfm2_audio(folder: Path, *, says: str = "", ends: bool = True, se
     Raises:
         OptionError: *says* is too long, or has a character twice.
     """
+    with patched("liquid-audio", device="cpu"):  # imports it even where torchaudio does not import
+        return _write(folder, says=says, ends=ends, seed=seed)
+
+
+def _write(folder: Path, *, says: str, ends: bool, seed: int) -> Path:
     import torch
     from liquid_audio.detokenizer import LFM2AudioDetokenizer
     from transformers import Lfm2Config
