@@ -31,6 +31,7 @@ RANKS = {
     "batching": 2,
     "calibration": 2,
     "device": 1,
+    "engine_import": 2,
     "languages": 1,
     "machine": 1,
     "options": 1,

@@ -14,6 +14,7 @@ from asrlab import datasets
 from asrlab import device as devices
 from asrlab.calibration import Circumstances, find_calibration
 from asrlab.datasets import Dataset, DatasetSpec
+from asrlab.engine_import import import_engine, import_engine_apart
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
 from asrlab.installation import asrlab_command, install_command
 from asrlab.options import Capabilities
@@ -44,6 +45,7 @@ __all__ = [
     "check_choices",
     "check_language",
     "fetch_weights",
+    "fetch_weights_to_load",
     "find_weights",
     "list_datasets",
     "list_models",
@@ -98,11 +100,11 @@ def load(
     check_choices(spec, compute_type=compute_type, threads=threads)
     known = known_patches(host)
     choice = PatchChoice.of(patches, known)
-    # That weights are missing is told before the engine is imported, which takes seconds; but nobody should fetch
-    # gigabytes to hear that the device they named is not there.
+    # nobody should fetch gigabytes to learn that the device is not there, or that the engine does not import
     start = time.monotonic()
-    early = devices.resolve(device, spec.device_report(), engine=spec.name) if _named(device) and not offline else None
-    probing = time.monotonic() - start
+    chosen = devices.resolve(device, spec.device_report(), engine=spec.name)
+    import_engine(spec, known, choice)
+    importing_s = time.monotonic() - start
     fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
     start = time.monotonic()
     stored = find_weights(resolved, weights=weights)
@@ -122,7 +124,7 @@ def load(
     )
     transcriber = _load_patched(spec, request, [patch for patch in known if spec.uses(patch.distribution)], choice)
     transcriber.tuned = _tuned(transcriber, spec, threads=threads)
-    transcriber.load_time = probing + time.monotonic() - start
+    transcriber.load_time = importing_s + time.monotonic() - start
     return transcriber
 
 
@@ -131,11 +133,6 @@ def _tuned(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -
         return None
     found = find_calibration(Circumstances.of(transcriber.info, spec, threads=threads))
     return found.chosen if found else None
-
-
-def _named(device: str) -> bool:
-    """Whether *device* is one that may be missing."""
-    return device not in ("auto", "cpu")
 
 
 def _load_patched(spec: EngineSpec, request: LoadRequest, patches: Iterable[Patch], choice: PatchChoice) -> Transcriber:
@@ -307,6 +304,41 @@ def fetch_weights(
                     raise
                 tried.append(error)
     raise _missing(resolved, tried)
+
+
+def fetch_weights_to_load(
+    resolved: ResolvedModel,
+    *,
+    patches: str | Iterable[str] | None = None,
+    offline: bool = False,
+    progress: FetchProgress | None = None,
+    store: WeightsStore | None = None,
+) -> StoredWeights | None:
+    """Fetch weights as `fetch_weights` does, for an engine that another process will load.
+
+    Where weights are not on this disk, the engine is imported first, in a process of its own.
+
+    Args:
+        resolved: The model.
+        patches: As `load` takes them.
+        offline: As `load` takes it.
+        progress: As `load` takes it.
+        store: Where the weights are kept; None for the user's store.
+
+    Raises:
+        EngineUnavailableError: Weights would have to be fetched, and the engine does not import.
+        WeightsError: None of the sources has the weights, or what came is damaged.
+    """
+    if resolved.model and resolved.model.weights and not _is_present(resolved, store):
+        import_engine_apart(resolved.engine, patches=patches)
+    return fetch_weights(resolved, offline=offline, progress=progress, store=store)
+
+
+def _is_present(resolved: ResolvedModel, store: WeightsStore | None) -> bool:
+    try:
+        return find_weights(resolved, store=store) is not None
+    except WeightsError:
+        return False
 
 
 def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsError:

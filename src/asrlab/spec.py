@@ -159,6 +159,15 @@ class EngineSpec:
                 install=install,
             )
 
+    def check_imports(self) -> None:
+        """Import the engine's own code, without loading a model.
+
+        Raises:
+            EngineUnavailableError: The package is missing or does not import.
+        """
+        self.check_installed()
+        self._function(self.factory)
+
     def _function(self, dotted: str) -> Callable[..., Any]:
         module, _, name = dotted.partition(":")
         try:

@@ -23,6 +23,7 @@ from asrlab.cli.shared import (
 
 if TYPE_CHECKING:
     from asrlab.plugins.manager import PluginHost
+    from asrlab.plugins.registry import ResolvedModel
 
 EPILOG = """\b
 Examples:
@@ -107,7 +108,7 @@ def bench(
     batching, options = batching_of(given), options_of(given)
     # what is wrong with it is said before gigabytes are fetched
     load_dataset(dataset, format=format, allow_outside=allow_outside, host=host)
-    _fetch(models, host, compute_type=compute_type, threads=threads, offline=offline)
+    _fetch(_checked(models, host, compute_type=compute_type, threads=threads), patches=patches, offline=offline)
     with running() as one:
         result = start(
             dataset,
@@ -134,13 +135,21 @@ def bench(
     return finished(result, stopped=one.stopped, texts=not only_table, normalizers=normalizers, as_json=as_json)
 
 
-def _fetch(models: tuple[str, ...], host: PluginHost, *, compute_type: str, threads: int | None, offline: bool) -> None:
-    from asrlab.loading import check_choices, fetch_weights
+def _checked(
+    models: tuple[str, ...], host: PluginHost, *, compute_type: str, threads: int | None
+) -> list[ResolvedModel]:
+    from asrlab.loading import check_choices
     from asrlab.plugins.registry import Registry
 
     resolved = list(map(Registry(host).resolve, models))
     for model in resolved:
         check_choices(model.engine, compute_type=compute_type, threads=threads)
+    return resolved
+
+
+def _fetch(models: list[ResolvedModel], *, patches: str | None, offline: bool) -> None:
+    from asrlab.loading import fetch_weights_to_load
+
     with fetch_progress() as show:
-        for model in resolved:
-            fetch_weights(model, offline=offline, progress=show)
+        for model in models:
+            fetch_weights_to_load(model, patches=patches, offline=offline, progress=show)

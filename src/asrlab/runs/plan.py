@@ -10,7 +10,7 @@ import attrs
 
 from asrlab.datasets import Dataset, Utterance
 from asrlab.errors import DatasetError, OptionError
-from asrlab.loading import check_choices, fetch_weights, model_info
+from asrlab.loading import check_choices, fetch_weights_to_load, model_info
 from asrlab.metrics import Pair, Profile, get_profile, profile_for
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.patches import PatchChoice
@@ -78,7 +78,8 @@ class Plan:
         spoken = [spoken_language(utterance.language, request.options) for utterance in utterances]
         scored = _scored_pairs(utterances, spoken, request.options)
         profile = get_profile(request.normalizer or profile_for(pair.language for pair in scored))
-        found = tuple(_model_facts(name, model, offline=offline) for name, model in models_by_name(models).items())
+        named = models_by_name(models).items()
+        found = tuple(_model_facts(name, model, patches=request.patches, offline=offline) for name, model in named)
         facts = describe(utterances)
         return cls(
             manifest=attrs.evolve(
@@ -238,8 +239,10 @@ def models_by_name(models: list[ResolvedModel]) -> dict[str, ResolvedModel]:
     return {model.name if names.count(model.name) == 1 else asked_name(model): model for model in models}
 
 
-def _model_facts(name: str, model: ResolvedModel, *, offline: bool) -> ModelFacts:
-    info = model_info(model, fetch_weights(model, offline=offline))
+def _model_facts(
+    name: str, model: ResolvedModel, *, patches: str | tuple[str, ...] | None, offline: bool
+) -> ModelFacts:
+    info = model_info(model, fetch_weights_to_load(model, patches=patches, offline=offline))
     return ModelFacts(info=attrs.evolve(info, name=name), packages=model.engine.packages())
 
 

@@ -75,7 +75,7 @@ def _weights(name: str, asked: str, root: str | PathLike[str] | None) -> Path | 
         return checkpoint
     if root is None:
         return None
-    stored = loading.fetch_weights(Registry(PluginHost()).resolve(asked), store=WeightsStore(kept))
+    stored = loading.fetch_weights_to_load(Registry(PluginHost()).resolve(asked), store=WeightsStore(kept))
     return stored.path if stored else None
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from asrlab.errors import DatasetError, EngineNotFoundError, WeightsError
-from asrlab.loading import fetch_weights, load_dataset, model_info
+from asrlab.loading import fetch_weights_to_load, load_dataset, model_info
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.runs.bench import Progress, bench
@@ -207,7 +207,7 @@ def _check_weights(record: Path, model: ModelFacts, host: PluginHost, *, offline
     except EngineNotFoundError as error:
         told = f"{record} cannot be repeated: {error.message}; weights of a folder of its own are not in a record"
         raise DatasetError(told, path=record) from error
-    here = model_info(resolved, fetch_weights(resolved, offline=offline)).weights_sha256
+    here = model_info(resolved, fetch_weights_to_load(resolved, offline=offline)).weights_sha256
     if here != recorded:
         raise WeightsError(
             f"{record} cannot be repeated: the weights of {name} here are sha256 {here}, those of the record are "

@@ -1,0 +1,120 @@
+"""Whether an engine imports is known before its weights are asked for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry
+
+ENGINES = {spec.name: spec for spec in Registry(PluginHost()).engines() if any(model.weights for model in spec.models)}
+
+CODE = """
+import json, sys
+import asrlab
+model, told = sys.argv[1], []
+for call in (
+    lambda: asrlab.load(model, device="cpu", offline=True),
+    lambda: asrlab.bench("smoke", models=[model], device="cpu", offline=True),
+):
+    try:
+        call()
+    except asrlab.AsrlabError as error:
+        told.append([type(error).__name__, error.message])
+print(json.dumps(told))
+"""
+
+
+def errors_of(model: str, environment: dict[str, str]) -> list[list[str]]:
+    """What loading and benching *model* raise in a new process."""
+    command = [sys.executable, "-c", CODE, model]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_a_package_that_does_not_import_is_reported_before_weights(engine: str, tmp_path: Path, asrlab_cli: Any):
+    """With an empty store and a broken package, the package is the error of ``load`` and ``bench``, not the weights."""
+    spec = ENGINES[engine]
+    if not spec.installed():
+        pytest.skip(f"{spec.distribution} is not installed")
+    (tmp_path / f"{spec.import_name}.py").write_text("raise ImportError('broken on purpose')\n")
+    environment = asrlab_cli.environment(plugins=[tmp_path], ASRLAB_CACHE=str(tmp_path / "cache"))
+    message = f"engine {engine!r} is installed but does not import: broken on purpose; run: asrlab doctor"
+    assert errors_of(f"{engine}/{spec.default_model}", environment) == [["EngineUnavailableError", message]] * 2
+
+
+PLUGIN = """
+import asrlab
+
+asrlab_plugin_api = 1
+MODEL = asrlab.ModelSpec(name="lfm", weights=("liquidai/lfm2.5-audio-1.5b",))
+
+
+@asrlab.hookimpl
+def asrlab_engines():
+    return [
+        asrlab.EngineSpec(
+            name="theirs",
+            factory="their_engine:load",
+            devices="their_plugin:devices",
+            models=(MODEL,),
+            weights_formats=("safetensors",),
+        )
+    ]
+
+
+def devices():
+    return asrlab.DeviceReport(available=("cpu",))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "reasons"),
+    [
+        ("import a_module_that_nobody_has", ["No module named 'a_module_that_nobody_has'"] * 2),
+        ("raise SystemExit(3)", ["SystemExit: 3"] * 2),
+        ("load = None", None),
+    ],
+    ids=["import-fails", "exits", "imports"],
+)
+def test_an_engine_of_a_plugin_is_imported_before_weights(
+    tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, code: str, reasons: list[str] | None
+):
+    """So is the code of a third party's engine; where it imports, the missing weights are the error."""
+    folder = write_distribution(tmp_path / "theirs", "their-plugin", source=PLUGIN)
+    (folder / "their_engine.py").write_text(f"{code}\n")
+    environment = asrlab_cli.environment(plugins=[folder], ASRLAB_CACHE=str(tmp_path / "cache"))
+    found = errors_of("theirs/lfm", environment)
+    if reasons is None:
+        assert [kind for kind, _ in found] == ["WeightsError"] * 2
+    else:
+        told = [
+            [
+                "EngineUnavailableError",
+                f"engine 'theirs' is installed but does not import: {reason}; run: asrlab doctor",
+            ]
+            for reason in reasons
+        ]
+        assert found == told
+
+
+def test_a_library_that_ends_the_process_is_reported_by_a_run(
+    tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any
+):
+    """An engine whose import aborts ends a process of its own, and ``bench`` reports that before weights."""
+    folder = write_distribution(tmp_path / "theirs", "their-plugin", source=PLUGIN)
+    (folder / "their_engine.py").write_text("import os\nos.abort()\n")
+    ran = asrlab_cli(
+        "bench", "smoke", "-m", "theirs/lfm", "--json", plugins=[folder], ASRLAB_CACHE=str(tmp_path / "cache")
+    )
+    assert ran.json["error"]["type"] == "EngineUnavailableError"
+    assert "its import ended the process with status -6" in ran.json["error"]["message"]
