@@ -179,7 +179,7 @@ def lack_kernel() -> None:
     """Call an op that MPS has no kernel for."""
     import torch
 
-    torch.linalg.eigh(torch.eye(2, device="mps"))
+    torch.mode(torch.eye(2, device="mps"))
 
 
 @pytest.mark.parametrize(
@@ -272,11 +272,11 @@ def test_the_report_counts_ops(simulated_mps_process: SimulatedProcess) -> None:
     counts = {use.op: (use.calls, use.route.value) for use in report.uses}
     assert counts["add.Tensor"] == (2, "kernel")
     assert counts["_to_copy"] == (1, "composite")
-    assert [(use.op, use.calls) for use in report.without_kernel] == [("_linalg_eigh.eigenvalues", 1)]
+    assert [(use.op, use.calls) for use in report.without_kernel] == [("mode", 1)]
     assert "_to_copy" in {use.op for use in report.composites}
     assert report.table().splitlines()[0] == report.title
     assert report.title.startswith(f"simulated MPS, torch {report.torch}: {len(report.uses)} ops seen, 1 without")
-    assert "_linalg_eigh.eigenvalues" in report.table().splitlines()[1]
+    assert "mode" in report.table().splitlines()[1]
     assert report.as_dict()["simulated"] is True
     assert {"op": "add.Tensor", "calls": 2, "route": "kernel"} in report.as_dict()["ops"]
     simulated_mps_process.reset()
@@ -291,12 +291,12 @@ def always_on_cpu() -> list[str]:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        torch.linalg.svd(torch.eye(2, device="mps"))
+        torch.embedding_renorm_(torch.eye(2, device="mps"), torch.tensor([0], device="mps"), 1.0, 2.0)
     return [str(warning.message) for warning in caught]
 
 
 def test_an_op_that_always_falls_back_needs_no_variable(simulated_mps_process: SimulatedProcess) -> None:
-    """``linalg.svd`` has no kernel, yet runs on the CPU with a warning, whatever the environment says."""
+    """``embedding_renorm_`` has no kernel, yet runs on the CPU with a warning, whatever the environment says."""
     simulated_mps_process.reset()
     (warning,) = simulated_mps_process.run(always_on_cpu)
     assert "will fall back to run on the CPU" in warning

@@ -14,14 +14,16 @@ from asrlab.errors import DeviceUnavailableError, OptionError
 from asrlab.testing import simulated_mps
 
 
-@pytest.mark.parametrize("version", ["2.8.0", "2.10.0+cpu", "2.13.1", "3.0"])
+@pytest.mark.parametrize("version", ["2.8.0", "2.10.0+cpu", "2.16.0", "3.0"])
 def test_an_untested_torch_is_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """A torch that the simulation was not tested with is refused, and the message names those that were."""
     import torch
 
     monkeypatch.setattr(torch, "__version__", version)
     with (
-        pytest.raises(DeviceUnavailableError, match=r"tested with torch 2\.9 and 2\.11, not with") as caught,
+        pytest.raises(
+            DeviceUnavailableError, match=r"tested with torch 2\.9, 2\.11, 2\.12, 2\.13, 2\.14 and 2\.15, not with"
+        ) as caught,
         simulated_mps(),
     ):
         pass

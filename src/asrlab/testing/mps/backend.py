@@ -34,7 +34,7 @@ _COMPOSITES = tuple(
 # such an op has no say in devices, and knows no views: the ops that it calls do
 _MADE_OF_OTHERS = torch._C.DispatchKey.CompositeImplicitAutograd
 _WHOLE = frozenset(op.op for op in RUN_WHOLE)
-_ALWAYS_ON_CPU = frozenset(op.op for op in ALWAYS_ON_CPU)
+_ALWAYS_ON_CPU = {op.op: op for op in ALWAYS_ON_CPU}
 
 
 class BackendMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -134,7 +134,8 @@ class Backend:
 
     def _find_route(self, func: Any, name: str) -> tuple[Route, Any]:
         """The route, and for a composite whose body is to be run the dispatch key of that body."""
-        if name in _ALWAYS_ON_CPU:
+        exceptional = _ALWAYS_ON_CPU.get(name)
+        if exceptional and exceptional.until not in self._kernels.dense:
             return Route.FALLBACK, None
         if name in self._kernels.dense:
             return Route.KERNEL, None

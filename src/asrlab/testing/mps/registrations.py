@@ -3,7 +3,8 @@
 `native_functions.yaml` names nearly every kernel of the backend. For torch 2.9.1 and 2.11.0 it was compared with the
 registrations compiled into PyTorch's own macOS libraries: all 847 and all 867 MPS ops of the yaml are there, and beside
 them only four that are registered by hand: ``_slow_conv2d_forward``, which only raises, and the three of
-`ALWAYS_ON_CPU` that carry the source ``MPSFallback.mm``.
+`ALWAYS_ON_CPU` that carry the source ``MPSFallback.mm``. The yaml of torch 2.14 is the first that has a kernel for
+``_linalg_svd``. For torch 2.12 to 2.15 no such comparison was made.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import attrs
 
 __all__ = ["ALWAYS_ON_CPU", "CROSSING", "INDEXING", "RUN_WHOLE", "TESTED_TORCH", "Exceptional"]
 
-TESTED_TORCH = ("2.9", "2.11")
+TESTED_TORCH = ("2.9", "2.11", "2.12", "2.13", "2.14", "2.15")
 """The releases of torch that the simulation is tested with."""
 
 CROSSING = frozenset({"_copy_from", "_copy_from_and_resize", "_to_copy", "copy_", "copy_sparse_to_sparse_"})
@@ -30,11 +31,13 @@ class Exceptional:
         op: Its name, with the overload.
         reason: What it does on the real backend, or why the simulation treats it apart.
         source: The file of PyTorch that shows it.
+        until: The op whose kernel, where the installed torch has one, ends the exception; empty if nothing does.
     """
 
     op: str
     reason: str
     source: str
+    until: str = ""
 
 
 _FALLBACK = "aten/src/ATen/mps/MPSFallback.mm"
@@ -42,12 +45,13 @@ _TO_CPU = "registered to run on the CPU whatever PYTORCH_ENABLE_MPS_FALLBACK say
 
 ALWAYS_ON_CPU = (
     Exceptional(op="embedding_renorm_", reason=_TO_CPU, source=_FALLBACK),
-    Exceptional(op="linalg_svd", reason=_TO_CPU, source=_FALLBACK),
-    Exceptional(op="linalg_svd.U", reason=_TO_CPU, source=_FALLBACK),
+    Exceptional(op="linalg_svd", reason=_TO_CPU, source=_FALLBACK, until="_linalg_svd"),
+    Exceptional(op="linalg_svd.U", reason=_TO_CPU, source=_FALLBACK, until="_linalg_svd"),
     Exceptional(
         op="_linalg_svd",
         reason="what linalg_svd becomes where autograd takes it apart, as it does on Linux",
         source="aten/src/ATen/native/BatchLinearAlgebra.cpp",
+        until="_linalg_svd",
     ),
 )
 

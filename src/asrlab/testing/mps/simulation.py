@@ -121,9 +121,9 @@ def _torch_version() -> str:
 def _refuse_untested(version: str) -> None:
     release = ".".join(version.split(".")[:2])
     if release not in TESTED_TORCH:
+        tested = f"{', '.join(TESTED_TORCH[:-1])} and {TESTED_TORCH[-1]}"
         raise DeviceUnavailableError(
-            f"the simulated MPS device is tested with torch {' and '.join(TESTED_TORCH)}, not with {version}; "
-            "install one of those",
+            f"the simulated MPS device is tested with torch {tested}, not with {version}; install one of those",
             device="mps",
         )
 
