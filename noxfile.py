@@ -23,8 +23,8 @@ RECORDS = ROOT / ".nox" / "matrix-records"
 # that is supported, 20250625, and is in all of them.
 STACKS = {
     "oldest": "minimum",  # liquid-audio 1.2.0, torch 2.9.1
-    "newest": "test",  # liquid-audio 1.3.0, torch 2.11
-    "liquid-1.2-torch-2.11": "liquid-1.2-torch-2.11",
+    "newest": "test",  # liquid-audio 1.3.0, torch 2.15
+    "liquid-1.2-torch-2.15": "liquid-1.2-torch-2.15",
     "liquid-1.3-torch-2.9": "liquid-1.3-torch-2.9",
 }
 DEVICES = ("cpu", "mps-sim", "mps", "cuda")

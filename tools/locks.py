@@ -58,7 +58,7 @@ LOCKS = (
     # For the matrix: one end of liquid-audio with the other of torch.
     *(
         Lock(name=name, arguments=(PROJECT, "--extra=all", "--constraints", f"locks/{name}.in"))
-        for name in ("liquid-1.2-torch-2.11", "liquid-1.3-torch-2.9")
+        for name in ("liquid-1.2-torch-2.15", "liquid-1.3-torch-2.9")
     ),
 )
 

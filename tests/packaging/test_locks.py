@@ -26,7 +26,7 @@ DIRECT = {
     "all": [*PROJECT["dependencies"], *EXTRAS],
     "test": [*PROJECT["dependencies"], *EXTRAS, *GROUPS["test"]],
     "minimum": [*PROJECT["dependencies"], *EXTRAS, *GROUPS["test"]],
-    "liquid-1.2-torch-2.11": [*PROJECT["dependencies"], *EXTRAS, "liquid-audio==1.2.*", "torch==2.11.*"],
+    "liquid-1.2-torch-2.15": [*PROJECT["dependencies"], *EXTRAS, "liquid-audio==1.2.*", "torch==2.15.*"],
     "liquid-1.3-torch-2.9": [*PROJECT["dependencies"], *EXTRAS, "liquid-audio==1.3.*", "torch==2.9.*"],
     "dev": [*PROJECT["dependencies"], *EXTRAS, *(line for lines in GROUPS.values() for line in lines)],
     "plugins": [
@@ -107,7 +107,7 @@ def test_a_version_that_breaks_a_requirement_is_seen() -> None:
 def test_one_version_of_a_package_over_all_locks_but_the_older_stacks() -> None:
     """The demonstration, the tests and the core run the same versions; three locks hold older ones back."""
     dev = pinned("dev")
-    older = {"minimum", "liquid-1.2-torch-2.11", "liquid-1.3-torch-2.9"}
+    older = {"minimum", "liquid-1.2-torch-2.15", "liquid-1.3-torch-2.9"}
     others = [lock for lock in LOCKS if lock not in {"dev", *older}]
     differing = {
         f"{lock}: {name}"
