@@ -7,13 +7,17 @@ other engine has a process of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import attrs
 
+from asrlab.engine_import import import_engine
 from asrlab.errors import EngineUnavailableError
 from asrlab.isolation import Answer, Task, run_tasks
+from asrlab.patches import PatchChoice
+from asrlab.patching import known_patches
 from asrlab.spec import EngineSpec
 
 __all__ = ["IMPORT_TIMEOUT_S", "EngineProbe", "Offer", "device_rows", "probe_engines"]
@@ -88,6 +92,9 @@ def probe_here(*, fields: Mapping[str, Any], load: bool) -> dict[str, Any]:
     """Import an engine into this process and return the row of its devices."""
     spec = EngineSpec(models=(), **fields)
     if load:
+        known = known_patches()
+        with suppress(EngineUnavailableError):  # with the patches that its import needs; what it raises is raised below
+            import_engine(spec, known, PatchChoice.of(None, known))
         import_module(spec.factory.partition(":")[0])
     return _device_row(spec)
 
