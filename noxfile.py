@@ -1,7 +1,7 @@
 """What a contributor runs: ``nox`` for all that CI checks, ``nox -s NAME`` for one session, ``nox -l`` for the list.
 
-Every session installs a hash-pinned lock and then this checkout without dependencies, so that it runs the versions that
-were checked in. ``nox -s lock`` writes the locks anew.
+Every session but ``fresh`` installs a hash-pinned lock and then this checkout without dependencies, so that it runs the
+versions that were checked in. ``nox -s lock`` writes the locks anew. ``fresh`` installs what the registry has today.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 # Both Pythons and both ends of the supported versions: minimum is on 3.12. tests-3.12 is for who wants it; the
 # documentation's code runs on 3.12 with the newest versions anyway. matrix comes last: it prints what the others left.
-nox.options.sessions = ["lint", "types", "build", "docs", "plugins", "minimum", "tests-3.13", "matrix"]
+nox.options.sessions = ["lint", "types", "build", "fresh", "docs", "plugins", "minimum", "tests-3.13", "matrix"]
 
 
 def install(session: nox.Session, lock: str) -> None:
@@ -244,6 +244,12 @@ def build_archives(session: nox.Session, folder: Path) -> dict[str, str]:
     )
     archives = sorted((*folder.glob("*.whl"), *folder.glob("*.tar.gz")))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in archives}
+
+
+@nox.session(venv_backend="none")
+def fresh(session: nox.Session) -> None:
+    """Install each extra unlocked, from the newest packages, on each Python, and do its job; arguments name some."""
+    session.run(sys.executable, "tools/fresh.py", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none", default=False)
