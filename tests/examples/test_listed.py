@@ -132,6 +132,7 @@ def patched_and_undone(lines: list[str], _work: Path) -> None:
     no_cuda = "AssertionError: Torch not compiled with CUDA enabled (simulated)"
     assert (before, patched, after) == (f"before   {no_cuda}", "patched  23040 samples on mps:0", f"after    {no_cuda}")
     assert [re.sub(",.*", "", line.strip()) for line in statuses] == [
+        "liquid-audio-resampling: not-needed",
         "liquid-audio-detokenizer-device: applied",
         "liquid-audio-flash-attention: not-needed",
         "liquid-audio-default-device: applied",

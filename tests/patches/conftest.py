@@ -38,7 +38,9 @@ def align(times):
 PLACES = (
     ("torch.nn", "Module"),
     ("torch", "Tensor"),
+    ("liquid_audio.processor", ""),
     ("liquid_audio.processor", "LFM2AudioProcessor"),
+    ("liquid_audio.data.mapper", ""),
     ("liquid_audio.model.lfm2_audio", "LFM2AudioModel"),
     ("liquid_audio.model.lfm2_audio", ""),
     ("whisper.model", "Whisper"),

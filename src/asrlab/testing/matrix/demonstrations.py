@@ -56,7 +56,11 @@ def _failure(program: Callable[[], object]) -> str:
 
 def of_liquid_audio(folder: Path, device: str) -> Demonstrations:
     """Those of liquid-audio, with the checkpoint in *folder*."""
-    from liquid_audio import LFM2AudioModel, LFM2AudioProcessor
+    import torch
+    from liquid_audio import LFM2AudioModel, LFM2AudioProcessor, processor
+
+    def resample() -> object:
+        return processor.torchaudio.functional.resample(torch.ones(1, 441, device=device), 44_100, 16_000)
 
     def decode_speech() -> object:
         return LFM2AudioProcessor.from_pretrained(folder, device=device).eval().decode(codes(device))
@@ -68,6 +72,7 @@ def of_liquid_audio(folder: Path, device: str) -> Demonstrations:
         return LFM2AudioModel.from_pretrained(folder, device=device)
 
     return {
+        "liquid-audio-resampling": resample,
         "liquid-audio-detokenizer-device": decode_speech,
         "liquid-audio-default-device": name_no_device,
         "liquid-audio-flash-attention": load_model,
