@@ -177,14 +177,15 @@ def _tried(environment: Environment, *, wheel: Path, uv: str) -> Outcome:
         if is_registry_fault(str(error)):
             return ended("registry", f"packages could not be had, so nothing was tested: {_last(error)}")
         return ended("skipped" if upcoming else "failed", f"not installed: {_last(error)}")
-    step = "doctor"
+    step = "job"
     try:
-        run(path / "bin" / "asrlab", "doctor")
-        step = "job"
+        # first: what is imported in a new environment is compiled, which the doctor does not wait for without end
         answer = run(python, JOB, path, *environment.jobs)
+        step = "doctor"
+        run(path / "bin" / "asrlab", "doctor")
     except StepError as error:
         return ended("failed", f"{step}: {_problem(str(error))}; the environment is kept: {path}")
-    passed = ("import", "doctor", *environment.jobs)
+    passed = ("import", *environment.jobs, "doctor")
     return ended("ok", ", ".join(passed), json.loads(answer.splitlines()[-1])["versions"])
 
 

@@ -1,4 +1,4 @@
-"""Do an extra's main job, in an environment of `fresh.py`; prints one JSON object.
+"""Import what an extra brings and do its main job, in an environment of `fresh.py`; prints one JSON object.
 
 python fresh_job.py FOLDER JOB...    JOB: weights, datasets, or a model such as faster-whisper/base
 """
@@ -19,6 +19,19 @@ def versions() -> dict[str, str]:
     """Return the version of each installed distribution by its name in small letters."""
     found = importlib.metadata.distributions()
     return {distribution.metadata["Name"].lower(): distribution.version for distribution in found}
+
+
+def import_engines() -> None:
+    """Import the code of each engine whose package is installed, as loading a model does."""
+    from asrlab.engine_import import import_engine
+    from asrlab.patches import PatchChoice
+    from asrlab.patching import known_patches
+    from asrlab.plugins.manager import PluginHost
+    from asrlab.plugins.registry import Registry
+
+    for spec in Registry(PluginHost()).engines():
+        if spec.installed():
+            import_engine(spec, known_patches(), PatchChoice())
 
 
 def carry_weights() -> None:
@@ -82,6 +95,7 @@ def main() -> None:
     import asrlab
 
     folder, jobs = Path(sys.argv[1]), sys.argv[2:]
+    import_engines()
     if "weights" in jobs:
         carry_weights()
     if "datasets" in jobs:
