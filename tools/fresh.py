@@ -202,7 +202,7 @@ def _problem(output: str) -> str:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return the versions and the outcome of each environment as lines of text."""
-    rows = [("Python", "extra", *PACKAGES, "s", "outcome")]
+    rows: list[tuple[str, ...]] = [("Python", "extra", *PACKAGES, "s", "outcome")]
     for outcome in outcomes:
         versions = [outcome.versions.get(package, "-") for package in PACKAGES]
         environment = outcome.environment

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ MAX_WER = 0.1  # as the engines' own specs state it for the smoke set
 
 
 def versions() -> dict[str, str]:
-    """Return the version of each installed distribution by its name in small letters."""
+    """Return the version of each installed distribution by its normalized name."""
     found = importlib.metadata.distributions()
-    return {distribution.metadata["Name"].lower(): distribution.version for distribution in found}
+    return {distribution.metadata["Name"].lower().replace("_", "-"): distribution.version for distribution in found}
 
 
 def import_engines() -> None:
@@ -47,8 +48,8 @@ def carry_weights() -> None:
 def read_dataset() -> None:
     """Read the smoke set as an object of the library ``datasets``, with its audio and references."""
     import asrlab
-    import datasets
 
+    datasets = import_module("datasets")
     smoke = list(asrlab.load_dataset("smoke"))
     rows = {
         "audio": [str(utterance.audio) for utterance in smoke],
