@@ -100,17 +100,16 @@ def load(
     check_choices(spec, compute_type=compute_type, threads=threads)
     known = known_patches(host)
     choice = PatchChoice.of(patches, known)
+    stored = _checked_weights(resolved, weights)
     # nobody should fetch gigabytes to learn that the device is not there, or that the engine does not import
     start = time.monotonic()
     chosen = devices.resolve(device, spec.device_report(), engine=spec.name)
     import_engine(spec, known, choice)
     importing_s = time.monotonic() - start
-    fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
+    if stored is None:
+        fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
+        stored = _checked_weights(resolved, weights)
     start = time.monotonic()
-    stored = find_weights(resolved, weights=weights)
-    if stored is not None:
-        check_weights(stored.path, stored.format)  # before the engine is imported: it may be the engine that crashes
-    chosen = early or devices.resolve(device, spec.device_report(), engine=spec.name)
     request = LoadRequest(
         model=model_info(resolved, stored),
         spec=resolved.model,
@@ -126,6 +125,14 @@ def load(
     transcriber.tuned = _tuned(transcriber, spec, threads=threads)
     transcriber.load_time = importing_s + time.monotonic() - start
     return transcriber
+
+
+def _checked_weights(resolved: ResolvedModel, weights: str | PathLike[str] | None) -> StoredWeights | None:
+    """Return the weights on this disk, checked before the engine opens them, whose library they might crash."""
+    stored = find_weights(resolved, weights=weights)
+    if stored is not None:
+        check_weights(stored.path, stored.format)
+    return stored
 
 
 def _tuned(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -> Batching | None:
