@@ -60,7 +60,7 @@ def of_liquid_audio(folder: Path, device: str) -> Demonstrations:
     from liquid_audio import LFM2AudioModel, LFM2AudioProcessor, processor
 
     def resample() -> object:
-        return processor.torchaudio.functional.resample(torch.ones(1, 441, device=device), 44_100, 16_000)
+        return vars(processor)["torchaudio"].functional.resample(torch.ones(1, 441, device=device), 44_100, 16_000)
 
     def decode_speech() -> object:
         return LFM2AudioProcessor.from_pretrained(folder, device=device).eval().decode(codes(device))
