@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from asrlab.errors import EngineUnavailableError
+from asrlab.isolation import Task, run_tasks
 from asrlab.patches import Patch, PatchChoice, import_modules
+from asrlab.patching import known_patches
 from asrlab.spec import EngineSpec
 
-__all__ = ["import_engine", "import_engine_apart"]
+__all__ = ["answer_import", "import_engine", "import_engine_apart"]
 
 IMPORT_LIMIT_S = 120
 """Seconds an engine may take to import before it counts as hanging."""
-
-_ANSWER = "asrlab import: "
-_CODE = f"""
-import json
-from asrlab.engine_import import import_engine
-from asrlab.errors import EngineUnavailableError
-from asrlab.patches import PatchChoice
-from asrlab.patching import known_patches
-from asrlab.spec import EngineSpec
-given = json.loads(sys.argv[1])
-known, message = known_patches(), ""
-try:
-    import_engine(EngineSpec(models=(), **given["spec"]), known, PatchChoice.of(given["patches"], known))
-except EngineUnavailableError as error:
-    message = error.message
-print("\\n{_ANSWER}" + json.dumps(message))
-"""
 
 
 def import_engine(spec: EngineSpec, patches: Iterable[Patch], choice: PatchChoice) -> None:
@@ -66,30 +49,31 @@ def import_engine_apart(spec: EngineSpec, *, patches: str | Iterable[str] | None
     """
     spec.check_installed()
     names = ("name", "factory", "devices", "import_name", "distribution", "install", "versions_of")
-    given = {
+    arguments = {
         "spec": {name: getattr(spec, name) for name in names},
         "patches": patches if patches is None or isinstance(patches, str) else ",".join(patches),
     }
-    # the path of this process: with -c the current folder would come first, and could shadow the engine
-    code = f"import sys; sys.path[:] = {sys.path!r}{_CODE}"
+    task = Task(label=spec.name, function=f"{__name__}:answer_import", arguments=arguments)
+    [(_, answer)] = run_tasks([[task]], timeout_s=IMPORT_LIMIT_S)
+    if answer.failure:
+        raise _does_not_import(spec, answer.failure if answer.raised else f"its import {answer.failure}")
+    if answer.value:
+        raise EngineUnavailableError(answer.value, engine=spec.name)
+
+
+def answer_import(spec: Mapping[str, Any], patches: str | None) -> str:
+    """Import an engine in this process; return the message of its failure, empty if there is none.
+
+    Args:
+        spec: Fields of the engine's `EngineSpec`.
+        patches: Which patches may be applied.
+    """
+    known = known_patches()
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, json.dumps(given)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=IMPORT_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _does_not_import(spec, f"its import does not end within {IMPORT_LIMIT_S} s") from error
-    answers = [line.removeprefix(_ANSWER) for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
-    if not answers:
-        last = done.stderr.strip().splitlines()[-1:]
-        raise _does_not_import(spec, "; ".join([f"its import ended the process with status {done.returncode}", *last]))
-    if message := json.loads(answers[0]):
-        raise EngineUnavailableError(message, engine=spec.name)
+        import_engine(EngineSpec(models=(), **spec), known, PatchChoice.of(patches, known))
+    except EngineUnavailableError as error:
+        return error.message
+    return ""
 
 
 def _does_not_import(spec: EngineSpec, reason: str) -> EngineUnavailableError:

@@ -117,4 +117,4 @@ def test_a_library_that_ends_the_process_is_reported_by_a_run(
         "bench", "smoke", "-m", "theirs/lfm", "--json", plugins=[folder], ASRLAB_CACHE=str(tmp_path / "cache")
     )
     assert ran.json["error"]["type"] == "EngineUnavailableError"
-    assert "its import ended the process with status -6" in ran.json["error"]["message"]
+    assert "its import ends its process (SIGABRT)" in ran.json["error"]["message"]

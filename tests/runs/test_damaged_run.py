@@ -202,6 +202,7 @@ def test_the_bench_command_asks_for_the_same():
             hotwords="a b",
             vad_filter=True,
             allow_truncated=True,
+            track=2,
             engine_options={"patience": 2.0, "prefix": "x y"},
         ),
         batching=asrlab.Batching(batch_size=4, workers=2, threads=1, margin=1.5, encode_together=False),

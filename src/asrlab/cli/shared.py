@@ -101,6 +101,7 @@ def engine_options[F: Callable[..., Any]](function: F) -> F:
             click.option("--hotwords", help="Words to expect, in one string."),
             click.option("--vad-filter", is_flag=True, default=None, help="Leave out silence."),
             click.option("--allow-truncated", is_flag=True, default=None, help="Accept audio that ends early."),
+            click.option("--track", type=int, metavar="N", help="Audio track of files that have several, from 1."),
             click.option(
                 "--engine-option",
                 "engine_options",

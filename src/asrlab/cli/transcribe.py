@@ -54,7 +54,6 @@ Examples:
 )
 @click.option("-f", "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable; txt if none.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for one file each; - is standard output.")
-@click.option("--track", type=int, metavar="N", help="Audio track of files that have several, from 1.")
 @layout_options
 @device_options
 @engine_options

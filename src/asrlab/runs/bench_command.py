@@ -27,8 +27,10 @@ def bench_command(request: Request, run: Path) -> str:
         words += ["-m", model]
     words += ["--run", str(run)]
     for name, value in _changed(request, Request(dataset=None, models=())):
-        if name not in ("dataset", "models", "options", "batching"):
+        if name not in ("dataset", "models", "options", "batching", "warmup"):
             words += _option(_RENAMED.get(name, name), value // _MIB if name == "memory_limit_bytes" else value)
+    if request.warmup != int(request.repeat > 1):
+        words += _option("warmup", request.warmup)
     for name, value in _changed(request.options, TranscribeOptions()):
         words += _option(name, value)
     for name, value in _changed(request.batching, Batching()):

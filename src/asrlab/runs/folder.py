@@ -12,11 +12,12 @@ from pathlib import Path
 
 import attrs
 
+from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError, OutputError
 from asrlab.output_files import is_part, sync_folder
 from asrlab.runs.bench_command import bench_command
 from asrlab.runs.fingerprint import UtteranceFacts
-from asrlab.runs.ledger import LEDGER, parse_json, write_whole
+from asrlab.runs.ledger import LEDGER, write_whole
 from asrlab.runs.manifest import Manifest, Request
 
 __all__ = ["RUNS", "RunFolder", "find_run", "new_run_path", "runs_root"]

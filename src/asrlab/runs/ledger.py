@@ -6,8 +6,6 @@ leaves of a line at the end never counted, and is cut off before the next one is
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError, OutputError
 from asrlab.output_files import sync_file, sync_folder, write_all, write_file
 from asrlab.runs.records import Outcome, Record, SessionStart, record_from, to_line
 
-__all__ = ["LEDGER", "Ledger", "located", "parse_json", "read_lines", "read_records", "write_whole"]
+__all__ = ["LEDGER", "Ledger", "located", "read_lines", "read_records", "write_whole"]
 
 LEDGER = "ledger.jsonl"
 """The name of the file in a run's folder."""
@@ -160,25 +159,6 @@ def _parsed(line: bytes, path: Path, number: int) -> Any:
         )
         message = f"not JSON that a run writes ({error}); {cure}"
         raise DatasetError(f"{path}, line {number}: {message}", path=path, line=number) from error
-
-
-def parse_json(content: bytes) -> Any:
-    """Return *content* read as JSON with finite numbers.
-
-    Raises:
-        ValueError: It is not, or it is nested too deep.
-    """
-    try:
-        return json.loads(content, parse_float=_finite, parse_constant=_finite)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _finite(written: str) -> float:
-    number = float(written)
-    if not math.isfinite(number):
-        raise ValueError(f"{written} is no finite number")
-    return number
 
 
 def write_whole(path: Path, content: bytes) -> None:

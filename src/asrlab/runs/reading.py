@@ -11,11 +11,12 @@ from pathlib import Path
 
 import attrs
 
+from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
 from asrlab.runs.fingerprint import UtteranceFacts
 from asrlab.runs.folder import RunFolder, find_run
 from asrlab.runs.languages import spoken_language
-from asrlab.runs.ledger import located, parse_json, read_lines, read_records
+from asrlab.runs.ledger import located, read_lines, read_records
 from asrlab.runs.manifest import Manifest
 from asrlab.runs.records import Attempt, Loaded, NotLoaded, Outcome, Pass, Record, SessionEnd, SessionStart, record_from
 from asrlab.runs.result import BenchResult, ModelResult, Repeat, UtteranceResult

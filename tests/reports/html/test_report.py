@@ -124,7 +124,7 @@ def test_data_survives_within_a_script_element():
     plain = str(embedded(value))
 
     assert not re.search("[<>&\u2028\u2029]", plain)
-    assert json.loads(plain) == value
+    assert json.loads(plain) == [value[0], "\\udc80", "ü"]  # the page only shows it, and shows what it is
 
 
 def test_what_is_no_text_is_shown_as_its_escape(model: Any, run: Any):
@@ -133,7 +133,7 @@ def test_what_is_no_text_is_shown_as_its_escape(model: Any, run: Any):
     odd = attrs.evolve(one, utterances=tuple(attrs.evolve(each, id=f"\udc80{each.id}") for each in one.utterances))
     page = made(run(odd))
 
-    assert json.loads(page.content("script", type="application/json", id="data"))["rows"][1][0] == "\udc80u1"
+    assert json.loads(page.content("script", type="application/json", id="data"))["rows"][1][0] == "\\udc80u1"
     assert "\\udc80u1" in page.text
 
 
