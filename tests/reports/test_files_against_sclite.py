@@ -163,7 +163,7 @@ def own_counts(folder: Path, hypotheses: str, references: str) -> dict[str, tupl
     """What asrlab counts in each utterance, with the texts it compared, by the utterance's id."""
     file = read_hypotheses(folder / hypotheses)
     _, said = references_for(folder / references, [file])
-    system = with_readings(matched(file, said, name="h", allow_extra=False), lowered)
+    system = with_readings(matched(file, said, name="h", allow_extra=False), lambda _language, text: lowered(text))
     found = {}
     for pair in system.pairs():
         one, other = lowered(pair.reference), lowered(pair.hypothesis)
