@@ -161,12 +161,12 @@ def test_long_sentence_loses_no_findings(tmp_path: Path):
     [
         ("(laughs) yes [x] <y> no", ["yes", "no"]),
         ("yes (no", ["yes", "no"]),
-        ("a (b [c) d] e", ["a", "d", "e"]),
+        ("a (b [c) d] e", ["a", "b", "e"]),
         ("a <b (c> d) e", ["a", "d", "e"]),
         ("a)b (c", ["ab", "c"]),
     ],
 )
-def test_annotations_are_left_out_as_by_the_pattern(text: str, words: list[str]):
-    """What stands in brackets goes, as with the pattern that took quadratic time."""
-    pattern = re.compile(r"<[^>]*>|\[[^\]]*\]|\([^)]*\)")
-    assert list(gate_words(text)) == list(gate_words(pattern.sub(" ", text))) == words
+def test_annotations_are_left_out_as_by_whispers_patterns(text: str, words: list[str]):
+    """What stands in brackets goes, as with Whisper's patterns, which take quadratic time."""
+    left = re.sub(r"\(([^)]+?)\)", "", re.sub(r"[<\[][^>\]]*[>\]]", "", text))
+    assert list(gate_words(text)) == list(gate_words(left)) == words

@@ -121,7 +121,7 @@ def test_devices_say_what_is_there_and_why_the_rest_is_not(asrlab_cli: Any):
     assert rows["echo"]["available"] == ["cpu"]
     assert "unsupported device mps" in rows["faster-whisper"]["missing"]["mps"]
     table = asrlab_cli("devices", **FAST)
-    assert (table.code, table.err) == (0, "")
+    assert (table.code, table.err) == (0, "asrlab: asking echo ...\n")
     assert "echo runs on the cpu" in table.out
 
 

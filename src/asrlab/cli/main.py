@@ -126,7 +126,9 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, BrokenPipeError) and guarded().reader_gone:
             raise
         return _fault(error, as_json=as_json)
-    except BaseException as error:  # noqa: BLE001 - an engine's SystemExit or the like must not end this without a word
+    except BaseException as error:  # an engine's SystemExit or the like must not end this without a word
+        if isinstance(error, SystemExit) and COMPLETE in os.environ:  # click ends a completion so
+            raise
         by = "; ".join(getattr(error, "__notes__", ())) or "raised by a plugin"
         told = f"{type(error).__name__}: {error}, {by}; tell its authors, or use another engine"
         click.echo(f"asrlab: {told}", err=True)
