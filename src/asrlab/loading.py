@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -35,7 +35,6 @@ from asrlab.weights import (
 )
 
 if TYPE_CHECKING:
-    from asrlab.datasets.format import AllowOutside
     from asrlab.options import Batching, TranscribeOptions
     from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress as FetchProgress
@@ -175,7 +174,7 @@ def load_dataset(
     name: str | PathLike[str] | object,
     *,
     format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
-    allow_outside: AllowOutside = False,
+    allow_outside: bool | Literal["audio"] = False,
     host: PluginHost | None = None,
 ) -> Dataset:
     """A data set by its name or its path.

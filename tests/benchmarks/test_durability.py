@@ -41,7 +41,7 @@ import asrlab.runs.ledger
 def unsynced(file):
     pass
 
-asrlab.runs.ledger._to_disk = unsynced
+asrlab.runs.ledger.sync_file = unsynced
 import sys
 sys.argv = ["boundaries", *sys.argv[1:]]
 from benchmarks.durability.boundaries import main

@@ -30,7 +30,7 @@ def test_a_calibration_is_shown_kept_told_and_forgotten(asrlab_cli: Any, tmp_pat
     (stale,) = findings(tmp_path)
     assert stale.verdict == "note"
     assert "0.0.1, now" in stale.detail
-    assert stale.cure.startswith(f"asrlab tune {MODEL}")
+    assert stale.cure.endswith(f"asrlab tune {MODEL}")
     gone = asrlab_cli("tune", MODEL, "--forget", "--json", **cache)
     assert json.loads(gone.out) == {"removed": [str(path)]}
     assert not path.exists()

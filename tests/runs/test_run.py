@@ -266,9 +266,12 @@ import asrlab
 from asrlab.runs.bench import bench
 from asrlab.testing.in_process import InProcessExecutor
 
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+
+def limit(_progress):  # from when the run has begun: its manifest may be longer than what of the ledger has room
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+
 try:
-    bench(sys.argv[1], models="echo", run=sys.argv[2], executor=InProcessExecutor())
+    bench(sys.argv[1], models="echo", run=sys.argv[2], progress=limit, executor=InProcessExecutor())
 except asrlab.OutputError as error:
     print(error)
 """

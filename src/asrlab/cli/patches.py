@@ -51,7 +51,7 @@ def _rows(device: str, choice: str | None, engines: tuple[str, ...]) -> list[dic
 
 
 def _facts(patch: Any) -> dict[str, Any]:
-    hidden = ("changes", "needed", "verify", "reason")
+    hidden = ("changes", "needed", "verify", "reason", "import_context")
     facts = attrs.asdict(patch, filter=lambda attribute, _: attribute.name not in hidden, recurse=False)
     return facts | {"why": patch.reason, "changes": list(patch.changes)}
 

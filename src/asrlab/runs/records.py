@@ -256,7 +256,7 @@ class Pass:
     Attributes:
         model: Full name.
         repeat: Counted from 0.
-        session: As in the `SessionStart`.
+        session: Which process wrote it, counted from 0 over the run.
         load: What the machine did meanwhile, loading the model included.
     """
 
