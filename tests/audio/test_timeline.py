@@ -172,7 +172,7 @@ def test_part_within_silence_is_silence(film: Callable[..., bytes], noise: Any, 
 def test_delay_of_an_encoder_is_no_silence(film: Callable[..., bytes], noise: Any, kind: str, codec: str, rate: int):
     """Files of sound alone begin with their sound, although their stamps begin with the encoder's delay."""
     found = load_audio(film([noise(rate)], sample_rate=rate, kind=kind, codec=codec))
-    assert found.duration == pytest.approx(12.0, abs=0.03)
+    assert found.duration == pytest.approx(12.0, abs=0.065)  # PyAV 18 leaves what fills the last frame of AAC
     assert abs(_lag_ms(found.samples, noise(16_000)[:, 0], at=0.5)) <= 0.1
     assert found.warnings == ()
 
