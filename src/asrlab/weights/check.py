@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from asrlab.errors import AsrlabError, WeightsError
 from asrlab.weights.ctranslate2_whisper import check_ctranslate2_folder
 from asrlab.weights.folders import files_of
-from asrlab.weights.hub_config import check_layer_counts
+from asrlab.weights.hub_config import check_hub_config
 from asrlab.weights.json_file import read_json_object
 from asrlab.weights.openai_checkpoint import check_openai_checkpoint
 from asrlab.weights.safetensors_format import check_safetensors_file, read_safetensors_shapes
@@ -47,8 +47,9 @@ def _check_hub_folder(folder: Path) -> None:
         if name.endswith(".safetensors"):
             check_safetensors_file(file)
         elif file.name == "config.json":
-            shapes = [read_safetensors_shapes(path) for path in file.parent.glob("*.safetensors")]
-            check_layer_counts(file, read_json_object(file), n_tensors=sum(map(len, shapes)))
+            beside = file.parent.glob("*.safetensors")
+            shapes = [shape for path in beside for shape in read_safetensors_shapes(path).values()]
+            check_hub_config(file, read_json_object(file), shapes)
         elif file.name in _CONFIGS:
             read_json_object(file)
         elif file.stat().st_size > _MAX_OTHER_BYTES:
