@@ -199,10 +199,7 @@ print({name for name in {*before, *os.environ} if before.get(name) != os.environ
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        (
-            {"hidden_size": 10**6, "num_attention_heads": 2},
-            "describes a model of .* numbers, but the weights beside it",
-        ),
+        ({"hidden_size": 10**6, "num_attention_heads": 2}, "its hidden_size is 1000000; the widest tensor beside it"),
         ({"num_hidden_layers": 10**7}, "its num_hidden_layers is 10000000"),
         ({"num_hidden_layers": True}, "its num_hidden_layers is True"),
         ({"num_attention_heads": 0}, "cannot be loaded as a speech recognition model"),
