@@ -117,7 +117,7 @@ def run_matrix(session: nox.Session, python: str, *, label: str, devices: tuple[
     path = RECORDS / f"{record or label}.json"
     chosen = [argument for device in devices for argument in ("--device", device)]
     # two cells at a time: each is one thread, most of it loading and importing
-    command = ("-m", "asrlab.testing.matrix", *chosen, "--jobs", "2", "--label", label, "--record", str(path))
+    command = ("-m", "asrlab.evaluation.matrix", *chosen, "--jobs", "2", "--label", label, "--record", str(path))
     session.run(python, *command)
 
 
@@ -128,7 +128,7 @@ def matrix(session: nox.Session) -> None:
     if not records:
         session.skip(f"no records in {RECORDS.relative_to(ROOT)}; run: nox -s minimum tests-3.13")
     install(session, "core")
-    session.run("python", "-m", "asrlab.testing.matrix", "--merge", *records)
+    session.run("python", "-m", "asrlab.evaluation.matrix", "--merge", *records)
 
 
 def add_matrix_session(python: str, stack: str, device: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from asrlab.runs.facts import now
-from asrlab.runs.machine import this_machine
+from asrlab.evaluation.runs.facts import now
+from asrlab.evaluation.runs.machine import this_machine
 from asrlab.versions import installed_version
 
 __all__ = ["Table", "load_average", "write_record"]

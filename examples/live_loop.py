@@ -13,7 +13,7 @@ import numpy as np
 
 import asrlab
 from asrlab.audio import SAMPLE_RATE, open_audio
-from asrlab.longform import Cutter, find_voice
+from asrlab.vad import Cutter, find_voice
 
 
 def arriving(file: str | None) -> Iterator[np.ndarray]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import asrlab
-from asrlab.datasets import AUDIO_SUFFIXES
+from asrlab.evaluation.datasets import AUDIO_SUFFIXES
 
 
 def main() -> int:

@@ -170,7 +170,7 @@ def test_rooms_make_no_cycle() -> None:
     ("source", "expected"),
     [
         ("import asrlab.cli.main", ["cli"]),
-        ("from asrlab.runs import bench", ["runs"]),
+        ("from asrlab.evaluation.runs import bench", ["runs"]),
         ("from asrlab import errors", ["errors"]),
         ("from asrlab import load", [FACADE]),
         ("from ..weights import store", ["weights"]),

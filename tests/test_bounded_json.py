@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from asrlab.bounded_json import parse_json
 from asrlab.calibration.records import Calibration
-from asrlab.datasets import load_dataset
-from asrlab.datasets.hypotheses import read_hypotheses
-from asrlab.datasets.lines import Lines
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets import load_dataset
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses
+from asrlab.evaluation.datasets.lines import Lines
 from asrlab.transcript import Transcript
 
 DEEP = "[" * 200 + "]" * 200
@@ -166,7 +166,7 @@ def test_lines_are_the_same_in_blocks_of_any_size(tmp_path: Path, monkeypatch: p
     text = b"\xef\xbb\xbfone\r\n\r\n\n  \n\ttwo \n\n\nthree\x0bfour\n \nfive"
     path = tmp_path / "x.txt"
     path.write_bytes(text)
-    monkeypatch.setattr("asrlab.datasets.lines._BLOCK_BYTES", block)
+    monkeypatch.setattr("asrlab.evaluation.datasets.lines._BLOCK_BYTES", block)
 
     assert list(Lines(path=path).text()) == [(1, "one"), (5, "two"), (8, "three\x0bfour"), (10, "five")]
     assert b"".join(raw for _, raw in Lines(path=path).raw()) == text.removeprefix(b"\xef\xbb\xbf")

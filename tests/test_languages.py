@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import asrlab
-from asrlab.datasets import Utterance
-from asrlab.datasets.references import Reference
+from asrlab.evaluation.datasets import Utterance
+from asrlab.evaluation.datasets.references import Reference
 from asrlab.languages import is_english, language_tag, primary_language
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Build the smoke set from the sdist of pocketsphinx 5.1.1: ``python tools/build_smoke.py TARBALL [--check]``.
 
-Writes the clips as FLAC and ``utterances.jsonl`` into ``src/asrlab/datasets/smoke/``, after checking the tarball and
+Writes the clips as FLAC and ``utterances.jsonl`` into ``src/asrlab/evaluation/datasets/smoke/``, after checking the tarball and
 the original WAV files against the checksums below, and that each FLAC decodes to the very samples of its WAV. With
 ``--check`` nothing is written: the set in the tree is compared with the tarball instead.
 

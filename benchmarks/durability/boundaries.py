@@ -179,8 +179,8 @@ class _Trial:
 
 def _write_run(dataset: Path, disk: Disk, run: Path, pipe: int) -> None:
     """Never returns. Says into *pipe* how many outcomes are there whenever the run tells, and in the end the calls."""
+    from asrlab.evaluation.runs.bench import Progress, bench
     from asrlab.plugins.manager import PluginHost
-    from asrlab.runs.bench import Progress, bench
     from asrlab.testing.in_process import InProcessExecutor
 
     write = os.write

@@ -122,7 +122,7 @@ class Forked:
 
 def _write_run(task: Task) -> None:
     """Never returns."""
-    from asrlab.runs.bench import bench, resume
+    from asrlab.evaluation.runs.bench import bench, resume
 
     code = 1
     try:
@@ -140,7 +140,7 @@ def _write_run(task: Task) -> None:
 
 def import_all(dataset: str | Path, folder: Path, *, model: str = "echo") -> None:
     """Run once in this process, so that its forks find everything imported; it leaves no threads."""
-    from asrlab.runs.bench import bench
+    from asrlab.evaluation.runs.bench import bench
     from asrlab.testing.in_process import InProcessExecutor
 
     bench(dataset, models=model, run=folder / "imports", executor=InProcessExecutor())

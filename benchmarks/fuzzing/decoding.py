@@ -12,7 +12,7 @@ from typing import Any
 
 from asrlab.audio import open_audio
 from asrlab.errors import AudioError
-from asrlab.metrics import peak_resident_bytes, resident_bytes
+from asrlab.evaluation.metrics import peak_resident_bytes, resident_bytes
 
 __all__ = ["outcome_of"]
 

@@ -7,7 +7,7 @@ import json
 import time
 
 import asrlab
-from asrlab.metrics import peak_resident_bytes
+from asrlab.evaluation.metrics import peak_resident_bytes
 
 __all__ = ["main"]
 

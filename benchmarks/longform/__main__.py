@@ -12,8 +12,8 @@ from benchmarks.processes import measured_by
 from benchmarks.records import Table, load_average, write_record
 from benchmarks.speech import default_folder
 
+from asrlab.evaluation.metrics import ErrorCounts, Pair, get_normalizer, score
 from asrlab.machine import usable_cores
-from asrlab.metrics import ErrorCounts, Pair, get_normalizer, score
 
 from .recording import join
 from .times import apart, early

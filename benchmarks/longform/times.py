@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from asrlab.metrics import get_normalizer
+from asrlab.evaluation.metrics import get_normalizer
 
 from .recording import Joined
 

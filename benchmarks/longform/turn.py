@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import asrlab
-from asrlab.metrics import peak_resident_bytes
+from asrlab.evaluation.metrics import peak_resident_bytes
 
 from .recording import RATE, Joined, join
 

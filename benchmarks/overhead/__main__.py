@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 import asrlab
-from asrlab.datasets import AUDIO_SUFFIXES
+from asrlab.evaluation.datasets import AUDIO_SUFFIXES
 
 from .engines import CASES, ENGINES, SAMPLE_RATE, EngineRun, Plan, Recording, decode, run_engine
 from .machine import this_machine

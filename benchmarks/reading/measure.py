@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from asrlab.datasets import load_dataset
-from asrlab.metrics import peak_resident_bytes, resident_bytes
+from asrlab.evaluation.datasets import load_dataset
+from asrlab.evaluation.metrics import peak_resident_bytes, resident_bytes
 
 __all__ = ["measure"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from asrlab.metrics import Pair, UtteranceTime
+from asrlab.evaluation.metrics import Pair, UtteranceTime
 
 __all__ = ["blocks_of", "pairs_of", "times_of"]
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from asrlab.metrics import (
+from asrlab.evaluation.metrics import (
     compare_speed,
     compare_wer,
     entity_errors,

@@ -13,8 +13,8 @@ from benchmarks.records import Table, load_average, write_record
 from benchmarks.speech import Clip, default_folder, read_clips
 
 import asrlab
-from asrlab.runs.executor import Executor
-from asrlab.runs.messages import Hello, Job, Message, Unit
+from asrlab.evaluation.runs.executor import Executor
+from asrlab.evaluation.runs.messages import Hello, Job, Message, Unit
 from asrlab.testing.in_process import InProcessExecutor
 
 from .threads import ThreadTimes

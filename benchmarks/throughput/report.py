@@ -12,7 +12,7 @@ import attrs
 from benchmarks.records import Table
 from benchmarks.speech import Clip
 
-from asrlab.metrics import Pair, WerDifference, compare_wer, get_profile, profile_for
+from asrlab.evaluation.metrics import Pair, WerDifference, compare_wer, get_profile, profile_for
 
 from .rounds import Plan, Turn
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 from benchmarks.speech import read_clips
 
-from asrlab.metrics import peak_resident_bytes
+from asrlab.evaluation.metrics import peak_resident_bytes
 
 from .ways import ENGINES
 

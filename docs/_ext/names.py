@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-MODULES = ("asrlab", "asrlab.batching", "asrlab.errors", "asrlab.metrics", "asrlab.plugins.hookspecs", "asrlab.testing")
+MODULES = (
+    "asrlab",
+    "asrlab.batching",
+    "asrlab.errors",
+    "asrlab.evaluation.metrics",
+    "asrlab.plugins.hookspecs",
+    "asrlab.testing",
+)
 NOT_DESCRIBED = ("asrlab.__version__", "asrlab.plugins.hookspecs.hookimpl")  # a string; it is there as asrlab.hookimpl
 
 # what napoleon writes of an attribute: the directive, its text, and at the end its type

@@ -118,8 +118,8 @@ table(["system", "compared with", "difference", "95 % interval", "p", "verdict"]
 # underlined are in the text and were not said.
 
 # %%
-from asrlab.reports.details import details_of
-from asrlab.reports.worst import stretches
+from asrlab.evaluation.reports.details import details_of
+from asrlab.evaluation.reports.worst import stretches
 
 
 def marked(words: Sequence[object]) -> HTML:

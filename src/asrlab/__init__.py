@@ -20,7 +20,6 @@ from asrlab._version import __version__
 if TYPE_CHECKING:
     from asrlab.audio import Audio, AudioFile, load_audio
     from asrlab.calibration import Calibration
-    from asrlab.datasets import Dataset, DatasetSpec, Utterance
     from asrlab.device import Device, DeviceReport
     from asrlab.errors import (
         AsrlabError,
@@ -34,17 +33,18 @@ if TYPE_CHECKING:
         PatchError,
         WeightsError,
     )
+    from asrlab.evaluation.datasets import Dataset, DatasetSpec, Utterance
+    from asrlab.evaluation.reports.comparison import compare
+    from asrlab.evaluation.reports.html.report import Report, report
+    from asrlab.evaluation.reports.scoring import score
+    from asrlab.evaluation.runs.bench import bench, resume
+    from asrlab.evaluation.runs.reading import read_run
     from asrlab.loading import list_models, load, load_dataset, weights_path
     from asrlab.options import Batching, Capabilities, TranscribeOptions
     from asrlab.patches import Need, Patch, PatchScope
     from asrlab.patching import install_patches, patched
     from asrlab.plugins.hookspecs import hookimpl
     from asrlab.recognition import Recognition, TranscriberInfo
-    from asrlab.reports.comparison import compare
-    from asrlab.reports.html.report import Report, report
-    from asrlab.reports.scoring import score
-    from asrlab.runs.bench import bench, resume
-    from asrlab.runs.reading import read_run
     from asrlab.spec import PLUGIN_API, EngineSpec, LoadRequest, ModelSpec
     from asrlab.transcriber import SegmentStream, Transcriber
     from asrlab.transcript import (

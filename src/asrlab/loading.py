@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from asrlab import datasets
 from asrlab import device as devices
 from asrlab.calibration import Circumstances, find_calibration
-from asrlab.datasets import Dataset, DatasetSpec
 from asrlab.engine_import import import_engine, import_engine_apart
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
+from asrlab.evaluation import datasets
+from asrlab.evaluation.datasets import Dataset, DatasetSpec
 from asrlab.installation import asrlab_command, install_command
 from asrlab.options import Capabilities
 from asrlab.patches import Patch, PatchChoice, apply_patches

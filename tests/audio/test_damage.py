@@ -14,7 +14,7 @@ import soundfile as sf
 from asrlab.audio import load_audio, open_audio
 from asrlab.audio.ffmpeg_memory import limited_allocations
 from asrlab.errors import AudioError
-from asrlab.metrics import peak_resident_bytes, resident_bytes
+from asrlab.evaluation.metrics import peak_resident_bytes, resident_bytes
 
 
 def _refusal(data: bytes, **options: Any) -> AudioError:

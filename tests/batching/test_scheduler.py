@@ -19,11 +19,11 @@ import asrlab
 from asrlab import AudioError, Capabilities, Device, ModelInfo, Recognition, Segment, TranscriberInfo
 from asrlab.audio import AudioReader
 from asrlab.batching import Decoded, Detected, Piece, transcribe_together
-from asrlab.longform import EnergyVoice
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.recognition import Many
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import Outcome
+from asrlab.vad import EnergyVoice
 
 RATE = 16_000
 SIZE = 4

@@ -36,12 +36,12 @@ def test_kills_and_faults_have_their_tables_and_lose_nothing(tmp_path: Path):
 
 
 FORGETFUL = """
-import asrlab.runs.ledger
+import asrlab.evaluation.runs.ledger
 
 def unsynced(file):
     pass
 
-asrlab.runs.ledger.sync_file = unsynced
+asrlab.evaluation.runs.ledger.sync_file = unsynced
 import sys
 sys.argv = ["boundaries", *sys.argv[1:]]
 from benchmarks.durability.boundaries import main

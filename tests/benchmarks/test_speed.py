@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.reports.claims.blocks import block_text
-from asrlab.reports.claims.evidence import Evidence
-from asrlab.reports.claims.statuses import Board
-from asrlab.reports.claims.tables import Page
+from asrlab.evaluation.claims.blocks import block_text
+from asrlab.evaluation.claims.evidence import Evidence
+from asrlab.evaluation.claims.statuses import Board
+from asrlab.evaluation.claims.tables import Page
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")

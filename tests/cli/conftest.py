@@ -19,7 +19,7 @@ DRIVER = r"""
 import json, os, pty, select, sys
 import asrlab.cli.main
 import asrlab.cli.bench_view, asrlab.cli.compare_view, asrlab.cli.score_view, asrlab.cli.details_view
-import asrlab.reports.comparison, asrlab.reports.html.report, asrlab.runs.bench, asrlab.loading, rich.progress
+import asrlab.evaluation.reports.comparison, asrlab.evaluation.reports.html.report, asrlab.evaluation.runs.bench, asrlab.loading, rich.progress
 
 
 def attach(descriptor, kind, mode):

@@ -201,8 +201,8 @@ def test_json_has_the_same_values(printed: Any, name: str):
 @pytest.mark.parametrize("form", TEXTS)
 def test_what_was_written_is_read_back(printed: Any, workplace: Path, form: str):
     """Ids and texts in the files of ``runs --texts`` are those of the run."""
-    from asrlab.datasets.hypotheses import read_hypotheses
-    from asrlab.datasets.stm import stm_segments
+    from asrlab.evaluation.datasets.hypotheses import read_hypotheses
+    from asrlab.evaluation.datasets.stm import stm_segments
 
     path = workplace / f"back.{form}"
     path.write_bytes(printed[f"texts-{form}", "pipe"].stdout.partition(b"loudloud")[0])

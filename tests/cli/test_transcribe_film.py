@@ -82,7 +82,7 @@ def test_transcript_with_a_track_comes_back_from_json(folder: Path):
 
 def test_run_keeps_the_track_and_the_warnings(folder: Path):
     """They stand in the records of a bench, from which the transcript comes back."""
-    from asrlab.runs.reading import records_of
+    from asrlab.evaluation.runs.reading import records_of
     from asrlab.testing.in_process import InProcessExecutor
 
     for name in ("two", "gap", "opposite"):

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from asrlab.audio import AudioFile
-from asrlab.datasets import load_dataset
+from asrlab.evaluation.datasets import load_dataset
 
 lhotse = pytest.importorskip("lhotse", reason="lhotse is not installed")
 

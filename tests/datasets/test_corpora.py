@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from asrlab.audio import AudioFile
-from asrlab.datasets import Utterance, load_dataset
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets import Utterance, load_dataset
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asrlab.datasets import Dataset, Utterance
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets import Dataset, Utterance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +64,8 @@ def test_utterance_needs_an_id(name: object):
 def test_importing_datasets_loads_nothing_heavy():
     """Importing the room, and listing the smoke set, loads no audio library."""
     program = (
-        "import sys, asrlab.datasets;"
-        "list(asrlab.datasets.load_dataset('smoke'));"
+        "import sys, asrlab.evaluation.datasets;"
+        "list(asrlab.evaluation.datasets.load_dataset('smoke'));"
         "heavy = ('numpy', 'soundfile', 'av', 'soxr', 'torch');"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrlab.datasets import load_dataset
-from asrlab.datasets.delimited import Quoting, read_rows, write_rows
-from asrlab.datasets.hypotheses import read_hypotheses
-from asrlab.datasets.references import of_file
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets import load_dataset
+from asrlab.evaluation.datasets.delimited import Quoting, read_rows, write_rows
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses
+from asrlab.evaluation.datasets.references import of_file
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrlab.datasets import load_dataset, read_folder
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets import load_dataset, read_folder
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import asrlab
 from asrlab.audio import AudioFile, load_audio
-from asrlab.datasets import FORMATS, Utterance, load_dataset
 from asrlab.errors import DatasetError, OptionError
+from asrlab.evaluation.datasets import FORMATS, Utterance, load_dataset
 
 type Files = dict[str, str | bytes]
 type Write = Callable[[Files], Path]

@@ -10,9 +10,9 @@ from tests.datasets.test_formats import lines, recording, supervision
 
 import asrlab
 from asrlab.audio import AudioFile
-from asrlab.datasets import FORMATS, load_dataset
 from asrlab.errors import DatasetError
-from asrlab.reports.matching import references_for
+from asrlab.evaluation.datasets import FORMATS, load_dataset
+from asrlab.evaluation.reports.matching import references_for
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 

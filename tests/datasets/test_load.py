@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.datasets import SMOKE, Dataset, DatasetSpec, Utterance, load_dataset
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets import SMOKE, Dataset, DatasetSpec, Utterance, load_dataset
 
 THEIRS = """
 from pathlib import Path
-from asrlab.datasets import Dataset, Utterance
+from asrlab.evaluation.datasets import Dataset, Utterance
 from asrlab.errors import DatasetError
 
 def letters():
@@ -92,7 +92,7 @@ def test_their_own_data_set_error_is_passed_on(theirs: str):
 def test_name_offered_twice_is_refused_naming_both(name: str):
     """No plugin replaces a data set: a name that two offer is an error naming both, when that name is used."""
     specs = [spec("one:a", name=name), *([] if name == "smoke" else [spec("two:b", name=name)])]
-    both = "asrlab.datasets.smoke:smoke and by one:a" if name == "smoke" else "one:a and by two:b"
+    both = "asrlab.evaluation.datasets.smoke:smoke and by one:a" if name == "smoke" else "one:a and by two:b"
 
     with pytest.raises(DatasetError, match=f"{name!r} is offered twice, by {re.escape(both)}"):
         load_dataset(name, specs=specs)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.audio import AudioFile
-from asrlab.datasets import Utterance, load_dataset
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets import Utterance, load_dataset
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from asrlab.datasets import load_dataset
-from asrlab.metrics import get_normalizer
+from asrlab.evaluation.datasets import load_dataset
+from asrlab.evaluation.metrics import get_normalizer
 
-FOLDER = Path(str(resources.files("asrlab.datasets.smoke")))
+FOLDER = Path(str(resources.files("asrlab.evaluation.datasets.smoke")))
 LINES = [json.loads(line) for line in (FOLDER / "utterances.jsonl").read_text(encoding="utf-8").splitlines()]
 
 # Of the samples as little-endian 16-bit integers: the bytes of the WAV files' data chunks in the source distribution.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import asrlab
-from asrlab.metrics import resident_bytes
+from asrlab.evaluation.metrics import resident_bytes
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def base_folder(use_weights: Path) -> Path:
 
 MEASURE = """
 import json, sys, asrlab
-from asrlab.metrics import resident_bytes
+from asrlab.evaluation.metrics import resident_bytes
 model, clip, choices = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 sizes = []
 for _ in range(4):

@@ -60,7 +60,7 @@ def single(base: Transcriber, items: list[Any]) -> list[Outcome]:
 
 def words_of(outcome: Outcome) -> str:
     """The text of an outcome in Whisper's spelling."""
-    from asrlab.metrics import get_normalizer
+    from asrlab.evaluation.metrics import get_normalizer
 
     return get_normalizer("english")(outcome.unwrap().text)
 

@@ -60,7 +60,7 @@ def test_texts_of_the_full_window_are_upstreams(base: Transcriber, samples: list
 @pytest.mark.slow
 def test_a_short_window_keeps_the_words(base: Transcriber, samples: list[np.ndarray]):
     """On the clips of the smoke set; each encoding is as short as the longest of them asks for."""
-    from asrlab.metrics import get_normalizer
+    from asrlab.evaluation.metrics import get_normalizer
 
     words = get_normalizer("english")
     shapes: list[tuple[int, ...]] = []

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from asrlab.audio import load_audio
-from asrlab.longform import EnergyVoice, SileroVoice, VoiceActivity
-from asrlab.longform.silero import silero_files
+from asrlab.vad import EnergyVoice, SileroVoice, VoiceActivity
+from asrlab.vad.silero import silero_files
 
 RATE = 16_000
 

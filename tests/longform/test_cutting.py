@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.errors import OptionError
-from asrlab.longform import Cutter, EnergyVoice, Piece, SileroVoice, VoiceActivity
+from asrlab.vad import Cutter, EnergyVoice, Piece, SileroVoice, VoiceActivity
 
 RATE = 16_000
 

@@ -12,8 +12,8 @@ import pytest
 
 from asrlab.audio import open_audio
 from asrlab.errors import AudioError
-from asrlab.longform import Cutter, EnergyVoice, PieceText, VoiceActivity, transcribe_pieces
 from asrlab.transcript import Segment, TranscriptWarning, Word
+from asrlab.vad import Cutter, EnergyVoice, PieceText, VoiceActivity, transcribe_pieces
 
 RATE = 16_000
 
@@ -258,8 +258,8 @@ def test_a_piece_without_text_gives_no_segment(join: Callable[..., Any]):
 _HOUR = """
 import json
 import numpy as np
-from asrlab.longform import Cutter, EnergyVoice, PieceText, transcribe_pieces
-from asrlab.metrics import peak_resident_bytes
+from asrlab.vad import Cutter, EnergyVoice, PieceText, transcribe_pieces
+from asrlab.evaluation.metrics import peak_resident_bytes
 
 noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
 shape = np.repeat(np.array([0.3, 0.2, 0.3, 0.001], np.float32), 4000)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from asrlab.longform import find_loop
+from asrlab.vad import find_loop
 
 
 @pytest.mark.parametrize(

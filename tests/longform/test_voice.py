@@ -10,8 +10,8 @@ import pytest
 
 from asrlab.audio import load_audio
 from asrlab.errors import WeightsError
-from asrlab.longform import EnergyVoice, SileroVoice, VoiceActivity, VoiceStream, find_voice
-from asrlab.longform.silero import silero_files
+from asrlab.vad import EnergyVoice, SileroVoice, VoiceActivity, VoiceStream, find_voice
+from asrlab.vad.silero import silero_files
 
 RATE = 16_000
 
@@ -142,7 +142,7 @@ def test_a_broken_model_is_passed_over_with_a_warning(tmp_path: Path, caplog: py
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     broken = tmp_path / "silero_vad_v6.onnx"
     broken.write_bytes(b"not a model")
-    with caplog.at_level(logging.WARNING, "asrlab.longform"):
+    with caplog.at_level(logging.WARNING, "asrlab.vad"):
         assert find_voice(files=[broken]).facts.name == "energy"
     assert str(broken) in caplog.text
 
@@ -171,9 +171,9 @@ def test_every_kind_of_silero_file_agrees(clips: tuple[Path, ...]):
 def test_finding_a_detector_imports_no_engine():
     """The packages that bring the model are found without being imported, and the room itself loads nothing heavy."""
     program = (
-        "import sys, asrlab.longform;"
+        "import sys, asrlab.vad;"
         "print([name for name in ('numpy', 'onnxruntime') if name in sys.modules]);"
-        "asrlab.longform.find_voice();"
+        "asrlab.vad.find_voice();"
         "print([name for name in ('faster_whisper', 'silero_vad', 'torch', 'ctranslate2') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

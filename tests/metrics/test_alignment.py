@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrlab.metrics import AlignedWord, Pair, align, get_normalizer, score
+from asrlab.evaluation.metrics import AlignedWord, Pair, align, get_normalizer, score
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.metrics import ErrorCounts, Pair, Resampling, WerComparison, compare_wer, get_normalizer
-from asrlab.metrics.resampling import flip_p_value, holm, resampled_sums
+from asrlab.evaluation.metrics import ErrorCounts, Pair, Resampling, WerComparison, compare_wer, get_normalizer
+from asrlab.evaluation.metrics.resampling import flip_p_value, holm, resampled_sums
 
 NONE = get_normalizer("none")
 GENERATOR = np.random.default_rng(11)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asrlab.errors import OptionError
-from asrlab.metrics import Confusion, Pair, get_normalizer, score, word_differences
+from asrlab.evaluation.metrics import Confusion, Pair, get_normalizer, score, word_differences
 
 NONE = get_normalizer("none")
 REFERENCES = ["the cat sat on the mat", "the cat ran", ""]

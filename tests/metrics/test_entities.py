@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.errors import OptionError
-from asrlab.metrics import EntityCounts, EntityMiss, EntityScore, Pair, entity_errors
+from asrlab.evaluation.metrics import EntityCounts, EntityMiss, EntityScore, Pair, entity_errors
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None, max_examples=40)

@@ -9,7 +9,7 @@ import sys
 def test_importing_metrics_loads_nothing_heavy():
     """Importing the room loads neither jiwer nor the normalizers nor numpy."""
     program = (
-        "import sys, asrlab.metrics;"
+        "import sys, asrlab.evaluation.metrics;"
         "heavy = ('jiwer', 'rapidfuzz', 'whisper_normalizer', 'numpy', 'torch');"
         "print([name for name in heavy if name in sys.modules])"
     )

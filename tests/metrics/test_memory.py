@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from asrlab.metrics import peak_resident_bytes, resident_bytes
+from asrlab.evaluation.metrics import peak_resident_bytes, resident_bytes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status, which only Linux has")
 MIB = 1 << 20
@@ -23,7 +23,7 @@ def run(program: str) -> list[int]:
 def test_peak_stays_and_current_falls():
     """After 200 MiB were used and given back, the peak still shows them and the current figure does not."""
     before, during, after, peak = run(
-        "from asrlab.metrics import peak_resident_bytes as p, resident_bytes as r\n"
+        "from asrlab.evaluation.metrics import peak_resident_bytes as p, resident_bytes as r\n"
         "before = r()\n"
         "block = b'x' * (200 << 20)\n"
         "during = r()\n"
@@ -40,7 +40,7 @@ def test_peak_stays_and_current_falls():
 def test_peak_of_a_program_is_its_own_and_not_its_parents():
     """A program started by a large process reports its own peak; ``ru_maxrss`` would report the parent's."""
     child = (
-        "import resource; from asrlab.metrics import peak_resident_bytes as p;"
+        "import resource; from asrlab.evaluation.metrics import peak_resident_bytes as p;"
         "print(p(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     own, by_getrusage = run(

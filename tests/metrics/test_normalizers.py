@@ -7,10 +7,10 @@ from importlib import metadata
 import pytest
 
 from asrlab.errors import OptionError
+from asrlab.evaluation.metrics import Normalizer, get_normalizer
+from asrlab.evaluation.metrics.normalizers import english_rules
+from asrlab.evaluation.metrics.text_forms import TEXT_FORMS
 from asrlab.languages import language_tag
-from asrlab.metrics import Normalizer, get_normalizer
-from asrlab.metrics.normalizers import english_rules
-from asrlab.metrics.text_forms import TEXT_FORMS
 
 # openai-whisper leaves the file with its spellings for the garbage collector to close
 whispers_leak = pytest.mark.filterwarnings(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.errors import OptionError
-from asrlab.metrics import (
+from asrlab.evaluation.metrics import (
     ErrorCounts,
     Pair,
     describe_normalizers,
@@ -17,9 +17,9 @@ from asrlab.metrics import (
     score,
     score_normalizers,
 )
-from asrlab.metrics.compounds import with_compounds_of
-from asrlab.metrics.edits import edits_of
-from asrlab.metrics.profiles import PROFILES
+from asrlab.evaluation.metrics.compounds import with_compounds_of
+from asrlab.evaluation.metrics.edits import edits_of
+from asrlab.evaluation.metrics.profiles import PROFILES
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None, max_examples=40)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.errors import OptionError
-from asrlab.metrics import LatencySummary, latency_summary, percentile, rtfx
+from asrlab.evaluation.metrics import LatencySummary, latency_summary, percentile, rtfx
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asrlab.errors import DatasetError
-from asrlab.metrics import SpeedComparison, UtteranceTime, compare_speed
+from asrlab.evaluation.metrics import SpeedComparison, UtteranceTime, compare_speed
 
 
 def times(seconds: list[float], duration: float = 10.0, passes: tuple[float, ...] = (1.0,)) -> list[UtteranceTime]:

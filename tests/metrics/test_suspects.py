@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.metrics import ErrorCounts, Pair, Suspect, SuspectReport, get_normalizer, score, suspect_references
+from asrlab.evaluation.metrics import (
+    ErrorCounts,
+    Pair,
+    Suspect,
+    SuspectReport,
+    get_normalizer,
+    score,
+    suspect_references,
+)
 
 NONE = get_normalizer("none")
 SMOKE = "a more a amiable woman"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asrlab.metrics import Pair, get_normalizer, get_profile, score
-from asrlab.metrics.text_forms import unify_forms, visible_text
+from asrlab.evaluation.metrics import Pair, get_normalizer, get_profile, score
+from asrlab.evaluation.metrics.text_forms import unify_forms, visible_text
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None, max_examples=150)
@@ -237,7 +237,7 @@ def test_english_and_basic_are_whispers_on_plain_text(text: str):
     """In ASCII there are no forms to unify but white space, and Whisper's rules run on it as they are."""
     from whisper_normalizer.basic import BasicTextNormalizer  # type: ignore[import-untyped]
 
-    from asrlab.metrics.normalizers import english_rules
+    from asrlab.evaluation.metrics.normalizers import english_rules
 
     plain = " ".join("".join(sign for sign in text if sign.isprintable() or sign.isspace()).split()).replace("`", "'")
     english, _ = english_rules()

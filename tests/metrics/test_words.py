@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrlab.errors import DatasetError
-from asrlab.metrics import ErrorCounts, Normalizer, Pair, Score, get_normalizer, score
+from asrlab.evaluation.metrics import ErrorCounts, Normalizer, Pair, Score, get_normalizer, score
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None)

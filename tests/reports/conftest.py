@@ -9,13 +9,13 @@ import attrs
 import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings, Transcript
-from asrlab.metrics import Resampling, get_profile
+from asrlab.evaluation.metrics import Resampling, get_profile
+from asrlab.evaluation.reports.comparison import Comparison, compare
+from asrlab.evaluation.runs.machine import Machine
+from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, Request
+from asrlab.evaluation.runs.records import Failure
+from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.recognition import TranscriberInfo
-from asrlab.reports.comparison import Comparison, compare
-from asrlab.runs.machine import Machine
-from asrlab.runs.manifest import DatasetFacts, Manifest, Request
-from asrlab.runs.records import Failure
-from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

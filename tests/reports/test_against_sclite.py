@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asrlab.metrics import ErrorCounts, Pair, compare_wer, get_normalizer, score
+from asrlab.evaluation.metrics import ErrorCounts, Pair, compare_wer, get_normalizer, score
 
 NONE = get_normalizer("none")
 

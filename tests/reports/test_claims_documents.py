@@ -10,14 +10,14 @@ import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings
 from asrlab.errors import DatasetError
+from asrlab.evaluation.claims.verify import Finding, Verification, verify
+from asrlab.evaluation.runs.export import export
+from asrlab.evaluation.runs.fingerprint import UtteranceFacts
+from asrlab.evaluation.runs.machine import Machine
+from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
+from asrlab.evaluation.runs.reading import RunRecords
+from asrlab.evaluation.runs.records import Loaded, Outcome, Recognized, Verdict
 from asrlab.recognition import TranscriberInfo
-from asrlab.reports.claims.verify import Finding, Verification, verify
-from asrlab.runs.export import export
-from asrlab.runs.fingerprint import UtteranceFacts
-from asrlab.runs.machine import Machine
-from asrlab.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
-from asrlab.runs.reading import RunRecords
-from asrlab.runs.records import Loaded, Outcome, Recognized, Verdict
 
 BASE = "faster-whisper/base"
 SAID = "the quick brown fox jumps over the lazy dog today"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.reports.claims.verify import Finding, verify
+from asrlab.evaluation.claims.verify import Finding, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("README.md", "CHANGELOG.md", "docs")

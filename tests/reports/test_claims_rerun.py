@@ -10,9 +10,9 @@ import pytest
 
 import asrlab
 from asrlab.errors import DatasetError
-from asrlab.reports.claims.rerun import Agreement, rerun
-from asrlab.runs.export import export
-from asrlab.runs.reading import records_of
+from asrlab.evaluation.claims.rerun import Agreement, rerun
+from asrlab.evaluation.runs.export import export
+from asrlab.evaluation.runs.reading import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

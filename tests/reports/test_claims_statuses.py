@@ -9,20 +9,20 @@ import attrs
 import pytest
 
 from asrlab import Device, ModelInfo
-from asrlab.reports.claims.blocks import block_text
-from asrlab.reports.claims.evidence import Evidence, MatrixFile, RunFile
-from asrlab.reports.claims.statuses import Board, Cell, board_of
-from asrlab.reports.claims.tables import Page
-from asrlab.runs.machine import Machine
-from asrlab.runs.manifest import DatasetFacts, Request
-from asrlab.runs.records import Failure, Verdict
-from asrlab.testing.matrix.records import CellResult, CheckResult, Facts, MatrixRecord
+from asrlab.evaluation.claims.blocks import block_text
+from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
+from asrlab.evaluation.claims.statuses import Board, Cell, board_of
+from asrlab.evaluation.claims.tables import Page
+from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts, MatrixRecord
+from asrlab.evaluation.runs.machine import Machine
+from asrlab.evaluation.runs.manifest import DatasetFacts, Request
+from asrlab.evaluation.runs.records import Failure, Verdict
 from asrlab.transcript import PackageVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asrlab.runs.result import BenchResult, ModelResult
+    from asrlab.evaluation.runs.result import BenchResult, ModelResult
 
 BASE = "faster-whisper/base"
 LFM = "liquid-audio/lfm2.5-audio-1.5b"

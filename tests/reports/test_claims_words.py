@@ -9,12 +9,12 @@ import attrs
 import pytest
 
 from asrlab import Device
-from asrlab.reports.claims.documents import read_document
-from asrlab.reports.claims.evidence import Evidence, RunFile
-from asrlab.reports.claims.statuses import board_of
-from asrlab.reports.claims.suspicion import Flag, flags_of
-from asrlab.runs.manifest import DatasetFacts, Request
-from asrlab.runs.records import Verdict
+from asrlab.evaluation.claims.documents import read_document
+from asrlab.evaluation.claims.evidence import Evidence, RunFile
+from asrlab.evaluation.claims.statuses import board_of
+from asrlab.evaluation.claims.suspicion import Flag, flags_of
+from asrlab.evaluation.runs.manifest import DatasetFacts, Request
+from asrlab.evaluation.runs.records import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,11 @@ import pytest
 
 from asrlab import TranscribeOptions
 from asrlab.errors import DatasetError, OptionError
-from asrlab.metrics import Resampling
-from asrlab.reports.comparison import compare
-from asrlab.runs.manifest import Request
-from asrlab.runs.records import Failure, Verdict
-from asrlab.runs.result import ModelResult, Repeat
+from asrlab.evaluation.metrics import Resampling
+from asrlab.evaluation.reports.comparison import compare
+from asrlab.evaluation.runs.manifest import Request
+from asrlab.evaluation.runs.records import Failure, Verdict
+from asrlab.evaluation.runs.result import ModelResult, Repeat
 
 RESAMPLING = Resampling(resamples=2000)
 SAID = "the quick brown fox jumps over the lazy dog today"

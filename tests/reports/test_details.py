@@ -6,16 +6,16 @@ import attrs
 import pytest
 
 from asrlab import compare
-from asrlab.metrics import ErrorCounts, Resampling, wer_interval
-from asrlab.reports.details import Details, details_of
-from asrlab.reports.latency import BINS
-from asrlab.reports.worst import stretches
-from asrlab.runs.records import Verdict
+from asrlab.evaluation.metrics import ErrorCounts, Resampling, wer_interval
+from asrlab.evaluation.reports.details import Details, details_of
+from asrlab.evaluation.reports.latency import BINS
+from asrlab.evaluation.reports.worst import stretches
+from asrlab.evaluation.runs.records import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asrlab.runs.result import BenchResult, ModelResult
+    from asrlab.evaluation.runs.result import BenchResult, ModelResult
 
 SAID = "the quick brown fox jumps over the lazy dog today"
 FEW = Resampling(resamples=500)

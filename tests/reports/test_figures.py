@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from asrlab.reports.figures import further_figures
-from asrlab.runs.records import Failure
-from asrlab.runs.result import ModelResult
+from asrlab.evaluation.reports.figures import further_figures
+from asrlab.evaluation.runs.records import Failure
+from asrlab.evaluation.runs.result import ModelResult
 
 SAID = "the quick brown fox jumps over the lazy dog today"
 

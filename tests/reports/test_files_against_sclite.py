@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import asrlab
-from asrlab.datasets.hypotheses import read_hypotheses
-from asrlab.metrics import get_normalizer, score
-from asrlab.reports.matching import matched, references_for, with_readings
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses
+from asrlab.evaluation.metrics import get_normalizer, score
+from asrlab.evaluation.reports.matching import matched, references_for, with_readings
 from asrlab.transcript.alternatives import Alternatives, parse_alternatives
 
 type Counts = tuple[int, int, int, int]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import asrlab
-from asrlab.datasets.hypotheses import read_hypotheses
 from asrlab.errors import DatasetError, OptionError
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 
 REFERENCES = "hello there world (a)\nit is two (b)\n;; a comment\ngood bye (c)\n"
 FORMS = {

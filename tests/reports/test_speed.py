@@ -10,15 +10,15 @@ import attrs
 import pytest
 
 import asrlab
+from asrlab.evaluation.metrics import Resampling
+from asrlab.evaluation.reports.comparison import Comparison, compare
+from asrlab.evaluation.runs.machine_load import LoadMeter, MachineLoad
+from asrlab.evaluation.runs.manifest import Request
+from asrlab.evaluation.runs.records import Pass
+from asrlab.evaluation.runs.result import Repeat
 from asrlab.loading import fetch_weights
-from asrlab.metrics import Resampling
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
-from asrlab.reports.comparison import Comparison, compare
-from asrlab.runs.machine_load import LoadMeter, MachineLoad
-from asrlab.runs.manifest import Request
-from asrlab.runs.records import Pass
-from asrlab.runs.result import Repeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

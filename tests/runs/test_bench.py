@@ -19,7 +19,7 @@ import asrlab
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from asrlab.runs.result import BenchResult, ModelResult
+    from asrlab.evaluation.runs.result import BenchResult, ModelResult
 
 
 @pytest.fixture(scope="module")

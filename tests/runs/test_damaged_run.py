@@ -13,11 +13,11 @@ import attrs
 import pytest
 
 import asrlab
-from asrlab.runs.bench import bench, resume
-from asrlab.runs.bench_command import bench_command
-from asrlab.runs.folder import RunFolder
-from asrlab.runs.manifest import Request
-from asrlab.runs.reading import read_run, records_of
+from asrlab.evaluation.runs.bench import bench, resume
+from asrlab.evaluation.runs.bench_command import bench_command
+from asrlab.evaluation.runs.folder import RunFolder
+from asrlab.evaluation.runs.manifest import Request
+from asrlab.evaluation.runs.reading import read_run, records_of
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:

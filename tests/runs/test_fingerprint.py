@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio, AudioFile
-from asrlab.datasets import Utterance
 from asrlab.errors import DatasetError
-from asrlab.runs.fingerprint import UtteranceFacts, audio_sha256, describe, fingerprint
-from asrlab.runs.ledger import read_lines
+from asrlab.evaluation.datasets import Utterance
+from asrlab.evaluation.runs.fingerprint import UtteranceFacts, audio_sha256, describe, fingerprint
+from asrlab.evaluation.runs.ledger import read_lines
 
 FACTS = UtteranceFacts(id="a", reference="so", language="en", speaker="s", recording="r", audio_sha256="00")
 
@@ -117,7 +117,7 @@ def test_a_data_set_is_described_in_order(clips: tuple[Path, ...]):
 
 def test_a_file_is_read_once_for_all_of_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A thousand parts of a recording cost one reading."""
-    from asrlab.runs import fingerprint as room
+    from asrlab.evaluation.runs import fingerprint as room
 
     (tmp_path / "long").write_bytes(b"x" * 1000)
     read: list[str] = []

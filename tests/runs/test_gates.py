@@ -9,10 +9,10 @@ import pytest
 
 import asrlab
 from asrlab import Audio, Device, ModelInfo, Segment, Transcriber, Transcript
-from asrlab.runs.fingerprint import UtteranceFacts
-from asrlab.runs.gates import GATES, has_words, judge
-from asrlab.runs.messages import Done
-from asrlab.runs.records import Failure, Verdict
+from asrlab.evaluation.runs.fingerprint import UtteranceFacts
+from asrlab.evaluation.runs.gates import GATES, has_words, judge
+from asrlab.evaluation.runs.messages import Done
+from asrlab.evaluation.runs.records import Failure, Verdict
 from asrlab.transcript import TranscriptWarning
 
 RATE = 16_000

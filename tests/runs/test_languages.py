@@ -13,19 +13,19 @@ import pytest
 import asrlab
 from asrlab import TranscribeOptions
 from asrlab.cli.main import main
-from asrlab.metrics import Resampling
-from asrlab.metrics.normalizers import scoring_version
-from asrlab.reports.comparison import compare
-from asrlab.runs.index import list_runs
-from asrlab.runs.languages import text_language, unfit_languages
-from asrlab.runs.reading import read_run
+from asrlab.evaluation.metrics import Resampling
+from asrlab.evaluation.metrics.normalizers import scoring_version
+from asrlab.evaluation.reports.comparison import compare
+from asrlab.evaluation.runs.index import list_runs
+from asrlab.evaluation.runs.languages import text_language, unfit_languages
+from asrlab.evaluation.runs.reading import read_run
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from asrlab.runs.result import BenchResult
+    from asrlab.evaluation.runs.result import BenchResult
 
 ENGLISH_ECHO = """
 import attrs, asrlab
@@ -124,7 +124,7 @@ def test_an_unfit_model_is_named_before_anything_runs(
     """The warning counts its utterances; models that do not say their languages, and unknown languages, have none."""
 
     def told(_progress: object) -> None:
-        found.append([record.message for record in caplog.records if record.name == "asrlab.runs"])
+        found.append([record.message for record in caplog.records if record.name == "asrlab.evaluation.runs"])
 
     found: list[list[str]] = []
     with caplog.at_level(logging.WARNING):
@@ -197,7 +197,7 @@ def test_the_list_of_runs_counts_anew_where_the_rules_changed(
     (tmp_path / "run").symlink_to(mixed.run)
     with monkeypatch.context() as patch:
         for module in ("index", "summary"):
-            patch.setattr(f"asrlab.runs.{module}.scoring_version", lambda: "rules of then")
+            patch.setattr(f"asrlab.evaluation.runs.{module}.scoring_version", lambda: "rules of then")
         [then] = list_runs(tmp_path)
     [now] = list_runs(tmp_path)
 

@@ -11,10 +11,10 @@ import pytest
 
 import asrlab
 from asrlab.audio import Audio
-from asrlab.runs.local import LocalExecutor
-from asrlab.runs.local.backlog import Backlog
-from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Message, Unit
-from asrlab.runs.records import Failure
+from asrlab.evaluation.runs.local import LocalExecutor
+from asrlab.evaluation.runs.local.backlog import Backlog
+from asrlab.evaluation.runs.messages import Begun, Done, Hello, Item, Job, Message, Unit
+from asrlab.evaluation.runs.records import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

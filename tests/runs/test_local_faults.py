@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio
-from asrlab.runs.local import LocalExecutor, memory_watch
-from asrlab.runs.local.hand import Hand
-from asrlab.runs.messages import Begun, Done, Hello, Item, Job, Lost, Message, TimeLimits, Unit
-from asrlab.runs.records import Failure
+from asrlab.evaluation.runs.local import LocalExecutor, memory_watch
+from asrlab.evaluation.runs.local.hand import Hand
+from asrlab.evaluation.runs.messages import Begun, Done, Hello, Item, Job, Lost, Message, TimeLimits, Unit
+from asrlab.evaluation.runs.records import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -264,7 +264,7 @@ def test_a_frozen_worker_does_not_block_sending(scene: Scene, monkeypatch: pytes
 
     The limit for opening holds until the worker has reported another.
     """
-    monkeypatch.setattr("asrlab.runs.local.hand.OPENING_S", 2.0)
+    monkeypatch.setattr("asrlab.evaluation.runs.local.hand.OPENING_S", 2.0)
     audio = Audio(samples=np.zeros(16_000 * 10, np.float32), sample_rate=16_000)
     units = [*scene.units("calm"), Unit(items=(Item(key=(1, 0), audio=audio),))]
     told: list[Message] = []
@@ -359,8 +359,8 @@ def test_what_was_lost_is_not_tried_after_stop(scene: Scene):
 SCRIPT = """
 import sys, threading
 from pathlib import Path
-from asrlab.runs.local import LocalExecutor
-from asrlab.runs.messages import Item, Job, Unit
+from asrlab.evaluation.runs.local import LocalExecutor
+from asrlab.evaluation.runs.messages import Item, Job, Unit
 
 def run():
     unit = Unit(items=(Item(key=(0, 0), audio=Path(sys.argv[1]), seconds=60),))

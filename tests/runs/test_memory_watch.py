@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.errors import AudioError
-from asrlab.runs.local import memory_watch
-from asrlab.runs.local.memory_watch import kernel_oom_kills, ran_out_of_memory, resident_bytes_of
+from asrlab.evaluation.runs.local import memory_watch
+from asrlab.evaluation.runs.local.memory_watch import kernel_oom_kills, ran_out_of_memory, resident_bytes_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,11 +14,11 @@ import attrs
 import pytest
 
 import asrlab
-from asrlab.runs.bench import bench, resume
-from asrlab.runs.folder import RunFolder
-from asrlab.runs.ledger import Ledger, read_records
-from asrlab.runs.reading import read_run, records_of
-from asrlab.runs.records import Attempt, Failure, Outcome, Started
+from asrlab.evaluation.runs.bench import bench, resume
+from asrlab.evaluation.runs.folder import RunFolder
+from asrlab.evaluation.runs.ledger import Ledger, read_records
+from asrlab.evaluation.runs.reading import read_run, records_of
+from asrlab.evaluation.runs.records import Attempt, Failure, Outcome, Started
 from asrlab.testing.in_process import InProcessExecutor
 
 IDS = ("a-first", "b-odd", "c-last")
@@ -263,7 +263,7 @@ def test_a_folder_with_something_else_is_left_alone(small_folder: Path, tmp_path
 FULL = """
 import resource, sys
 import asrlab
-from asrlab.runs.bench import bench
+from asrlab.evaluation.runs.bench import bench
 from asrlab.testing.in_process import InProcessExecutor
 
 
@@ -326,9 +326,9 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_cure(
 
 def test_two_folders_of_the_same_name_are_two_models():
     """Models of the user's own are told apart by their paths where their folders' names are the same."""
+    from asrlab.evaluation.runs.plan import models_by_name
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
-    from asrlab.runs.plan import models_by_name
 
     registry = Registry(PluginHost())
     models = [registry.resolve(f"liquid-audio/{folder}") for folder in ("/one/model", "/two/model", "/three/other")]

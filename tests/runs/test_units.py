@@ -12,9 +12,9 @@ import soundfile
 
 import asrlab
 from asrlab import Batching, DatasetError, Transcript
-from asrlab.reports.batching import paths_told
-from asrlab.runs.reading import records_of
-from asrlab.runs.result import ModelResult, UtteranceResult
+from asrlab.evaluation.reports.batching import paths_told
+from asrlab.evaluation.runs.reading import records_of
+from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
 
 TEMPERS = Path(__file__).with_name("tempers.py")
 

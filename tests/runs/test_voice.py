@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio, AudioFile, load_audio
-from asrlab.longform import EnergyVoice, SileroVoice
-from asrlab.longform.silero import silero_files
-from asrlab.runs.voice import voiced_seconds
+from asrlab.evaluation.runs.voice import voiced_seconds
+from asrlab.vad import EnergyVoice, SileroVoice
+from asrlab.vad.silero import silero_files
 
 RATE = 16_000
 

@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 import pytest
 
+from asrlab.evaluation.matrix.columns import machine_has
 from asrlab.installation import install_command
-from asrlab.testing.matrix.columns import machine_has
 
 TEMPERS = """
 import os, signal
@@ -93,13 +93,13 @@ type RunMatrix = Callable[..., Ran]
 def run_matrix(
     asrlab_cli: Any, write_distribution: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> RunMatrix:
-    """``python -m asrlab.testing.matrix`` as a user starts it, with an engine that has models of every temper."""
+    """``python -m asrlab.evaluation.matrix`` as a user starts it, with an engine that has models of every temper."""
     plugins = write_distribution(tmp_path_factory.mktemp("tempers"), "tempers", source=TEMPERS)
 
     def run(*arguments: str | Path, engines: Iterable[str] = (), **variables: str) -> Ran:
         chosen = [word for engine in engines for word in ("--engine", engine)]
         done = subprocess.run(
-            [sys.executable, "-m", "asrlab.testing.matrix", *chosen, *map(str, arguments)],
+            [sys.executable, "-m", "asrlab.evaluation.matrix", *chosen, *map(str, arguments)],
             capture_output=True,
             text=True,
             cwd=plugins,

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from praatio import textgrid
 
 from asrlab.audio import AudioFile
-from asrlab.datasets import load_dataset
-from asrlab.datasets.hypotheses import read_hypotheses
-from asrlab.datasets.stm import stm_segments
 from asrlab.device import Device
-from asrlab.metrics import Pair, get_profile
+from asrlab.evaluation.datasets import load_dataset
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses
+from asrlab.evaluation.datasets.stm import stm_segments
+from asrlab.evaluation.metrics import Pair, get_profile
 from asrlab.transcript import Labels, ModelInfo, Segment, Timings, Transcript, Word
 from asrlab.transcript.cells import defused, restored
 from asrlab.transcript.scoring_formats import plain_id, written_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asrlab.batching.steps import Decoded, Detected
-from asrlab.longform import find_loop
+from asrlab.vad import find_loop
 
 __all__ = ["doubt"]
 

@@ -14,7 +14,7 @@ import attrs
 
 from asrlab.audio import SAMPLE_RATE, AudioFile, AudioReader, AudioSource, open_audio
 from asrlab.batching.steps import Piece, Steps
-from asrlab.longform import Cutter, Skipped, VoiceActivity, is_wanted
+from asrlab.vad import Cutter, Skipped, VoiceActivity, is_wanted
 
 if TYPE_CHECKING:
     import numpy as np

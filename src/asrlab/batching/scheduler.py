@@ -18,10 +18,10 @@ from asrlab.batching.planning import Planner
 from asrlab.batching.recording import FULL, Recording, Task
 from asrlab.batching.sharing import SharedClock
 from asrlab.batching.steps import Steps
-from asrlab.longform import VoiceActivity, find_voice
 from asrlab.recognition import HasAudio, Many
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import Outcome, Transcript
+from asrlab.vad import VoiceActivity, find_voice
 
 __all__ = ["transcribe_together"]
 

@@ -100,9 +100,9 @@ def bench(
     runs). After Ctrl-C the utterance under way is finished, or several at once get a few seconds; a second Ctrl-C does
     not wait. asrlab resume RUN goes on.
     """
+    from asrlab.evaluation.runs.bench import bench as start
     from asrlab.loading import load_dataset
     from asrlab.plugins.manager import PluginHost
-    from asrlab.runs.bench import bench as start
 
     host = PluginHost()
     batching, options = batching_of(given), options_of(given)

@@ -9,12 +9,12 @@ from rich.table import Table
 
 from asrlab.cli.figures_view import unknown_languages
 from asrlab.cli.marks import LEGEND, marked
-from asrlab.metrics import Profile, align, describe_normalizers, get_profile
-from asrlab.reports.batching import paths_told
-from asrlab.reports.notes import busy_passes, not_repeatable
-from asrlab.reports.provenance import device_of, other_scoring
-from asrlab.reports.systems import systems_of
-from asrlab.runs.result import BenchResult, ModelResult, UtteranceResult
+from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
+from asrlab.evaluation.reports.batching import paths_told
+from asrlab.evaluation.reports.notes import busy_passes, not_repeatable
+from asrlab.evaluation.reports.provenance import device_of, other_scoring
+from asrlab.evaluation.reports.systems import systems_of
+from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.terminal.screen import Text
 
 __all__ = ["failures", "findings", "table", "texts_of"]

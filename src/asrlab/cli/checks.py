@@ -16,11 +16,11 @@ from asrlab.doctor.engines import EngineProbe, probe_engines
 from asrlab.doctor.packages import damaged_distributions, outside_of_bounds, release_of, repair_of
 from asrlab.doctor.stored_weights import verify_stored_weights
 from asrlab.errors import WeightsError
+from asrlab.evaluation.reports.batching import batching_told
 from asrlab.installation import asrlab_command, install_command, runnable
 from asrlab.machine import usable_cores
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
-from asrlab.reports.batching import batching_told
 from asrlab.spec import EngineSpec
 from asrlab.versions import installed_version
 from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry

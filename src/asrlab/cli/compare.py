@@ -12,7 +12,7 @@ from asrlab.cli.comparing import comparison_options, runs_argument
 from asrlab.cli.shared import as_json, console, echo_json
 
 if TYPE_CHECKING:
-    from asrlab.reports.systems import By
+    from asrlab.evaluation.reports.systems import By
 
 EPILOG = """\b
 Examples:
@@ -50,11 +50,11 @@ def compare(
     the others are compared with. "better" and "faster" are only said where the difference is shown: where the interval
     and the test both say so.
     """
-    from asrlab.metrics import Resampling
-    from asrlab.reports.comparison import compare as compared
-    from asrlab.reports.details import details_of
-    from asrlab.runs.folder import find_run
-    from asrlab.runs.reading import read_run
+    from asrlab.evaluation.metrics import Resampling
+    from asrlab.evaluation.reports.comparison import compare as compared
+    from asrlab.evaluation.reports.details import details_of
+    from asrlab.evaluation.runs.folder import find_run
+    from asrlab.evaluation.runs.reading import read_run
 
     results = [read_run(find_run(run)) for run in runs]
     resampling = Resampling(resamples=resamples, seed=seed)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asrlab.cli.figures_view import figures_table, new_table, percent, rate_of
-from asrlab.metrics import (
+from asrlab.evaluation.metrics import (
     Confusion,
     Resampling,
     SpeedComparison,
@@ -18,9 +18,9 @@ from asrlab.metrics import (
     WordDifferences,
     describe_normalizers,
 )
-from asrlab.reports.comparison import ComparedSystem, Comparison
-from asrlab.reports.headline import TOO_FEW, counted
-from asrlab.reports.provenance import device_of
+from asrlab.evaluation.reports.comparison import ComparedSystem, Comparison
+from asrlab.evaluation.reports.headline import TOO_FEW, counted
+from asrlab.evaluation.reports.provenance import device_of
 from asrlab.terminal.screen import Text
 
 __all__ = ["comparison_view", "differences_view", "show_comparison", "wer_table"]

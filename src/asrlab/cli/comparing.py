@@ -16,7 +16,7 @@ __all__ = ["comparison_options", "normalizer_names", "runs_argument"]
 def _complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from asrlab.runs.folder import runs_root
+    from asrlab.evaluation.runs.folder import runs_root
 
     names = sorted(path.parent.name for path in runs_root().glob("*/manifest.json"))
     return [*(CompletionItem(name) for name in names if name.startswith(typed)), CompletionItem(typed, type="file")]

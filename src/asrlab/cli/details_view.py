@@ -9,13 +9,13 @@ from rich.table import Table
 
 from asrlab.cli.figures_view import new_table, rate_of
 from asrlab.cli.marks import LEGEND, marked
-from asrlab.metrics import LatencySummary
-from asrlab.reports.breakdown import Breakdown
-from asrlab.reports.details import Details
-from asrlab.reports.gate_counts import GateCounts
-from asrlab.reports.latency import LatencyView
-from asrlab.reports.provenance import RunFacts, SystemFacts
-from asrlab.reports.worst import WorstUtterance
+from asrlab.evaluation.metrics import LatencySummary
+from asrlab.evaluation.reports.breakdown import Breakdown
+from asrlab.evaluation.reports.details import Details
+from asrlab.evaluation.reports.gate_counts import GateCounts
+from asrlab.evaluation.reports.latency import LatencyView
+from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts
+from asrlab.evaluation.reports.worst import WorstUtterance
 from asrlab.terminal.screen import Text
 
 __all__ = ["details_view", "show_details"]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from asrlab.metrics import EntityCounts, EntityScore, Suspect, SuspectReport, describe_normalizers
-from asrlab.reports.figures import Figures, MissedEntity, NormalizerScores
+from asrlab.evaluation.metrics import EntityCounts, EntityScore, Suspect, SuspectReport, describe_normalizers
+from asrlab.evaluation.reports.figures import Figures, MissedEntity, NormalizerScores
 from asrlab.terminal.screen import Text
 
 __all__ = ["figures_table", "new_table", "percent", "rate_of", "show_figures", "unknown_languages"]

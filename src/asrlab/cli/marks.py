@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from asrlab.metrics import AlignedWord
-from asrlab.reports.worst import stretches
+from asrlab.evaluation.metrics import AlignedWord
+from asrlab.evaluation.reports.worst import stretches
 from asrlab.terminal.screen import Text
 
 __all__ = ["LEGEND", "marked"]

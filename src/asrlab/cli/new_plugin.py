@@ -29,7 +29,7 @@ def new_plugin(name: str, folder: Path | None, as_json: bool) -> int:
     """
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
-    from asrlab.plugins.skeleton import SkeletonNames, write_skeleton
+    from asrlab.plugins.template import SkeletonNames, write_skeleton
 
     taken = [alias for spec in Registry(PluginHost()).engines() for alias in (spec.name, *spec.aliases)]
     names = SkeletonNames.of(name, taken=taken)

@@ -13,7 +13,7 @@ from asrlab.cli.shared import as_json, echo_json
 from asrlab.cli.target import Target
 
 if TYPE_CHECKING:
-    from asrlab.reports.systems import By
+    from asrlab.evaluation.reports.systems import By
 
 EPILOG = """\b
 Examples:
@@ -68,10 +68,10 @@ def report(
     The file needs no network and no other file, and what was transcribed stays text in it, whatever it holds. A RUN is
     a run's name (see: asrlab runs), its folder, or a file that was exported from it.
     """
-    from asrlab.metrics import Resampling
-    from asrlab.reports.html.report import report as made
-    from asrlab.runs.folder import find_run
-    from asrlab.runs.reading import read_run
+    from asrlab.evaluation.metrics import Resampling
+    from asrlab.evaluation.reports.html.report import report as made
+    from asrlab.evaluation.runs.folder import find_run
+    from asrlab.evaluation.runs.reading import read_run
 
     target = Target.of(output, as_json=as_json, option="output")
     target.check()

@@ -12,7 +12,7 @@ from asrlab.cli.running import how_to_resume
 from asrlab.cli.shared import console, echo_document
 
 if TYPE_CHECKING:
-    from asrlab.runs.result import BenchResult
+    from asrlab.evaluation.runs.result import BenchResult
 
 __all__ = ["exit_code", "finished", "normalizers_option", "show", "table_options"]
 
@@ -58,8 +58,8 @@ def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
     from asrlab.cli.bench_view import failures, findings, table, texts_of
     from asrlab.cli.details_view import show_details
     from asrlab.cli.figures_view import show_figures
-    from asrlab.reports.details import details_of
-    from asrlab.reports.figures import further_figures
+    from asrlab.evaluation.reports.details import details_of
+    from asrlab.evaluation.reports.figures import further_figures
 
     screen = console()
     screen.print(table(result))

@@ -27,7 +27,7 @@ def resume(run: str, offline: bool, only_table: bool, as_json: bool) -> int:
     What has an outcome keeps it; the rest is transcribed. Where the data set, the weights, or a package has changed
     since, nothing is done and the change is named.
     """
-    from asrlab.runs.bench import resume as go_on
+    from asrlab.evaluation.runs.bench import resume as go_on
 
     with running() as one:
         result = go_on(run, offline=offline, progress=one.progress, stop=one.stop)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from asrlab.runs.runner import Progress
+    from asrlab.evaluation.runs.runner import Progress
 
 __all__ = ["Running", "how_to_resume", "running"]
 

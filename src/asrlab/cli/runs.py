@@ -15,8 +15,8 @@ from asrlab.cli.target import Target
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from asrlab.runs.reading import RunRecords
-    from asrlab.runs.result import BenchResult
+    from asrlab.evaluation.runs.reading import RunRecords
+    from asrlab.evaluation.runs.result import BenchResult
 
 EPILOG = """\b
 Examples:
@@ -68,8 +68,8 @@ def runs(
         if any(each is not None for each in (export, texts, form, model, normalizers)):
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
         return _list(as_json=as_json)
-    from asrlab.runs.folder import find_run
-    from asrlab.runs.reading import records_of
+    from asrlab.evaluation.runs.folder import find_run
+    from asrlab.evaluation.runs.reading import records_of
 
     records = records_of(find_run(run))
     if export is not None:
@@ -85,7 +85,7 @@ def runs(
 
 
 def _export(records: RunRecords, target: Target) -> int:
-    from asrlab.runs.export import exported
+    from asrlab.evaluation.runs.export import exported
 
     target.write(exported(records))
     click.echo(f"asrlab: wrote {target}", err=True)
@@ -93,7 +93,7 @@ def _export(records: RunRecords, target: Target) -> int:
 
 
 def _write_texts(result: BenchResult, target: Target, form: str | None, model: str | None) -> int:
-    from asrlab.runs.texts import form_of, texts_document
+    from asrlab.evaluation.runs.texts import form_of, texts_document
 
     form = form or ("csv" if target.is_stdout else form_of(target.path))
     document, left_out = texts_document(result, form, model=model)
@@ -104,8 +104,8 @@ def _write_texts(result: BenchResult, target: Target, form: str | None, model: s
 
 
 def _list(*, as_json: bool) -> int:
-    from asrlab.runs.folder import runs_root
-    from asrlab.runs.index import list_runs
+    from asrlab.evaluation.runs.folder import runs_root
+    from asrlab.evaluation.runs.index import list_runs
 
     root = runs_root()
     found = list_runs(root)

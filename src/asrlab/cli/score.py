@@ -12,7 +12,7 @@ from asrlab.cli.comparing import normalizer_names
 from asrlab.cli.shared import as_json, console, echo_document
 
 if TYPE_CHECKING:
-    from asrlab.reports.systems import By
+    from asrlab.evaluation.reports.systems import By
 
 EPILOG = """\b
 Examples:
@@ -72,8 +72,8 @@ def score(
     A FILE is a table (CSV, TSV) with utt_id and text, sclite's trn or CTM, or the Open ASR Leaderboard's JSONL. An
     utterance that is not in it counts as deletions, and is told. A hypothesis that has no reference is an error.
     """
-    from asrlab.metrics import Resampling
-    from asrlab.reports.scoring import score as scored
+    from asrlab.evaluation.metrics import Resampling
+    from asrlab.evaluation.reports.scoring import score as scored
 
     scoring = scored(
         files,

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from asrlab.cli.compare_view import differences_view, wer_table
 from asrlab.cli.figures_view import figures_table, new_table, percent, rate_of, unknown_languages
-from asrlab.metrics import describe_normalizers
-from asrlab.reports.scoring import ScoredFile, Scoring
+from asrlab.evaluation.metrics import describe_normalizers
+from asrlab.evaluation.reports.scoring import ScoredFile, Scoring
 from asrlab.terminal.screen import Text
 
 __all__ = ["show_scoring"]

@@ -47,7 +47,7 @@ def tune(models: tuple[str, ...], seconds: float, forget: bool, as_json: bool, *
 
 
 def _tuned(model: str, seconds: float, where: dict[str, Any]) -> Calibration:
-    from asrlab.reports.batching import batching_told
+    from asrlab.evaluation.reports.batching import batching_told
     from asrlab.tuning import tune as start
 
     with progress_bar() as bars:
@@ -77,7 +77,7 @@ def _show(made: Calibration) -> None:
     from rich.table import Table
 
     from asrlab.calibration import CalibrationStore
-    from asrlab.reports.batching import batching_told
+    from asrlab.evaluation.reports.batching import batching_told
 
     table = Table("step", "batch size", "workers", "threads", "margin", "encoder", title=made.circumstances.model)
     table.add_column("RTFx, best of its rounds", justify="right")

@@ -12,8 +12,8 @@ from asrlab.cli import exits
 from asrlab.cli.shared import as_json, echo_json
 
 if TYPE_CHECKING:
-    from asrlab.reports.claims.rerun import Agreement, ModelAgreement
-    from asrlab.reports.claims.verify import Finding, Verification
+    from asrlab.evaluation.claims.rerun import Agreement, ModelAgreement
+    from asrlab.evaluation.claims.verify import Finding, Verification
 
 EPILOG = """\b
 Examples:
@@ -62,7 +62,7 @@ def verify(
 
 
 def _verify(documents: tuple[Path, ...], evidence: Path | None, *, write: bool, plain: bool) -> int:
-    from asrlab.reports.claims.verify import verify as run
+    from asrlab.evaluation.claims.verify import verify as run
 
     done = run(documents, evidence=evidence, write=write)
     if plain:
@@ -104,7 +104,7 @@ def _plain_finding(finding: Finding) -> dict[str, Any]:
 
 def _rerun(record: Path, device: str | None, *, offline: bool, plain: bool) -> int:
     from asrlab.errors import DatasetError
-    from asrlab.reports.claims.rerun import rerun
+    from asrlab.evaluation.claims.rerun import rerun
 
     if not record.exists():
         raise DatasetError(

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from asrlab.datasets import DatasetSpec
+from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.patches import Patch
 from asrlab.plugins.events import RunFinished, RunStarted
 from asrlab.spec import EngineSpec

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pluggy
 
-from asrlab.datasets import DatasetSpec
+from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.installation import is_removable, uninstall_command
 from asrlab.patches import Patch
 from asrlab.plugin_code import guarded_plugin_code

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
-from asrlab.runs.messages import Begun, Job, Key, Message, Unit
-from asrlab.runs.work import Ear, hello_of, load_job, transcribe_unit
+from asrlab.evaluation.runs.messages import Begun, Job, Key, Message, Unit
+from asrlab.evaluation.runs.work import Ear, hello_of, load_job, transcribe_unit
 
 __all__ = ["InProcessExecutor"]
 
@@ -24,7 +24,7 @@ class InProcessExecutor:
     def run(
         self, job: Job, units: Sequence[Unit], *, warmups: Sequence[Unit] = (), stop: Callable[[], bool] = bool
     ) -> Generator[Message]:
-        """As ``asrlab.runs.executor.Executor`` says, but for what would need another process."""
+        """As ``asrlab.evaluation.runs.executor.Executor`` says, but for what would need another process."""
         ear = Ear()
         with load_job(job) as transcriber:
             yield hello_of(transcriber, job)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from asrlab.audio import Audio, load_audio
-from asrlab.datasets.smoke import smoke
+from asrlab.evaluation.datasets.smoke import smoke
 
 __all__ = ["CYCLE", "clips", "duration"]
 

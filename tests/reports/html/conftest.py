@@ -8,14 +8,14 @@ import attrs
 import pytest
 
 from asrlab import report
-from asrlab.metrics import Resampling
-from asrlab.runs.records import Verdict
+from asrlab.evaluation.metrics import Resampling
+from asrlab.evaluation.runs.records import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from asrlab.runs.result import BenchResult
+    from asrlab.evaluation.runs.result import BenchResult
 
 FEW = Resampling(resamples=200)
 SPOKEN = "the quick brown fox jumps over the lazy dog today"

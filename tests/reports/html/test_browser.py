@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from asrlab import bench, report
-from asrlab.metrics import Resampling
+from asrlab.evaluation.metrics import Resampling
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from selenium.webdriver import Chrome
 
-    from asrlab.runs.result import BenchResult
+    from asrlab.evaluation.runs.result import BenchResult
 
 FEW = Resampling(resamples=200)
 TABLE = "#utterance-table"

@@ -14,13 +14,13 @@ import pytest
 import soundfile
 
 from asrlab import Audio, Dataset, DatasetError, OptionError, OutputError, Utterance, bench, compare, report
-from asrlab.metrics import Resampling
-from asrlab.reports.html.axes import linear_axis, log_axis
-from asrlab.reports.html.rows import embedded
+from asrlab.evaluation.metrics import Resampling
+from asrlab.evaluation.reports.html.axes import linear_axis, log_axis
+from asrlab.evaluation.reports.html.rows import embedded
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
-    from asrlab.runs.result import BenchResult
+    from asrlab.evaluation.runs.result import BenchResult
 
 FEW = Resampling(resamples=200)
 SAID = "the quick brown fox jumps over the lazy dog today"

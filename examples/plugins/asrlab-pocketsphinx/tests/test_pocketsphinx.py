@@ -20,7 +20,7 @@ from asrlab_pocketsphinx.transcriber import to_int16
 from asrlab_pocketsphinx.words import Heard, to_segments
 
 import asrlab
-from asrlab.metrics import Pair, get_normalizer, score
+from asrlab.evaluation.metrics import Pair, get_normalizer, score
 
 MODEL = "pocketsphinx/en-us"
 RATE = 16_000

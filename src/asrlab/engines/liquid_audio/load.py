@@ -16,10 +16,10 @@ from asrlab.engines.liquid_audio.config import read_config
 from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber
 from asrlab.engines.pytorch import refuse_oversized, refuse_threads
 from asrlab.errors import WeightsError
-from asrlab.longform import find_voice
 from asrlab.options import Capabilities
 from asrlab.recognition import TranscriberInfo
 from asrlab.spec import LoadRequest
+from asrlab.vad import find_voice
 from asrlab.weights import explain_failed_load
 
 __all__ = ["load"]

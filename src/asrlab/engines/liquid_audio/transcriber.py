@@ -10,11 +10,11 @@ from liquid_audio import ChatState, LFM2AudioModel, LFM2AudioProcessor
 
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.engines.pytorch import empty_cache
-from asrlab.longform import Cutter, PieceText, VoiceActivity, transcribe_pieces
 from asrlab.options import TranscribeOptions
 from asrlab.recognition import Recognition, TranscriberInfo
 from asrlab.transcriber import Transcriber
 from asrlab.transcript import TranscriptWarning
+from asrlab.vad import Cutter, PieceText, VoiceActivity, transcribe_pieces
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from asrlab.datasets import DatasetSpec
+from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.patches import Patch
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry

@@ -10,7 +10,7 @@ import pocketsphinx
 
 from asrlab import Capabilities, DeviceReport, LoadRequest, ModelInfo, OptionError, TranscriberInfo, WeightsError
 from asrlab.audio import SAMPLE_RATE
-from asrlab.longform import find_voice
+from asrlab.vad import find_voice
 from asrlab_pocketsphinx.transcriber import PocketSphinxTranscriber
 
 __all__ = ["devices", "load"]

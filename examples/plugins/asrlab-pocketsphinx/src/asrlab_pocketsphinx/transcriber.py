@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asrlab import Recognition, TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
 from asrlab.audio import AudioReader
-from asrlab.longform import Cutter, PieceText, VoiceActivity, transcribe_pieces
+from asrlab.vad import Cutter, PieceText, VoiceActivity, transcribe_pieces
 from asrlab_pocketsphinx.words import Heard, to_segments
 
 __all__ = ["PocketSphinxTranscriber", "to_int16"]

@@ -7,7 +7,7 @@ import torch
 from asrlab import LoadRequest, OptionError, TranscriberInfo, WeightsError
 from asrlab.audio import SAMPLE_RATE
 from asrlab.engines.pytorch import refuse_threads
-from asrlab.longform import find_voice
+from asrlab.vad import find_voice
 from asrlab_transformers.hub import find_folder
 from asrlab_transformers.kinds import capabilities_of
 from asrlab_transformers.pipeline import build_pipeline

@@ -1,0 +1,29 @@
+"""Data sets: utterances to transcribe and score, by name, or from a file or folder in one of several formats.
+
+Importing this room is cheap; nothing is read before a data set is iterated, but for what says what it is.
+"""
+
+from __future__ import annotations
+
+from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.folder import read_folder
+from asrlab.evaluation.datasets.format import Format, ReadOptions
+from asrlab.evaluation.datasets.formats import FORMATS
+from asrlab.evaluation.datasets.load import SMOKE, load_dataset
+from asrlab.evaluation.datasets.manifest import read_manifest
+from asrlab.evaluation.datasets.places import AUDIO_SUFFIXES
+from asrlab.evaluation.datasets.spec import DatasetSpec
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "FORMATS",
+    "SMOKE",
+    "Dataset",
+    "DatasetSpec",
+    "Format",
+    "ReadOptions",
+    "Utterance",
+    "load_dataset",
+    "read_folder",
+    "read_manifest",
+]

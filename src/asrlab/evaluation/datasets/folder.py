@@ -1,0 +1,154 @@
+"""A folder of audio, each file with its reference in a ``.txt`` of the same name."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.places import AUDIO_SUFFIXES, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from asrlab.evaluation.datasets.format import AllowOutside
+
+__all__ = ["is_folder_of_pairs", "read_folder"]
+
+_SHOWN = 3
+_MAX_TEXT_BYTES = 64 * 2**20
+
+
+@attrs.frozen(kw_only=True)
+class _Files:
+    """The files of a folder by utterance id."""
+
+    audio: dict[str, Path] = attrs.field(factory=dict)
+    text: dict[str, Path] = attrs.field(factory=dict)
+
+
+def is_folder_of_pairs(path: Path) -> bool:
+    """Whether *path* is a folder that holds, itself, audio with a ``.txt`` of the same name."""
+    names = [entry for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
+    texts = {name.stem for name in names if name.suffix.lower() == ".txt"}
+    return any(name.stem in texts for name in names if name.suffix.lower() in AUDIO_SUFFIXES)
+
+
+def read_folder(path: Path, *, require_text: bool = True, allow_outside: AllowOutside = False) -> Dataset:
+    """The audio in *path* and its subfolders, in the order of the ids.
+
+    An utterance's id is its path in the folder without the ending, with ``/`` between, in Unicode's composed form
+    (NFC). The reference is read as UTF-8, with or without a byte order mark, without the space around it. Hidden files
+    and folders are left out. The names are read now, the references when iterated.
+
+    Linked folders in the folder are not followed, since what is in them is read where it is. Links that lead out of the
+    folder are refused unless they are allowed, and then followed.
+
+    Args:
+        path: The folder.
+        require_text: Audio without a ``.txt`` is an error; False gives it ``text=None``.
+        allow_outside: Accept links that lead out of the folder.
+
+    Raises:
+        DatasetError: There is no audio, a link leads out of the folder, two audio files share an id, a ``.txt`` has no
+            audio or, where it is required, audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
+    """
+    # absolute, since the working directory may be another when it is iterated
+    files = _collect(Root.of(path.absolute(), allow_outside=allow_outside))
+    if not files.audio:
+        raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
+    _check_paired(path.absolute(), files, require_text=require_text)
+    return Dataset(
+        name=path.resolve().name,
+        source=f"folder {path}",
+        read=partial(_utterances, files),
+        length=len(files.audio),
+    )
+
+
+def _utterances(files: _Files) -> Iterator[Utterance]:
+    for name in sorted(files.audio):
+        text = _read_text(files.text[name]) if name in files.text else None
+        yield Utterance(id=name, audio=files.audio[name], text=text)
+
+
+def _collect(root: Root) -> _Files:
+    files = _Files()
+    for folder, names in root.walk(is_hidden=_is_hidden):
+        for path in (folder / name for name in names):
+            suffix = path.suffix.lower()
+            if suffix == ".txt":
+                _add(files.text, root.check(path), root.folder)
+            elif suffix in AUDIO_SUFFIXES:
+                _add(files.audio, root.check(path, is_audio=True), root.folder)
+    return files
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _add(files: dict[str, Path], path: Path, root: Path) -> None:
+    name = _id(path, root)
+    if name in files:
+        raise DatasetError(
+            f"{files[name]} and {path} would both be utterance {name!r}; rename or remove one of them", path=path
+        )
+    files[name] = path
+
+
+def _id(path: Path, root: Path) -> str:
+    # composed, since macOS writes decomposed names and the id should not depend on who copied the folder
+    name = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"the file name {str(path)!r} is not valid UTF-8; rename it", path=path) from error
+    return name
+
+
+def _check_paired(root: Path, files: _Files, *, require_text: bool) -> None:
+    without_audio = sorted(files.text.keys() - files.audio.keys())
+    without_text = sorted(files.audio.keys() - files.text.keys()) if require_text else []
+    problems = [
+        _few([files.audio[name] for name in without_text], root, "without a same-named .txt"),
+        _few([files.text[name] for name in without_audio], root, "without same-named audio"),
+    ]
+    if any(problems):
+        hint = "; add the missing files or move these away"
+        hint += ", or let audio go without a reference (require_text=False)" if without_text else ""
+        raise DatasetError(f"folder {root} holds {' and '.join(filter(None, problems))}{hint}", path=root)
+
+
+def _few(paths: Sequence[Path], root: Path, problem: str) -> str:
+    if not paths:
+        return ""
+    shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:_SHOWN])
+    more = f", ... ({len(paths)} in all)" if len(paths) > _SHOWN else ""
+    return f"{shown}{more} {problem}"
+
+
+def _manifest_hint(root: Path) -> str:
+    manifests = sorted(root.glob("*.jsonl")) or sorted(root.glob("*.json"))
+    if manifests:
+        return f"; if {manifests[0].name} is its manifest, give that: {manifests[0]}"
+    return f" (files ending in {', '.join(AUDIO_SUFFIXES)})"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_TEXT_BYTES + 1)
+        if len(data) > _MAX_TEXT_BYTES:
+            raise DatasetError(f"{path} is longer than {_MAX_TEXT_BYTES >> 20} MiB; is this a text file?", path=path)
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DatasetError(f"{path}, line {line}: not UTF-8; save it as UTF-8", path=path, line=line) from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror})", path=path) from error

@@ -1,0 +1,114 @@
+"""A JSONL manifest: one JSON object a line, in the manner of NVIDIA NeMo."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.format import AllowOutside, ReadOptions
+from asrlab.evaluation.datasets.jsonl import first_object, objects
+from asrlab.evaluation.datasets.lines import Lines, Seen
+from asrlab.evaluation.datasets.places import Root, default_id, part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from asrlab.audio import AudioFile
+    from asrlab.evaluation.datasets.fields import Fields
+
+__all__ = ["is_manifest", "read_manifest"]
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether the first line of *path* is an object with ``audio_filepath``."""
+    return "audio_filepath" in first_object(path)
+
+
+def read_manifest(path: Path, *, require_text: bool = True, allow_outside: AllowOutside = False) -> Dataset:
+    """The utterances of a manifest, one a line, each read when its turn comes.
+
+    Keys: ``audio_filepath`` (needed; a relative path is relative to the manifest's folder), ``text``, ``offset`` and
+    ``duration`` (seconds), ``id`` or ``utt_id``, ``lang`` or ``language``, ``speaker``, ``recording``. Other keys and
+    blank lines are left out, and ``null`` is as good as absent. Without an id an utterance has its ``audio_filepath``
+    without the ending, and ``@OFFSET`` behind it where it does not begin at 0.
+
+    A manifest may come from a stranger, so its audio must be in its folder or below, links resolved.
+
+    Args:
+        path: The manifest, UTF-8 with or without a byte order mark.
+        require_text: A line without ``text`` is an error; False gives it ``text=None``.
+        allow_outside: Accept audio that is not below the manifest's folder.
+
+    Raises:
+        DatasetError: It is no manifest; while iterating: a line cannot be read, with its number, or two share an id.
+
+    Source: NVIDIA NeMo, ASR manifest format.
+    """
+    _check_head(path)
+    options = ReadOptions(require_text=require_text, allow_outside=allow_outside)
+    place = path.absolute()  # the working directory may be another when it is iterated
+    return Dataset(name=path.name, source=f"JSONL manifest {path}", read=partial(_utterances, place, options))
+
+
+def _check_head(path: Path) -> None:
+    head = Lines(path=path).head()
+    if not head:
+        raise DatasetError(f"{path} is empty; a manifest has one JSON object a line", path=path)
+    if not head.startswith(b"{"):
+        saw = "begins with a JSON array" if head.startswith(b"[") else "does not begin with a JSON object"
+        raise DatasetError(
+            f"{path} is no JSONL manifest: it {saw}; write one object a line, as UTF-8, or give a folder of audio "
+            "(single files are for: asrlab transcribe)",
+            path=path,
+        )
+
+
+def _utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
+    lines = Lines(path=place)
+    reader = _Reader(root=Root.of(place.parent, allow_outside=options.allow_outside), options=options)
+    seen = Seen(lines=lines, hint="give each line its own 'id'")
+    for number, fields in objects(lines):
+        utterance = reader.utterance(fields)
+        seen.check(utterance.id, number)
+        yield utterance
+
+
+@attrs.frozen(kw_only=True)
+class _Reader:
+    """How to read a line."""
+
+    root: Root
+    options: ReadOptions
+
+    def utterance(self, fields: Fields) -> Utterance:
+        """The utterance that a line describes."""
+        named = fields.string("audio_filepath")
+        if not named:
+            raise fields.error("there is no 'audio_filepath'; every line needs one")
+        offset = fields.seconds("offset") or 0.0
+        return Utterance(
+            id=fields.label("id", "utt_id") or default_id(named, offset),
+            audio=self._audio(fields, named, offset),
+            text=self._text(fields),
+            language=fields.string("lang", "language"),
+            speaker=fields.label("speaker"),
+            recording=fields.label("recording"),
+        )
+
+    def _audio(self, fields: Fields, named: str, offset: float) -> Path | AudioFile:
+        path = self.root.audio(named, field="audio_filepath", error=fields.error)
+        duration = fields.seconds("duration")
+        if duration == 0:
+            raise fields.error("'duration' is 0; leave it out to read to the end of the file")
+        return part_of(path, offset=offset, duration=duration, error=fields.error)
+
+    def _text(self, fields: Fields) -> str | None:
+        text = fields.string("text")
+        if text is None and self.options.require_text:
+            raise fields.error("there is no 'text'; add the reference, or do without (require_text=False)")
+        return text

@@ -1,0 +1,119 @@
+"""``python -m asrlab.evaluation.matrix``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+
+from asrlab.errors import AsrlabError, DatasetError
+from asrlab.evaluation.matrix.columns import COLUMNS
+from asrlab.evaluation.matrix.plan import plan
+from asrlab.evaluation.matrix.records import CellResult, MatrixRecord
+from asrlab.evaluation.matrix.supervise import run_cells
+from asrlab.evaluation.matrix.view import view
+from asrlab.evaluation.runs.machine import this_machine
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry
+from asrlab.terminal import run_guarded
+from asrlab.transcript import PackageVersion
+
+__all__ = ["main"]
+
+_USAGE, _BAD_FILE = 2, 4
+_NARROW, _WIDE = 100, 160
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-d", "--device", "devices", multiple=True, type=click.Choice(list(COLUMNS)), help="One; all if none.")
+@click.option("-e", "--engine", "models", multiple=True, help="An engine or engine/model; all engines if none.")
+@click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="Write a record to this file.")
+@click.option("--label", help="The record's name in a table of several.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record instead of the table.")
+@click.option("--merge", is_flag=True, help="Run nothing; print one table of the records FILES.")
+@click.option("--limit", "limit_s", default=600.0, show_default=True, help="Seconds that a cell may take.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Cells at the same time.")
+@click.argument("files", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
+def main(
+    devices: tuple[str, ...],
+    models: tuple[str, ...],
+    record: Path | None,
+    label: str | None,
+    as_json: bool,  # noqa: FBT001 - click passes options by keyword
+    merge: bool,  # noqa: FBT001 - likewise
+    limit_s: float,
+    jobs: int,
+    files: tuple[Path, ...],
+) -> None:
+    r"""Run every engine on every device that is here, and print what ran.
+
+    \b
+    python -m asrlab.evaluation.matrix --device mps --record mps.json
+    python -m asrlab.evaluation.matrix --merge mps.json cuda.json
+
+    Exit codes: 0 all that could run did, 1 a check failed, 2 usage, 3 nothing could run, 4 a
+    record cannot be read or written.
+    """
+    if merge != bool(files) or (merge and (devices or models or record or as_json)):
+        raise click.UsageError("give FILES with --merge, and nothing else with it")
+    try:
+        if merge:
+            sys.exit(_merge(files))
+        made = _run(devices, models, label=label, limit_s=limit_s, jobs=jobs)
+        click.echo(made.to_json() if as_json else view([made], width=_width()), nl=False)
+        if record is not None:
+            made.write(record)
+    except AsrlabError as error:
+        click.echo(f"asrlab: {error.message}", err=True)
+        sys.exit(_BAD_FILE if isinstance(error, DatasetError) else _USAGE)
+    sys.exit(made.exit_code)
+
+
+def _merge(files: tuple[Path, ...]) -> int:
+    records = [MatrixRecord.read(path) for path in files]
+    click.echo(view(records, width=_width()), nl=False)
+    codes = {record.exit_code for record in records}
+    return 1 if 1 in codes else 0 if 0 in codes else 3
+
+
+def _run(
+    devices: tuple[str, ...], models: tuple[str, ...], *, label: str | None, limit_s: float, jobs: int
+) -> MatrixRecord:
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    cells = run_cells(plan(models, devices), limit_s=limit_s, at_once=jobs, done=_tell)
+    machine, packages = this_machine(), _packages()
+    versions = {package.name: package.version for package in packages}
+    stack = [f"{name} {versions[name]}" for name in ("torch", "liquid-audio") if name in versions]
+    return MatrixRecord(
+        label=label or ", ".join([machine.python, *stack]),
+        date=date,
+        machine=machine,
+        packages=packages,
+        cells=cells,
+    )
+
+
+def _tell(cell: CellResult) -> None:
+    first = cell.first_failure
+    said = f": {first.name}: {first.error}" if first else ""
+    click.echo(f"matrix: {cell.model} on {cell.column}: {cell.outcome}, {cell.seconds:.0f} s{said}", err=True)
+
+
+def _packages() -> tuple[PackageVersion, ...]:
+    """What any engine's results name."""
+    specs = Registry(PluginHost()).engines()
+    found = {package.name: package for spec in specs for package in spec.packages()}
+    return tuple(found.values())
+
+
+def _width() -> int:
+    """As wide as the terminal; wide enough for a table where there is none."""
+    return max(_NARROW, shutil.get_terminal_size((_WIDE, 24)).columns)
+
+
+if __name__ == "__main__":
+    run_guarded(partial(main, prog_name="python -m asrlab.evaluation.matrix"))

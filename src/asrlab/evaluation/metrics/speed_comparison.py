@@ -1,0 +1,275 @@
+"""Compare the speed of systems on the same utterances."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from asrlab.errors import DatasetError
+from asrlab.evaluation.metrics.comparison import (
+    LEAST_BLOCKS,
+    Interval,
+    Resampling,
+    block_sums,
+    flip_tests,
+    percentile_interval,
+)
+from asrlab.evaluation.metrics.pairing import same_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["SpeedComparison", "SpeedRatio", "UtteranceTime", "compare_speed"]
+
+
+MIN_PASSES = 3
+"""Fewer passes cannot show that a difference is more than what changes from one pass to the next."""
+
+
+def _check_duration(instance: UtteranceTime, _attribute: attrs.Attribute[float], value: float) -> None:
+    if not _is_positive(value):
+        raise DatasetError(_no_time(instance, "duration", value))
+
+
+def _check_seconds(
+    instance: UtteranceTime, _attribute: attrs.Attribute[tuple[float, ...]], value: tuple[float, ...]
+) -> None:
+    if not value or not all(map(_is_positive, value)):
+        raise DatasetError(_no_time(instance, "seconds", value[0] if len(value) == 1 else value))
+
+
+def _is_positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
+def _no_time(instance: UtteranceTime, name: str, value: object) -> str:
+    return f"utterance {instance.id!r} has {name} {value!r}; leave out utterances that were not transcribed"
+
+
+def _each_pass(seconds: float | Iterable[float]) -> tuple[float, ...]:
+    return (seconds,) if isinstance(seconds, int | float) else tuple(seconds)
+
+
+@attrs.frozen(kw_only=True)
+class UtteranceTime:
+    """How long one utterance took.
+
+    Attributes:
+        id: The utterance's id.
+        duration: Seconds of audio, above 0.
+        seconds: From handing it over to its whole transcript (``Transcript.timings.total``), above 0; of each pass
+            through the data set, in order. A single number is one pass.
+
+    Raises:
+        DatasetError: A time is 0, negative or not finite.
+    """
+
+    id: str
+    duration: float = attrs.field(validator=_check_duration)
+    seconds: tuple[float, ...] = attrs.field(validator=_check_seconds, converter=_each_pass)
+
+
+@attrs.frozen(kw_only=True)
+class SpeedRatio:
+    """Two systems' speeds.
+
+    Attributes:
+        baseline: The system that is compared with.
+        candidate: The system that is judged.
+        ratio: The candidate's RTFx over the baseline's; above 1 if the candidate takes less time.
+        interval: Of the ratio, over which utterances were chosen and, with several passes, over the passes.
+        improvement: The share of resamples in which the candidate takes less time; ties count half.
+        p_value: Of the sign-flip test that both take the same time, two-sided.
+        p_adjusted: The same by Holm for all pairs of systems compared.
+        verdict: On the candidate. ``faster`` or ``slower`` only with three passes or more, where no pass of the one
+            system is as fast as any pass of the other, the interval excludes 1 and *p_adjusted* is below
+            1 - confidence; ``too few to tell`` under six blocks.
+        reason: Why there is no verdict whatever the figures are, such as a single pass; empty otherwise.
+    """
+
+    baseline: str
+    candidate: str
+    ratio: float
+    interval: Interval
+    improvement: float
+    p_value: float
+    p_adjusted: float
+    verdict: Literal["faster", "slower", "no difference shown", "too few to tell"]
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SpeedComparison:
+    """Systems over the same utterances.
+
+    Attributes:
+        utterances: How many were compared.
+        blocks: How many blocks were resampled.
+        systems: By name, in the order given, each system's RTFx: all audio over all time, the median of its passes.
+        passes: By name likewise, the RTFx of each pass in order.
+        ratios: Every system with each that comes before it.
+        resampling: How it was drawn.
+    """
+
+    utterances: int
+    blocks: int
+    systems: tuple[tuple[str, float], ...]
+    passes: tuple[tuple[str, tuple[float, ...]], ...]
+    ratios: tuple[SpeedRatio, ...]
+    resampling: Resampling
+
+
+def compare_speed(
+    systems: Mapping[str, Iterable[UtteranceTime]],
+    *,
+    blocks: Mapping[str, str | None] | None = None,
+    resampling: Resampling | None = None,
+    reasons: Mapping[tuple[str, str], str] | None = None,
+) -> SpeedComparison:
+    """Compare the speed of systems pairwise on the same utterances, by paired block bootstrap and sign-flip test.
+
+    The bootstrap draws blocks of utterances and passes: the same ones for both systems, whose passes are to be taken
+    in turn, so that what slows the machine for a while slows both.
+
+    Args:
+        systems: At least two, each with its times; only utterances that all of them transcribed, in as many passes.
+        blocks: As in `asrlab.evaluation.metrics.compare_wer`.
+        resampling: 10,000 resamples, seed 0 and 95 % where not given.
+        reasons: By the names of two systems in the order given, why no verdict can be reached on them, such as that
+            the machine was busy.
+
+    Raises:
+        DatasetError: The systems are not of the same utterances, or not of as many passes, or there are none.
+        OptionError: There are fewer than two systems.
+    """
+    same = same_ids(systems)
+    _check_durations(same)
+    drawn = resampling or Resampling()
+    times = list(zip(*same.values(), strict=True))
+    if not times:
+        raise DatasetError("no utterance to compare the speed on; give those that every system transcribed")
+    n_passes = _count_passes(same)
+    rows = [(row[0].duration, *(spent for time in row for spent in time.seconds)) for row in times]
+    columns = block_sums([row[0].id for row in times], rows, blocks)
+    audio, *seconds = columns.sum(axis=0)
+    speeds = [
+        tuple(float(audio / total) for total in seconds[start : start + n_passes])
+        for start in range(0, len(seconds), n_passes)
+    ]
+    return SpeedComparison(
+        utterances=len(times),
+        blocks=len(columns),
+        systems=tuple((name, median(each)) for name, each in zip(same, speeds, strict=True)),
+        passes=tuple(zip(same, speeds, strict=True)),
+        ratios=_ratios(dict(zip(same, speeds, strict=True)), columns, drawn, reasons or {}),
+        resampling=drawn,
+    )
+
+
+def _check_durations(same: Mapping[str, Sequence[UtteranceTime]]) -> None:
+    for first, second in pairwise(same):
+        for one, other in zip(same[first], same[second], strict=True):
+            # engines may round what they were given, by less than one block of samples
+            if abs(one.duration - other.duration) > 0.1:
+                raise DatasetError(
+                    f"not the same audio: utterance {one.id!r} has {one.duration:.2f} s in {first!r} and"
+                    f" {other.duration:.2f} s in {second!r}; compare runs over the same data set"
+                )
+
+
+def _count_passes(same: Mapping[str, Sequence[UtteranceTime]]) -> int:
+    counts = {len(time.seconds): f"{time.id!r} in {name!r}" for name, times in same.items() for time in times}
+    if len(counts) > 1:
+        (few, one), (many, other), *_ = sorted(counts.items())
+        message = f"utterance {one} has {few} passes, and {other} has {many}; give as many for all"
+        raise DatasetError(message)
+    return next(iter(counts))
+
+
+def _ratios(
+    speeds: Mapping[str, tuple[float, ...]],
+    columns: NDArray[np.float64],
+    resampling: Resampling,
+    reasons: Mapping[tuple[str, str], str],
+) -> tuple[SpeedRatio, ...]:
+    import numpy as np
+
+    names = list(speeds)
+    n_passes = len(speeds[names[0]])
+    by_pass = columns[:, 1:].reshape(len(columns), len(names), n_passes)
+    medians = np.concatenate((columns[:, :1], np.median(by_pass, axis=2)), axis=1)
+    times = _resampled_times(columns, n_passes, resampling)
+    found = []
+    for one, two, p_value, p_adjusted in flip_tests(medians, resampling):
+        baseline, candidate = names[one - 1], names[two - 1]
+        ratios = times[:, one - 1] / times[:, two - 1]
+        interval = percentile_interval(ratios, resampling.confidence)
+        reason = reasons.get((baseline, candidate), "") or _too_few_passes(n_passes)
+        shown = (
+            not reason
+            and interval.excludes(1)
+            and p_adjusted < 1 - resampling.confidence
+            and _are_apart(speeds[baseline], speeds[candidate])
+        )
+        found.append(
+            SpeedRatio(
+                baseline=baseline,
+                candidate=candidate,
+                ratio=median(speeds[candidate]) / median(speeds[baseline]),
+                interval=interval,
+                improvement=float((ratios > 1).mean() + (ratios == 1).mean() / 2),
+                p_value=p_value,
+                p_adjusted=p_adjusted,
+                verdict=_verdict(interval, len(columns), shown=shown),
+                reason=reason,
+            )
+        )
+    return tuple(found)
+
+
+def _resampled_times(columns: NDArray[np.float64], n_passes: int, resampling: Resampling) -> NDArray[np.float64]:
+    """Return each system's seconds in each resample: the median of passes drawn with replacement.
+
+    Returns:
+        float64, shape (resamples, systems).
+    """
+    import numpy as np
+
+    from asrlab.evaluation.metrics.resampling import resampled_sums
+
+    sums = resampled_sums(columns, resamples=resampling.resamples, seed=resampling.seed)
+    by_pass = sums[:, 1:].reshape(len(sums), -1, n_passes)
+    if n_passes == 1:
+        return by_pass[:, :, 0]
+    picks = np.random.default_rng([resampling.seed, 2]).integers(0, n_passes, size=(len(sums), 1, n_passes))
+    times: NDArray[np.float64] = np.median(np.take_along_axis(by_pass, picks, axis=2), axis=2)
+    return times
+
+
+def _too_few_passes(n_passes: int) -> str:
+    if n_passes >= MIN_PASSES:
+        return ""
+    taken = "a single pass" if n_passes == 1 else f"{n_passes} passes"
+    return f"{taken} of each; a verdict on speed needs the models in one run with --repeat {MIN_PASSES}"
+
+
+def _are_apart(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether every pass of the one system is faster than every pass of the other."""
+    return max(one) < min(other) or max(other) < min(one)
+
+
+def _verdict(
+    interval: Interval, blocks: int, *, shown: bool
+) -> Literal["faster", "slower", "no difference shown", "too few to tell"]:
+    if blocks < LEAST_BLOCKS:
+        return "too few to tell"
+    if not shown:
+        return "no difference shown"
+    return "faster" if interval.low > 1 else "slower"

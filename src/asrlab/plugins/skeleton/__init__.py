@@ -1,6 +1,0 @@
-"""The skeleton of a plugin package: a hook, a transcriber, its tests. It works as written, and hears only loudness."""
-
-from asrlab.plugins.skeleton.names import SkeletonNames
-from asrlab.plugins.skeleton.writing import write_skeleton
-
-__all__ = ["SkeletonNames", "write_skeleton"]

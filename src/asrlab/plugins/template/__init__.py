@@ -1,0 +1,6 @@
+"""The skeleton of a plugin package: a hook, a transcriber, its tests. It works as written, and hears only loudness."""
+
+from asrlab.plugins.template.names import SkeletonNames
+from asrlab.plugins.template.writing import write_skeleton
+
+__all__ = ["SkeletonNames", "write_skeleton"]

@@ -1,7 +1,0 @@
-"""Work in processes on this machine, each watched and replaced when it hangs, dies or runs out of memory."""
-
-from __future__ import annotations
-
-from asrlab.runs.local.executor import LocalExecutor
-
-__all__ = ["LocalExecutor"]
