@@ -10,9 +10,7 @@ from typing import Any
 
 import attrs
 
-from asrlab.evaluation.runs.facts import now
-from asrlab.evaluation.runs.machine import this_machine
-from asrlab.versions import installed_version
+from asrlab.environment import installed_version, now, this_machine
 
 __all__ = ["Table", "load_average", "write_record"]
 

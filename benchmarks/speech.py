@@ -56,5 +56,5 @@ def _embedded() -> list[Clip]:
     return [
         Clip(id=f"{utterance.id}-{turn}", path=Path(str(utterance.audio)), language="en", text=utterance.text or "")
         for turn in range(REPEATS)
-        for utterance in asrlab.load_dataset("smoke")
+        for utterance in asrlab.evaluation.load_dataset("smoke")
     ]

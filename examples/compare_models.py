@@ -17,7 +17,7 @@ def main() -> int | str:
     parser.add_argument("--models", nargs=2, default=["faster-whisper/base", "openai-whisper/base"])
     arguments = parser.parse_args()
     try:
-        result = asrlab.bench(arguments.dataset, models=arguments.models)
+        result = asrlab.evaluation.bench(arguments.dataset, models=arguments.models)
     except asrlab.AsrlabError as error:
         return f"error: {error}"
 
@@ -31,7 +31,7 @@ def main() -> int | str:
             counts = f"{words.errors} errors in {words.reference_length} words, {model.failed} utterances failed"
             print(f"{model.model}: WER {model.score.wer:.1%} ({counts}), RTFx {model.rtfx:.1f}")
     if sum(model.info is not None for model in result.models) == 2:
-        print(*asrlab.compare([result]).headline, sep="\n")  # whether the difference is more than chance
+        print(*asrlab.evaluation.compare([result]).headline, sep="\n")  # whether the difference is more than chance
     return int(any(model.failure is not None or model.failed for model in result.models))
 
 

@@ -18,7 +18,7 @@ from asrlab.vad import Cutter, find_voice
 
 def arriving(file: str | None) -> Iterator[np.ndarray]:
     """Half a second of audio at a time, as a microphone gives it."""
-    for source in [file] if file else [utterance.audio for utterance in asrlab.load_dataset("smoke")]:
+    for source in [file] if file else [utterance.audio for utterance in asrlab.evaluation.load_dataset("smoke")]:
         with open_audio(source) as reader:
             yield from reader.blocks(block_s=0.5)
         yield np.zeros(SAMPLE_RATE // 2, np.float32)

@@ -35,7 +35,7 @@ def main() -> int:
     with device, tempfile.TemporaryDirectory() as folder:
         checkpoint = write_tiny_lfm2_audio(Path(folder))
         print(f"before   {decode(checkpoint)}")
-        with asrlab.patched("liquid-audio", device="mps") as patches:
+        with asrlab.patches.patched("liquid-audio", device="mps") as patches:
             print(f"patched  {decode(checkpoint)}")
             for patch in patches.report:
                 print(f"         {patch.name}: {patch.status}, {patch.reason}")

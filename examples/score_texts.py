@@ -21,7 +21,7 @@ def main() -> int | str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             files = arguments.files or made_up(Path(folder))
-            scoring = asrlab.score(files, references=arguments.references)
+            scoring = asrlab.evaluation.score(files, references=arguments.references)
         except asrlab.AsrlabError as error:
             return f"error: {error}"
     for each in scoring.files:
@@ -40,7 +40,7 @@ def main() -> int | str:
 
 def made_up(folder: Path) -> list[Path]:
     """Two systems' texts: one writes capitals and full stops, which count for nothing; the other drops last words."""
-    said = [(utterance.id, utterance.text) for utterance in asrlab.load_dataset("smoke")]
+    said = [(utterance.id, utterance.text) for utterance in asrlab.evaluation.load_dataset("smoke")]
     careful, hasty = folder / "careful.csv", folder / "hasty.trn"
     careful.write_text("utt_id,text\n" + "".join(f'{name},"{text.upper()}."\n' for name, text in said))
     hasty.write_text("".join(f"{text.rpartition(' ')[0]} ({name})\n" for name, text in said))

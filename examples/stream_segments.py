@@ -36,7 +36,7 @@ def main() -> int | str:
 
 def joined_clips(*, rounds: int) -> asrlab.Audio:
     """The embedded clips one after the other, several times: longer than the half minute that Whisper hears at once."""
-    clips = [asrlab.load_audio(utterance.audio) for utterance in asrlab.load_dataset("smoke")] * rounds
+    clips = [asrlab.load_audio(utterance.audio) for utterance in asrlab.evaluation.load_dataset("smoke")] * rounds
     return asrlab.Audio(samples=np.concatenate([clip.samples for clip in clips]), sample_rate=clips[0].sample_rate)
 
 

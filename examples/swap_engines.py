@@ -15,7 +15,7 @@ WANTED = {"word_timestamps": True, "beam_size": 2}
 def main() -> int | str:
     """Print the text and the facts of each model; 1 if one could not be had."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", nargs="?", default=next(iter(asrlab.load_dataset("smoke"))).audio)
+    parser.add_argument("file", nargs="?", default=next(iter(asrlab.evaluation.load_dataset("smoke"))).audio)
     parser.add_argument("--models", nargs="+", default=["faster-whisper/base", "openai-whisper/base", "echo/echo"])
     arguments = parser.parse_args()
     missing = 0

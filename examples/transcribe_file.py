@@ -13,7 +13,7 @@ import asrlab
 def main() -> int | str:
     """Print the segments with their times, then the facts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", nargs="?", default=next(iter(asrlab.load_dataset("smoke"))).audio)
+    parser.add_argument("file", nargs="?", default=next(iter(asrlab.evaluation.load_dataset("smoke"))).audio)
     parser.add_argument("--model", default="faster-whisper/base", help="default: %(default)s")
     parser.add_argument("--words", action="store_true", help="time each word")
     arguments = parser.parse_args()

@@ -67,7 +67,7 @@ def show(server: ThreadingHTTPServer) -> None:
         with urlopen(f"http://127.0.0.1:{server.server_port}", data=audio.read_bytes()) as answer:
             return json.load(answer)["text"]
 
-    clips = [utterance.audio for utterance in asrlab.load_dataset("smoke")][:2]
+    clips = [utterance.audio for utterance in asrlab.evaluation.load_dataset("smoke")][:2]
     with ThreadPoolExecutor() as threads:
         threads.submit(server.serve_forever)
         try:

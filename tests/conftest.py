@@ -151,27 +151,27 @@ MODELS = ("calm", "abort", "exit", "raise", "print", "hang", "unsendable", "load
           "aborts-then-cannot-load", "info-unsendable")
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
     return [
-        asrlab.EngineSpec(
+        asrlab.plugin.EngineSpec(
             name="third", factory="third_party:load", devices="third_party:devices", default_model="calm",
-            models=tuple(asrlab.ModelSpec(name=name) for name in MODELS), aliases=("drei",),
+            models=tuple(asrlab.plugin.ModelSpec(name=name) for name in MODELS), aliases=("drei",),
         )
     ]
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_datasets():
-    return [asrlab.DatasetSpec(name="third-set", description="two clips", factory="third_party:dataset")]
+    return [asrlab.evaluation.DatasetSpec(name="third-set", description="two clips", factory="third_party:dataset")]
 
 
 def dataset():
     folder = os.environ["THIRD_PARTY_CLIPS"]
     names = sorted(os.listdir(folder))
-    return asrlab.Dataset(
+    return asrlab.evaluation.Dataset(
         name="third-set", source="a test",
-        read=lambda: [asrlab.Utterance(id=name, audio=f"{folder}/{name}", text="heard") for name in names],
+        read=lambda: [asrlab.evaluation.Utterance(id=name, audio=f"{folder}/{name}", text="heard") for name in names],
     )
 
 
@@ -216,7 +216,7 @@ class ThirdParty(asrlab.Transcriber):
         print("third party says hello on standard output")
         os.system("echo third party child says hello on standard output")
         text = "heard" if model != "unsendable" or "odd" not in audio.name else Text("heard")
-        return asrlab.Recognition(
+        return asrlab.plugin.Recognition(
             segments=iter([asrlab.Segment(text=text, start=0.0, end=len(samples) / 16000)]), language="en"
         )
 

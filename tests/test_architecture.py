@@ -256,7 +256,7 @@ def test_commands_print_through_the_guarded_streams() -> None:
         for path in (PACKAGE / "cli").rglob("*.py")
         for line in unguarded_output(ast.parse(path.read_text(encoding="utf-8")))
     ]
-    assert places == [], "print with click.echo, or asrlab.cli.shared.console and asrlab.terminal.screen.Text"
+    assert places == [], "print with click.echo, or asrlab.cli.options.console and asrlab.terminal.screen.Text"
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from asrlab.bounded_json import parse_json
-from asrlab.calibration.records import Calibration
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
-from asrlab.evaluation.datasets.lines import Lines
+from asrlab.evaluation.datasets.text_file import Lines
 from asrlab.transcript import Transcript
+from asrlab.tuning.calibration import Calibration
 
 DEEP = "[" * 200 + "]" * 200
 BEYOND = {
@@ -166,7 +165,7 @@ def test_lines_are_the_same_in_blocks_of_any_size(tmp_path: Path, monkeypatch: p
     text = b"\xef\xbb\xbfone\r\n\r\n\n  \n\ttwo \n\n\nthree\x0bfour\n \nfive"
     path = tmp_path / "x.txt"
     path.write_bytes(text)
-    monkeypatch.setattr("asrlab.evaluation.datasets.lines._BLOCK_BYTES", block)
+    monkeypatch.setattr("asrlab.evaluation.datasets.text_file._BLOCK_BYTES", block)
 
     assert list(Lines(path=path).text()) == [(1, "one"), (5, "two"), (8, "three\x0bfour"), (10, "five")]
     assert b"".join(raw for _, raw in Lines(path=path).raw()) == text.removeprefix(b"\xef\xbb\xbf")

@@ -12,9 +12,9 @@ import pytest
 
 import asrlab
 from asrlab import AsrlabError, Batching, DatasetError
-from asrlab.calibration import Calibration, CalibrationStore, Circumstances, Trial, find_calibration
-from asrlab.machine import accelerator_name, platform_name, processor_name, usable_cores
+from asrlab.environment import accelerator_name, platform_name, processor_name, usable_cores
 from asrlab.transcript import PackageVersion
+from asrlab.tuning.calibration import Calibration, CalibrationStore, Circumstances, Trial, find_calibration
 
 CHOSEN = Batching(batch_size=16, workers=3, threads=1, margin=6.0, encode_together=False)
 MADE = Circumstances(
@@ -97,7 +97,7 @@ def test_a_damaged_or_foreign_file_is_left_alone(
     """It counts for nothing, with a warning that says which and why, and stays where it is."""
     path = store.put(calibration())
     path.write_bytes(content)
-    with caplog.at_level(logging.WARNING, logger="asrlab.calibration"):
+    with caplog.at_level(logging.WARNING, logger="asrlab.tuning"):
         assert store.find(MADE) is None
     assert told in caplog.text
     assert str(path) in caplog.text

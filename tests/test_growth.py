@@ -12,15 +12,15 @@ import pytest
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.evaluation.claims.documents import read_document
 from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.statuses import board_of
-from asrlab.evaluation.claims.suspicion import flags_of
+from asrlab.evaluation.claims.lint import flags_of
+from asrlab.evaluation.claims.support_status import board_of
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import read_rows
 from asrlab.evaluation.datasets.hypotheses import is_trn, read_hypotheses
 from asrlab.evaluation.datasets.references import of_file
 from asrlab.evaluation.runs.gates import _words as gate_words
 from asrlab.transcript.alternatives import parse_alternatives
-from asrlab.transcript.cells import defused, restored
+from asrlab.transcript.document import defused, restored
 from asrlab.transcript.scoring_formats import plain_id, trn_line
 
 EVIDENCE = Evidence(folder=Path("evidence"), runs=())

@@ -123,12 +123,14 @@ def test_every_reader_gives_the_same_tag(tmp_path: Path, format_: str):
     """``en_US`` is ``en-US`` whichever format says it, and a scoring by it is in English."""
     write, name = READERS[format_]
     write(tmp_path)
-    [utterance] = asrlab.load_dataset(tmp_path / name, format=format_)
+    [utterance] = asrlab.evaluation.load_dataset(tmp_path / name, format=format_)
 
     assert utterance.language == "en-US"
 
     (tmp_path / "h.trn").write_text(f"mr. x ({utterance.id})\n")
-    scoring = asrlab.score(tmp_path / "h.trn", references=asrlab.load_dataset(tmp_path / name, format=format_))
+    scoring = asrlab.evaluation.score(
+        tmp_path / "h.trn", references=asrlab.evaluation.load_dataset(tmp_path / name, format=format_)
+    )
     assert scoring.files[0].score.normalizer == "english"
 
 
@@ -140,9 +142,9 @@ def test_hypotheses_with_their_own_references_say_their_language(tmp_path: Path)
     (tmp_path / "j.jsonl").write_text(json.dumps(line | {"lang": "English"}))
     (tmp_path / "bare.csv").write_text(rows.format("", ""))
 
-    assert asrlab.score(tmp_path / "t.csv").files[0].score.wer == 0
-    assert asrlab.score(tmp_path / "j.jsonl").files[0].score.wer == 0
-    assert asrlab.score(tmp_path / "bare.csv").files[0].score.wer == 1
-    assert asrlab.score(tmp_path / "bare.csv", language="eng").files[0].score.wer == 0
+    assert asrlab.evaluation.score(tmp_path / "t.csv").files[0].score.wer == 0
+    assert asrlab.evaluation.score(tmp_path / "j.jsonl").files[0].score.wer == 0
+    assert asrlab.evaluation.score(tmp_path / "bare.csv").files[0].score.wer == 1
+    assert asrlab.evaluation.score(tmp_path / "bare.csv", language="eng").files[0].score.wer == 0
     with pytest.raises(asrlab.OptionError, match="'Klingon' is not a BCP 47 tag"):
-        asrlab.score(tmp_path / "bare.csv", language="Klingon")
+        asrlab.evaluation.score(tmp_path / "bare.csv", language="Klingon")

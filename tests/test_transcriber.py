@@ -18,13 +18,13 @@ from asrlab import (
     Device,
     ModelInfo,
     OptionError,
-    Recognition,
     Segment,
     Transcriber,
     TranscriberInfo,
 )
 from asrlab.audio import AudioReader
 from asrlab.options import TranscribeOptions
+from asrlab.plugin import Recognition
 
 RATE = 16_000
 
@@ -138,9 +138,9 @@ def test_many_reads_an_item_only_when_its_turn_comes(echo: Transcriber, recordin
 
 def test_many_takes_utterances(echo: Transcriber):
     """A data set goes in as it is, and each outcome still knows its utterance."""
-    outcomes = list(echo.transcribe_many(asrlab.load_dataset("smoke")))
+    outcomes = list(echo.transcribe_many(asrlab.evaluation.load_dataset("smoke")))
     assert len(outcomes) == 5
-    assert all(isinstance(outcome.item, asrlab.Utterance) and outcome.transcript for outcome in outcomes)
+    assert all(isinstance(outcome.item, asrlab.evaluation.Utterance) and outcome.transcript for outcome in outcomes)
 
 
 def test_an_item_that_cannot_give_its_audio_fails_alone(echo: Transcriber, recording: Path):

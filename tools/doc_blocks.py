@@ -188,7 +188,7 @@ def _give(example: Example) -> None:
 
 
 def _clips() -> list[tuple[Path, str]]:
-    from asrlab import load_dataset
+    from asrlab.evaluation import load_dataset
 
     return [(Path(str(utterance.audio)), utterance.text or "") for utterance in load_dataset("smoke")]
 

@@ -26,7 +26,7 @@ def import_engines() -> None:
     """Import the code of each engine whose package is installed, as loading a model does."""
     from asrlab.engine_import import import_engine
     from asrlab.patches import PatchChoice
-    from asrlab.patching import known_patches
+    from asrlab.patches.direct import known_patches
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
@@ -50,12 +50,12 @@ def read_dataset() -> None:
     import asrlab
 
     datasets = import_module("datasets")
-    smoke = list(asrlab.load_dataset("smoke"))
+    smoke = list(asrlab.evaluation.load_dataset("smoke"))
     rows = {
         "audio": [str(utterance.audio) for utterance in smoke],
         "text": [utterance.text for utterance in smoke],
     }
-    read = list(asrlab.load_dataset(datasets.Dataset.from_dict(rows)))
+    read = list(asrlab.evaluation.load_dataset(datasets.Dataset.from_dict(rows)))
     if [utterance.text for utterance in read] != rows["text"]:
         raise SystemExit("the references differ from those of the smoke set")
     for utterance in read:
@@ -71,7 +71,7 @@ def transcribe(models: list[str], folder: Path) -> None:
         from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
 
         names[TINY] = f"liquid-audio/{write_tiny_lfm2_audio(folder / 'tiny', says='speak_now')}"
-    result = asrlab.bench("smoke", models=list(names.values()), device="cpu", offline=True)
+    result = asrlab.evaluation.bench("smoke", models=list(names.values()), device="cpu", offline=True)
     for model, done in zip(models, result.models, strict=True):
         check(model, done)
 

@@ -29,12 +29,12 @@ import asrlab
 asrlab_plugin_api = 1
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
     return [
-        asrlab.EngineSpec(
+        asrlab.plugin.EngineSpec(
             name="faults", factory="asrlab_faults:load", devices="asrlab_faults:devices", default_model="faults",
-            models=(asrlab.ModelSpec(name="faults"),),
+            models=(asrlab.plugin.ModelSpec(name="faults"),),
         )
     ]
 
@@ -69,7 +69,7 @@ class Faults(asrlab.Transcriber):
         for fault in (abort, exit, hang, eat):
             if fault.__name__ in audio.name:
                 fault()
-        return asrlab.Recognition(segments=iter([asrlab.Segment(text="heard", start=0.0, end=1.0)]), language="en")
+        return asrlab.plugin.Recognition(segments=iter([asrlab.Segment(text="heard", start=0.0, end=1.0)]), language="en")
 
     def release(self):
         pass

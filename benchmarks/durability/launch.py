@@ -95,7 +95,7 @@ class CommandLine:
 
 @attrs.frozen
 class Forked:
-    """``asrlab.bench`` or ``resume`` in a fork of this process, which saves Python's start and the imports.
+    """``asrlab.evaluation.bench`` or ``resume`` in a fork of this process, which saves Python's start and the imports.
 
     Its workers are started as ever. This process must have no threads.
     """

@@ -30,7 +30,7 @@ def kills_table(tally: Tally, *, what: str, seconds: float) -> Iterator[str]:
     yield f"Random kills: {what}, {seconds:.0f} s"
     yield from _row("kill -9 to the process that writes the run", tally.kills.total())
     yield from _row("  started as asrlab bench or asrlab resume", tally.kills["command"])
-    yield from _row("  asrlab.bench or resume in a fork", tally.kills["fork"])
+    yield from _row("  asrlab.evaluation.bench or resume in a fork", tally.kills["fork"])
     for phase in PHASES:
         yield from _row(f"  killed {phase}", tally.phases[phase])
     yield from _row("runs brought to their end", tally.runs)

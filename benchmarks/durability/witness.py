@@ -139,7 +139,7 @@ class Witness:
 
     def _read_alike(self, texts: dict[Key, str]) -> bool:
         from asrlab import AsrlabError
-        from asrlab.evaluation.runs.reading import read_run
+        from asrlab.evaluation.runs.load import read_run
 
         try:
             result = read_run(self.run)

@@ -122,7 +122,7 @@ def _encoded(samples: NDArray[np.float32], *, rate: int, container: str, codec: 
 @cache
 def _speech(seconds: float, rate: int) -> NDArray[np.float32]:
     """Return *seconds* of the first embedded clip at *rate* Hz."""
-    utterance = next(iter(asrlab.load_dataset("smoke")))
+    utterance = next(iter(asrlab.evaluation.load_dataset("smoke")))
     assert utterance.audio is not None  # noqa: S101 - the embedded clips are files
     samples = asrlab.load_audio(utterance.audio).samples[: round(seconds * asrlab.audio.SAMPLE_RATE)]
     return np.ascontiguousarray(soxr.resample(samples, asrlab.audio.SAMPLE_RATE, rate))

@@ -9,7 +9,7 @@ import av
 import soundfile
 from benchmarks.records import Table
 
-from asrlab.evaluation.runs.machine import this_machine
+from asrlab.environment import this_machine
 
 from .judging import FINDINGS, Result
 

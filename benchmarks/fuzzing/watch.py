@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from asrlab.evaluation.runs.local.memory_watch import resident_bytes_of
+from asrlab.evaluation.runs.local.memory import resident_bytes_of
 
 __all__ = ["MAX_EXTRA_BYTES", "MAX_SECONDS", "WatchedDecoder"]
 

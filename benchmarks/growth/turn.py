@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("clips", type=int)
     count = parser.parse_args().clips
-    speech = [utterance.audio for utterance in asrlab.load_dataset("smoke")]
+    speech = [utterance.audio for utterance in asrlab.evaluation.load_dataset("smoke")]
     with asrlab.load(MODEL, device="cpu", offline=True) as transcriber:
         transcriber.tuned = None
         for outcome in transcriber.transcribe_many(speech):

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.records import Table, load_average, write_record
 
 import asrlab
-from asrlab.machine import usable_cores
+from asrlab.environment import usable_cores
 
 MODEL = "faster-whisper/base"
 SECONDS = 5.0
@@ -86,7 +86,7 @@ def main() -> None:
 
 def _clip() -> np.ndarray:
     """Five seconds of the embedded speech."""
-    first = next(iter(asrlab.load_dataset("smoke"))).audio
+    first = next(iter(asrlab.evaluation.load_dataset("smoke"))).audio
     return np.ascontiguousarray(asrlab.load_audio(first).samples[: round(SECONDS * RATE)])
 
 

@@ -12,8 +12,8 @@ from benchmarks.processes import measured_by
 from benchmarks.records import Table, load_average, write_record
 from benchmarks.speech import default_folder
 
+from asrlab.environment import usable_cores
 from asrlab.evaluation.metrics import ErrorCounts, Pair, get_normalizer, score
-from asrlab.machine import usable_cores
 
 from .recording import join
 from .times import apart, early

@@ -80,7 +80,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 def _clips(folder: Path | None) -> list[Path]:
     if folder is None:
-        return [Path(str(utterance.audio)) for utterance in asrlab.load_dataset("smoke")]
+        return [Path(str(utterance.audio)) for utterance in asrlab.evaluation.load_dataset("smoke")]
     clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
     return clips or sys.exit(f"{folder} holds no audio")
 

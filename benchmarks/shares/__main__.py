@@ -74,7 +74,7 @@ def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
             writer = csv.writer(file)
             writer.writerow(("id", "audio", "text", "language"))
             writer.writerows((clip.id, str(clip.path.resolve()), clip.text, clip.language) for clip in clips)
-        result = asrlab.bench(
+        result = asrlab.evaluation.bench(
             table, models=MODEL, device="cpu", run=folder / "run", executor=executor, offline=True, allow_outside=True
         )
         score = result.models[0].score  # scoring is part of it
@@ -93,7 +93,7 @@ def _table(rounds: Sequence[dict[str, float]], *, clips: int) -> Table:
     rows = [_row(told, [parts[name] for parts in rounds], totals) for name, told in PARTS.items()]
     rows.append(_row("all outside of the engine", outside, totals))
     return Table(
-        title=f"asrlab.bench in one process, {MODEL}, {clips} clips, {len(rounds)} rounds, from when the model has "
+        title=f"asrlab.evaluation.bench in one process, {MODEL}, {clips} clips, {len(rounds)} rounds, from when the model has "
         "loaded to the scores",
         headings=("part", "CPU s", "share", "range"),
         rows=tuple(rows),

@@ -42,7 +42,7 @@ def examples() -> Iterator[Example]:
     """Each with the same weights of base, in int8 on one thread."""
     folder = asrlab.weights_path("faster-whisper/base", offline=True)
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
-        clips = [asrlab.load_audio(utterance.audio).samples for utterance in asrlab.load_dataset("smoke")]
+        clips = [asrlab.load_audio(utterance.audio).samples for utterance in asrlab.evaluation.load_dataset("smoke")]
         gap = np.zeros(3 * RATE, np.float32)
         soundfile.write("audio.flac", clips[0], RATE, subtype="PCM_16")
         soundfile.write("long.flac", np.concatenate([*clips, gap, *clips]), RATE, subtype="PCM_16")
@@ -81,7 +81,7 @@ def _run(code: str, module: ModuleType) -> dict[str, Any]:
     code = code.replace("from faster_whisper import", f"from {module.__name__} import")
     names: dict[str, Any] = {"faster_whisper": module, "model": module.WhisperModel("weights", **LOADED)}
     out = io.StringIO()
-    with asrlab.patched("faster-whisper"), contextlib.redirect_stdout(out):
+    with asrlab.patches.patched("faster-whisper"), contextlib.redirect_stdout(out):
         exec(code, names)  # noqa: S102 - upstream's README
         found = {"printed": re.sub(r"probability \S+", "probability", out.getvalue())}
         segments, info = names.get("segments", ()), names.get("info")
@@ -92,7 +92,7 @@ def _run(code: str, module: ModuleType) -> dict[str, Any]:
 def _transcribed(name: str, audio: str, given: dict[str, Any], *, slow: bool = False) -> Example:
     def work(module: ModuleType) -> dict[str, Any]:
         model = module.WhisperModel("weights", **LOADED)
-        with asrlab.patched("faster-whisper"):
+        with asrlab.patches.patched("faster-whisper"):
             segments, info = model.transcribe(audio, **given)
             return {"segments": [dataclasses.asdict(segment) for segment in segments], **_plain(info)}
 

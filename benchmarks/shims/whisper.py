@@ -82,7 +82,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        clips = [asrlab.load_audio(utterance.audio).samples for utterance in asrlab.load_dataset("smoke")]
+        clips = [asrlab.load_audio(utterance.audio).samples for utterance in asrlab.evaluation.load_dataset("smoke")]
         gap = np.zeros(2 * RATE, np.float32)
         self.short = self._file("short.flac", clips[1])
         self.long = self._file("long.flac", np.concatenate([part for clip in clips for part in (clip, gap)]))

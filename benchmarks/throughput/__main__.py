@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.records import load_average, write_record
 from benchmarks.speech import default_folder, read_clips
 
-from asrlab.machine import usable_cores
+from asrlab.environment import usable_cores
 
 from .report import Figures
 from .rounds import Plan, run_rounds

@@ -23,7 +23,10 @@ MODULES = (
     "asrlab.plugins.hookspecs",
     "asrlab.testing",
 )
-NOT_DESCRIBED = ("asrlab.__version__", "asrlab.plugins.hookspecs.hookimpl")  # a string; it is there as asrlab.hookimpl
+NOT_DESCRIBED = (
+    "asrlab.__version__",
+    "asrlab.plugins.hookspecs.hookimpl",
+)  # a string; it is there as asrlab.plugin.hookimpl
 
 # what napoleon writes of an attribute: the directive, its text, and at the end its type
 ATTRIBUTE = re.compile(r"^( *)(\.\. attribute:: \w+)\n((?:\n|\1 +.*\n)*?)\1   :type: (.*)\n", re.MULTILINE)

@@ -61,7 +61,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> HTML:
     return HTML("<table>" + "".join(f"<tr>{''.join(cells)}</tr>" for cells in lines) + "</table>")
 
 
-clip = next(iter(asrlab.load_dataset("smoke")))
+clip = next(iter(asrlab.evaluation.load_dataset("smoke")))
 transcript = transcriber.transcribe(clip.audio, word_timestamps=True)
 print(transcript.text)
 table(["start", "end", "word"], [(f"{word.start:.2f}", f"{word.end:.2f}", word.text) for word in transcript.words])
@@ -92,7 +92,7 @@ table(["file", "text"], zip(uploaded, texts, strict=True))
 
 # %%
 transcriber.close()  # gives the memory back, before two others are loaded
-result = asrlab.bench("smoke", models=["faster-whisper/base", "faster-whisper/tiny.en"], device="auto")
+result = asrlab.evaluation.bench("smoke", models=["faster-whisper/base", "faster-whisper/tiny.en"], device="auto")
 for model in result.models:
     if model.failure:
         print(f"{model.model} did not load: {model.failure.message}")
@@ -114,7 +114,7 @@ table(
 )
 
 # %%
-print(*asrlab.compare([result]).headline, sep="\n")
+print(*asrlab.evaluation.compare([result]).headline, sep="\n")
 table(
     ["utterance", "", "text"],
     [

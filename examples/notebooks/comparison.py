@@ -59,10 +59,10 @@ import asrlab
 
 folder = Path(FOLDER)
 runs = [
-    asrlab.bench(DATA, models=model, compute_type=compute_type, run=folder / "runs" / name)
+    asrlab.evaluation.bench(DATA, models=model, compute_type=compute_type, run=folder / "runs" / name)
     for name, (model, compute_type) in SYSTEMS.items()
 ]
-comparison = asrlab.compare(runs)
+comparison = asrlab.evaluation.compare(runs)
 print(*comparison.headline, *comparison.notes, sep="\n")
 
 # %% [markdown]
@@ -150,7 +150,7 @@ table(
 # One file that needs no network, with the clips of the worst utterances to play.
 
 # %%
-page = asrlab.report(runs, audio=True)
+page = asrlab.evaluation.report(runs, audio=True)
 page.write(folder / "report.html")
 print(folder / "report.html", *page.notes, sep="\n")
 

@@ -7,8 +7,6 @@ import math
 import re
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "parse_json"]
-
 MAX_DEPTH = 100
 """How many arrays and objects may be within each other."""
 

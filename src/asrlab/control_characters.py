@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["escape_controls", "escape_json", "unescape_controls"]
-
 # C0 without tab and line feed, DEL and C1; direction embeddings, overrides and isolates; lone surrogates, which no
 # encoding can write. Source: Unicode Standard Annex #9, section 2, "Directional Formatting Characters".
 _ALWAYS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"

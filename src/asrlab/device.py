@@ -8,8 +8,6 @@ import attrs
 
 from asrlab.errors import DeviceUnavailableError
 
-__all__ = ["Device", "DeviceReport", "resolve", "torch_devices"]
-
 _NAME = re.compile(r"auto|cpu|mps|cuda(?::\d+)?")
 _PREFERENCE = ("cuda", "mps", "cpu")
 

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from asrlab.engine.spec import EngineSpec
 from asrlab.errors import EngineUnavailableError
 from asrlab.isolation import Task, run_tasks
 from asrlab.patches import Patch, PatchChoice, import_modules
-from asrlab.patching import known_patches
-from asrlab.spec import EngineSpec
-
-__all__ = ["answer_import", "import_engine", "import_engine_apart"]
+from asrlab.patches.direct import known_patches
 
 IMPORT_LIMIT_S = 120
 """Seconds an engine may take to import before it counts as hanging."""

@@ -21,19 +21,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 
-__all__ = [
-    "AsrlabError",
-    "AudioError",
-    "DatasetError",
-    "DeviceUnavailableError",
-    "EngineNotFoundError",
-    "EngineUnavailableError",
-    "OptionError",
-    "OutputError",
-    "PatchError",
-    "WeightsError",
-]
-
 
 class AsrlabError(Exception):
     """The base of everything asrlab raises on purpose.

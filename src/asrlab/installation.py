@@ -18,16 +18,6 @@ from importlib import metadata, util
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-__all__ = [
-    "asrlab_command",
-    "extra_requirements",
-    "install_command",
-    "installed_from",
-    "is_removable",
-    "runnable",
-    "uninstall_command",
-]
-
 _NAME = "asrlab"
 _OWN = re.compile(rf"{_NAME}\[([\w.,\s-]+)\]")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w.-]+)["']""")

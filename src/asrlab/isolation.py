@@ -26,8 +26,6 @@ from typing import IO, Any
 
 import attrs
 
-__all__ = ["Answer", "Task", "describe_exit", "load_dotted", "run_tasks", "serve"]
-
 _START = "import sys; sys.path[:] = {path!r}; from asrlab.isolation import serve; serve()"
 _READ_BYTES = 1 << 16
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_english", "language_tag", "primary_language"]
-
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 _REMARK = re.compile(r"\s*\([^()]*\)$|[.@][A-Za-z0-9-]+$")  # "English (US)", "en_US.UTF-8"
 _MAX_CHARACTERS = 100  # of a name; the patterns take the square of their length

@@ -6,24 +6,22 @@ import time
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import attrs
 
 from asrlab import device as devices
-from asrlab.calibration import Circumstances, find_calibration
+from asrlab.engine.spec import EngineSpec, LoadRequest
 from asrlab.engine_import import import_engine, import_engine_apart
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
-from asrlab.evaluation import datasets
-from asrlab.evaluation.datasets import Dataset, DatasetSpec
 from asrlab.installation import asrlab_command, install_command
 from asrlab.options import Capabilities
 from asrlab.patches import Patch, PatchChoice, apply_patches
-from asrlab.patching import known_patches
+from asrlab.patches.direct import known_patches
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
-from asrlab.spec import EngineSpec, LoadRequest
 from asrlab.transcript import ModelInfo
+from asrlab.tuning.calibration import Circumstances, find_calibration
 from asrlab.weights import (
     StoredWeights,
     WeightsStore,
@@ -35,24 +33,10 @@ from asrlab.weights import (
 )
 
 if TYPE_CHECKING:
+    from asrlab.engine.transcriber import Transcriber
     from asrlab.options import Batching, TranscribeOptions
-    from asrlab.transcriber import Transcriber
     from asrlab.weights import Progress as FetchProgress
 
-__all__ = [
-    "RANDOM_MARK",
-    "check_choices",
-    "check_language",
-    "fetch_weights",
-    "fetch_weights_to_load",
-    "find_weights",
-    "list_datasets",
-    "list_models",
-    "load",
-    "load_dataset",
-    "model_info",
-    "weights_path",
-]
 
 RANDOM_MARK = "RANDOM_WEIGHTS.txt"
 """A file of this name beside the weights says that they are random numbers."""
@@ -154,7 +138,7 @@ def _load_patched(spec: EngineSpec, request: LoadRequest, patches: Iterable[Patc
 
 
 def _checked(made: object, spec: EngineSpec) -> Transcriber:
-    from asrlab.transcriber import Transcriber
+    from asrlab.engine.transcriber import Transcriber
 
     if not isinstance(made, Transcriber):
         raise EngineUnavailableError(
@@ -168,37 +152,6 @@ def _checked(made: object, spec: EngineSpec) -> Transcriber:
 def list_models(host: PluginHost | None = None) -> tuple[ResolvedModel, ...]:
     """All models that have names, engine by engine. Imports no engine."""
     return Registry(host or PluginHost()).models()
-
-
-def load_dataset(
-    name: str | PathLike[str] | object,
-    *,
-    format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
-    allow_outside: bool | Literal["audio"] = False,
-    host: PluginHost | None = None,
-) -> Dataset:
-    """A data set by its name or its path.
-
-    Args:
-        name: A name such as ``smoke``, a folder of audio files with ``.txt`` files beside them, a JSONL manifest, or a
-            file or folder in another of the formats that are read: see ``docs/reference/data-sets.md``. Or an object of
-            the library ``datasets``.
-        format: The name of the file's or folder's format, such as ``kaldi``; None tells it by names and first lines.
-        allow_outside: Accept files outside of its folder, named in it or linked. ``audio`` accepts audio only: what
-            does not open it needs no more.
-        host: The plugins to ask; None loads those of this environment.
-
-    Raises:
-        DatasetError: There is no such data set, it could be in several formats, or it cannot be read.
-        OptionError: There is no such format, or one is given for a data set that is asked for by name.
-    """
-    return datasets.load_dataset(name, specs=list_datasets(host), format=format, allow_outside=allow_outside)
-
-
-def list_datasets(host: PluginHost | None = None) -> tuple[DatasetSpec, ...]:
-    """All data sets that have names, ``smoke`` first. Reads none."""
-    offered = (host or PluginHost()).collect("asrlab_datasets", DatasetSpec)
-    return (datasets.SMOKE, *(spec for _, spec in offered))
 
 
 def weights_path(model: str, *, offline: bool = False, host: PluginHost | None = None) -> Path:

@@ -13,8 +13,6 @@ from asrlab.audio.types import check_track
 from asrlab.errors import OptionError
 from asrlab.languages import language_tag
 
-__all__ = ["Batching", "Capabilities", "EngineOptions", "OptionFields", "TextToShorten", "TranscribeOptions"]
-
 Task = Literal["transcribe", "translate"]
 TASKS: tuple[Task, ...] = ("transcribe", "translate")
 

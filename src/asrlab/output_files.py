@@ -12,17 +12,6 @@ from pathlib import Path
 from asrlab.control_characters import escape_controls
 from asrlab.errors import OutputError
 
-__all__ = [
-    "check_folder",
-    "check_target",
-    "is_part",
-    "output_error",
-    "sync_file",
-    "sync_folder",
-    "write_all",
-    "write_file",
-]
-
 _PREFIX, _SUFFIX = ".asrlab-", ".part"
 
 

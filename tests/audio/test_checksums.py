@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 
 from asrlab.audio import load_audio, open_audio
-from asrlab.audio.ogg_pages import ogg_fault
+from asrlab.audio.integrity import ogg_fault
 from asrlab.audio.stream import open_stream
 from asrlab.errors import AudioError
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 
 from asrlab.audio import load_audio, open_audio
-from asrlab.audio.ffmpeg_memory import limited_allocations
+from asrlab.audio.pyav_decoder import limited_allocations
 from asrlab.errors import AudioError
 from asrlab.evaluation.metrics import peak_resident_bytes, resident_bytes
 

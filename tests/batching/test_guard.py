@@ -7,16 +7,15 @@ from itertools import pairwise
 import attrs
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from asrlab import Segment
 from asrlab.batching import Decoded, Detected, Piece, doubt
 from asrlab.batching.batch import decode_together
-from asrlab.batching.intake import Clip
-from asrlab.batching.planning import even_groups
+from asrlab.batching.bucketing import even_groups
+from asrlab.batching.reader import Clip
 from asrlab.batching.recording import Recording
-from asrlab.batching.sharing import SharedClock
+from asrlab.batching.shared_timer import SharedClock
 
 SURE = Detected(language="en", probability=0.9)
 GOOD = Decoded(

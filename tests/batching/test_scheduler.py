@@ -16,12 +16,13 @@ import pytest
 import soundfile
 
 import asrlab
-from asrlab import AudioError, Capabilities, Device, ModelInfo, Recognition, Segment, TranscriberInfo
+from asrlab import AudioError, Capabilities, Device, ModelInfo, Segment, TranscriberInfo
 from asrlab.audio import AudioReader
 from asrlab.batching import Decoded, Detected, Piece, transcribe_together
+from asrlab.engine.contract import Many
+from asrlab.engine.transcriber import Transcriber
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.recognition import Many
-from asrlab.transcriber import Transcriber
+from asrlab.plugin import Recognition
 from asrlab.transcript import Outcome
 from asrlab.vad import EnergyVoice
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.evaluation.claims.blocks import block_text
+from asrlab.evaluation.claims.blocks import Page, block_text
 from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.statuses import Board
-from asrlab.evaluation.claims.tables import Page
+from asrlab.evaluation.claims.support_status import Board
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")

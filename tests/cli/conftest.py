@@ -18,7 +18,7 @@ STREAMS = ("stdout", "stderr")
 DRIVER = r"""
 import json, os, pty, select, sys
 import asrlab.cli.main
-import asrlab.cli.bench_view, asrlab.cli.compare_view, asrlab.cli.score_view, asrlab.cli.details_view
+import asrlab.cli.views.bench, asrlab.cli.views.compare, asrlab.cli.views.score, asrlab.cli.views.details
 import asrlab.evaluation.reports.comparison, asrlab.evaluation.reports.html.report, asrlab.evaluation.runs.bench, asrlab.loading, rich.progress
 
 

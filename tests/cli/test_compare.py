@@ -11,11 +11,11 @@ import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings
 from asrlab.cli.main import main
+from asrlab.engine.contract import TranscriberInfo
+from asrlab.environment import Machine
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts, fingerprint
-from asrlab.evaluation.runs.machine import Machine
 from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
 from asrlab.evaluation.runs.records import Failure, Loaded, Outcome, Recognized, Record, to_line
-from asrlab.recognition import TranscriberInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asrlab.cli.checks import bad_pairs
+from asrlab.doctor.checks import bad_pairs
 from asrlab.installation import asrlab_command, install_command
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def test_an_engine_that_exits_or_talks_while_importing_does_not_confuse(
     """An import that ends the process is a problem even with status 0; what one prints is not taken for the answer."""
     devices = "import asrlab\ndef devices(): return asrlab.DeviceReport(available=('cpu',))\n"
     (tmp_path / "odd_engine.py").write_text(f"{source}\n{devices}")
-    spec = "asrlab.EngineSpec(name='odd', factory='odd_engine:load', devices='odd_engine:devices', models=())"
-    plugin = f"import asrlab\n@asrlab.hookimpl\ndef asrlab_engines():\n    return [{spec}]\n"
+    spec = "asrlab.plugin.EngineSpec(name='odd', factory='odd_engine:load', devices='odd_engine:devices', models=())"
+    plugin = f"import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines():\n    return [{spec}]\n"
     write_distribution(tmp_path, "odd", source=plugin)
     ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
     finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "engine odd")
@@ -142,9 +142,9 @@ def test_an_engine_that_is_not_installed_is_a_note(asrlab_cli: Any, tmp_path: Pa
     source = """
 import asrlab
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    return [asrlab.EngineSpec(
+    return [asrlab.plugin.EngineSpec(
         name="lonely", factory="x:load", devices="x:devices", models=(), import_name="nobody.has_this",
         distribution="nobody", install="pip install nobody",
     )]
@@ -164,11 +164,11 @@ import asrlab
 heavy = {"torch", "ctranslate2", "whisper", "faster_whisper", "liquid_audio"}
 atexit.register(lambda: print("loaded:", *sorted(heavy & sys.modules.keys()), file=sys.stderr))
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    return [asrlab.EngineSpec(
-        name="lfm", factory="asrlab.engines.echo.transcriber:load", devices="asrlab.engines.echo.transcriber:devices",
-        models=(asrlab.ModelSpec(name="audio", weights=("liquidai/lfm2.5-audio-1.5b",)),), default_model="audio",
+    return [asrlab.plugin.EngineSpec(
+        name="lfm", factory="asrlab.engines.echo.recognizer:load", devices="asrlab.engines.echo.recognizer:devices",
+        models=(asrlab.plugin.ModelSpec(name="audio", weights=("liquidai/lfm2.5-audio-1.5b",)),), default_model="audio",
     )]
 """
 
@@ -204,7 +204,7 @@ def test_doctors_own_process_loads_no_engine(bare: Any):
 
 def test_devices_that_cannot_be_told_are_a_problem(asrlab_cli: Any, tmp_path: Path, write_distribution: Any):
     """An engine that imports but whose report of devices fails is named, with what it said."""
-    source = LFM.replace('devices="asrlab.engines.echo.transcriber:devices"', 'devices="lfm:broken"')
+    source = LFM.replace('devices="asrlab.engines.echo.recognizer:devices"', 'devices="lfm:broken"')
     write_distribution(tmp_path, "lfm", source=source + "\ndef broken():\n    raise OSError('no driver')\n")
     ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
     finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "devices of lfm")

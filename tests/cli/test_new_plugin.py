@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from asrlab.installation import install_command
-from asrlab.testing.conformance.examination import Examination
-from asrlab.testing.conformance.subject import Subject
+from asrlab.testing.conformance.session import Examination
+from asrlab.testing.conformance.target import Subject
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ import asrlab
 from asrlab.patches import Need, Patch
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_patches():
     return [Patch(name="small-patch", distribution="numpy", versions=("1",), devices=("cpu",), reason="-", link="-",
                   retires="-", module="numpy", changes={}, needed=lambda *_: Need(status="not-needed", reason="-"))]

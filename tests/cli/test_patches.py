@@ -22,23 +22,23 @@ import asrlab
 def needed(originals, device):
     if device == "mps":
         raise LookupError("[bold]no loader[/bold]\\nand more")
-    return asrlab.Need(status="needed", reason=f"[red]cuda[/red] instead of {device}")
+    return asrlab.patches.Need(status="needed", reason=f"[red]cuda[/red] instead of {device}")
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_patches():
-    return [asrlab.Patch(
+    return [asrlab.patches.Patch(
         name="toy-device", distribution="toy-cli", versions=("1.0",), devices=("cpu", "mps"),
         reason="load() goes to cuda", link="https://example.org/toy/1", retires="when it does not", module="toy_cli",
         changes={"toy_cli:load": lambda load, device_now: lambda: load(device_now())}, needed=needed,
     )]
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    return [asrlab.EngineSpec(
+    return [asrlab.plugin.EngineSpec(
         name="toy", factory="toy_cli_plug:load", devices="toy_cli_plug:devices", default_model="m",
-        models=(asrlab.ModelSpec(name="m"),), distribution="toy-cli", import_name="toy_cli",
+        models=(asrlab.plugin.ModelSpec(name="m"),), distribution="toy-cli", import_name="toy_cli",
     )]
 
 
@@ -57,7 +57,7 @@ def load(request):
 class Toy(asrlab.Transcriber):
     def recognize(self, audio, options):
         segment = asrlab.Segment(text="heard", start=0.0, end=len(audio.read()) / 16000)
-        return asrlab.Recognition(segments=iter([segment]), language="en")
+        return asrlab.plugin.Recognition(segments=iter([segment]), language="en")
 
     def release(self):
         pass

@@ -35,11 +35,11 @@ def test_models_show_an_estimate_as_one(asrlab_cli: Any, tmp_path: Path, write_d
     source = """
 import asrlab
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    return [asrlab.EngineSpec(
+    return [asrlab.plugin.EngineSpec(
         name="lfm", factory="x:load", devices="x:devices",
-        models=(asrlab.ModelSpec(name="audio", weights=("liquidai/lfm2.5-audio-1.5b",)),),
+        models=(asrlab.plugin.ModelSpec(name="audio", weights=("liquidai/lfm2.5-audio-1.5b",)),),
     )]
 """
     write_distribution(tmp_path / "plugins", "lfm", source=source)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asrlab import bench, read_run
 from asrlab.cli.main import main
+from asrlab.evaluation import bench, read_run
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ def test_a_runs_texts_score_as_the_run_did(asrlab_cli: Any, tmp_path: Path):
         written = asrlab_cli("runs", str(runs), "--texts", f"out.{form}", cwd=tmp_path)
         assert written.code == 0, written.err
     for form in ("csv", "tsv", "trn", "ctm", "jsonl"):
-        [file] = asrlab.score(tmp_path / f"out.{form}", references="smoke").files
+        [file] = asrlab.evaluation.score(tmp_path / f"out.{form}", references="smoke").files
         words = bench.json["models"][0]["score"]["words"]
         assert attrs.asdict(file.score.words) == {name: words[name] for name in attrs.asdict(file.score.words)}
     refused = asrlab_cli("runs", str(runs), "--texts", "out.docx", cwd=tmp_path)

@@ -33,20 +33,20 @@ HOSTILE, NAME = {hostile!r}, {name!r}
 asrlab_plugin_api = 1
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    models = (asrlab.ModelSpec(name="text", description=HOSTILE), asrlab.ModelSpec(name="raise"),
-              asrlab.ModelSpec(name=NAME))
-    return [asrlab.EngineSpec(name="hostile", factory="hostile:load", devices="hostile:devices",
+    models = (asrlab.plugin.ModelSpec(name="text", description=HOSTILE), asrlab.plugin.ModelSpec(name="raise"),
+              asrlab.plugin.ModelSpec(name=NAME))
+    return [asrlab.plugin.EngineSpec(name="hostile", factory="hostile:load", devices="hostile:devices",
                               default_model="text", models=models)]
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_datasets():
-    return [asrlab.DatasetSpec(name="hostile-set", description=HOSTILE, factory="hostile:dataset")]
+    return [asrlab.evaluation.DatasetSpec(name="hostile-set", description=HOSTILE, factory="hostile:dataset")]
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_patches():
     return [Patch(name="hostile-" + NAME, distribution="numpy", versions=("1",), devices=("cpu",), reason=HOSTILE,
                   link=HOSTILE, retires=HOSTILE, module="numpy", changes={{}},
@@ -54,9 +54,9 @@ def asrlab_patches():
 
 
 def dataset():
-    utterance = lambda name: asrlab.Utterance(id=name + NAME, audio="tones/b-odd.wav", text="heard " + HOSTILE,
+    utterance = lambda name: asrlab.evaluation.Utterance(id=name + NAME, audio="tones/b-odd.wav", text="heard " + HOSTILE,
                                               speaker=NAME, recording=NAME)
-    return asrlab.Dataset(name="hostile-set", source=HOSTILE, read=lambda: [utterance("a"), utterance("b")])
+    return asrlab.evaluation.Dataset(name="hostile-set", source=HOSTILE, read=lambda: [utterance("a"), utterance("b")])
 
 
 def devices():
@@ -75,7 +75,7 @@ class Hostile(asrlab.Transcriber):
         word = asrlab.Word(text=HOSTILE, start=0.0, end=0.4)
         words = (word,) if options.word_timestamps else None
         segment = asrlab.Segment(text="loud " + HOSTILE, start=0.0, end=0.5, words=words)
-        return asrlab.Recognition(segments=iter([segment]), language="en")
+        return asrlab.plugin.Recognition(segments=iter([segment]), language="en")
 
     def release(self):
         pass

@@ -82,12 +82,14 @@ def test_transcript_with_a_track_comes_back_from_json(folder: Path):
 
 def test_run_keeps_the_track_and_the_warnings(folder: Path):
     """They stand in the records of a bench, from which the transcript comes back."""
-    from asrlab.evaluation.runs.reading import records_of
+    from asrlab.evaluation.runs.load import records_of
     from asrlab.testing.in_process import InProcessExecutor
 
     for name in ("two", "gap", "opposite"):
         (folder / f"{name}.txt").write_text("loud")
-    result = asrlab.bench(folder, models="echo", run=folder.with_suffix(".run"), executor=InProcessExecutor())
+    result = asrlab.evaluation.bench(
+        folder, models="echo", run=folder.with_suffix(".run"), executor=InProcessExecutor()
+    )
     found = {outcome.id: outcome.recognized for outcome in records_of(result.run).outcomes.values()}
     codes = {name: [warning.code for warning in recognized.warnings] for name, recognized in found.items()}
     assert codes == {"two": ["tracks"], "gap": ["gap"], "opposite": ["opposite-phase"]}

@@ -38,10 +38,10 @@ def test_a_calibration_is_shown_kept_told_and_forgotten(asrlab_cli: Any, tmp_pat
 
 def findings(cache: Path) -> list[Any]:
     """What doctor finds about calibrations."""
-    from asrlab.calibration import CalibrationStore
-    from asrlab.cli.checks import calibrations
+    from asrlab.doctor.checks import calibrations
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
+    from asrlab.tuning.calibration import CalibrationStore
 
     return list(calibrations(Registry(PluginHost()).engines(), CalibrationStore(cache / "tuning")))
 

@@ -179,7 +179,7 @@ def test_batches_give_segments_in_order(mine: Any, long: np.ndarray):
     assert [segment.start for segment in segments] == sorted(segment.start for segment in segments)
     assert all(segment.text.startswith(" ") and segment.words for segment in segments)
     assert (info.language, info.duration) == ("en", pytest.approx(len(long) / 16_000))
-    texts = [utterance.text or "" for utterance in asrlab.load_dataset("smoke")]
+    texts = [utterance.text or "" for utterance in asrlab.evaluation.load_dataset("smoke")]
     said = " ".join([*texts, texts[0]])
     heard = "".join(segment.text for segment in segments)
     found = score([Pair(id="all", reference=said, hypothesis=heard)], normalizer=get_normalizer("english"))
@@ -197,7 +197,7 @@ def test_batches_refuse_what_they_cannot_honour(mine: Any, short: np.ndarray):
 
 def test_files_are_decoded_alike(clips: tuple[Path, ...]):
     """The same samples as upstream's for a file at 16 kHz; another rate is refused."""
-    with asrlab.patched("faster-whisper"):
+    with asrlab.patches.patched("faster-whisper"):
         np.testing.assert_array_equal(shim.decode_audio(str(clips[1])), upstream.decode_audio(str(clips[1])))
     with pytest.raises(asrlab.OptionError, match=r"sampling_rate=8000; faster_whisper.decode_audio does"):
         shim.decode_audio(str(clips[1]), sampling_rate=8000)
@@ -235,10 +235,10 @@ class Spy(asrlab.Transcriber):
         )
         self.given = 0
 
-    def recognize(self, audio: Any, options: Any) -> asrlab.Recognition:  # noqa: ARG002 - it asks for nothing
+    def recognize(self, audio: Any, options: Any) -> asrlab.plugin.Recognition:  # noqa: ARG002 - it asks for nothing
         """Reads all of the audio first, as most engines do."""
         audio.read()
-        return asrlab.Recognition(segments=self.heard(), language=None)
+        return asrlab.plugin.Recognition(segments=self.heard(), language=None)
 
     def heard(self) -> Iterator[asrlab.Segment]:
         """Three segments."""
@@ -302,7 +302,7 @@ def test_what_loading_cannot_honour_is_refused(given: dict[str, Any], told: str)
 
 def test_names_are_found_as_upstream_finds_them(folder: str):
     """A size, its alias, a hub's name, a folder, any engine's model; anything else says what there is."""
-    from asrlab.compat.faster_whisper.names import full_name
+    from asrlab.compat.faster_whisper.arguments import full_name
 
     assert full_name("base") == "faster-whisper/base"
     assert full_name("turbo") == "faster-whisper/large-v3-turbo"

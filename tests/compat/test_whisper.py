@@ -14,7 +14,7 @@ import pytest
 import asrlab
 import asrlab.compat.whisper as whisper
 from asrlab import AudioError, OptionError
-from asrlab.compat.whisper.segments import segment_dict
+from asrlab.compat.whisper.transcription import segment_dict
 from asrlab.installation import install_command
 from asrlab.transcript import Segment, Word
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.compat.whisper.command import main
-from asrlab.compat.whisper.flags import parser_of
+from asrlab.compat.whisper.command import main, parser_of
 
 
 def test_files_are_written_beside_each_other(tmp_path: Path, clips: tuple[Path, ...]):

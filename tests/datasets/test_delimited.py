@@ -8,8 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import load_dataset

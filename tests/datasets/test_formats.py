@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 import asrlab
 from asrlab.audio import AudioFile, load_audio
@@ -104,7 +103,7 @@ def test_format_can_be_named(write: Write, name: str):
     """With the format named the same is read, through the public function too."""
     path = small(write, name)
 
-    assert list(asrlab.load_dataset(path, format=name)) == list(load_dataset(path))
+    assert list(asrlab.evaluation.load_dataset(path, format=name)) == list(load_dataset(path))
 
 
 def test_data_set_can_be_read_again_from_anywhere(
@@ -187,7 +186,7 @@ def test_audio_outside_is_refused_unless_allowed(write: Write, tmp_path: Path, b
     where = "" if is_met_first else r"line \d: .*"
     with pytest.raises(DatasetError, match=where + "leads out of the .* folder.*allow_outside=True") as caught:
         list(load_dataset(root / path))
-    [utterance] = asrlab.load_dataset(root / path, allow_outside=True)
+    [utterance] = asrlab.evaluation.load_dataset(root / path, allow_outside=True)
     assert caught.value.line in ((None,) if is_met_first else (1, 2))
     audio = utterance.audio.path if isinstance(utterance.audio, AudioFile) else utterance.audio
     assert Path(str(audio)).resolve() == tmp_path / "secret.flac"
@@ -258,7 +257,7 @@ def test_unknown_format_has_a_near_match_and_all_names(tmp_path: Path):
 def test_format_of_a_named_data_set_is_refused():
     """A format says how to read a path, so it is refused for a name."""
     with pytest.raises(OptionError, match=r"'smoke' is a name; leave it out, or write \./smoke"):
-        asrlab.load_dataset("smoke", format="nemo")
+        asrlab.evaluation.load_dataset("smoke", format="nemo")
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def theirs(folder: Path):
 
 def test_an_audiofolder_is_read_as_the_library_reads_it(folder: Path, theirs: object):
     """The folder and the library's object of it have the same texts, speakers and audio, file for file."""
-    ours = list(asrlab.load_dataset(folder))
-    objects = list(asrlab.load_dataset(theirs))
+    ours = list(asrlab.evaluation.load_dataset(folder))
+    objects = list(asrlab.evaluation.load_dataset(theirs))
     assert [(each.text, each.speaker) for each in ours] == [("first", "7"), ("second", "8")]
     assert [(each.text, each.speaker) for each in objects] == [(each.text, each.speaker) for each in ours]
     assert [_content(each.audio) for each in objects] == [_content(each.audio) for each in ours]
@@ -53,7 +53,7 @@ def test_bytes_and_paths_are_decoded_by_asrlab(folder: Path):
     with asrlab.load("echo") as transcriber:
         for name, column in held.items():
             rows = datasets.Dataset.from_dict({"speech": column, "text": ["a", "b"]})
-            read = asrlab.load_dataset(rows.cast_column("speech", datasets.Audio()))
+            read = asrlab.evaluation.load_dataset(rows.cast_column("speech", datasets.Audio()))
             assert [each.id for each in read] == ids[name]
             assert read.length == 2
             texts = [transcriber.transcribe(each.audio).text for each in read]
@@ -61,9 +61,9 @@ def test_bytes_and_paths_are_decoded_by_asrlab(folder: Path):
 
 
 def test_a_bench_runs_over_an_object(folder: Path, tmp_path: Path):
-    """``asrlab.bench`` takes the object as it takes a path."""
+    """``asrlab.evaluation.bench`` takes the object as it takes a path."""
     rows = datasets.Dataset.from_dict({"audio": [str(folder / "one.flac")], "text": ["loud loud loud"]})
-    result = asrlab.bench(rows, models="echo", run=tmp_path / "run")
+    result = asrlab.evaluation.bench(rows, models="echo", run=tmp_path / "run")
     assert result.models[0].score is not None
     assert result.models[0].score.wer == 0
 
@@ -73,7 +73,7 @@ def test_a_stream_that_the_library_cannot_read_says_what_is_missing(folder: Path
     """Without torchcodec the library streams no audio column, and the error says what to do."""
     stream = datasets.load_dataset("audiofolder", data_dir=str(folder), split="train", streaming=True)
     with pytest.raises(DatasetError, match=r"torchcodec.*cast_column\('audio'"):
-        list(asrlab.load_dataset(stream))
+        list(asrlab.evaluation.load_dataset(stream))
 
 
 def test_a_stream_is_read_when_its_turn_comes():
@@ -88,13 +88,13 @@ def test_a_stream_is_read_when_its_turn_comes():
     features = {"audio": "string", "sentence": "string", "locale": "string", "client_id": "string"}
     known = datasets.Features({name: datasets.Value(kind) for name, kind in features.items()})
     stream = datasets.IterableDataset.from_generator(rows, features=known)
-    read = asrlab.load_dataset(stream)
+    read = asrlab.evaluation.load_dataset(stream)
     assert made == []
     first = next(iter(read))
     assert made == [0]
     assert (first.id, first.audio, first.language, first.speaker) == ("0", Path("0.wav"), "pt-BR", "c")
     assert read.length is None
-    assert len(list(asrlab.load_dataset(datasets.IterableDataset.from_generator(rows)))) == 3
+    assert len(list(asrlab.evaluation.load_dataset(datasets.IterableDataset.from_generator(rows)))) == 3
 
 
 def test_offsets_and_ids_go_by_the_names_of_tables():
@@ -103,7 +103,9 @@ def test_offsets_and_ids_go_by_the_names_of_tables():
         "Audio": ["a.wav"], "path": ["clip.mp3"], "id": [3], "offset": [1.5], "duration": [2.0], "text": ["x"],
         "recording_id": ["r"],
     }  # fmt: skip
-    [utterance] = asrlab.load_dataset(datasets.Dataset.from_dict(rows).cast_column("Audio", datasets.Audio()))
+    [utterance] = asrlab.evaluation.load_dataset(
+        datasets.Dataset.from_dict(rows).cast_column("Audio", datasets.Audio())
+    )
     assert (utterance.id, utterance.recording) == ("3", "r")
     assert isinstance(utterance.audio, AudioFile)
     assert (utterance.audio.path, utterance.audio.offset, utterance.audio.duration) == (Path("a.wav"), 1.5, 2.0)
@@ -113,12 +115,12 @@ def test_what_cannot_be_read_says_its_row():
     """Splits, no audio, no text, a format, and another object are refused with what to do."""
     rows = datasets.Dataset.from_dict({"audio": ["a.wav", None], "text": ["x", "y"]})
     with pytest.raises(DatasetError, match="row 2: 'audio' holds neither bytes nor a path"):
-        list(asrlab.load_dataset(rows))
+        list(asrlab.evaluation.load_dataset(rows))
     with pytest.raises(DatasetError, match=r"has splits \(test\); give one, such as data\['test'\]"):
-        asrlab.load_dataset(datasets.DatasetDict({"test": rows}))
+        asrlab.evaluation.load_dataset(datasets.DatasetDict({"test": rows}))
     with pytest.raises(DatasetError, match="no column names the audio"):
-        asrlab.load_dataset(rows.remove_columns("audio"))
+        asrlab.evaluation.load_dataset(rows.remove_columns("audio"))
     with pytest.raises(OptionError, match="this is an object"):
-        asrlab.load_dataset(rows, format="csv")
+        asrlab.evaluation.load_dataset(rows, format="csv")
     with pytest.raises(DatasetError, match="a int is no data set"):
-        asrlab.load_dataset(3)
+        asrlab.evaluation.load_dataset(3)

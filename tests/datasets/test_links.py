@@ -12,7 +12,7 @@ import asrlab
 from asrlab.audio import AudioFile
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import FORMATS, load_dataset
-from asrlab.evaluation.reports.matching import references_for
+from asrlab.evaluation.reports.hypothesis_matching import references_for
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 
@@ -93,7 +93,7 @@ def test_link_out_of_the_folder_is_refused_unless_allowed(write: Write, tmp_path
 
     with pytest.raises(DatasetError, match=r"leads out of .*allow_outside=True \(--allow-outside\)"):
         list(load_dataset(root / path, format=name))
-    assert [each.text for each in asrlab.load_dataset(root / path, format=name, allow_outside=True)] == whole
+    assert [each.text for each in asrlab.evaluation.load_dataset(root / path, format=name, allow_outside=True)] == whole
 
 
 @pytest.mark.parametrize(

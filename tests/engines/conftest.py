@@ -16,13 +16,13 @@ from asrlab.evaluation.metrics import resident_bytes
 
 
 @pytest.fixture(scope="session")
-def speech() -> dict[str, asrlab.Utterance]:
+def speech() -> dict[str, asrlab.evaluation.Utterance]:
     """The utterances of ``smoke`` by the last part of their ids."""
-    return {utterance.id.rpartition("-")[2]: utterance for utterance in asrlab.load_dataset("smoke")}
+    return {utterance.id.rpartition("-")[2]: utterance for utterance in asrlab.evaluation.load_dataset("smoke")}
 
 
 @pytest.fixture(scope="session")
-def long_speech(speech: dict[str, asrlab.Utterance]) -> np.ndarray:
+def long_speech(speech: dict[str, asrlab.evaluation.Utterance]) -> np.ndarray:
     """The clips with 2 s of silence behind each, 35 s: two windows of Whisper. float32, shape (n,), at 16 kHz."""
     clips = [asrlab.load_audio(utterance.audio).samples for utterance in speech.values()]
     gap = np.zeros(2 * 16_000, np.float32)
@@ -50,7 +50,7 @@ print(json.dumps(sizes))
 
 
 @pytest.fixture(scope="module")
-def memory_of(use_weights: Path, speech: dict[str, asrlab.Utterance]) -> Callable[..., None]:
+def memory_of(use_weights: Path, speech: dict[str, asrlab.evaluation.Utterance]) -> Callable[..., None]:
     """Checks what closing gives back, in a process that does nothing else.
 
     It loads, uses and closes a model four times. Closing must give back at least half of the 290 MB that base takes in

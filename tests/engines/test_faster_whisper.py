@@ -28,7 +28,7 @@ def test_smoke_is_recognized(base: Transcriber):
     """At most one word error in 70, as the reference has it."""
     from asrlab.evaluation.metrics import Pair, get_normalizer, score
 
-    outcomes = list(base.transcribe_many(asrlab.load_dataset("smoke")))
+    outcomes = list(base.transcribe_many(asrlab.evaluation.load_dataset("smoke")))
     pairs = [Pair(id=o.item.id, reference=o.item.text, hypothesis=o.unwrap().text) for o in outcomes]
     total = score(pairs, normalizer=get_normalizer("english"))
     assert total.words.reference_length == 70
@@ -61,13 +61,13 @@ def test_the_same_as_the_engine_itself(base: Transcriber, base_folder: Path, lon
     assert ours.language_probability == pytest.approx(info.language_probability, abs=1e-4)
 
 
-def test_a_given_language_has_no_probability(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_a_given_language_has_no_probability(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """A probability is the model's, not the caller's."""
     transcript = base.transcribe(speech["0880"].audio, language="en-GB")
     assert (transcript.language, transcript.language_probability) == ("en-GB", None)
 
 
-def test_options_reach_the_engine(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_options_reach_the_engine(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """Each option changes the scores or times; voice activity detection leaves out silence."""
     audio = speech["0880"].audio
     plain = base.transcribe(audio, language="en").segments[0].avg_logprob
@@ -111,7 +111,7 @@ def test_an_unknown_parameter_of_the_filter_is_refused(base: Transcriber):
         base.transcribe("there is no such file", vad_filter=True, engine_options=given)
 
 
-def test_an_engine_option_goes_the_full_path(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_an_engine_option_goes_the_full_path(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """Batches know none of them, so that each recording is transcribed by itself, and the transcript says with what."""
     audio = [speech["0880"].audio, speech["0890"].audio]
     outcomes = list(base.transcribe_many(audio, language="en", engine_options={"suppress_tokens": [-1, 11]}))
@@ -120,7 +120,7 @@ def test_an_engine_option_goes_the_full_path(base: Transcriber, speech: dict[str
     assert outcomes[0].unwrap().options.engine_options == (("suppress_tokens", (-1, 11)),)
 
 
-def test_what_is_known_before_the_first_segment(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_what_is_known_before_the_first_segment(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """The language and what it was weighed against, and what the filter left."""
     with base.stream(speech["0880"].audio, vad_filter=True) as stream:
         begun = stream.begin()
@@ -130,7 +130,7 @@ def test_what_is_known_before_the_first_segment(base: Transcriber, speech: dict[
         assert "young man" in next(stream).text
 
 
-def test_translation_gives_english(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_translation_gives_english(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """The task reaches the model: its token stands in the prompt, and the result says what was asked."""
     transcript = base.transcribe(speech["0930"].audio, task="translate", language="en")
     assert transcript.options.task == "translate"
@@ -153,7 +153,7 @@ def test_an_empty_array_is_refused(base: Transcriber):
         base.transcribe(np.zeros(0, np.float32), sample_rate=16_000)
 
 
-def test_an_english_model_knows_only_english(use_weights: Path, speech: dict[str, asrlab.Utterance]):
+def test_an_english_model_knows_only_english(use_weights: Path, speech: dict[str, asrlab.evaluation.Utterance]):
     """tiny.en transcribes English, and refuses another language or a translation."""
     with asrlab.load("faster-whisper/tiny.en", offline=True) as tiny:
         assert "young man" in tiny.transcribe(speech["0880"].audio).text
@@ -175,7 +175,7 @@ def test_a_compute_type_that_ctranslate2_lacks_is_refused():
         asrlab.load("faster-whisper/base", device="cpu", compute_type="float12")
 
 
-def test_a_local_folder_is_loaded_by_path(base_folder: Path, speech: dict[str, asrlab.Utterance]):
+def test_a_local_folder_is_loaded_by_path(base_folder: Path, speech: dict[str, asrlab.evaluation.Utterance]):
     """``engine/PATH`` loads a folder of one's own, and its checksum stands in the transcript."""
     with asrlab.load(f"faster-whisper/{base_folder}") as own:
         transcript = own.transcribe(speech["0930"].audio, language="en")
@@ -195,7 +195,7 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path):
         asrlab.load(f"faster-whisper/{tmp_path}")
 
 
-def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_threads_get_their_own_texts(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """Calls from several threads give each its own result."""
     texts: dict[str, str] = {}
 
@@ -218,7 +218,7 @@ def test_close_gives_the_memory_back(memory_of: Callable[..., None]):
 
 
 def test_cues_of_a_film_lie_where_its_speech_is(
-    base: Transcriber, speech: dict[str, asrlab.Utterance], film: Callable[..., bytes]
+    base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance], film: Callable[..., bytes]
 ):
     """Speech that begins 6 s into a film, with 5 s missing in its middle, is timed as a player plays it."""
     clip = speech["0880"].audio

@@ -11,8 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import asrlab
 from asrlab import Audio, Outcome, Transcriber
@@ -33,7 +32,7 @@ def base(use_weights: Path) -> Iterator[Transcriber]:
 
 
 @pytest.fixture(scope="module")
-def items(speech: dict[str, asrlab.Utterance]) -> list[Any]:
+def items(speech: dict[str, asrlab.evaluation.Utterance]) -> list[Any]:
     """The five clips; then a missing file, samples that are not finite, silence, and two words again and again."""
     clips = list(speech.values())
     two_words = asrlab.load_audio(clips[1].audio).samples[RATE // 2 : RATE]
@@ -106,7 +105,9 @@ def test_doubtful_clips_take_the_full_path(batched: list[Outcome], single: list[
     assert alone.path is None
 
 
-def test_words_are_timed_in_the_batch(base: Transcriber, speech: dict[str, asrlab.Utterance], single: list[Outcome]):
+def test_words_are_timed_in_the_batch(
+    base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance], single: list[Outcome]
+):
     """By the same code as one by one, from the shorter window: nearly all within two stamps of upstream's."""
     audio = [utterance.audio for utterance in speech.values()]
     together = [each.unwrap() for each in base.transcribe_many(audio, language="en", word_timestamps=True, **GREEDY)]
@@ -125,7 +126,7 @@ def test_words_are_timed_in_the_batch(base: Transcriber, speech: dict[str, asrla
         assert "".join(word.text for word in transcript.words) == transcript.text.replace(" ", "")
 
 
-def test_what_only_the_full_path_can_do_goes_there(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_what_only_the_full_path_can_do_goes_there(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """Voice activity detection, and sampling from the start."""
     audio = [speech["0890"].audio] * 2
     for options in ({"vad_filter": True}, {"temperature": 0.4}, {"temperature": (0.2, 0.4)}):
@@ -134,7 +135,9 @@ def test_what_only_the_full_path_can_do_goes_there(base: Transcriber, speech: di
     assert given_vad.path is None
 
 
-def test_the_language_and_the_text_share_one_encoding(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_the_language_and_the_text_share_one_encoding(
+    base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]
+):
     """One by one, too: upstream encodes the first window twice. The text is upstream's."""
     from faster_whisper import WhisperModel
 
@@ -166,7 +169,9 @@ def test_the_language_and_the_text_share_one_encoding(base: Transcriber, speech:
     assert transcript.language_probability == pytest.approx(info.language_probability, abs=0.01)
 
 
-def test_long_recordings_are_cut_and_decoded_together(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_long_recordings_are_cut_and_decoded_together(
+    base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]
+):
     """Two minutes: the texts of the clips in their order, with times that grow, in the language of the first piece."""
     clips = [asrlab.load_audio(utterance.audio).samples for utterance in speech.values()]
     long = np.concatenate([part for _ in range(4) for clip in clips for part in (clip, np.zeros(RATE, np.float32))])
@@ -200,13 +205,13 @@ def test_workers_and_threads_are_the_callers_choice(base: Transcriber):
 
 def many_of(items: list[Any], **options: Any) -> Any:
     """A call of `transcribe_many`."""
+    from asrlab.engine.contract import Many
     from asrlab.options import TranscribeOptions
-    from asrlab.recognition import Many
 
     return Many(items=items, options=TranscribeOptions(**options))
 
 
-def test_prompts_and_hotwords_reach_the_batch(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_prompts_and_hotwords_reach_the_batch(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """Each changes the scores; a language given has no probability, and keeps its region."""
     audio = [speech["0890"].audio, speech["0880"].audio]
 
@@ -232,7 +237,7 @@ def tokenizer() -> Any:
 
 def test_sentences_part_segments(tokenizer: Any):
     """Behind full stops and questions, not behind Mr., and where nobody speaks; the tokens go with their words."""
-    from asrlab.engines.faster_whisper.sentences import sentences, tokens_of
+    from asrlab.engines.faster_whisper.decode import sentences, tokens_of
 
     text = ' And Mr. Dashwood said "Stop!" Then he left. Did he? Yes'
     words = [
@@ -256,7 +261,7 @@ def test_sentences_part_segments(tokenizer: Any):
 @given(st.text(alphabet="ab .,?!é日本", min_size=1, max_size=40), st.integers(1, 5))
 def test_no_token_is_lost_between_segments(tokenizer: Any, text: str, parts: int):
     """Whatever is written, the shares are the tokens."""
-    from asrlab.engines.faster_whisper.sentences import tokens_of
+    from asrlab.engines.faster_whisper.decode import tokens_of
 
     tokens = tokenizer.encode(text)
     edges = [round(part * len(text) / parts) for part in range(parts + 1)]

@@ -15,8 +15,7 @@ pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 
 from io import StringIO
 
-from faster_whisper.transcribe import Segment as EngineSegment
-from faster_whisper.transcribe import Word as EngineWord
+from faster_whisper.transcribe import Segment as EngineSegment, Word as EngineWord
 
 from asrlab.engines.faster_whisper.skipped_silence import Span, Speech, find_speech, split_by_share
 
@@ -41,7 +40,7 @@ def base(use_weights: Path) -> Iterator[asrlab.Transcriber]:
 
 
 @pytest.fixture(scope="module")
-def joined(speech: dict[str, asrlab.Utterance]) -> np.ndarray:
+def joined(speech: dict[str, asrlab.evaluation.Utterance]) -> np.ndarray:
     """Three clips with 33 s of faint noise between them; float32, shape (n,), at 16 kHz."""
     clips = [asrlab.load_audio(speech[name].audio).samples for name in ("0880", "0930", "0890")]
     noise = (np.random.default_rng(1).standard_normal(round(GAP_S * RATE)) * 1e-4).astype(np.float32)

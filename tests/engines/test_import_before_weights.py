@@ -22,7 +22,7 @@ import asrlab
 model, told = sys.argv[1], []
 for call in (
     lambda: asrlab.load(model, device="cpu", offline=True),
-    lambda: asrlab.bench("smoke", models=[model], device="cpu", offline=True),
+    lambda: asrlab.evaluation.bench("smoke", models=[model], device="cpu", offline=True),
 ):
     try:
         call()
@@ -56,13 +56,13 @@ PLUGIN = """
 import asrlab
 
 asrlab_plugin_api = 1
-MODEL = asrlab.ModelSpec(name="lfm", weights=("liquidai/lfm2.5-audio-1.5b",))
+MODEL = asrlab.plugin.ModelSpec(name="lfm", weights=("liquidai/lfm2.5-audio-1.5b",))
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
     return [
-        asrlab.EngineSpec(
+        asrlab.plugin.EngineSpec(
             name="theirs",
             factory="their_engine:load",
             devices="their_plugin:devices",

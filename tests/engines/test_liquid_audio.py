@@ -19,7 +19,7 @@ from asrlab import AudioError, OptionError, Transcriber, WeightsError
 liquid_audio = pytest.importorskip("liquid_audio", reason="liquid-audio is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber, asr_chat, transcribe_piece  # noqa: E402
+from asrlab.engines.liquid_audio.recognizer import LiquidAudioTranscriber, asr_chat, transcribe_piece  # noqa: E402
 
 Maker = Callable[..., Path]
 SAYS = "speak_now"
@@ -58,7 +58,9 @@ def as_documented(transcriber: Any, samples: np.ndarray) -> list[int]:
     return [token.item() for token in generated if token.numel() == 1]
 
 
-def test_a_clip_is_transcribed_with_its_facts(saying: Transcriber, speech: dict[str, asrlab.Utterance]) -> None:
+def test_a_clip_is_transcribed_with_its_facts(
+    saying: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]
+) -> None:
     """The transcript holds the text, a segment inside the audio, and says that the weights are random."""
     transcript = saying.transcribe(speech["0870"].audio)
     assert transcript.text == SAYS
@@ -73,7 +75,7 @@ def test_a_clip_is_transcribed_with_its_facts(saying: Transcriber, speech: dict[
     assert asrlab.Transcript.from_json(transcript.to("json")) == transcript
 
 
-def test_the_patches_are_in_the_transcript(saying: Transcriber, speech: dict[str, asrlab.Utterance]) -> None:
+def test_the_patches_are_in_the_transcript(saying: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]) -> None:
     """What was changed in liquid-audio for this is told, with the link."""
     transcript = saying.transcribe(speech["0880"].audio)
     statuses = {patch.name: patch.status for patch in transcript.patches}
@@ -84,7 +86,9 @@ def test_the_patches_are_in_the_transcript(saying: Transcriber, speech: dict[str
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_same_tokens_as_upstream(tiny_lfm2_audio: Maker, speech: dict[str, asrlab.Utterance], seed: int) -> None:
+def test_the_same_tokens_as_upstream(
+    tiny_lfm2_audio: Maker, speech: dict[str, asrlab.evaluation.Utterance], seed: int
+) -> None:
     """The engine gives what the lines of upstream's README give, with weights that heed the audio and never end."""
     samples = asrlab.load_audio(speech["0880"].audio).samples
     with load(tiny_lfm2_audio("", seed=seed)) as transcriber:
@@ -110,14 +114,14 @@ def test_the_model_is_prompted_as_documented(saying: Transcriber) -> None:
     assert heard.endswith("<|im_start|>user\n")
 
 
-def test_upstream_says_the_same(saying: Transcriber, speech: dict[str, asrlab.Utterance]) -> None:
+def test_upstream_says_the_same(saying: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]) -> None:
     """The tokens are upstream's, without the one that ends the text."""
     samples = asrlab.load_audio(speech["0890"].audio).samples
     (segment,) = saying.transcribe(samples, sample_rate=16_000).segments
     assert [*(segment.tokens or ()), 7] == as_documented(saying, samples)
 
 
-def test_bfloat16_is_stated_and_used(tiny_lfm2_audio: Maker, speech: dict[str, asrlab.Utterance]) -> None:
+def test_bfloat16_is_stated_and_used(tiny_lfm2_audio: Maker, speech: dict[str, asrlab.evaluation.Utterance]) -> None:
     """The number format asked for is the one of the weights in memory, and stands in the transcript."""
     with load(tiny_lfm2_audio(SAYS), compute_type="bfloat16") as transcriber:
         assert {weight.dtype for weight in transcriber.model.parameters()} == {torch.bfloat16}
@@ -146,7 +150,9 @@ def test_segments_come_piece_by_piece(saying: Transcriber, long_speech: np.ndarr
             _ = stream.transcript
 
 
-def test_a_text_that_does_not_end_is_tried_in_halves(endless: Transcriber, speech: dict[str, asrlab.Utterance]) -> None:
+def test_a_text_that_does_not_end_is_tried_in_halves(
+    endless: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]
+) -> None:
     """512 tokens without an end are a truncation: the piece is cut in two, what there is stays, and loops are told."""
     transcript = endless.transcribe(speech["0870"].audio)
     codes = [warning.code for warning in transcript.warnings]
@@ -157,7 +163,7 @@ def test_a_text_that_does_not_end_is_tried_in_halves(endless: Transcriber, speec
     assert [len(segment.tokens or ()) for segment in transcript.segments] == [512, 512]
 
 
-def test_under_90_ms_is_refused(saying: Transcriber, speech: dict[str, asrlab.Utterance]) -> None:
+def test_under_90_ms_is_refused(saying: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]) -> None:
     """The encoder needs nine frames: 89 ms are an error that says so, 90 ms a result."""
     samples = asrlab.load_audio(speech["0870"].audio).samples[16_000:]
     with pytest.raises(AudioError, match=r"0\.09 s") as caught:
@@ -183,7 +189,9 @@ def test_speech_is_decoded_on_the_device(saying: Any) -> None:
     assert waveform.std() > 0
 
 
-def test_several_threads_get_their_own_texts(saying: Transcriber, speech: dict[str, asrlab.Utterance]) -> None:
+def test_several_threads_get_their_own_texts(
+    saying: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]
+) -> None:
     """Four threads at once get what one gets alone."""
     results: list[asrlab.Transcript] = []
 

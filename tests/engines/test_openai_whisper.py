@@ -100,7 +100,7 @@ def test_the_same_as_the_engine_itself(
 
 
 def test_detection_and_translation_are_the_engines_own(
-    base: Transcriber, raw: Any, speech: dict[str, asrlab.Utterance]
+    base: Transcriber, raw: Any, speech: dict[str, asrlab.evaluation.Utterance]
 ):
     """With a multilingual model the language is detected and the task passed on as upstream does it."""
     samples = asrlab.load_audio(speech["0890"].audio).samples
@@ -128,7 +128,7 @@ def test_segments_come_window_by_window(tiny: Transcriber, long_speech: np.ndarr
     assert any(segment.seek for segment in rest)
 
 
-def test_both_engines_run_the_same_weights(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_both_engines_run_the_same_weights(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """One checksum, two engines, the same words."""
     with asrlab.load("faster-whisper/base", device="cpu") as other:
         assert other.info.model.weights_sha256 == base.info.model.weights_sha256
@@ -137,7 +137,7 @@ def test_both_engines_run_the_same_weights(base: Transcriber, speech: dict[str, 
 
 
 def test_the_language_is_detected_with_its_probability(
-    base: Transcriber, raw: Any, speech: dict[str, asrlab.Utterance]
+    base: Transcriber, raw: Any, speech: dict[str, asrlab.evaluation.Utterance]
 ):
     """The probability is the model's own."""
     audio = speech["0870"].audio
@@ -154,7 +154,7 @@ def test_the_models_own_alignment_heads_are_set(base: Transcriber, raw: Any):
     assert torch.equal(heads, raw.alignment_heads.indices())
 
 
-def test_a_checkpoint_file_is_loaded_by_path(checkpoint: Path, speech: dict[str, asrlab.Utterance]):
+def test_a_checkpoint_file_is_loaded_by_path(checkpoint: Path, speech: dict[str, asrlab.evaluation.Utterance]):
     """A ``.pt`` file of one's own is loaded as plain weights."""
     with asrlab.load(f"openai-whisper/{checkpoint}", device="cpu") as own:
         transcript = own.transcribe(speech["0930"].audio, language="en", word_timestamps=True)
@@ -205,7 +205,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path):
         asrlab.load(f"openai-whisper/{path}")
 
 
-def test_what_it_cannot_do_is_refused(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_what_it_cannot_do_is_refused(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """Hotwords and voice activity detection are not this engine's."""
     for option in ({"hotwords": "Dashwood"}, {"vad_filter": True}):
         with pytest.raises(OptionError, match="word_timestamps, beam_size, temperature, initial_prompt"):
@@ -223,7 +223,7 @@ def test_short_and_silent_audio_give_a_result(base: Transcriber):
         assert transcript.duration == pytest.approx(seconds)
 
 
-def test_threads_do_not_mix(base: Transcriber, speech: dict[str, asrlab.Utterance]):
+def test_threads_do_not_mix(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """Upstream's cache hangs on the model; calls from several threads must not meet in it."""
     texts: dict[str, str] = {}
 

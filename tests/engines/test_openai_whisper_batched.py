@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import asrlab
 from asrlab import Audio, Batching, TranscribeOptions, Transcriber
 from asrlab.batching import Piece
-from asrlab.recognition import Many
+from asrlab.engine.contract import Many
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("whisper", reason="openai-whisper is not installed")
@@ -32,7 +31,7 @@ def base(use_weights: Path) -> Iterator[Transcriber]:
 
 
 @pytest.fixture(scope="module")
-def samples(speech: dict[str, asrlab.Utterance]) -> list[np.ndarray]:
+def samples(speech: dict[str, asrlab.evaluation.Utterance]) -> list[np.ndarray]:
     """The three shortest of the five clips: the engine takes its time."""
     clips = [asrlab.load_audio(utterance.audio).samples for utterance in speech.values()]
     return sorted(clips, key=len)[:3]
@@ -134,7 +133,7 @@ def test_stamps_part_segments_as_the_engines_do(tokens: list[int]):
     from types import SimpleNamespace
 
     transcribe = pytest.importorskip("faster_whisper.transcribe", reason="faster-whisper is not installed")
-    from asrlab.engines.whisper_stamps import split_at_stamps
+    from asrlab.engines.whisper_timestamps import split_at_stamps
 
     engine = SimpleNamespace(time_precision=0.02, input_stride=2)
     expected, seek, _ = transcribe.WhisperModel._split_segments_by_timestamps(  # noqa: SLF001 - the source of ours

@@ -237,7 +237,7 @@ def check_intervals(client: Any, notebook: Any, clips: tuple[Path, ...], folder:
         (folder / "talks" / f"{number}.txt").write_text("he was not an ill disposed young man", encoding="utf-8")
     formats = {name: ("faster-whisper/tiny.en", name) for name in ("int8", "float32")}
     run_more(client, notebook, f"DATA, SYSTEMS, FOLDER = 'talks', {formats}, 'formats'")
-    run_more(client, notebook, source_of(notebook, "asrlab.bench("))
+    run_more(client, notebook, source_of(notebook, "asrlab.evaluation.bench("))
     [[_, *rows]] = tables_of(run_more(client, notebook, source_of(notebook, "def wer_rows")))
     assert len(rows) == 2
     for candidate, baseline, _, interval, p_value, verdict in rows:

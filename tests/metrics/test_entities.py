@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from asrlab.errors import OptionError
 from asrlab.evaluation.metrics import EntityCounts, EntityMiss, EntityScore, Pair, entity_errors

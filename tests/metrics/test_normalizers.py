@@ -8,8 +8,7 @@ import pytest
 
 from asrlab.errors import OptionError
 from asrlab.evaluation.metrics import Normalizer, get_normalizer
-from asrlab.evaluation.metrics.normalizers import english_rules
-from asrlab.evaluation.metrics.text_forms import TEXT_FORMS
+from asrlab.evaluation.metrics.normalizers import TEXT_FORMS, english_rules
 from asrlab.languages import language_tag
 
 # openai-whisper leaves the file with its spellings for the garbage collector to close

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from asrlab.errors import OptionError
 from asrlab.evaluation.metrics import (
@@ -17,8 +16,8 @@ from asrlab.evaluation.metrics import (
     score,
     score_normalizers,
 )
+from asrlab.evaluation.metrics.alignment import edits_of
 from asrlab.evaluation.metrics.compounds import with_compounds_of
-from asrlab.evaluation.metrics.edits import edits_of
 from asrlab.evaluation.metrics.profiles import PROFILES
 
 # a busy machine may take its time, the first example all the more, since it imports

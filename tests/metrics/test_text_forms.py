@@ -9,11 +9,10 @@ import unicodedata
 from functools import cache
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from asrlab.evaluation.metrics import Pair, get_normalizer, get_profile, score
-from asrlab.evaluation.metrics.text_forms import unify_forms, visible_text
+from asrlab.evaluation.metrics.normalizers import unify_forms, visible_text
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None, max_examples=150)

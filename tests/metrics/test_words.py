@@ -6,8 +6,7 @@ from functools import reduce
 from operator import add
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.metrics import ErrorCounts, Normalizer, Pair, Score, get_normalizer, score

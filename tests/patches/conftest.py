@@ -86,7 +86,7 @@ class Toy:
 
     module: Any
 
-    def patch(self, **fields: Any) -> asrlab.Patch:
+    def patch(self, **fields: Any) -> asrlab.patches.Patch:
         """A patch of ``toy_speech:align``, with other *fields*."""
         given = {
             "name": "toy-align",
@@ -98,11 +98,13 @@ class Toy:
             "retires": "when it does not",
             "module": "toy_speech",
             "changes": {"toy_speech:align": _append("patched")},
-            "needed": lambda _originals, device: asrlab.Need(status="needed", reason=f"not {device}"),
+            "needed": lambda _originals, device: asrlab.patches.Need(status="needed", reason=f"not {device}"),
         }
-        return asrlab.Patch(**given | fields)
+        return asrlab.patches.Patch(**given | fields)
 
-    def apply(self, *patches: asrlab.Patch, device: str = "cpu", chosen: Any = "auto", direct: bool = True) -> Any:
+    def apply(
+        self, *patches: asrlab.patches.Patch, device: str = "cpu", chosen: Any = "auto", direct: bool = True
+    ) -> Any:
         """Those patches, applied."""
         return apply_patches(patches, device, choice=PatchChoice.of(chosen, patches), direct=direct)
 

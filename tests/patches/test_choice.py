@@ -10,7 +10,7 @@ import asrlab
 from asrlab.patches import PatchChoice, apply_patches
 
 
-def fail(*_: Any) -> asrlab.Need:
+def fail(*_: Any) -> asrlab.patches.Need:
     """A look at the objects that raises."""
     raise KeyError("code")
 

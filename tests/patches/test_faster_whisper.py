@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import asrlab
-from asrlab.patching import patched
+from asrlab.patches.direct import patched
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 decoding = sys.modules["faster_whisper.audio"]
@@ -110,7 +110,7 @@ def test_the_engine_leaves_it_out_unless_it_is_named(use_weights: Path):
 
 INSTALL = """
 import sys, asrlab
-patches = asrlab.install_patches("faster-whisper", device="cpu")
+patches = asrlab.patches.install_patches("faster-whisper", device="cpu")
 assert "faster_whisper" not in sys.modules
 import faster_whisper
 assert len(faster_whisper.decode_audio(sys.argv[1])) == 47_840

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import asrlab
-from asrlab.patching import patched
+from asrlab.patches.direct import patched
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 liquid_audio = pytest.importorskip("liquid_audio", reason="liquid-audio is not installed", exc_type=ImportError)

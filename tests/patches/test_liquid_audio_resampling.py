@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from asrlab.patches.liquid_audio.sinc_resample import resample
-from asrlab.patching import patched
+from asrlab.patches.direct import patched
+from asrlab.patches.liquid_audio.resampling import resample
 from asrlab.testing import SimulatedProcess
 
 pytest_plugins = ["asrlab.testing.pytest_plugin"]
@@ -120,7 +120,7 @@ ctypes.CDLL(str(pathlib.Path(__file__).with_name("libtorchaudio.so")))
 
 SCRIPT = """
 import sys, pathlib, asrlab, torch
-from asrlab.patching import patched
+from asrlab.patches.direct import patched
 from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
 
 KIND, FOLDER, CLIP = sys.argv[1:]
@@ -210,7 +210,7 @@ def test_liquid_audio_works_without_torchaudio_only_with_the_patch(
 
 INSTALLED = """
 import asrlab
-installed = asrlab.install_patches("liquid-audio", device="cpu")
+installed = asrlab.patches.install_patches("liquid-audio", device="cpu")
 import transformers, sys
 assert "torchaudio" not in sys.modules
 import liquid_audio, torch

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import asrlab
-from asrlab.patching import patched
+from asrlab.patches.direct import patched
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("whisper", reason="openai-whisper is not installed")
@@ -88,7 +88,7 @@ torch_before = dict(vars(torch.nn.Module)), dict(vars(torch.Tensor))
 with simulated_mps(sparse=False):
     in_simulation = dict(vars(torch.nn.Module)), dict(vars(torch.Tensor))
     told["before"] = attempt(move), attempt(align)
-    with asrlab.patched("openai-whisper", device="mps") as scope:
+    with asrlab.patches.patched("openai-whisper", device="mps") as scope:
         told["statuses"] = {each.name: each.status for each in scope.report}
         told["reasons"] = [each.reason for each in scope.report]
         told["with"] = attempt(move), attempt(align)
@@ -100,7 +100,7 @@ with simulated_mps(sparse=False):
     told["off"] = attempt(lambda: load("mps", patches="off"))
     told["same in the end"] = timing.dtw is dtw, "_apply" not in vars(Whisper)
 with simulated_mps(sparse=True):
-    with asrlab.patched("openai-whisper", device="mps") as scope:
+    with asrlab.patches.patched("openai-whisper", device="mps") as scope:
         told["sparse"] = scope.status("openai-whisper-alignment-heads"), attempt(move)
 told["cpu"] = transcribe("cpu")
 print(json.dumps(told))

@@ -15,7 +15,7 @@ import pytest
 
 import asrlab
 from asrlab.device import torch_devices
-from asrlab.patching import known_patches, patched, try_patches
+from asrlab.patches.direct import known_patches, patched, try_patches
 from asrlab.plugins.manager import PluginHost
 
 PLUGIN = """
@@ -24,13 +24,13 @@ import asrlab
 
 def needed(originals, device):
     {look}
-    return asrlab.Need(status="needed", reason=f"it goes to cuda instead of {{device}}")
+    return asrlab.patches.Need(status="needed", reason=f"it goes to cuda instead of {{device}}")
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_patches():
     return [
-        asrlab.Patch(
+        asrlab.patches.Patch(
             name={name!r}, distribution="toy-speech", versions=("1.0",), devices=("cpu", "mps"),
             reason="it goes to cuda", link="https://example.org/2", retires="when it does not", module="toy_speech",
             changes={{"toy_speech:align": lambda function, device_now: lambda times: [device_now(), *times]}},
@@ -131,7 +131,7 @@ def test_the_environment_chooses_for_a_block(
 )
 def test_what_nobody_knows_is_refused(installed: Installed, arguments: Any, error: type[Exception], message: str):
     """An unknown package, patch or device is an error at once, with a near name, in a block and for a process."""
-    for function in (lambda **given: patched(**given).__enter__(), asrlab.install_patches):
+    for function in (lambda **given: patched(**given).__enter__(), asrlab.patches.install_patches):
         with pytest.raises(error) as refused:
             function(**{"distribution": "toy-speech"} | arguments)
         assert message in str(refused.value)
@@ -186,7 +186,7 @@ def test_of_two_patches_of_one_name_the_first_counts(toy: Any, installed: Instal
 
 def test_a_plugin_whose_hook_raises_loses_its_own_patches_alone(installed: Installed):
     """The others are known, and the host tells of the failure."""
-    source = "import asrlab\n@asrlab.hookimpl\ndef asrlab_patches(): raise ValueError('boom in hook')"
+    source = "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_patches(): raise ValueError('boom in hook')"
     installed.plugin("toy-plug-raises", source=source)
     host = PluginHost()
     assert "toy-plugged" in [patch.name for patch in known_patches(host)]
@@ -195,8 +195,8 @@ def test_a_plugin_whose_hook_raises_loses_its_own_patches_alone(installed: Insta
 
 LIGHT = """
 before = set(sys.modules)
-asrlab.patched, asrlab.install_patches, asrlab.Patch
-from asrlab.patching import known_patches
+asrlab.patches.patched, asrlab.patches.install_patches, asrlab.patches.Patch
+from asrlab.patches.direct import known_patches
 assert len(known_patches()) == 7  # faster-whisper's plugin is left out here
 heavy = {"wrapt", "torch", "numpy", "whisper", "faster_whisper", "liquid_audio", "transformers", "toy_speech"}
 print(sorted(heavy & set(sys.modules)))
@@ -210,20 +210,20 @@ def test_knowing_the_patches_imports_none_of_the_packages(installed: Installed):
 
 INSTALL = {
     "before": """
-patches = asrlab.install_patches("toy-speech", device="mps")
+patches = asrlab.patches.install_patches("toy-speech", device="mps")
 print("toy_speech" in sys.modules, patches.report)
 import toy_speech
 print(toy_speech.align([]), [each.status for each in patches.report])
 """,
     "after": """
 import toy_speech
-patches = asrlab.install_patches("toy-speech", device="mps")
+patches = asrlab.patches.install_patches("toy-speech", device="mps")
 print(False, ())
 print(toy_speech.align([]), [each.status for each in patches.report])
 """,
     "removed-after": """
 print(False, ())
-patches = asrlab.install_patches("toy-speech", device="mps")
+patches = asrlab.patches.install_patches("toy-speech", device="mps")
 import toy_speech
 print(toy_speech.align([]), [each.status for each in patches.report])
 patches.remove()
@@ -243,7 +243,7 @@ def test_a_process_is_patched_when_the_package_is_imported(installed: Installed,
 def test_removed_before_the_import_nothing_is_applied(installed: Installed):
     """``remove`` before the package is imported leaves it as upstream wrote it."""
     code = """
-patches = asrlab.install_patches("toy-speech", device="mps")
+patches = asrlab.patches.install_patches("toy-speech", device="mps")
 patches.remove()
 import toy_speech
 print(toy_speech.align([]), patches.report)
@@ -255,7 +255,7 @@ def test_removed_while_the_package_is_imported_nothing_stays(installed: Installe
     """``remove`` while the patches are being applied, as another thread may call it, undoes them when they are."""
     installed.plugin("toy-plug-removes", name="toy-removes", look="import __main__; __main__.patches.remove()")
     code = """
-patches = asrlab.install_patches("toy-speech", device="mps")
+patches = asrlab.patches.install_patches("toy-speech", device="mps")
 import toy_speech
 print(toy_speech.align([]), sorted(each.status for each in patches.report))
 """
@@ -268,7 +268,7 @@ def test_patches_that_wait_for_two_modules_are_applied_once(installed: Installed
     source = PLUGIN.format(name="toy-more", look="pass").replace('module="toy_speech"', 'module="toy_more"')
     installed.plugin("toy-plug-more", source=source)
     code = """
-patches = asrlab.install_patches("toy-speech", device="mps")
+patches = asrlab.patches.install_patches("toy-speech", device="mps")
 import toy_speech, toy_more
 print(toy_speech.align([])[0], [each.status for each in patches.report])
 patches.remove()
@@ -285,7 +285,7 @@ def test_a_patch_that_fails_never_fails_the_import(installed: Installed, look: s
     """Whatever a patch does when its package is imported, the import succeeds and the other patches are applied."""
     installed.plugin("toy-plug-fails", name="toy-fails", look=look)
     code = """
-patches = asrlab.install_patches("toy-speech", device="mps")
+patches = asrlab.patches.install_patches("toy-speech", device="mps")
 import toy_speech
 print(toy_speech.align([]), sorted(each.status for each in patches.report))
 """
@@ -297,12 +297,12 @@ def test_a_layer_that_fails_never_fails_the_import(installed: Installed):
     code = """
 import logging
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
-import asrlab.patching
+import asrlab.patches.direct
 def broken(*_):
     raise RuntimeError("no device for you")
-asrlab.patching.torch_devices = broken
+asrlab.patches.direct.torch_devices = broken
 sys.modules["torch"] = None
-patches = asrlab.install_patches("toy-speech")
+patches = asrlab.patches.install_patches("toy-speech")
 import toy_speech
 print(toy_speech.align([]), patches.report)
 """
@@ -314,7 +314,7 @@ def test_threads_that_import_the_package_at_once_patch_it_once(installed: Instal
     """Eight threads import it, and one removes the patches: no import fails, and nothing is left behind."""
     code = """
 import threading
-patches = [asrlab.install_patches("toy-speech", device="mps") for _ in range(4)]
+patches = [asrlab.patches.install_patches("toy-speech", device="mps") for _ in range(4)]
 start = threading.Barrier(9)
 seen = []
 def bring():
@@ -336,7 +336,7 @@ print(len(seen), seen[0].align([]))
 def test_an_installed_patch_and_a_block_share_the_place(toy: Any, installed: Installed):
     """A block inside a patched process ends without undoing what the process has."""
     original = toy.module.align
-    patches = asrlab.install_patches("toy-speech", device="mps")
+    patches = asrlab.patches.install_patches("toy-speech", device="mps")
     with patched("toy-speech", device="cpu"):
         assert toy.module.align([]) == ["cpu"]
     assert toy.module.align([]) == ["mps"]

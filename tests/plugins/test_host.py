@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 GOOD = """
 import asrlab
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    return [asrlab.EngineSpec(
-        name={engine!r}, factory="asrlab.engines.echo.transcriber:load",
-        devices="asrlab.engines.echo.transcriber:devices",
-        models=(asrlab.ModelSpec(name="m"),), default_model={default!r},
+    return [asrlab.plugin.EngineSpec(
+        name={engine!r}, factory="asrlab.engines.echo.recognizer:load",
+        devices="asrlab.engines.echo.recognizer:devices",
+        models=(asrlab.plugin.ModelSpec(name="m"),), default_model={default!r},
     )]
 """
 BROKEN = {
     "raises-at-import": "raise RuntimeError('boom at import')",
     "exits-at-import": "import sys; sys.exit('goodbye at import')",
-    "raises-in-hook": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): raise ValueError('boom in hook')",
-    "exits-in-hook": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): raise SystemExit('goodbye in hook')",
-    "wrong-type": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): return ['whisper']",
-    "not-a-list": "import asrlab\n@asrlab.hookimpl\ndef asrlab_engines(): return 7",
-    "mistyped-hook": "import asrlab\n@asrlab.hookimpl\ndef asrlab_enignes(): return []",
-    "wrong-argument": "import asrlab\n@asrlab.hookimpl\ndef asrlab_run_started(event): pass",
+    "raises-in-hook": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): raise ValueError('boom in hook')",
+    "exits-in-hook": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): raise SystemExit('goodbye in hook')",
+    "wrong-type": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): return ['whisper']",
+    "not-a-list": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): return 7",
+    "mistyped-hook": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_enignes(): return []",
+    "wrong-argument": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_run_started(event): pass",
     "other-api": "asrlab_plugin_api = 99",
     "missing-module": "import a_module_that_nobody_has",
 }
@@ -209,19 +209,19 @@ def note(kind, run):
     with open(os.environ["HOOK_NOTES"], "a") as file:
         file.write(json.dumps([kind, attrs.asdict(run)]) + chr(10))
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_run_started(run): note("started", run)
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_run_finished(run): note("finished", run)
 """
 BAD_HOOKS = """
 import sys, asrlab
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_run_started(run): raise RuntimeError("no run today")
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_run_finished(run): sys.exit(9)
 """
 
@@ -249,8 +249,8 @@ def test_a_third_party_engine_and_data_set_work_through_the_api(third_party: Pat
 import json, asrlab
 with asrlab.load("third") as transcriber:
     first = transcriber.transcribe({str(small_folder / "a-first.wav")!r})
-data = asrlab.load_dataset("third-set")
-result = asrlab.bench(data, models="drei/calm")
+data = asrlab.evaluation.load_dataset("third-set")
+result = asrlab.evaluation.bench(data, models="drei/calm")
 print(json.dumps([first.text, first.model.name, [u.id for u in data], result.models[0].score.wer]))
 """
     text, model, ids, wer = _python(code, asrlab_cli=asrlab_cli, path=third_party, THIRD_PARTY_CLIPS=str(small_folder))
@@ -274,7 +274,7 @@ def test_an_engine_that_breaks_its_contract_is_unavailable_and_named(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, source: str, message: str
 ):
     """Whatever an engine's own functions raise or return, the user gets EngineUnavailableError naming the engine."""
-    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.transcriber:", "odd_code:")
+    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.recognizer:", "odd_code:")
     write_distribution(tmp_path, "odd-engine", source=plugin)
     (tmp_path / "odd_code.py").write_text(f"import asrlab\n{source}\n")
     code = """
@@ -293,7 +293,7 @@ def test_devices_of_other_engines_are_listed_beside_a_broken_one(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any
 ):
     """``asrlab devices`` shows the fault of one engine in its row, and the rows of the others."""
-    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.transcriber:", "odd_code:")
+    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.recognizer:", "odd_code:")
     write_distribution(tmp_path, "odd-engine", source=plugin)
     (tmp_path / "odd_code.py").write_text("def devices(): raise OSError('libmissing.so.9')\n")
     ran = asrlab_cli("devices", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="faster-whisper,openai-whisper")
@@ -319,11 +319,11 @@ def _python(code: str, *, asrlab_cli: Any, path: Path, **variables: str) -> Any:
 OPEN = """
 import asrlab
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    return [asrlab.EngineSpec(
-        name="open", factory="open_hub:load", devices="asrlab.engines.echo.transcriber:devices",
-        models=(asrlab.ModelSpec(name="a/listed"),), other_models="an id on a hub",
+    return [asrlab.plugin.EngineSpec(
+        name="open", factory="open_hub:load", devices="asrlab.engines.echo.recognizer:devices",
+        models=(asrlab.plugin.ModelSpec(name="a/listed"),), other_models="an id on a hub",
     )]
 
 

@@ -26,11 +26,11 @@ def chatter():
     import atexit
     atexit.register(print, "printed at the end")
 """
-SPEC = """asrlab.EngineSpec(
-    name="odd", factory="odd_engine:load", devices="asrlab.engines.echo.transcriber:devices",
-    models=(asrlab.ModelSpec(name="m"),), default_model="m")"""
+SPEC = """asrlab.plugin.EngineSpec(
+    name="odd", factory="odd_engine:load", devices="asrlab.engines.echo.recognizer:devices",
+    models=(asrlab.plugin.ModelSpec(name="m"),), default_model="m")"""
 GOOD_HOOK = f"""
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
     return [{SPEC}]
 """
@@ -69,7 +69,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[.
         write_distribution(folder, f"import-{name}", source=f"{HEAD}\n{code}\n{GOOD_HOOK}", plugins=[f"import-{name}"])
     for name, code in IN_HOOK.items():
         slug = name.replace(" ", "-")
-        source = f"{HEAD}\n@asrlab.hookimpl\ndef asrlab_engines():\n    {code}\n"
+        source = f"{HEAD}\n@asrlab.plugin.hookimpl\ndef asrlab_engines():\n    {code}\n"
         write_distribution(folder, f"hook-{slug}", source=source, plugins=[f"hook-{slug}"])
     write_distribution(folder, "prints", source=f"{HEAD}\nchatter()\n{GOOD_HOOK}", plugins=["prints"])
     (folder / "odd_engine.py").write_text(ENGINE)
@@ -92,7 +92,7 @@ class Odd(asrlab.Transcriber):
     def recognize(self, audio, options):
         audio.read()
         chatter()
-        return asrlab.Recognition(segments=self.segments(), language="en")
+        return asrlab.plugin.Recognition(segments=self.segments(), language="en")
 
     def segments(self):
         if ODD == "raises": raise Weird("while transcribing")

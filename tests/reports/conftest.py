@@ -9,13 +9,13 @@ import attrs
 import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings, Transcript
+from asrlab.engine.contract import TranscriberInfo
+from asrlab.environment import Machine
 from asrlab.evaluation.metrics import Resampling, get_profile
 from asrlab.evaluation.reports.comparison import Comparison, compare
-from asrlab.evaluation.runs.machine import Machine
 from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, Request
 from asrlab.evaluation.runs.records import Failure
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.recognition import TranscriberInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -9,15 +9,15 @@ import attrs
 import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings
+from asrlab.engine.contract import TranscriberInfo
+from asrlab.environment import Machine
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.verify import Finding, Verification, verify
 from asrlab.evaluation.runs.export import export
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.machine import Machine
+from asrlab.evaluation.runs.load import RunRecords
 from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
-from asrlab.evaluation.runs.reading import RunRecords
 from asrlab.evaluation.runs.records import Loaded, Outcome, Recognized, Verdict
-from asrlab.recognition import TranscriberInfo
 
 BASE = "faster-whisper/base"
 SAID = "the quick brown fox jumps over the lazy dog today"

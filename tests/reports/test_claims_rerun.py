@@ -12,7 +12,7 @@ import asrlab
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.rerun import Agreement, rerun
 from asrlab.evaluation.runs.export import export
-from asrlab.evaluation.runs.reading import records_of
+from asrlab.evaluation.runs.load import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def record(tmp_path_factory: pytest.TempPathFactory, small_folder: Path) -> Path:
     """An exported run of the echo engine."""
     folder = tmp_path_factory.mktemp("rerun")
-    asrlab.bench(small_folder, models="echo", run=folder / "run")
+    asrlab.evaluation.bench(small_folder, models="echo", run=folder / "run")
     export(records_of(folder / "run"), folder / "echo.jsonl")
     return folder / "echo.jsonl"
 

@@ -9,12 +9,11 @@ import attrs
 import pytest
 
 from asrlab import Device, ModelInfo
-from asrlab.evaluation.claims.blocks import block_text
+from asrlab.environment import Machine
+from asrlab.evaluation.claims.blocks import Page, block_text
 from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
-from asrlab.evaluation.claims.statuses import Board, Cell, board_of
-from asrlab.evaluation.claims.tables import Page
+from asrlab.evaluation.claims.support_status import Board, Cell, board_of
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts, MatrixRecord
-from asrlab.evaluation.runs.machine import Machine
 from asrlab.evaluation.runs.manifest import DatasetFacts, Request
 from asrlab.evaluation.runs.records import Failure, Verdict
 from asrlab.transcript import PackageVersion

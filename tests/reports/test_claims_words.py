@@ -11,8 +11,8 @@ import pytest
 from asrlab import Device
 from asrlab.evaluation.claims.documents import read_document
 from asrlab.evaluation.claims.evidence import Evidence, RunFile
-from asrlab.evaluation.claims.statuses import board_of
-from asrlab.evaluation.claims.suspicion import Flag, flags_of
+from asrlab.evaluation.claims.lint import Flag, flags_of
+from asrlab.evaluation.claims.support_status import board_of
 from asrlab.evaluation.runs.manifest import DatasetFacts, Request
 from asrlab.evaluation.runs.records import Verdict
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from asrlab import compare
+from asrlab.evaluation import compare
 from asrlab.evaluation.metrics import ErrorCounts, Resampling, wer_interval
 from asrlab.evaluation.reports.details import Details, details_of
-from asrlab.evaluation.reports.latency import BINS
+from asrlab.evaluation.reports.speed import BINS
 from asrlab.evaluation.reports.worst import stretches
 from asrlab.evaluation.runs.records import Verdict
 

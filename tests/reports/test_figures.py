@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asrlab.evaluation.reports.figures import further_figures
+from asrlab.evaluation.reports.extra_metrics import further_figures
 from asrlab.evaluation.runs.records import Failure
 from asrlab.evaluation.runs.result import ModelResult
 

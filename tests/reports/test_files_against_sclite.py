@@ -16,7 +16,7 @@ import pytest
 import asrlab
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 from asrlab.evaluation.metrics import get_normalizer, score
-from asrlab.evaluation.reports.matching import matched, references_for, with_readings
+from asrlab.evaluation.reports.hypothesis_matching import matched, references_for, with_readings
 from asrlab.transcript.alternatives import Alternatives, parse_alternatives
 
 type Counts = tuple[int, int, int, int]
@@ -200,7 +200,7 @@ def test_files_are_counted_as_by_sclite(tmp_path: Path, kind: str, name: str):
     references, hypotheses, counts = write_case(tmp_path, kind, name)
 
     assert total([each for each, _, _ in own_counts(tmp_path, hypotheses, references).values()]) == counts
-    [file] = asrlab.score(tmp_path / hypotheses, references=tmp_path / references, normalizer="none").files
+    [file] = asrlab.evaluation.score(tmp_path / hypotheses, references=tmp_path / references, normalizer="none").files
     errors = file.score.words.errors + file.score.empty_reference_insertions
     assert name == "case" or errors == sum(counts[1:])
 
@@ -225,9 +225,9 @@ def test_ignored_segments_are_known_however_the_references_are_given(tmp_path: P
         "file": tmp_path / references,
         "file without its ending": tmp_path / "plain",
         "folder": tmp_path,
-        "data set": asrlab.load_dataset(tmp_path / references),
+        "data set": asrlab.evaluation.load_dataset(tmp_path / references),
     }
-    [file] = asrlab.score(tmp_path / hypotheses, references=ways[given], normalizer="none").files
+    [file] = asrlab.evaluation.score(tmp_path / hypotheses, references=ways[given], normalizer="none").files
     assert (file.score.words.hits, file.score.words.errors) == (counts[0], 0)
 
 
@@ -381,7 +381,7 @@ def test_alternatives_are_normalized_like_the_rest(tmp_path: Path, said: str, wr
     (tmp_path / "r.trn").write_text(f"{said} (u_1)\n", encoding="utf-8")
     (tmp_path / "h.trn").write_text(f"{written} (u_1)\n", encoding="utf-8")
 
-    scoring = asrlab.score(tmp_path / "h.trn", references=tmp_path / "r.trn", normalizer=normalizer)
+    scoring = asrlab.evaluation.score(tmp_path / "h.trn", references=tmp_path / "r.trn", normalizer=normalizer)
     assert scoring.files[0].score.wer == 0
 
 
@@ -394,7 +394,7 @@ def test_systems_with_different_readings_are_compared_each_by_its_own(tmp_path: 
         (tmp_path / f"{name}.trn").write_text(lines, encoding="utf-8")
 
     files = [tmp_path / f"{name}.trn" for name in ("one", "two", "three")]
-    scoring = asrlab.score(files, references=tmp_path / "r.trn", normalizer="none")
+    scoring = asrlab.evaluation.score(files, references=tmp_path / "r.trn", normalizer="none")
     assert [each.score.words.reference_length for each in scoring.files] == [72, 60, 48]
     assert scoring.wer is not None
     assert [counts.errors for _, counts in scoring.wer.systems] == [0, 0, 12]
@@ -407,11 +407,11 @@ def test_readings_may_be_many_but_not_too_many(tmp_path: Path):
     """A thousand alternatives are one choice after the other; more words than can be compared are an error."""
     (tmp_path / "r.trn").write_text("{ a / b } " * 1000 + "(u_1)\n", encoding="utf-8")
     (tmp_path / "h.trn").write_text("b " * 1000 + "(u_1)\n", encoding="utf-8")
-    assert asrlab.score(tmp_path / "h.trn", references=tmp_path / "r.trn").files[0].score.wer == 0
+    assert asrlab.evaluation.score(tmp_path / "h.trn", references=tmp_path / "r.trn").files[0].score.wer == 0
 
     (tmp_path / "h.trn").write_text("b " * 30_000 + "(u_1)\n", encoding="utf-8")
     with pytest.raises(asrlab.DatasetError, match=r"alternatives of utterance 'u_1' are too many .* 30000; split it"):
-        asrlab.score(tmp_path / "h.trn", references=tmp_path / "r.trn")
+        asrlab.evaluation.score(tmp_path / "h.trn", references=tmp_path / "r.trn")
 
 
 @pytest.mark.parametrize("name", ["r.trn", "r.stm"])
@@ -423,7 +423,7 @@ def test_brace_that_is_not_closed_is_refused_at_its_line(tmp_path: Path, name: s
     (tmp_path / "h.trn").write_text(f"{line} (u_1)\n", encoding="utf-8")
 
     with pytest.raises(asrlab.DatasetError, match=rf"{name}, line 2: the brace in column 3 opens alternatives"):
-        asrlab.score(tmp_path / "h.trn", references=tmp_path / name)
+        asrlab.evaluation.score(tmp_path / "h.trn", references=tmp_path / name)
     [only] = read_hypotheses(tmp_path / "h.trn").hypotheses
     assert (only.text, only.alternatives) == (line, None)
 
@@ -432,7 +432,7 @@ def test_alternatives_outside_of_scoring_formats_are_characters(tmp_path: Path):
     """Braces in a table's text are a text's own, and not sclite's notation."""
     (tmp_path / "r.csv").write_text("utt_id,text\nu,a { b / c }\n", encoding="utf-8")
     (tmp_path / "h.csv").write_text("utt_id,text\nu,a { b / c }\n", encoding="utf-8")
-    [file] = asrlab.score(tmp_path / "h.csv", references=tmp_path / "r.csv", normalizer="none").files
+    [file] = asrlab.evaluation.score(tmp_path / "h.csv", references=tmp_path / "r.csv", normalizer="none").files
     assert file.score.words.hits == 6
 
 

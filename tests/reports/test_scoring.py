@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_gives_the_same_errors(folder: Path, name: str):
     """One word deleted and one utterance empty, whatever the file is written in, told by content."""
-    scoring = asrlab.score(folder / name, references=folder / "r.trn")
+    scoring = asrlab.evaluation.score(folder / name, references=folder / "r.trn")
     words = scoring.files[0].score.words
     assert (words.hits, words.substitutions, words.deletions, words.insertions) == (5, 0, 3, 0)
     assert (scoring.missing, scoring.utterances, scoring.wer) == (0, 3, None)
@@ -52,7 +52,7 @@ def test_content_decides_without_the_ending(folder: Path, name: str):
 def test_missing_hypotheses_are_deletions_and_told(folder: Path):
     """An utterance that is not in the file counts with all its words, and its id is named."""
     (folder / "h.trn").write_text("hello there world (a)\n", encoding="utf-8")
-    [file] = asrlab.score(folder / "h.trn", references=folder / "r.trn").files
+    [file] = asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn").files
     assert file.missing == ("b", "c")
     assert (file.score.words.hits, file.score.words.deletions) == (3, 5)
 
@@ -62,8 +62,8 @@ def test_extra_hypotheses_are_refused_unless_allowed(folder: Path):
     with (folder / "h.trn").open("a", encoding="utf-8") as file:
         file.write("who (zz)\n")
     with pytest.raises(DatasetError, match=r"1 of the 4 hypotheses .* 'zz'; leave them out"):
-        asrlab.score(folder / "h.trn", references=folder / "r.trn")
-    scoring = asrlab.score(folder / "h.trn", references=folder / "r.trn", allow_extra=True)
+        asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn")
+    scoring = asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn", allow_extra=True)
     assert scoring.files[0].extra == ("zz",)
     assert scoring.files[0].score.words.insertions == 0
 
@@ -72,7 +72,7 @@ def test_ids_that_never_match_are_refused(folder: Path):
     """No id in common is an error even where extra ones are allowed, with one of the references' ids."""
     (folder / "h.trn").write_text("who (zz)\n", encoding="utf-8")
     with pytest.raises(DatasetError, match="none has one; the references have ids such as 'a'"):
-        asrlab.score(folder / "h.trn", references=folder / "r.trn", allow_extra=True)
+        asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn", allow_extra=True)
 
 
 def test_the_leaderboards_file_has_its_own_references(folder: Path):
@@ -80,10 +80,10 @@ def test_the_leaderboards_file_has_its_own_references(folder: Path):
     row = {"audio_filepath": "s_0", "duration": 1, "time": 1, "text": "Mister Smith", "pred_text": "mr. smith"}
     (folder / "b.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     (folder / "b.csv").write_text("utt_id,text,reference\na,one,one two\n", encoding="utf-8")
-    assert asrlab.score(folder / "b.jsonl", normalizer="leaderboard").files[0].score.wer == 0
-    assert asrlab.score(folder / "b.csv").files[0].score.wer == 0.5
+    assert asrlab.evaluation.score(folder / "b.jsonl", normalizer="leaderboard").files[0].score.wer == 0
+    assert asrlab.evaluation.score(folder / "b.csv").files[0].score.wer == 0.5
     with pytest.raises(DatasetError, match=r"no reference for 'a'.*--references"):
-        asrlab.score(folder / "h.trn")
+        asrlab.evaluation.score(folder / "h.trn")
 
 
 def test_ctm_words_go_to_the_segments_of_an_stm_file(folder: Path):
@@ -92,7 +92,7 @@ def test_ctm_words_go_to_the_segments_of_an_stm_file(folder: Path):
         ";; x\nt 1 Ann 0.0 2.0 <NA> one two\nt 1 Bob 2.0 4.0 <NA> three\nt 1 Bob 4.0 5.0 <NA> four\n", encoding="utf-8"
     )
     (folder / "h.ctm").write_text("t 1 1.8 0.3 two\nt 1 0.1 0.2 one 0.9\nt 1 2.2 0.5 tree\n", encoding="utf-8")
-    [file] = asrlab.score(folder / "h.ctm", references=folder / "r.stm").files
+    [file] = asrlab.evaluation.score(folder / "h.ctm", references=folder / "r.stm").files
     words = file.score.words
     assert (words.hits, words.substitutions, words.deletions, words.insertions) == (2, 1, 1, 0)
     assert file.missing == ("t@4.0-5.0",)
@@ -104,10 +104,10 @@ def test_references_come_from_a_data_set(folder: Path):
         "path\tid\ttext\tlanguage\tspeaker\na.wav\ta\tMister Smith\ten\tAnn\n", encoding="utf-8"
     )
     (folder / "h.trn").write_text("mr. smith (a)\n", encoding="utf-8")
-    scoring = asrlab.score(folder / "h.trn", references=asrlab.load_dataset(folder / "m.tsv"))
+    scoring = asrlab.evaluation.score(folder / "h.trn", references=asrlab.evaluation.load_dataset(folder / "m.tsv"))
     assert scoring.files[0].score.normalizer == "english"
     assert scoring.files[0].score.wer == 0
-    assert asrlab.score(folder / "h.trn", references=folder / "m.tsv").utterances == 1
+    assert asrlab.evaluation.score(folder / "h.trn", references=folder / "m.tsv").utterances == 1
 
 
 def test_two_files_are_compared_with_intervals(tmp_path: Path):
@@ -117,7 +117,7 @@ def test_two_files_are_compared_with_intervals(tmp_path: Path):
     for name, text in (("bad", "one too tree"), ("good", "one two three")):
         lines = "".join(f"{text} (u{n})\n" for n in range(60))
         (tmp_path / f"{name}.trn").write_text(lines, encoding="utf-8")
-    scoring = asrlab.score([tmp_path / "bad.trn", tmp_path / "good.trn"], references=tmp_path / "r.csv")
+    scoring = asrlab.evaluation.score([tmp_path / "bad.trn", tmp_path / "good.trn"], references=tmp_path / "r.csv")
     assert scoring.wer is not None
     assert (scoring.by, scoring.wer.differences[0].verdict) == ("speaker", "better")
     assert json.loads(scoring.to_json())["files"][0]["score"]["wer"] == pytest.approx(2 / 3)
@@ -141,13 +141,13 @@ def test_a_bad_line_is_named(folder: Path, name: str, text: str, told: str):
     """A line that cannot be read is an error with the file, the line and the column or field."""
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError, match=told) as raised:
-        asrlab.score(folder / name, references=folder / "r.trn")
+        asrlab.evaluation.score(folder / name, references=folder / "r.trn")
     assert name in str(raised.value)
 
 
 def test_an_unknown_option_names_those_there_are(folder: Path):
     """A mistyped option or form is an `OptionError`."""
     with pytest.raises(OptionError, match="no option 'normaliser'"):
-        asrlab.score(folder / "h.trn", references=folder / "r.trn", normaliser="none")
+        asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn", normaliser="none")
     with pytest.raises(OptionError, match="csv, ctm, leaderboard, trn"):
-        asrlab.score(folder / "h.trn", references=folder / "r.trn", format="docx")
+        asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn", format="docx")

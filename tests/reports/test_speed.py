@@ -133,9 +133,11 @@ def test_a_model_against_itself_under_load_shows_no_difference(
     stored = fetch_weights(Registry(PluginHost()).resolve("faster-whisper/tiny.en"), offline=True)
     assert stored is not None
     (tmp_path / "again").symlink_to(stored.path)
-    utterances = [asrlab.Utterance(id=f"{n}", audio=clip, text=SAID) for n, clip in enumerate((*clips, clips[1]))]
-    data = asrlab.Dataset(name="twice", source="smoke", read=lambda: utterances)
-    result = asrlab.bench(
+    utterances = [
+        asrlab.evaluation.Utterance(id=f"{n}", audio=clip, text=SAID) for n, clip in enumerate((*clips, clips[1]))
+    ]
+    data = asrlab.evaluation.Dataset(name="twice", source="smoke", read=lambda: utterances)
+    result = asrlab.evaluation.bench(
         data,
         models=["faster-whisper/tiny.en", f"faster-whisper/{tmp_path / 'again'}"],
         device="cpu",

@@ -22,11 +22,11 @@ FOLDER = Path(os.environ["TEMPERS"])
 MODELS = ("calm", "hangs", "raises", "aborts", "second-raises", "first-only")
 
 
-@asrlab.hookimpl
-def asrlab_engines() -> list[asrlab.EngineSpec]:
+@asrlab.plugin.hookimpl
+def asrlab_engines() -> list[asrlab.plugin.EngineSpec]:
     """The engine, with a model for each way to load; and again as one that is given many at once."""
-    models = tuple(asrlab.ModelSpec(name=name) for name in MODELS)
-    spec = asrlab.EngineSpec(
+    models = tuple(asrlab.plugin.ModelSpec(name=name) for name in MODELS)
+    spec = asrlab.plugin.EngineSpec(
         name="tempers", factory="tempers:load", devices="tempers:devices", default_model="calm", models=models
     )
     return [spec, attrs.evolve(spec, name="herd", batches=True)]
@@ -109,21 +109,23 @@ def act(temper: str) -> None:
 class Tempers(asrlab.Transcriber):
     """Hears the name of the file."""
 
-    def recognize(self, audio: AudioReader, _options: asrlab.TranscribeOptions) -> asrlab.Recognition:
+    def recognize(self, audio: AudioReader, _options: asrlab.TranscribeOptions) -> asrlab.plugin.Recognition:
         """Note who was asked for what, and do it."""
         audio.read()
         temper = Path(audio.name).stem
         with (FOLDER / "calls").open("a") as file:
             file.write(f"{os.getpid()} {temper}\n")
         act(temper)
-        return asrlab.Recognition(segments=iter([asrlab.Segment(text=temper, start=0.0, end=0.1)]), language="en")
+        return asrlab.plugin.Recognition(
+            segments=iter([asrlab.Segment(text=temper, start=0.0, end=0.1)]), language="en"
+        )
 
     def release(self) -> None:
         """Note that it was asked to."""
         (FOLDER / "released").touch()
 
 
-def load(request: asrlab.LoadRequest) -> asrlab.Transcriber:
+def load(request: asrlab.plugin.LoadRequest) -> asrlab.Transcriber:
     """Do what the model's name says."""
     number = len(list(FOLDER.glob("load-*")))
     (FOLDER / f"load-{number}").touch()

@@ -30,7 +30,7 @@ def whole(third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPa
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(third_party)
         patch.setenv("THIRD_PARTY_FLAG", str(tmp_path_factory.mktemp("flag") / "loaded-once"))
-        result = asrlab.bench(small_folder, models=names)
+        result = asrlab.evaluation.bench(small_folder, models=names)
     assert [model.model for model in result.models] == ["echo/echo", *names[1:]]
     return result
 
@@ -122,7 +122,7 @@ def test_a_result_with_every_kind_of_failure_is_json_and_a_table(whole: BenchRes
     """Models that did not load, failed in part or wholly can be written and shown side by side."""
     from rich.console import Console
 
-    from asrlab.cli.bench_view import failures, findings, table, texts_of
+    from asrlab.cli.views.bench import failures, findings, table, texts_of
 
     result = attrs.evolve(whole, models=tuple(results.values()))
     plain = json.loads(result.to_json())
@@ -139,7 +139,7 @@ def test_one_bad_file_in_a_folder_fails_alone(small_folder: Path, tmp_path: Path
     """A broken file among good ones has its own error and counts as deletions; the order is that of the ids."""
     folder = shutil.copytree(small_folder, tmp_path / "set")
     (folder / "b-odd.wav").write_bytes(b"<html>not found</html>")
-    result = asrlab.bench(folder, models="echo").models[0]
+    result = asrlab.evaluation.bench(folder, models="echo").models[0]
     assert [utterance.id for utterance in result.utterances] == ["a-first", "b-odd", "c-last"]
     assert _kinds(result) == ["ok", "AudioError", "ok"]
     assert "HTML" in result.utterances[1].failure.message  # type: ignore[union-attr]
@@ -153,12 +153,12 @@ def test_audio_that_cannot_be_sent_fails_alone(small_folder: Path):
     """An open file cannot go to another process: its utterance fails with what to give instead."""
     with (small_folder / "a-first.wav").open("rb") as file:
         audio = {"file": file, "bytes": (small_folder / "c-last.wav").read_bytes()}
-        data = asrlab.Dataset(
+        data = asrlab.evaluation.Dataset(
             name="mixed",
             source="a test",
-            read=lambda: [asrlab.Utterance(id=name, audio=each, text="x") for name, each in audio.items()],
+            read=lambda: [asrlab.evaluation.Utterance(id=name, audio=each, text="x") for name, each in audio.items()],
         )
-        result = asrlab.bench(data, models="echo").models[0]
+        result = asrlab.evaluation.bench(data, models="echo").models[0]
     assert _kinds(result) == ["AudioError", "ok"]
     assert "give a path, bytes or an array" in result.utterances[0].failure.message  # type: ignore[union-attr]
 
@@ -171,7 +171,7 @@ def test_the_worker_has_the_plugins_of_the_host_it_was_given(third_party: Path, 
         patch.syspath_prepend(third_party)
         patch.setenv("ASRLAB_DISABLE_PLUGINS", "*")
         host = PluginHost(points=entry_points(group="asrlab"), disabled=["echo"])
-        result = asrlab.bench(small_folder, models="third/calm", host=host)
+        result = asrlab.evaluation.bench(small_folder, models="third/calm", host=host)
     assert result.models[0].failure is None
     assert result.failed == 0
 
@@ -182,7 +182,7 @@ def test_a_module_in_the_current_folder_does_not_shadow_the_workers(
     """The worker imports what the caller imports, not what lies about where it was started."""
     (tmp_path / "soundfile.py").write_text("raise RuntimeError('the wrong soundfile')")
     monkeypatch.chdir(tmp_path)
-    result = asrlab.bench(small_folder, models="echo")
+    result = asrlab.evaluation.bench(small_folder, models="echo")
     assert _kinds(result.models[0]) == ["ok", "ok", "ok"]
 
 
@@ -201,13 +201,13 @@ def test_a_mistake_is_raised_before_anything_runs(
     """What is wrong with the request itself is an exception, and no model is loaded."""
     told: list[object] = []
     with pytest.raises(error, match=message):
-        asrlab.bench(small_folder, progress=lambda *facts: told.append(facts), **given)
+        asrlab.evaluation.bench(small_folder, progress=lambda *facts: told.append(facts), **given)
     assert told == []
 
 
 def test_an_option_that_the_model_lacks_is_its_failure(small_folder: Path):
     """Only a loaded model knows what it can honour: the bench reports it for that model."""
-    result = asrlab.bench(small_folder, models="echo", options=asrlab.TranscribeOptions(beam_size=5))
+    result = asrlab.evaluation.bench(small_folder, models="echo", options=asrlab.TranscribeOptions(beam_size=5))
     failure = result.models[0].failure
     assert failure is not None
     assert failure.kind == "OptionError"
@@ -217,7 +217,7 @@ def test_an_option_that_the_model_lacks_is_its_failure(small_folder: Path):
 def test_progress_counts_each_utterance_of_each_model(small_folder: Path):
     """Progress is told with 0 when loading begins, and after each utterance."""
     told: list[tuple[str, int, int, int]] = []
-    asrlab.bench(
+    asrlab.evaluation.bench(
         small_folder, models=["echo"], progress=lambda one: told.append((one.model, one.done, one.total, one.failed))
     )
     assert list(dict.fromkeys(told)) == [("echo/echo", done, 3, 0) for done in range(4)]
@@ -226,11 +226,11 @@ def test_progress_counts_each_utterance_of_each_model(small_folder: Path):
 @pytest.fixture(scope="module")
 def real(weights_cache: Path) -> BenchResult:
     """The base model and echo on two clips of the smoke set, the later one first."""
-    utterances = list(asrlab.load_dataset("smoke"))
-    two = asrlab.Dataset(name="two", source="smoke", read=lambda: [utterances[4], utterances[1]])
+    utterances = list(asrlab.evaluation.load_dataset("smoke"))
+    two = asrlab.evaluation.Dataset(name="two", source="smoke", read=lambda: [utterances[4], utterances[1]])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASRLAB_CACHE", str(weights_cache))
-        return asrlab.bench(two, models=["faster-whisper/base", "echo"], device="cpu", offline=True)
+        return asrlab.evaluation.bench(two, models=["faster-whisper/base", "echo"], device="cpu", offline=True)
 
 
 def test_models_and_utterances_come_in_the_order_they_were_given(real: BenchResult):
@@ -306,7 +306,7 @@ def test_ctrl_c_waits_for_the_utterance_under_way(third_party: Path, small_folde
 
 def test_ctrl_c_before_the_run_has_begun_ends_it():
     """While data is read and hashed there is no outcome to wait for: the first interrupt ends the command."""
-    from asrlab.cli.running import running
+    from asrlab.cli.progress import running
 
     with pytest.raises(KeyboardInterrupt), running() as under_way:
         under_way.interrupted(signal.SIGINT, None)

@@ -13,11 +13,10 @@ import attrs
 import pytest
 
 import asrlab
-from asrlab.evaluation.runs.bench import bench, resume
-from asrlab.evaluation.runs.bench_command import bench_command
+from asrlab.evaluation.runs.bench import bench, bench_command, resume
 from asrlab.evaluation.runs.folder import RunFolder
+from asrlab.evaluation.runs.load import read_run, records_of
 from asrlab.evaluation.runs.manifest import Request
-from asrlab.evaluation.runs.reading import read_run, records_of
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
@@ -183,7 +182,7 @@ def test_a_run_killed_before_anything_was_asked_is_told_with_placeholders(asrlab
 def test_the_bench_command_asks_for_the_same():
     """Every option of a request comes back out of the command that is made from it."""
     from asrlab.cli.bench import bench as command
-    from asrlab.cli.shared import batching_of, options_of
+    from asrlab.cli.options import batching_of, options_of
 
     request = Request(
         dataset="some where/set",

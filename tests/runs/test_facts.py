@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio, AudioFile
-from asrlab.evaluation.runs.deadlines import known_seconds, seconds_for
-from asrlab.evaluation.runs.facts import environment, git_state, load_average, now
+from asrlab.environment import environment, git_state, load_average, now
 from asrlab.evaluation.runs.manifest import GitState
+from asrlab.evaluation.runs.timeouts import known_seconds, seconds_for
 
 
 def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch):

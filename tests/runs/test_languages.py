@@ -16,9 +16,9 @@ from asrlab.cli.main import main
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.metrics.normalizers import scoring_version
 from asrlab.evaluation.reports.comparison import compare
-from asrlab.evaluation.runs.index import list_runs
+from asrlab.evaluation.runs.folder import list_runs
 from asrlab.evaluation.runs.languages import text_language, unfit_languages
-from asrlab.evaluation.runs.reading import read_run
+from asrlab.evaluation.runs.load import read_run
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 ENGLISH_ECHO = """
 import attrs, asrlab
 from asrlab.engines.echo import SPEC
-from asrlab.engines.echo.transcriber import load as load_echo
+from asrlab.engines.echo.recognizer import load as load_echo
 
 asrlab_plugin_api = 1
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    models = (asrlab.ModelSpec(name="only", languages=("en",)),)
+    models = (asrlab.plugin.ModelSpec(name="only", languages=("en",)),)
     return [attrs.evolve(SPEC, name="english", factory="english_echo:load", default_model="only", models=models)]
 
 
@@ -74,7 +74,7 @@ def bench(
     def run(**options: Any) -> BenchResult:
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(english_plugin)
-            return asrlab.bench(
+            return asrlab.evaluation.bench(
                 manifest,
                 models=["echo", "english/only"],
                 run=tmp_path_factory.mktemp("run") / "run",
@@ -145,7 +145,7 @@ def test_no_verdict_is_given_without_the_caveat(mixed: BenchResult):
     assert plain["caveats"] == {"english/only": "not made for de"}
     assert plain["normalizers"] == {"basic": 12, "english": 6}
 
-    page = re.sub("<[^>]*>", "", asrlab.report(mixed, resampling=FEW).html.decode())
+    page = re.sub("<[^>]*>", "", asrlab.evaluation.report(mixed, resampling=FEW).html.decode())
     assert page.count(remark) >= 2 + len(found.headline)  # both tables of verdicts, and the headline
     assert "english/only was not made for 6 of 18 utterances (de 6)" in page
     assert "normalizer basic (12), english (6) (english: whisper-normalizer" in page

@@ -12,7 +12,7 @@ import pytest
 import asrlab
 from asrlab.audio import Audio
 from asrlab.evaluation.runs.local import LocalExecutor
-from asrlab.evaluation.runs.local.backlog import Backlog
+from asrlab.evaluation.runs.local.worker_pool import Backlog
 from asrlab.evaluation.runs.messages import Begun, Done, Hello, Item, Job, Message, Unit
 from asrlab.evaluation.runs.records import Failure
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio
-from asrlab.evaluation.runs.local import LocalExecutor, memory_watch
-from asrlab.evaluation.runs.local.hand import Hand
+from asrlab.evaluation.runs.local import LocalExecutor, memory
+from asrlab.evaluation.runs.local.worker_process import Hand
 from asrlab.evaluation.runs.messages import Begun, Done, Hello, Item, Job, Lost, Message, TimeLimits, Unit
 from asrlab.evaluation.runs.records import Failure
 
@@ -183,8 +183,8 @@ def test_a_kernel_that_counts_a_kill_makes_it_oom(scene: Scene, monkeypatch: pyt
     A loss in an earlier session of the run counts: neither has a second try.
     """
     (scene.folder / "vmstat").write_text("pgfault 7\noom_kill 3\n")
-    monkeypatch.setattr(memory_watch, "_CGROUPS", scene.folder)
-    monkeypatch.setattr(memory_watch, "_PROC", scene.folder)
+    monkeypatch.setattr(memory, "_CGROUPS", scene.folder)
+    monkeypatch.setattr(memory, "_PROC", scene.folder)
     units = [Unit(items=(attrs.evolve(u.items[0], lost_before=1),)) for u in scene.units("oomkill", "kill")]
     told = list(LocalExecutor().run(Job(model="tempers"), units))
     assert _outcomes(told) == ["oom", "crashed"]
@@ -264,7 +264,7 @@ def test_a_frozen_worker_does_not_block_sending(scene: Scene, monkeypatch: pytes
 
     The limit for opening holds until the worker has reported another.
     """
-    monkeypatch.setattr("asrlab.evaluation.runs.local.hand.OPENING_S", 2.0)
+    monkeypatch.setattr("asrlab.evaluation.runs.local.worker_process.OPENING_S", 2.0)
     audio = Audio(samples=np.zeros(16_000 * 10, np.float32), sample_rate=16_000)
     units = [*scene.units("calm"), Unit(items=(Item(key=(1, 0), audio=audio),))]
     told: list[Message] = []
@@ -293,7 +293,7 @@ def test_a_worker_reports_the_limits_that_only_a_header_tells(scene: Scene, monk
 ALONE = """
 import sys
 import asrlab
-result = asrlab.bench(sys.argv[1], models=["echo"])
+result = asrlab.evaluation.bench(sys.argv[1], models=["echo"])
 assert len(result.models[0].utterances) == 3
 print(sorted({"av", "soundfile", "soxr"} & set(sys.modules)))
 """

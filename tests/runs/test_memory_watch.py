@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.errors import AudioError
-from asrlab.evaluation.runs.local import memory_watch
-from asrlab.evaluation.runs.local.memory_watch import kernel_oom_kills, ran_out_of_memory, resident_bytes_of
+from asrlab.evaluation.runs.local import memory
+from asrlab.evaluation.runs.local.memory import kernel_oom_kills, ran_out_of_memory, resident_bytes_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def test_an_error_of_the_audio_is_never_lack_of_memory():
 def test_another_process_tells_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A process's memory is read from /proc, or told by ps where there is none, about the same; a dead one has none."""
     by_kernel = resident_bytes_of(os.getpid())
-    monkeypatch.setattr(memory_watch, "_PROC", tmp_path)
+    monkeypatch.setattr(memory, "_PROC", tmp_path)
     by_ps = resident_bytes_of(os.getpid())
     assert by_kernel is not None
     assert by_ps == pytest.approx(by_kernel, rel=0.1)
@@ -61,8 +61,8 @@ def test_another_process_tells_what_it_holds(tmp_path: Path, monkeypatch: pytest
 def test_the_kernels_count_is_of_the_control_group_before_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The count of the process's own group comes first, then that of a container, then the machine's, then none."""
     proc, groups = tmp_path / "proc", tmp_path / "cgroup"
-    monkeypatch.setattr(memory_watch, "_PROC", proc)
-    monkeypatch.setattr(memory_watch, "_CGROUPS", groups)
+    monkeypatch.setattr(memory, "_PROC", proc)
+    monkeypatch.setattr(memory, "_CGROUPS", groups)
     assert kernel_oom_kills() is None
     (proc / "self").mkdir(parents=True)
     (groups / "user" / "mine").mkdir(parents=True)

@@ -17,7 +17,7 @@ import asrlab
 from asrlab.evaluation.runs.bench import bench, resume
 from asrlab.evaluation.runs.folder import RunFolder
 from asrlab.evaluation.runs.ledger import Ledger, read_records
-from asrlab.evaluation.runs.reading import read_run, records_of
+from asrlab.evaluation.runs.load import read_run, records_of
 from asrlab.evaluation.runs.records import Attempt, Failure, Outcome, Started
 from asrlab.testing.in_process import InProcessExecutor
 
@@ -159,9 +159,9 @@ def test_a_data_set_given_as_an_object_goes_on_with_bench(
     small_folder: Path, tmp_path: Path, in_process: InProcessExecutor
 ):
     """Nobody can read an object again: `resume` says how, and `bench` does it."""
-    data = asrlab.load_dataset(small_folder)
+    data = asrlab.evaluation.load_dataset(small_folder)
     bench(data, models="echo", run=tmp_path / "run", executor=in_process)
-    with pytest.raises(asrlab.DatasetError, match=r"given as an object; call asrlab.bench with it and run="):
+    with pytest.raises(asrlab.DatasetError, match=r"given as an object; call asrlab.evaluation.bench with it and run="):
         resume(tmp_path / "run", executor=in_process)
     assert bench(data, models="echo", run=tmp_path / "run", executor=in_process).complete
 

@@ -12,8 +12,8 @@ import soundfile
 
 import asrlab
 from asrlab import Batching, DatasetError, Transcript
-from asrlab.evaluation.reports.batching import paths_told
-from asrlab.evaluation.runs.reading import records_of
+from asrlab.evaluation.reports.quality_summary import paths_told
+from asrlab.evaluation.runs.load import records_of
 from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
 
 TEMPERS = Path(__file__).with_name("tempers.py")
@@ -42,7 +42,7 @@ def started(run: Path) -> list[list[str]]:
 
 def test_a_culprit_costs_the_others_a_second_try_and_nothing_else(herd: Path, tmp_path: Path):
     """All eight go at once; what was answered stands, the rest is tried one by one, and the culprit is set aside."""
-    result = asrlab.bench(herd, models="herd", run=tmp_path / "run")
+    result = asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run")
     told = {each.id: each.failure.kind if each.failure else each.hypothesis for each in result.models[0].utterances}
     assert told == {name: name if name != "abort" else "crashed" for name in told}
     assert len(told) == 8
@@ -57,17 +57,19 @@ def test_one_by_one_is_the_callers_choice(herd: Path, tmp_path: Path):
     """With a batch size of 1 each utterance is a unit; another choice is another run."""
     (herd / "abort.wav").unlink()
     (herd / "abort.txt").unlink()
-    asrlab.bench(herd, models="herd", run=tmp_path / "run", batching=Batching(batch_size=1))
+    asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run", batching=Batching(batch_size=1))
     assert [len(unit) for unit in started(tmp_path / "run")] == [1] * 7
     with pytest.raises(DatasetError, match="the option batching"):
-        asrlab.bench(herd, models="herd", run=tmp_path / "run")
+        asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run")
 
 
 def test_a_run_records_how_its_utterances_went_together(use_weights: Path, tmp_path: Path):
     """faster-whisper on smoke: in one unit, with settings of which none is left open, and the path of each."""
     pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
     asked = Batching(batch_size=3, workers=2, threads=1)
-    result = asrlab.bench("smoke", models="faster-whisper/tiny.en", device="cpu", run=tmp_path / "run", batching=asked)
+    result = asrlab.evaluation.bench(
+        "smoke", models="faster-whisper/tiny.en", device="cpu", run=tmp_path / "run", batching=asked
+    )
     model = result.models[0]
     assert [len(unit) for unit in started(tmp_path / "run")] == [5]
     assert model.batching is not None
@@ -106,7 +108,7 @@ def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: 
     done: list[int] = []
     run = tmp_path / "run"
     one_by_one = Batching(batch_size=1)
-    asrlab.bench(
+    asrlab.evaluation.bench(
         herd,
         models="herd/first-only",
         run=run,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio, AudioFile, load_audio
-from asrlab.evaluation.runs.voice import voiced_seconds
 from asrlab.vad import EnergyVoice, SileroVoice
 from asrlab.vad.silero import silero_files
+from asrlab.vad.speech_duration import voiced_seconds
 
 RATE = 16_000
 

@@ -32,22 +32,22 @@ def spec(name="bad", **given):
     choices = {
         "factory": "bad_engines:load",
         "devices": "bad_engines:devices",
-        "models": tuple(asrlab.ModelSpec(name=model) for model in MODELS),
+        "models": tuple(asrlab.plugin.ModelSpec(name=model) for model in MODELS),
         "compute_types": ("float32",),
     }
-    return asrlab.EngineSpec(name=name, **choices | given)
+    return asrlab.plugin.EngineSpec(name=name, **choices | given)
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
     """One engine with faulty models, and those whose spec is at fault."""
-    good = (asrlab.ModelSpec(name="good"),)
+    good = (asrlab.plugin.ModelSpec(name="good"),)
     return [
         spec(),
         spec("lax", models=good, compute_types=None),
         spec("no-default", models=good, default_model="better"),
         spec("no-install", models=good, distribution="numpy", import_name="numpy", versions_of=("numpy",)),
-        spec("no-tuple", models=(asrlab.ModelSpec(name="good", languages="en", wer_bound=10.0),)),
+        spec("no-tuple", models=(asrlab.plugin.ModelSpec(name="good", languages="en", wer_bound=10.0),)),
         spec("no-factory", models=good, factory="bad_engines:lode"),
     ]
 
@@ -71,7 +71,7 @@ class Bad(asrlab.Transcriber):
         self.refuse(samples, options)
         asked = options.word_timestamps and self.fault != "words-lacking"
         words = asked or self.fault == "words-unasked"
-        return asrlab.Recognition(segments=iter(self.hear(len(samples) / 16000, words=words)), language="en")
+        return asrlab.plugin.Recognition(segments=iter(self.hear(len(samples) / 16000, words=words)), language="en")
 
     def refuse(self, samples, options):
         """Fail at what it cannot take."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.testing import Subject
-from asrlab.testing.conformance.case import Case
 from asrlab.testing.conformance.check import Check, Verdict, judge
 from asrlab.testing.conformance.checks import CHECKS
+from asrlab.testing.conformance.context import Case
 from asrlab.testing.conformance.process import run_apart
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ import asrlab
 {before}
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
     {within}
     return [
-        asrlab.EngineSpec(
+        asrlab.plugin.EngineSpec(
             name="{name}", factory="bad_engines:load", devices="bad_engines:devices",
-            models=(asrlab.ModelSpec(name="good"),), compute_types=("float32",), {fields}
+            models=(asrlab.plugin.ModelSpec(name="good"),), compute_types=("float32",), {fields}
         )
     ]
 """

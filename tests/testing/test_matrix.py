@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from asrlab.evaluation.matrix.columns import machine_has
+from asrlab.evaluation.matrix.plan import machine_has
 from asrlab.installation import install_command
 
 TEMPERS = """
@@ -24,13 +24,13 @@ asrlab_plugin_api = 1
 MODELS = ("calm", "fails", "aborts", "hangs", "exits", "misplaced", "disordered", "silent", "raises-on-load")
 
 
-@asrlab.hookimpl
+@asrlab.plugin.hookimpl
 def asrlab_engines():
-    models = tuple(asrlab.ModelSpec(name=name) for name in MODELS)
-    spec = asrlab.EngineSpec(
+    models = tuple(asrlab.plugin.ModelSpec(name=name) for name in MODELS)
+    spec = asrlab.plugin.EngineSpec(
         name="tempers", factory="tempers:load", devices="tempers:devices", models=models, default_model="calm",
     )
-    absent = asrlab.EngineSpec(
+    absent = asrlab.plugin.EngineSpec(
         name="absent", factory="tempers:load", devices="tempers:devices", models=models[:1], default_model="calm",
         distribution="absent-package", import_name="absent_package", install="pip install absent-package",
     )
@@ -57,7 +57,7 @@ class Tempers(asrlab.Transcriber):
             signal.pause()
         times = [(end / 2, end), (0.0, end / 2)] if model == "disordered" else [(0.0, end)]
         text = "" if model == "silent" else "heard"
-        return asrlab.Recognition(
+        return asrlab.plugin.Recognition(
             segments=iter([asrlab.Segment(text=text, start=start, end=stop) for start, stop in times]), language="en"
         )
 

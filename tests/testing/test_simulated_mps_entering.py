@@ -42,10 +42,10 @@ def test_a_real_mps_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sparse_cannot_be_asked_of_a_torch_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for sparse tensors where the installed torch lacks them is a wrong option."""
-    from asrlab.testing.mps import kernels
+    from asrlab.testing.mps import op_tables
 
-    bare = kernels.KernelTable(dense=frozenset(), sparse=frozenset())
-    monkeypatch.setattr(kernels, "installed_kernels", lambda: bare)
+    bare = op_tables.KernelTable(dense=frozenset(), sparse=frozenset())
+    monkeypatch.setattr(op_tables, "installed_kernels", lambda: bare)
     with pytest.raises(OptionError, match="no sparse tensors on MPS"), simulated_mps(sparse=True):
         pass
 

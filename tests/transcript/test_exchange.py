@@ -11,8 +11,7 @@ import attrs
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from praatio import textgrid
 
 from asrlab.audio import AudioFile
@@ -22,7 +21,7 @@ from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 from asrlab.evaluation.datasets.stm import stm_segments
 from asrlab.evaluation.metrics import Pair, get_profile
 from asrlab.transcript import Labels, ModelInfo, Segment, Timings, Transcript, Word
-from asrlab.transcript.cells import defused, restored
+from asrlab.transcript.document import defused, restored
 from asrlab.transcript.scoring_formats import plain_id, written_id
 
 ODD = Transcript(

@@ -6,8 +6,7 @@ import json
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from asrlab.device import Device
 from asrlab.errors import DatasetError, OptionError

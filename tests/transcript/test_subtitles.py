@@ -9,15 +9,14 @@ import attrs
 import pysubs2
 import pytest
 import webvtt
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pysubs2.ssafile import SSAFile
 
 from asrlab.device import Device
 from asrlab.errors import OptionError
 from asrlab.transcript import ModelInfo, Segment, SubtitleLayout, Timings, Transcript, Word
 from asrlab.transcript.cue_timing import fits, timed
-from asrlab.transcript.cutting import width
+from asrlab.transcript.line_breaks import width
 from asrlab.transcript.subtitles import _cut, cues_of
 
 BASE = Transcript(

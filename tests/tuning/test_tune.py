@@ -9,17 +9,18 @@ import attrs
 import pytest
 
 import asrlab
-from asrlab import AsrlabError, Batching, Capabilities, Device, ModelInfo, OptionError, Recognition, Segment, Transcript
+from asrlab import AsrlabError, Batching, Capabilities, Device, ModelInfo, OptionError, Segment, Transcript
 from asrlab.audio import AudioReader, open_audio
-from asrlab.calibration import Calibration, CalibrationStore
+from asrlab.engine.contract import Many, TranscriberInfo
+from asrlab.engine.spec import EngineSpec
+from asrlab.engine.transcriber import Transcriber
 from asrlab.options import TranscribeOptions
-from asrlab.recognition import Many, TranscriberInfo
-from asrlab.spec import EngineSpec
-from asrlab.transcriber import Transcriber
+from asrlab.plugin import Recognition
 from asrlab.transcript import Outcome
-from asrlab.tuning.calibrating import calibrate
+from asrlab.tuning.benchmark_clips import CYCLE, clips, duration
+from asrlab.tuning.calibration import Calibration, CalibrationStore
 from asrlab.tuning.search import LEAST_GAIN
-from asrlab.tuning.speech import CYCLE, clips, duration
+from asrlab.tuning.tune import calibrate
 
 ENGINE = EngineSpec(name="paced", factory="none:none", devices="none:none", models=())
 DEFAULT = Batching(batch_size=8, workers=2, threads=2, margin=6.0, encode_together=False)

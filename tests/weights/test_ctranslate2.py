@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from asrlab.errors import WeightsError
 from asrlab.weights import OpenAICheckpoint, StoredWeights, convert, read_ctranslate2

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.errors import WeightsError
 from asrlab.installation import asrlab_command, install_command
 from asrlab.loading import fetch_weights, find_weights
 from asrlab.plugins.registry import ResolvedModel
-from asrlab.spec import EngineSpec, ModelSpec
 from asrlab.weights import HubSource, WeightsStore
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ from pathlib import Path
 from asrlab.errors import WeightsError
 from asrlab.loading import fetch_weights
 from asrlab.plugins.registry import ResolvedModel
-from asrlab.spec import EngineSpec, ModelSpec
+from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.weights import WeightsStore
 model = ModelSpec(name="lfm", weights=("{LFM}",))
 spec = EngineSpec(name="e", factory="x:l", devices="x:d", models=(model,), weights_formats=("safetensors",))

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asrlab.audio.types import MAX_HZ, MIN_HZ
+from asrlab.audio.types import MAX_HZ, MIN_HZ, AudioTrack, AudioWarning
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
-    from asrlab.audio.samples import Chunk
+    from collections.abc import Sequence
 
-__all__ = [
-    "SILENT_PEAK",
-    "check_format",
-    "check_only_track",
-    "checked_peak",
-    "empty_error",
-    "truncated_error",
-    "undecodable_error",
-]
+    from asrlab.audio.samples import Chunk
+    from asrlab.audio.timeline import Gap, Timeline
 
 SILENT_PEAK = 1e-4
 """A recording that never exceeds this, -80 dBFS, is digital silence or a dead input: 16-bit noise is about as loud."""
-
 _LOUDEST = 16.0
 """24 dB over full scale. Float recordings go a little over 1; integer samples in a float array go far over 16."""
-
 _MAX_CHANNELS = 256
 """Four times the channels of the largest microphone arrays on the market; more come from a damaged header."""
 
@@ -118,3 +109,50 @@ def truncated_error(source: str, *, declared: float | None, decoded: float, fail
         what = f"{source!r} is truncated: it declares {declared:.2f} s, but {decoded:.2f} s could be decoded{said}"
     message = f"{what}; copy it again, or use what is there with allow_truncated=True (--allow-truncated)"
     return AudioError(message, source=source, reason="truncated", declared=declared, decoded=decoded)
+
+
+_MAX_LISTED = 3
+
+
+def timeline_findings(timeline: Timeline, *, source: str, start: float, end: float) -> list[AudioWarning]:
+    """Return what is odd about the seconds from *start* to *end* of *source*."""
+    gaps = [gap for gap in timeline.gaps if not gap.damaged and gap.start < end and gap.start + gap.duration > start]
+    found = [_gap_warning(source, gaps)] if gaps else []
+    odd = [f"jump ahead by {seconds:.2f} s at {at:.2f} s" for at, seconds in timeline.jumps if start <= at <= end]
+    odd += [f"start again at {at:.2f} s" for at in timeline.restarts if start <= at <= end]
+    if odd:
+        listed = ", ".join(odd[:_MAX_LISTED]) + (", ..." if len(odd) > _MAX_LISTED else "")
+        message = f"the time stamps of {source!r} {listed}: from there on, times count the samples"
+        found.append(AudioWarning(code="timestamps", message=message))
+    if timeline.overlap:
+        message = (
+            f"the time stamps of {source!r} go back by up to {timeline.overlap:.2f} s: nothing is left out, and times "
+            "may be late by as much"
+        )
+        found.append(AudioWarning(code="timestamps", message=message))
+    return found
+
+
+def _gap_warning(source: str, gaps: Sequence[Gap]) -> AudioWarning:
+    listed = ", ".join(f"{gap.start:.2f} to {gap.start + gap.duration:.2f} s" for gap in gaps[:_MAX_LISTED])
+    more = f" and {len(gaps) - _MAX_LISTED} more times" if len(gaps) > _MAX_LISTED else ""
+    total = sum(gap.duration for gap in gaps)
+    message = f"{source!r} has no audio from {listed}{more}, {total:.2f} s in all: silence takes its place"
+    return AudioWarning(code="gap", message=message)
+
+
+def track_findings(track: AudioTrack | None, *, source: str) -> list[AudioWarning]:
+    """Return that *track* was taken of several of *source* without having been chosen."""
+    if track is None:
+        return []
+    message = f"{source!r} has {track.count} audio tracks: {track} is used; choose another with track=N (--track N)"
+    return [AudioWarning(code="tracks", message=message)]
+
+
+def opposite_phase_finding(source: str, *, cancelled_s: float, duration: float) -> AudioWarning:
+    """Return that the channels of *source* cancel each other out for *cancelled_s* of *duration* seconds."""
+    message = (
+        f"the channels of {source!r} cancel each other out (opposite phase) in {min(cancelled_s, duration):.2f} of "
+        f"{duration:.2f} s: a single channel is used there"
+    )
+    return AudioWarning(code="opposite-phase", message=message)

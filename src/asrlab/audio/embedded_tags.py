@@ -11,11 +11,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
-from asrlab.audio.content import is_mpeg
-from asrlab.audio.declared import mp3_duration
+from asrlab.audio.headers import mp3_duration
+from asrlab.audio.sniff import is_mpeg
 from asrlab.audio.stream import ByteStream
-
-__all__ = ["StreamWithoutTags", "joined_mp3_duration", "without_embedded_tags"]
 
 _BLOCK_BYTES = 2**20
 _ID3V1_BYTES = 128

@@ -7,17 +7,14 @@ from contextlib import ExitStack, contextmanager
 
 import attrs
 
-from asrlab.audio.array_decoder import open_array
 from asrlab.audio.checks import check_format, check_only_track, empty_error, undecodable_error
-from asrlab.audio.decoder import Decoder
+from asrlab.audio.decoder import Decoder, open_array
 from asrlab.audio.pyav_decoder import open_with_pyav
 from asrlab.audio.samples import Chunk
 from asrlab.audio.soundfile_decoder import open_with_soundfile
 from asrlab.audio.stream import ByteStream, open_stream
 from asrlab.audio.types import Audio, AudioFile, AudioSource, check_track
 from asrlab.errors import AsrlabError, AudioError, OptionError
-
-__all__ = ["OpenSource", "open_source"]
 
 
 @attrs.frozen(kw_only=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib
+import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.checks import check_format
+from asrlab.audio.checks import check_format, timeline_findings, track_findings
 from asrlab.audio.container import (
+    adx_format,
     choose_track,
     declared_film_seconds,
     declared_seconds,
@@ -18,13 +23,10 @@ from asrlab.audio.container import (
     timeline_of,
     track_facts,
 )
-from asrlab.audio.container_lengths import adx_format
-from asrlab.audio.content import looks_like, never_audio
 from asrlab.audio.embedded_tags import StreamWithoutTags, without_embedded_tags
-from asrlab.audio.ffmpeg_memory import limited_allocations
-from asrlab.audio.findings import timeline_findings, track_findings
-from asrlab.audio.flac_md5 import SampleMd5
+from asrlab.audio.integrity import SampleMd5
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
+from asrlab.audio.sniff import looks_like, never_audio
 from asrlab.audio.timeline import TOLERANCE_S
 from asrlab.audio.types import MIN_HZ, SAMPLE_RATE
 from asrlab.errors import AudioError
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
     from asrlab.audio.timeline import Mark
     from asrlab.audio.types import AudioWarning
-
-__all__ = ["PyavDecoder", "open_with_pyav"]
 
 _PREROLL = 1.0  # seconds decoded before an offset, so that AAC, Opus and MP3 have the state they build on
 _STATE_PACKETS = 8  # as many as the longest bit reservoir of MP3 spans, at its lowest rate
@@ -329,3 +329,42 @@ def _silence(
         size = min(CHUNK_SAMPLES, length - done)
         yield start + done / rate, np.zeros((size, 1), dtype=np.float32), rate
         done += size
+
+
+MAX_ALLOCATION_BYTES = 128 * 2**20
+"""A tag of 0x7FFFFFE0 bytes in a file of 48 KB takes 2 GiB otherwise. Covers in tags are a hundredth of this."""
+_DEFAULT_BYTES = 2**31 - 1  # INT_MAX; FFmpeg has no function that returns the limit
+_lock = threading.Lock()
+_users = 0
+
+
+@contextmanager
+def limited_allocations() -> Iterator[None]:
+    """Bound each allocation of FFmpeg's libraries to `MAX_ALLOCATION_BYTES`.
+
+    ``av_max_alloc`` holds for the whole process, so the limit is undone when the last thread has left; nothing happens
+    where the function cannot be reached (Windows).
+    """
+    global _users  # noqa: PLW0603 - counts the users of a limit that FFmpeg has once a process
+    with _lock:
+        _users += 1
+        if _users == 1:
+            _set_limit(MAX_ALLOCATION_BYTES)
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                _set_limit(_DEFAULT_BYTES)
+
+
+def _set_limit(size: int) -> None:
+    """Call ``av_max_alloc`` of the libavutil that PyAV is linked to; a handle of PyAV's core finds it."""
+    core = importlib.import_module("av._core")
+    try:
+        set_limit = ctypes.CDLL(core.__file__).av_max_alloc
+    except (AttributeError, OSError):
+        return
+    set_limit.argtypes, set_limit.restype = [ctypes.c_size_t], None
+    set_limit(size)

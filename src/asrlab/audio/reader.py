@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from asrlab.audio.checks import SILENT_PEAK, checked_peak, empty_error, truncated_error, undecodable_error
-from asrlab.audio.findings import opposite_phase_finding
-from asrlab.audio.joined import joined_findings
-from asrlab.audio.mixing import BLOCK_S, Mixer
+from asrlab.audio.checks import (
+    SILENT_PEAK,
+    checked_peak,
+    empty_error,
+    opposite_phase_finding,
+    truncated_error,
+    undecodable_error,
+)
+from asrlab.audio.integrity import joined_findings
 from asrlab.audio.opening import OpenSource, open_source
-from asrlab.audio.samples import Chunk, Resampler
+from asrlab.audio.samples import BLOCK_S, Chunk, Mixer, Resampler
 from asrlab.audio.types import SAMPLE_RATE, Audio, AudioSource, AudioTrack, AudioWarning
 from asrlab.errors import AudioError, OptionError
 
@@ -22,7 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AudioReader", "load_audio", "load_samples", "log_warnings", "open_audio"]
 
 _log = logging.getLogger("asrlab.audio")
 

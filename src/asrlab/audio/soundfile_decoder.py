@@ -14,17 +14,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.checks import check_format, undecodable_error
-from asrlab.audio.content import is_mpeg
-from asrlab.audio.declared import aiff_frames, nist_duration, promised_ratio
+from asrlab.audio.headers import aiff_frames, nist_duration, promised_ratio
+from asrlab.audio.integrity import sds_fault
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk
-from asrlab.audio.sds_packets import sds_fault
+from asrlab.audio.sniff import is_mpeg
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
     from asrlab.audio.types import AudioTrack, AudioWarning
 
-__all__ = ["SoundfileDecoder", "open_with_soundfile"]
 
 _LEFT_TO_FFMPEG = frozenset({"FLAC", "MP3", "OGG"})
 

@@ -12,8 +12,6 @@ from typing import BinaryIO, cast
 
 from asrlab.errors import AudioError
 
-__all__ = ["ByteStream", "open_stream"]
-
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|file:|data:", re.IGNORECASE)
 _IN_MEMORY_BYTES = 8 * 2**20
 _MAX_POSITION = 2**43

@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 import attrs
 
-__all__ = ["TOLERANCE_S", "Gap", "Mark", "Timeline"]
-
 TOLERANCE_S = 0.1
 """A tenth is what FFmpeg's own resampler lets stamps wander before it inserts silence (``min_hard_comp``)."""
 

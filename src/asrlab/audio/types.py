@@ -14,18 +14,6 @@ from asrlab.errors import OptionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "MAX_HZ",
-    "MIN_HZ",
-    "SAMPLE_RATE",
-    "Audio",
-    "AudioFile",
-    "AudioSource",
-    "AudioTrack",
-    "AudioWarning",
-    "check_track",
-    "checked_sample_rate",
-]
 
 SAMPLE_RATE = 16_000
 """Hz. What every engine is given."""

@@ -9,15 +9,13 @@ from typing import Any
 import attrs
 
 from asrlab.audio import SAMPLE_RATE, Audio
-from asrlab.batching.guard import doubt
+from asrlab.batching.backend import Detected, Steps
+from asrlab.batching.quality import doubt
 from asrlab.batching.recording import Task
-from asrlab.batching.sharing import SharedClock
-from asrlab.batching.steps import Detected, Steps
+from asrlab.batching.shared_timer import SharedClock
+from asrlab.engine.transcriber import Transcriber
 from asrlab.options import TranscribeOptions
-from asrlab.transcriber import Transcriber
 from asrlab.transcript import Segment
-
-__all__ = ["decode_together", "transcribe_fully"]
 
 _AUDIO_WARNINGS = ("damaged", "silent", "truncated")
 

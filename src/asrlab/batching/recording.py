@@ -7,14 +7,12 @@ from typing import Any
 
 import attrs
 
-from asrlab.batching.intake import Clip, Intake
-from asrlab.batching.steps import Decoded, Detected
+from asrlab.batching.backend import Decoded, Detected
+from asrlab.batching.reader import Clip, Intake
+from asrlab.engine.contract import Recognition
+from asrlab.engine.transcriber import Transcriber
 from asrlab.options import TranscribeOptions
-from asrlab.recognition import Recognition
-from asrlab.transcriber import Transcriber
 from asrlab.transcript import Segment, Transcript, TranscriptWarning
-
-__all__ = ["BATCHED", "FULL", "Recording", "Task"]
 
 BATCHED = "batched"
 FULL = "full"

@@ -12,18 +12,16 @@ from typing import Any
 
 import attrs
 
+from asrlab.batching.backend import Steps
 from asrlab.batching.batch import decode_together, transcribe_fully
-from asrlab.batching.intake import Clip, Intake, readable_ahead
-from asrlab.batching.planning import Planner
+from asrlab.batching.bucketing import Planner
+from asrlab.batching.reader import Clip, Intake, readable_ahead
 from asrlab.batching.recording import FULL, Recording, Task
-from asrlab.batching.sharing import SharedClock
-from asrlab.batching.steps import Steps
-from asrlab.recognition import HasAudio, Many
-from asrlab.transcriber import Transcriber
+from asrlab.batching.shared_timer import SharedClock
+from asrlab.engine.contract import HasAudio, Many
+from asrlab.engine.transcriber import Transcriber
 from asrlab.transcript import Outcome, Transcript
 from asrlab.vad import VoiceActivity, find_voice
-
-__all__ = ["transcribe_together"]
 
 _logger = logging.getLogger("asrlab.batching")
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from asrlab.cli.results import finished, normalizers_option, table_options
-from asrlab.cli.running import running
-from asrlab.cli.shared import (
+from asrlab.cli.options import (
     as_json,
     batching_of,
     batching_options,
@@ -20,6 +18,8 @@ from asrlab.cli.shared import (
     model_option,
     options_of,
 )
+from asrlab.cli.progress import running
+from asrlab.cli.views.run import finished, normalizers_option, table_options
 
 if TYPE_CHECKING:
     from asrlab.plugins.manager import PluginHost
@@ -37,7 +37,7 @@ _MIB = 2**20
 
 
 def _complete_dataset(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    from asrlab.loading import list_datasets
+    from asrlab.evaluation.catalog import list_datasets
 
     names = [spec.name for spec in list_datasets() if spec.name.startswith(typed)]
     return [*map(CompletionItem, names), CompletionItem(typed, type="file")]
@@ -100,8 +100,8 @@ def bench(
     runs). After Ctrl-C the utterance under way is finished, or several at once get a few seconds; a second Ctrl-C does
     not wait. asrlab resume RUN goes on.
     """
+    from asrlab.evaluation.catalog import load_dataset
     from asrlab.evaluation.runs.bench import bench as start
-    from asrlab.loading import load_dataset
     from asrlab.plugins.manager import PluginHost
 
     host = PluginHost()

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.comparing import comparison_options, runs_argument
-from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, comparison_options, console, echo_json, runs_argument
 
 if TYPE_CHECKING:
     from asrlab.evaluation.reports.systems import By
@@ -54,7 +53,7 @@ def compare(
     from asrlab.evaluation.reports.comparison import compare as compared
     from asrlab.evaluation.reports.details import details_of
     from asrlab.evaluation.runs.folder import find_run
-    from asrlab.evaluation.runs.reading import read_run
+    from asrlab.evaluation.runs.load import read_run
 
     results = [read_run(find_run(run)) for run in runs]
     resampling = Resampling(resamples=resamples, seed=seed)
@@ -72,11 +71,11 @@ def compare(
     )
     if as_json:
         echo_json(json.loads(comparison.to_json()) | {"details": details.to_plain()})
-        return exits.DONE
-    from asrlab.cli.compare_view import show_comparison
-    from asrlab.cli.details_view import show_details
+        return exit_codes.DONE
+    from asrlab.cli.views.compare import show_comparison
+    from asrlab.cli.views.details import show_details
 
     screen = console()
     show_comparison(screen, comparison, words=words)
     show_details(screen, details)
-    return exits.DONE
+    return exit_codes.DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from asrlab.cli.shared import COMPLETE
+from asrlab.cli.options import COMPLETE
 
 EPILOG = """\b
 Examples:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from asrlab.cli.shared import as_json, console, echo_json, engine_filter
-from asrlab.cli.status_line import StatusLine
+from asrlab.cli.options import as_json, console, echo_json, engine_filter
+from asrlab.cli.progress import StatusLine
 
 EPILOG = """\b
 Examples:

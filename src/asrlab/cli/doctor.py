@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.shared import as_json, console, echo_json, engine_filter
-from asrlab.cli.status_line import StatusLine
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, console, echo_json, engine_filter
+from asrlab.cli.progress import StatusLine
 
 EPILOG = """\b
 Examples:
@@ -31,7 +31,7 @@ def doctor(engines: tuple[str, ...], verify_weights: bool, as_json: bool) -> int
 
     The engines are imported in processes of their own. Exits with 1 if there is a problem.
     """
-    from asrlab.cli.checks import all_findings
+    from asrlab.doctor.checks import all_findings
 
     status = StatusLine("checking")
     findings = []
@@ -46,7 +46,7 @@ def doctor(engines: tuple[str, ...], verify_weights: bool, as_json: bool) -> int
     if not as_json:
         notes = sum(finding.verdict == "note" for finding in findings)
         click.echo(f"{len(findings)} checks, {problems} problems, {notes} notes")
-    return exits.SOME_FAILED if problems else exits.DONE
+    return exit_codes.SOME_FAILED if problems else exit_codes.DONE
 
 
 def _show(subject: str, verdict: str, detail: str, cure: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from asrlab._version import __version__
-from asrlab.cli import exits
+from asrlab.cli import exit_codes
 from asrlab.cli.bench import bench
 from asrlab.cli.compare import compare
 from asrlab.cli.completion import completion
@@ -18,6 +18,7 @@ from asrlab.cli.devices import devices
 from asrlab.cli.doctor import doctor
 from asrlab.cli.models import models
 from asrlab.cli.new_plugin import new_plugin
+from asrlab.cli.options import COMPLETE, warnings_on_stderr
 from asrlab.cli.patches import patches
 from asrlab.cli.plugin_guard import guard_plugins
 from asrlab.cli.plugins import plugins
@@ -26,14 +27,11 @@ from asrlab.cli.report import report
 from asrlab.cli.resume import resume
 from asrlab.cli.runs import runs
 from asrlab.cli.score import score
-from asrlab.cli.shared import COMPLETE, warnings_on_stderr
 from asrlab.cli.transcribe import transcribe
 from asrlab.cli.tune import tune
 from asrlab.cli.verify import verify
 from asrlab.errors import AsrlabError, OutputError
 from asrlab.terminal import guard_streams, guarded, open_missing_descriptors
-
-__all__ = ["asrlab", "main"]
 
 EPILOG = """\b
 Examples:
@@ -103,9 +101,9 @@ def _written(arguments: list[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except OutputError as error:
-        return exits.report(error, as_json=False)
+        return exit_codes.report(error, as_json=False)
     except BrokenPipeError:
-        return exits.DONE
+        return exit_codes.DONE
     return code
 
 
@@ -116,12 +114,12 @@ def _run(arguments: list[str]) -> int:
             result = asrlab.main(arguments, prog_name="asrlab", complete_var=COMPLETE, standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return exits.told(error, error.format_message(), exits.USAGE, as_json=as_json)
+        return exit_codes.told(error, error.format_message(), exit_codes.USAGE, as_json=as_json)
     except AsrlabError as error:
-        return exits.report(error, as_json=as_json)
+        return exit_codes.report(error, as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         click.echo("asrlab: interrupted", err=True)
-        return exits.INTERRUPTED
+        return exit_codes.INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and guarded().reader_gone:
             raise
@@ -132,8 +130,8 @@ def _run(arguments: list[str]) -> int:
         by = "; ".join(getattr(error, "__notes__", ())) or "raised by a plugin"
         told = f"{type(error).__name__}: {error}, {by}; tell its authors, or use another engine"
         click.echo(f"asrlab: {told}", err=True)
-        return exits.told(error, told, exits.NOT_THERE, as_json=as_json)
-    return result if isinstance(result, int) else exits.DONE
+        return exit_codes.told(error, told, exit_codes.NOT_THERE, as_json=as_json)
+    return result if isinstance(result, int) else exit_codes.DONE
 
 
 def _fault(error: Exception, *, as_json: bool) -> int:
@@ -142,4 +140,4 @@ def _fault(error: Exception, *, as_json: bool) -> int:
     else:
         told = f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where."
         click.echo(told, err=True, color=True)
-    return exits.told(error, str(error), exits.FAULT, as_json=as_json)
+    return exit_codes.told(error, str(error), exit_codes.FAULT, as_json=as_json)

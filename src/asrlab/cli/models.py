@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.cli.options import as_json, console, echo_json
 from asrlab.installation import runnable
 
 if TYPE_CHECKING:

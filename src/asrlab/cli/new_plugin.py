@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.shared import as_json, echo_json
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, echo_json
 from asrlab.installation import install_command
 
 EPILOG = """\b
@@ -39,7 +39,7 @@ def new_plugin(name: str, folder: Path | None, as_json: bool) -> int:
         echo_json(
             {"folder": str(folder), "engine": names.engine, "package": names.package, "files": [*map(str, files)]}
         )
-        return exits.DONE
+        return exit_codes.DONE
     for path in files:
         click.echo(path)
     click.echo(
@@ -47,4 +47,4 @@ def new_plugin(name: str, folder: Path | None, as_json: bool) -> int:
         f"then put your engine into {files[-2].relative_to(folder)}; docs/tutorial/writing-a-plugin.md goes through it",
         err=True,
     )
-    return exits.DONE
+    return exit_codes.DONE

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.shared import as_json, console, echo_json, engine_filter
-from asrlab.cli.status_line import StatusLine
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, console, echo_json, engine_filter
+from asrlab.cli.progress import StatusLine
 
 EPILOG = """\b
 Examples:
@@ -35,11 +35,11 @@ def patches(device: str, patches: str | None, engines: tuple[str, ...], as_json:
         echo_json({"device": device, "patches": rows})
     else:
         _show(rows)
-    return exits.SOME_FAILED if any(row["status"] == "failed" for row in rows) else exits.DONE
+    return exit_codes.SOME_FAILED if any(row["status"] == "failed" for row in rows) else exit_codes.DONE
 
 
 def _rows(device: str, choice: str | None, engines: tuple[str, ...]) -> list[dict[str, Any]]:
-    from asrlab.doctor.patch_trial import try_all_patches
+    from asrlab.doctor.probes import try_all_patches
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 
-from asrlab.cli.json_output import json_only, stdout_to_stderr
-from asrlab.cli.status_line import StatusLine
-from asrlab.plugin_code import STDOUT_GUARD
-
-__all__ = ["guard_plugins"]
+from asrlab.cli.output import json_only, stdout_to_stderr
+from asrlab.cli.progress import StatusLine
+from asrlab.engine.plugin_code import STDOUT_GUARD
 
 _USING_PLUGINS = frozenset(
     {
@@ -51,7 +49,7 @@ def _probe(arguments: Sequence[str]) -> None:
         return
     if os.environ.get("ASRLAB_DISABLE_PLUGINS") == "*" or not entry_points(group="asrlab"):
         return
-    from asrlab.doctor.plugin_probe import probe_plugins
+    from asrlab.doctor.probes import probe_plugins
 
     status = StatusLine("trying plugins", only_live=True)
     probe_plugins(again=command in _TRYING_AGAIN, progress=status.show)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.shared import as_json, console, echo_json
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, console, echo_json
 
 if TYPE_CHECKING:
     from asrlab.plugins.manager import PluginHost
@@ -38,7 +38,7 @@ def plugins(as_json: bool) -> int:
         echo_json({"plugins": rows, "failures": failed, "disabled": sorted(host.disabled)})
     else:
         _show(rows)
-    return exits.SOME_FAILED if failed else exits.DONE
+    return exit_codes.SOME_FAILED if failed else exit_codes.DONE
 
 
 def _rows(host: PluginHost) -> list[dict[str, Any]]:

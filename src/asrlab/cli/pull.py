@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.shared import as_json, complete_model, echo_json, fetch_progress
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, complete_model, echo_json, fetch_progress
 from asrlab.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> int:
         echo_json({"models": rows})
     failed = sum(row["error"] is not None for row in rows)
     if failed:
-        return exits.SOME_FAILED if failed < len(rows) else exits.BAD_INPUT
-    return exits.DONE
+        return exit_codes.SOME_FAILED if failed < len(rows) else exit_codes.BAD_INPUT
+    return exit_codes.DONE
 
 
 def _without(resolved: ResolvedModel) -> str:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.comparing import comparison_options, runs_argument
-from asrlab.cli.shared import as_json, echo_json
-from asrlab.cli.target import Target
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, comparison_options, echo_json, runs_argument
+from asrlab.cli.output import Target
 
 if TYPE_CHECKING:
     from asrlab.evaluation.reports.systems import By
@@ -71,7 +70,7 @@ def report(
     from asrlab.evaluation.metrics import Resampling
     from asrlab.evaluation.reports.html.report import report as made
     from asrlab.evaluation.runs.folder import find_run
-    from asrlab.evaluation.runs.reading import read_run
+    from asrlab.evaluation.runs.load import read_run
 
     target = Target.of(output, as_json=as_json, option="output")
     target.check()
@@ -93,4 +92,4 @@ def report(
         echo_json({"path": str(output), "bytes": len(page.html), "notes": list(page.notes)})
     elif not target.is_stdout:
         click.echo(output)
-    return exits.DONE
+    return exit_codes.DONE

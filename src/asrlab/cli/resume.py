@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from asrlab.cli.results import finished, table_options
-from asrlab.cli.running import running
-from asrlab.cli.shared import as_json
+from asrlab.cli.options import as_json
+from asrlab.cli.progress import running
+from asrlab.cli.views.run import finished, table_options
 
 EPILOG = """\b
 Examples:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.results import normalizers_option, show, table_options
-from asrlab.cli.shared import as_json, console, echo_document, echo_json
-from asrlab.cli.target import Target
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, console, echo_document, echo_json
+from asrlab.cli.output import Target
+from asrlab.cli.views.run import normalizers_option, show, table_options
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from asrlab.evaluation.runs.reading import RunRecords
+    from asrlab.evaluation.runs.load import RunRecords
     from asrlab.evaluation.runs.result import BenchResult
 
 EPILOG = """\b
@@ -69,7 +69,7 @@ def runs(
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
         return _list(as_json=as_json)
     from asrlab.evaluation.runs.folder import find_run
-    from asrlab.evaluation.runs.reading import records_of
+    from asrlab.evaluation.runs.load import records_of
 
     records = records_of(find_run(run))
     if export is not None:
@@ -81,7 +81,7 @@ def runs(
         echo_document(result.to_json())
     else:
         show(result, texts=not only_table, normalizers=normalizers)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _export(records: RunRecords, target: Target) -> int:
@@ -89,23 +89,22 @@ def _export(records: RunRecords, target: Target) -> int:
 
     target.write(exported(records))
     click.echo(f"asrlab: wrote {target}", err=True)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _write_texts(result: BenchResult, target: Target, form: str | None, model: str | None) -> int:
-    from asrlab.evaluation.runs.texts import form_of, texts_document
+    from asrlab.evaluation.runs.export_hypotheses import form_of, texts_document
 
     form = form or ("csv" if target.is_stdout else form_of(target.path))
     document, left_out = texts_document(result, form, model=model)
     target.write(document)
     told = f"; {left_out} failed and are not in it" if left_out else ""
     click.echo(f"asrlab: wrote {target}{told}", err=True)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _list(*, as_json: bool) -> int:
-    from asrlab.evaluation.runs.folder import runs_root
-    from asrlab.evaluation.runs.index import list_runs
+    from asrlab.evaluation.runs.folder import list_runs, runs_root
 
     root = runs_root()
     found = list_runs(root)
@@ -115,7 +114,7 @@ def _list(*, as_json: bool) -> int:
         console().print(_table(found))
     else:
         click.echo(f"asrlab: no runs in {root}; make one with: asrlab bench smoke -m faster-whisper/base", err=True)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.comparing import normalizer_names
-from asrlab.cli.shared import as_json, console, echo_document
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, console, echo_document, normalizer_names
 
 if TYPE_CHECKING:
     from asrlab.evaluation.reports.systems import By
@@ -73,7 +72,7 @@ def score(
     utterance that is not in it counts as deletions, and is told. A hypothesis that has no reference is an error.
     """
     from asrlab.evaluation.metrics import Resampling
-    from asrlab.evaluation.reports.scoring import score as scored
+    from asrlab.evaluation.reports.score_files import score as scored
 
     scoring = scored(
         files,
@@ -91,7 +90,7 @@ def score(
     if as_json:
         echo_document(scoring.to_json())
     else:
-        from asrlab.cli.score_view import show_scoring
+        from asrlab.cli.views.score import show_scoring
 
         show_scoring(console(), scoring, words=words)
-    return exits.SOME_FAILED if scoring.missing else exits.DONE
+    return exit_codes.SOME_FAILED if scoring.missing else exit_codes.DONE

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.layout import layout_of, layout_options
-from asrlab.cli.shared import (
+from asrlab.cli import exit_codes
+from asrlab.cli.options import (
     as_json,
     batching_of,
     batching_options,
@@ -20,6 +19,8 @@ from asrlab.cli.shared import (
     echo_json,
     engine_options,
     fetch_progress,
+    layout_of,
+    layout_options,
     options_of,
     progress_bar,
 )
@@ -153,10 +154,10 @@ class _Sink:
         if self._as_json:
             echo_json({"files": self._plain})
         if not self._errors:
-            return exits.DONE
+            return exit_codes.DONE
         if self._done:
-            return exits.SOME_FAILED
-        return exits.code_for(type(self._errors[0]).__name__)
+            return exit_codes.SOME_FAILED
+        return exit_codes.code_for(type(self._errors[0]).__name__)
 
     def _fail(self, name: str, error: Exception) -> None:
         self._errors.append(error)

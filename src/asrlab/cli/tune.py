@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.shared import as_json, complete_model, console, device_options, echo_json, progress_bar
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, complete_model, console, device_options, echo_json, progress_bar
 
 if TYPE_CHECKING:
-    from asrlab.calibration import Calibration, Trial
     from asrlab.options import Batching
+    from asrlab.tuning.calibration import Calibration, Trial
 
 EPILOG = """\b
 Examples:
@@ -43,11 +43,11 @@ def tune(models: tuple[str, ...], seconds: float, forget: bool, as_json: bool, *
     else:
         for each in made:
             _show(each)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _tuned(model: str, seconds: float, where: dict[str, Any]) -> Calibration:
-    from asrlab.evaluation.reports.batching import batching_told
+    from asrlab.evaluation.reports.quality_summary import batching_told
     from asrlab.tuning import tune as start
 
     with progress_bar() as bars:
@@ -60,9 +60,9 @@ def _tuned(model: str, seconds: float, where: dict[str, Any]) -> Calibration:
 
 
 def _forget(models: tuple[str, ...], *, as_json: bool) -> int:
-    from asrlab.calibration import CalibrationStore
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
+    from asrlab.tuning.calibration import CalibrationStore
 
     registry, store = Registry(PluginHost()), CalibrationStore()
     removed = [str(path) for model in models for path in store.forget(registry.resolve(model).name)]
@@ -70,14 +70,14 @@ def _forget(models: tuple[str, ...], *, as_json: bool) -> int:
         echo_json({"removed": removed})
     else:
         click.echo("\n".join(f"removed {path}" for path in removed) or "there was nothing to remove")
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _show(made: Calibration) -> None:
     from rich.table import Table
 
-    from asrlab.calibration import CalibrationStore
-    from asrlab.evaluation.reports.batching import batching_told
+    from asrlab.evaluation.reports.quality_summary import batching_told
+    from asrlab.tuning.calibration import CalibrationStore
 
     table = Table("step", "batch size", "workers", "threads", "margin", "encoder", title=made.circumstances.model)
     table.add_column("RTFx, best of its rounds", justify="right")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from asrlab.cli import exits
-from asrlab.cli.shared import as_json, echo_json
+from asrlab.cli import exit_codes
+from asrlab.cli.options import as_json, echo_json
 
 if TYPE_CHECKING:
     from asrlab.evaluation.claims.rerun import Agreement, ModelAgreement
@@ -69,7 +69,7 @@ def _verify(documents: tuple[Path, ...], evidence: Path | None, *, write: bool, 
         echo_json(_plain(done))
     else:
         _show(done)
-    return exits.SOME_FAILED if done.findings else exits.DONE
+    return exit_codes.SOME_FAILED if done.findings else exit_codes.DONE
 
 
 def _show(done: Verification) -> None:
@@ -116,7 +116,7 @@ def _rerun(record: Path, device: str | None, *, offline: bool, plain: bool) -> i
     else:
         for line in agreement.lines():
             click.echo(line)
-    return exits.DONE if agreement.agrees else exits.SOME_FAILED
+    return exit_codes.DONE if agreement.agrees else exit_codes.SOME_FAILED
 
 
 def _plain_agreement(agreement: Agreement) -> dict[str, Any]:

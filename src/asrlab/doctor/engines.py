@@ -13,14 +13,12 @@ from typing import Any
 
 import attrs
 
+from asrlab.engine.spec import EngineSpec
 from asrlab.engine_import import import_engine
 from asrlab.errors import EngineUnavailableError
 from asrlab.isolation import Answer, Task, run_tasks
 from asrlab.patches import PatchChoice
-from asrlab.patching import known_patches
-from asrlab.spec import EngineSpec
-
-__all__ = ["IMPORT_TIMEOUT_S", "EngineProbe", "Offer", "device_rows", "probe_engines"]
+from asrlab.patches.direct import known_patches
 
 IMPORT_TIMEOUT_S = 120.0
 """Seconds an engine may take to import before it counts as hanging."""

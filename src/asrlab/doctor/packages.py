@@ -12,11 +12,9 @@ from pathlib import Path
 
 import attrs
 
+from asrlab.engine.spec import EngineSpec
+from asrlab.environment import installed_version
 from asrlab.installation import extra_requirements, install_command, runnable
-from asrlab.spec import EngineSpec
-from asrlab.versions import installed_version
-
-__all__ = ["Repair", "damaged_distributions", "outside_of_bounds", "release_of", "repair_of"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq, "<": operator.lt, ">": operator.gt}

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
+from asrlab.engine.spec import EngineSpec
 from asrlab.errors import WeightsError
 from asrlab.plugins.registry import Registry
-from asrlab.spec import EngineSpec
 from asrlab.weights import WeightsStore, entries
 from asrlab.weights.catalogue import WeightsEntry
-
-__all__ = ["VerifiedWeights", "verify_stored_weights"]
 
 _MB = 1e6
 

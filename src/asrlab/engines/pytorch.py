@@ -13,8 +13,6 @@ from torch.overrides import TorchFunctionMode
 from asrlab.errors import OptionError, WeightsError
 from asrlab.weights import read_safetensors_shapes
 
-__all__ = ["empty_cache", "refuse_oversized", "refuse_threads"]
-
 _FACTORIES = frozenset(
     (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.linspace, torch.eye)
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["SIZES", "languages_of", "wer_bound_of"]
-
 # Name and aliases.
 # Source: openai-whisper 20250625, whisper/__init__.py, `_MODELS`.
 SIZES: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -1,7 +1,13 @@
-"""Patches: what a package needs changed to run on a device it was not written for."""
+"""Changes to other packages that a model needs on a device or with versions that they were not written for."""
 
-from asrlab.patches.apply import PatchScope, apply_patches, import_modules
-from asrlab.patches.choice import PatchChoice
-from asrlab.patches.patch import Need, Patch
+from asrlab._lazy import attach
 
-__all__ = ["Need", "Patch", "PatchChoice", "PatchScope", "apply_patches", "import_modules"]
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "asrlab.patches.direct": "install_patches known_patches patched",
+        "asrlab.patches.patch": "Need Patch",
+        "asrlab.patches.registry": "PatchScope apply_patches import_modules",
+        "asrlab.patches.selection": "PatchChoice",
+    },
+)

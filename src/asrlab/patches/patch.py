@@ -9,8 +9,6 @@ from typing import Any, Literal
 import attrs
 from attrs.validators import in_
 
-__all__ = ["Change", "DeviceNow", "Need", "Patch"]
-
 type DeviceNow = Callable[[], str]
 """Gives the device of the newest application of a patch, such as ``mps``: two may hold for two devices at once.
 

@@ -1,37 +1,28 @@
 """The hooks a plugin may write.
 
 A plugin is a module or an object, named by an entry point in the group ``asrlab``, with any of these functions marked
-by ``asrlab.hookimpl``::
+by ``asrlab.plugin.hookimpl``::
 
     import asrlab
 
     asrlab_plugin_api = 1
 
 
-    @asrlab.hookimpl
+    @asrlab.plugin.hookimpl
     def asrlab_engines():
-        return [asrlab.EngineSpec(...)]
+        return [asrlab.plugin.EngineSpec(...)]
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import attrs
 import pluggy
 
+from asrlab.engine.spec import EngineSpec
 from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.patches import Patch
-from asrlab.plugins.events import RunFinished, RunStarted
-from asrlab.spec import EngineSpec
-
-__all__ = [
-    "asrlab_datasets",
-    "asrlab_engines",
-    "asrlab_patches",
-    "asrlab_run_finished",
-    "asrlab_run_started",
-    "hookimpl",
-]
 
 hookspec = pluggy.HookspecMarker("asrlab")
 hookimpl = pluggy.HookimplMarker("asrlab")
@@ -63,3 +54,35 @@ def asrlab_run_started(run: RunStarted) -> None:
 @hookspec
 def asrlab_run_finished(run: RunFinished) -> None:
     """A run has come to its end, with or without errors."""
+
+
+@attrs.frozen(kw_only=True)
+class RunStarted:
+    """A run is about to load its first model.
+
+    Attributes:
+        dataset: Its name.
+        models: Full names, in the order they will run.
+    """
+
+    dataset: str
+    models: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class RunFinished:
+    """A run has come to its end.
+
+    Attributes:
+        dataset: Its name.
+        models: Full names, in the order they ran.
+        utterances: Outcomes, over all models.
+        failed: How many of them are errors.
+        seconds: From start to end, by a monotonic clock.
+    """
+
+    dataset: str
+    models: tuple[str, ...]
+    utterances: int
+    failed: int
+    seconds: float

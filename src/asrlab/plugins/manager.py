@@ -14,15 +14,13 @@ from typing import Any
 import attrs
 import pluggy
 
+from asrlab.engine.plugin_code import guarded_plugin_code
+from asrlab.engine.spec import PLUGIN_API, EngineSpec
 from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.installation import is_removable, uninstall_command
 from asrlab.patches import Patch
-from asrlab.plugin_code import guarded_plugin_code
 from asrlab.plugins import hookspecs
-from asrlab.plugins.verdicts import find_verdict
-from asrlab.spec import PLUGIN_API, EngineSpec
-
-__all__ = ["BUILTINS", "DISABLE", "HOOKS", "MAX_ITEMS", "LoadedPlugin", "PluginFailure", "PluginHost"]
+from asrlab.plugins.probe_cache import find_verdict
 
 BUILTINS: Mapping[str, str] = {
     "echo": "asrlab.engines.echo",

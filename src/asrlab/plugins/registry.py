@@ -9,11 +9,9 @@ from pathlib import Path
 
 import attrs
 
+from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.errors import EngineNotFoundError
 from asrlab.plugins.manager import DISABLE, LoadedPlugin, PluginHost
-from asrlab.spec import EngineSpec, ModelSpec
-
-__all__ = ["Registry", "ResolvedModel"]
 
 _PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/]")
 

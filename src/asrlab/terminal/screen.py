@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, RenderableType
 
-__all__ = ["Screen", "Text", "open_screen"]
 
 PLAIN_WIDTH = 160
 """Columns where standard output is no terminal: wide enough that a table's cells are not broken."""

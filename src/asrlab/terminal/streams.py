@@ -19,7 +19,6 @@ from asrlab.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["OutputStream", "guard_streams", "guarded", "open_missing_descriptors", "run_guarded", "write_stdout"]
 
 STDOUT = "standard output"
 STDERR = "standard error"

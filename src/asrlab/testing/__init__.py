@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asrlab.testing.conformance.kit import TranscriberConformance
-    from asrlab.testing.conformance.subject import Subject
+    from asrlab.testing.conformance.target import Subject
     from asrlab.testing.mps.process import SimulatedProcess
     from asrlab.testing.mps.report import KernelReport, OpUse
     from asrlab.testing.mps.simulation import Simulation, simulated_mps

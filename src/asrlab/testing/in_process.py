@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
+from asrlab.evaluation.runs.job import Ear, hello_of, load_job, transcribe_unit
 from asrlab.evaluation.runs.messages import Begun, Job, Key, Message, Unit
-from asrlab.evaluation.runs.work import Ear, hello_of, load_job, transcribe_unit
-
-__all__ = ["InProcessExecutor"]
 
 
 class InProcessExecutor:

@@ -10,8 +10,6 @@ import pytest
 from asrlab.errors import DeviceUnavailableError
 from asrlab.testing.mps.process import SimulatedProcess
 
-__all__ = ["simulated_mps_process"]
-
 
 @pytest.fixture(scope="session")
 def simulated_mps_process() -> Iterator[SimulatedProcess]:

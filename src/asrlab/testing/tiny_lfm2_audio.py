@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from asrlab.errors import OptionError
 from asrlab.loading import RANDOM_MARK
-from asrlab.patching import patched
+from asrlab.patches.direct import patched
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["write_tiny_lfm2_audio"]
 
 # Where generate_sequential and generate_interleaved have the numbers in their code: 7, 128, 130.
 _SPECIAL = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asrlab.transcript.labels import Labels, SubtitleLayout
+from asrlab.transcript.document import Labels, SubtitleLayout
 from asrlab.transcript.records import (
     ModelInfo,
     Outcome,

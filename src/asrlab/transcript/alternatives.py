@@ -6,8 +6,6 @@ import re
 
 import attrs
 
-__all__ = ["Alternatives", "parse_alternatives"]
-
 _PARTS = re.compile(r"\s+|[{}/]|[^\s{}/]+")
 _NOTHING = "@"
 

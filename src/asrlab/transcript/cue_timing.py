@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from asrlab.transcript.cutting import Piece, is_wide, width, wrapped
+from asrlab.transcript.line_breaks import Piece, is_wide, width, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from asrlab.transcript.labels import SubtitleLayout
+    from asrlab.transcript.document import SubtitleLayout
 
-__all__ = ["MAX_PAUSE_S", "Draft", "timed"]
 
 MAX_PAUSE_S = 3.0
 """No cue spans a pause between two words that is longer."""

@@ -12,15 +12,10 @@ import cattrs
 from asrlab.bounded_json import parse_json
 from asrlab.control_characters import escape_controls, escape_json
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.transcript.cells import defused
-from asrlab.transcript.labels import Labels
-from asrlab.transcript.lines import milliseconds, one_line
+from asrlab.transcript.document import Labels, defused, milliseconds, one_line
 from asrlab.transcript.records import Segment, Transcript
-from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_trn
+from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_textgrid, to_trn
 from asrlab.transcript.subtitles import to_srt, to_vtt
-from asrlab.transcript.textgrid import to_textgrid
-
-__all__ = ["WRITERS", "read_json"]
 
 SCHEMA = 1
 """Number of the layout under ``asrlab`` in a JSON transcript; a reader refuses one it does not know."""

@@ -13,20 +13,8 @@ from asrlab.errors import DatasetError, OptionError
 from asrlab.options import TranscribeOptions
 
 if TYPE_CHECKING:
-    from asrlab.transcript.labels import Labels, SubtitleLayout
+    from asrlab.transcript.document import Labels, SubtitleLayout
 
-__all__ = [
-    "ModelInfo",
-    "Outcome",
-    "PackageVersion",
-    "PatchStatus",
-    "Segment",
-    "Timings",
-    "Transcript",
-    "TranscriptWarning",
-    "Word",
-    "join_texts",
-]
 
 # Written without spaces between words.
 # Source: openai-whisper, tokenizer.py, `split_to_word_tokens`.
@@ -261,7 +249,7 @@ class Transcript:
         Raises:
             OptionError: The format is unknown, or cannot hold the times.
         """
-        from asrlab.transcript.labels import Labels, SubtitleLayout
+        from asrlab.transcript.document import Labels, SubtitleLayout
 
         return self.written(format, Labels(name=name, layout=layout or SubtitleLayout()))
 

@@ -9,16 +9,15 @@ import attrs
 from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
 from asrlab.transcript.cue_timing import Draft, split_at_pauses, timed
-from asrlab.transcript.cutting import Piece, pieces_of, wrapped
-from asrlab.transcript.lines import milliseconds
+from asrlab.transcript.document import milliseconds
+from asrlab.transcript.line_breaks import Piece, pieces_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from asrlab.transcript.labels import Labels, SubtitleLayout
+    from asrlab.transcript.document import Labels, SubtitleLayout
     from asrlab.transcript.records import Segment, Transcript
 
-__all__ = ["Cue", "cues_of", "to_srt", "to_vtt"]
 
 # pysubs2 takes a backslash for markup; these stand in for it meanwhile.
 _BACKSLASH, _STAND_IN = "\\", "\uf8f0"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from asrlab.tuning.calibrating import tune
+from asrlab.tuning.tune import tune
 
 __all__ = ["tune"]

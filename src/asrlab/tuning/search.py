@@ -7,15 +7,13 @@ import math
 from collections.abc import Callable, Sequence
 
 from asrlab.audio import Audio
-from asrlab.calibration import Trial
+from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import AsrlabError
 from asrlab.options import Batching
-from asrlab.transcriber import Transcriber
-from asrlab.tuning.ladders import LADDERS, Room
-from asrlab.tuning.speech import CYCLE, clips, duration
-from asrlab.tuning.stopwatch import Pass, Stopwatch
-
-__all__ = ["Search", "TuningProgress"]
+from asrlab.tuning.benchmark_clips import CYCLE, clips, duration
+from asrlab.tuning.calibration import Trial
+from asrlab.tuning.search_space import LADDERS, Room
+from asrlab.tuning.trial_runner import Pass, Stopwatch
 
 type TuningProgress = Callable[[str, Batching, float], object]
 """Told before each pass: the step, what is tried, and the seconds used up."""

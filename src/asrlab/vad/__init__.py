@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from asrlab.vad.cutting import Cutter
-from asrlab.vad.energy import EnergyVoice
-from asrlab.vad.finding import find_voice
-from asrlab.vad.held import Piece
-from asrlab.vad.pieces import PieceText, Recognize, transcribe_pieces
+from asrlab.vad.buffer import Piece
+from asrlab.vad.chunked import PieceText, Recognize, transcribe_pieces
+from asrlab.vad.chunking import Cutter
+from asrlab.vad.detector import EnergyVoice, VoiceActivity, VoiceFacts, VoiceStream
 from asrlab.vad.repetition import Loop, find_loop
-from asrlab.vad.silero import SileroVoice
-from asrlab.vad.skipping import Skipped, is_wanted
-from asrlab.vad.voice import VoiceActivity, VoiceFacts, VoiceStream
+from asrlab.vad.silence_skipping import Skipped, is_wanted
+from asrlab.vad.silero import SileroVoice, find_voice
 
 __all__ = [
     "Cutter",

@@ -11,7 +11,6 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Loop", "find_loop"]
 
 _LEAST_COUNT = 3
 _LEAST_WORDS = 15

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.checks import SILENT_PEAK
+from asrlab.environment import installed_version
 from asrlab.errors import EngineUnavailableError, WeightsError
 from asrlab.installation import install_command
-from asrlab.vad.voice import FRAME_SAMPLES, VoiceFacts, VoiceStream
-from asrlab.versions import installed_version
+from asrlab.vad.detector import FRAME_SAMPLES, EnergyVoice, VoiceFacts, VoiceStream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SileroVoice", "silero_files"]
+    from asrlab.vad.detector import VoiceActivity
 
 _PLACES = (
     ("faster_whisper", "assets/silero_vad_v6.onnx"),
@@ -182,3 +186,23 @@ def _source(path: Path) -> str:
     if distribution is None:
         return str(path.parent)
     return f"{distribution} {installed_version(distribution) or ''}".rstrip()
+
+
+_log = logging.getLogger("asrlab.vad")
+
+
+def find_voice(*, files: Sequence[Path] | None = None) -> VoiceActivity:
+    """Load Silero's model from where it is installed, or else fall back to loudness; ``facts`` says which it is.
+
+    Nothing is fetched. A file that does not load is passed over with a warning in the log.
+
+    Args:
+        files: Where to look, best first; None looks into faster-whisper, then silero-vad.
+    """
+    for path in silero_files() if files is None else files:
+        try:
+            return SileroVoice(path)
+        except (EngineUnavailableError, WeightsError) as error:
+            _log.warning("%s", error)
+    _log.info("no voice activity model is installed; long audio is cut where it is least loud")
+    return EnergyVoice()

@@ -4,14 +4,14 @@ from asrlab.weights.catalogue import CarriedFile, CarrierPart, WeightsEntry, Wei
 from asrlab.weights.check import check_weights, explain_failed_load
 from asrlab.weights.ctranslate2_format import CTranslate2Model, read_ctranslate2
 from asrlab.weights.ctranslate2_to_openai import OpenAICheckpoint, WhisperDims, convert
-from asrlab.weights.folders import weights_format
+from asrlab.weights.errors import describe_origin, describe_size
 from asrlab.weights.layout import default_root
-from asrlab.weights.messages import describe_origin, describe_size
+from asrlab.weights.local import weights_format
+from asrlab.weights.manifest import StoredFile, StoredWeights
 from asrlab.weights.openai_checkpoint import why_not_whisper
-from asrlab.weights.safetensors_format import read_safetensors_shapes
+from asrlab.weights.safetensors_check import read_safetensors_shapes
 from asrlab.weights.sources import CarrierSource, Fetched, FolderSource, HubSource, Progress, UrlSource, WeightsSource
 from asrlab.weights.store import WeightsStore, is_offline
-from asrlab.weights.stored import StoredFile, StoredWeights
 
 __all__ = [
     "CTranslate2Model",

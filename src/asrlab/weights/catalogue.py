@@ -15,7 +15,6 @@ from asrlab.errors import WeightsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CarriedFile", "CarrierPart", "WeightsEntry", "WeightsFile", "WeightsFormat", "entries", "entry"]
 
 WeightsFormat = Literal["ctranslate2", "openai-pt", "safetensors"]
 

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asrlab.errors import AsrlabError, WeightsError
-from asrlab.weights.ctranslate2_whisper import check_ctranslate2_folder
-from asrlab.weights.folders import files_of
-from asrlab.weights.hub_config import check_hub_config
+from asrlab.weights.ctranslate2_check import check_ctranslate2_folder
 from asrlab.weights.json_file import read_json_object
+from asrlab.weights.local import files_of
 from asrlab.weights.openai_checkpoint import check_openai_checkpoint
-from asrlab.weights.safetensors_format import check_safetensors_file, read_safetensors_shapes
+from asrlab.weights.safetensors_check import check_hub_config, check_safetensors_file, read_safetensors_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from asrlab.weights.catalogue import WeightsFormat
 
-__all__ = ["check_weights", "explain_failed_load"]
 
 _CONFIGS = ("generation_config.json", "preprocessor_config.json")
 _MAX_OTHER_BYTES = 64 << 20  # tokenizer.json of the largest vocabularies has 35 MB

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asrlab.errors import WeightsError
-from asrlab.weights.finite import StoredTensor
+from asrlab.weights.safetensors_check import StoredTensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["CTranslate2Model", "read_ctranslate2"]
 
 _VERSION = 6
 _KINDS = ("float32", "int8", "int16", "int32", "float16", "bfloat16")  # by code

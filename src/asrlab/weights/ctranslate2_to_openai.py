@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-__all__ = ["OpenAICheckpoint", "WhisperDims", "convert"]
 
 _HEAD_SIZE = 64  # in every Whisper model
 _MLP_RATIO = 4

@@ -10,7 +10,6 @@ from asrlab.errors import WeightsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_json_object", "read_small_text"]
 
 _MAX_CONFIG_BYTES = 1 << 20
 """Whisper's config.json has 2 KB; every object of a megabyte of JSON takes 30 MB at most."""

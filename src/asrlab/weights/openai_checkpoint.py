@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from asrlab.errors import WeightsError
-from asrlab.weights.finite import StoredTensor, first_not_finite
 from asrlab.weights.pickle_reader import (
     MAX_READ_BYTES,
     PickleError,
@@ -24,12 +23,12 @@ from asrlab.weights.pickle_reader import (
     TensorRecord,
     read_pickle,
 )
+from asrlab.weights.safetensors_check import StoredTensor, first_not_finite
 from asrlab.weights.whisper_tensors import check_dims, check_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["check_openai_checkpoint", "why_not_whisper"]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LOCAL_HEADER_BYTES = 30

@@ -16,7 +16,6 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["PickleError", "Readable", "StorageRecord", "TensorRecord", "read_pickle"]
 
 MAX_OPCODES = 500_000
 """Whisper large-v3 has 1,259 tensors, which take about 50,000."""

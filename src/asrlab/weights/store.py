@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.errors import WeightsError
-from asrlab.weights import messages
-from asrlab.weights.layout import StoreLayout, default_root
+from asrlab.weights import errors
+from asrlab.weights.layout import DigestCache, StoreLayout, default_root
 from asrlab.weights.local import local_weights
+from asrlab.weights.manifest import Manifest, StoredFile, StoredWeights, read_manifest, write_manifest
 from asrlab.weights.sources import CarrierSource, HubSource, Progress, UrlSource, WeightsSource
-from asrlab.weights.stored import Manifest, StoredFile, StoredWeights, read_manifest, write_manifest
-from asrlab.weights.verify import DigestCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from asrlab.weights.catalogue import WeightsEntry, WeightsFile
 
-__all__ = ["WeightsStore", "is_offline"]
 
 log = logging.getLogger("asrlab.weights")
 
@@ -134,7 +132,7 @@ class WeightsStore:
                 if path.exists() and self._digests.sha256(path) == file.sha256:
                     return
                 kept = self._layout.reject(path, actual)
-        raise messages.wrong_checksum(stored.key, path, expected=file.sha256, actual=actual, kept=kept)
+        raise errors.wrong_checksum(stored.key, path, expected=file.sha256, actual=actual, kept=kept)
 
     def _read(self, entry: WeightsEntry) -> StoredWeights | None:
         manifest = read_manifest(self._layout.manifest(entry.key))
@@ -177,14 +175,14 @@ class WeightsStore:
                         raise
                     reason = error.message
             tried.append(f"{source.describe(entry)}: {reason}")
-        raise messages.nothing_worked(entry, tried)
+        raise errors.nothing_worked(entry, tried)
 
     def _fill_from(self, source: WeightsSource, entry: WeightsEntry, progress: Progress | None) -> StoredWeights:
         fresh = self._layout.start(entry.key, name=(entry.revision if source.resumes else None) or "new")
         log.info(
             "filling %s (%s) from %s",
             entry.key,
-            messages.describe_size(entry) or "size unknown",
+            errors.describe_size(entry) or "size unknown",
             source.describe(entry),
         )
         fetched = source.fetch(entry, fresh / "model", progress)
@@ -203,7 +201,7 @@ class WeightsStore:
             if actual is not None and expected.sha256 not in (None, actual.sha256):
                 kept = self._layout.reject(folder / actual.name, actual.sha256)
                 where = f"{actual.name} from {manifest.source}"
-                raise messages.wrong_checksum(
+                raise errors.wrong_checksum(
                     entry.key, where, expected=str(expected.sha256), actual=actual.sha256, kept=kept
                 )
         if not entry.pinned:
@@ -216,7 +214,7 @@ class WeightsStore:
         except WeightsError:
             raise
         except OSError as error:
-            raise messages.disk_error(entry, self.root, error, doing=doing) from error
+            raise errors.disk_error(entry, self.root, error, doing=doing) from error
 
 
 def is_offline() -> bool:

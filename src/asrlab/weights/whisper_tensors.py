@@ -12,7 +12,6 @@ from asrlab.weights.ctranslate2_to_openai import WhisperDims
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["check_dims", "check_shapes"]
 
 _NAMES = tuple(WhisperDims.__annotations__)
 _MELS = (80, 128)  # those that openai-whisper has filters for

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from asrlab import report
+from asrlab.evaluation import report
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.runs.records import Verdict
 

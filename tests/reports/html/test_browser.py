@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from asrlab import bench, report
+from asrlab.evaluation import bench, report
 from asrlab.evaluation.metrics import Resampling
 from asrlab.testing.in_process import InProcessExecutor
 

@@ -13,10 +13,11 @@ import attrs
 import pytest
 import soundfile
 
-from asrlab import Audio, Dataset, DatasetError, OptionError, OutputError, Utterance, bench, compare, report
+from asrlab import Audio, DatasetError, OptionError, OutputError
+from asrlab.evaluation import Dataset, Utterance, bench, compare, report
 from asrlab.evaluation.metrics import Resampling
-from asrlab.evaluation.reports.html.axes import linear_axis, log_axis
-from asrlab.evaluation.reports.html.rows import embedded
+from asrlab.evaluation.reports.html.charts import linear_axis, log_axis
+from asrlab.evaluation.reports.html.page_data import embedded
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def test_other_audio_than_the_run_had_is_not_shown(tmp_path: Path):
     changed = report(result, audio=tones(0.2), resampling=FEW)
     assert clips_in(Page(changed.html)) == []
     assert "is not what the run was of (a, b)" in changed.notes[0]
-    with pytest.raises(DatasetError, match=r"give that one: asrlab.report\(..., audio=dataset\)"):
+    with pytest.raises(DatasetError, match=r"give that one: asrlab.evaluation.report\(..., audio=dataset\)"):
         report(result, audio=True)
 
 

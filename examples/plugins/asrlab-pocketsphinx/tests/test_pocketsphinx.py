@@ -38,7 +38,8 @@ def transcriber() -> Iterator[asrlab.Transcriber]:
 def clips() -> dict[str, np.ndarray]:
     """The reference of each clip of the smoke set, and its samples: float32, shape (n,), at 16 kHz."""
     return {
-        str(utterance.text): asrlab.load_audio(utterance.audio).samples for utterance in asrlab.load_dataset("smoke")
+        str(utterance.text): asrlab.load_audio(utterance.audio).samples
+        for utterance in asrlab.evaluation.load_dataset("smoke")
     }
 
 
@@ -218,7 +219,7 @@ def test_the_command_line_lists_and_uses_the_plugin(
         "asrlab-pocketsphinx",
         ["pocketsphinx"],
     )
-    clip = next(iter(asrlab.load_dataset("smoke"))).audio
+    clip = next(iter(asrlab.evaluation.load_dataset("smoke"))).audio
     said = subprocess.run(
         [sys.executable, "-m", "asrlab", "transcribe", str(clip), "-m", MODEL],
         env=environment,

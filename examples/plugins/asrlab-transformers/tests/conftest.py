@@ -55,7 +55,10 @@ def base_folder(readme: tuple[Path, str, str]) -> Path:
 @pytest.fixture(scope="session")
 def clips() -> dict[str, np.ndarray]:
     """The samples of each clip of the smoke set, by its id: float32, shape (n,), at 16 kHz."""
-    return {utterance.id: asrlab.load_audio(utterance.audio).samples for utterance in asrlab.load_dataset("smoke")}
+    return {
+        utterance.id: asrlab.load_audio(utterance.audio).samples
+        for utterance in asrlab.evaluation.load_dataset("smoke")
+    }
 
 
 @pytest.fixture(scope="session")

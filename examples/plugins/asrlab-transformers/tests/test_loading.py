@@ -59,7 +59,7 @@ def test_the_command_line_uses_an_id_in_the_cache_without_the_network(cache: Pat
     shutil.copytree(ctc_folder, place / "snapshots" / commit)
     (place / "refs").mkdir()
     (place / "refs" / "main").write_text(commit, encoding="utf-8")
-    clip = next(iter(asrlab.load_dataset("smoke"))).audio
+    clip = next(iter(asrlab.evaluation.load_dataset("smoke"))).audio
     command = ("transcribe", str(clip), "-m", "transformers/someone/tiny-ctc", "--json")
     done = subprocess.run([sys.executable, "-m", "asrlab", *command], capture_output=True, check=True, text=True)
     (result,) = json.loads(done.stdout)["files"]
@@ -185,7 +185,7 @@ def test_transcribing_leaves_the_environment_alone(ctc_folder: Path):
 import os, sys, asrlab
 before = dict(os.environ)
 with asrlab.load(sys.argv[1], device="cpu") as transcriber:
-    transcriber.transcribe(next(iter(asrlab.load_dataset("smoke"))).audio)
+    transcriber.transcribe(next(iter(asrlab.evaluation.load_dataset("smoke"))).audio)
 print({name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)} - {"KMP_INIT_AT_FORK"})
 """
     model = f"transformers/{ctc_folder}"

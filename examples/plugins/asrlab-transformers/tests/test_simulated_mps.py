@@ -22,7 +22,7 @@ def test_whisper_on_the_simulated_device_writes_the_cpus_text(
     base_folder: Path, simulated_mps_process: SimulatedProcess
 ):
     """Every tensor is on the device, which has every kernel that is called, and the text is the CPU's."""
-    clip = str(list(asrlab.load_dataset("smoke"))[1].audio)
+    clip = str(list(asrlab.evaluation.load_dataset("smoke"))[1].audio)
     text, device, kind = simulated_mps_process.run(transcribed, base_folder, "mps", clip)
     report = simulated_mps_process.report()
     assert (device, kind) == ("mps (simulated)", "mps")
@@ -34,7 +34,7 @@ def test_a_ctc_model_on_the_simulated_device_writes_the_cpus_text(
     ctc_folder: Path, simulated_mps_process: SimulatedProcess
 ):
     """The second kind of model too."""
-    clip = str(list(asrlab.load_dataset("smoke"))[1].audio)
+    clip = str(list(asrlab.evaluation.load_dataset("smoke"))[1].audio)
     text, *where = simulated_mps_process.run(transcribed, ctc_folder, "mps", clip)
     assert where == ["mps (simulated)", "mps"]
     assert text == transcribed(ctc_folder, "cpu", clip)[0]

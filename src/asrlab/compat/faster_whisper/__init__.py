@@ -14,9 +14,8 @@ Source: faster-whisper 1.2.1, whose names, arguments, defaults and records these
 """
 
 from asrlab.compat.faster_whisper.audio import decode_audio
-from asrlab.compat.faster_whisper.batched import BatchedInferencePipeline
 from asrlab.compat.faster_whisper.records import Segment, TranscriptionInfo, TranscriptionOptions, Word
-from asrlab.compat.faster_whisper.transcribe import WhisperModel
+from asrlab.compat.faster_whisper.transcribe import BatchedInferencePipeline, WhisperModel
 from asrlab.compat.faster_whisper.utils import available_models, download_model, format_timestamp
 from asrlab.compat.faster_whisper.vad import VadOptions
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from warnings import warn
 
 from asrlab import transcript
+from asrlab.compat.base import lead_of, spaced_words
 from asrlab.compat.faster_whisper.vad import VadOptions
-from asrlab.compat.spacing import lead_of, spaced_words
-
-__all__ = ["Segment", "TranscriptionInfo", "TranscriptionOptions", "Word", "segment_of"]
+from asrlab.engine.contract import Recognition
 
 
 def _deprecated(record: Any) -> dict[str, Any]:
@@ -159,3 +159,55 @@ def segment_of(segment: transcript.Segment, number: int, language: str | None) -
         words=None if segment.words is None else words,
         temperature=segment.temperature,
     )
+
+
+def info_of(
+    recognition: Recognition, given: Mapping[str, Any], *, duration: float, english: bool = False
+) -> TranscriptionInfo:
+    """What an engine has told before its first segment, as faster-whisper writes it.
+
+    Args:
+        recognition: Begun.
+        given: The arguments of the call.
+        duration: Seconds of audio.
+        english: Whether the model knows only English.
+    """
+    told = recognition.language_probability
+    certain = 1.0 if given["language"] is not None or english else math.nan
+    probabilities = recognition.language_probabilities
+    left = recognition.speech_duration
+    return TranscriptionInfo(
+        language=recognition.language,
+        language_probability=certain if told is None else told,
+        duration=duration,
+        duration_after_vad=duration if left is None else left,
+        all_language_probs=None if probabilities is None else list(probabilities),
+        transcription_options=TranscriptionOptions.of(dict(given)),
+        vad_options=_vad_options(given),
+    )
+
+
+def _vad_options(given: Mapping[str, Any]) -> VadOptions | None:
+    parameters: Any = given["vad_parameters"]
+    if isinstance(parameters, VadOptions):
+        return parameters
+    if not given["vad_filter"]:
+        return None
+    return VadOptions(**(parameters or {}))
+
+
+def shown(segments: Iterator[Segment], duration: float, *, on: bool) -> Iterator[Segment]:
+    """*segments*, with a progress bar over the seconds of audio on standard error if *on*."""
+    return _with_bar(segments, duration) if on else segments
+
+
+def _with_bar(segments: Iterator[Segment], duration: float) -> Iterator[Segment]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("transcribing", total=duration)
+        for segment in segments:
+            bar.update(task, completed=segment.end)
+            yield segment
+        bar.update(task, completed=duration)

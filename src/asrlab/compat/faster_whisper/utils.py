@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from asrlab import loading
-from asrlab.compat.faster_whisper.names import ENGINE, full_name
-from asrlab.compat.timestamps import format_timestamp
+from asrlab.compat.base import format_timestamp
+from asrlab.compat.faster_whisper.arguments import ENGINE, full_name
 from asrlab.errors import OptionError
 
 __all__ = ["available_models", "download_model", "format_timestamp"]

@@ -11,8 +11,7 @@ from asrlab.compat.whisper import audio, decoding, tokenizer, utils
 from asrlab.compat.whisper.arguments import Arguments
 from asrlab.compat.whisper.audio import Spectrogram, load_audio, log_mel_spectrogram, pad_or_trim
 from asrlab.compat.whisper.decoding import DecodingOptions, DecodingResult, decode, detect_language
-from asrlab.compat.whisper.loading import available_models, load_model
-from asrlab.compat.whisper.model import Model, ModelDimensions, Whisper
+from asrlab.compat.whisper.model import Model, ModelDimensions, Whisper, available_models, load_model
 from asrlab.compat.whisper.transcription import Result, transcribe
 
 __all__ = [

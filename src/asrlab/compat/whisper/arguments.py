@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import Any, Literal, TypedDict
 
 from asrlab.compat.whisper.tokenizer import language_code
+from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import TextToShorten, TranscribeOptions
-from asrlab.transcriber import Transcriber
 
 __all__ = ["DEFAULTS", "Arguments", "changed", "options_for"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.compat.whisper.arguments import options_for
 from asrlab.compat.whisper.audio import Spectrogram
-from asrlab.compat.whisper.native import Native
+from asrlab.compat.whisper.protocols import Native
 from asrlab.errors import OptionError
 from asrlab.transcript import Segment
 
 if TYPE_CHECKING:
     from asrlab.compat.whisper.model import Model
-    from asrlab.transcriber import Transcriber
+    from asrlab.engine.transcriber import Transcriber
 
 __all__ = ["DecodingOptions", "DecodingResult", "decode", "detect_language"]
 

@@ -11,23 +11,21 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, open_audio
+from asrlab.compat.base import lead_of, spaced_words
 from asrlab.compat.whisper.arguments import Arguments, options_for
 from asrlab.compat.whisper.audio import is_tensor
 from asrlab.compat.whisper.model import Model
-from asrlab.compat.whisper.native import Native, WindowLoop
-from asrlab.compat.whisper.segments import emptied, segment_dict
-from asrlab.compat.whisper.telling import Teller
+from asrlab.compat.whisper.protocols import Native, WindowLoop
+from asrlab.compat.whisper.verbose import Teller
+from asrlab.engine.contract import Recognition
+from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
-from asrlab.recognition import Recognition
-from asrlab.transcriber import Transcriber
-from asrlab.transcript import Transcript
+from asrlab.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-__all__ = ["Result", "transcribe"]
 
 _log = logging.getLogger("asrlab.compat")
 
@@ -143,3 +141,40 @@ def _result(transcript: Transcript, text: str, segments: list[dict[str, Any]], l
     result = Result(text=text, segments=segments, language=language)
     result.transcript = transcript
     return result
+
+
+def emptied(segment: dict[str, Any]) -> dict[str, Any]:
+    """As upstream hands it out: one that takes no time or has no text keeps its place, and loses what is in it."""
+    if segment["start"] == segment["end"] or not segment["text"].strip():
+        return {**segment, "text": "", "tokens": [], "words": []}
+    return segment
+
+
+def segment_dict(place: int, segment: Segment, language: str | None) -> dict[str, Any]:
+    """Any engine's segment with upstream's keys; None is what the engine does not tell.
+
+    Args:
+        place: From 0.
+        segment: The segment.
+        language: Of the text; None if it is not known yet.
+    """
+    lead = lead_of(language)
+    fields: dict[str, Any] = {
+        "id": place,
+        "seek": segment.seek,
+        "start": segment.start,
+        "end": segment.end,
+        "text": lead + segment.text,
+        "tokens": list(segment.tokens or ()),
+        "temperature": segment.temperature,
+        "avg_logprob": segment.avg_logprob,
+        "compression_ratio": segment.compression_ratio,
+        "no_speech_prob": segment.no_speech_prob,
+    }
+    if segment.words is None:
+        return fields
+    words = [
+        {"word": text, "start": word.start, "end": word.end, "probability": word.probability}
+        for word, text in spaced_words(segment, lead)
+    ]
+    return {**fields, "words": words}

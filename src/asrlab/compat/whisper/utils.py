@@ -7,24 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from asrlab.compat.timestamps import format_timestamp
-from asrlab.compat.whisper.cues import Layout, cues_of
-from asrlab.errors import OptionError
+import attrs
 
-__all__ = [
-    "ResultWriter",
-    "WriteJSON",
-    "WriteSRT",
-    "WriteTSV",
-    "WriteTXT",
-    "WriteVTT",
-    "format_timestamp",
-    "get_writer",
-]
+from asrlab.compat.base import format_timestamp
+from asrlab.errors import OptionError
 
 type Result = Mapping[str, Any]
 
@@ -142,3 +132,144 @@ def get_writer(output_format: str, output_dir: str) -> Callable[..., None]:
 
 def _srt_time(seconds: float) -> str:
     return format_timestamp(seconds, always_include_hours=True, decimal_marker=",")
+
+
+type Dicts = Sequence[Mapping[str, Any]]
+_PAUSE = 3.0  # seconds between words, behind which a new cue begins
+_NO_LIMIT = 1000  # upstream's
+
+
+@attrs.frozen(kw_only=True)
+class Layout:
+    """How words become subtitles; has effect only where words were timed.
+
+    Attributes:
+        max_line_width: Characters in a line.
+        max_line_count: Lines in a cue; needs *max_line_width*.
+        max_words_per_line: Words in a cue.
+        highlight_words: A cue for each word, which is underlined in it.
+    """
+
+    max_line_width: int | None = None
+    max_line_count: int | None = None
+    max_words_per_line: int | None = None
+    highlight_words: bool = False
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any] | None, given: Mapping[str, Any]) -> Layout:
+        """*given*, over *options*, which may hold other things, too.
+
+        Raises:
+            OptionError: *given* has a name that is none of a layout's.
+        """
+        names = [field.name for field in attrs.fields(cls)]
+        for name in given:
+            if name not in names:
+                message = f"subtitles have no option {name!r}; there are {', '.join(names)}"
+                raise OptionError(message, option=name, supported=names)
+        chosen = {name: given.get(name) or (options or {}).get(name) for name in names}
+        return cls(**{name: value for name, value in chosen.items() if value})
+
+    @property
+    def keeps_segments(self) -> bool:
+        """Whether a cue never crosses segments."""
+        return self.max_line_count is None or self.max_line_width is None
+
+
+@attrs.frozen
+class Cue:
+    """One subtitle: its times as written, and its text."""
+
+    start: str
+    end: str
+    text: str
+
+
+def cues_of(segments: Dicts, layout: Layout, clock: Callable[[float], str]) -> Iterator[Cue]:
+    """The cues of *segments*; *clock* writes a time."""
+    if not segments or not all("words" in segment for segment in segments):
+        for segment in segments:
+            text = segment["text"].strip().replace("-->", "->")
+            yield Cue(clock(segment["start"]), clock(segment["end"]), text)
+        return
+    for words in _Breaking(segments, layout).cues():
+        if layout.highlight_words:
+            yield from _highlighted(words, clock)
+        else:
+            yield Cue(clock(words[0]["start"]), clock(words[-1]["end"]), _joined(words))
+
+
+class _Breaking:
+    """The state of breaking words into lines and cues."""
+
+    def __init__(self, segments: Dicts, layout: Layout) -> None:
+        self._segments, self._layout = segments, layout
+        self._cue: list[dict[str, Any]] = []
+        self._length, self._lines = 0, 1
+        firsts = [word["start"] for segment in segments for word in segment["words"]][:1]
+        self._last = float((firsts or [segments[0]["start"]])[0])
+
+    def cues(self) -> Iterator[list[dict[str, Any]]]:
+        """The words of each cue; those that begin a line begin with a line feed."""
+        for word, first in self._words():
+            done = self._add(dict(word), first=first)
+            if done:
+                yield done
+        if self._cue:
+            yield self._cue
+
+    def _words(self) -> Iterator[tuple[Mapping[str, Any], bool]]:
+        """Each word, and whether it is the first of a segment or of so many words of it."""
+        most = self._layout.max_words_per_line or _NO_LIMIT
+        for segment in self._segments:
+            yield from ((word, place % most == 0) for place, word in enumerate(segment["words"]))
+
+    def _add(self, word: dict[str, Any], *, first: bool) -> list[dict[str, Any]]:
+        """Add a word, and give the cue that ended before it."""
+        keeps = self._layout.keeps_segments
+        pause = not keeps and word["start"] - self._last > _PAUSE
+        parted = first and keeps and bool(self._cue)
+        fits = self._length + len(word["word"]) <= (self._layout.max_line_width or _NO_LIMIT)
+        done: list[dict[str, Any]] = []
+        if self._length and fits and not pause and not parted:
+            self._length += len(word["word"])
+        else:
+            done = self._begin_line(word, pause=pause, parted=parted)
+        self._cue.append(word)
+        self._last = word["start"]
+        return done
+
+    def _begin_line(self, word: dict[str, Any], *, pause: bool, parted: bool) -> list[dict[str, Any]]:
+        word["word"] = word["word"].strip()
+        most = self._layout.max_line_count
+        full = bool(self._cue) and most is not None and (pause or self._lines >= most)
+        done: list[dict[str, Any]] = []
+        if full or parted:
+            done, self._cue, self._lines = self._cue, [], 1
+        elif self._length:
+            self._lines += 1
+            word["word"] = "\n" + word["word"]
+        self._length = len(word["word"].strip())
+        return done
+
+
+def _highlighted(words: Sequence[Mapping[str, Any]], clock: Callable[[float], str]) -> Iterator[Cue]:
+    """A cue for each word, and one without a highlight between words that do not touch."""
+    last = clock(words[0]["start"])
+    for place, word in enumerate(words):
+        start, end = clock(word["start"]), clock(word["end"])
+        if last != start:
+            yield Cue(last, start, _joined(words))
+        yield Cue(start, end, _joined(words, underlined=place))
+        last = end
+
+
+def _joined(words: Sequence[Mapping[str, Any]], underlined: int | None = None) -> str:
+    return "".join(
+        _underlined(word["word"]) if place == underlined else word["word"] for place, word in enumerate(words)
+    )
+
+
+def _underlined(word: str) -> str:
+    bare = word.lstrip()
+    return f"{word[: len(word) - len(bare)]}<u>{bare}</u>"

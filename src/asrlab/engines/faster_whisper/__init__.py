@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.engines.whisper_sizes import SIZES, languages_of, wer_bound_of
 from asrlab.patches import Patch
 from asrlab.patches.faster_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
-from asrlab.spec import EngineSpec, ModelSpec
 
 __all__ = ["SPEC", "asrlab_engines", "asrlab_patches"]
 
@@ -48,7 +48,7 @@ SPEC = EngineSpec(
     name="faster-whisper",
     aliases=("faster_whisper",),
     default_model="base",
-    factory="asrlab.engines.faster_whisper.transcriber:load",
+    factory="asrlab.engines.faster_whisper.recognizer:load",
     devices="asrlab.engines.faster_whisper.devices:devices",
     models=(
         *(_model(name, aliases) for name, aliases in SIZES),

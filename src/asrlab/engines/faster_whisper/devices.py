@@ -5,11 +5,9 @@ from __future__ import annotations
 import ctranslate2
 
 from asrlab.device import Device, DeviceReport
+from asrlab.environment import usable_cores
 from asrlab.errors import OptionError
-from asrlab.machine import usable_cores
 from asrlab.options import Batching
-
-__all__ = ["BATCH_SIZE", "MARGIN", "choose_compute_type", "default_batching", "default_threads", "devices"]
 
 BATCH_SIZE = 8
 """With more, decoding gains little on the CPU, and with fewer it loses."""

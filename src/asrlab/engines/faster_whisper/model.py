@@ -11,9 +11,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
-from asrlab.engines.prompt_length import MIN_TEXT_TOKENS
-
-__all__ = ["SharedEncodingModel"]
+from asrlab.engines.option_checks import MIN_TEXT_TOKENS
 
 
 class SharedEncodingModel(WhisperModel):  # type: ignore[misc] # has no type information

@@ -21,8 +21,6 @@ from asrlab.engines.option_checks import (
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
 
-__all__ = ["APPENDED", "ENGINE_OPTIONS", "PREPENDED", "Settings"]
-
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
 """Source: faster-whisper, ``transcribe``: ``prepend_punctuations`` and ``append_punctuations``."""

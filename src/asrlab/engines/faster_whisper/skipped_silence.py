@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
-    from faster_whisper.transcribe import Segment as EngineSegment
-    from faster_whisper.transcribe import Word as EngineWord
+    from faster_whisper.transcribe import Segment as EngineSegment, Word as EngineWord
     from numpy.typing import NDArray
 
-__all__ = ["Speech", "find_speech"]
 
 MIN_SHARE_S = 0.5
 """A segment that reaches this far at most into the speech behind a cut is not of it: Whisper's times are no surer."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.patches import Patch
 from asrlab.patches.liquid_audio import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
-from asrlab.spec import EngineSpec, ModelSpec
 
 __all__ = ["SPEC", "asrlab_engines", "asrlab_patches"]
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from liquid_audio import LFM2AudioModel, LFM2AudioProcessor
+from liquid_audio.model.conformer.encoder import ConformerEncoderConfig
+from liquid_audio.model.lfm2_audio import DepthformerConfig, LFM2AudioConfig
+from liquid_audio.processor import PreprocessorConfig
 from safetensors import safe_open
+from transformers import Lfm2Config
 
+from asrlab.audio import SAMPLE_RATE
 from asrlab.device import Device
-from asrlab.engines.liquid_audio.config import read_config
-from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber
+from asrlab.engine.contract import TranscriberInfo
+from asrlab.engine.spec import LoadRequest
+from asrlab.engines.liquid_audio.recognizer import LiquidAudioTranscriber
 from asrlab.engines.pytorch import refuse_oversized, refuse_threads
 from asrlab.errors import WeightsError
 from asrlab.options import Capabilities
-from asrlab.recognition import TranscriberInfo
-from asrlab.spec import LoadRequest
 from asrlab.vad import find_voice
 from asrlab.weights import explain_failed_load
-
-__all__ = ["load"]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -115,3 +120,44 @@ def _missing(model: LFM2AudioModel, stored: Iterable[str]) -> list[str]:
     present = set(stored)
     tied = {id(tensor) for name, tensor in state.items() if name in present}
     return [name for name, tensor in state.items() if name not in present and id(tensor) not in tied]
+
+
+# Tables that are computed and not stored: nothing in the weights bounds them.
+_BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("preprocessor", "sample_rate"): (SAMPLE_RATE, SAMPLE_RATE),
+    ("preprocessor", "n_fft"): (16, 8192),
+    ("preprocessor", "features"): (1, 1024),
+    ("preprocessor", "window_size"): (0.001, 0.5),
+    ("preprocessor", "window_stride"): (0.001, 0.5),
+    ("preprocessor", "frame_splicing"): (1, 16),
+    ("preprocessor", "pad_to"): (0, 4096),
+    ("encoder", "pos_emb_max_len"): (1, 100_000),
+}
+
+
+def read_config(folder: Path) -> LFM2AudioConfig:
+    """Return the configuration in *folder*, as upstream's ``from_pretrained`` reads it.
+
+    Raises:
+        WeightsError: If a setting that decides how much is computed is out of range.
+    """
+    content: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    for (section, name), (low, high) in _BOUNDS.items():
+        value = content[section][name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            wanted = f"{low:g}" if low == high else f"between {low:g} and {high:g}"
+            raise WeightsError(
+                f"{folder}/config.json: its {section}.{name} is {value!r:.60}, not {wanted}; pull it again, or give "
+                "another folder",
+                model=str(folder),
+            )
+    for name, value in content["lfm"].items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise WeightsError(f"{folder}/config.json: its lfm.{name} is not finite; pull it again", model=str(folder))
+    parts: dict[str, Any] = {
+        "lfm": Lfm2Config(**content.pop("lfm")),
+        "encoder": ConformerEncoderConfig(**content.pop("encoder")),
+        "depthformer": DepthformerConfig(**content.pop("depthformer")),
+        "preprocessor": PreprocessorConfig(**content.pop("preprocessor")),
+    }
+    return LFM2AudioConfig(**parts, **content)

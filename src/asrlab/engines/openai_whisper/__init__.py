@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.engines.faster_whisper import SPEC as FASTER_WHISPER
 from asrlab.engines.whisper_sizes import SIZES, languages_of, wer_bound_of
 from asrlab.patches import Patch
 from asrlab.patches.openai_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
-from asrlab.spec import EngineSpec, ModelSpec
 
 __all__ = ["SPEC", "asrlab_engines", "asrlab_patches"]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from asrlab.engines.openai_whisper.windows import is_void
+from asrlab.engines.openai_whisper.decode_loop import is_void
 from asrlab.transcript import Segment, Word
-
-__all__ = ["to_segments"]
 
 
 def to_segments(segments: Iterable[dict[str, Any]]) -> Iterator[Segment]:

@@ -12,8 +12,6 @@ import attrs
 
 from asrlab.engines.openai_whisper.settings import APPENDED, PREPENDED
 
-__all__ = ["Place", "first_made_up", "leading_silence"]
-
 type SegmentDict = dict[str, Any]
 
 _IMPROBABLE = 0.15

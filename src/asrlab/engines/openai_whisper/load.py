@@ -13,17 +13,15 @@ import whisper
 from whisper.model import ModelDimensions, Whisper
 
 from asrlab.device import Device
+from asrlab.engine.contract import TranscriberInfo
+from asrlab.engine.spec import LoadRequest
+from asrlab.engines.openai_whisper.recognizer import OpenAIWhisperTranscriber
 from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS
-from asrlab.engines.openai_whisper.transcriber import OpenAIWhisperTranscriber
 from asrlab.engines.pytorch import refuse_threads
 from asrlab.errors import OptionError, WeightsError
 from asrlab.options import Capabilities
 from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
-from asrlab.recognition import TranscriberInfo
-from asrlab.spec import LoadRequest
 from asrlab.weights import convert, explain_failed_load, why_not_whisper
-
-__all__ = ["load"]
 
 
 def load(request: LoadRequest) -> OpenAIWhisperTranscriber:

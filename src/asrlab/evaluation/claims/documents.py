@@ -24,8 +24,6 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.markup import Comment, Passage, Source, read_markup
 from asrlab.evaluation.runs.ledger import write_whole
 
-__all__ = ["Allowance", "Document", "Tie", "find_documents", "read_document"]
-
 _MARKER = re.compile(r"<!--\s*asrlab:\s*([\w-]*)(.*?)-->", re.DOTALL)
 _KINDS = ("begin", "figure", "end", "allow")
 

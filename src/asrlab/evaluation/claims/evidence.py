@@ -13,11 +13,9 @@ import attrs
 from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
 from asrlab.evaluation.matrix.records import MatrixRecord
-from asrlab.evaluation.runs.reading import read_run
+from asrlab.evaluation.runs.load import read_run
 from asrlab.evaluation.runs.result import BenchResult
 from asrlab.transcript import PackageVersion
-
-__all__ = ["Evidence", "MatrixFile", "RunFile", "read_evidence"]
 
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 

@@ -10,8 +10,6 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.evidence import Evidence
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
 
-__all__ = ["FIGURES", "figure_text", "find_figure", "of_figure", "percent", "seconds", "speed"]
-
 _FORMAT = re.compile(r"([^{}]*)\{(?::([^{}]*))?\}([^{}]*)")
 _BYTES_PER_MIB = 2**20
 

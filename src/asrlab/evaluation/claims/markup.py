@@ -11,8 +11,6 @@ import attrs
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-__all__ = ["HIDDEN", "Comment", "Passage", "Source", "read_markup"]
-
 HIDDEN = "\0"
 """Stands in `Passage.prose` for a character that is no prose."""
 

@@ -8,19 +8,18 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
+from asrlab.environment import Machine
 from asrlab.errors import DatasetError, EngineNotFoundError, WeightsError
+from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.runs.bench import Progress, bench
 from asrlab.evaluation.runs.fingerprint import describe, fingerprint
-from asrlab.evaluation.runs.machine import Machine
+from asrlab.evaluation.runs.load import read_run
 from asrlab.evaluation.runs.manifest import Manifest, ModelFacts
-from asrlab.evaluation.runs.reading import read_run
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
-from asrlab.loading import fetch_weights_to_load, load_dataset, model_info
+from asrlab.loading import fetch_weights_to_load, model_info
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.transcript import PackageVersion
-
-__all__ = ["WER_TOLERANCE", "Agreement", "ModelAgreement", "rerun"]
 
 WER_TOLERANCE = 0.005
 """How far the two WER may be apart, as a fraction; one word of the references where that is more."""

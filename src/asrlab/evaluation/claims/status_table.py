@@ -7,13 +7,11 @@ from itertools import groupby
 
 import attrs
 
+from asrlab.engine.spec import EngineSpec, ModelSpec
+from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.statuses import DEVICES, Board, Cell, Standing
-from asrlab.evaluation.claims.tables import Page, listed, plain, quoted, table
-from asrlab.evaluation.runs.machine import Machine
-from asrlab.spec import EngineSpec, ModelSpec
-
-__all__ = ["bounds_table", "status_table"]
+from asrlab.evaluation.claims.blocks import Page, listed, plain, quoted, table
+from asrlab.evaluation.claims.support_status import DEVICES, Board, Cell, Standing
 
 
 def status_table(options: dict[str, str], page: Page) -> str:

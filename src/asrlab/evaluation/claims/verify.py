@@ -10,16 +10,13 @@ from typing import Literal
 import attrs
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.blocks import block_text
+from asrlab.evaluation.claims.blocks import Page, block_text
 from asrlab.evaluation.claims.documents import Allowance, Document, Tie, find_documents, read_document
 from asrlab.evaluation.claims.evidence import Evidence, read_evidence
 from asrlab.evaluation.claims.figures import figure_text
-from asrlab.evaluation.claims.statuses import Board, board_of
-from asrlab.evaluation.claims.suspicion import flags_of
-from asrlab.evaluation.claims.tables import Page
+from asrlab.evaluation.claims.lint import flags_of
+from asrlab.evaluation.claims.support_status import Board, board_of
 from asrlab.plugins.manager import PluginHost
-
-__all__ = ["Allowed", "Finding", "Verification", "find_evidence", "verify"]
 
 
 @attrs.frozen(kw_only=True)

@@ -7,32 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from asrlab.evaluation.claims.statuses import Board
-
-__all__ = [
-    "AGAINST",
-    "AUDIO_LENGTH",
-    "COMPARED",
-    "DEVICE",
-    "DEVICE_CLAIMS",
-    "EVERY",
-    "FIGURES",
-    "KINDS",
-    "MARKS",
-    "MEANING",
-    "MEMORY",
-    "MODEL_CLAIMS",
-    "NOT_SAYING",
-    "PRAISE",
-    "SIZE",
-    "SPENT",
-    "THRESHOLD",
-    "TIMING",
-    "TOPIC",
-    "Names",
-    "Subject",
-    "devices_in",
-]
+from asrlab.evaluation.claims.support_status import Board
 
 _I = re.IGNORECASE
 

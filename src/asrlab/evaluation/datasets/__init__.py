@@ -5,14 +5,12 @@ Importing this room is cheap; nothing is read before a data set is iterated, but
 
 from __future__ import annotations
 
-from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.dataset import Dataset, DatasetSpec, Utterance
 from asrlab.evaluation.datasets.folder import read_folder
 from asrlab.evaluation.datasets.format import Format, ReadOptions
-from asrlab.evaluation.datasets.formats import FORMATS
-from asrlab.evaluation.datasets.load import SMOKE, load_dataset
+from asrlab.evaluation.datasets.load import FORMATS, SMOKE, load_dataset
 from asrlab.evaluation.datasets.manifest import read_manifest
-from asrlab.evaluation.datasets.places import AUDIO_SUFFIXES
-from asrlab.evaluation.datasets.spec import DatasetSpec
+from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES
 
 __all__ = [
     "AUDIO_SUFFIXES",

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from asrlab.errors import DatasetError
 
-__all__ = ["Quoting", "read_rows", "split_header", "write_rows"]
 
 Quoting = Literal["none", "strict", "lenient"]
 """How a double quote at the beginning of a cell is read.

@@ -11,14 +11,16 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.places import AUDIO_SUFFIXES, Root
+from asrlab.evaluation.datasets.manifest import first_object, objects
+from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, Root
+from asrlab.evaluation.datasets.tabular import Columns, header_of, table_utterances
+from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from asrlab.evaluation.datasets.format import AllowOutside
-
-__all__ = ["is_folder_of_pairs", "read_folder"]
+    from asrlab.evaluation.datasets.format import AllowOutside, ReadOptions
 
 _SHOWN = 3
 _MAX_TEXT_BYTES = 64 * 2**20
@@ -66,12 +68,12 @@ def read_folder(path: Path, *, require_text: bool = True, allow_outside: AllowOu
     return Dataset(
         name=path.resolve().name,
         source=f"folder {path}",
-        read=partial(_utterances, files),
+        read=partial(_pair_utterances, files),
         length=len(files.audio),
     )
 
 
-def _utterances(files: _Files) -> Iterator[Utterance]:
+def _pair_utterances(files: _Files) -> Iterator[Utterance]:
     for name in sorted(files.audio):
         text = _read_text(files.text[name]) if name in files.text else None
         yield Utterance(id=name, audio=files.audio[name], text=text)
@@ -152,3 +154,83 @@ def _read_text(path: Path) -> str:
         raise DatasetError(f"{path}, line {line}: not UTF-8; save it as UTF-8", path=path, line=line) from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror})", path=path) from error
+
+
+_NAMES = ("metadata.csv", "metadata.jsonl")
+_FILE = "file_name"
+
+
+def is_audiofolder(path: Path) -> bool:
+    """Whether *path* is a folder with metadata that has ``file_name``, perhaps in folders for splits; or such JSONL."""
+    return bool(_metadata(path) or _splits(path)) if path.is_dir() else _FILE in first_object(path)
+
+
+def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
+    """The files that the metadata names, with its columns, by the names that tables use; others are left out.
+
+    Args:
+        path: The folder, or its ``metadata.csv`` or ``metadata.jsonl``. Of a data set in splits, one of them.
+        options: What is asked of every reader.
+
+    Raises:
+        DatasetError: There is no metadata, or several; while iterating: a line cannot be read, with its number.
+
+    Source: Hugging Face datasets, "Create an audio dataset".
+    """
+    place = _one(path)
+    if path.is_dir():
+        Root.of(path.absolute(), allow_outside=options.allow_outside).check(place.absolute())
+    if place.suffix.lower() == ".csv":
+        error = partial(_at_header, place)
+        Columns.find(header_of(first_line(place), ","), error=error, options=options)
+        read = partial(table_utterances, place.absolute(), options, ",")
+    else:
+        Columns.find(first_object(place), error=partial(_at_header, place), options=options)
+        read = partial(_audiofolder_utterances, place.absolute(), options)
+    return Dataset(name=path.resolve().name, source=f"audiofolder {path}", read=read)
+
+
+def _one(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = _metadata(path) or _splits(path)
+    if not found:
+        raise DatasetError(
+            f"folder {path} has no {' or '.join(_NAMES)} with a column '{_FILE}'; add one, or give another folder",
+            path=path,
+        )
+    if len(found) > 1 or found[0].parent != path:
+        of = map(str, found if found[0].parent == path else [each.parent for each in found])
+        raise DatasetError(f"folder {path} has several metadata files; give one: {', '.join(of)}", path=path)
+    return found[0]
+
+
+def _metadata(folder: Path) -> list[Path]:
+    return [folder / name for name in _NAMES if _names_files(folder / name)]
+
+
+def _names_files(path: Path) -> bool:
+    if path.suffix.lower() == ".csv":
+        return _FILE in header_of(first_line(path), ",")
+    return _FILE in first_object(path)
+
+
+def _splits(folder: Path) -> list[Path]:
+    found = [path for pattern in ("*", "*/*") for name in _NAMES for path in folder.glob(f"{pattern}/{name}")]
+    return sorted(path for path in found if _names_files(path))
+
+
+def _audiofolder_utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
+    lines = Lines(path=place)
+    root = Root.of(place.parent, allow_outside=options.allow_outside)
+    seen = Seen(lines=lines, hint="give each line its own 'id'")
+    for number, fields in objects(lines):
+        # the keys of each line, since JSON leaves out what one lacks
+        columns = Columns.find(fields.values, error=fields.error, options=options)
+        utterance = columns.utterance(fields, root=root, options=options)
+        seen.check(utterance.id, number)
+        yield utterance
+
+
+def _at_header(path: Path, problem: str) -> DatasetError:
+    return DatasetError(f"the first line of {path}: {problem}", path=path)

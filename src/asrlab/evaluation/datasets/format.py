@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from asrlab.evaluation.datasets.dataset import Dataset
 
-__all__ = ["AllowOutside", "Format", "ReadOptions"]
 
 AllowOutside = bool | Literal["audio"]
 """Whether files may lie outside of the folder that was given; ``audio`` lets audio do so, which is not opened, and no

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.datasets.columns import AUDIO_COLUMNS, Columns
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.fields import Fields
-from asrlab.evaluation.datasets.places import default_id, part_of
-from asrlab.evaluation.datasets.rows import header_names
+from asrlab.evaluation.datasets.paths import default_id, part_of
+from asrlab.evaluation.datasets.record_reader import Fields
+from asrlab.evaluation.datasets.tabular import AUDIO_COLUMNS, Columns, header_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from asrlab.audio import AudioSource
     from asrlab.evaluation.datasets.format import ReadOptions
 
-__all__ = ["is_hugging_face", "read_hugging_face"]
 
 _ROWS = ("Dataset", "IterableDataset")
 _SPLITS = ("DatasetDict", "IterableDatasetDict")

@@ -11,12 +11,12 @@ import attrs
 
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.datasets.fields import Fields
-from asrlab.evaluation.datasets.jsonl import first_object, objects
-from asrlab.evaluation.datasets.lines import Lines, Seen, first_line
-from asrlab.evaluation.datasets.places import default_id
+from asrlab.evaluation.datasets.manifest import first_object, objects
+from asrlab.evaluation.datasets.paths import default_id
+from asrlab.evaluation.datasets.record_reader import Fields
+from asrlab.evaluation.datasets.references import is_text_table, text_rows
 from asrlab.evaluation.datasets.stm import track_of
-from asrlab.evaluation.datasets.text_table import is_text_table, text_rows
+from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 from asrlab.transcript.alternatives import parse_alternatives
 from asrlab.transcript.scoring_formats import plain_id
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from asrlab.transcript.alternatives import Alternatives
 
-__all__ = ["HYPOTHESIS_FORMATS", "Hypothesis", "HypothesisFile", "TimedWord", "is_trn", "read_hypotheses", "trn_lines"]
 
 HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")
 """Names of the forms that are read; ``csv`` is also tabs or semicolons between cells."""

@@ -10,9 +10,9 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.fields import Fields
-from asrlab.evaluation.datasets.lines import Lines, Seen
-from asrlab.evaluation.datasets.places import Root, part_of
+from asrlab.evaluation.datasets.paths import Root, part_of
+from asrlab.evaluation.datasets.record_reader import Fields
+from asrlab.evaluation.datasets.text_file import Lines, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from asrlab.audio import AudioFile
     from asrlab.evaluation.datasets.format import ReadOptions
 
-__all__ = ["is_kaldi", "read_kaldi"]
 
 _FILES = ("wav.scp", "text", "segments", "utt2spk", "utt2lang")
 _SPACE = re.compile(r"[ \t]+")

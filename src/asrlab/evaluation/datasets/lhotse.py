@@ -10,19 +10,18 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.jsonl import first_object, objects
-from asrlab.evaluation.datasets.lines import Lines, Seen
-from asrlab.evaluation.datasets.places import Root, part_of
+from asrlab.evaluation.datasets.manifest import first_object, objects
+from asrlab.evaluation.datasets.paths import Root, part_of
+from asrlab.evaluation.datasets.text_file import Lines, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from asrlab.audio import AudioFile
-    from asrlab.evaluation.datasets.fields import Fields
     from asrlab.evaluation.datasets.format import ReadOptions
+    from asrlab.evaluation.datasets.record_reader import Fields
 
-__all__ = ["is_lhotse", "read_lhotse"]
 
 _RECORDINGS, _SUPERVISIONS = "recordings", "supervisions"
 _CUTS = ("MonoCut", "MultiCut", "MixedCut", "PaddingCut", "Cut")

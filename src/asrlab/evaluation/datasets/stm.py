@@ -13,9 +13,9 @@ from asrlab.audio import AudioFile
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.fields import Fields
-from asrlab.evaluation.datasets.lines import Lines, Seen, first_line
-from asrlab.evaluation.datasets.places import Root, audio_beside, part_of
+from asrlab.evaluation.datasets.paths import Root, audio_beside, part_of
+from asrlab.evaluation.datasets.record_reader import Fields
+from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 from asrlab.transcript.alternatives import Alternatives, parse_alternatives
 from asrlab.transcript.scoring_formats import plain_id
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from asrlab.evaluation.datasets.format import ReadOptions
 
-__all__ = ["StmSegment", "is_stm", "read_stm", "stm_files", "stm_segments", "track_of"]
 
 _SUFFIX = ".stm"
 _FIRST_CHANNEL = "1"

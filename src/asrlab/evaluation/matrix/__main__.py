@@ -10,19 +10,16 @@ from pathlib import Path
 
 import click
 
+from asrlab.environment import this_machine
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.evaluation.matrix.columns import COLUMNS
-from asrlab.evaluation.matrix.plan import plan
+from asrlab.evaluation.matrix.plan import COLUMNS, plan
 from asrlab.evaluation.matrix.records import CellResult, MatrixRecord
 from asrlab.evaluation.matrix.supervise import run_cells
 from asrlab.evaluation.matrix.view import view
-from asrlab.evaluation.runs.machine import this_machine
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.terminal import run_guarded
 from asrlab.transcript import PackageVersion
-
-__all__ = ["main"]
 
 _USAGE, _BAD_FILE = 2, 4
 _NARROW, _WIDE = 100, 160

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from asrlab.engine.transcriber import Transcriber
+from asrlab.evaluation.matrix.cell_context import Stage, Suite
 from asrlab.evaluation.matrix.measure import Speech, disorder, joined_smoke
-from asrlab.evaluation.matrix.stage import Stage, Suite
 from asrlab.options import TranscribeOptions
-from asrlab.transcriber import Transcriber
 from asrlab.transcript import Transcript
-
-__all__ = ["SUITE", "check_device", "check_times", "load_checked", "transcribe_checked"]
 
 
 def _nothing(_stage: Stage) -> None:

@@ -9,19 +9,16 @@ import sys
 from contextlib import ExitStack
 from typing import BinaryIO
 
+from asrlab.engine.spec import EngineSpec
 from asrlab.errors import DeviceUnavailableError, WeightsError
-from asrlab.evaluation.matrix.columns import machine_has
+from asrlab.evaluation.matrix.cell_context import Stage, Suite, first_line
 from asrlab.evaluation.matrix.messages import Job, Kernels
-from asrlab.evaluation.matrix.plan import suite_of
-from asrlab.evaluation.matrix.stage import Stage, Suite, first_line
+from asrlab.evaluation.matrix.plan import machine_has, suite_of
 from asrlab.installation import runnable
 from asrlab.loading import fetch_weights
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
-from asrlab.spec import EngineSpec
 from asrlab.weights import describe_origin, entry
-
-__all__ = ["main", "run_cell"]
 
 
 def main() -> None:

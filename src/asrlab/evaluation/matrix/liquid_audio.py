@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from asrlab.evaluation.matrix.any_engine import check_device, check_times, load_checked, transcribe_checked
+from asrlab.evaluation.matrix.cell_context import Stage, Suite
 from asrlab.evaluation.matrix.measure import joined_smoke, word_errors
-from asrlab.evaluation.matrix.speech_decoder import codes
-from asrlab.evaluation.matrix.stage import Stage, Suite
-
-__all__ = ["SUITE"]
+from asrlab.evaluation.matrix.tiny_liquid_audio import codes
 
 _MOST_ERRORS = 7  # of 70 words
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asrlab.audio import SAMPLE_RATE, Audio, load_audio
+from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.matrix.records import Figure
 from asrlab.evaluation.metrics import ErrorCounts, Pair, get_normalizer, score
-from asrlab.loading import load_dataset
 from asrlab.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Speech", "difference", "disorder", "joined_smoke", "numbers_tolerance", "word_errors", "word_times"]
 
 _GAP_S = (
     1.0  # with less, Whisper goes over the last clip again in a window of its own, which takes as long as the first

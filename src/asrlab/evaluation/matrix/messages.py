@@ -6,9 +6,7 @@ from typing import Any
 
 import attrs
 
-from asrlab.evaluation.matrix.columns import COLUMNS, Column
-
-__all__ = ["TINY", "Began", "Job", "Kernels"]
+from asrlab.evaluation.matrix.plan import COLUMNS, Column
 
 TINY = "liquid-audio/tiny"
 """The row of a checkpoint of random numbers, written where it is used; no model that can be asked for has this name."""

@@ -10,13 +10,11 @@ import attrs
 
 from asrlab.bounded_json import parse_json
 from asrlab.device import Device
+from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.matrix.columns import COLUMNS
-from asrlab.evaluation.runs.machine import Machine
+from asrlab.evaluation.matrix.plan import COLUMNS
 from asrlab.output_files import check_folder, write_file
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
-
-__all__ = ["SCHEMA", "CellResult", "CheckResult", "Facts", "Figure", "MatrixRecord", "Outcome"]
 
 SCHEMA = 1
 """Number of the record's form; it grows when a reader of the old form would misread the new one."""

@@ -21,8 +21,6 @@ import attrs
 from asrlab.evaluation.matrix.messages import Began, Job, Kernels
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts
 
-__all__ = ["run_cells"]
-
 # The path of this process, so that the cell imports what is imported here, and nothing from where it is started.
 _START = "import sys; sys.path[:] = {path!r}; from asrlab.evaluation.matrix.cell import main; main()"
 

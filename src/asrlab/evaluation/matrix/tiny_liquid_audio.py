@@ -11,10 +11,9 @@ import attrs
 
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.evaluation.matrix.any_engine import check_device
-from asrlab.evaluation.matrix.demonstrations import check_patches, of_liquid_audio
+from asrlab.evaluation.matrix.cell_context import Stage, Suite
 from asrlab.evaluation.matrix.measure import difference, disorder, joined_smoke, numbers_tolerance
-from asrlab.evaluation.matrix.speech_decoder import codes
-from asrlab.evaluation.matrix.stage import Stage, Suite
+from asrlab.evaluation.matrix.patch_checks import check_patches, of_liquid_audio
 from asrlab.loading import load
 from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
 from asrlab.transcript import Transcript
@@ -22,9 +21,7 @@ from asrlab.transcript import Transcript
 if TYPE_CHECKING:
     import torch
 
-    from asrlab.engines.liquid_audio.transcriber import LiquidAudioTranscriber
-
-__all__ = ["SUITE"]
+    from asrlab.engines.liquid_audio.recognizer import LiquidAudioTranscriber
 
 _SAYS = "speak_now"
 _LONGEST_PIECE_S = 30.0
@@ -191,3 +188,13 @@ def _chat(processor: Any, model: Any) -> Any:
     chat.end_turn()
     chat.new_turn("assistant")
     return chat
+
+
+_FRAMES = 12  # a second, nearly: 80 ms each
+
+
+def codes(device: str) -> torch.Tensor:
+    """The same frames of random codes every time: int64, shape (1, 8, 12), in [0, 2047], on *device*."""
+    import torch
+
+    return torch.randint(0, 2048, (1, 8, _FRAMES), generator=torch.Generator().manual_seed(0)).to(device)

@@ -13,8 +13,6 @@ from rich.text import Text
 
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Figure, MatrixRecord, Outcome
 
-__all__ = ["view"]
-
 _ABSENT: tuple[Outcome, ...] = ("refused", "not here")
 _SHA256_SHOWN = 12
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from asrlab.engine.transcriber import Transcriber
+from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.matrix.any_engine import check_device, check_times, load_checked, transcribe_checked
-from asrlab.evaluation.matrix.demonstrations import check_patches, of_faster_whisper, of_openai_whisper
+from asrlab.evaluation.matrix.cell_context import Stage, Suite
 from asrlab.evaluation.matrix.measure import (
     Speech,
     difference,
@@ -18,17 +20,15 @@ from asrlab.evaluation.matrix.measure import (
     word_errors,
     word_times,
 )
-from asrlab.evaluation.matrix.stage import Stage, Suite
-from asrlab.loading import load, load_dataset
+from asrlab.evaluation.matrix.patch_checks import check_patches, of_faster_whisper, of_openai_whisper
+from asrlab.loading import load
 from asrlab.options import TranscribeOptions
-from asrlab.transcriber import Transcriber
 from asrlab.transcript import Transcript
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SUITE"]
 
 _MOST_ERRORS = 2  # of 70 words
 _WINDOW = 30 * 16_000

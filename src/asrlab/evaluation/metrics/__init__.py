@@ -8,17 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from asrlab.environment import peak_resident_bytes, resident_bytes
 from asrlab.evaluation.metrics.alignment import AlignedWord, align
-from asrlab.evaluation.metrics.memory import peak_resident_bytes, resident_bytes
 from asrlab.evaluation.metrics.normalizers import Normalizer, get_normalizer
 from asrlab.evaluation.metrics.speed import LatencySummary, latency_summary, percentile, rtfx
-from asrlab.evaluation.metrics.words import ErrorCounts, Pair, Score, score
+from asrlab.evaluation.metrics.wer import ErrorCounts, Pair, Score, score
 
 if TYPE_CHECKING:
     from asrlab.evaluation.metrics.comparison import Interval, Resampling, WerComparison, WerDifference, compare_wer
     from asrlab.evaluation.metrics.differences import Confusion, WordDifferences, word_differences
     from asrlab.evaluation.metrics.entities import EntityCounts, EntityMiss, EntityScore, entity_errors
-    from asrlab.evaluation.metrics.intervals import wer_interval
     from asrlab.evaluation.metrics.profiles import (
         Profile,
         describe_normalizers,
@@ -26,8 +25,9 @@ if TYPE_CHECKING:
         profile_for,
         score_normalizers,
     )
+    from asrlab.evaluation.metrics.reference_errors import Suspect, SuspectReport, WithoutSuspects, suspect_references
+    from asrlab.evaluation.metrics.resampling import wer_interval
     from asrlab.evaluation.metrics.speed_comparison import SpeedComparison, SpeedRatio, UtteranceTime, compare_speed
-    from asrlab.evaluation.metrics.suspects import Suspect, SuspectReport, WithoutSuspects, suspect_references
 
 _LATER = {
     "comparison": ("Interval", "Resampling", "WerComparison", "WerDifference", "compare_wer"),

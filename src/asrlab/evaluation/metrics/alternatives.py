@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from asrlab.transcript.alternatives import Alternatives
 
-__all__ = ["nearest_readings"]
 
 # sclite's weights, which prefer a deletion and an insertion to two substitutions
 _SUBSTITUTION = 4

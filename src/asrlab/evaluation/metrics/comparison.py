@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.metrics.pairing import same_utterances
-from asrlab.evaluation.metrics.words import ErrorCounts
+from asrlab.evaluation.metrics.matching import same_utterances
+from asrlab.evaluation.metrics.wer import ErrorCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,19 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.words import Pair
+    from asrlab.evaluation.metrics.wer import Pair
 
-__all__ = [
-    "LEAST_BLOCKS",
-    "Interval",
-    "Resampling",
-    "WerComparison",
-    "WerDifference",
-    "block_sums",
-    "compare_wer",
-    "flip_tests",
-    "percentile_interval",
-]
 
 # With five, not even a system that wins all of them can have p under 0.05: 2 / 2^5 is 0.0625.
 LEAST_BLOCKS = 6

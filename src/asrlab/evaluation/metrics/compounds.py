@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from asrlab.evaluation.metrics.edits import edits_of
+from asrlab.evaluation.metrics.alignment import edits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["with_compounds_of"]
 
 # An equal run this long is no coincidence: what stands before it has no counterpart behind it.
 _ANCHOR = 8

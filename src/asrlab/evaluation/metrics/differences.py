@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics.pairing import align_systems
+from asrlab.evaluation.metrics.matching import align_systems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from asrlab.evaluation.metrics.edits import Edits
+    from asrlab.evaluation.metrics.alignment import Edits
     from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.words import Pair
-
-__all__ = ["Confusion", "WordDifferences", "word_differences"]
+    from asrlab.evaluation.metrics.wer import Pair
 
 
 @attrs.frozen(kw_only=True)

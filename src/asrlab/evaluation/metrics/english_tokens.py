@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from asrlab.evaluation.metrics.english_lexemes import CURRENCIES, MONTHS, WEEKDAYS, Lexeme, lexemes
-from asrlab.evaluation.metrics.english_numbers import MULTIPLIERS, STARTS, plain, read_spelled
+from asrlab.evaluation.metrics.english_numbers import (
+    CURRENCIES,
+    MONTHS,
+    MULTIPLIERS,
+    STARTS,
+    WEEKDAYS,
+    Lexeme,
+    lexemes,
+    plain,
+    read_spelled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Entity", "EntityKind", "Token", "read_english"]
 
 EntityKind = Literal["number", "date", "money", "name"]
 

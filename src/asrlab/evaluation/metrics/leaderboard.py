@@ -22,7 +22,6 @@ from asrlab.evaluation.metrics.normalizers import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["LEADERBOARD_COMMIT", "is_ignored", "leaderboard_text"]
 
 LEADERBOARD_COMMIT = "d1e99b2"
 

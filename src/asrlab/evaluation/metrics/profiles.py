@@ -12,23 +12,13 @@ import attrs
 from asrlab.errors import OptionError
 from asrlab.evaluation.metrics.compounds import with_compounds_of
 from asrlab.evaluation.metrics.leaderboard import is_ignored, leaderboard_text
-from asrlab.evaluation.metrics.normalizers import Normalizer, get_normalizer
-from asrlab.evaluation.metrics.text_forms import letters_of
-from asrlab.evaluation.metrics.words import Pair, Score, score
+from asrlab.evaluation.metrics.normalizers import Normalizer, get_normalizer, letters_of
+from asrlab.evaluation.metrics.wer import Pair, Score, score
 from asrlab.languages import is_english
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = [
-    "BY_LANGUAGE",
-    "PROFILES",
-    "Profile",
-    "describe_normalizers",
-    "get_profile",
-    "profile_for",
-    "score_normalizers",
-]
 
 BY_LANGUAGE = "by-language"
 """The profile that gives each utterance the normalizer of its own language."""

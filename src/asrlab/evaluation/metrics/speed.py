@@ -13,7 +13,6 @@ from asrlab.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LatencySummary", "latency_summary", "percentile", "rtfx"]
 
 # Under 100 samples the nearest rank of p99 is the maximum, and the figure would promise more than was measured.
 _P99_SAMPLES = 100

@@ -18,15 +18,13 @@ from asrlab.evaluation.metrics.comparison import (
     flip_tests,
     percentile_interval,
 )
-from asrlab.evaluation.metrics.pairing import same_ids
+from asrlab.evaluation.metrics.matching import same_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
-
-__all__ = ["SpeedComparison", "SpeedRatio", "UtteranceTime", "compare_speed"]
 
 
 MIN_PASSES = 3

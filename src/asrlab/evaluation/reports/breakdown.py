@@ -9,9 +9,7 @@ from typing import Literal
 import attrs
 
 from asrlab.evaluation.metrics import ErrorCounts
-from asrlab.evaluation.reports.scored import ScoredSystem
-
-__all__ = ["Breakdown", "Group", "breakdowns", "durations_of"]
+from asrlab.evaluation.reports.scored_system import ScoredSystem
 
 _LENGTHS = (2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 _UNKNOWN = "not known"

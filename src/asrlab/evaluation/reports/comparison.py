@@ -11,6 +11,8 @@ import attrs
 
 from asrlab._version import __version__
 from asrlab.control_characters import escape_json
+from asrlab.engine.contract import TranscriberInfo
+from asrlab.environment import installed_version
 from asrlab.evaluation.metrics import (
     ErrorCounts,
     Pair,
@@ -22,17 +24,13 @@ from asrlab.evaluation.metrics import (
     get_profile,
     word_differences,
 )
-from asrlab.evaluation.reports.figures import Figures, figures_of, prepare_all
+from asrlab.evaluation.reports.caveats import notes
+from asrlab.evaluation.reports.common_utterances import check_complete, only_shared, same_for_all
+from asrlab.evaluation.reports.extra_metrics import Figures, figures_of, prepare_all
 from asrlab.evaluation.reports.headline import headline
-from asrlab.evaluation.reports.notes import notes
-from asrlab.evaluation.reports.sameness import check_complete, only_shared, same_for_all
 from asrlab.evaluation.reports.speed import speed_of
 from asrlab.evaluation.reports.systems import By, System, blocks_of, common_normalizer, systems_of
 from asrlab.evaluation.runs.result import BenchResult
-from asrlab.recognition import TranscriberInfo
-from asrlab.versions import installed_version
-
-__all__ = ["ComparedSystem", "Comparison", "compare"]
 
 
 @attrs.frozen(kw_only=True)

@@ -13,17 +13,15 @@ import attrs
 
 from asrlab.evaluation.metrics import Pair, Profile, Resampling, get_profile
 from asrlab.evaluation.reports.breakdown import Breakdown, Group, breakdowns, durations_of
-from asrlab.evaluation.reports.figures import prepare_all
-from asrlab.evaluation.reports.gate_counts import Finding, GateCounts, findings_of, gate_counts
-from asrlab.evaluation.reports.latency import LatencyView, latency_view
+from asrlab.evaluation.reports.common_utterances import only_shared, same_for_all
+from asrlab.evaluation.reports.extra_metrics import prepare_all
 from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts, cautions, run_facts, system_facts
-from asrlab.evaluation.reports.sameness import only_shared, same_for_all
-from asrlab.evaluation.reports.scored import ScoredSystem, score_systems
+from asrlab.evaluation.reports.quality_summary import Finding, GateCounts, findings_of, gate_counts
+from asrlab.evaluation.reports.scored_system import ScoredSystem, score_systems
+from asrlab.evaluation.reports.speed import LatencyView, latency_view
 from asrlab.evaluation.reports.systems import By, System, blocks_of, common_normalizer, systems_of
 from asrlab.evaluation.reports.worst import WorstUtterance, worst_utterances
 from asrlab.evaluation.runs.result import BenchResult
-
-__all__ = ["Details", "details_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -94,7 +92,7 @@ def details_of(
 
     Args:
         results: The runs.
-        normalizer: As for `asrlab.compare`.
+        normalizer: As for `asrlab.evaluation.compare`.
         by: Likewise.
         resampling: Likewise.
         only_shared: Likewise.

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from asrlab.evaluation.metrics import SpeedComparison, SpeedRatio, WerComparison, WerDifference
 from asrlab.evaluation.reports.systems import System
 
-__all__ = ["TOO_FEW", "counted", "headline"]
-
 TOO_FEW = "too few to tell"
 """The verdict under six blocks, with which an interval and a p-value mean nothing."""
 

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from asrlab.engine.contract import TranscriberInfo
 from asrlab.evaluation.metrics import describe_normalizers, get_profile
 from asrlab.evaluation.reports.systems import System
 from asrlab.evaluation.runs.result import BenchResult
-from asrlab.recognition import TranscriberInfo
 from asrlab.transcript import PatchStatus
-
-__all__ = ["RunFacts", "SystemFacts", "cautions", "device_of", "made_up", "other_scoring", "run_facts", "system_facts"]
 
 
 @attrs.frozen(kw_only=True)

@@ -9,14 +9,12 @@ from typing import Literal, Protocol
 
 import attrs
 
+from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import OptionError
 from asrlab.evaluation.metrics import Pair, profile_for
 from asrlab.evaluation.runs.languages import UnfitLanguages, unfit_languages
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.languages import is_english
-from asrlab.recognition import TranscriberInfo
-
-__all__ = ["Blocks", "By", "Spoken", "System", "blocks_of", "common_normalizer", "english", "systems_of", "witnesses"]
 
 By = Literal["auto", "speaker", "recording", "utterance"]
 

@@ -8,9 +8,7 @@ from itertools import groupby
 import attrs
 
 from asrlab.evaluation.metrics import AlignedWord
-from asrlab.evaluation.reports.scored import ScoredSystem, ScoredUtterance
-
-__all__ = ["Stretch", "WorstUtterance", "stretches", "worst_utterances"]
+from asrlab.evaluation.reports.scored_system import ScoredSystem, ScoredUtterance
 
 
 @attrs.frozen(kw_only=True)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from asrlab.errors import DatasetError
+from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.runs.executor import Executor
 from asrlab.evaluation.runs.folder import RunFolder, find_run, new_run_path
+from asrlab.evaluation.runs.load import records_of
 from asrlab.evaluation.runs.local import LocalExecutor
 from asrlab.evaluation.runs.manifest import Request
 from asrlab.evaluation.runs.plan import Plan, asked_name
-from asrlab.evaluation.runs.reading import records_of
 from asrlab.evaluation.runs.result import BenchResult
 from asrlab.evaluation.runs.runner import Progress
-from asrlab.loading import load_dataset
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
-
-__all__ = ["Progress", "bench", "resume"]
 
 _log = logging.getLogger("asrlab.evaluation.runs")
 
@@ -60,7 +61,7 @@ def bench(
     Args:
         dataset: A name such as ``smoke``, a path, a data set, or an object of the library ``datasets``.
         models: Names, as ``asrlab.load`` takes them; or a single one.
-        format: As for ``asrlab.load_dataset``, where the data set is given by its path.
+        format: As for ``asrlab.evaluation.load_dataset``, where the data set is given by its path.
         allow_outside: Likewise.
         device: As for ``asrlab.load``.
         compute_type: As for ``asrlab.load``.
@@ -159,7 +160,7 @@ def resume(
     request = records_of(path).manifest.request
     if request.dataset is None:
         raise DatasetError(
-            f"the data set of the run {path} was given as an object; call asrlab.bench with it and run={str(path)!r}",
+            f"the data set of the run {path} was given as an object; call asrlab.evaluation.bench with it and run={str(path)!r}",
             path=path,
         )
     fields = {field.name: getattr(request, field.name) for field in attrs.fields(Request) if field.name != "dataset"}
@@ -185,3 +186,49 @@ def _told(dataset: object) -> str | None:
 
 def _ignore(_progress: Progress) -> None:
     """No progress."""
+
+
+_MIB = 2**20
+_RENAMED = {"memory_limit_bytes": "memory-limit", "threads": "threads"}
+_BATCHING = {"threads": "worker-threads"}
+
+
+def bench_command(request: Request, run: Path) -> str:
+    """Return the ``asrlab bench`` command that asks for *request* with its records in *run*, quoted for a shell."""
+    words = ["asrlab", "bench", request.dataset or "DATASET"]
+    for model in request.models:
+        words += ["-m", model]
+    words += ["--run", str(run)]
+    for name, value in _changed(request, Request(dataset=None, models=())):
+        if name not in ("dataset", "models", "options", "batching", "warmup"):
+            words += _option(_RENAMED.get(name, name), value // _MIB if name == "memory_limit_bytes" else value)
+    if request.warmup != int(request.repeat > 1):
+        words += _option("warmup", request.warmup)
+    for name, value in _changed(request.options, TranscribeOptions()):
+        words += _option(name, value)
+    for name, value in _changed(request.batching, Batching()):
+        words += _option(_BATCHING.get(name, name), value)
+    return shlex.join(words)
+
+
+def _changed(given: Any, default: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of *given* that differ from *default*."""
+    for field in attrs.fields(type(given)):
+        value = getattr(given, field.name)
+        if value != getattr(default, field.name):
+            yield field.name, value
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """Return the words of an option of ``asrlab bench``."""
+    match name, value:
+        case "engine_options", _:
+            return [word for key, setting in value for word in ("--engine-option", f"{key}={json.dumps(setting)}")]
+        case "encode_together", _:
+            return ["--encode-together" if value else "--encode-apart"]
+        case "patches", tuple():
+            return ["--patches", ",".join(value) or "off"]
+        case "temperature", tuple():
+            return [word for step in value for word in ("--temperature", str(step))]
+    flag = f"--{name.replace('_', '-')}"
+    return [flag] if value is True else [flag, str(value)]

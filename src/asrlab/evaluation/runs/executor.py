@@ -7,8 +7,6 @@ from typing import Protocol
 
 from asrlab.evaluation.runs.messages import Job, Message, Unit
 
-__all__ = ["Executor"]
-
 
 class Executor(Protocol):
     """Runs units through one model, wherever."""

@@ -12,11 +12,9 @@ import attrs
 from asrlab.control_characters import escape_json
 from asrlab.errors import DatasetError
 from asrlab.evaluation.runs.ledger import write_whole
+from asrlab.evaluation.runs.load import RunRecords
 from asrlab.evaluation.runs.manifest import Manifest
-from asrlab.evaluation.runs.reading import RunRecords
 from asrlab.evaluation.runs.records import Outcome, json_line, to_line
-
-__all__ = ["export", "exported"]
 
 
 def export(records: RunRecords, path: Path) -> None:

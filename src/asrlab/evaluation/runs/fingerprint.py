@@ -19,8 +19,6 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import Utterance
 from asrlab.evaluation.runs.records import json_line
 
-__all__ = ["UtteranceFacts", "audio_sha256", "describe", "fingerprint"]
-
 _THREADS = 4  # hashlib lets others run meanwhile, and waiting for a disk takes no core
 _WAITING = 64  # utterances whose files are being read
 _BLOCK_BYTES = 2**20

@@ -12,16 +12,13 @@ from typing import Literal
 
 import attrs
 
-from asrlab.evaluation.metrics.normalizers import without_brackets
-from asrlab.evaluation.metrics.text_forms import visible_text
+from asrlab.engine.contract import TranscriberInfo
+from asrlab.evaluation.metrics.normalizers import visible_text, without_brackets
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.messages import Done
 from asrlab.evaluation.runs.records import Failure, Verdict
-from asrlab.recognition import TranscriberInfo
 from asrlab.transcript import Segment, Transcript
 from asrlab.vad import find_loop
-
-__all__ = ["GATES", "has_words", "judge"]
 
 _LEAST_SPEECH_S = 0.5
 """Less than this may be a cough that a detector takes for speech."""

@@ -10,8 +10,6 @@ import attrs
 from asrlab.languages import language_tag, primary_language
 from asrlab.options import TranscribeOptions
 
-__all__ = ["UnfitLanguages", "spoken_language", "text_language", "unfit_languages"]
-
 _LISTED = 5
 # Codes that models use for the same language, or for what they write alike.
 _SAME = {"fil": "tl", "jv": "jw", "nb": "no", "yue": "zh"}

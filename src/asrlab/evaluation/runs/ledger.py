@@ -18,8 +18,6 @@ from asrlab.errors import DatasetError, OutputError
 from asrlab.evaluation.runs.records import Outcome, Record, SessionStart, record_from, to_line
 from asrlab.output_files import sync_file, sync_folder, write_all, write_file
 
-__all__ = ["LEDGER", "Ledger", "located", "read_lines", "read_records", "write_whole"]
-
 LEDGER = "ledger.jsonl"
 """The name of the file in a run's folder."""
 

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from asrlab.machine import usable_cores
-
-__all__ = ["LoadMeter", "MachineLoad"]
+from asrlab.environment import usable_cores
 
 MAX_OTHERS_SHARE = 0.1
 """The share of the cores' time that other programs may take before the machine counts as busy."""

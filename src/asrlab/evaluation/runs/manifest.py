@@ -7,14 +7,12 @@ from typing import Any, Self
 
 import attrs
 
+from asrlab.environment import GitState, Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.runs.machine import Machine
 from asrlab.evaluation.runs.records import converter, structured
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginFailure
 from asrlab.transcript import ModelInfo, PackageVersion
-
-__all__ = ["SCHEMA", "DatasetFacts", "GitState", "Manifest", "ModelFacts", "Request"]
 
 SCHEMA = 1
 """Number of the form of a run's files; it grows when a reader of the old form would misread the new one."""
@@ -27,7 +25,7 @@ class Request:
     Attributes:
         dataset: The name or absolute path that was given; None for a data set that was handed over as an object.
         models: As they were given.
-        format: Of the data set, as for ``asrlab.load_dataset``; None tells it by content.
+        format: Of the data set, as for ``asrlab.evaluation.load_dataset``; None tells it by content.
         allow_outside: Whether the data set may name audio outside of its folder.
         device: As for ``asrlab.load``, like those that follow.
         compute_type: See ``asrlab.load``.
@@ -102,19 +100,6 @@ class ModelFacts:
 
     info: ModelInfo
     packages: tuple[PackageVersion, ...]
-
-
-@attrs.frozen(kw_only=True)
-class GitState:
-    """The user's own tree, where the run was started in one.
-
-    Attributes:
-        commit: Full hash.
-        changed: Whether tracked files differ from it.
-    """
-
-    commit: str
-    changed: bool
 
 
 @attrs.frozen(kw_only=True)

@@ -7,28 +7,10 @@ from importlib.metadata import EntryPoint
 import attrs
 
 from asrlab.audio import AudioSource
+from asrlab.engine.contract import TranscriberInfo
 from asrlab.evaluation.runs.records import Failure
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.recognition import TranscriberInfo
 from asrlab.transcript import PatchStatus, Transcript
-
-__all__ = [
-    "CRASHED",
-    "OOM",
-    "STOPPED",
-    "TIMEOUT",
-    "TRIES",
-    "Begun",
-    "Done",
-    "Hello",
-    "Item",
-    "Job",
-    "Key",
-    "Lost",
-    "Message",
-    "TimeLimits",
-    "Unit",
-]
 
 CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
 """The kinds of a `Failure` that cost a worker."""

@@ -8,33 +8,29 @@ from pathlib import Path
 
 import attrs
 
+from asrlab.engine.spec import EngineSpec
+from asrlab.environment import environment, git_state, now, this_machine
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.datasets import Dataset, Utterance
 from asrlab.evaluation.metrics import Pair, Profile, get_profile, profile_for
 from asrlab.evaluation.runs.executor import Executor
-from asrlab.evaluation.runs.facts import environment, git_state, now
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts, describe, fingerprint
 from asrlab.evaluation.runs.folder import RunFolder
 from asrlab.evaluation.runs.languages import spoken_language, text_language, unfit_languages
 from asrlab.evaluation.runs.ledger import Ledger
-from asrlab.evaluation.runs.machine import this_machine
+from asrlab.evaluation.runs.load import RunRecords, records_of
 from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
 from asrlab.evaluation.runs.messages import Job
-from asrlab.evaluation.runs.reading import RunRecords, records_of
 from asrlab.evaluation.runs.result import BenchResult
 from asrlab.evaluation.runs.runner import Progress, Runner
 from asrlab.evaluation.runs.summary import write_summary
 from asrlab.loading import check_choices, fetch_weights_to_load, model_info
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.patches import PatchChoice
-from asrlab.patching import known_patches
-from asrlab.plugins.events import RunFinished, RunStarted
+from asrlab.patches.direct import known_patches
+from asrlab.plugins.hookspecs import RunFinished, RunStarted
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
-from asrlab.spec import EngineSpec
-
-__all__ = ["Plan", "asked_name", "models_by_name"]
-
 
 _UNIT = 64
 """Enough for batches of like length, and few enough that Ctrl-C and a second try wait for little."""
@@ -69,7 +65,7 @@ class Plan:
         """Check a request, read the data set and its audio, and find the weights.
 
         Raises:
-            AsrlabError: See ``asrlab.bench``.
+            AsrlabError: See ``asrlab.evaluation.bench``.
         """
         _check(request, models, host)
         utterances = list(data)

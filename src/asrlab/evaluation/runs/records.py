@@ -12,34 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from asrlab.audio.types import AudioTrack
+from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.evaluation.runs.machine_load import MachineLoad
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.recognition import TranscriberInfo
 from asrlab.transcript import PatchStatus, Segment, Timings, Transcript, TranscriptWarning
 
 if TYPE_CHECKING:
     import cattrs
-
-__all__ = [
-    "Attempt",
-    "Failure",
-    "Loaded",
-    "NotLoaded",
-    "Outcome",
-    "Pass",
-    "Recognized",
-    "Record",
-    "SessionEnd",
-    "SessionStart",
-    "Started",
-    "Verdict",
-    "converter",
-    "json_line",
-    "record_from",
-    "structured",
-    "to_line",
-]
 
 
 @attrs.frozen(kw_only=True)

@@ -13,14 +13,12 @@ from typing import Any
 import attrs
 
 from asrlab.control_characters import escape_json
+from asrlab.engine.contract import TranscriberInfo
 from asrlab.evaluation.metrics import LatencySummary, Pair, Score, get_profile, latency_summary, rtfx
 from asrlab.evaluation.runs.manifest import Manifest
 from asrlab.evaluation.runs.records import Failure, Pass, Verdict
 from asrlab.options import Batching
-from asrlab.recognition import TranscriberInfo
 from asrlab.transcript import PatchStatus, Transcript
-
-__all__ = ["BenchResult", "ModelResult", "Repeat", "UtteranceResult"]
 
 
 @attrs.frozen(kw_only=True)

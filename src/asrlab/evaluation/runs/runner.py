@@ -11,17 +11,16 @@ from typing import Literal
 
 import attrs
 
+from asrlab.environment import load_average, now
 from asrlab.evaluation.datasets import Utterance
-from asrlab.evaluation.runs.deadlines import known_seconds
 from asrlab.evaluation.runs.executor import Executor
-from asrlab.evaluation.runs.facts import load_average, now
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.gates import has_words, judge
 from asrlab.evaluation.runs.ledger import Ledger
+from asrlab.evaluation.runs.load import RunRecords
 from asrlab.evaluation.runs.machine_load import LoadMeter
 from asrlab.evaluation.runs.manifest import Request
 from asrlab.evaluation.runs.messages import TRIES, Begun, Done, Hello, Item, Job, Key, Lost, Unit
-from asrlab.evaluation.runs.reading import RunRecords
 from asrlab.evaluation.runs.records import (
     Attempt,
     Failure,
@@ -35,8 +34,7 @@ from asrlab.evaluation.runs.records import (
     SessionStart,
     Started,
 )
-
-__all__ = ["Progress", "Runner"]
+from asrlab.evaluation.runs.timeouts import known_seconds
 
 
 @attrs.frozen(kw_only=True)

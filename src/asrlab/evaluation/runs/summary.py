@@ -9,10 +9,8 @@ from asrlab.errors import OutputError
 from asrlab.evaluation.metrics.normalizers import scoring_version
 from asrlab.evaluation.runs.folder import RunFolder
 from asrlab.evaluation.runs.ledger import write_whole
-from asrlab.evaluation.runs.reading import RunRecords
+from asrlab.evaluation.runs.load import RunRecords
 from asrlab.evaluation.runs.result import BenchResult
-
-__all__ = ["summary_of", "write_summary"]
 
 
 def summary_of(records: RunRecords, result: BenchResult) -> dict[str, Any]:

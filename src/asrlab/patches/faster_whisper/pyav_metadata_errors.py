@@ -8,8 +8,6 @@ from typing import Any
 
 from asrlab.patches.patch import DeviceNow, Need, Patch
 
-__all__ = ["PYAV_METADATA_ERRORS"]
-
 _ARGUMENT = "metadata_errors"
 _DECODE, _AV = "faster_whisper.audio:decode_audio", "faster_whisper.audio:av"
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from asrlab.patches.patch import DeviceNow, Need, Patch
 
-__all__ = ["DEFAULT_DEVICE"]
-
 _PLACES = (
     "liquid_audio.processor:LFM2AudioProcessor.from_pretrained",
     "liquid_audio.model.lfm2_audio:LFM2AudioModel.from_pretrained",

@@ -7,8 +7,6 @@ from typing import Any
 
 from asrlab.patches.patch import DeviceNow, Need, Patch
 
-__all__ = ["DETOKENIZER_DEVICE"]
-
 _PLACE = "liquid_audio.processor:LFM2AudioProcessor.audio_detokenizer"
 _CLASS = "LFM2AudioDetokenizer"
 

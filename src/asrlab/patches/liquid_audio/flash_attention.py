@@ -10,8 +10,6 @@ from typing import Any
 
 from asrlab.patches.patch import DeviceNow, Need, Patch
 
-__all__ = ["FLASH_ATTENTION"]
-
 _LOADER = "liquid_audio.model.lfm2_audio:LFM2AudioModel.from_pretrained"
 _CHECK = "liquid_audio.model.lfm2_audio:module_exists"
 _PACKAGE = "flash_attn"

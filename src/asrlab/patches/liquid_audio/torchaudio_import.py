@@ -12,8 +12,6 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
 
-__all__ = ["BrokenModule", "torchaudio_may_be_broken"]
-
 _PACKAGE = "torchaudio"
 _IMPORTER = "liquid_audio"
 # transformers, which liquid-audio imports, imports torchaudio where it is installed: transformers/audio_utils.py

@@ -8,8 +8,6 @@ from typing import Any
 
 from asrlab.patches.patch import DeviceNow, Need, Patch
 
-__all__ = ["ALIGNMENT_HEADS"]
-
 _BUFFER = "alignment_heads"
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from asrlab.patches.patch import DeviceNow, Need, Patch
 
-__all__ = ["FLOAT64_ALIGNMENT"]
-
 
 def _needed(originals: tuple[Any, ...], device: str) -> Need:
     (dtw,) = originals

@@ -5,6 +5,6 @@ as a table, without pytest.
 """
 
 from asrlab.testing.conformance.check import Check, Verdict
-from asrlab.testing.conformance.subject import Subject
+from asrlab.testing.conformance.target import Subject
 
 __all__ = ["Check", "Subject", "Verdict"]

@@ -14,12 +14,10 @@ from asrlab.errors import AsrlabError
 from asrlab.terminal import run_guarded
 from asrlab.terminal.screen import open_screen
 from asrlab.testing.conformance.check import Verdict
-from asrlab.testing.conformance.examination import verdicts_of
 from asrlab.testing.conformance.process import run_apart
 from asrlab.testing.conformance.results import Result, show
-from asrlab.testing.conformance.subject import Subject
-
-__all__ = ["main"]
+from asrlab.testing.conformance.session import verdicts_of
+from asrlab.testing.conformance.target import Subject
 
 _USAGE = 2
 

@@ -11,9 +11,8 @@ import attrs
 from asrlab.errors import AsrlabError
 
 if TYPE_CHECKING:
-    from asrlab.testing.conformance.case import Case
+    from asrlab.testing.conformance.context import Case
 
-__all__ = ["Check", "Verdict", "judge", "told"]
 
 _LONGEST_LINE = 300
 

@@ -8,10 +8,8 @@ import pytest
 
 from asrlab.testing.conformance.check import Check
 from asrlab.testing.conformance.checks import CHECKS
-from asrlab.testing.conformance.examination import Examination
-from asrlab.testing.conformance.subject import Subject
-
-__all__ = ["TranscriberConformance"]
+from asrlab.testing.conformance.session import Examination
+from asrlab.testing.conformance.target import Subject
 
 
 class TranscriberConformance:

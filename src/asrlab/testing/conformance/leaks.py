@@ -8,17 +8,14 @@ from importlib import import_module
 
 import attrs
 
+from asrlab.engine.spec import EngineSpec
 from asrlab.loading import load
 from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
-from asrlab.spec import EngineSpec
-from asrlab.testing.conformance.attributes import Attributes
-from asrlab.testing.conformance.process_state import Growing, State, seed_generators, unsettle
+from asrlab.testing.conformance.process_state import Attributes, Growing, State, seed_generators, unsettle
 from asrlab.testing.conformance.recordings import speech_of
-from asrlab.testing.conformance.subject import Subject
-
-__all__ = ["Leak", "leaks_of"]
+from asrlab.testing.conformance.target import Subject
 
 
 @attrs.frozen(kw_only=True)

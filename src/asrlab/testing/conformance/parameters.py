@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-__all__ = ["device_shares"]
-
 _MOST_OBJECTS = 50_000
 _NOT_WALKED = (str, bytes, int, float, type, ModuleType, BuiltinFunctionType, property)
 

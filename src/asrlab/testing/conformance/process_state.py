@@ -12,15 +12,14 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Self
 
 import attrs
 
-__all__ = ["Growing", "State", "seed_generators", "unsettle"]
-
 # What packages do when they are first used, and what no engine can keep them from.
 # Source: torch/_inductor/runtime/runtime_utils.py, cache_dir; sklearn/__init__.py
-_NOT_THE_ENGINES = {"TORCHINDUCTOR_CACHE_DIR", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
+_IGNORED_VARIABLES = {"TORCHINDUCTOR_CACHE_DIR", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
 # Caches of torch, and the session of onnxruntime's telemetry.
 _FILES_OF_PACKAGES = ("torchinductor_", ".ses")
 
@@ -47,7 +46,7 @@ class State:
     def now(cls) -> State:
         """As it is."""
         return cls(
-            environment={name: value for name, value in os.environ.items() if name not in _NOT_THE_ENGINES},
+            environment={name: value for name, value in os.environ.items() if name not in _IGNORED_VARIABLES},
             folder=str(Path.cwd()),
             signals={int(number): signal.getsignal(number) for number in signal.valid_signals()},
             logging=_logging(),
@@ -206,3 +205,60 @@ def seed_generators(seed: int) -> Mapping[str, Any]:
         states["torch"] = torch.get_rng_state().numpy().tobytes()
         torch.manual_seed(seed)
     return states
+
+
+_FOLLOWS_DTYPE = ("torch", "Storage")  # told as torch's default dtype
+# When they are imported, typing_extensions replaces functions of typing, and joblib's loky one of SemLock.
+_IGNORED_MODULES = ("typing", "multiprocessing.synchronize", "asrlab.testing")
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Attributes:
+    """The functions and classes that modules and classes held at one time.
+
+    Attributes:
+        held: Each by the object that holds it and its name; kept alive, so that no identity is given twice.
+        without: A package that is left out.
+    """
+
+    held: Mapping[tuple[str, str], tuple[Any, Any]]
+    without: str
+
+    @classmethod
+    def now(cls, *, without: str) -> Self:
+        """As they are, but for those of the package *without*."""
+        return cls(held=dict(_all(without)), without=without)
+
+    def changed(self) -> tuple[str, ...]:
+        """The names of those that are another object now, such as ``torch.load``; what came or went is left out."""
+        return tuple(
+            sorted(
+                f"{place}.{name}"
+                for (place, name), (holder, value) in self.held.items()
+                if vars(holder).get(name, value) is not value
+            )
+        )
+
+
+def _all(without: str) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
+    modules: list[tuple[str, Any]] = [*sys.modules.items()]
+    for module_name, module in modules:
+        if not isinstance(module, ModuleType):  # packages put other objects there
+            continue
+        if _is_within(module_name, (without, *_IGNORED_MODULES)):
+            continue
+        for name, value in [*vars(module).items()]:
+            if callable(value) and (module_name, name) != _FOLLOWS_DTYPE:
+                yield (module_name, name), (module, value)
+            if issubclass(type(value), type) and value.__module__ == module_name:
+                yield from _of_class(f"{module_name}.{name}", value)
+
+
+def _is_within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def _of_class(place: str, holder: type) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
+    for name, value in [*vars(holder).items()]:
+        if callable(value) or isinstance(value, property | classmethod):
+            yield (place, name), (holder, value)

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio import SAMPLE_RATE, Audio, load_audio
-from asrlab.loading import load_dataset
-from asrlab.testing.conformance.subject import Subject
+from asrlab.evaluation.catalog import load_dataset
+from asrlab.testing.conformance.target import Subject
 
 if TYPE_CHECKING:
-    from asrlab.testing.conformance.case import Case
+    from asrlab.testing.conformance.context import Case
 
-__all__ = ["RECORDINGS", "seconds_of", "speech_of"]
 
 _SILENCE_S = 2.0
 _SHORT_S = 0.1

@@ -11,9 +11,7 @@ from rich.table import Table
 
 from asrlab.terminal.screen import Text
 from asrlab.testing.conformance.check import Verdict
-from asrlab.testing.conformance.subject import Subject
-
-__all__ = ["Result", "show"]
+from asrlab.testing.conformance.target import Subject
 
 
 @attrs.frozen(kw_only=True)

@@ -11,8 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from asrlab.testing.mps.kernels import KernelTable
-from asrlab.testing.mps.refusals import (
+from asrlab.testing.mps.errors import (
     fallback_warning,
     not_compiled_with_cuda,
     not_implemented,
@@ -20,11 +19,9 @@ from asrlab.testing.mps.refusals import (
     sparse_not_implemented,
     unsupported_dtype,
 )
-from asrlab.testing.mps.registrations import ALWAYS_ON_CPU, CROSSING, INDEXING, RUN_WHOLE
+from asrlab.testing.mps.op_tables import ALWAYS_ON_CPU, CROSSING, INDEXING, RUN_WHOLE, KernelTable
 from asrlab.testing.mps.report import Route, Tally
 from asrlab.testing.mps.tensor import SimulatedTensor, is_mps, unwrap
-
-__all__ = ["Backend", "BackendMode"]
 
 # in the order in which the dispatcher prefers them
 _COMPOSITES = tuple(

@@ -14,8 +14,6 @@ from pathlib import Path
 from asrlab.errors import DeviceUnavailableError
 from asrlab.testing.mps.simulation import Simulation, simulated_mps
 
-__all__ = ["main"]
-
 _USAGE = 2
 
 

@@ -10,11 +10,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from asrlab.testing.mps.backend import Backend
-from asrlab.testing.mps.refusals import not_compiled_with_cuda, not_on_one_device
+from asrlab.testing.mps.errors import not_compiled_with_cuda, not_on_one_device
 from asrlab.testing.mps.report import Route
 from asrlab.testing.mps.tensor import DEVICE, SimulatedTensor, is_mps, unwrap
-
-__all__ = ["FunctionsMode"]
 
 _ATTENTION = "scaled_dot_product_attention"
 

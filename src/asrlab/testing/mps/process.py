@@ -22,8 +22,6 @@ from asrlab.testing.mps.report import KernelReport
 if TYPE_CHECKING:
     from asrlab.testing.mps.simulation import Simulation
 
-__all__ = ["SimulatedProcess"]
-
 
 class SimulatedProcess:
     """A spawned process that simulates MPS for all of its life; a context manager.

@@ -8,8 +8,6 @@ from typing import Any
 
 import attrs
 
-__all__ = ["KernelReport", "OpUse", "Route", "Tally"]
-
 
 class Route(StrEnum):
     """How an op gets computed on MPS."""

@@ -9,8 +9,6 @@ import attrs
 import torch
 from torch.nn import functional
 
-__all__ = ["Check", "run_self_test"]
-
 # an op that has no MPS kernel with torch 2.9, 2.11 and 2.15
 _WITHOUT_KERNEL = "mode"
 

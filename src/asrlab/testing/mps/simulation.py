@@ -11,14 +11,12 @@ import attrs
 
 from asrlab.errors import DeviceUnavailableError, OptionError
 from asrlab.installation import install_command
-from asrlab.testing.mps.registrations import TESTED_TORCH
+from asrlab.testing.mps.op_tables import TESTED_TORCH
 from asrlab.testing.mps.report import KernelReport
 
 if TYPE_CHECKING:
     from asrlab.testing.mps.backend import Backend
     from asrlab.testing.mps.selftest import Check
-
-__all__ = ["Simulation", "current_simulation", "simulated_mps"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -77,11 +75,11 @@ def simulated_mps(*, sparse: bool | None = None) -> Iterator[Simulation]:
     _refuse_real_or_second()
 
     from asrlab.testing.mps.backend import Backend, BackendMode
+    from asrlab.testing.mps.device_guard import install_guard
     from asrlab.testing.mps.functions import FunctionsMode
-    from asrlab.testing.mps.guard import install_guard
-    from asrlab.testing.mps.kernels import installed_kernels
-    from asrlab.testing.mps.replacements import replaced_functions
+    from asrlab.testing.mps.op_tables import installed_kernels
     from asrlab.testing.mps.selftest import run_self_test
+    from asrlab.testing.mps.torch_patches import replaced_functions
 
     kernels = installed_kernels()
     sparse = _sparse(sparse, has_sparse=kernels.has_sparse, version=version)

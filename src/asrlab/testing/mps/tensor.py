@@ -10,14 +10,12 @@ from typing import Any, Protocol, Self
 import numpy as np
 import torch
 
-from asrlab.testing.mps.refusals import (
+from asrlab.testing.mps.errors import (
     not_compiled_with_cuda,
     not_to_numpy,
     sparse_not_implemented,
     unsupported_dtype,
 )
-
-__all__ = ["DEVICE", "Host", "SimulatedTensor", "is_mps", "unwrap"]
 
 DEVICE = torch.device("mps:0")
 _ROOM_BYTES = 2**50

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from asrlab.weights.stored import StoredFile
+from asrlab.weights.manifest import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from asrlab.weights.catalogue import WeightsEntry
-
-__all__ = ["Fetched", "Meter", "Progress", "WeightsSource", "hash_file", "read_blocks", "write_blocks"]
 
 BLOCK_BYTES = 1 << 20
 
@@ -120,3 +118,40 @@ def hash_file(folder: Path, *, name: str) -> StoredFile:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
         return StoredFile(name=name, sha256=sha256, size_bytes=os.fstat(file.fileno()).st_size)
+
+
+@attrs.frozen
+class FolderSource:
+    """Copies weights from a folder.
+
+    Attributes:
+        path: The folder that holds the files by their names in the catalogue.
+    """
+
+    path: Path
+
+    @property
+    def online(self) -> bool:
+        """False: a folder is here."""
+        return False
+
+    @property
+    def resumes(self) -> bool:
+        """False: nothing is lost that is not on this disk."""
+        return False
+
+    def describe(self, entry: WeightsEntry) -> str:  # noqa: ARG002  # the same for every entry
+        """Name the folder."""
+        return f"folder {self.path}"
+
+    def why_not(self, entry: WeightsEntry) -> str | None:
+        """Name the files that the folder lacks."""
+        missing = [file.name for file in entry.files if not (file.optional or (self.path / file.name).is_file())]
+        return f"does not hold {', '.join(missing)}" if missing else None
+
+    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
+        """Copy the files."""
+        meter = Meter(progress, total_bytes=entry.total_bytes)
+        names = [file.name for file in entry.files if not file.optional or (self.path / file.name).is_file()]
+        files = tuple(write_blocks(read_blocks(self.path / name), into, name=name, meter=meter) for name in names)
+        return Fetched(files=files, source=self.describe(entry), revision=entry.revision)

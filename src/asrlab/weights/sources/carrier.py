@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from asrlab.weights.catalogue import CarrierPart, WeightsEntry
 
-__all__ = ["CarrierSource"]
-
 
 @attrs.frozen(kw_only=True)
 class CarrierSource:

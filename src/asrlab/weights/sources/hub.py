@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asrlab.weights.catalogue import WeightsEntry
-    from asrlab.weights.stored import StoredFile
+    from asrlab.weights.manifest import StoredFile
 
-__all__ = ["HubSource"]
 
 _DISK_ERRORS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS})  # without a file name
 

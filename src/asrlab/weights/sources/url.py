@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from asrlab.weights.catalogue import WeightsEntry
 
-__all__ = ["UrlSource"]
-
 
 @attrs.frozen(kw_only=True)
 class UrlSource:

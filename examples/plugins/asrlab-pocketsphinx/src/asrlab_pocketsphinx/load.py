@@ -8,8 +8,9 @@ from pathlib import Path
 import attrs
 import pocketsphinx
 
-from asrlab import Capabilities, DeviceReport, LoadRequest, ModelInfo, OptionError, TranscriberInfo, WeightsError
+from asrlab import Capabilities, DeviceReport, ModelInfo, OptionError, TranscriberInfo, WeightsError
 from asrlab.audio import SAMPLE_RATE
+from asrlab.plugin import LoadRequest
 from asrlab.vad import find_voice
 from asrlab_pocketsphinx.transcriber import PocketSphinxTranscriber
 

@@ -8,8 +8,9 @@ import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
 
-from asrlab import Recognition, TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
+from asrlab import TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
 from asrlab.audio import AudioReader
+from asrlab.plugin import Recognition
 from asrlab.vad import Cutter, PieceText, VoiceActivity, transcribe_pieces
 from asrlab_pocketsphinx.words import Heard, to_segments
 

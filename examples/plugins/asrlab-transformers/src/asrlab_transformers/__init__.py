@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asrlab import EngineSpec, ModelSpec, hookimpl
+from asrlab.plugin import EngineSpec, ModelSpec, hookimpl
 
 __all__ = ["SPEC", "asrlab_engines", "asrlab_plugin_api"]
 

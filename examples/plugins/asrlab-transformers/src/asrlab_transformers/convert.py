@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asrlab import WeightsError
-from asrlab.weights import OpenAICheckpoint, WhisperDims
-from asrlab.weights import convert as to_openai
+from asrlab.weights import OpenAICheckpoint, WhisperDims, convert as to_openai
 
 if TYPE_CHECKING:
     import torch

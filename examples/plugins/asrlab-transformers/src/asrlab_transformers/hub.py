@@ -8,7 +8,8 @@ from pathlib import Path
 import attrs
 from huggingface_hub import snapshot_download
 
-from asrlab import LoadRequest, ModelInfo, WeightsError
+from asrlab import ModelInfo, WeightsError
+from asrlab.plugin import LoadRequest
 from asrlab.weights import WeightsStore, check_weights
 
 __all__ = ["find_folder"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from asrlab import LoadRequest, OptionError, TranscriberInfo, WeightsError
+from asrlab import OptionError, TranscriberInfo, WeightsError
 from asrlab.audio import SAMPLE_RATE
 from asrlab.engines.pytorch import refuse_threads
+from asrlab.plugin import LoadRequest
 from asrlab.vad import find_voice
 from asrlab_transformers.hub import find_folder
 from asrlab_transformers.kinds import capabilities_of

@@ -8,9 +8,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from asrlab import Recognition, TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
+from asrlab import TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.engines.pytorch import empty_cache
+from asrlab.plugin import Recognition
 from asrlab.vad import Cutter, PieceText, VoiceActivity, transcribe_pieces
 from asrlab_transformers.kinds import call_arguments, detect_language, detects_language
 from asrlab_transformers.pipeline import SpeechPipeline

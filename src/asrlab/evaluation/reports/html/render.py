@@ -14,7 +14,6 @@ from asrlab.evaluation.metrics import describe_normalizers
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["letter", "policy", "rendered"]
 
 _NOTHING = "\N{EN DASH}"
 

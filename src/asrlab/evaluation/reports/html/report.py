@@ -14,18 +14,15 @@ from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.reports.comparison import Comparison, compare
 from asrlab.evaluation.reports.details import Details, details_of
-from asrlab.evaluation.reports.figures import Figures, further_figures
-from asrlab.evaluation.reports.html.checks import checks
-from asrlab.evaluation.reports.html.clips import Clips, embed_clips
-from asrlab.evaluation.reports.html.pictures import scatter, strips
+from asrlab.evaluation.reports.extra_metrics import Figures, further_figures
+from asrlab.evaluation.reports.html.charts import scatter, strips
+from asrlab.evaluation.reports.html.page_data import Clips, embed_clips, embedded, utterance_rows
 from asrlab.evaluation.reports.html.render import rendered
-from asrlab.evaluation.reports.html.rows import embedded, utterance_rows
+from asrlab.evaluation.reports.html.trust_checks import checks
 from asrlab.evaluation.reports.systems import By
 from asrlab.evaluation.reports.worst import stretches
 from asrlab.evaluation.runs.ledger import write_whole
 from asrlab.evaluation.runs.result import BenchResult
-
-__all__ = ["AUDIO_LIMIT_BYTES", "Report", "report"]
 
 AUDIO_LIMIT_BYTES = 8 * 2**20
 """What many mail servers let through, with the rest of the page."""
@@ -67,11 +64,11 @@ def report(
     """One run, complete or not, or several over the same utterances, as a page to look at.
 
     It needs no network and no other file. Where there are two systems or more and all runs are complete, it has their
-    comparison, too, with the same figures as `asrlab.compare`.
+    comparison, too, with the same figures as `asrlab.evaluation.compare`.
 
     Args:
         results: The runs.
-        normalizer: As for `asrlab.compare`, like those that follow.
+        normalizer: As for `asrlab.evaluation.compare`, like those that follow.
         normalizers: See there.
         by: See there.
         resampling: See there.

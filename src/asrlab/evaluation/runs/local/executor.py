@@ -7,10 +7,8 @@ from collections.abc import Callable, Generator, Sequence
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.runs.local.crew import Crew
+from asrlab.evaluation.runs.local.worker_pool import Crew
 from asrlab.evaluation.runs.messages import Job, Message, Unit
-
-__all__ = ["LocalExecutor"]
 
 
 @attrs.frozen(kw_only=True)

@@ -5,25 +5,25 @@ A process of its own, so that its peak memory is that of one model, and a native
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import pickle
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import attrs
 
 from asrlab.evaluation.metrics import peak_resident_bytes
-from asrlab.evaluation.runs.deadlines import seconds_for
-from asrlab.evaluation.runs.local.lifeline import end_with_parent
-from asrlab.evaluation.runs.local.pipes import read_frame, write_frame
+from asrlab.evaluation.runs.job import Ear, failure_of, hello_of, load_job, transcribe_unit
 from asrlab.evaluation.runs.messages import OOM, Done, Hello, Job, TimeLimits, Unit
 from asrlab.evaluation.runs.records import Failure
-from asrlab.evaluation.runs.work import Ear, failure_of, hello_of, load_job, transcribe_unit
+from asrlab.evaluation.runs.timeouts import seconds_for
 from asrlab.terminal import guard_streams
-
-__all__ = ["main"]
 
 
 def main(parent: int, *, bound: bool) -> None:
@@ -91,3 +91,60 @@ def _send(stream: BinaryIO, message: Hello | TimeLimits | Done | Failure) -> Non
         failure = attrs.evolve(failure_of(error), message=f"the engine's result cannot be sent: {error}")
         data = pickle.dumps(Done(key=message.key, failure=failure) if isinstance(message, Done) else failure)
     write_frame(stream, data)
+
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_LOOK_S = 0.5
+
+
+def end_with_parent(parent: int, *, bound: bool) -> None:
+    """End this process when its parent ends, however that ends.
+
+    Linux kills it, whatever it is doing. Elsewhere a thread looks who the parent is, which does not help against
+    native code that hangs without letting other threads run.
+
+    Args:
+        parent: The process that this one was started by.
+        bound: Whether the kernel may be asked: what it takes for the parent is the thread that started this process, so
+            only if that thread lives as long as its process.
+    """
+    if not (bound and _killed_by_kernel()):
+        threading.Thread(target=_watch, args=(parent,), name="asrlab-lifeline", daemon=True).start()
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os._exit(1)
+
+
+def _killed_by_kernel() -> bool:
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except AttributeError:  # not Linux
+        return False
+    nothing = ctypes.c_ulong(0)
+    return bool(prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), nothing, nothing, nothing) == 0)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
+_LENGTH_BYTES = 8
+
+
+def write_frame(stream: BinaryIO, data: bytes) -> None:
+    """Write a pickled message, and flush."""
+    stream.write(len(data).to_bytes(_LENGTH_BYTES))
+    stream.write(data)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """The next pickled message; None where the other side has ended, if need be in the middle of one.
+
+    The length tells where the next message begins, so that one that cannot be unpickled is lost alone.
+    """
+    head = stream.read(_LENGTH_BYTES)
+    length = int.from_bytes(head)
+    data = stream.read(length) if len(head) == _LENGTH_BYTES else b""
+    return data if head and len(data) == length else None

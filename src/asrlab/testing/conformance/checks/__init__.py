@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from asrlab.testing.conformance.check import Check
-from asrlab.testing.conformance.checks import hearing, leaving, loading, plugins, sameness, times
+from asrlab.testing.conformance.checks import consistency, loading, plugins, recognition, side_effects, timestamps
 
 __all__ = ["CHECKS"]
 
 CHECKS: tuple[Check, ...] = (
     *plugins.CHECKS,
     *loading.CHECKS,
-    *times.CHECKS,
-    *hearing.CHECKS,
-    *sameness.CHECKS,
+    *timestamps.CHECKS,
+    *recognition.CHECKS,
+    *consistency.CHECKS,
     loading.CLOSING,
-    *leaving.CHECKS,
+    *side_effects.CHECKS,
 )

@@ -7,15 +7,13 @@ from typing import Any
 
 import attrs
 
+from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import AsrlabError, OptionError
 from asrlab.options import TASKS, Capabilities
-from asrlab.testing.conformance.case import Case
 from asrlab.testing.conformance.check import Check, told
 from asrlab.testing.conformance.checks.plugins import broken_code
+from asrlab.testing.conformance.context import Case
 from asrlab.testing.conformance.parameters import device_shares
-from asrlab.transcriber import Transcriber
-
-__all__ = ["CHECKS"]
 
 _FLAGS = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
 _NO_SUCH_TYPE = "float13"

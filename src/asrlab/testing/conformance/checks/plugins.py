@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from pkgutil import resolve_name
 from typing import Any
 
+from asrlab.engine.spec import PLUGIN_API, EngineSpec, ModelSpec
 from asrlab.errors import AsrlabError
 from asrlab.installation import install_command
-from asrlab.spec import PLUGIN_API, EngineSpec, ModelSpec
-from asrlab.testing.conformance.case import Case
 from asrlab.testing.conformance.check import Check, told
-from asrlab.testing.conformance.importing import watch_listing
-from asrlab.testing.conformance.process import run_apart
+from asrlab.testing.conformance.context import Case
+from asrlab.testing.conformance.process import run_apart, watch_listing
 from asrlab.weights import entry
-
-__all__ = ["CHECKS", "broken_code"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DOTTED = re.compile(r"\w+(\.\w+)*:\w+")

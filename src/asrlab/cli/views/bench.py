@@ -1,0 +1,188 @@
+"""How a bench looks in a terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from asrlab.cli.views.extra_metrics import unknown_languages
+from asrlab.cli.views.score import LEGEND, marked
+from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
+from asrlab.evaluation.reports.caveats import busy_passes, not_repeatable
+from asrlab.evaluation.reports.provenance import device_of, other_scoring
+from asrlab.evaluation.reports.quality_summary import paths_told
+from asrlab.evaluation.reports.systems import systems_of
+from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
+from asrlab.terminal.screen import Text
+
+OF_FINISHED = "of finished"
+COLUMNS = (
+    "model",
+    "device asked → used",
+    "WER (errors/words)",
+    OF_FINISHED,
+    "S D I",
+    "CER",
+    "RTFx",
+    "p50",
+    "p95",
+    "load",
+    "peak MiB",
+    "failed",
+    "gates",
+)
+
+MEANING = (
+    "WER: a failed utterance counts as deletions; of finished: without those. RTFx: seconds of audio per second of "
+    "audio decoding and inference. p50, p95: nearest rank of that time per utterance, its share where several were "
+    "decoded together. load and peak memory: of the model's own process. gates: findings about single utterances, "
+    "listed below."
+)
+
+
+def table(result: BenchResult) -> Table:
+    """A row per model, with what the figures mean below."""
+    view = Table(title=_title(result), title_justify="left")
+    # without failures both rates are the same
+    shown = [name for name in COLUMNS if name != OF_FINISHED or result.failed]
+    for name in shown:
+        text = name in COLUMNS[:2]
+        view.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    for model in result.models:
+        cells = dict(zip(COLUMNS, _cells(model), strict=True))
+        view.add_row(*(Text(cells[name]) for name in shown))
+    view.caption = _caption(result)
+    view.caption_justify = "left"
+    return view
+
+
+def _title(result: BenchResult) -> Text:
+    repeat = result.manifest.request.repeat
+    again = f", {repeat} times" if repeat > 1 else ""
+    part = "" if result.complete else ", not complete"
+    return Text(f"{result.dataset}: {len(result.models)} models{again}, {result.seconds:.1f} s{part}")
+
+
+def _cells(model: ModelResult) -> list[str]:
+    score, latency = model.score, model.latency
+    if model.info is None:
+        return [model.model, "not loaded", *["-"] * (len(COLUMNS) - 2)]
+    words = score.words if score else None
+    peak = model.peak_resident_bytes
+    return [
+        f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
+        device_of(model.info),
+        f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
+        _percent(finished.wer) if (finished := model.finished_score) else "-",
+        f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
+        _percent(score.cer if score else None),
+        _speed(model),
+        _seconds(latency.p50),
+        _seconds(latency.p95),
+        _seconds(model.load_time),
+        f"{peak / 2**20:.0f}" if peak else "-",
+        str(model.failed),
+        str(model.failed_gates),
+    ]
+
+
+def _speed(model: ModelResult) -> str:
+    """Of one time, or the median and range of several."""
+    speeds = model.rtfx_of_repeats
+    if model.rtfx is None:
+        return "-"
+    spread = f" ({min(speeds):.2f}-{max(speeds):.2f})" if len(speeds) > 1 else ""
+    return f"{model.rtfx:.2f}x{spread}"
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.2f} %"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
+
+
+def _caption(result: BenchResult) -> Text:
+    lines = [f"run: {result.run}", MEANING]
+    lines += [line for model in result.models for line in _scoring(model)]
+    if busy := busy_passes(result):
+        lines.append(f"{busy}: the times may be too long")
+    lines += _unknown(result)
+    lines += other_scoring([result])
+    lines += [system.unfit.sentence(system.name) for system in systems_of([result]) if system.unfit]
+    return Text("\n".join(lines))
+
+
+def _scoring(model: ModelResult) -> Iterator[str]:
+    if score := model.score:
+        apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
+        told = describe_normalizers(score.normalizer, score.normalizers)
+        yield f"{model.model}: normalizer {told} ({score.normalizer_version}){apart}"
+    if paths := paths_told(model):
+        yield f"{model.model}: {paths}"
+
+
+def _unknown(result: BenchResult) -> Iterator[str]:
+    """Yield a note where the normalizer was chosen for utterances whose language nobody said."""
+    scored = [each for each in result.models[0].utterances if each.reference is not None] if result.models else []
+    unknown = sum(each.pair.language is None for each in scored)
+    if unknown and result.manifest.request.normalizer is None:
+        command = f"asrlab runs {shlex.quote(str(result.run))} --normalizers english"
+        yield unknown_languages(unknown, len(scored), cure=f"if they are English, see: {command}")
+
+
+def failures(result: BenchResult) -> Iterator[Text]:
+    """A line per model or utterance that failed."""
+    for model in result.models:
+        if model.failure:
+            yield Text(f"{model.model}: {model.failure.kind}: {model.failure.message}")
+        for utterance in model.utterances:
+            if utterance.failure:
+                yield Text(f"{model.model}: {utterance.id}: {utterance.failure.kind}: {utterance.failure.message}")
+
+
+def findings(result: BenchResult) -> Iterator[Text]:
+    """A line per gate that found something, and per model whose repeats gave different texts."""
+    for model in result.models:
+        for utterance in model.utterances:
+            for verdict in utterance.failed_gates:
+                yield Text(f"{model.model}: {utterance.id}: {verdict.gate}: {verdict.detail}")
+        if model.unstable:
+            yield Text(f"{model.model}: {not_repeatable(model)}: {', '.join(model.unstable)}")
+
+
+def texts_of(result: BenchResult) -> Iterator[Text]:
+    """Each utterance's reference, and what each model made of it with the differences marked."""
+    scored = [model for model in result.models if model.utterances]
+    if not scored:
+        return
+    profile = get_profile(result.manifest.normalizer)
+    width = max(len(model.model) for model in scored)
+    yield Text(f"\n{LEGEND}")
+    rows = {utterance.id: utterance for model in scored for utterance in model.utterances}
+    texts = {model.model: {utterance.id: utterance for utterance in model.utterances} for model in scored}
+    for name, first in rows.items():
+        yield Text(f"\n{name}", style="bold")
+        yield _labelled("reference", width, Text(first.reference if first.reference is not None else "(none)"))
+        for model in scored:
+            if name in texts[model.model]:
+                yield _labelled(model.model, width, _marked(texts[model.model][name], profile))
+
+
+def _labelled(label: str, width: int, text: Text) -> Text:
+    return Text.assemble(f"  {label.ljust(width)}  ", text)
+
+
+def _marked(utterance: UtteranceResult, profile: Profile) -> Text:
+    if utterance.transcript is None:
+        return Text("(failed)", style="red")
+    prepared = next(profile.prepare([utterance.pair]), None)
+    if utterance.reference is None or prepared is None:
+        return Text(utterance.hypothesis)
+    aligned = align(prepared.reference, prepared.hypothesis, normalizer=profile.normalizer)
+    if all(word.kind == "equal" for word in aligned):
+        return Text(utterance.hypothesis)
+    return marked(aligned)

@@ -1,0 +1,170 @@
+"""How a comparison looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from asrlab.cli.views.extra_metrics import figures_table, new_table, percent, rate_of
+from asrlab.evaluation.metrics import (
+    Confusion,
+    Resampling,
+    SpeedComparison,
+    SpeedRatio,
+    WerComparison,
+    WerDifference,
+    WordDifferences,
+    describe_normalizers,
+)
+from asrlab.evaluation.reports.comparison import ComparedSystem, Comparison
+from asrlab.evaluation.reports.headline import TOO_FEW, counted
+from asrlab.evaluation.reports.provenance import device_of
+from asrlab.terminal.screen import Text
+
+PLACE_SHOWN = 3
+
+
+def show_comparison(screen: Console, comparison: Comparison, *, words: int) -> None:
+    """Print it: what it comes to, the tables, and what to know.
+
+    Args:
+        screen: Where.
+        comparison: What.
+        words: How many word-level differences of each system are shown; 0 for none.
+    """
+    for line in comparison.headline:
+        screen.print(Text(line, style="bold"), soft_wrap=True)
+    for each in comparison_view(comparison, words=words):
+        screen.print()
+        screen.print(each, soft_wrap=isinstance(each, Text))
+
+
+def comparison_view(comparison: Comparison, *, words: int) -> Iterator[Table | Text]:
+    """Everything below the headline."""
+    yield _systems(comparison)
+    caveats = dict(comparison.caveats)
+    yield wer_table(comparison.wer, comparison.by, caveats)
+    if comparison.speed:
+        yield _speed(comparison.speed, comparison.by, caveats)
+    else:
+        yield Text(f"speed is not compared: {comparison.why_no_speed}")
+    yield from figures_table(comparison.figures)
+    for differences in comparison.differences if words else ():
+        yield from differences_view(differences, words)
+    if comparison.notes:
+        yield Text("\n".join(f"note: {note}" for note in comparison.notes))
+
+
+def _systems(comparison: Comparison) -> Table:
+    columns = [
+        "model",
+        "run",
+        "device asked → used",
+        "WER (errors/words)",
+        "S D I",
+        "failed",
+        "WER of the others",
+        "RTFx",
+    ]
+    scored = comparison.wer.utterances
+    caption = (
+        f"{comparison.utterances} utterances, {scored} with a reference that is not empty; normalizer "
+        f"{describe_normalizers(comparison.wer.normalizer, comparison.normalizers)} "
+        f"({comparison.wer.normalizer_version}). A failed utterance counts as deletions."
+    )
+    names = dict.fromkeys(system.dataset for system in comparison.systems)
+    made = new_table(f"{' / '.join(names)}: {len(comparison.systems)} systems", columns, texts=3, caption=caption)
+    speeds = dict(comparison.speed.systems) if comparison.speed else {}
+    for system in comparison.systems:
+        made.add_row(*map(Text, _row(system, speeds.get(system.name))))
+    return made
+
+
+def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
+    words, finished, info = system.words, system.finished, system.info
+    return (
+        f"{system.name} (random weights)" if info.model.weights_random else system.name,
+        system.run,
+        device_of(info),
+        rate_of(words.errors, words.reference_length),
+        f"{words.substitutions} {words.deletions} {words.insertions}",
+        str(system.failed),
+        percent(finished.rate) if system.failed else "-",
+        f"{rtfx:.2f}x" if rtfx else "-",
+    )
+
+
+def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = None) -> Table:
+    """Return the difference of every two systems, with its verdict; *caveats* are by the system's name."""
+    drawn = wer.resampling
+    caption = (
+        f"Paired bootstrap of {counted(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
+        "sign-flip test of the same blocks. A verdict asks for an interval without zero and p (Holm) under "
+        f"{1 - drawn.confidence:.2g}."
+    )
+    made = _verdicts("difference in word error rate", "WER, points", "P(fewer errors)", drawn, caption)
+    for found in wer.differences:
+        made.add_row(*_verdict(found, f"{100 * found.difference:+.2f}", scale=100, caveats=caveats or {}))
+    return made
+
+
+def _speed(speed: SpeedComparison, by: str, caveats: Mapping[str, str]) -> Table:
+    caption = (
+        f"Over {speed.utterances} utterances that all transcribed, on one machine, {counted(speed.blocks, by)}; the "
+        "interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn in "
+        "one run on a machine that is not busy, of which none of one model is as fast as any of the other."
+    )
+    reasons = dict.fromkeys(found.reason for found in speed.ratios if found.reason)
+    caption = "\n".join((caption, *(f"No verdict: {reason}." for reason in reasons)))
+    made = _verdicts("speed", "RTFx ratio", "P(less time)", speed.resampling, caption)
+    for found in speed.ratios:
+        made.add_row(*_verdict(found, f"{found.ratio:.2f}", scale=1, caveats=caveats))
+    return made
+
+
+def _verdicts(title: str, figure: str, probability: str, drawn: Resampling, caption: str) -> Table:
+    interval = f"{100 * drawn.confidence:g} % interval"
+    columns = ["model", "compared with", figure, interval, probability, "p", "p (Holm)", "verdict"]
+    made = new_table(title, columns, texts=2, caption=caption)
+    made.columns[-1].no_wrap = False  # a caveat may follow the verdict
+    return made
+
+
+def _verdict(
+    found: WerDifference | SpeedRatio, figure: str, *, scale: int, caveats: Mapping[str, str]
+) -> Iterator[Text]:
+    interval = f"{scale * found.interval.low:.2f} to {scale * found.interval.high:.2f}"
+    drawn = (interval, f"{found.improvement:.3f}", f"{found.p_value:.2g}", f"{found.p_adjusted:.2g}")
+    few = found.verdict == TOO_FEW
+    yield from map(Text, (found.candidate, found.baseline, figure, *("-" * len(drawn) if few else drawn)))
+    remarks = [f"; {name}: {caveats[name]}" for name in (found.candidate, found.baseline) if name in caveats]
+    yield Text.assemble((found.verdict, _style(found.verdict)), *remarks)
+
+
+def _style(verdict: str) -> str:
+    return {"better": "green", "faster": "green", "worse": "red", "slower": "red"}.get(verdict, "")
+
+
+def differences_view(found: WordDifferences, words: int) -> Iterator[Table | Text]:
+    """Where two systems differ, word by word."""
+    yield Text(
+        f"words of the references: both right {found.both_right}, only {found.baseline} {found.baseline_only}, only "
+        f"{found.candidate} {found.candidate_only}, neither {found.neither}"
+    )
+    for name, other, mistakes in (
+        (found.baseline, found.candidate, found.baseline_mistakes),
+        (found.candidate, found.baseline, found.candidate_mistakes),
+    ):
+        if mistakes:
+            yield _mistakes(f"{name}: mistakes that {other} does not make", mistakes[:words])
+
+
+def _mistakes(title: str, mistakes: Sequence[Confusion]) -> Table:
+    made = new_table(title, ["said", "written", "utterances", "times"], texts=3)
+    for each in mistakes:
+        places = ", ".join(each.ids[:PLACE_SHOWN]) + (", …" if len(each.ids) > PLACE_SHOWN else "")
+        said, written = each.reference or "(nothing)", each.hypothesis or "(nothing)"
+        made.add_row(*map(Text, (said, written, places, str(each.count))))
+    return made

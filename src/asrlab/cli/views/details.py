@@ -1,0 +1,117 @@
+"""How what is to be seen below a headline looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from asrlab.cli.views.extra_metrics import new_table, rate_of
+from asrlab.cli.views.score import LEGEND, marked
+from asrlab.evaluation.metrics import LatencySummary
+from asrlab.evaluation.reports.breakdown import Breakdown
+from asrlab.evaluation.reports.details import Details
+from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts
+from asrlab.evaluation.reports.quality_summary import GateCounts
+from asrlab.evaluation.reports.speed import LatencyView
+from asrlab.evaluation.reports.worst import WorstUtterance
+from asrlab.terminal.screen import Text
+
+GROUPS_SHOWN = 10
+_LEVELS = " ▁▂▃▄▅▆▇█"
+
+
+def show_details(screen: Console, details: Details) -> None:
+    """Print them."""
+    for each in details_view(details):
+        screen.print()
+        screen.print(each, soft_wrap=isinstance(each, Text))
+
+
+def details_view(details: Details) -> Iterator[Table | Text]:
+    """Latencies, where the errors are, the worst utterances, gates, what the systems were, and where they ran."""
+    if details.latency.edges:
+        yield _latency(details.latency)
+    names = [system.name for system in details.systems]
+    yield from (_breakdown(each, names) for each in details.breakdowns if each.groups)
+    if details.worst:
+        yield Text("\n").join(_worst(details.worst))
+    if details.gates:
+        yield Text("\n").join(_gates(details.gates, names))
+    if details.provenance:
+        yield Text("\n").join(line for facts in details.provenance for line in _provenance(facts))
+    yield Text("\n").join(map(_environment, details.runs))
+
+
+def _latency(view: LatencyView) -> Table:
+    columns = ["model", "measured", "p50", "p90", "p95", "p99", "longest", "spread"]
+    caption = (
+        "Seconds of decoding and inference an utterance, every repeat; p99 from 100 on. spread: from "
+        f"{view.edges[0]:.2g} to {view.edges[-1]:.2g} s, each step the same factor."
+    )
+    made = new_table("latency", columns, texts=1, caption=caption)
+    for system in view.systems:
+        figures = map(Text, (system.name, str(system.summary.samples), *_percentiles(system.summary)))
+        made.add_row(*figures, Text(_spread(system.counts)))
+    return made
+
+
+def _percentiles(summary: LatencySummary) -> Iterator[str]:
+    for value in (summary.p50, summary.p90, summary.p95, summary.p99, summary.maximum):
+        yield "-" if value is None else f"{value:.3g} s"
+
+
+def _spread(counts: tuple[int, ...]) -> str:
+    """A histogram, a character a bin; what is there is seen, however little."""
+    most = max(counts, default=0) or 1
+    top = len(_LEVELS) - 1
+    return "".join(_LEVELS[max(1, round(top * count / most)) if count else 0] for count in counts)
+
+
+def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
+    left = len(breakdown.groups) - GROUPS_SHOWN
+    caption = f"the {GROUPS_SHOWN} with the most errors; {left} more are in: asrlab report" if left > 0 else ""
+    columns = [breakdown.by, "utterances", *(f"{name} WER" for name in names)]
+    made = new_table(f"errors by {breakdown.by}", columns, texts=1, caption=caption)
+    for group in breakdown.groups[:GROUPS_SHOWN]:
+        rates = (rate_of(counts.errors, counts.reference_length) for counts in group.errors)
+        made.add_row(*map(Text, (group.name, str(group.utterances), *rates)))
+    return made
+
+
+def _worst(utterances: tuple[WorstUtterance, ...]) -> Iterator[Text]:
+    yield Text(f"utterances with the most errors  {LEGEND}")
+    width = max(len(name) for name, _ in utterances[0].outcomes)
+    for each in utterances:
+        yield Text(each.id, style="bold")
+        for name, outcome in each.outcomes:
+            words = outcome.counts.reference_length if outcome.counts else 0
+            yield Text.assemble(f"  {name.ljust(width)}  {outcome.errors}/{words}  ", marked(outcome.words))
+
+
+def _gates(gates: tuple[GateCounts, ...], names: list[str]) -> Iterator[Text]:
+    for place, name in enumerate(names):
+        counts = [(gate.gate, *gate.systems[place]) for gate in gates]
+        failed = [f"{gate} found something in {number}" for gate, _, number, _ in counts if number]
+        unchecked = [f"{gate} did not check {number}" for gate, _, _, number in counts if number]
+        whole = sum(not number and not missed for _, _, number, missed in counts)
+        told = ", ".join([*failed, *unchecked, f"{whole} of {len(counts)} passed everywhere"])
+        yield Text(f"gates, {name}: {told}")
+
+
+def _provenance(facts: SystemFacts) -> Iterator[Text]:
+    """What a system was made of, a line each."""
+    reason = f" ({facts.device_reason})" if facts.device_reason else ""
+    yield Text(f"{facts.name}: device {facts.device}{reason}")
+    packages = ", ".join(f"{name} {version}" for name, version in facts.packages) or "no packages told"
+    sha256 = f", sha256 {facts.weights_sha256} ({facts.weights_known})" if facts.weights_sha256 else ""
+    yield Text(f"{facts.name}: {packages}; weights: {facts.weights}{sha256}")
+    if facts.patches:
+        yield Text(f"{facts.name}: patches: {', '.join(f'{patch.name} {patch.status}' for patch in facts.patches)}")
+
+
+def _environment(run: RunFacts) -> Text:
+    facts = dict(run.facts)
+    names = ("machine", "system", "load before it", "variables", "own tree")
+    return Text(f"{run.run}: " + "; ".join(f"{name} {facts[name]}" for name in names if name in facts))

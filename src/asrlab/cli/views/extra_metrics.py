@@ -1,0 +1,139 @@
+"""How the further figures of runs look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from asrlab.evaluation.metrics import EntityCounts, EntityScore, Suspect, SuspectReport, describe_normalizers
+from asrlab.evaluation.reports.extra_metrics import Figures, MissedEntity, NormalizerScores
+from asrlab.terminal.screen import Text
+
+SUSPECTS_SHOWN = 20
+MISSED_SHOWN = 10
+
+
+def show_figures(screen: Console, figures: Figures) -> None:
+    """Print everything there is of them."""
+    for each in figures_table(figures):
+        screen.print()
+        screen.print(each, soft_wrap=isinstance(each, Text))
+
+
+def figures_table(figures: Figures) -> Iterator[Table | Text]:
+    """The tables of what there is, then the notes."""
+    if figures.normalizers:
+        yield _normalizers(figures.normalizers)
+    if any(score.total.references for _, score in figures.entities):
+        yield _entities(figures.entities)
+    elif figures.entities:
+        yield Text("the references hold no numbers, dates, amounts of money or names")
+    if figures.missed:
+        yield _missed(figures.missed, figures.systems)
+    if figures.suspects:
+        yield from _suspects(figures.suspects)
+    for note in figures.notes:
+        yield Text(f"note: {note}")
+
+
+def new_table(title: str, columns: Iterable[str], *, texts: int, caption: str = "") -> Table:
+    """A table whose first *texts* columns are words, to the left, and the others figures, to the right."""
+    made = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
+    for place, name in enumerate(columns):
+        words = place < texts
+        made.add_column(Text(name), justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    return made
+
+
+def percent(rate: float | None) -> str:
+    """A fraction in percent."""
+    return "-" if rate is None else f"{100 * rate:.2f} %"
+
+
+def rate_of(errors: int, total: int) -> str:
+    """Errors over a total, with both."""
+    return f"{percent(errors / total if total else None)} ({errors}/{total})"
+
+
+def unknown_languages(unknown: int, total: int, *, cure: str) -> str:
+    """Return a note on utterances that have the normalizer ``basic`` because nobody said their language."""
+    return f"note: {unknown} of {total} utterances do not say their language and have the normalizer basic; {cure}"
+
+
+def _normalizers(rows: Sequence[NormalizerScores]) -> Table:
+    systems = [name for name, _ in rows[0].scores]
+    columns = ["normalizer", "order by WER", *(f"{name} WER" for name in systems)]
+    caption = "\n".join(f"{row.normalizer}: {row.normalizer_version}" for row in rows)
+    made = new_table("the same texts under several normalizers", columns, texts=2, caption=caption)
+    for row in rows:
+        rates = [rate_of(score.words.errors, score.words.reference_length) for _, score in row.scores]
+        told = describe_normalizers(row.normalizer, row.scores[0][1].normalizers)
+        made.add_row(*map(Text, (told, _order(row, systems), *rates)))
+    return made
+
+
+def _order(row: NormalizerScores, systems: Sequence[str]) -> str:
+    if len(systems) < 2:
+        return "-"
+    told = " < ".join(" = ".join(group) for group in row.order)
+    return f"changes: {told}" if row.order_changes else told
+
+
+def _entities(rows: Sequence[tuple[str, EntityScore]]) -> Table:
+    columns = ["model", "all entities", "numbers", "dates", "money", "names"]
+    caption = "wrong or missed, of those in the references; names are told by the references' capitals"
+    made = new_table("entity error rate (English)", columns, texts=1, caption=caption)
+    for name, score in rows:
+        kinds = (score.total, score.numbers, score.dates, score.money, score.names)
+        made.add_row(Text(name), *(Text(_entity_rate(counts)) for counts in kinds))
+    return made
+
+
+def _entity_rate(counts: EntityCounts | None) -> str:
+    return "-" if counts is None else rate_of(counts.missed + counts.wrong, counts.references)
+
+
+def _missed(missed: Sequence[MissedEntity], systems: Sequence[str]) -> Table:
+    caption = f"{len(missed) - MISSED_SHOWN} more are in --json" if len(missed) > MISSED_SHOWN else ""
+    columns = ["utterance", "kind", "said", *systems]
+    made = new_table("entities that most missed", columns, texts=len(columns), caption=caption)
+    for each in missed[:MISSED_SHOWN]:
+        instead = dict(each.instead)
+        written = ((instead[name] or "(nothing)") if name in instead else "as said" for name in systems)
+        made.add_row(*map(Text, (each.id, each.kind, each.reference, *written)))
+    return made
+
+
+def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
+    if not report.suspects:
+        yield Text("no reference is contradicted alike by two models or more")
+        return
+    more = f" ({len(report.suspects) - SUSPECTS_SHOWN} more are in --json)"
+    caption = (
+        f"{len(report.suspects)} places{more if len(report.suspects) > SUSPECTS_SHOWN else ''}; listen to them: models "
+        "trained on the same data make the same mistakes, too. Models of the same weights count once."
+    )
+    made = new_table(
+        "references that models doubt", ["utterance", "word", "reference", "instead", "agree"], texts=5, caption=caption
+    )
+    for suspect in report.suspects[:SUSPECTS_SHOWN]:
+        made.add_row(*map(Text, _suspect(suspect)))
+    yield made
+    without = new_table("WER with those places and without", ["model", "with", "without"], texts=1)
+    for row in report.systems:
+        rates = (rate_of(counts.errors, counts.reference_length) for counts in (row.words, row.without))
+        without.add_row(*map(Text, (row.system, *rates)))
+    yield without
+
+
+def _suspect(suspect: Suspect) -> tuple[str, ...]:
+    place = str(suspect.word + 1)
+    return (
+        suspect.id,
+        place,
+        suspect.reference or "(nothing)",
+        suspect.instead or "(nothing)",
+        ", ".join(suspect.agreeing),
+    )

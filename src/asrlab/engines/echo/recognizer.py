@@ -1,0 +1,65 @@
+"""Hears one word a second: ``silence``, ``quiet`` or ``loud``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from asrlab.audio import SAMPLE_RATE, AudioReader
+from asrlab.device import DeviceReport
+from asrlab.engine.contract import Recognition, TranscriberInfo
+from asrlab.engine.spec import LoadRequest
+from asrlab.engine.transcriber import Transcriber
+from asrlab.options import Capabilities, TranscribeOptions
+from asrlab.transcript import Segment, Word
+
+SILENCE_DBFS = -60.0
+QUIET_DBFS = -30.0
+
+
+class EchoTranscriber(Transcriber):
+    """Names how loud each second of the audio is. Reads it a second at a time, so that memory stays flat."""
+
+    def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
+        """A segment per second, the last one shorter."""
+        return Recognition(segments=_hear(audio, words=options.word_timestamps), language=options.language or "en")
+
+    def release(self) -> None:
+        """Nothing to give back."""
+
+
+def _hear(audio: AudioReader, *, words: bool) -> Iterator[Segment]:
+    start = 0.0
+    for block in audio.blocks(block_s=1.0):
+        end = start + len(block) / SAMPLE_RATE
+        text = _loudness(float(np.sqrt(np.mean(np.square(block, dtype=np.float64)))))
+        timed = (Word(text=text, start=start, end=end, probability=1.0),) if words else None
+        yield Segment(text=text, start=start, end=end, words=timed)
+        start = end
+
+
+def _loudness(rms: float) -> str:
+    level_dbfs = 20 * np.log10(max(rms, 1e-10))
+    if level_dbfs < SILENCE_DBFS:
+        return "silence"
+    return "quiet" if level_dbfs < QUIET_DBFS else "loud"
+
+
+def devices() -> DeviceReport:
+    """The CPU only."""
+    reason = "echo runs on the cpu"
+    return DeviceReport(available=("cpu",), missing=(("cuda", reason), ("mps", reason)))
+
+
+def load(request: LoadRequest) -> EchoTranscriber:
+    """An echo transcriber."""
+    info = TranscriberInfo(
+        model=request.model,
+        device=request.device,
+        compute_type="float32",
+        threads=1,
+        capabilities=Capabilities(word_timestamps=True),
+        packages=request.packages,
+    )
+    return EchoTranscriber(info)

@@ -1,0 +1,204 @@
+"""A loaded faster-whisper model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import attrs
+from faster_whisper import WhisperModel
+from faster_whisper.transcribe import TranscriptionInfo
+
+from asrlab.audio import AudioReader
+from asrlab.batching import transcribe_together
+from asrlab.engine.contract import Many, Recognition, TranscriberInfo
+from asrlab.engine.spec import LoadRequest
+from asrlab.engine.transcriber import Transcriber
+from asrlab.engines.faster_whisper.batch_backend import FasterWhisperSteps
+from asrlab.engines.faster_whisper.decode import arguments, to_segments
+from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
+from asrlab.engines.faster_whisper.model import SharedEncodingModel
+from asrlab.engines.faster_whisper.settings import ENGINE_OPTIONS, Settings
+from asrlab.engines.faster_whisper.skipped_silence import Speech, find_speech
+from asrlab.engines.option_checks import TokenBudget, refuse_long_texts
+from asrlab.environment import usable_cores
+from asrlab.options import Batching, Capabilities, TranscribeOptions
+from asrlab.transcript import Outcome
+from asrlab.weights import explain_failed_load
+
+_ADVICE = (
+    "fetch it again, or give another folder, as ct2-transformers-converter writes with --copy_files tokenizer.json"
+)
+
+type Load = Callable[[int, int], WhisperModel]
+"""Loads the weights for a number of workers, and of threads for each."""
+
+
+class FasterWhisperTranscriber(Transcriber):
+    """Whisper on CTranslate2. CTranslate2 lets one inference run at a time and queues the calls of other threads.
+
+    Args:
+        info: The facts.
+        model: Loaded for one worker.
+        load: For batches, which want other numbers of workers and threads; these are fixed when a model is loaded.
+        default: How recordings go together where nothing else is said.
+    """
+
+    def __init__(self, info: TranscriberInfo, model: WhisperModel, load: Load, *, default: Batching) -> None:
+        super().__init__(info)
+        self._default = default
+        self._model: WhisperModel | None = model
+        self._load = load
+        self._lock = threading.Lock()
+        self._crews: dict[tuple[int, int], FasterWhisperTranscriber] = {}
+
+    def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
+        """Hand the samples as one float32 array to ``WhisperModel.transcribe``, which yields as it decodes."""
+        asked, samples, speech = arguments(options), audio.read(), None
+        # with clips upstream filters nothing
+        filters = asked["vad_filter"] and asked.get("clip_timestamps", "0") == "0"
+        if filters and dict(options.engine_options).get("split_at_silence", True):
+            speech = find_speech(samples, asked.pop("vad_parameters", None))
+            asked["vad_filter"], samples = False, speech.samples
+        segments, info = self.model.transcribe(samples, **asked)
+        detected = options.language is None and self.model.model.is_multilingual
+        return Recognition(
+            segments=to_segments(segments if speech is None else speech.restored(segments)),
+            language=options.language or info.language,
+            language_probability=float(info.language_probability) if detected else None,
+            language_probabilities=_ranked(info.all_language_probs),
+            speech_duration=_speech_duration(info, speech, options),
+        )
+
+    def check_options(self, options: TranscribeOptions) -> None:
+        """Refuse values that faster-whisper would not take, would take without effect, or would cut off."""
+        settings = Settings.of(options)
+        model = self.model
+        # start of transcript, language, task, no time stamps or the first of them, and what marks a prompt
+        budget = TokenBudget(
+            context=model.max_length, special=5, new_tokens=("max_new_tokens", settings.max_new_tokens)
+        )
+        refuse_long_texts(
+            {"initial_prompt": options.initial_prompt, "hotwords": options.hotwords, "prefix": settings.prefix},
+            encode=lambda text: model.hf_tokenizer.encode(text, add_special_tokens=False).ids,
+            budget=budget,
+            model=self.info.model.name,
+        )
+
+    @property
+    def model(self) -> WhisperModel:
+        """faster-whisper's model. Raises ``AsrlabError`` once the transcriber is closed."""
+        model = self._model
+        if model is None:
+            raise self.closed_error()
+        return model
+
+    def batching(self, given: Batching | None = None) -> Batching:
+        """*given*, over what was tuned, over the defaults."""
+        tuned = (given or Batching()).over(self.tuned)
+        return tuned.over(self._default)
+
+    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
+        """Encode each piece once and decode several together; None for what only ``WhisperModel.transcribe`` can do.
+
+        That is voice activity detection, sampling from the start, and faster-whisper's own options.
+        """
+        options, batching = many.options, self.batching(many.batching)
+        ladder = options.temperature_ladder or (0.0,)
+        if options.vad_filter or options.engine_options or ladder[0] or batching.batch_size == 1:
+            return None
+        crew = partial(self.crew, batching)
+        steps = FasterWhisperSteps(model=self.model, crew=lambda: crew().model, options=options, batching=batching)
+        return transcribe_together(self, steps, many, crew=crew)
+
+    def prepare_batches(self, given: Batching | None = None) -> None:
+        """Load the crew."""
+        self.crew(self.batching(given))
+
+    def crew(self, batching: Batching) -> FasterWhisperTranscriber:
+        """The same weights loaded for these workers and threads, when they are first asked for; closed with this one.
+
+        On the CPU that takes the memory of the weights once more.
+        """
+        workers, threads = batching.workers or 1, batching.threads or 1
+        if (workers, threads) == (1, self.info.threads):
+            return self
+        with self._lock:
+            if self.closed:
+                raise self.closed_error()
+            if (workers, threads) not in self._crews:
+                info = attrs.evolve(self.info, threads=threads)
+                crew = FasterWhisperTranscriber(info, self._load(workers, threads), self._load, default=batching)
+                crew.patch_report = self.patch_report
+                self._crews[workers, threads] = crew
+            return self._crews[workers, threads]
+
+    def release(self) -> None:
+        """Drop the model; CTranslate2 frees it with the last reference."""
+        with self._lock:
+            self._model = None
+            for crew in self._crews.values():
+                crew.shut()  # not close: memory is handed to the system once for all of them
+
+
+def load(request: LoadRequest) -> FasterWhisperTranscriber:
+    """Load a folder of CTranslate2 weights.
+
+    Raises:
+        OptionError: The compute type is not supported on the device.
+        WeightsError: CTranslate2 cannot read the folder.
+    """
+    kind, _, index = request.device.resolved.partition(":")
+    threads = request.threads or default_threads()
+    compute_type = choose_compute_type(request.compute_type, request.device)
+
+    def load_for(workers: int, threads: int) -> WhisperModel:
+        with explain_failed_load(request.weights, model=request.model.name, advice=_ADVICE):
+            return SharedEncodingModel(
+                str(request.weights),
+                device=kind,
+                device_index=int(index or 0),
+                compute_type=compute_type,
+                cpu_threads=threads,
+                num_workers=workers,
+            )
+
+    model = load_for(1, threads)
+    info = TranscriberInfo(
+        model=request.model,
+        device=request.device,
+        compute_type=model.model.compute_type,
+        threads=threads,
+        capabilities=_capabilities(model),
+        packages=request.packages,
+    )
+    batching = default_batching(request.device.resolved, threads=request.threads or usable_cores())
+    return FasterWhisperTranscriber(info, model, load_for, default=batching)
+
+
+def _capabilities(model: WhisperModel) -> Capabilities:
+    multilingual = model.model.is_multilingual
+    return Capabilities(
+        tasks=("transcribe", "translate") if multilingual else ("transcribe",),
+        languages=tuple(sorted(model.supported_languages)),
+        word_timestamps=True,
+        beam_size=True,
+        temperature=True,
+        initial_prompt=True,
+        hotwords=True,
+        vad_filter=True,
+        engine_options=ENGINE_OPTIONS,
+    )
+
+
+def _speech_duration(info: TranscriptionInfo, speech: Speech | None, options: TranscribeOptions) -> float | None:
+    if speech is not None:
+        return speech.duration
+    return float(info.duration_after_vad) if options.vad_filter else None
+
+
+def _ranked(probabilities: list[tuple[str, float]] | None) -> tuple[tuple[str, float], ...] | None:
+    if probabilities is None:
+        return None
+    return tuple((language, float(probability)) for language, probability in probabilities)

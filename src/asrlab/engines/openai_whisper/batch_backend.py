@@ -1,0 +1,203 @@
+"""openai-whisper's work on a batch: one encoding of each clip for language and text, one decoding of all of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+
+import attrs
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - as PyTorch's documentation calls it
+from numpy.typing import NDArray
+from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
+from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
+from whisper.model import Whisper
+from whisper.tokenizer import Tokenizer, get_tokenizer
+
+from asrlab.batching import Decoded, Detected, Piece
+from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND
+from asrlab.engines.whisper_timestamps import Stretch, split_at_stamps
+from asrlab.options import Batching, TranscribeOptions
+from asrlab.transcript import Segment
+
+DEFAULT_BATCHING = Batching(batch_size=8, workers=1, threads=1, margin=6.0, encode_together=True)
+"""One batch at a time: upstream's cache of keys and values hangs on the model. PyTorch sees to its threads itself."""
+type Features = torch.Tensor
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class OpenAIWhisperSteps:
+    """The steps with one set of options.
+
+    Attributes:
+        model: The loaded model.
+        lock: Held while the model runs.
+        options: Checked; without word timestamps, and starting at temperature 0.
+        batching: Nothing in it is None.
+        half: Compute in float16.
+    """
+
+    model: Whisper
+    lock: threading.Lock
+    options: TranscribeOptions
+    batching: Batching
+    half: bool
+
+    @property
+    def longest(self) -> float:
+        """Whisper's window."""
+        return float(N_FRAMES / FRAMES_PER_SECOND)
+
+    @property
+    def language(self) -> str | None:
+        """The language given, or English for a model that knows only that."""
+        return self.options.primary_language if self.model.is_multilingual else "en"
+
+    def features(self, samples: NDArray[np.float32]) -> Features:
+        """Log-Mel: float32, shape (n_mels, frames), 100 frames a second, as upstream cuts it from a padded one."""
+        mel: torch.Tensor = log_mel_spectrogram(samples, self.model.dims.n_mels, padding=N_SAMPLES)
+        return mel[:, : mel.shape[-1] - N_FRAMES]
+
+    def encode(self, pieces: Sequence[Piece[Features]]) -> torch.Tensor:
+        """Shape (pieces, frames / 2, n_state)."""
+        longest = max(piece.duration for piece in pieces)
+        frames = min(N_FRAMES, round((longest + (self.batching.margin or 0.0)) * FRAMES_PER_SECOND) // 2 * 2)
+        mel = torch.stack([pad_or_trim(piece.features, frames) for piece in pieces]).to(self.model.device)
+        if self.half:
+            mel = mel.half()
+        with self.lock, torch.no_grad():
+            if self.batching.encode_together:
+                return encode(self.model, mel)
+            return torch.cat([encode(self.model, each[None]) for each in mel])
+
+    def detect(self, encoded: torch.Tensor) -> tuple[Detected, ...]:
+        """The likeliest language of each.
+
+        Off by a hair from upstream's, which detects with silence behind the audio and decodes with zeros behind it.
+        """
+        with self.lock:
+            found = detect(self.model, encoded)
+        return tuple(Detected(language=language, probability=probability) for language, probability in found)
+
+    def decode(
+        self, encoded: torch.Tensor, pieces: Sequence[Piece[Features]], languages: Sequence[str]
+    ) -> tuple[Decoded, ...]:
+        """Greedy for all at once, or a beam search one after the other; with time stamps, as upstream."""
+        with self.lock:
+            if self.options.beam_size is None:
+                results = self._run(encoded, languages)
+            else:
+                rows = zip(encoded, languages, strict=True)
+                results = [result for row, language in rows for result in self._run(row[None], [language])]
+        return tuple(self._decoded(result, piece.duration) for result, piece in zip(results, pieces, strict=True))
+
+    def _run(self, encoded: torch.Tensor, languages: Sequence[str]) -> list[DecodingResult]:
+        options = DecodingOptions(
+            task=self.options.task,
+            language=languages[0],
+            temperature=0.0,
+            beam_size=self.options.beam_size,
+            prompt=self._prompt,
+            fp16=self.half,
+        )
+        results: list[DecodingResult] = BatchTask(self.model, options, languages).run(encoded)
+        return results
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        """For text and time stamps, which are the same in all languages."""
+        return get_tokenizer(
+            self.model.is_multilingual, num_languages=self.model.num_languages, language="en", task=self.options.task
+        )
+
+    @property
+    def _prompt(self) -> list[int]:
+        """As upstream's for a first window."""
+        prompt = self.options.initial_prompt
+        tokens: list[int] = self._tokenizer.encode(f" {prompt.strip()}") if prompt else []
+        return tokens
+
+    def _decoded(self, result: DecodingResult, duration: float) -> Decoded:
+        begin = self._tokenizer.timestamp_begin
+        stretches, rest = split_at_stamps(result.tokens, first=begin, duration=duration)
+        segments = [self._segment(result, stretch) for stretch in stretches]
+        return Decoded(
+            segments=tuple(each for each in segments if each.start != each.end and each.text),
+            avg_logprob=float(result.avg_logprob),
+            compression_ratio=float(result.compression_ratio),
+            no_speech_prob=float(result.no_speech_prob),
+            ended=len(result.tokens) < self.model.dims.n_text_ctx // 2,
+            left=0.0 if rest is None else max(0.0, duration - rest),
+        )
+
+    def _segment(self, result: DecodingResult, stretch: Stretch) -> Segment:
+        words = self._tokenizer.decode([token for token in stretch.tokens if token < self._tokenizer.eot])
+        return Segment(
+            text=words.strip(),
+            start=stretch.start,
+            end=max(stretch.start, stretch.end),
+            tokens=stretch.tokens,
+            temperature=0.0,
+            avg_logprob=float(result.avg_logprob),
+            compression_ratio=float(result.compression_ratio),
+            no_speech_prob=float(result.no_speech_prob),
+            seek=0,
+        )
+
+
+def encode(model: Whisper, mel: torch.Tensor) -> torch.Tensor:
+    """*mel*, shape (n, n_mels, frames), encoded: shape (n, frames / 2, n_state).
+
+    Upstream's encoder refuses what is not 30 s long; for less, this is the same with the first of its positions.
+
+    Source: openai-whisper 20250625, ``AudioEncoder.forward``.
+    """
+    encoder = model.encoder
+    if mel.shape[-1] == 2 * model.dims.n_audio_ctx:
+        full: torch.Tensor = encoder(mel)
+        return full
+    x = F.gelu(encoder.conv1(mel))
+    x = F.gelu(encoder.conv2(x)).permute(0, 2, 1)
+    x = (x + encoder.positional_embedding[: x.shape[1]]).to(x.dtype)
+    for block in encoder.blocks:
+        x = block(x)
+    out: torch.Tensor = encoder.ln_post(x)
+    return out
+
+
+class BatchTask(DecodingTask):  # type: ignore[misc] # has no type information
+    """Upstream's decoding of what is encoded already, each recording in its own language.
+
+    Greedy, since upstream's beam search takes one recording: its ``run`` repeats the tokens for each beam and not what
+    they attend to.
+    """
+
+    def __init__(self, model: Whisper, options: DecodingOptions, languages: Sequence[str]) -> None:
+        super().__init__(model, options)
+        self._languages = list(languages)
+
+    def _get_audio_features(self, mel: torch.Tensor) -> torch.Tensor:
+        return mel
+
+    def _detect_language(self, _audio_features: torch.Tensor, tokens: torch.Tensor) -> tuple[list[str], None]:
+        if self.model.is_multilingual:
+            marks = [self.tokenizer.to_language_token(language) for language in self._languages]
+            tokens[:, self.sot_index + 1] = torch.tensor(marks)
+        return self._languages, None
+
+
+@torch.no_grad()
+def detect(model: Whisper, encoded: torch.Tensor) -> list[tuple[str, float]]:
+    """The likeliest language of each, with its probability.
+
+    Source: openai-whisper 20250625, ``detect_language``, which would encode a shorter window once more.
+    """
+    tokenizer = DecodingTask(model, DecodingOptions()).tokenizer
+    starts = torch.tensor([[tokenizer.sot]] * len(encoded), device=encoded.device)
+    logits = model.logits(starts, encoded)[:, 0]
+    probabilities = logits[:, list(tokenizer.all_language_tokens)].float().softmax(dim=-1).cpu()
+    best = probabilities.argmax(dim=-1)
+    codes = tokenizer.all_language_codes
+    return [(codes[place], float(row[place])) for place, row in zip(best.tolist(), probabilities, strict=True)]

@@ -1,0 +1,116 @@
+"""Several systems over the same utterances: that they are the same, and what each made of every word."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from asrlab.errors import DatasetError, OptionError
+from asrlab.evaluation.metrics.alignment import edits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from asrlab.evaluation.metrics.alignment import Edits
+    from asrlab.evaluation.metrics.normalizers import Normalizer
+    from asrlab.evaluation.metrics.wer import Pair
+
+
+@attrs.frozen(kw_only=True)
+class AlignedUtterance:
+    """One utterance, as each system wrote it.
+
+    Attributes:
+        id: The utterance's id.
+        reference: Its normalized words, at least one.
+        edits: By the system's name, in the order given.
+    """
+
+    id: str
+    reference: tuple[str, ...]
+    edits: dict[str, Edits]
+
+
+class Identified(Protocol):
+    """What has an utterance's id."""
+
+    @property
+    def id(self) -> str:
+        """The utterance's id."""
+
+
+def same_ids[Item: Identified](systems: Mapping[str, Iterable[Item]]) -> dict[str, tuple[Item, ...]]:
+    """The items of each system in the order of the first one, checked to be of the same utterances.
+
+    Raises:
+        DatasetError: One system has an utterance that another has not, or has one twice. It names the first.
+        OptionError: There are fewer than two systems.
+    """
+    if len(systems) < 2:
+        raise OptionError(f"nothing to compare: {len(systems)} system given; give at least two", option="systems")
+    indexed = {name: _by_id(name, items) for name, items in systems.items()}
+    for first, second in pairwise(indexed):
+        _check_ids(first, indexed[first], second, indexed[second])
+    order = next(iter(indexed.values()))
+    return {name: tuple(items[key] for key in order) for name, items in indexed.items()}
+
+
+def same_utterances(systems: Mapping[str, Iterable[Pair]]) -> dict[str, tuple[Pair, ...]]:
+    """The pairs of each system in the order of the first one, checked to have the same ids and references.
+
+    Raises:
+        DatasetError: Two systems differ in an utterance or its reference, or one has an utterance twice. It names
+            the first difference.
+        OptionError: There are fewer than two systems.
+    """
+    same = same_ids(systems)
+    for first, second in pairwise(same):
+        for one, other in zip(same[first], same[second], strict=True):
+            if one.source != other.source or (one.source is None and one.reference != other.reference):
+                raise DatasetError(
+                    f"not the same references: utterance {one.id!r} is {one.reference[:60]!r} in {first!r} and"
+                    f" {other.reference[:60]!r} in {second!r}; compare runs over the same data set"
+                )
+    return same
+
+
+def align_systems(systems: Mapping[str, Iterable[Pair]], *, normalizer: Normalizer) -> Iterator[AlignedUtterance]:
+    """Each utterance that has a reference, with every system's alignment to it.
+
+    Where the data set allows several readings, and the systems are nearest to different ones, there is no reference
+    whose words all systems could be aligned to: such an utterance is left out.
+
+    Raises:
+        DatasetError: The systems are not of the same utterances.
+        OptionError: There are fewer than two systems.
+    """
+    same = same_utterances(systems)
+    for pairs in zip(*same.values(), strict=True):
+        reference = tuple(normalizer(pairs[0].reference).split())
+        if reference and all(pair.reference == pairs[0].reference for pair in pairs):
+            edits = {
+                name: edits_of(reference, normalizer(pair.hypothesis).split())
+                for name, pair in zip(same, pairs, strict=True)
+            }
+            yield AlignedUtterance(id=pairs[0].id, reference=reference, edits=edits)
+
+
+def _by_id[Item: Identified](system: str, items: Iterable[Item]) -> dict[str, Item]:
+    indexed: dict[str, Item] = {}
+    for item in items:
+        if item.id in indexed:
+            raise DatasetError(f"{system!r} has utterance {item.id!r} twice; give each of its utterances once")
+        indexed[item.id] = item
+    return indexed
+
+
+def _check_ids(first: str, one: Mapping[str, object], second: str, other: Mapping[str, object]) -> None:
+    for has, ids, lacks, others in ((first, one, second, other), (second, other, first, one)):
+        missing = next((key for key in ids if key not in others), None)
+        if missing is not None:
+            raise DatasetError(
+                f"not the same utterances: {missing!r} is in {has!r} ({len(ids)} utterances) and not in {lacks!r}"
+                f" ({len(others)}); compare runs over the same data set"
+            )

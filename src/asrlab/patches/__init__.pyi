@@ -1,0 +1,17 @@
+from asrlab.patches.direct import (
+    install_patches as install_patches,
+    known_patches as known_patches,
+    patched as patched,
+)
+from asrlab.patches.patch import (
+    Need as Need,
+    Patch as Patch,
+)
+from asrlab.patches.registry import (
+    PatchScope as PatchScope,
+    apply_patches as apply_patches,
+    import_modules as import_modules,
+)
+from asrlab.patches.selection import (
+    PatchChoice as PatchChoice,
+)

@@ -1,0 +1,57 @@
+"""All checks of one subject, here or in a process that simulates its device."""
+
+from __future__ import annotations
+
+from asrlab.testing.conformance.check import Check, Verdict, judge
+from asrlab.testing.conformance.checks import CHECKS
+from asrlab.testing.conformance.context import Case
+from asrlab.testing.conformance.process import run_apart
+from asrlab.testing.conformance.target import Subject
+
+
+class Examination:
+    """The verdicts on one subject; close it at the end.
+
+    Args:
+        subject: What is to be checked.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._case = Case(subject)
+        self._apart: dict[str, Verdict] | None = None
+
+    def verdict(self, check: Check) -> Verdict:
+        """Do *check*. On a simulated device all are done at once, in one process, when the first is asked for."""
+        if not self.subject.simulated or check.apart:
+            return judge(check, self._case)
+        if self._apart is None:
+            found = run_apart(verdicts_within, self.subject, limit_s=self.subject.limit_s, simulated=True)
+            self._apart = {verdict.check: verdict for verdict in found}
+        return self._apart[check.name]
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Do all checks."""
+        return tuple(self.verdict(check) for check in CHECKS)
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._case.close()
+
+
+def verdicts_within(subject: Subject) -> tuple[Verdict, ...]:
+    """The checks that are done in a process that simulates the device."""
+    case = Case(subject)
+    try:
+        return tuple(judge(check, case) for check in CHECKS if not check.apart)
+    finally:
+        case.close()
+
+
+def verdicts_of(subject: Subject) -> tuple[Verdict, ...]:
+    """All checks of *subject*, as `Examination.verdicts` does them."""
+    examination = Examination(subject)
+    try:
+        return examination.verdicts()
+    finally:
+        examination.close()

@@ -1,0 +1,230 @@
+"""Long audio in pieces that are cut at silence, while it streams."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asrlab.audio import SAMPLE_RATE
+from asrlab.errors import OptionError
+from asrlab.vad.buffer import Held, Piece
+from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SHORTEST_WINDOW_S = 0.256  # eight frames: room to choose from
+
+
+@attrs.frozen(kw_only=True)
+class Cutter:
+    """Cuts audio at silence, for an engine that takes only so much at once.
+
+    Audio that is no longer than *longest_s* is one piece, untouched. Longer audio is cut
+
+    - around a silence of 3 s or more, so that half a second of it stays with the speech on either side and the rest is
+      a piece without voice, which an engine can skip,
+    - else at the best silence in the second half of what fits into a piece,
+    - else, where someone speaks without a pause, where speech is the least likely.
+
+    The cuts depend on the samples and the detector alone, not on the blocks.
+
+    Attributes:
+        voice: Tells voice from silence.
+        longest_s: Seconds that a piece lasts at most.
+        shortest_s: Seconds that a piece lasts at least, unless it is all of the audio; at most a quarter of
+            *longest_s*.
+        minimum_s: Seconds that the engine takes at least, at most *shortest_s*; `transcribe_pieces` refuses a recording
+            that is shorter.
+
+    Raises:
+        OptionError: The lengths do not fit.
+    """
+
+    voice: VoiceActivity
+    longest_s: float = 30.0
+    shortest_s: float = 1.0
+    minimum_s: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        if not (math.isfinite(self.longest_s) and 0 < self.shortest_s <= self.longest_s / 4):
+            message = (
+                f"a piece of at least {self.shortest_s:g} s and at most {self.longest_s:g} s cannot be cut; "
+                "shortest_s must be more than 0 and at most a quarter of longest_s"
+            )
+            raise OptionError(message, option="shortest_s")
+        if self.longest_s < _SHORTEST_WINDOW_S:
+            message = f"longest_s must be {_SHORTEST_WINDOW_S} s or more, not {self.longest_s:g}"
+            raise OptionError(message, option="longest_s")
+        if self.minimum_s > self.shortest_s:
+            message = f"minimum_s {self.minimum_s:g} is more than shortest_s {self.shortest_s:g}; raise shortest_s"
+            raise OptionError(message, option="minimum_s")
+
+    def cut(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Piece]:
+        """The pieces of a recording, each as soon as its end is decided; together they are all of its samples.
+
+        Holds *longest_s*, *shortest_s*, a second and a block at most.
+
+        Args:
+            blocks: float32, shape (n,), at 16 kHz, of any lengths.
+        """
+        held = Held(self.voice)
+        for samples in _small(blocks, self._longest):
+            held.feed(samples)
+            while len(held.probabilities) >= self._ahead:
+                yield held.take(self._place(held, self._window))
+        held.finish()
+        while (place := self._last_place(held)) is not None:
+            yield held.take(place)
+        if held.samples:
+            yield held.rest()
+
+    def halves(self, piece: Piece) -> tuple[Piece, Piece] | None:
+        """Cut *piece* at the most silent place in its middle half; None if it is too short to be two pieces."""
+        frames, least = len(piece.samples) // FRAME_SAMPLES, self._shortest
+        if frames < 2 * least:
+            return None
+        held = Held(self.voice, start=round(piece.start * SAMPLE_RATE))
+        held.feed(piece.samples)
+        held.finish()
+        earliest = max(frames // 4, least)
+        return held.take(
+            quietest_cut(held.seen(frames + 1), earliest=earliest, latest=frames - earliest, ideal=frames // 2)
+        ), held.rest()
+
+    @property
+    def _longest(self) -> int:
+        """In samples."""
+        return math.floor(self.longest_s * SAMPLE_RATE)
+
+    @property
+    def _window(self) -> int:
+        """The frames of the longest piece."""
+        return self._longest // FRAME_SAMPLES
+
+    @property
+    def _shortest(self) -> int:
+        """The frames of the shortest piece."""
+        return math.ceil(self.shortest_s * SAMPLE_RATE / FRAME_SAMPLES)
+
+    @property
+    def _ahead(self) -> int:
+        """The frames that decide where a piece ends: with fewer, too short a rest might be left behind it."""
+        return self._window + self._shortest
+
+    def _last_place(self, held: Held) -> int | None:
+        """Where to cut what is held, once it is known that nothing comes behind it; None if it is the last piece."""
+        latest = min(self._window, held.samples // FRAME_SAMPLES - self._shortest)
+        if held.samples > self._longest:
+            return self._place(held, latest)
+        return gap_cut(held.seen(self._window + 1), earliest=self._shortest, latest=latest) if held.start else None
+
+    def _place(self, held: Held, latest: int) -> int:
+        seen = held.seen(self._ahead)
+        gap = gap_cut(seen, earliest=self._shortest, latest=latest)
+        return gap or quietest_cut(seen, earliest=self._window // 2, latest=latest, ideal=latest)
+
+
+def _small(blocks: Iterable[NDArray[np.float32]], longest: int) -> Iterator[NDArray[np.float32]]:
+    """*blocks* in parts of *longest* samples at most, so that a recording given as one block is not copied whole."""
+    for block in blocks:
+        for start in range(0, len(block), longest):
+            yield block[start : start + longest]
+
+
+_QUIET = 0.35
+"""A frame less likely than this to be speech is quiet.
+
+Source: Silero's ``neg_threshold``, its threshold of 0.5 less 0.15, in utils_vad.py.
+"""
+_LEAST_FRAMES = 3
+"""96 ms: a shorter silence lies within a word, and a shorter sound is no word.
+
+Source: Silero cuts speech that lasts too long at silences of more than 98 ms.
+"""
+_PAUSE_FRAMES = 25
+"""0.8 s: a pause between sentences. A longer one is no better a place to cut."""
+_PAD_FRAMES = 16
+"""0.5 s of silence stay with the speech, before it and behind it, where there is more."""
+_GAP_FRAMES = 94
+"""3 s: from here on a silence is kept away from the speech around it."""
+
+
+def gap_cut(probabilities: NDArray[np.float32], *, earliest: int, latest: int) -> int | None:
+    """Where to cut a long silence off: behind it where the audio begins with it, else before it.
+
+    Args:
+        probabilities: Shape (n,); of the audio from the last cut on, as far as it may be looked ahead.
+        earliest: The first frame before which a cut may be.
+        latest: The last one.
+
+    Returns:
+        The frame before which to cut; None where there is no silence of 3 s, or nothing else.
+    """
+    for begin, end in _runs(~_voiced(probabilities)):
+        if end - begin < _GAP_FRAMES or (begin, end) == (0, len(probabilities)):
+            continue
+        cut = min(end - _PAD_FRAMES, latest) if begin == 0 else begin + _PAD_FRAMES
+        if earliest <= cut <= latest:
+            return cut
+    return None
+
+
+def quietest_cut(probabilities: NDArray[np.float32], *, earliest: int, latest: int, ideal: int) -> int:
+    """The best frame before which to cut, from *earliest* to *latest*.
+
+    It lies in the silence that is longest and surest, in its middle or 0.5 s behind its beginning. Without a silence of
+    96 ms it is where the two frames around the cut are the least likely speech. The nearer to *ideal* of equals.
+    """
+    runs = [run for run in _runs(probabilities[earliest:latest] < _QUIET) if run[1] - run[0] >= _LEAST_FRAMES]
+    if not runs:
+        around = probabilities[earliest - 1 : latest] + probabilities[earliest : latest + 1]
+        return _nearest((earliest + int(place) for place in (around == around.min()).nonzero()[0]), ideal)
+    worth = {
+        (earliest + begin, earliest + end): _worth(probabilities, earliest + begin, earliest + end)
+        for begin, end in runs
+    }
+    most = max(worth.values())
+    return _nearest((_within(begin, end) for (begin, end), value in worth.items() if value == most), ideal)
+
+
+def voiced_span(probabilities: NDArray[np.float32]) -> tuple[int, int] | None:
+    """The frames from the first voice to behind the last; None where nothing of 96 ms or more is voice."""
+    places = _voiced(probabilities).nonzero()[0]
+    return (int(places[0]), int(places[-1]) + 1) if len(places) else None
+
+
+def _within(begin: int, end: int) -> int:
+    return min((begin + end) // 2, begin + _PAD_FRAMES)
+
+
+def _worth(probabilities: NDArray[np.float32], begin: int, end: int) -> float:
+    """How good a silence is to cut in: its length times how far it is below the threshold, up to a pause's."""
+    surest = float((_QUIET - probabilities[begin:end]).mean())
+    return surest * min(end - begin, _PAUSE_FRAMES)
+
+
+def _nearest(places: Iterator[int], ideal: int) -> int:
+    return min(places, key=lambda place: (abs(place - ideal), place))
+
+
+def _voiced(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which frames are voice, without the clicks."""
+    voiced = probabilities >= _QUIET
+    for begin, end in _runs(voiced):
+        if end - begin < _LEAST_FRAMES:
+            voiced[begin:end] = False
+    return voiced
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The stretches of *mask* that are true, as (first, behind the last)."""
+    import numpy as np
+
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
