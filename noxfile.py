@@ -32,8 +32,8 @@ DEVICES = ("cpu", "mps-sim", "mps", "cuda")
 MEETS_PACKAGES = tuple(
     f"tests/{room}"
     for room in (
-        *("audio", "engines", "longform", "metrics", "patches", "transcript", "weights"),
-        *("runs/test_bench.py", "test_device.py", "test_transcriber.py"),
+        *("audio", "engines", "evaluation/metrics", "patches", "transcript", "vad", "weights"),
+        *("engine", "evaluation/runs/test_bench.py", "test_device.py"),
     )
 )
 DOCUMENTS = ("README.md", "CHANGELOG.md", "docs")
@@ -77,7 +77,7 @@ def report(session: nox.Session) -> None:
     """Test the HTML report, in Chromium where it is installed; arguments go to pytest."""
     install(session, "test")
     ensure_browser(session)
-    session.run("pytest", "tests/reports/html", *session.posargs)
+    session.run("pytest", "tests/evaluation/reports/html", *session.posargs)
 
 
 @nox.session(python="3.12")

@@ -13,7 +13,7 @@ import numpy as np
 
 import asrlab
 from asrlab.audio import SAMPLE_RATE, open_audio
-from asrlab.vad import Cutter, find_voice
+from asrlab.vad import Chunker, load_vad
 
 
 def arriving(file: str | None) -> Iterator[np.ndarray]:
@@ -39,7 +39,7 @@ def main() -> int | str:
             yield block
 
     try:
-        cutter = Cutter(voice=find_voice(), longest_s=arguments.longest)
+        cutter = Chunker(voice=load_vad(), longest_s=arguments.longest)
         with asrlab.load("faster-whisper/base") as transcriber:
             for piece in cutter.cut(counted(arriving(arguments.file))):
                 if not piece.voiced:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 CHROMIUM = "apt-get install --no-install-recommends chromium chromium-driver"
-SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "datasets" / "smoke"
+SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "evaluation" / "datasets" / "smoke"
 
 
 @pytest.fixture(scope="session")

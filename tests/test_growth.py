@@ -20,7 +20,7 @@ from asrlab.evaluation.datasets.hypotheses import is_trn, read_hypotheses
 from asrlab.evaluation.datasets.references import of_file
 from asrlab.evaluation.runs.gates import _words as gate_words
 from asrlab.transcript.alternatives import parse_alternatives
-from asrlab.transcript.document import defused, restored
+from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import plain_id, trn_line
 
 EVIDENCE = Evidence(folder=Path("evidence"), runs=())
@@ -89,7 +89,7 @@ FILES: dict[str, tuple[Callable[[int], str], str, Callable[[Path], object]]] = {
 TEXTS: dict[str, tuple[Callable[[int], str], Callable[[str], object]]] = {
     "brackets in a hypothesis": (lambda size: "([<" * (size // 3), lambda text: list(gate_words(text))),
     "brackets that close": (lambda size: "(a) [b" * (size // 6), lambda text: list(gate_words(text))),
-    "apostrophes of a cell": (lambda size: "'" * size, lambda text: (defused(text), restored(text))),
+    "apostrophes of a cell": (lambda size: "'" * size, lambda text: (escape_formula(text), unescape_formula(text))),
     "percent signs of an id": (lambda size: "%2" * (size // 2), plain_id),
     "spaces of a trn line": (lambda size: " " * size + ";;", lambda text: trn_line(text, "u")),
     "one word of alternatives": (lambda size: "@ " + "a/" * (size // 2), parse_alternatives),

@@ -31,7 +31,7 @@ WAV_SHA256 = {
     f"{RECORDING}-0930": "954adbf0b56ac8a148cbe77b39ca18d76b5f2a1e1f405565bd786ce3e68a68b7",
 }
 CORRECTIONS = {f"{RECORDING}-0920": ("a more a amiable woman", "a more amiable woman")}
-TARGET = Path(__file__).parents[1] / "src" / "asrlab" / "datasets" / "smoke"
+TARGET = Path(__file__).parents[1] / "src" / "asrlab" / "evaluation" / "datasets" / "smoke"
 
 
 def main() -> int:

@@ -25,14 +25,14 @@ def versions() -> dict[str, str]:
 def import_engines() -> None:
     """Import the code of each engine whose package is installed, as loading a model does."""
     from asrlab.engine_import import import_engine
-    from asrlab.patches import PatchChoice
+    from asrlab.patches import PatchSelection
     from asrlab.patches.direct import known_patches
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
     for spec in Registry(PluginHost()).engines():
         if spec.installed():
-            import_engine(spec, known_patches(), PatchChoice())
+            import_engine(spec, known_patches(), PatchSelection())
 
 
 def carry_weights() -> None:

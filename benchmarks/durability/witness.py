@@ -139,10 +139,10 @@ class Witness:
 
     def _read_alike(self, texts: dict[Key, str]) -> bool:
         from asrlab import AsrlabError
-        from asrlab.evaluation.runs.load import read_run
+        from asrlab.evaluation.runs.load import load_run
 
         try:
-            result = read_run(self.run)
+            result = load_run(self.run)
         except AsrlabError:
             return False
         read = {(model.model, each.id, 0): each.hypothesis for model in result.models for each in model.utterances}

@@ -13,7 +13,7 @@ from benchmarks.records import Table, load_average, write_record
 from benchmarks.speech import default_folder
 
 from asrlab.environment import usable_cores
-from asrlab.evaluation.metrics import ErrorCounts, Pair, get_normalizer, score
+from asrlab.evaluation.metrics import ErrorCounts, TextPair, get_normalizer, score
 
 from .recording import join
 from .times import apart, early
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _counts(reference: str, hypothesis: str) -> ErrorCounts:
-    pair = Pair(id="recording", reference=reference, hypothesis=hypothesis)
+    pair = TextPair(id="recording", reference=reference, hypothesis=hypothesis)
     return score([pair], normalizer=get_normalizer("english")).words
 
 

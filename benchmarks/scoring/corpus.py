@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from asrlab.evaluation.metrics import Pair, UtteranceTime
+from asrlab.evaluation.metrics import TextPair, UtteranceTime
 
 __all__ = ["blocks_of", "pairs_of", "times_of"]
 
@@ -14,7 +14,7 @@ _NAMES = ("Anna", "Dashwood", "Paris", "Norland", "Henry")
 _SPEAKERS = 200
 
 
-def pairs_of(count: int, *, seed: int, errors: float) -> list[Pair]:
+def pairs_of(count: int, *, seed: int, errors: float) -> list[TextPair]:
     """Utterances 0 to *count* as one system wrote them; the references are the same for every seed."""
     words, mistakes = random.Random(0), random.Random(seed)  # noqa: S311 - no secret
     vocabulary = ["".join(words.choices(_SYLLABLES, k=words.randint(1, 4))) for _ in range(5_000)]
@@ -22,7 +22,7 @@ def pairs_of(count: int, *, seed: int, errors: float) -> list[Pair]:
     for n in range(count):
         said = ["The", *(_word(vocabulary, words) for _ in range(words.randint(4, 34)))]
         written = [one for word in said for one in _written(word, vocabulary, mistakes, errors)]
-        pairs.append(Pair(id=f"utterance-{n}", reference=f"{' '.join(said)}.", hypothesis=" ".join(written)))
+        pairs.append(TextPair(id=f"utterance-{n}", reference=f"{' '.join(said)}.", hypothesis=" ".join(written)))
     return pairs
 
 

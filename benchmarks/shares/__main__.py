@@ -14,7 +14,7 @@ from benchmarks.speech import Clip, default_folder, read_clips
 
 import asrlab
 from asrlab.evaluation.runs.executor import Executor
-from asrlab.evaluation.runs.messages import Hello, Job, Message, Unit
+from asrlab.evaluation.runs.messages import Job, Message, Unit, WorkerReady
 from asrlab.testing.in_process import InProcessExecutor
 
 from .threads import ThreadTimes
@@ -44,7 +44,7 @@ class Watched:
     ) -> Generator[Message]:
         """As ``Executor.run`` says."""
         for message in InProcessExecutor().run(job, units, warmups=warmups, stop=stop):
-            if isinstance(message, Hello):
+            if isinstance(message, WorkerReady):
                 self.times.__enter__()
             yield message
 

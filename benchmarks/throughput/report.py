@@ -12,7 +12,7 @@ import attrs
 from benchmarks.records import Table
 from benchmarks.speech import Clip
 
-from asrlab.evaluation.metrics import Pair, WerDifference, compare_wer, get_profile, profile_for
+from asrlab.evaluation.metrics import TextPair, WerDifference, compare_wer, get_profile, profile_for
 
 from .rounds import Plan, Turn
 
@@ -110,10 +110,10 @@ class Figures:
             "texts": [text.text for text in self.turns[name][0].texts],
         }
 
-    def _pairs(self, name: str) -> list[Pair]:
+    def _pairs(self, name: str) -> list[TextPair]:
         texts = self.turns[name][0].texts
         return [
-            Pair(id=clip.id, reference=clip.text, hypothesis=text.text, language=clip.language)
+            TextPair(id=clip.id, reference=clip.text, hypothesis=text.text, language=clip.language)
             for clip, text in zip(self.clips, texts, strict=True)
         ]
 

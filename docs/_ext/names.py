@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 MODULES = (
     "asrlab",
     "asrlab.batching",
-    "asrlab.errors",
+    "asrlab.evaluation",
     "asrlab.evaluation.metrics",
-    "asrlab.plugins.hookspecs",
+    "asrlab.patches",
+    "asrlab.plugin",
     "asrlab.testing",
 )
 NOT_DESCRIBED = (

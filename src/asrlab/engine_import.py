@@ -9,14 +9,14 @@ from typing import Any
 from asrlab.engine.spec import EngineSpec
 from asrlab.errors import EngineUnavailableError
 from asrlab.isolation import Task, run_tasks
-from asrlab.patches import Patch, PatchChoice, import_modules
+from asrlab.patches import Patch, PatchSelection, import_modules
 from asrlab.patches.direct import known_patches
 
 IMPORT_LIMIT_S = 120
 """Seconds an engine may take to import before it counts as hanging."""
 
 
-def import_engine(spec: EngineSpec, patches: Iterable[Patch], choice: PatchChoice) -> None:
+def import_engine(spec: EngineSpec, patches: Iterable[Patch], choice: PatchSelection) -> None:
     """Import the code of an engine, as far as its patches allow.
 
     Args:
@@ -68,7 +68,7 @@ def answer_import(spec: Mapping[str, Any], patches: str | None) -> str:
     """
     known = known_patches()
     try:
-        import_engine(EngineSpec(models=(), **spec), known, PatchChoice.of(patches, known))
+        import_engine(EngineSpec(models=(), **spec), known, PatchSelection.of(patches, known))
     except EngineUnavailableError as error:
         return error.message
     return ""

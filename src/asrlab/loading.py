@@ -16,12 +16,12 @@ from asrlab.engine_import import import_engine, import_engine_apart
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
 from asrlab.installation import asrlab_command, install_command
 from asrlab.options import Capabilities
-from asrlab.patches import Patch, PatchChoice, apply_patches
+from asrlab.patches import Patch, PatchSelection, apply_patches
 from asrlab.patches.direct import known_patches
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.transcript import ModelInfo
-from asrlab.tuning.calibration import Circumstances, find_calibration
+from asrlab.tuning.calibration import CalibrationKey, find_calibration
 from asrlab.weights import (
     StoredWeights,
     WeightsStore,
@@ -82,7 +82,7 @@ def load(
     spec = resolved.engine
     check_choices(spec, compute_type=compute_type, threads=threads)
     known = known_patches(host)
-    choice = PatchChoice.of(patches, known)
+    choice = PatchSelection.of(patches, known)
     stored = _checked_weights(resolved, weights)
     # nobody should fetch gigabytes to learn that the device is not there, or that the engine does not import
     start = time.monotonic()
@@ -121,11 +121,13 @@ def _checked_weights(resolved: ResolvedModel, weights: str | PathLike[str] | Non
 def _tuned(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -> Batching | None:
     if transcriber.batching() is None:
         return None
-    found = find_calibration(Circumstances.of(transcriber.info, spec, threads=threads))
+    found = find_calibration(CalibrationKey.of(transcriber.info, spec, threads=threads))
     return found.chosen if found else None
 
 
-def _load_patched(spec: EngineSpec, request: LoadRequest, patches: Iterable[Patch], choice: PatchChoice) -> Transcriber:
+def _load_patched(
+    spec: EngineSpec, request: LoadRequest, patches: Iterable[Patch], choice: PatchSelection
+) -> Transcriber:
     scope = apply_patches(patches, request.device.resolved, choice=choice)
     try:
         scope.require(choice)

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from asrlab import Segment
 from asrlab.batching import Decoded, Detected, Piece, doubt
 from asrlab.batching.batch import decode_together
-from asrlab.batching.bucketing import even_groups
+from asrlab.batching.bucketing import bucket_by_length
 from asrlab.batching.reader import Clip
 from asrlab.batching.recording import Recording
 from asrlab.batching.shared_timer import SharedClock
@@ -98,7 +98,7 @@ def test_time_of_work_side_by_side_adds_up_to_the_whole():
 @given(st.lists(st.floats(0.1, 30.0), min_size=1, max_size=60), st.integers(1, 16), st.integers(1, 4))
 def test_groups_are_even_and_of_like_length(durations: list[float], size: int, workers: int):
     """Each once; none too large; no two differ by more than one; each is as long as the next, or longer."""
-    groups = even_groups(durations, size=size, workers=workers)
+    groups = bucket_by_length(durations, size=size, workers=workers)
     assert sorted(place for group in groups for place in group) == list(range(len(durations)))
     sizes = [len(group) for group in groups]
     assert max(sizes) <= size

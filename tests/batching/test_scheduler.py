@@ -19,12 +19,12 @@ import asrlab
 from asrlab import AudioError, Capabilities, Device, ModelInfo, Segment, TranscriberInfo
 from asrlab.audio import AudioReader
 from asrlab.batching import Decoded, Detected, Piece, transcribe_together
-from asrlab.engine.contract import Many
+from asrlab.engine.contract import BatchRequest
 from asrlab.engine.transcriber import Transcriber
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugin import Recognition
 from asrlab.transcript import Outcome
-from asrlab.vad import EnergyVoice
+from asrlab.vad import EnergyVad
 
 RATE = 16_000
 SIZE = 4
@@ -104,11 +104,11 @@ class Measuring(Transcriber):
             raise AudioError("half a second")
         return Recognition(segments=iter([Segment(text="full", start=0.0, end=0.1)]), language=options.language or "en")
 
-    def transcribe_batches(self, many: Many) -> Iterator[Outcome]:
+    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome]:
         """With its steps."""
         if many.batching.batch_size is not None:
             self.steps.size = many.batching.batch_size
-        return transcribe_together(self, self.steps, many, voice=EnergyVoice)
+        return transcribe_together(self, self.steps, many, voice=EnergyVad)
 
     def release(self) -> None:
         """Nothing to give back."""

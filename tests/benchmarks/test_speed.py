@@ -11,7 +11,7 @@ import pytest
 
 from asrlab.evaluation.claims.blocks import Page, block_text
 from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.support_status import Board
+from asrlab.evaluation.claims.support_status import SupportMatrix
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")
@@ -46,7 +46,7 @@ def test_a_benchmark_prints_its_table_and_leaves_a_record(name: str, tmp_path: P
     assert [row for row in named if row in ROWS[name]] == ROWS[name]
     for row in named:
         assert row in done.stdout
-    board = Board(engines=(), models=(), cells={}, bounds={})
+    board = SupportMatrix(engines=(), models=(), cells={}, bounds={})
     page = Page(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), board=board)
     shown = block_text("measured", {"record": record.name}, page)
     for row in found["table"]["rows"]:

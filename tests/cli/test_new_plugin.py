@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from asrlab.installation import install_command
-from asrlab.testing.conformance.session import Examination
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.session import ConformanceSession
+from asrlab.testing.conformance.target import Target
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_skeleton_conforms_as_written(written: Path, monkeypatch: pytest.Mon
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: asrlab-morse-code\nVersion: 0.1.0\n")
     (info / "entry_points.txt").write_text("[asrlab]\nmorse-code = asrlab_morse_code.asrlab_plugin\n")
     monkeypatch.syspath_prepend(str(written / "src"))
-    examination = Examination(Subject(model="morse-code/small"))
+    examination = ConformanceSession(Target(model="morse-code/small"))
     verdicts = examination.verdicts()
     examination.close()
     assert [verdict for verdict in verdicts if verdict.outcome == "failed"] == []

@@ -22,7 +22,7 @@ import asrlab
 def needed(originals, device):
     if device == "mps":
         raise LookupError("[bold]no loader[/bold]\\nand more")
-    return asrlab.patches.Need(status="needed", reason=f"[red]cuda[/red] instead of {device}")
+    return asrlab.patches.PatchDecision(status="needed", reason=f"[red]cuda[/red] instead of {device}")
 
 
 @asrlab.plugin.hookimpl

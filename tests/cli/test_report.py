@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from asrlab.cli.main import main
-from asrlab.evaluation import bench, read_run
+from asrlab.evaluation import bench, load_run
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_it_writes_one_file_and_names_it(asrlab: Callable[..., tuple[int, str, s
 
 def machine_told() -> str:
     """The machine of the evidence."""
-    machine = read_run(EVIDENCE).manifest.machine
+    machine = load_run(EVIDENCE).manifest.machine
     return f"{machine.processor}, {machine.cores} cores, {machine.architecture}"
 
 
@@ -63,7 +63,7 @@ def test_the_terminal_tells_the_same_facts(asrlab: Callable[..., tuple[int, str,
     _, out, _ = asrlab("compare", EVIDENCE)
     terminal = " ".join(out.split())
 
-    [one, _] = read_run(EVIDENCE).models
+    [one, _] = load_run(EVIDENCE).models
     assert one.info is not None
     for fact in (
         one.info.model.weights_sha256 or "",

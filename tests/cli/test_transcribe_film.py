@@ -82,7 +82,7 @@ def test_transcript_with_a_track_comes_back_from_json(folder: Path):
 
 def test_run_keeps_the_track_and_the_warnings(folder: Path):
     """They stand in the records of a bench, from which the transcript comes back."""
-    from asrlab.evaluation.runs.load import records_of
+    from asrlab.evaluation.runs.load import load_run_records
     from asrlab.testing.in_process import InProcessExecutor
 
     for name in ("two", "gap", "opposite"):
@@ -90,7 +90,7 @@ def test_run_keeps_the_track_and_the_warnings(folder: Path):
     result = asrlab.evaluation.bench(
         folder, models="echo", run=folder.with_suffix(".run"), executor=InProcessExecutor()
     )
-    found = {outcome.id: outcome.recognized for outcome in records_of(result.run).outcomes.values()}
+    found = {outcome.id: outcome.recognized for outcome in load_run_records(result.run).outcomes.values()}
     codes = {name: [warning.code for warning in recognized.warnings] for name, recognized in found.items()}
     assert codes == {"two": ["tracks"], "gap": ["gap"], "opposite": ["opposite-phase"]}
     assert found["two"].track.number == 1

@@ -171,7 +171,7 @@ def test_the_language_is_detected_alike(mine: Any, theirs: Any, short: np.ndarra
 
 def test_batches_give_segments_in_order(mine: Any, long: np.ndarray):
     """Texts are asrlab's own batches': at most one word in twenty is wrong."""
-    from asrlab.evaluation.metrics import Pair, get_normalizer, score
+    from asrlab.evaluation.metrics import TextPair, get_normalizer, score
 
     segments, info = shim.BatchedInferencePipeline(model=mine).transcribe(long, batch_size=16, word_timestamps=True)
     segments = list(segments)
@@ -182,7 +182,7 @@ def test_batches_give_segments_in_order(mine: Any, long: np.ndarray):
     texts = [utterance.text or "" for utterance in asrlab.evaluation.load_dataset("smoke")]
     said = " ".join([*texts, texts[0]])
     heard = "".join(segment.text for segment in segments)
-    found = score([Pair(id="all", reference=said, hypothesis=heard)], normalizer=get_normalizer("english"))
+    found = score([TextPair(id="all", reference=said, hypothesis=heard)], normalizer=get_normalizer("english"))
     assert found.words.errors <= found.words.reference_length / 20
 
 

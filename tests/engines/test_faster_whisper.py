@@ -26,10 +26,10 @@ def base(use_weights: Path) -> Iterator[Transcriber]:
 
 def test_smoke_is_recognized(base: Transcriber):
     """At most one word error in 70, as the reference has it."""
-    from asrlab.evaluation.metrics import Pair, get_normalizer, score
+    from asrlab.evaluation.metrics import TextPair, get_normalizer, score
 
     outcomes = list(base.transcribe_many(asrlab.evaluation.load_dataset("smoke")))
-    pairs = [Pair(id=o.item.id, reference=o.item.text, hypothesis=o.unwrap().text) for o in outcomes]
+    pairs = [TextPair(id=o.item.id, reference=o.item.text, hypothesis=o.unwrap().text) for o in outcomes]
     total = score(pairs, normalizer=get_normalizer("english"))
     assert total.words.reference_length == 70
     assert total.words.errors <= 1

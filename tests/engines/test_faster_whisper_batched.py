@@ -205,10 +205,10 @@ def test_workers_and_threads_are_the_callers_choice(base: Transcriber):
 
 def many_of(items: list[Any], **options: Any) -> Any:
     """A call of `transcribe_many`."""
-    from asrlab.engine.contract import Many
+    from asrlab.engine.contract import BatchRequest
     from asrlab.options import TranscribeOptions
 
-    return Many(items=items, options=TranscribeOptions(**options))
+    return BatchRequest(items=items, options=TranscribeOptions(**options))
 
 
 def test_prompts_and_hotwords_reach_the_batch(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
@@ -237,7 +237,7 @@ def tokenizer() -> Any:
 
 def test_sentences_part_segments(tokenizer: Any):
     """Behind full stops and questions, not behind Mr., and where nobody speaks; the tokens go with their words."""
-    from asrlab.engines.faster_whisper.decode import sentences, tokens_of
+    from asrlab.engines.faster_whisper.decode import sentences, split_tokens
 
     text = ' And Mr. Dashwood said "Stop!" Then he left. Did he? Yes'
     words = [
@@ -246,7 +246,7 @@ def test_sentences_part_segments(tokenizer: Any):
     ]
     parts = ["".join(word.text for word in part) for part in sentences(words)]
     assert parts == [' And Mr. Dashwood said "Stop!"', " Then he left.", " Did he?", " Yes"]
-    shares = tokens_of(parts, tokenizer.encode(text), tokenizer)
+    shares = split_tokens(parts, tokenizer.encode(text), tokenizer)
     assert [tokenizer.decode(list(share)) for share in shares] == parts
     late = [asrlab.Word(text=" Right.", start=0.0, end=3.0)]
     late += [attrs.evolve(words[0], start=3.0 + place, end=3.2 + place) for place in range(2)]
@@ -261,9 +261,9 @@ def test_sentences_part_segments(tokenizer: Any):
 @given(st.text(alphabet="ab .,?!é日本", min_size=1, max_size=40), st.integers(1, 5))
 def test_no_token_is_lost_between_segments(tokenizer: Any, text: str, parts: int):
     """Whatever is written, the shares are the tokens."""
-    from asrlab.engines.faster_whisper.decode import tokens_of
+    from asrlab.engines.faster_whisper.decode import split_tokens
 
     tokens = tokenizer.encode(text)
     edges = [round(part * len(text) / parts) for part in range(parts + 1)]
-    shares = tokens_of([text[start:end] for start, end in pairwise(edges)], tokens, tokenizer)
+    shares = split_tokens([text[start:end] for start, end in pairwise(edges)], tokens, tokenizer)
     assert [token for share in shares for token in share] == tokens

@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 import asrlab
 from asrlab import Audio, Batching, TranscribeOptions, Transcriber
 from asrlab.batching import Piece
-from asrlab.engine.contract import Many
+from asrlab.engine.contract import BatchRequest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("whisper", reason="openai-whisper is not installed")
@@ -123,7 +123,7 @@ def test_silence_takes_the_full_path(base: Transcriber):
 def test_what_only_the_loop_over_windows_can_do_goes_there(base: Transcriber):
     """Word timestamps, sampling from the start, and upstream's own options."""
     for options in ({"word_timestamps": True}, {"temperature": 0.4}, {"engine_options": {"best_of": 2}}):
-        assert base.transcribe_batches(Many(items=[], options=TranscribeOptions(**options))) is None
+        assert base.transcribe_batches(BatchRequest(items=[], options=TranscribeOptions(**options))) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -133,13 +133,13 @@ def test_stamps_part_segments_as_the_engines_do(tokens: list[int]):
     from types import SimpleNamespace
 
     transcribe = pytest.importorskip("faster_whisper.transcribe", reason="faster-whisper is not installed")
-    from asrlab.engines.whisper_timestamps import split_at_stamps
+    from asrlab.engines.whisper_timestamps import split_at_timestamps
 
     engine = SimpleNamespace(time_precision=0.02, input_stride=2)
     expected, seek, _ = transcribe.WhisperModel._split_segments_by_timestamps(  # noqa: SLF001 - the source of ours
         engine, SimpleNamespace(timestamp_begin=100), tokens, 0.0, 1000, 10.0, 0
     )
-    stretches, rest = split_at_stamps(tokens, first=100, duration=10.0)
+    stretches, rest = split_at_timestamps(tokens, first=100, duration=10.0)
     assert [(list(each.tokens), each.start, each.end) for each in stretches] == [
         (each["tokens"], pytest.approx(each["start"]), pytest.approx(each["end"])) for each in expected
     ]

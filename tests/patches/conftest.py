@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 import asrlab
-from asrlab.patches import PatchChoice, PatchScope, apply_patches
+from asrlab.patches import PatchScope, PatchSelection, apply_patches
 
 TOY = """
 class Base:
@@ -98,7 +98,7 @@ class Toy:
             "retires": "when it does not",
             "module": "toy_speech",
             "changes": {"toy_speech:align": _append("patched")},
-            "needed": lambda _originals, device: asrlab.patches.Need(status="needed", reason=f"not {device}"),
+            "needed": lambda _originals, device: asrlab.patches.PatchDecision(status="needed", reason=f"not {device}"),
         }
         return asrlab.patches.Patch(**given | fields)
 
@@ -106,7 +106,7 @@ class Toy:
         self, *patches: asrlab.patches.Patch, device: str = "cpu", chosen: Any = "auto", direct: bool = True
     ) -> Any:
         """Those patches, applied."""
-        return apply_patches(patches, device, choice=PatchChoice.of(chosen, patches), direct=direct)
+        return apply_patches(patches, device, choice=PatchSelection.of(chosen, patches), direct=direct)
 
 
 def _append(word: str) -> Callable[..., Any]:

@@ -56,10 +56,10 @@ def test_a_scope_that_ends_in_the_midst_of_an_application_is_undone(toy: Any):
     original = toy.module.align
     owners = [Owner(toy.apply(toy.patch()))]
 
-    def look(_originals: Any, _device: str) -> asrlab.patches.Need:
+    def look(_originals: Any, _device: str) -> asrlab.patches.PatchDecision:
         owners.clear()
         gc.collect()
-        return asrlab.patches.Need(status="needed", reason="")
+        return asrlab.patches.PatchDecision(status="needed", reason="")
 
     scope = toy.apply(toy.patch(needed=look))
     assert owners == []
@@ -73,10 +73,10 @@ def test_closing_never_waits_for_a_thread_that_applies(toy: Any, append: Any):
     original = toy.module.align
     looking, go_on = threading.Event(), threading.Event()
 
-    def look(_originals: Any, _device: str) -> asrlab.patches.Need:
+    def look(_originals: Any, _device: str) -> asrlab.patches.PatchDecision:
         looking.set()
         assert go_on.wait(30)
-        return asrlab.patches.Need(status="not-needed", reason="")
+        return asrlab.patches.PatchDecision(status="not-needed", reason="")
 
     scope = toy.apply(toy.patch())
     slow = toy.patch(name="slow", changes={"toy_speech:Model.place": append("x")}, needed=look)
@@ -104,8 +104,8 @@ looking, go_on = threading.Event(), threading.Event()
 def look(originals, device):
     looking.set()
     go_on.wait(30)
-    return asrlab.patches.Need(status="not-needed", reason="")
-needed = lambda originals, device: asrlab.patches.Need(status="needed", reason="")
+    return asrlab.patches.PatchDecision(status="not-needed", reason="")
+needed = lambda originals, device: asrlab.patches.PatchDecision(status="needed", reason="")
 apply = lambda each: apply_patches([each], "cpu", choice=PatchChoice())
 other = threading.Thread(target=apply, args=(patch("slow", look),))
 other.start()

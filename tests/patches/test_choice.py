@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import asrlab
-from asrlab.patches import PatchChoice, apply_patches
+from asrlab.patches import PatchSelection, apply_patches
 
 
-def fail(*_: Any) -> asrlab.patches.Need:
+def fail(*_: Any) -> asrlab.patches.PatchDecision:
     """A look at the objects that raises."""
     raise KeyError("code")
 
@@ -18,7 +18,7 @@ def fail(*_: Any) -> asrlab.patches.Need:
 def chosen(toy: Any, given: Any) -> dict[str, str]:
     """Why each of three patches is left out, by name; empty where it is not."""
     patches = (toy.patch(name="a"), toy.patch(name="b"), toy.patch(name="direct", direct_use=True))
-    choice = PatchChoice.of(given, patches)
+    choice = PatchSelection.of(given, patches)
     return {patch.name: choice.forbids(patch, direct=False) for patch in patches}
 
 
@@ -63,7 +63,7 @@ def test_the_environment_chooses_where_the_call_does_not(toy: Any, monkeypatch: 
 def test_a_name_that_no_patch_has_is_refused(toy: Any, given: Any, message: str):
     """The message has a near name, or all names."""
     with pytest.raises(asrlab.PatchError) as refused:
-        PatchChoice.of(given, [toy.patch()])
+        PatchSelection.of(given, [toy.patch()])
     assert message in str(refused.value)
 
 
@@ -72,11 +72,11 @@ def test_a_patch_that_was_named_must_not_fail(toy: Any):
     original = toy.module.align
     patches = (toy.patch(name="works"), toy.patch(name="fails", needed=fail))
     for given in ("auto", "works"):
-        choice = PatchChoice.of(given, patches)
+        choice = PatchSelection.of(given, patches)
         with apply_patches(patches, "cpu", choice=choice) as scope:
             scope.require(choice)
             assert toy.module.align is not original
-    choice = PatchChoice.of("works,fails", patches)
+    choice = PatchSelection.of("works,fails", patches)
     scope = apply_patches(patches, "cpu", choice=choice)
     with pytest.raises(
         asrlab.PatchError, match=r"'fails' cannot be applied \(KeyError: 'code'\); leave it out"

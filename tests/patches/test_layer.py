@@ -14,9 +14,9 @@ import pytest
 import asrlab
 
 
-def need(status: Any, reason: str = "seen") -> Callable[..., asrlab.patches.Need]:
+def need(status: Any, reason: str = "seen") -> Callable[..., asrlab.patches.PatchDecision]:
     """A look at the objects that comes to this."""
-    return lambda _originals, _device: asrlab.patches.Need(status=status, reason=reason)
+    return lambda _originals, _device: asrlab.patches.PatchDecision(status=status, reason=reason)
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -106,7 +106,11 @@ STATUSES: dict[str, tuple[dict[str, Any], str, str]] = {
     "look-raises": ({"needed": raising(KeyError("code"))}, "failed", "KeyError: 'code'"),
     "look-exits": ({"needed": raising(SystemExit(3))}, "failed", "SystemExit: 3"),
     "look-wrong": ({"needed": lambda *_: None}, "failed", "AttributeError"),
-    "unknown-status": ({"needed": lambda *_: asrlab.patches.Need(status="perhaps", reason="")}, "failed", "ValueError"),  # type: ignore[arg-type]
+    "unknown-status": (
+        {"needed": lambda *_: asrlab.patches.PatchDecision(status="perhaps", reason="")},
+        "failed",
+        "ValueError",
+    ),  # type: ignore[arg-type]
     "change-raises": ({"changes": {"toy_speech:align": raising(TypeError("no\nand more"))}}, "failed", "TypeError: no"),
     "verify-raises": ({"verify": raising(RuntimeError("still cuda"))}, "failed", "RuntimeError: still cuda"),
     "no-module": ({"module": "toy_speach"}, "failed", "ModuleNotFoundError: No module named 'toy_speach'"),
@@ -202,7 +206,7 @@ def test_a_device_that_needs_no_patch_still_counts_as_the_newest(toy: Any):
     patch = toy.patch(
         changes={"toy_speech:align": lambda _function, device_now: lambda _times: device_now()},
         devices=("mps", "cuda"),
-        needed=lambda _originals, device: asrlab.patches.Need(
+        needed=lambda _originals, device: asrlab.patches.PatchDecision(
             status="not-needed" if device == "cuda" else "needed", reason="seen"
         ),
     )
@@ -219,9 +223,9 @@ def test_the_look_is_at_what_upstream_put_there(toy: Any):
     """The objects given to ``needed`` are upstream's own, even where another patch holds; None where there is none."""
     seen: list[Any] = []
 
-    def look(originals: tuple[Any, ...], _device: str) -> asrlab.patches.Need:
+    def look(originals: tuple[Any, ...], _device: str) -> asrlab.patches.PatchDecision:
         seen.append(originals)
-        return asrlab.patches.Need(status="retired", reason="")
+        return asrlab.patches.PatchDecision(status="retired", reason="")
 
     original, loader = toy.module.align, vars(toy.module.Model)["load"]
     places = dict.fromkeys(("toy_speech:align", "toy_speech:Model.load", "toy_speech:Model.gone"))

@@ -24,7 +24,7 @@ import asrlab
 
 def needed(originals, device):
     {look}
-    return asrlab.patches.Need(status="needed", reason=f"it goes to cuda instead of {{device}}")
+    return asrlab.patches.PatchDecision(status="needed", reason=f"it goes to cuda instead of {{device}}")
 
 
 @asrlab.plugin.hookimpl

@@ -12,8 +12,8 @@ import pytest
 
 from asrlab.errors import AsrlabError, OptionError
 from asrlab.installation import install_command
-from asrlab.testing import Subject, TranscriberConformance
-from asrlab.testing.conformance.process import run_apart
+from asrlab.testing import Target, TranscriberConformance
+from asrlab.testing.conformance.process import run_in_subprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,19 +23,19 @@ pytest_plugins = ["pytester"]
 PACKAGES = {"faster-whisper": "faster_whisper", "openai-whisper": "whisper"}
 
 
-def tiny_whisper(engine: str) -> Subject:
+def tiny_whisper(engine: str) -> Target:
     """The smallest model of Whisper whose weights a package carries."""
     pytest.importorskip(PACKAGES[engine], reason=f"{engine} is not installed")
-    return Subject(model=f"{engine}/tiny.en")
+    return Target(model=f"{engine}/tiny.en")
 
 
 class TestEcho(TranscriberConformance):
     """The echo engine."""
 
     @pytest.fixture
-    def subject(self) -> Subject:
+    def subject(self) -> Target:
         """On the CPU, the only device it has."""
-        return Subject(model="echo/echo")
+        return Target(model="echo/echo")
 
 
 @pytest.mark.usefixtures("tiny_en_carrier", "use_weights")
@@ -43,7 +43,7 @@ class TestFasterWhisper(TranscriberConformance):
     """Whisper on CTranslate2."""
 
     @pytest.fixture
-    def subject(self) -> Subject:
+    def subject(self) -> Target:
         """On the CPU."""
         return tiny_whisper("faster-whisper")
 
@@ -53,7 +53,7 @@ class TestOpenAIWhisper(TranscriberConformance):
     """Whisper on PyTorch."""
 
     @pytest.fixture
-    def subject(self) -> Subject:
+    def subject(self) -> Target:
         """On the CPU."""
         return tiny_whisper("openai-whisper")
 
@@ -62,9 +62,9 @@ class TestLiquidAudio(TranscriberConformance):
     """LFM2.5-Audio with weights that say one text."""
 
     @pytest.fixture
-    def subject(self, tiny_lfm2_audio: Callable[..., Path]) -> Subject:
+    def subject(self, tiny_lfm2_audio: Callable[..., Path]) -> Target:
         """On the CPU."""
-        return Subject(model=f"liquid-audio/{tiny_lfm2_audio()}")
+        return Target(model=f"liquid-audio/{tiny_lfm2_audio()}")
 
 
 CLASSES = """
@@ -97,7 +97,7 @@ def test_the_class_tells_what_is_wrong(pytester: pytest.Pytester) -> None:
     assert "ecco/ecco on cpu: plugin: The plugin loads, its hooks work" in text
     assert f"install the plugin with its entry point ({install_command('-e', '.')})" in text
     assert "there is no such model: see the check 'plugin'" in text
-    assert "TestNothing needs a fixture 'subject' that returns an asrlab.testing.Subject" in text
+    assert "TestNothing needs a fixture 'subject' that returns an asrlab.testing.Target" in text
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -153,19 +153,19 @@ def wait_for_ever() -> None:
 def test_a_process_that_ends_badly_is_told() -> None:
     """Its code and its last words are in the error."""
     with pytest.raises(AsrlabError, match=r"ended with code 3; its last words:\nnothing is well"):
-        run_apart(end_badly, limit_s=60)
+        run_in_subprocess(end_badly, limit_s=60)
 
 
 def test_a_process_that_takes_too_long_is_ended() -> None:
     """Beyond its limit it is killed, and the error says what to do."""
     with pytest.raises(AsrlabError, match="did not end within 1 s; make the engine faster"):
-        run_apart(wait_for_ever, limit_s=1)
+        run_in_subprocess(wait_for_ever, limit_s=1)
 
 
 def test_a_subject_on_no_device_is_refused() -> None:
     """A device that the kit cannot check on is an error at once."""
     with pytest.raises(OptionError, match="name one of cpu, cuda"):
-        Subject(model="echo/echo", device="auto")
+        Target(model="echo/echo", device="auto")
 
 
 def test_the_names_of_the_kit_load_no_pytest() -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asrlab.testing import Subject
+from asrlab.testing import Target
 from asrlab.testing.conformance.check import Check, Verdict, judge
 from asrlab.testing.conformance.checks import CHECKS
-from asrlab.testing.conformance.context import Case
-from asrlab.testing.conformance.process import run_apart
+from asrlab.testing.conformance.context import CheckContext
+from asrlab.testing.conformance.process import run_in_subprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,7 +112,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, write_distribution: Call
 
 def verdicts(model: str, *, apart: bool = False, **choices: object) -> dict[str, Verdict]:
     """What becomes of the checks that need no process of their own, or of those that do, by name."""
-    case = Case(Subject(model=model, **choices))
+    case = CheckContext(Target(model=model, **choices))
     try:
         return {check.name: judge(check, case) for check in CHECKS if check.apart is apart}
     finally:
@@ -156,7 +156,7 @@ def test_each_check_is_seen_to_fail() -> None:
 )
 def test_listing_that_does_too_much_fails(model: str, message: str) -> None:
     """A plugin that imports its engine, or opens a socket, when its models are listed fails the check of that."""
-    found = judge(one_check("listing"), Case(Subject(model=model)))
+    found = judge(one_check("listing"), CheckContext(Target(model=model)))
     assert found.outcome == "failed"
     assert message in found.told[0]
 
@@ -175,14 +175,14 @@ def all_leaks() -> dict[str, list[tuple[str, str]]]:
     for name in sorted(LEAKS, key=["leaves-torch", "leaves-temporary"].__contains__):
         if name == "leaves-torch":
             import torch  # noqa: F401 - as an engine on PyTorch has it
-        found[name] = [(f"leaves-{leak.kind}", leak.told) for leak in leaks_of(Subject(model=f"bad/{name}"))]
+        found[name] = [(f"leaves-{leak.kind}", leak.told) for leak in leaks_of(Target(model=f"bad/{name}"))]
     return found
 
 
 @pytest.fixture(scope="module")
 def leaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, str]]]:
     """Found in a fresh process."""
-    found: dict[str, list[tuple[str, str]]] = run_apart(
+    found: dict[str, list[tuple[str, str]]] = run_in_subprocess(
         all_leaks, limit_s=300, temporary=tmp_path_factory.mktemp("temporary")
     )
     return found
@@ -197,7 +197,7 @@ def test_what_stays_behind_fails_its_check(name: str, leaks: dict[str, list[tupl
 
 def test_leaks_reach_their_check() -> None:
     """What is found in the other process fails the check of its kind."""
-    found = judge(one_check("leaves-environment"), Case(Subject(model="bad/leaves-environment")))
+    found = judge(one_check("leaves-environment"), CheckContext(Target(model="bad/leaves-environment")))
     assert found.told == (LEFT["leaves-environment"] + " instead",)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asrlab.testing import Subject, TranscriberConformance
+from asrlab.testing import Target, TranscriberConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,16 +18,16 @@ class TestOpenAIWhisper(TranscriberConformance):
     """Whisper on PyTorch."""
 
     @pytest.fixture
-    def subject(self) -> Subject:
+    def subject(self) -> Target:
         """The smallest model of Whisper whose weights a package carries."""
         pytest.importorskip("whisper", reason="openai-whisper is not installed")
-        return Subject(model="openai-whisper/tiny.en", device="mps-sim")
+        return Target(model="openai-whisper/tiny.en", device="mps-sim")
 
 
 class TestLiquidAudio(TranscriberConformance):
     """LFM2.5-Audio with weights that say one text."""
 
     @pytest.fixture
-    def subject(self, tiny_lfm2_audio: Callable[..., Path]) -> Subject:
+    def subject(self, tiny_lfm2_audio: Callable[..., Path]) -> Target:
         """With the tiny checkpoint."""
-        return Subject(model=f"liquid-audio/{tiny_lfm2_audio()}", device="mps-sim")
+        return Target(model=f"liquid-audio/{tiny_lfm2_audio()}", device="mps-sim")

@@ -19,9 +19,9 @@ from asrlab.device import Device
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 from asrlab.evaluation.datasets.stm import stm_segments
-from asrlab.evaluation.metrics import Pair, get_profile
-from asrlab.transcript import Labels, ModelInfo, Segment, Timings, Transcript, Word
-from asrlab.transcript.document import defused, restored
+from asrlab.evaluation.metrics import TextPair, get_profile
+from asrlab.transcript import DocumentMetadata, ModelInfo, Segment, Timings, Transcript, Word
+from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import plain_id, written_id
 
 ODD = Transcript(
@@ -74,7 +74,9 @@ def test_ctm_has_a_word_a_line():
 
 def test_stm_is_read_by_the_reader_of_data_sets(tmp_path: Path):
     """Texts, times, speaker and recording come back, also of segments that are empty, overlap or last no time."""
-    (tmp_path / "talk.stm").write_text(ODD.written("stm", Labels(name="talk", speaker="Ann B")), encoding="utf-8")
+    (tmp_path / "talk.stm").write_text(
+        ODD.written("stm", DocumentMetadata(name="talk", speaker="Ann B")), encoding="utf-8"
+    )
     soundfile.write(tmp_path / "talk.wav", np.zeros(160, dtype=np.float32), 16_000)
     read = list(load_dataset(tmp_path / "talk.stm"))
     assert [each.text for each in read] == [';; say "hi" there --> now', "<b> שלום 世界", "", "=SUM(A1)"]
@@ -99,7 +101,7 @@ def test_braces_are_no_alternatives_and_lose_no_words(tmp_path: Path, normalizer
     [line] = read_hypotheses(tmp_path / "a.trn").hypotheses
     assert segment.text == line.text == "so \uff5b green / blue \uff5d it is"
     assert (segment.alternatives, line.alternatives) == (None, None)
-    [pair] = get_profile(normalizer).prepare([Pair(id="a", reference=text, hypothesis=line.text)])
+    [pair] = get_profile(normalizer).prepare([TextPair(id="a", reference=text, hypothesis=line.text)])
     assert pair.reference == pair.hypothesis == "so green blue it is"
 
 
@@ -130,19 +132,19 @@ def test_jsonl_has_the_leaderboards_fields():
     """One line with the fields of its manifests; the reference only where there is one."""
     plain = {"audio_filepath": "a", "duration": 9.0, "time": 0.5, "pred_text": ODD.text}
     assert json.loads(ODD.to("jsonl", name="a")) == plain
-    assert json.loads(ODD.written("jsonl", Labels(name="a", reference="r"))) == {**plain, "text": "r"}
+    assert json.loads(ODD.written("jsonl", DocumentMetadata(name="a", reference="r"))) == {**plain, "text": "r"}
     assert ODD.to("jsonl").count("\n") == 1
 
 
 def test_tsv_is_no_formula_and_comes_back():
-    """A text that a spreadsheet would compute has an apostrophe in front, which `restored` takes away."""
+    """A text that a spreadsheet would compute has an apostrophe in front, which `unescape_formula` takes away."""
     rows = list(csv.reader(StringIO(ODD.to("tsv")), delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
     assert rows[-1] == ["4000", "4000", "'=SUM(A1)"]
-    assert [restored(row[2]) for row in rows] == [" ".join(each.text.split()) for each in ODD.segments]
+    assert [unescape_formula(row[2]) for row in rows] == [" ".join(each.text.split()) for each in ODD.segments]
 
 
 @given(st.text("=+-@\t\r'a\uff1d", max_size=4))
 def test_any_cell_comes_back(cell: str):
     """Whatever a cell begins with, it is no formula when written, and is read back the same."""
-    assert not defused(cell).startswith(tuple("=+-@\t\r\uff1d"))
-    assert restored(defused(cell)) == cell
+    assert not escape_formula(cell).startswith(tuple("=+-@\t\r\uff1d"))
+    assert unescape_formula(escape_formula(cell)) == cell

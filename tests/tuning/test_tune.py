@@ -11,7 +11,7 @@ import pytest
 import asrlab
 from asrlab import AsrlabError, Batching, Capabilities, Device, ModelInfo, OptionError, Segment, Transcript
 from asrlab.audio import AudioReader, open_audio
-from asrlab.engine.contract import Many, TranscriberInfo
+from asrlab.engine.contract import BatchRequest, TranscriberInfo
 from asrlab.engine.spec import EngineSpec
 from asrlab.engine.transcriber import Transcriber
 from asrlab.options import TranscribeOptions
@@ -46,7 +46,7 @@ class Paced(Transcriber):
         """Over the defaults."""
         return (given or Batching()).over(DEFAULT)
 
-    def transcribe_batches(self, many: Many) -> Iterator[Outcome]:
+    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome]:
         """Let time pass."""
         batching = self.batching(many.batching)
         self.seen.add(batching)

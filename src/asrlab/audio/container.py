@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.embedded_tags import joined_mp3_duration
-from asrlab.audio.headers import asf_duration, promised_ratio
+from asrlab.audio.headers import asf_duration, declared_ratio
 from asrlab.audio.integrity import ogg_fault
 from asrlab.audio.timeline import Timeline
 from asrlab.audio.types import AudioTrack
@@ -145,7 +145,7 @@ def declared_seconds(kind: str, container: Any, track: Any, stream: ByteStream) 
             return samples / rate if rate and samples else None
         case "avi":
             return avi_duration(stream)
-    ratio = promised_ratio(stream)
+    ratio = declared_ratio(stream)
     if kind not in _DECLARING and ratio == 1.0:
         return None
     seconds = float((track.duration or 0) * track.time_base) * ratio
@@ -168,7 +168,7 @@ def early_end(stream: ByteStream) -> str:
         return fault
     if gxf_ends_early(stream):
         return "its last GXF packet is missing"
-    ratio = promised_ratio(stream)
+    ratio = declared_ratio(stream)
     return f"{1 - 1 / ratio:.1%} of the bytes that its header declares are missing" if ratio > 1 else ""
 
 

@@ -25,7 +25,7 @@ _UNCOMPRESSED_AIFF = (b"", b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32",
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
-def promised_ratio(stream: ByteStream) -> float:
+def declared_ratio(stream: ByteStream) -> float:
     """Return the bytes of data that *stream* declares over those that are there; 1 if all are, or if it does not say.
 
     Source: the chunk layouts of RIFF WAVE, EBU Tech 3306 (RF64), AIFF, 8SVX, CAF, Sony Wave64 and Sun AU.

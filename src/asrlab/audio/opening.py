@@ -18,7 +18,7 @@ from asrlab.errors import AsrlabError, AudioError, OptionError
 
 
 @attrs.frozen(kw_only=True)
-class OpenSource:
+class OpenedSource:
     """An open source and the part of it that is wanted.
 
     Attributes:
@@ -53,7 +53,7 @@ class OpenSource:
             self.stream.close()
 
 
-def open_source(source: AudioSource, *, sample_rate: int | None, track: int | None = None) -> OpenSource:
+def open_source(source: AudioSource, *, sample_rate: int | None, track: int | None = None) -> OpenedSource:
     """Open *source*; *sample_rate*, in Hz, is for a numpy array and only for that.
 
     The track that an `AudioFile` names goes before *track*.
@@ -84,13 +84,13 @@ def open_source(source: AudioSource, *, sample_rate: int | None, track: int | No
     return _open_file(source, track=track)
 
 
-def _open_array(audio: Audio, *, label: str, track: int | None) -> OpenSource:
+def _open_array(audio: Audio, *, label: str, track: int | None) -> OpenedSource:
     decoder = open_array(audio, source=label)
     check_only_track(track, source=label)
-    return OpenSource(label=label, decoder=decoder)
+    return OpenedSource(label=label, decoder=decoder)
 
 
-def _open_file(source: object, part: AudioFile | None = None, *, track: int | None) -> OpenSource:
+def _open_file(source: object, part: AudioFile | None = None, *, track: int | None) -> OpenedSource:
     offset, duration = (0.0, None) if part is None else (part.offset, part.duration)
     with ExitStack() as cleanup:
         stream = open_stream(source)
@@ -101,7 +101,7 @@ def _open_file(source: object, part: AudioFile | None = None, *, track: int | No
         finally:
             stream.raise_error()  # what the file itself raised explains more than what a decoder makes of it
         cleanup.pop_all()
-    return OpenSource(label=stream.label, decoder=decoder, stream=stream, offset=offset, duration=duration)
+    return OpenedSource(label=stream.label, decoder=decoder, stream=stream, offset=offset, duration=duration)
 
 
 def _open_decoder(stream: ByteStream, track: int | None) -> Decoder:

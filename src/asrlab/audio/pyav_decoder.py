@@ -26,7 +26,7 @@ from asrlab.audio.container import (
 from asrlab.audio.embedded_tags import StreamWithoutTags, without_embedded_tags
 from asrlab.audio.integrity import SampleMd5
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
-from asrlab.audio.sniff import looks_like, never_audio
+from asrlab.audio.sniff import describe_content, non_audio_reason
 from asrlab.audio.timeline import TOLERANCE_S
 from asrlab.audio.types import MIN_HZ, SAMPLE_RATE
 from asrlab.errors import AudioError
@@ -56,7 +56,7 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
     """
     import av
 
-    if never_audio(stream):
+    if non_audio_reason(stream):
         raise _undecodable(stream)
     if adx := adx_format(stream):  # libavformat 63.1 divides by a bit rate that overflows to 0: SIGFPE
         check_format(stream.label, sample_rate=adx[0])
@@ -98,7 +98,7 @@ def _open_container(stream: ByteStream) -> Any:
 
 
 def _undecodable(stream: ByteStream, why: str = "its content is no audio that libsndfile or FFmpeg know") -> AudioError:
-    likeness = looks_like(stream)
+    likeness = describe_content(stream)
     if likeness:
         message = f"cannot decode {stream.label!r}: it looks like {likeness}"
     else:

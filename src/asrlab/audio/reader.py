@@ -18,7 +18,7 @@ from asrlab.audio.checks import (
     undecodable_error,
 )
 from asrlab.audio.integrity import joined_findings
-from asrlab.audio.opening import OpenSource, open_source
+from asrlab.audio.opening import OpenedSource, open_source
 from asrlab.audio.samples import BLOCK_S, Chunk, Mixer, Resampler
 from asrlab.audio.types import SAMPLE_RATE, Audio, AudioSource, AudioTrack, AudioWarning
 from asrlab.errors import AudioError, OptionError
@@ -95,7 +95,7 @@ class AudioReader:
         track: The audio track that is read of a file that has several; None otherwise.
     """
 
-    def __init__(self, opened: OpenSource, *, allow_truncated: bool, started: float) -> None:
+    def __init__(self, opened: OpenedSource, *, allow_truncated: bool, started: float) -> None:
         self.name = opened.label
         self.decoder = opened.decoder.name
         self.track: AudioTrack | None = opened.decoder.track

@@ -51,7 +51,7 @@ def ends_within_ogg_page(stream: ByteStream) -> bool:
     return len(page) < _OGG_HEADER + segments + sum(lacing)
 
 
-def never_audio(stream: ByteStream) -> str:
+def non_audio_reason(stream: ByteStream) -> str:
     """What *stream* is, in words, where it surely is no audio; else empty. FFmpeg would take a web page for AMR."""
     head = stream.read_at(0, _HEAD_BYTES)
     for magic, what in _MAGICS:
@@ -64,10 +64,10 @@ def never_audio(stream: ByteStream) -> str:
     return ""
 
 
-def looks_like(stream: ByteStream) -> str:
+def describe_content(stream: ByteStream) -> str:
     """What the content of *stream* resembles, in words; empty where that is unknown."""
     head = stream.read_at(0, _HEAD_BYTES)
-    if what := never_audio(stream):
+    if what := non_audio_reason(stream):
         return what
     if head[4:8] == b"ftyp":
         return "an MP4 file without its index, which happens when copying or recording is cut off; copy it again"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.checks import check_format, undecodable_error
-from asrlab.audio.headers import aiff_frames, nist_duration, promised_ratio
+from asrlab.audio.headers import aiff_frames, declared_ratio, nist_duration
 from asrlab.audio.integrity import sds_fault
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk
 from asrlab.audio.sniff import is_mpeg
@@ -75,7 +75,7 @@ class SoundfileDecoder:
         """Return the seconds that the header declares, and not fewer than libsndfile gives."""
         if self._file.subtype.startswith("ALAC"):  # counted by the packet table, whatever is left of the data
             return float(self._file.frames / self._file.samplerate)
-        frames = max(self._file.frames * promised_ratio(stream), aiff_frames(stream))
+        frames = max(self._file.frames * declared_ratio(stream), aiff_frames(stream))
         return float(frames / self._file.samplerate)
 
     def chunks(self, *, offset: float) -> Iterator[Chunk]:

@@ -20,7 +20,7 @@ class Piece[Features]:
     """A recording, or a part of a long one, that fits into the engine's window.
 
     Attributes:
-        features: As `Steps.features` gave them.
+        features: As `BatchBackend.features` gave them.
         duration: Seconds of audio in them.
     """
 
@@ -62,7 +62,7 @@ class Decoded:
     left: float = 0.0
 
 
-class Steps[Features, Encoded](Protocol):
+class BatchBackend[Features, Encoded](Protocol):
     """An engine's work on a batch, step by step. The options are known to it from the start.
 
     *Features* and *Encoded* are the engine's own: arrays or tensors, of one piece and of a batch. The methods are

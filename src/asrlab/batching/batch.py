@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from asrlab.audio import SAMPLE_RATE, Audio
-from asrlab.batching.backend import Detected, Steps
+from asrlab.batching.backend import BatchBackend, Detected
 from asrlab.batching.quality import doubt
 from asrlab.batching.recording import Task
 from asrlab.batching.shared_timer import SharedClock
@@ -20,7 +20,7 @@ from asrlab.transcript import Segment
 _AUDIO_WARNINGS = ("damaged", "silent", "truncated")
 
 
-def decode_together(tasks: Sequence[Task], steps: Steps[Any, Any], clock: SharedClock) -> None:
+def decode_together(tasks: Sequence[Task], steps: BatchBackend[Any, Any], clock: SharedClock) -> None:
     """Decode *tasks* in one batch, and note in each what came out of it and whether that is in doubt."""
     with _timed(tasks, clock):
         pieces = [task.clip.piece for task in tasks]
@@ -63,7 +63,7 @@ def _timed(tasks: Sequence[Task], clock: SharedClock) -> Iterator[None]:
             task.busy += pace * task.clip.piece.duration
 
 
-def _languages(tasks: Sequence[Task], steps: Steps[Any, Any], encoded: Any) -> list[Detected]:
+def _languages(tasks: Sequence[Task], steps: BatchBackend[Any, Any], encoded: Any) -> list[Detected]:
     """The language of each: given, known of its recording, or detected.
 
     Whether a known one was in doubt is the affair of the piece that it was detected in.

@@ -15,7 +15,7 @@ _LONG = 3
 """A piece of a long recording counts for so many: its like need not be looked for, and it takes more memory."""
 
 
-class Planner:
+class LengthBucketer:
     """Collects pieces in blocks, in the order in which they come, and cuts each block into batches of like length.
 
     The first piece of a long recording whose language is to be detected is a batch of its own, and the block that the
@@ -75,7 +75,7 @@ class Planner:
         if not self._groups and self._blocks and all(map(self._is_ready, self._blocks[0])):
             block = self._blocks.popleft()
             durations = [task.clip.piece.duration for task in block]
-            for group in even_groups(durations, size=self._size, workers=self._workers):
+            for group in bucket_by_length(durations, size=self._size, workers=self._workers):
                 self._groups.append([block[place] for place in group])
         return self._groups.popleft() if self._groups else None
 
@@ -88,7 +88,7 @@ def weight_of(task: Task) -> int:
     return 1 if task.clip.whole else _LONG
 
 
-def even_groups(durations: Sequence[float], *, size: int, workers: int) -> list[list[int]]:
+def bucket_by_length(durations: Sequence[float], *, size: int, workers: int) -> list[list[int]]:
     """The places in *durations* in groups of like length and like size, the longest first.
 
     There are so many groups that all workers end at about the same time.

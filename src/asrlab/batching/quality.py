@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asrlab.batching.backend import Decoded, Detected
-from asrlab.vad import find_loop
+from asrlab.vad import find_repetition
 
 LEAST_LOGPROB = -1.0
 MOST_COMPRESSION = 2.4
@@ -31,6 +31,6 @@ def doubt(decoded: Decoded, detected: Detected) -> str | None:
         "language in doubt": detected.probability is not None and detected.probability < LEAST_LANGUAGE,
     }
     found = next((reason for reason, applies in reasons.items() if applies), None)
-    if found is None and find_loop(" ".join(segment.text for segment in decoded.segments)):
+    if found is None and find_repetition(" ".join(segment.text for segment in decoded.segments)):
         found = "repetition"
     return found

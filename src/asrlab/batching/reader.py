@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asrlab.audio import SAMPLE_RATE, AudioFile, AudioReader, AudioSource, open_audio
-from asrlab.batching.backend import Piece, Steps
-from asrlab.vad import Cutter, Skipped, VoiceActivity, is_wanted
+from asrlab.batching.backend import BatchBackend, Piece
+from asrlab.vad import Chunker, SkippedSilence, VoiceActivityDetector, is_wanted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ class Clip:
     whole: bool
 
 
-class Intake:
+class ChunkReader:
     """One recording on its way in. One thread at a time may call it.
 
     Args:
@@ -60,9 +60,9 @@ class Intake:
     def __init__(
         self,
         source: AudioSource,
-        steps: Steps[Any, Any],
+        steps: BatchBackend[Any, Any],
         *,
-        voice: Callable[[], VoiceActivity],
+        voice: Callable[[], VoiceActivityDetector],
         sample_rate: int | None,
         allow_truncated: bool,
         track: int | None,
@@ -71,7 +71,7 @@ class Intake:
         self._steps, self._voice = steps, voice
         self._clips = self._read()
         self.reader: AudioReader | None = None
-        self.skipped: Skipped | None = None
+        self.skipped: SkippedSilence | None = None
         self.over = False
 
     def next_clip(self) -> Clip | None:
@@ -96,8 +96,8 @@ class Intake:
                 yield from self._cut(chain((first, second), blocks))
 
     def _cut(self, blocks: Iterator[NDArray[np.float32]]) -> Iterator[Clip]:
-        cutter = Cutter(voice=self._voice(), longest_s=self._steps.longest)
-        self.skipped = Skipped(finder=str(cutter.voice.facts))
+        cutter = Chunker(voice=self._voice(), longest_s=self._steps.longest)
+        self.skipped = SkippedSilence(finder=str(cutter.voice.facts))
         for piece in cutter.cut(blocks):
             if is_wanted(piece):
                 yield self._clip(piece.samples, start=piece.start, whole=False)

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from asrlab.batching.backend import Decoded, Detected
-from asrlab.batching.reader import Clip, Intake
+from asrlab.batching.reader import ChunkReader, Clip
 from asrlab.engine.contract import Recognition
 from asrlab.engine.transcriber import Transcriber
 from asrlab.options import TranscribeOptions
@@ -61,7 +61,7 @@ class Recording:
     index: int
     item: Any
     audio: Any = None
-    intake: Intake | None = None
+    intake: ChunkReader | None = None
     tasks: list[Task] = attrs.field(factory=list)
     ended: bool = False
 

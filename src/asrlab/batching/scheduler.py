@@ -12,27 +12,27 @@ from typing import Any
 
 import attrs
 
-from asrlab.batching.backend import Steps
+from asrlab.batching.backend import BatchBackend
 from asrlab.batching.batch import decode_together, transcribe_fully
-from asrlab.batching.bucketing import Planner
-from asrlab.batching.reader import Clip, Intake, readable_ahead
+from asrlab.batching.bucketing import LengthBucketer
+from asrlab.batching.reader import ChunkReader, Clip, readable_ahead
 from asrlab.batching.recording import FULL, Recording, Task
 from asrlab.batching.shared_timer import SharedClock
-from asrlab.engine.contract import HasAudio, Many
+from asrlab.engine.contract import BatchRequest, HasAudio
 from asrlab.engine.transcriber import Transcriber
 from asrlab.transcript import Outcome, Transcript
-from asrlab.vad import VoiceActivity, find_voice
+from asrlab.vad import VoiceActivityDetector, load_vad
 
 _logger = logging.getLogger("asrlab.batching")
 
 
 def transcribe_together(
     transcriber: Transcriber,
-    steps: Steps[Any, Any],
-    many: Many,
+    steps: BatchBackend[Any, Any],
+    many: BatchRequest,
     *,
     crew: Callable[[], Transcriber] | None = None,
-    voice: Callable[[], VoiceActivity] = find_voice,
+    voice: Callable[[], VoiceActivityDetector] = load_vad,
 ) -> Iterator[Outcome]:
     """An outcome per item, whatever order they were decoded in.
 
@@ -46,31 +46,31 @@ def transcribe_together(
         crew: Gives what any other full path goes through, beside the batches; None for *transcriber* itself.
         voice: Gives the detector that long recordings are cut with; called once, if there are any.
     """
-    line = _Line(transcriber, steps, many, crew=crew or (lambda: transcriber), voice=cache(voice))
+    line = _Pipeline(transcriber, steps, many, crew=crew or (lambda: transcriber), voice=cache(voice))
     try:
         yield from line.outcomes()
     finally:
         line.stop()
 
 
-class _Line:
+class _Pipeline:
     """The items between being taken and being given out."""
 
     def __init__(
         self,
         transcriber: Transcriber,
-        steps: Steps[Any, Any],
-        many: Many,
+        steps: BatchBackend[Any, Any],
+        many: BatchRequest,
         *,
         crew: Callable[[], Transcriber],
-        voice: Callable[[], VoiceActivity],
+        voice: Callable[[], VoiceActivityDetector],
     ) -> None:
         self._transcriber, self._steps, self._many = transcriber, steps, many
         self._crew, self._voice = crew, voice
         self._items = enumerate(many.items)
         self._workers = steps.batching.workers or 1
         size = steps.batching.batch_size or 1
-        self._planner = Planner(size=size, workers=self._workers, detects=steps.language is None)
+        self._planner = LengthBucketer(size=size, workers=self._workers, detects=steps.language is None)
         # a block is read while another is decoded
         self._most_ahead = 2 * self._planner.block
         self._taken = self._given = self._working = 0
@@ -162,7 +162,7 @@ class _Line:
         if recording.intake is None:
             if not readable_ahead(recording.audio):
                 return None
-            recording.intake = Intake(
+            recording.intake = ChunkReader(
                 recording.audio,
                 self._steps,
                 voice=self._voice,

@@ -53,9 +53,9 @@ def compare(
     from asrlab.evaluation.reports.comparison import compare as compared
     from asrlab.evaluation.reports.details import details_of
     from asrlab.evaluation.runs.folder import find_run
-    from asrlab.evaluation.runs.load import read_run
+    from asrlab.evaluation.runs.load import load_run
 
-    results = [read_run(find_run(run)) for run in runs]
+    results = [load_run(find_run(run)) for run in runs]
     resampling = Resampling(resamples=resamples, seed=seed)
     comparison = compared(
         results,

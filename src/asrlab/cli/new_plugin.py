@@ -29,12 +29,12 @@ def new_plugin(name: str, folder: Path | None, as_json: bool) -> int:
     """
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
-    from asrlab.plugins.template import SkeletonNames, write_skeleton
+    from asrlab.plugins.template import PluginNames, write_plugin
 
     taken = [alias for spec in Registry(PluginHost()).engines() for alias in (spec.name, *spec.aliases)]
-    names = SkeletonNames.of(name, taken=taken)
+    names = PluginNames.of(name, taken=taken)
     folder = folder or Path(name)
-    files = write_skeleton(names, folder)
+    files = write_plugin(names, folder)
     if as_json:
         echo_json(
             {"folder": str(folder), "engine": names.engine, "package": names.package, "files": [*map(str, files)]}

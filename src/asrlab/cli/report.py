@@ -70,12 +70,12 @@ def report(
     from asrlab.evaluation.metrics import Resampling
     from asrlab.evaluation.reports.html.report import report as made
     from asrlab.evaluation.runs.folder import find_run
-    from asrlab.evaluation.runs.load import read_run
+    from asrlab.evaluation.runs.load import load_run
 
     target = Target.of(output, as_json=as_json, option="output")
     target.check()
     page = made(
-        [read_run(find_run(run)) for run in runs],
+        [load_run(find_run(run)) for run in runs],
         normalizer=normalizer,
         normalizers=normalizers,
         by=by,

@@ -69,9 +69,9 @@ def runs(
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
         return _list(as_json=as_json)
     from asrlab.evaluation.runs.folder import find_run
-    from asrlab.evaluation.runs.load import records_of
+    from asrlab.evaluation.runs.load import load_run_records
 
-    records = records_of(find_run(run))
+    records = load_run_records(find_run(run))
     if export is not None:
         return _export(records, Target.of(export, as_json=as_json, option="export"))
     result = records.result()

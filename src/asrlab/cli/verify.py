@@ -12,7 +12,7 @@ from asrlab.cli import exit_codes
 from asrlab.cli.options import as_json, echo_json
 
 if TYPE_CHECKING:
-    from asrlab.evaluation.claims.rerun import Agreement, ModelAgreement
+    from asrlab.evaluation.claims.rerun import ModelReproduction, ReproductionReport
     from asrlab.evaluation.claims.verify import Finding, Verification
 
 EPILOG = """\b
@@ -119,7 +119,7 @@ def _rerun(record: Path, device: str | None, *, offline: bool, plain: bool) -> i
     return exit_codes.DONE if agreement.agrees else exit_codes.SOME_FAILED
 
 
-def _plain_agreement(agreement: Agreement) -> dict[str, Any]:
+def _plain_agreement(agreement: ReproductionReport) -> dict[str, Any]:
     return {
         "record": str(agreement.record),
         "agrees": agreement.agrees,
@@ -129,7 +129,7 @@ def _plain_agreement(agreement: Agreement) -> dict[str, Any]:
     }
 
 
-def _plain_model(model: ModelAgreement) -> dict[str, Any]:
+def _plain_model(model: ModelReproduction) -> dict[str, Any]:
     return {
         "model": model.model,
         "agrees": model.agrees,

@@ -11,7 +11,7 @@ from asrlab.errors import OptionError
 from asrlab.transcript import Segment, Word, join_texts
 
 
-class LookAlike:
+class CompatModel:
     """A transcriber with the face of another package's model. A context manager, which upstream's is not.
 
     Attributes:
@@ -44,12 +44,12 @@ class LookAlike:
         )
 
 
-def lead_of(language: str | None) -> str:
+def leading_space(language: str | None) -> str:
     """What stands before a text: a space where *language* writes spaces, and where it is not known."""
     return " " if " " in join_texts(("a", "b"), language) else ""
 
 
-def spaced_words(segment: Segment, lead: str) -> Iterator[tuple[Word, str]]:
+def words_with_spaces(segment: Segment, lead: str) -> Iterator[tuple[Word, str]]:
     """Each word of *segment* with its text as Whisper writes it: *lead* before the first, then what stands between."""
     end = 0
     for word in segment.words or ():

@@ -21,7 +21,7 @@ from asrlab.evaluation.reports.quality_summary import batching_told
 from asrlab.installation import asrlab_command, install_command, runnable
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
-from asrlab.tuning.calibration import CalibrationStore, packages_that_count
+from asrlab.tuning.calibration import CalibrationStore, relevant_packages
 from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entry
 
 Verdict = Literal["ok", "note", "problem"]
@@ -97,7 +97,7 @@ def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iter
         if not then.here or spec is None:
             continue
         where = f"tuned {then.model} on {then.device}, {then.compute_type}"
-        changed = then.changes(attrs.evolve(then, cores=usable_cores(), packages=packages_that_count(spec)))
+        changed = then.changes(attrs.evolve(then, cores=usable_cores(), packages=relevant_packages(spec)))
         if changed:
             detail = f"not used: {'; '.join(changed)}; kept in {path}"
             yield Finding(subject=where, verdict="note", detail=detail, cure=asrlab_command("tune", then.model))

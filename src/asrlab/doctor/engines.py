@@ -17,7 +17,7 @@ from asrlab.engine.spec import EngineSpec
 from asrlab.engine_import import import_engine
 from asrlab.errors import EngineUnavailableError
 from asrlab.isolation import Answer, Task, run_tasks
-from asrlab.patches import PatchChoice
+from asrlab.patches import PatchSelection
 from asrlab.patches.direct import known_patches
 
 IMPORT_TIMEOUT_S = 120.0
@@ -92,7 +92,7 @@ def probe_here(*, fields: Mapping[str, Any], load: bool) -> dict[str, Any]:
     if load:
         known = known_patches()
         with suppress(EngineUnavailableError):  # with the patches that its import needs; what it raises is raised below
-            import_engine(spec, known, PatchChoice.of(None, known))
+            import_engine(spec, known, PatchSelection.of(None, known))
         import_module(spec.factory.partition(":")[0])
     return _device_row(spec)
 

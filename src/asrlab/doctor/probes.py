@@ -13,7 +13,7 @@ from asrlab.engine.spec import EngineSpec
 from asrlab.environment import installed_version
 from asrlab.errors import OptionError
 from asrlab.isolation import Answer, Task, run_tasks
-from asrlab.patches import Patch, PatchChoice
+from asrlab.patches import Patch, PatchSelection
 from asrlab.patches.direct import check_device, known_patches, try_patches
 from asrlab.plugins.manager import BUILTINS, DISABLE, HOOKS, PluginHost
 from asrlab.plugins.probe_cache import is_known, keep_verdict, read_verdict
@@ -45,7 +45,7 @@ def try_all_patches(
         DeviceUnavailableError: There is no device of this name anywhere.
     """
     known = known_patches(host)
-    PatchChoice.of(choice, known)
+    PatchSelection.of(choice, known)
     check_device(device)
     patches = [patch for patch in known if engines is None or any(spec.uses(patch.distribution) for spec in engines)]
     distributions = list(dict.fromkeys(patch.distribution for patch in patches))

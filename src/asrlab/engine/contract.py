@@ -67,7 +67,7 @@ class HasAudio(Protocol):
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Many:
+class BatchRequest:
     """What `Transcriber.transcribe_many` was called with.
 
     Attributes:

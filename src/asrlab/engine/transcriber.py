@@ -16,7 +16,7 @@ from typing import Self, Unpack
 import attrs
 
 from asrlab.audio import AudioReader, AudioSource, open_audio
-from asrlab.engine.contract import HasAudio, Many, Recognition, TranscriberInfo
+from asrlab.engine.contract import BatchRequest, HasAudio, Recognition, TranscriberInfo
 from asrlab.engine.plugin_code import guarded_plugin_code, name_engine
 from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.options import Batching, OptionFields, TranscribeOptions
@@ -136,7 +136,7 @@ class Transcriber(ABC):
         """
         chosen = self._options(options, given)
         asked = batching or Batching()
-        many = Many(items=items, options=chosen, sample_rate=sample_rate, batching=asked, in_order=in_order)
+        many = BatchRequest(items=items, options=chosen, sample_rate=sample_rate, batching=asked, in_order=in_order)
         together = self.transcribe_batches(many) if asked.batch_size != 1 else None
         if together is not None:
             return together
@@ -149,7 +149,7 @@ class Transcriber(ABC):
         """
         return None
 
-    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:  # noqa: ARG002 - for those that override it
+    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome] | None:  # noqa: ARG002 - for those that override it
         """What `transcribe_many` gives, several items decoded together; None where the engine cannot, as by default."""
         return None
 

@@ -18,7 +18,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def flag(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
+def boolean(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
     """True or False."""
     if not isinstance(value, bool):
         raise _refused(field, value, "True or False")
@@ -36,13 +36,13 @@ def number_or_none(_settings: object, field: attrs.Attribute[Any], value: object
         raise _refused(field, value, "a number or None")
 
 
-def count(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
+def positive_int(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
     """A whole number from 1 up, or None."""
     if value is not None and not (type(value) is int and value >= 1):
         raise _refused(field, value, "a whole number from 1 up, or None")
 
 
-def text(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
+def string(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
     """Text."""
     if not isinstance(value, str):
         raise _refused(field, value, "text")
@@ -63,7 +63,7 @@ def seconds_of_clips(value: Any) -> tuple[float, ...]:
     return seconds
 
 
-def check_of_words(options: TranscribeOptions) -> None:
+def check_word_options(options: TranscribeOptions) -> None:
     """Refuse Whisper's options about words where words are not timed."""
     given = dict(options.engine_options)
     idle = [name for name in _OF_WORDS if name in given and not options.word_timestamps]
@@ -118,22 +118,22 @@ def refuse_long_texts(
         OptionError: Naming the option, how many tokens were given and how many there may be.
     """
     counts = {
-        option: len(encode(f" {text.strip()}") if isinstance(text, str) else text)
-        for option, text in texts.items()
-        if text and not isinstance(text, TextToShorten)
+        option: len(encode(f" {string.strip()}") if isinstance(string, str) else string)
+        for option, string in texts.items()
+        if string and not isinstance(string, TextToShorten)
     }
-    for option, count in counts.items():
-        if count > budget.longest:
+    for option, positive_int in counts.items():
+        if positive_int > budget.longest:
             raise OptionError(
-                f"{option} has {count} tokens; {model} takes {budget.longest} at most: shorten it to about "
-                f"{budget.longest / count:.0%} of its length",
+                f"{option} has {positive_int} tokens; {model} takes {budget.longest} at most: shorten it to about "
+                f"{budget.longest / positive_int:.0%} of its length",
                 option=option,
             )
     name, limit = budget.new_tokens
     wanted = MIN_TEXT_TOKENS if limit is None else limit
     if sum(counts.values()) + budget.special + wanted <= budget.context:
         return
-    named = [f"{option} ({count} tokens)" for option, count in counts.items()]
+    named = [f"{option} ({positive_int} tokens)" for option, positive_int in counts.items()]
     if limit is None:
         needs = f"the {wanted} that the text of a window needs"
         cure = "shorten them" if len(named) > 1 else "shorten it"

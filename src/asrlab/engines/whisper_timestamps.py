@@ -11,7 +11,7 @@ _SECONDS_PER_STAMP = 0.02
 
 
 @attrs.frozen(kw_only=True)
-class Stretch:
+class TimestampedTokens:
     """Tokens between two time stamps.
 
     Attributes:
@@ -25,7 +25,9 @@ class Stretch:
     end: float
 
 
-def split_at_stamps(tokens: Sequence[int], *, first: int, duration: float) -> tuple[tuple[Stretch, ...], float | None]:
+def split_at_timestamps(
+    tokens: Sequence[int], *, first: int, duration: float
+) -> tuple[tuple[TimestampedTokens, ...], float | None]:
     """The stretches of *tokens*, and the seconds from which to go on, None if the window is done with.
 
     A pair of stamps parts two stretches. What follows the last pair without an end of its own is left out, since it is
@@ -43,15 +45,15 @@ def split_at_stamps(tokens: Sequence[int], *, first: int, duration: float) -> tu
     if not pairs:
         last = next((token for token in reversed(tokens) if token >= first), first)
         end = (last - first) * _SECONDS_PER_STAMP if last > first else duration
-        return (Stretch(tokens=tuple(tokens), start=0.0, end=end),), None
+        return (TimestampedTokens(tokens=tuple(tokens), start=0.0, end=end),), None
     closed = stamps[-2:] == [False, True]
     cuts = [0, *pairs, *([len(tokens)] if closed else [])]
     stretches = tuple(_stretch(tokens[start:end], first=first) for start, end in pairwise(cuts))
     return stretches, None if closed else (tokens[pairs[-1] - 1] - first) * _SECONDS_PER_STAMP
 
 
-def _stretch(tokens: Sequence[int], *, first: int) -> Stretch:
-    return Stretch(
+def _stretch(tokens: Sequence[int], *, first: int) -> TimestampedTokens:
+    return TimestampedTokens(
         tokens=tuple(tokens),
         start=(tokens[0] - first) * _SECONDS_PER_STAMP,
         end=(tokens[-1] - first) * _SECONDS_PER_STAMP,

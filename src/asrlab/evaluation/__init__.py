@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = attach(
         "asrlab.evaluation.reports.html.report": "Report report",
         "asrlab.evaluation.reports.score_files": "score",
         "asrlab.evaluation.runs.bench": "bench resume",
-        "asrlab.evaluation.runs.load": "read_run",
+        "asrlab.evaluation.runs.load": "load_run",
     },
 )

@@ -22,5 +22,5 @@ from asrlab.evaluation.runs.bench import (
     resume as resume,
 )
 from asrlab.evaluation.runs.load import (
-    read_run as read_run,
+    load_run as load_run,
 )

@@ -6,8 +6,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "asrlab.patches.direct": "install_patches known_patches patched",
-        "asrlab.patches.patch": "Need Patch",
+        "asrlab.patches.patch": "PatchDecision Patch",
         "asrlab.patches.registry": "PatchScope apply_patches import_modules",
-        "asrlab.patches.selection": "PatchChoice",
+        "asrlab.patches.selection": "PatchSelection",
     },
 )

@@ -4,8 +4,8 @@ from asrlab.patches.direct import (
     patched as patched,
 )
 from asrlab.patches.patch import (
-    Need as Need,
     Patch as Patch,
+    PatchDecision as PatchDecision,
 )
 from asrlab.patches.registry import (
     PatchScope as PatchScope,
@@ -13,5 +13,5 @@ from asrlab.patches.registry import (
     import_modules as import_modules,
 )
 from asrlab.patches.selection import (
-    PatchChoice as PatchChoice,
+    PatchSelection as PatchSelection,
 )

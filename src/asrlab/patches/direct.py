@@ -12,7 +12,7 @@ from types import ModuleType
 
 from asrlab.device import DeviceReport, resolve, torch_devices
 from asrlab.errors import PatchError
-from asrlab.patches import Patch, PatchChoice, PatchScope, apply_patches, import_modules
+from asrlab.patches import Patch, PatchScope, PatchSelection, apply_patches, import_modules
 from asrlab.plugins.manager import PluginHost
 from asrlab.transcript import PatchStatus
 
@@ -64,7 +64,7 @@ def patched(
     """
     all_known = known_patches(host)
     mine = _of(distribution, all_known)
-    choice = PatchChoice.of(patches, all_known)
+    choice = PatchSelection.of(patches, all_known)
     with apply_patches(mine, _device(device, mine, choice), choice=choice, direct=True) as scope:
         scope.require(choice)
         yield scope
@@ -92,7 +92,7 @@ def try_patches(
         DeviceUnavailableError: There is no device of this name anywhere.
     """
     known = known_patches(host)
-    choice = PatchChoice.of(patches, known)
+    choice = PatchSelection.of(patches, known)
     tried: list[tuple[Patch, PatchStatus]] = []
     for distribution in (
         dict.fromkeys(patch.distribution for patch in known) if distributions is None else distributions
@@ -117,7 +117,7 @@ def install_patches(
     """
     all_known = known_patches(host)
     mine = _of(distribution, all_known)
-    choice = PatchChoice.of(patches, all_known)
+    choice = PatchSelection.of(patches, all_known)
     return InstalledPatches(mine, device, choice)
 
 
@@ -128,7 +128,7 @@ class InstalledPatches:
         scope: What was applied; None until the package is imported.
     """
 
-    def __init__(self, patches: tuple[Patch, ...], device: str, choice: PatchChoice) -> None:
+    def __init__(self, patches: tuple[Patch, ...], device: str, choice: PatchSelection) -> None:
         from wrapt import register_post_import_hook
 
         self._patches, self._choice = patches, choice
@@ -199,7 +199,7 @@ def check_device(asked: str) -> None:
     resolve(asked, DeviceReport(available=(asked,)), engine="")
 
 
-def _device(asked: str, patches: Iterable[Patch], choice: PatchChoice) -> str:
+def _device(asked: str, patches: Iterable[Patch], choice: PatchSelection) -> str:
     """The device itself; for ``auto`` the packages are imported, and PyTorch is asked if that brought it."""
     if asked != "auto":
         return resolve(asked, DeviceReport(available=(asked,)), engine="").resolved  # refuses what is no device's name

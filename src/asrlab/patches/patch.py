@@ -20,7 +20,7 @@ type Change = Callable[[Any, DeviceNow], Any]
 
 
 @attrs.frozen(kw_only=True)
-class Need:
+class PatchDecision:
     """Whether a patch is needed, from a look at the live objects.
 
     Attributes:
@@ -71,7 +71,7 @@ class Patch:
     retires: str
     module: str
     changes: Mapping[str, Change] = attrs.field(repr=False)
-    needed: Callable[[tuple[Any, ...], str], Need] = attrs.field(repr=False)
+    needed: Callable[[tuple[Any, ...], str], PatchDecision] = attrs.field(repr=False)
     verify: Callable[[str], None] = attrs.field(default=_nothing_to_verify, repr=False)
     direct_use: bool = False
     import_context: Callable[[], AbstractContextManager[object]] = attrs.field(default=nullcontext, repr=False)

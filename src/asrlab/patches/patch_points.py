@@ -13,7 +13,7 @@ from asrlab.patches.patch import DeviceNow, Patch
 _log = logging.getLogger("asrlab.patches")
 
 
-class Site:
+class PatchPoint:
     """One attribute of a module or class, with the changes that hold there.
 
     Several patches may change one place, and may go in any order: what is there is always upstream's own object with

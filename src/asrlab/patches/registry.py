@@ -15,16 +15,16 @@ import attrs
 
 from asrlab.environment import installed_version
 from asrlab.errors import PatchError
-from asrlab.patches.patch import Need, Patch
-from asrlab.patches.patch_points import Site
-from asrlab.patches.selection import PatchChoice
+from asrlab.patches.patch import Patch, PatchDecision
+from asrlab.patches.patch_points import PatchPoint
+from asrlab.patches.selection import PatchSelection
 from asrlab.transcript import PatchStatus
 
 _log = logging.getLogger("asrlab.patches")
 
 
 @attrs.define
-class _Active:
+class _ActivePatch:
     """A patch that holds, and for whom.
 
     Attributes:
@@ -39,7 +39,7 @@ class _Active:
         return next(iter([*self.devices.values()][::-1]), "")
 
 
-class Process:
+class PatchRegistry:
     """The patches that hold in a process.
 
     An application may end anywhere: a transcriber that nobody closed is collected in any thread, in the midst of an
@@ -50,15 +50,15 @@ class Process:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._depth = 0
-        self._sites: dict[str, Site] = {}
-        self._active: dict[str, _Active] = {}
+        self._sites: dict[str, PatchPoint] = {}
+        self._active: dict[str, _ActivePatch] = {}
         self._ended: deque[tuple[str, int]] = deque()
         self._applications = 0
         self._told: set[Hashable] = set()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._free)
 
-    def apply(self, patch: Patch, device: str) -> tuple[Need, Callable[[], None]]:
+    def apply(self, patch: Patch, device: str) -> tuple[PatchDecision, Callable[[], None]]:
         """Apply *patch* if it is needed, and give the function that undoes it.
 
         Raises:
@@ -77,8 +77,8 @@ class Process:
             self._told.add(fact)
             return not known
 
-    def _apply(self, patch: Patch, device: str) -> tuple[Need, Callable[[], None]]:
-        sites: list[Site] = []
+    def _apply(self, patch: Patch, device: str) -> tuple[PatchDecision, Callable[[], None]]:
+        sites: list[PatchPoint] = []
         try:
             for place in patch.changes:
                 sites.append(self._site(place))  # noqa: PERF401 - those before one that is not there are to be let go
@@ -90,7 +90,7 @@ class Process:
         finally:
             self._let_go(sites)
 
-    def _begin(self, patch: Patch, device: str, sites: list[Site]) -> Callable[[], None]:
+    def _begin(self, patch: Patch, device: str, sites: list[PatchPoint]) -> Callable[[], None]:
         number = self._count(patch, device)
         try:
             for site in sites:
@@ -103,7 +103,7 @@ class Process:
 
     def _count(self, patch: Patch, device: str) -> int:
         self._applications += 1
-        self._active.setdefault(patch.name, _Active(patch)).devices[self._applications] = device
+        self._active.setdefault(patch.name, _ActivePatch(patch)).devices[self._applications] = device
         return self._applications
 
     def _end_of(self, patch: Patch, number: int) -> Callable[[], None]:
@@ -138,12 +138,12 @@ class Process:
                 _log.warning("%s could not be put back: %s", site.place, error)
         self._let_go(sites)
 
-    def _site(self, place: str) -> Site:
+    def _site(self, place: str) -> PatchPoint:
         if place not in self._sites:
-            self._sites[place] = Site(place)
+            self._sites[place] = PatchPoint(place)
         return self._sites[place]
 
-    def _let_go(self, sites: Iterable[Site]) -> None:
+    def _let_go(self, sites: Iterable[PatchPoint]) -> None:
         """Forget places without changes: what is there is looked up anew, and other people's changes are kept."""
         for site in sites:
             if site.bare:
@@ -170,7 +170,7 @@ def _nothing() -> None:
 
 # The packages that are changed belong to the process, and so must the count of who needs them changed. It is the one
 # state that asrlab keeps outside objects that its callers hold.
-_PROCESS = Process()
+_PROCESS = PatchRegistry()
 
 
 class PatchScope:
@@ -189,7 +189,7 @@ class PatchScope:
         """The status of *patch*; ``skipped`` if it was not in question."""
         return next((each.status for each in self.report if each.name == patch), "skipped")
 
-    def require(self, choice: PatchChoice) -> None:
+    def require(self, choice: PatchSelection) -> None:
         """Refuse a patch that was named, is needed, and could not be applied; nothing stays changed then.
 
         Raises:
@@ -220,7 +220,7 @@ class PatchScope:
         self.close()
 
 
-def apply_patches(patches: Iterable[Patch], device: str, *, choice: PatchChoice, direct: bool = False) -> PatchScope:
+def apply_patches(patches: Iterable[Patch], device: str, *, choice: PatchSelection, direct: bool = False) -> PatchScope:
     """Apply those of *patches* that are needed on *device*.
 
     Args:

@@ -16,7 +16,7 @@ VARIABLE = "ASRLAB_PATCHES"
 
 
 @attrs.frozen(kw_only=True)
-class PatchChoice:
+class PatchSelection:
     """Which patches may be applied.
 
     Attributes:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asrlab.testing.conformance.kit import TranscriberConformance
-    from asrlab.testing.conformance.target import Subject
+    from asrlab.testing.conformance.target import Target
     from asrlab.testing.mps.process import SimulatedProcess
     from asrlab.testing.mps.report import KernelReport, OpUse
     from asrlab.testing.mps.simulation import Simulation, simulated_mps
@@ -29,7 +29,7 @@ _MODULES = {
     "OpUse": "mps.report",
     "SimulatedProcess": "mps.process",
     "Simulation": "mps.simulation",
-    "Subject": "conformance.subject",
+    "Target": "conformance.subject",
     "TranscriberConformance": "conformance.kit",
     "simulated_mps": "mps.simulation",
 }
@@ -39,7 +39,7 @@ __all__ = [
     "OpUse",
     "SimulatedProcess",
     "Simulation",
-    "Subject",
+    "Target",
     "TranscriberConformance",
     "simulated_mps",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
-from asrlab.evaluation.runs.job import Ear, hello_of, load_job, transcribe_unit
-from asrlab.evaluation.runs.messages import Begun, Job, Key, Message, Unit
+from asrlab.evaluation.runs.job import SpeechDetector, hello_of, load_job, transcribe_unit
+from asrlab.evaluation.runs.messages import ItemsStarted, Job, Key, Message, Unit
 
 
 class InProcessExecutor:
@@ -23,7 +23,7 @@ class InProcessExecutor:
         self, job: Job, units: Sequence[Unit], *, warmups: Sequence[Unit] = (), stop: Callable[[], bool] = bool
     ) -> Generator[Message]:
         """As ``asrlab.evaluation.runs.executor.Executor`` says, but for what would need another process."""
-        ear = Ear()
+        ear = SpeechDetector()
         with load_job(job) as transcriber:
             yield hello_of(transcriber, job)
             for unit in warmups:
@@ -31,7 +31,7 @@ class InProcessExecutor:
             for unit in units:
                 if stop():
                     return
-                yield Begun(keys=tuple(item.key for item in unit.items))
+                yield ItemsStarted(keys=tuple(item.key for item in unit.items))
                 self.keys += (item.key for item in unit.items)
                 for done in transcribe_unit(transcriber, unit, job, ear):
                     yield done

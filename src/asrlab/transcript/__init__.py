@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asrlab.transcript.document import Labels, SubtitleLayout
+from asrlab.transcript.document import DocumentMetadata, SubtitleLayout
 from asrlab.transcript.records import (
     ModelInfo,
     Outcome,
@@ -17,7 +17,7 @@ from asrlab.transcript.records import (
 )
 
 __all__ = [
-    "Labels",
+    "DocumentMetadata",
     "ModelInfo",
     "Outcome",
     "PackageVersion",

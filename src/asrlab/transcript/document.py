@@ -39,7 +39,7 @@ class SubtitleLayout:
 
 
 @attrs.frozen(kw_only=True)
-class Labels:
+class DocumentMetadata:
     """What stands in a document beside what was recognized.
 
     Attributes:
@@ -60,12 +60,12 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def one_line(text: str) -> str:
+def collapse_whitespace(text: str) -> str:
     """One line: a blank line would end a cue, a tab a field."""
     return " ".join(text.split())
 
 
-def span(timed: Segment | Word) -> tuple[int, int]:
+def time_range_ms(timed: Segment | Word) -> tuple[int, int]:
     """Start and end in milliseconds, at least one apart: the formats refuse what lasts no time."""
     start = milliseconds(timed.start)
     return start, max(milliseconds(timed.end), start + 1)
@@ -99,7 +99,7 @@ _BEGINS = re.compile(f"'*[{_FORMULA}]")
 _DEFUSED = re.compile(f"'+[{_FORMULA}]")
 
 
-def defused(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """The cell with ``'`` in front where it begins like a formula, or like one that was defused.
 
     Source: OWASP, "CSV Injection".
@@ -107,6 +107,6 @@ def defused(cell: str) -> str:
     return f"'{cell}" if _BEGINS.match(cell) else cell
 
 
-def restored(cell: str) -> str:
-    """What the cell was before `defused`."""
+def unescape_formula(cell: str) -> str:
+    """What the cell was before `escape_formula`."""
     return cell[1:] if _DEFUSED.match(cell) else cell

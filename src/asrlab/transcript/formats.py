@@ -12,7 +12,7 @@ import cattrs
 from asrlab.bounded_json import parse_json
 from asrlab.control_characters import escape_controls, escape_json
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.transcript.document import Labels, defused, milliseconds, one_line
+from asrlab.transcript.document import DocumentMetadata, collapse_whitespace, escape_formula, milliseconds
 from asrlab.transcript.records import Segment, Transcript
 from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_textgrid, to_trn
 from asrlab.transcript.subtitles import to_srt, to_vtt
@@ -21,23 +21,23 @@ SCHEMA = 1
 """Number of the layout under ``asrlab`` in a JSON transcript; a reader refuses one it does not know."""
 
 
-def _txt(transcript: Transcript, _labels: Labels) -> str:
+def _txt(transcript: Transcript, _labels: DocumentMetadata) -> str:
     return f"{escape_controls(transcript.text)}\n"
 
 
-def _tsv(transcript: Transcript, _labels: Labels) -> str:
+def _tsv(transcript: Transcript, _labels: DocumentMetadata) -> str:
     """People open it in spreadsheets, so that a text that begins like a formula has ``'`` in front.
 
     Source: openai-whisper, utils.py, ``WriteTSV``: start and end in milliseconds.
     """
-    texts = (defused(escape_controls(one_line(s.text), reversible=True)) for s in transcript.segments)
+    texts = (escape_formula(escape_controls(collapse_whitespace(s.text), reversible=True)) for s in transcript.segments)
     rows = zip(transcript.segments, texts, strict=True)
     return "start\tend\ttext\n" + "".join(
         f"{milliseconds(s.start)}\t{milliseconds(s.end)}\t{text}\n" for s, text in rows
     )
 
 
-def _json(transcript: Transcript, _labels: Labels) -> str:
+def _json(transcript: Transcript, _labels: DocumentMetadata) -> str:
     return escape_json(json.dumps(to_verbose_json(transcript), ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
@@ -74,7 +74,7 @@ def _verbose_word(fields: dict[str, Any]) -> dict[str, Any]:
     return {"word": fields.pop("text"), **fields}
 
 
-WRITERS: Mapping[str, Callable[[Transcript, Labels], str]] = {
+WRITERS: Mapping[str, Callable[[Transcript, DocumentMetadata], str]] = {
     "txt": _txt,
     "srt": to_srt,
     "vtt": to_vtt,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from asrlab.transcript.document import one_line
+from asrlab.transcript.document import collapse_whitespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +64,7 @@ def pieces_of(segment: Segment, longest: int | None) -> list[Piece]:
     clock = _Clock.of(segment)
     found: list[Piece] = []
     done = 0
-    for text in _cut(one_line(segment.text), longest):
+    for text in _cut(collapse_whitespace(segment.text), longest):
         begin, done = done, done + len(text.lstrip(" "))
         found.append(Piece(text=text, start=clock.start(begin), end=clock.end(done), stop=_stop(text)))
     return found

@@ -13,7 +13,7 @@ from asrlab.errors import DatasetError, OptionError
 from asrlab.options import TranscribeOptions
 
 if TYPE_CHECKING:
-    from asrlab.transcript.document import Labels, SubtitleLayout
+    from asrlab.transcript.document import DocumentMetadata, SubtitleLayout
 
 
 # Written without spaces between words.
@@ -249,11 +249,11 @@ class Transcript:
         Raises:
             OptionError: The format is unknown, or cannot hold the times.
         """
-        from asrlab.transcript.document import Labels, SubtitleLayout
+        from asrlab.transcript.document import DocumentMetadata, SubtitleLayout
 
-        return self.written(format, Labels(name=name, layout=layout or SubtitleLayout()))
+        return self.written(format, DocumentMetadata(name=name, layout=layout or SubtitleLayout()))
 
-    def written(self, format: str, labels: Labels) -> str:  # noqa: A002 - as above
+    def written(self, format: str, labels: DocumentMetadata) -> str:  # noqa: A002 - as above
         """As `to`, with all that may stand beside the transcript."""
         from asrlab.transcript import formats
 

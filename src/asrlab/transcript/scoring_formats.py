@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 from asrlab.control_characters import escape_controls, escape_json, unescape_controls
-from asrlab.transcript.document import milliseconds, one_line, span, timed_words
+from asrlab.transcript.document import collapse_whitespace, milliseconds, time_range_ms, timed_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from asrlab.transcript.document import Labels
+    from asrlab.transcript.document import DocumentMetadata
     from asrlab.transcript.records import Segment, Transcript, Word
 
 _COMMENT = ";;"
@@ -48,12 +48,12 @@ def trn_line(text: str, name: str) -> str:
     return f"{' ' if line.startswith(_COMMENT) else ''}{line} ({written_id(name)})\n"
 
 
-def to_trn(transcript: Transcript, labels: Labels) -> str:
+def to_trn(transcript: Transcript, labels: DocumentMetadata) -> str:
     """The whole text on one line."""
     return trn_line(transcript.text, labels.name)
 
 
-def to_ctm(transcript: Transcript, labels: Labels) -> str:
+def to_ctm(transcript: Transcript, labels: DocumentMetadata) -> str:
     """A word a line: ``name channel start duration word [confidence]``, in the order of their starts.
 
     Words that were not timed share their segment's time by their length in characters.
@@ -63,13 +63,13 @@ def to_ctm(transcript: Transcript, labels: Labels) -> str:
     words = [word for segment in transcript.segments for word in timed_words(segment)]
     lines = []
     for word in sorted(words, key=lambda each: milliseconds(each.start)):
-        start, end = span(word)
+        start, end = time_range_ms(word)
         sure = "" if word.probability is None else f" {word.probability:.4f}"
         lines.append(f"{_field(labels.name)} 1 {_seconds(start)} {_seconds(end - start)} {_safe(word.text)}{sure}\n")
     return "".join(lines)
 
 
-def to_stm(transcript: Transcript, labels: Labels) -> str:
+def to_stm(transcript: Transcript, labels: DocumentMetadata) -> str:
     """A segment a line: ``name channel speaker start end <label> text``.
 
     Braces, which STM has for alternatives, are written full-width. The label ``<NA>`` keeps a text that begins with
@@ -79,13 +79,13 @@ def to_stm(transcript: Transcript, labels: Labels) -> str:
     """
     lines = []
     for segment in transcript.segments:
-        start, end = map(_seconds, span(segment))
+        start, end = map(_seconds, time_range_ms(segment))
         head = f"{_field(labels.name)} 1 {_field(labels.speaker or labels.name)} {start} {end} <NA>"
         lines.append(f"{head} {_safe(segment.text).translate(_BRACES)}".rstrip() + "\n")
     return "".join(lines)
 
 
-def to_leaderboard(transcript: Transcript, labels: Labels) -> str:
+def to_leaderboard(transcript: Transcript, labels: DocumentMetadata) -> str:
     """One line of the Open ASR Leaderboard's manifests; without ``text`` where there is no reference.
 
     Source: github.com/huggingface/open_asr_leaderboard, commit d1e99b2, ``normalizer/eval_utils.py``,
@@ -103,7 +103,7 @@ def to_leaderboard(transcript: Transcript, labels: Labels) -> str:
 
 def _safe(text: str) -> str:
     """One line without control characters; `unescape_controls` gives the line again."""
-    return escape_controls(one_line(text), reversible=True)
+    return escape_controls(collapse_whitespace(text), reversible=True)
 
 
 def _field(name: str) -> str:
@@ -120,7 +120,7 @@ type _Interval = tuple[int, int, str]
 _HEAD = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
 
 
-def to_textgrid(transcript: Transcript, _labels: Labels) -> str:
+def to_textgrid(transcript: Transcript, _labels: DocumentMetadata) -> str:
     """A tier of segments, and one of words where they were timed.
 
     A tier cannot hold two intervals at the same time: those that overlap go to further tiers, ``segments 2`` and so on.
@@ -138,7 +138,7 @@ def to_textgrid(transcript: Transcript, _labels: Labels) -> str:
 def _tiers(name: str, timed: Iterable[Segment | Word]) -> list[tuple[str, list[_Interval]]]:
     """The intervals, each on the first tier on which its time is free; at least one tier for segments."""
     found: list[list[_Interval]] = [[]] if name == "segments" else []
-    for interval in sorted((*span(each), escape_controls(one_line(each.text))) for each in timed):
+    for interval in sorted((*time_range_ms(each), escape_controls(collapse_whitespace(each.text))) for each in timed):
         free = next((tier for tier in found if not tier or tier[-1][1] <= interval[0]), None)
         if free is None:
             found.append(free := [])

@@ -15,7 +15,7 @@ from asrlab.transcript.line_breaks import Piece, pieces_of, wrapped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from asrlab.transcript.document import Labels, SubtitleLayout
+    from asrlab.transcript.document import DocumentMetadata, SubtitleLayout
     from asrlab.transcript.records import Segment, Transcript
 
 
@@ -45,12 +45,12 @@ def cues_of(transcript: Transcript, layout: SubtitleLayout) -> list[Cue]:
     return [_cue(draft, layout) for draft in timed(drafts, transcript.duration, layout)]
 
 
-def to_srt(transcript: Transcript, labels: Labels) -> str:
+def to_srt(transcript: Transcript, labels: DocumentMetadata) -> str:
     """SubRip. An arrow in the text is written ``->``, since readers take ``-->`` for the times of a cue."""
     return _written(cues_of(transcript, labels.layout), "srt", lambda line: line.replace("-->", "->"))
 
 
-def to_vtt(transcript: Transcript, labels: Labels) -> str:
+def to_vtt(transcript: Transcript, labels: DocumentMetadata) -> str:
     """WebVTT, escaped, since a cue's text is markup. Source: WebVTT, section 4.2.2, WebVTT cue text."""
 
     def escaped(line: str) -> str:

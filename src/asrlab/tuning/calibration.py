@@ -29,7 +29,7 @@ SCHEMA = 1
 
 
 @attrs.frozen(kw_only=True)
-class Circumstances:
+class CalibrationKey:
     """What a calibration holds for. If any of it changes, the calibration is not found.
 
     Attributes:
@@ -75,7 +75,7 @@ class Circumstances:
             weights_sha256=info.model.weights_sha256,
             compute_type=info.compute_type,
             threads=threads,
-            packages=packages_that_count(engine),
+            packages=relevant_packages(engine),
         )
 
     @property
@@ -88,7 +88,7 @@ class Circumstances:
         """What was calibrated (the model, where and how), whatever the versions."""
         return (self.model, self.device, self.compute_type, self.threads)
 
-    def changes(self, now: Circumstances) -> tuple[str, ...]:
+    def changes(self, now: CalibrationKey) -> tuple[str, ...]:
         """What is different *now*, in words."""
         changed = []
         if self.cores != now.cores:
@@ -105,7 +105,7 @@ class Circumstances:
         return (*changed, *(f"{name} {version} is new" for name, version in there.items()))
 
 
-def packages_that_count(engine: EngineSpec) -> tuple[PackageVersion, ...]:
+def relevant_packages(engine: EngineSpec) -> tuple[PackageVersion, ...]:
     """asrlab, and the installed distributions that do *engine*'s work; not those that only decode audio."""
     return tuple(package for package in engine.packages() if package.name == "asrlab" or engine.uses(package.name))
 
@@ -153,7 +153,7 @@ class Calibration:
         schema: Number of the layout.
     """
 
-    circumstances: Circumstances
+    circumstances: CalibrationKey
     chosen: Batching
     trials: tuple[Trial, ...] = ()
     date: str
@@ -200,13 +200,13 @@ class CalibrationStore:
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or _default_root()).expanduser().absolute()
 
-    def path(self, circumstances: Circumstances) -> Path:
+    def path(self, circumstances: CalibrationKey) -> Path:
         """The file of the calibration for *circumstances*, whether it is there or not."""
         plain = json.dumps([SCHEMA, attrs.asdict(circumstances)], sort_keys=True)
         digest = hashlib.sha256(plain.encode()).hexdigest()
         return self.root / f"{_slug(circumstances.model)}-{digest[:16]}.json"
 
-    def find(self, circumstances: Circumstances) -> Calibration | None:
+    def find(self, circumstances: CalibrationKey) -> Calibration | None:
         """The calibration for exactly these; None if there is none, or it cannot be read, which is logged."""
         path = self.path(circumstances)
         found = self._read(path)
@@ -290,7 +290,7 @@ class CalibrationStore:
         )
 
 
-def find_calibration(circumstances: Circumstances, *, root: Path | None = None) -> Calibration | None:
+def find_calibration(circumstances: CalibrationKey, *, root: Path | None = None) -> Calibration | None:
     """The stored calibration for exactly these *circumstances*; None if there is none. Never raises for the file."""
     return CalibrationStore(root).find(circumstances)
 

@@ -12,8 +12,8 @@ from asrlab.errors import AsrlabError
 from asrlab.options import Batching
 from asrlab.tuning.benchmark_clips import CYCLE, clips, duration
 from asrlab.tuning.calibration import Trial
-from asrlab.tuning.search_space import LADDERS, Room
-from asrlab.tuning.trial_runner import Pass, Stopwatch
+from asrlab.tuning.search_space import DIMENSIONS, SearchSpace
+from asrlab.tuning.trial_runner import TimeBudget, TrialResult
 
 type TuningProgress = Callable[[str, Batching, float], object]
 """Told before each pass: the step, what is tried, and the seconds used up."""
@@ -47,7 +47,12 @@ class Search:
     """
 
     def __init__(
-        self, transcriber: Transcriber, room: Room, stopwatch: Stopwatch, *, progress: TuningProgress | None = None
+        self,
+        transcriber: Transcriber,
+        room: SearchSpace,
+        stopwatch: TimeBudget,
+        *,
+        progress: TuningProgress | None = None,
     ) -> None:
         self.chosen = room.default
         self.trials: list[Trial] = []
@@ -66,7 +71,7 @@ class Search:
         self._time_defaults()
         for _ in range(SWEEPS):
             before = self.chosen
-            for step, ladder in LADDERS:
+            for step, ladder in DIMENSIONS:
                 self._climb(step, ladder(self._room, self.chosen))
             if self.chosen == before:
                 break
@@ -121,7 +126,7 @@ class Search:
         return clips(cycles * CYCLE * max(1, least))
 
     def _compare(self, step: str, pair: tuple[Batching, Batching], speech: Sequence[Audio]) -> tuple[Trial, Trial]:
-        passes: dict[Batching, list[Pass]] = {each: [] for each in pair}
+        passes: dict[Batching, list[TrialResult]] = {each: [] for each in pair}
         for order in (pair, pair[::-1]):
             for batching in order:
                 passes[batching].append(self._pass(step, batching, speech))
@@ -132,7 +137,7 @@ class Search:
         old, new = (_trial(step, each, speech, passes[each]) for each in pair)
         return old, new
 
-    def _is_decided(self, old: Sequence[Pass], new: Sequence[Pass]) -> bool:
+    def _is_decided(self, old: Sequence[TrialResult], new: Sequence[TrialResult]) -> bool:
         """Whether one of them failed, or the new one is hopeless.
 
         On an accelerator what is new may be slow but once, while its kernels are chosen.
@@ -141,7 +146,7 @@ class Search:
             return True
         return self._room.cpu and new[-1].seconds > HOPELESS * old[-1].seconds
 
-    def _pass(self, step: str, batching: Batching, speech: Sequence[Audio]) -> Pass:
+    def _pass(self, step: str, batching: Batching, speech: Sequence[Audio]) -> TrialResult:
         self._progress(step, batching, self._stopwatch.used)
         done = self._stopwatch.time(batching, speech)
         if done.error is not None:
@@ -150,7 +155,7 @@ class Search:
         return done
 
 
-def _trial(step: str, batching: Batching, speech: Sequence[Audio], passes: Sequence[Pass]) -> Trial:
+def _trial(step: str, batching: Batching, speech: Sequence[Audio], passes: Sequence[TrialResult]) -> Trial:
     return Trial(
         step=step,
         batching=batching,

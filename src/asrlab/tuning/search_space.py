@@ -16,7 +16,7 @@ FULL_MARGIN = 30.0
 
 
 @attrs.frozen(kw_only=True)
-class Room:
+class SearchSpace:
     """What there is to choose from.
 
     Attributes:
@@ -30,7 +30,7 @@ class Room:
     cpu: bool
 
 
-def _workers(room: Room, present: Batching) -> list[Batching]:
+def _workers(room: SearchSpace, present: Batching) -> list[Batching]:
     """Workers by threads: on the CPU such as fill the cores, in powers of two; elsewhere a few workers."""
     if room.default.workers is None:
         return []
@@ -41,17 +41,17 @@ def _workers(room: Room, present: Batching) -> list[Batching]:
     return [attrs.evolve(present, workers=workers, threads=threads.get(workers)) for workers in counts]
 
 
-def _batch_sizes(room: Room, present: Batching) -> list[Batching]:
+def _batch_sizes(room: SearchSpace, present: Batching) -> list[Batching]:
     return [] if room.default.batch_size is None else [attrs.evolve(present, batch_size=size) for size in BATCH_SIZES]
 
 
-def _encoders(room: Room, present: Batching) -> list[Batching]:
+def _encoders(room: SearchSpace, present: Batching) -> list[Batching]:
     if room.default.encode_together is None:
         return []
     return [attrs.evolve(present, encode_together=together) for together in (False, True)]
 
 
-def _windows(room: Room, present: Batching) -> list[Batching]:
+def _windows(room: SearchSpace, present: Batching) -> list[Batching]:
     """The engine's own margin, and the full window. A shorter one is faster and costs words, which no clock sees."""
     least = room.default.margin
     if least is None or least >= FULL_MARGIN:
@@ -59,8 +59,10 @@ def _windows(room: Room, present: Batching) -> list[Batching]:
     return [attrs.evolve(present, margin=margin) for margin in (least, FULL_MARGIN)]
 
 
-def _ladder(rungs: Callable[[Room, Batching], list[Batching]]) -> Callable[[Room, Batching], list[Batching]]:
-    def ladder(room: Room, present: Batching) -> list[Batching]:
+def _ladder(
+    rungs: Callable[[SearchSpace, Batching], list[Batching]],
+) -> Callable[[SearchSpace, Batching], list[Batching]]:
+    def ladder(room: SearchSpace, present: Batching) -> list[Batching]:
         return sorted({*rungs(room, present), present}, key=_amount)
 
     return ladder
@@ -70,7 +72,7 @@ def _amount(batching: Batching) -> tuple[Any, ...]:
     return tuple(value or 0 for value in attrs.astuple(batching))
 
 
-LADDERS: tuple[tuple[str, Callable[[Room, Batching], list[Batching]]], ...] = (
+DIMENSIONS: tuple[tuple[str, Callable[[SearchSpace, Batching], list[Batching]]], ...] = (
     ("workers", _ladder(_workers)),
     ("batch size", _ladder(_batch_sizes)),
     ("encoder", _ladder(_encoders)),

@@ -16,7 +16,7 @@ from asrlab.tuning.benchmark_clips import clips
 
 
 @attrs.frozen(kw_only=True)
-class Pass:
+class TrialResult:
     """How a pass went.
 
     Attributes:
@@ -30,7 +30,7 @@ class Pass:
     cause: Exception | None = None
 
 
-class Stopwatch:
+class TimeBudget:
     """Times passes of one transcriber, until the time is used up.
 
     Args:
@@ -57,7 +57,7 @@ class Stopwatch:
         """Whether so many are left."""
         return self.used + seconds <= self._seconds
 
-    def time(self, batching: Batching, speech: Sequence[Audio]) -> Pass:
+    def time(self, batching: Batching, speech: Sequence[Audio]) -> TrialResult:
         """One pass over *speech*; what an engine does but once for other workers is left out of it."""
         try:
             self._prepare(batching)
@@ -65,13 +65,15 @@ class Stopwatch:
             paths = Counter(self._paths(batching, speech))
             taken = self._clock() - start
         except TimeoutError:
-            return Pass(error="the time was used up")
+            return TrialResult(error="the time was used up")
         except Exception as error:  # noqa: BLE001 - whatever an engine raises, it cannot be used like this
-            return Pass(error=f"{type(error).__name__}: {error}".strip(": "), cause=error)
+            return TrialResult(error=f"{type(error).__name__}: {error}".strip(": "), cause=error)
         alone = {path: times for path, times in paths.items() if path is not None and FULL in path}
         if sum(alone.values()) > len(speech) / 2:
-            return Pass(error=f"{sum(alone.values())} of {len(speech)} clips were not decoded together: {max(alone)}")
-        return Pass(seconds=taken)
+            return TrialResult(
+                error=f"{sum(alone.values())} of {len(speech)} clips were not decoded together: {max(alone)}"
+            )
+        return TrialResult(seconds=taken)
 
     def _prepare(self, batching: Batching) -> None:
         """Have the workers loaded."""

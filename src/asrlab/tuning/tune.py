@@ -14,10 +14,10 @@ from asrlab.errors import OptionError
 from asrlab.loading import load
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
-from asrlab.tuning.calibration import Calibration, CalibrationStore, Circumstances
+from asrlab.tuning.calibration import Calibration, CalibrationKey, CalibrationStore
 from asrlab.tuning.search import Search, TuningProgress
-from asrlab.tuning.search_space import Room
-from asrlab.tuning.trial_runner import Stopwatch
+from asrlab.tuning.search_space import SearchSpace
+from asrlab.tuning.trial_runner import TimeBudget
 
 SECONDS = 90.0
 """How long a calibration takes at most, unless the caller says."""
@@ -109,12 +109,12 @@ def calibrate(
             "that can take several together, asrlab tune finds how many",
             option="model",
         )
-    room = Room(default=default, cores=threads or usable_cores(), cpu=transcriber.info.device.resolved == "cpu")
-    stopwatch = Stopwatch(transcriber, seconds=seconds, clock=clock)
+    room = SearchSpace(default=default, cores=threads or usable_cores(), cpu=transcriber.info.device.resolved == "cpu")
+    stopwatch = TimeBudget(transcriber, seconds=seconds, clock=clock)
     search = Search(transcriber, room, stopwatch, progress=progress)
     search.run()
     return Calibration(
-        circumstances=Circumstances.of(transcriber.info, engine, threads=threads),
+        circumstances=CalibrationKey.of(transcriber.info, engine, threads=threads),
         chosen=search.chosen,
         trials=tuple(search.trials),
         date=datetime.now(UTC).isoformat(timespec="seconds"),

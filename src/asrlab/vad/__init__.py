@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from asrlab.vad.buffer import Piece
-from asrlab.vad.chunked import PieceText, Recognize, transcribe_pieces
-from asrlab.vad.chunking import Cutter
-from asrlab.vad.detector import EnergyVoice, VoiceActivity, VoiceFacts, VoiceStream
-from asrlab.vad.repetition import Loop, find_loop
-from asrlab.vad.silence_skipping import Skipped, is_wanted
-from asrlab.vad.silero import SileroVoice, find_voice
+from asrlab.vad.chunked import ChunkResult, Recognize, transcribe_chunks
+from asrlab.vad.chunking import Chunker
+from asrlab.vad.detector import EnergyVad, VadInfo, VadStream, VoiceActivityDetector
+from asrlab.vad.repetition import RepetitionLoop, find_repetition
+from asrlab.vad.silence_skipping import SkippedSilence, is_wanted
+from asrlab.vad.silero import SileroVad, load_vad
 
 __all__ = [
-    "Cutter",
-    "EnergyVoice",
-    "Loop",
+    "ChunkResult",
+    "Chunker",
+    "EnergyVad",
     "Piece",
-    "PieceText",
     "Recognize",
-    "SileroVoice",
-    "Skipped",
-    "VoiceActivity",
-    "VoiceFacts",
-    "VoiceStream",
-    "find_loop",
-    "find_voice",
+    "RepetitionLoop",
+    "SileroVad",
+    "SkippedSilence",
+    "VadInfo",
+    "VadStream",
+    "VoiceActivityDetector",
+    "find_repetition",
     "is_wanted",
-    "transcribe_pieces",
+    "load_vad",
+    "transcribe_chunks",
 ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asrlab.vad.detector import VoiceActivity
+    from asrlab.vad.detector import VoiceActivityDetector
 
 
 _EDGE_S = 0.1  # a detector finds the beginning of speech late, and its end early
@@ -45,7 +45,7 @@ class Piece:
         return self.speech is not None
 
 
-class Held:
+class AudioBuffer:
     """What has come and is not cut yet: samples, and the probabilities of their frames, which lag behind.
 
     Attributes:
@@ -54,7 +54,7 @@ class Held:
         probabilities: Shape (k,).
     """
 
-    def __init__(self, voice: VoiceActivity, *, start: int = 0) -> None:
+    def __init__(self, voice: VoiceActivityDetector, *, start: int = 0) -> None:
         import numpy as np
 
         self._voice = voice

@@ -12,9 +12,9 @@ from asrlab.audio import SAMPLE_RATE
 from asrlab.errors import AudioError
 from asrlab.transcript import Segment, TranscriptWarning
 from asrlab.vad.buffer import Piece
-from asrlab.vad.chunking import Cutter
-from asrlab.vad.repetition import find_loop
-from asrlab.vad.silence_skipping import Skipped, is_wanted
+from asrlab.vad.chunking import Chunker
+from asrlab.vad.repetition import find_repetition
+from asrlab.vad.silence_skipping import SkippedSilence, is_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ _log = logging.getLogger("asrlab.vad")
 
 
 @attrs.frozen(kw_only=True)
-class PieceText:
+class ChunkResult:
     """What an engine heard in a piece.
 
     Attributes:
@@ -46,15 +46,15 @@ class PieceText:
     segments: tuple[Segment, ...] | None = None
 
 
-type Recognize = Callable[[NDArray[np.float32]], PieceText]
+type Recognize = Callable[[NDArray[np.float32]], ChunkResult]
 """Transcribes the samples of one piece: float32, shape (n,), at 16 kHz."""
 
 
-def transcribe_pieces(
+def transcribe_chunks(
     blocks: Iterable[NDArray[np.float32]],
     *,
     recognize: Recognize,
-    cutter: Cutter,
+    cutter: Chunker,
     warnings: list[TranscriptWarning],
     source: str = "<audio>",
 ) -> Iterator[Segment]:
@@ -93,13 +93,13 @@ class _Reading:
     """One recording on its way."""
 
     recognize: Recognize
-    cutter: Cutter
+    cutter: Chunker
     warnings: list[TranscriptWarning]
     source: str
-    skipped: Skipped = attrs.field(init=False)
+    skipped: SkippedSilence = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.skipped = Skipped(finder=self._finder)
+        self.skipped = SkippedSilence(finder=self._finder)
 
     def check_length(self, piece: Piece) -> None:
         minimum = self.cutter.minimum_s
@@ -111,7 +111,7 @@ class _Reading:
                 reason="too-short",
             )
 
-    def texts_of(self, piece: Piece) -> Iterator[tuple[Piece, PieceText]]:
+    def texts_of(self, piece: Piece) -> Iterator[tuple[Piece, ChunkResult]]:
         """The texts of *piece*, of its halves, or none."""
         if not is_wanted(piece):
             self._skip(piece)
@@ -126,12 +126,12 @@ class _Reading:
         else:
             yield from self._again(piece, halves)
 
-    def segments(self, piece: Piece, heard: PieceText) -> tuple[Segment, ...]:
+    def segments(self, piece: Piece, heard: ChunkResult) -> tuple[Segment, ...]:
         """The segments of *piece*, with a warning if its text is a loop or comes out of nowhere."""
         text = heard.text.strip()
         if not piece.voiced:
             self._warn("no-voice", f"{self._finder} found no voice in {_times(piece)}; the text may be made up")
-        if loop := find_loop(text):
+        if loop := find_repetition(text):
             phrase = loop.phrase if len(loop.phrase) <= _LONGEST_PHRASE else f"{loop.phrase[:_LONGEST_PHRASE]}..."
             said = f'the text of {_times(piece)} repeats "{phrase}" {loop.count} times in a row'
             self._warn("repetition", f"{said}; listen to it, the model may have run in a loop")
@@ -149,7 +149,7 @@ class _Reading:
     def _finder(self) -> str:
         return str(self.cutter.voice.facts)
 
-    def _again(self, piece: Piece, halves: tuple[Piece, Piece]) -> Iterator[tuple[Piece, PieceText]]:
+    def _again(self, piece: Piece, halves: tuple[Piece, Piece]) -> Iterator[tuple[Piece, ChunkResult]]:
         wanted = [half for half in halves if half.voiced] or list(halves)
         heard = [self._heard(half) for half in wanted]
         said = f"the text of {_times(piece)} did not end; transcribed anew cut at {halves[0].end:.2f} s,"
@@ -167,7 +167,7 @@ class _Reading:
                 )
             yield half, text
 
-    def _heard(self, piece: Piece) -> PieceText:
+    def _heard(self, piece: Piece) -> ChunkResult:
         try:
             return self.recognize(piece.samples)
         except Exception as error:

@@ -9,8 +9,8 @@ import attrs
 
 from asrlab.audio import SAMPLE_RATE
 from asrlab.errors import OptionError
-from asrlab.vad.buffer import Held, Piece
-from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivity
+from asrlab.vad.buffer import AudioBuffer, Piece
+from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivityDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ _SHORTEST_WINDOW_S = 0.256  # eight frames: room to choose from
 
 
 @attrs.frozen(kw_only=True)
-class Cutter:
+class Chunker:
     """Cuts audio at silence, for an engine that takes only so much at once.
 
     Audio that is no longer than *longest_s* is one piece, untouched. Longer audio is cut
@@ -46,7 +46,7 @@ class Cutter:
         OptionError: The lengths do not fit.
     """
 
-    voice: VoiceActivity
+    voice: VoiceActivityDetector
     longest_s: float = 30.0
     shortest_s: float = 1.0
     minimum_s: float = 0.0
@@ -73,7 +73,7 @@ class Cutter:
         Args:
             blocks: float32, shape (n,), at 16 kHz, of any lengths.
         """
-        held = Held(self.voice)
+        held = AudioBuffer(self.voice)
         for samples in _small(blocks, self._longest):
             held.feed(samples)
             while len(held.probabilities) >= self._ahead:
@@ -89,12 +89,12 @@ class Cutter:
         frames, least = len(piece.samples) // FRAME_SAMPLES, self._shortest
         if frames < 2 * least:
             return None
-        held = Held(self.voice, start=round(piece.start * SAMPLE_RATE))
+        held = AudioBuffer(self.voice, start=round(piece.start * SAMPLE_RATE))
         held.feed(piece.samples)
         held.finish()
         earliest = max(frames // 4, least)
         return held.take(
-            quietest_cut(held.seen(frames + 1), earliest=earliest, latest=frames - earliest, ideal=frames // 2)
+            cut_at_quietest(held.seen(frames + 1), earliest=earliest, latest=frames - earliest, ideal=frames // 2)
         ), held.rest()
 
     @property
@@ -117,17 +117,17 @@ class Cutter:
         """The frames that decide where a piece ends: with fewer, too short a rest might be left behind it."""
         return self._window + self._shortest
 
-    def _last_place(self, held: Held) -> int | None:
+    def _last_place(self, held: AudioBuffer) -> int | None:
         """Where to cut what is held, once it is known that nothing comes behind it; None if it is the last piece."""
         latest = min(self._window, held.samples // FRAME_SAMPLES - self._shortest)
         if held.samples > self._longest:
             return self._place(held, latest)
-        return gap_cut(held.seen(self._window + 1), earliest=self._shortest, latest=latest) if held.start else None
+        return cut_at_gap(held.seen(self._window + 1), earliest=self._shortest, latest=latest) if held.start else None
 
-    def _place(self, held: Held, latest: int) -> int:
+    def _place(self, held: AudioBuffer, latest: int) -> int:
         seen = held.seen(self._ahead)
-        gap = gap_cut(seen, earliest=self._shortest, latest=latest)
-        return gap or quietest_cut(seen, earliest=self._window // 2, latest=latest, ideal=latest)
+        gap = cut_at_gap(seen, earliest=self._shortest, latest=latest)
+        return gap or cut_at_quietest(seen, earliest=self._window // 2, latest=latest, ideal=latest)
 
 
 def _small(blocks: Iterable[NDArray[np.float32]], longest: int) -> Iterator[NDArray[np.float32]]:
@@ -155,7 +155,7 @@ _GAP_FRAMES = 94
 """3 s: from here on a silence is kept away from the speech around it."""
 
 
-def gap_cut(probabilities: NDArray[np.float32], *, earliest: int, latest: int) -> int | None:
+def cut_at_gap(probabilities: NDArray[np.float32], *, earliest: int, latest: int) -> int | None:
     """Where to cut a long silence off: behind it where the audio begins with it, else before it.
 
     Args:
@@ -175,7 +175,7 @@ def gap_cut(probabilities: NDArray[np.float32], *, earliest: int, latest: int) -
     return None
 
 
-def quietest_cut(probabilities: NDArray[np.float32], *, earliest: int, latest: int, ideal: int) -> int:
+def cut_at_quietest(probabilities: NDArray[np.float32], *, earliest: int, latest: int, ideal: int) -> int:
     """The best frame before which to cut, from *earliest* to *latest*.
 
     It lies in the silence that is longest and surest, in its middle or 0.5 s behind its beginning. Without a silence of

@@ -17,7 +17,7 @@ _GROUP_FRAMES = 32
 
 
 @attrs.frozen(kw_only=True)
-class VoiceFacts:
+class VadInfo:
     """Which detector told voice from silence.
 
     Attributes:
@@ -42,15 +42,15 @@ class FrameScorer(Protocol):
         ...
 
 
-class VoiceActivity(Protocol):
+class VoiceActivityDetector(Protocol):
     """A detector of voice; any number of recordings and threads may use it at once."""
 
     @property
-    def facts(self) -> VoiceFacts:
+    def facts(self) -> VadInfo:
         """Which detector it is."""
         ...
 
-    def listen(self) -> VoiceStream:
+    def listen(self) -> VadStream:
         """Begin a recording."""
         ...
 
@@ -63,7 +63,7 @@ class VoiceActivity(Protocol):
         ...
 
 
-class VoiceStream:
+class VadStream:
     """The probabilities of one recording, whatever blocks its samples come in.
 
     Frames are scored in groups of a fixed size: a model's last digits may differ with the number of frames it is given,
@@ -123,7 +123,7 @@ _MARGIN_DB = 10.0
 _SLOPE_DB = 2.0
 
 
-class EnergyVoice:
+class EnergyVad:
     """Calls voice what is 10 dB louder than the quietest sound of the last seconds.
 
     It cannot tell speech from music or other noise that comes and goes; steady noise it takes for silence after a few
@@ -134,15 +134,15 @@ class EnergyVoice:
     """
 
     @property
-    def facts(self) -> VoiceFacts:
+    def facts(self) -> VadInfo:
         """It is asrlab's own."""
         from asrlab._version import __version__
 
-        return VoiceFacts(name="energy", source=f"asrlab {__version__}")
+        return VadInfo(name="energy", source=f"asrlab {__version__}")
 
-    def listen(self) -> VoiceStream:
+    def listen(self) -> VadStream:
         """Begin a recording."""
-        return VoiceStream(_EnergyScorer())
+        return VadStream(_EnergyScorer())
 
     def second_opinion(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Take the quieter frames of *samples* for the floor, so that quiet speech in a quiet room stands out."""

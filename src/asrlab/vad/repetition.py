@@ -32,7 +32,7 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3
 
 
 @attrs.frozen(kw_only=True)
-class Loop:
+class RepetitionLoop:
     """A phrase repeated without anything in between.
 
     Attributes:
@@ -56,7 +56,7 @@ class _Token:
     character: bool
 
 
-def find_loop(text: str) -> Loop | None:
+def find_repetition(text: str) -> RepetitionLoop | None:
     """The longest loop in *text*; None if there is none.
 
     A loop is a phrase of up to 200 words that is there three times or more in a row and makes 15 words or more in all,
@@ -68,7 +68,7 @@ def find_loop(text: str) -> Loop | None:
     least = _LEAST_CHARACTERS if looped and all(token.character for token in looped) else _LEAST_WORDS
     if len(looped) < least:
         return None
-    return Loop(
+    return RepetitionLoop(
         phrase=text[looped[0].start : looped[period - 1].end],
         count=len(looped) // period,
         start=looped[0].start,

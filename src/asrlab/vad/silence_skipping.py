@@ -20,7 +20,7 @@ def is_wanted(piece: Piece) -> bool:
 
 
 @attrs.define(kw_only=True)
-class Skipped:
+class SkippedSilence:
     """What was left out of one recording.
 
     Attributes:

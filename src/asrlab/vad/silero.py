@@ -12,7 +12,7 @@ from asrlab.audio.checks import SILENT_PEAK
 from asrlab.environment import installed_version
 from asrlab.errors import EngineUnavailableError, WeightsError
 from asrlab.installation import install_command
-from asrlab.vad.detector import FRAME_SAMPLES, EnergyVoice, VoiceFacts, VoiceStream
+from asrlab.vad.detector import FRAME_SAMPLES, EnergyVad, VadInfo, VadStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asrlab.vad.detector import VoiceActivity
+    from asrlab.vad.detector import VoiceActivityDetector
 
 _PLACES = (
     ("faster_whisper", "assets/silero_vad_v6.onnx"),
@@ -43,7 +43,7 @@ def silero_files() -> tuple[Path, ...]:
     return tuple(folder / name for folder, name in places if folder is not None and (folder / name).is_file())
 
 
-class SileroVoice:
+class SileroVad:
     """Silero's voice activity model, version 5 or 6, at 16 kHz on one CPU thread.
 
     Args:
@@ -60,15 +60,13 @@ class SileroVoice:
         if not {"input", "h", "c"} <= self._inputs and not {"input", "state"} <= self._inputs:
             inputs = ", ".join(sorted(self._inputs))
             raise WeightsError(f"{path} is no Silero voice activity model: it takes {inputs}", model=str(path))
-        self.facts = VoiceFacts(
-            name=path.stem, source=_source(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest()
-        )
+        self.facts = VadInfo(name=path.stem, source=_source(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
-    def listen(self) -> VoiceStream:
+    def listen(self) -> VadStream:
         """Begin a recording."""
         if "h" in self._inputs:
-            return VoiceStream(_SequenceScorer(self._session))
-        return VoiceStream(_FrameByFrameScorer(self._session, takes_rate="sr" in self._inputs))
+            return VadStream(_SequenceScorer(self._session))
+        return VadStream(_FrameByFrameScorer(self._session, takes_rate="sr" in self._inputs))
 
     def second_opinion(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Hear *samples* with no memory of what came before, as loud as ordinary speech.
@@ -191,7 +189,7 @@ def _source(path: Path) -> str:
 _log = logging.getLogger("asrlab.vad")
 
 
-def find_voice(*, files: Sequence[Path] | None = None) -> VoiceActivity:
+def load_vad(*, files: Sequence[Path] | None = None) -> VoiceActivityDetector:
     """Load Silero's model from where it is installed, or else fall back to loudness; ``facts`` says which it is.
 
     Nothing is fetched. A file that does not load is passed over with a warning in the log.
@@ -201,8 +199,8 @@ def find_voice(*, files: Sequence[Path] | None = None) -> VoiceActivity:
     """
     for path in silero_files() if files is None else files:
         try:
-            return SileroVoice(path)
+            return SileroVad(path)
         except (EngineUnavailableError, WeightsError) as error:
             _log.warning("%s", error)
     _log.info("no voice activity model is installed; long audio is cut where it is least loud")
-    return EnergyVoice()
+    return EnergyVad()

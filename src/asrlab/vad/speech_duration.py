@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from asrlab.audio import SAMPLE_RATE, AudioReader, AudioSource, open_audio
 from asrlab.errors import AsrlabError
-from asrlab.vad import VoiceActivity, find_voice
+from asrlab.vad import VoiceActivityDetector, load_vad
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,9 @@ _LEAST_FRAMES = 3  # 96 ms: a shorter sound is no word
 _log = logging.getLogger("asrlab.evaluation.runs")
 
 
-def voiced_seconds(audio: AudioSource, *, voice: VoiceActivity | None = None, track: int | None = None) -> float | None:
+def speech_seconds(
+    audio: AudioSource, *, voice: VoiceActivityDetector | None = None, track: int | None = None
+) -> float | None:
     """Seconds of speech that a voice activity model finds in *audio*.
 
     Loudness alone, which is what there is without a model, cannot tell speech from noise: then the answer is 0 for
@@ -44,7 +46,7 @@ def voiced_seconds(audio: AudioSource, *, voice: VoiceActivity | None = None, tr
         None where the audio cannot be read, or no model is at hand.
     """
     try:
-        return _voiced(audio, voice or find_voice(), track)
+        return _voiced(audio, voice or load_vad(), track)
     except AsrlabError as error:
         _log.debug("speech was not looked for: %s", error)
     except Exception as error:  # noqa: BLE001 - of the per-utterance boundary: a second look never costs the transcript
@@ -52,7 +54,7 @@ def voiced_seconds(audio: AudioSource, *, voice: VoiceActivity | None = None, tr
     return None
 
 
-def _voiced(audio: AudioSource, voice: VoiceActivity, track: int | None) -> float | None:
+def _voiced(audio: AudioSource, voice: VoiceActivityDetector, track: int | None) -> float | None:
     import numpy as np
 
     has_model = voice.facts.sha256 is not None
@@ -66,7 +68,7 @@ def _voiced(audio: AudioSource, voice: VoiceActivity, track: int | None) -> floa
     return min(duration, _seconds(np.concatenate(heard)))
 
 
-def _probabilities(reader: AudioReader, voice: VoiceActivity) -> Iterator[NDArray[np.float32]]:
+def _probabilities(reader: AudioReader, voice: VoiceActivityDetector) -> Iterator[NDArray[np.float32]]:
     """Of each block; one in which there seems to be no speech at all is heard once more by itself."""
     stream = voice.listen()
     size = round(_BLOCK_S * SAMPLE_RATE)

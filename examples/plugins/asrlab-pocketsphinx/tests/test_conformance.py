@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from asrlab.testing import Subject, TranscriberConformance
+from asrlab.testing import Target, TranscriberConformance
 
 
 class TestEnUs(TranscriberConformance):
     """The model in the wheel, on the CPU."""
 
     @pytest.fixture
-    def subject(self) -> Subject:
+    def subject(self) -> Target:
         """What is checked."""
-        return Subject(model="pocketsphinx/en-us")
+        return Target(model="pocketsphinx/en-us")

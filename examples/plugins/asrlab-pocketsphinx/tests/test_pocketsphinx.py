@@ -20,7 +20,7 @@ from asrlab_pocketsphinx.transcriber import to_int16
 from asrlab_pocketsphinx.words import Heard, to_segments
 
 import asrlab
-from asrlab.evaluation.metrics import Pair, get_normalizer, score
+from asrlab.evaluation.metrics import TextPair, get_normalizer, score
 
 MODEL = "pocketsphinx/en-us"
 RATE = 16_000
@@ -63,7 +63,7 @@ def test_a_transcript_is_what_the_decoder_says(transcripts: dict[str, asrlab.Tra
 
 def test_read_speech_stays_under_the_bound_that_the_spec_states(transcripts: dict[str, asrlab.Transcript]):
     """The word errors on the smoke set, over all of its 70 words, are fewer than the bound lets pass."""
-    pairs = (Pair(id=text, reference=text, hypothesis=heard.text) for text, heard in transcripts.items())
+    pairs = (TextPair(id=text, reference=text, hypothesis=heard.text) for text, heard in transcripts.items())
     scored = score(pairs, normalizer=get_normalizer("english"))
     (model,) = SPEC.models
     assert scored.words.reference_length == 70

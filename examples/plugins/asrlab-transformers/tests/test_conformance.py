@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.testing import Subject, TranscriberConformance
+from asrlab.testing import Target, TranscriberConformance
 
 
 class TestWhisperBase(TranscriberConformance):
     """Whisper base in Hugging Face's format, on the CPU."""
 
     @pytest.fixture
-    def subject(self, base_folder: Path) -> Subject:
+    def subject(self, base_folder: Path) -> Target:
         """The converted folder."""
-        return Subject(model=f"transformers/{base_folder}")
+        return Target(model=f"transformers/{base_folder}")
 
 
 class TestCtcOnSimulatedMps(TranscriberConformance):
     """The tiny CTC model on the simulated device."""
 
     @pytest.fixture
-    def subject(self, ctc_folder: Path) -> Subject:
+    def subject(self, ctc_folder: Path) -> Target:
         """The folder of random numbers."""
-        return Subject(model=f"transformers/{ctc_folder}", device="mps-sim")
+        return Target(model=f"transformers/{ctc_folder}", device="mps-sim")

@@ -7,22 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from asrlab.evaluation.metrics import EntityCounts, EntityScore, Suspect, SuspectReport, describe_normalizers
-from asrlab.evaluation.reports.extra_metrics import Figures, MissedEntity, NormalizerScores
+from asrlab.evaluation.metrics import EntityCounts, EntityScore, SuspectReference, SuspectReport, describe_normalizers
+from asrlab.evaluation.reports.extra_metrics import MissedEntity, NormalizerScores, RunMetrics
 from asrlab.terminal.screen import Text
 
 SUSPECTS_SHOWN = 20
 MISSED_SHOWN = 10
 
 
-def show_figures(screen: Console, figures: Figures) -> None:
+def show_figures(screen: Console, figures: RunMetrics) -> None:
     """Print everything there is of them."""
     for each in figures_table(figures):
         screen.print()
         screen.print(each, soft_wrap=isinstance(each, Text))
 
 
-def figures_table(figures: Figures) -> Iterator[Table | Text]:
+def figures_table(figures: RunMetrics) -> Iterator[Table | Text]:
     """The tables of what there is, then the notes."""
     if figures.normalizers:
         yield _normalizers(figures.normalizers)
@@ -128,7 +128,7 @@ def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
     yield without
 
 
-def _suspect(suspect: Suspect) -> tuple[str, ...]:
+def _suspect(suspect: SuspectReference) -> tuple[str, ...]:
     place = str(suspect.word + 1)
     return (
         suspect.id,

@@ -21,7 +21,7 @@ _BEAM = 5
 _log = logging.getLogger("asrlab.compat")
 
 
-def options_of(
+def to_options(
     given: Mapping[str, Any], defaults: Mapping[str, Any], transcriber: Transcriber, *, native: str
 ) -> TranscribeOptions:
     """The options for *given*.

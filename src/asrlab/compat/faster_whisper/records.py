@@ -9,7 +9,7 @@ from typing import Any
 from warnings import warn
 
 from asrlab import transcript
-from asrlab.compat.base import lead_of, spaced_words
+from asrlab.compat.base import leading_space, words_with_spaces
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.contract import Recognition
 
@@ -141,10 +141,10 @@ class TranscriptionInfo:
 
 def segment_of(segment: transcript.Segment, number: int, language: str | None) -> Segment:
     """A segment of asrlab's as faster-whisper writes it."""
-    lead = lead_of(language)
+    lead = leading_space(language)
     words = [
         Word(start=word.start, end=word.end, word=text, probability=word.probability)
-        for word, text in spaced_words(segment, lead)
+        for word, text in words_with_spaces(segment, lead)
     ]
     return Segment(
         id=number,

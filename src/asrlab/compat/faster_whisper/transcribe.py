@@ -11,8 +11,8 @@ import attrs
 
 from asrlab import loading
 from asrlab.audio import Audio
-from asrlab.compat.base import LookAlike
-from asrlab.compat.faster_whisper.arguments import ENGINE, LADDER, full_name, options_of
+from asrlab.compat.base import CompatModel
+from asrlab.compat.faster_whisper.arguments import ENGINE, LADDER, full_name, to_options
 from asrlab.compat.faster_whisper.audio import loaded
 from asrlab.compat.faster_whisper.records import (
     Segment,
@@ -29,7 +29,7 @@ from asrlab.options import Batching, TranscribeOptions
 _NATIVE = "faster_whisper.WhisperModel(...).transcribe"
 
 
-class WhisperModel(LookAlike):
+class WhisperModel(CompatModel):
     """faster-whisper's ``WhisperModel`` over one of asrlab's transcribers.
 
     Args:
@@ -139,7 +139,7 @@ class WhisperModel(LookAlike):
             OptionError: The transcriber cannot honour an argument; the message names the call that can.
         """
         given = {name: value for name, value in locals().items() if name in _DEFAULTS}
-        options = options_of(given, _DEFAULTS, self.transcriber, native=_NATIVE)
+        options = to_options(given, _DEFAULTS, self.transcriber, native=_NATIVE)
         heard = loaded(audio)
         stream = self.transcriber.stream(heard, options=options)
         recognition = stream.begin()
@@ -267,7 +267,7 @@ class BatchedInferencePipeline:
         """
         given = {name: value for name, value in locals().items() if name in _BATCHED_DEFAULTS}
         heeded = {name: value for name, value in given.items() if name not in (*_WITHOUT_EFFECT, "batch_size")}
-        options = options_of(heeded, _BATCHED_DEFAULTS, self.model.transcriber, native=_NATIVE_BATCHED)
+        options = to_options(heeded, _BATCHED_DEFAULTS, self.model.transcriber, native=_NATIVE_BATCHED)
         if options.engine_options:
             name, _ = options.engine_options[0]
             raise OptionError(f"batches cannot honour {name}; {_NATIVE_BATCHED}(audio, {name}=...) can", option=name)

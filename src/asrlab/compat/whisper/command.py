@@ -13,7 +13,7 @@ import numpy as np
 
 from asrlab.compat.whisper.arguments import DEFAULTS
 from asrlab.compat.whisper.model import Model, load_with_threads
-from asrlab.compat.whisper.protocols import Native
+from asrlab.compat.whisper.protocols import SupportsUpstreamLoop
 from asrlab.compat.whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 from asrlab.compat.whisper.transcription import transcribe
 from asrlab.compat.whisper.utils import get_writer
@@ -66,7 +66,7 @@ def _run(flags: dict[str, Any], given: dict[str, Any]) -> int:
     layout = {name: flags[name] for name in LAYOUT}
     Path(flags["output_dir"]).mkdir(parents=True, exist_ok=True)
     with _load(flags) as model:
-        named = flags if isinstance(model.transcriber, Native) else given
+        named = flags if isinstance(model.transcriber, SupportsUpstreamLoop) else given
         chosen = {name: value for name, value in named.items() if name not in (*BOOKKEEPING, *LAYOUT)}
         chosen |= {"verbose": flags["verbose"], "language": _language(flags)}
         if {"temperature", "temperature_increment_on_fallback"} & set(named):

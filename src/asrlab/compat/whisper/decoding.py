@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.compat.whisper.arguments import options_for
 from asrlab.compat.whisper.audio import Spectrogram
-from asrlab.compat.whisper.protocols import Native
+from asrlab.compat.whisper.protocols import SupportsUpstreamLoop
 from asrlab.errors import OptionError
 from asrlab.transcript import Segment
 
@@ -87,7 +87,7 @@ def detect_language(model: Model, mel: Any, tokenizer: Any = None) -> tuple[Any,
         OptionError: The model knows one language, does not tell the language, or *mel* has no samples.
     """
     transcriber = model.transcriber
-    if isinstance(transcriber, Native):
+    if isinstance(transcriber, SupportsUpstreamLoop):
         with transcriber.using_model() as raw:
             if not raw.is_multilingual:
                 raise _knows_one(transcriber)
@@ -112,7 +112,7 @@ def decode(model: Model, mel: Any, options: DecodingOptions | None = None, **giv
     """
     chosen = dataclasses.replace(options or DecodingOptions(), **given)
     transcriber = model.transcriber
-    if not isinstance(transcriber, Native):
+    if not isinstance(transcriber, SupportsUpstreamLoop):
         return _decode_samples(transcriber, _samples(mel, transcriber), chosen)
     from whisper.decoding import DecodingOptions as Upstreams
 

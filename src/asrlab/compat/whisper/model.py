@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import attrs
 
 from asrlab import loading
-from asrlab.compat.base import LookAlike
+from asrlab.compat.base import CompatModel
 from asrlab.compat.whisper.decoding import DecodingOptions, decode, detect_language
-from asrlab.compat.whisper.protocols import Native
+from asrlab.compat.whisper.protocols import SupportsUpstreamLoop
 from asrlab.engine.transcriber import Transcriber
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
@@ -39,7 +39,7 @@ class ModelDimensions:
     n_text_layer: int | None = None
 
 
-class Place(str):
+class DeviceName(str):
     """A device's name, for engines without torch; its ``type`` is ``cpu``, ``cuda`` or ``mps``, as torch's is."""
 
     __slots__ = ()
@@ -50,7 +50,7 @@ class Place(str):
         return self.partition(":")[0]
 
 
-class Model(LookAlike):
+class Model(CompatModel):
     """A transcriber with the face of openai-whisper's model. Use it as a context manager, or close it, or neither.
 
     Args:
@@ -69,8 +69,8 @@ class Model(LookAlike):
     def device(self) -> Any:
         """Where it runs: torch's device for openai-whisper, a name like it for others."""
         name = self.transcriber.info.device.resolved
-        if not isinstance(self.transcriber, Native):
-            return Place(name)
+        if not isinstance(self.transcriber, SupportsUpstreamLoop):
+            return DeviceName(name)
         import torch
 
         return torch.device(name)
@@ -78,7 +78,7 @@ class Model(LookAlike):
     @property
     def dims(self) -> ModelDimensions:
         """The sizes of the model."""
-        if not isinstance(self.transcriber, Native):
+        if not isinstance(self.transcriber, SupportsUpstreamLoop):
             return ModelDimensions()
         with self.transcriber.using_model() as raw:
             return ModelDimensions(**vars(raw.dims))
@@ -92,7 +92,7 @@ class Model(LookAlike):
     @property
     def num_languages(self) -> int:
         """How many languages it knows; 0 where the engine does not say."""
-        if not isinstance(self.transcriber, Native):
+        if not isinstance(self.transcriber, SupportsUpstreamLoop):
             return len(self.transcriber.info.capabilities.languages or ())
         with self.transcriber.using_model() as raw:
             return int(raw.num_languages)

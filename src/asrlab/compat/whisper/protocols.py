@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from asrlab.options import TranscribeOptions
 
-__all__ = ["Native", "WindowLoop"]
+__all__ = ["SupportsUpstreamLoop", "WindowDecoder"]
 
 
-class WindowLoop(Protocol):
+class WindowDecoder(Protocol):
     """One transcription, window by window.
 
     Attributes:
@@ -46,10 +46,10 @@ class WindowLoop(Protocol):
 
 
 @runtime_checkable
-class Native(Protocol):
+class SupportsUpstreamLoop(Protocol):
     """A transcriber over openai-whisper itself."""
 
-    def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None) -> WindowLoop:
+    def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None) -> WindowDecoder:
         """The loop over the recording's windows."""
         ...
 

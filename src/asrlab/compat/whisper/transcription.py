@@ -11,12 +11,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, open_audio
-from asrlab.compat.base import lead_of, spaced_words
+from asrlab.compat.base import leading_space, words_with_spaces
 from asrlab.compat.whisper.arguments import Arguments, options_for
 from asrlab.compat.whisper.audio import is_tensor
 from asrlab.compat.whisper.model import Model
-from asrlab.compat.whisper.protocols import Native, WindowLoop
-from asrlab.compat.whisper.verbose import Teller
+from asrlab.compat.whisper.protocols import SupportsUpstreamLoop, WindowDecoder
+from asrlab.compat.whisper.verbose import ProgressPrinter
 from asrlab.engine.contract import Recognition
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import OptionError
@@ -49,12 +49,12 @@ def transcribe(model: Model | Transcriber, audio: Any, **given: Unpack[Arguments
     """
     transcriber = model.transcriber if isinstance(model, Model) else model
     options = options_for(transcriber, given)
-    teller = Teller(given.get("verbose"), detects=options.language is None and _chooses(transcriber))
+    teller = ProgressPrinter(given.get("verbose"), detects=options.language is None and _chooses(transcriber))
     half = _half(transcriber, fp16=given.get("fp16", True))
     if options.word_timestamps and options.task == "translate":
         warnings.warn("the times of words in a translation may not be reliable", stacklevel=2)
     with teller:
-        if isinstance(transcriber, Native):
+        if isinstance(transcriber, SupportsUpstreamLoop):
             loop = partial(transcriber.windows, options=options, half=half)
             result = _by_windows(transcriber, loop, _source(audio), options, teller)
         else:
@@ -79,10 +79,10 @@ def _half(transcriber: Transcriber, *, fp16: bool) -> bool | None:
     """Whether to compute in float16; None leaves it at what was loaded."""
     loaded = transcriber.info.compute_type
     if fp16:
-        if isinstance(transcriber, Native) and transcriber.info.device.resolved == "cpu":
+        if isinstance(transcriber, SupportsUpstreamLoop) and transcriber.info.device.resolved == "cpu":
             warnings.warn("FP16 is not supported on CPU; using FP32 instead", stacklevel=3)
         return None
-    if isinstance(transcriber, Native) or loaded == "float32":
+    if isinstance(transcriber, SupportsUpstreamLoop) or loaded == "float32":
         return False
     name = transcriber.info.model.name
     raise OptionError(
@@ -94,10 +94,10 @@ def _half(transcriber: Transcriber, *, fp16: bool) -> bool | None:
 
 def _by_windows(
     transcriber: Transcriber,
-    loop: Callable[[NDArray[np.float32]], WindowLoop],
+    loop: Callable[[NDArray[np.float32]], WindowDecoder],
     source: AudioSource,
     options: TranscribeOptions,
-    teller: Teller,
+    teller: ProgressPrinter,
 ) -> Result:
     """Through upstream's loop, as the engine runs it."""
     from asrlab.engines.openai_whisper.convert import to_segments
@@ -118,11 +118,13 @@ def _by_windows(
             language_probabilities=windows.language_probabilities,
         )
         transcript = transcriber.finish(reader, heard, options, busy=time.monotonic() - start)
-    segments = [{"id": place, **emptied(segment)} for place, segment in enumerate(found)]
+    segments = [{"id": place, **blank_segment(segment)} for place, segment in enumerate(found)]
     return _result(transcript, windows.text, segments, windows.language)
 
 
-def _by_stream(transcriber: Transcriber, source: AudioSource, options: TranscribeOptions, teller: Teller) -> Result:
+def _by_stream(
+    transcriber: Transcriber, source: AudioSource, options: TranscribeOptions, teller: ProgressPrinter
+) -> Result:
     """From what any engine gives."""
     segments = []
     with transcriber.stream(source, options=options) as stream:
@@ -143,7 +145,7 @@ def _result(transcript: Transcript, text: str, segments: list[dict[str, Any]], l
     return result
 
 
-def emptied(segment: dict[str, Any]) -> dict[str, Any]:
+def blank_segment(segment: dict[str, Any]) -> dict[str, Any]:
     """As upstream hands it out: one that takes no time or has no text keeps its place, and loses what is in it."""
     if segment["start"] == segment["end"] or not segment["text"].strip():
         return {**segment, "text": "", "tokens": [], "words": []}
@@ -158,7 +160,7 @@ def segment_dict(place: int, segment: Segment, language: str | None) -> dict[str
         segment: The segment.
         language: Of the text; None if it is not known yet.
     """
-    lead = lead_of(language)
+    lead = leading_space(language)
     fields: dict[str, Any] = {
         "id": place,
         "seek": segment.seek,
@@ -175,6 +177,6 @@ def segment_dict(place: int, segment: Segment, language: str | None) -> dict[str
         return fields
     words = [
         {"word": text, "start": word.start, "end": word.end, "probability": word.probability}
-        for word, text in spaced_words(segment, lead)
+        for word, text in words_with_spaces(segment, lead)
     ]
     return {**fields, "words": words}

@@ -12,10 +12,10 @@ from asrlab.compat.whisper.tokenizer import LANGUAGES
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Teller"]
+__all__ = ["ProgressPrinter"]
 
 
-class Teller:
+class ProgressPrinter:
     """Tells as upstream does: True prints each segment, False shows a bar on standard error, None says nothing.
 
     Args:

@@ -14,7 +14,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
 from asrlab.batching import Decoded, Detected, Piece
-from asrlab.engines.faster_whisper.decode import Text, heard, nothing_heard
+from asrlab.engines.faster_whisper.decode import TokenSequence, empty_result, to_decoded
 from asrlab.options import Batching, TranscribeOptions
 
 FULL_WINDOW = 30.0
@@ -30,7 +30,7 @@ type Features = NDArray[np.float32]
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class FasterWhisperSteps:
+class FasterWhisperBatchBackend:
     """The steps with one set of options.
 
     Attributes:
@@ -98,13 +98,15 @@ class FasterWhisperSteps:
             for place, (text, piece) in enumerate(zip(texts, pieces, strict=True))
         )
 
-    def _heard(self, text: Text, encoded: NDArray[np.float32], duration: float) -> Decoded:
+    def _heard(self, text: TokenSequence, encoded: NDArray[np.float32], duration: float) -> Decoded:
         if not text.written or not text.ended:
-            return nothing_heard(text)
+            return empty_result(text)
         view = ctranslate2.StorageView.from_array(encoded)
-        return heard(text, self.crew(), view, duration=duration, with_words=self.options.word_timestamps)
+        return to_decoded(text, self.crew(), view, duration=duration, with_words=self.options.word_timestamps)
 
-    def _generate(self, encoded: ctranslate2.StorageView, tokenizers: Sequence[Tokenizer], *, limit: int) -> list[Text]:
+    def _generate(
+        self, encoded: ctranslate2.StorageView, tokenizers: Sequence[Tokenizer], *, limit: int
+    ) -> list[TokenSequence]:
         prompts = [self._prompt(tokenizer) for tokenizer in tokenizers]
         most = min(self.model.max_length, len(prompts[0]) + limit)
         results = self.crew().model.generate(
@@ -117,7 +119,7 @@ class FasterWhisperSteps:
             suppress_tokens=self._suppressed,
         )
         return [
-            Text.of(result, tokenizer, ended=len(result.sequences_ids[0]) < most - len(prompt))
+            TokenSequence.of(result, tokenizer, ended=len(result.sequences_ids[0]) < most - len(prompt))
             for result, tokenizer, prompt in zip(results, tokenizers, prompts, strict=True)
         ]
 

@@ -19,7 +19,7 @@ from asrlab.transcript import Segment, Word
 
 
 @attrs.frozen(kw_only=True)
-class Text:
+class TokenSequence:
     """One sequence of tokens.
 
     Attributes:
@@ -37,7 +37,9 @@ class Text:
     ended: bool
 
     @classmethod
-    def of(cls, result: ctranslate2.models.WhisperGenerationResult, tokenizer: Tokenizer, *, ended: bool) -> Text:
+    def of(
+        cls, result: ctranslate2.models.WhisperGenerationResult, tokenizer: Tokenizer, *, ended: bool
+    ) -> TokenSequence:
         """The best hypothesis. Source: faster-whisper, ``generate_with_fallback``, for its score."""
         tokens = tuple(result.sequences_ids[0])
         return cls(
@@ -55,7 +57,7 @@ class Text:
         return words.strip()
 
 
-def nothing_heard(text: Text) -> Decoded:
+def empty_result(text: TokenSequence) -> Decoded:
     """No segments, with the scores of *text*."""
     return Decoded(
         segments=(),
@@ -66,8 +68,8 @@ def nothing_heard(text: Text) -> Decoded:
     )
 
 
-def heard(
-    text: Text, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float, with_words: bool
+def to_decoded(
+    text: TokenSequence, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float, with_words: bool
 ) -> Decoded:
     """*text* as segments, a sentence each.
 
@@ -81,13 +83,13 @@ def heard(
         with_words: Whether the words are wanted.
     """
     words = _words(text, model, encoded, duration=duration)
-    decoded = nothing_heard(text)
+    decoded = empty_result(text)
     if not words:
         segments: tuple[Segment, ...] = (_segment(text, decoded, (), words=None, start=0.0, end=duration),)
     else:
         parts = list(sentences(words))
         written = ["".join(word.text for word in part) for part in parts]
-        shares = tokens_of(written, text.tokens, text.tokenizer)
+        shares = split_tokens(written, text.tokens, text.tokenizer)
         segments = tuple(
             _segment(text, decoded, share, words=part, start=part[0].start, end=part[-1].end)
             for part, share in zip(parts, shares, strict=True)
@@ -97,7 +99,9 @@ def heard(
     return attrs.evolve(decoded, segments=segments)
 
 
-def _words(text: Text, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float) -> list[Word]:
+def _words(
+    text: TokenSequence, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float
+) -> list[Word]:
     """The words with the spaces before them."""
     segment: dict[str, Any] = {"seek": 0, "start": 0.0, "end": duration, "tokens": list(text.tokens)}
     frames = round(duration * model.frames_per_second)
@@ -114,7 +118,13 @@ def _words(text: Text, model: WhisperModel, encoded: ctranslate2.StorageView, *,
 
 
 def _segment(
-    text: Text, decoded: Decoded, tokens: Sequence[int], *, words: Sequence[Word] | None, start: float, end: float
+    text: TokenSequence,
+    decoded: Decoded,
+    tokens: Sequence[int],
+    *,
+    words: Sequence[Word] | None,
+    start: float,
+    end: float,
 ) -> Segment:
     written = text.written if words is None else "".join(word.text for word in words).strip()
     return Segment(
@@ -213,7 +223,7 @@ def _ends(text: str) -> bool:
     return not bare.endswith(".") or letters > _LONGEST_ABBREVIATION or bare.isdigit()
 
 
-def tokens_of(parts: Sequence[str], tokens: Sequence[int], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
+def split_tokens(parts: Sequence[str], tokens: Sequence[int], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
     """*tokens* shared out among *parts* of their text, which follow one another in it, spaces included."""
     words, tokens_by_word = tokenizer.split_to_word_tokens(list(tokens))
     waiting = list(zip(words, tokens_by_word, strict=True))

@@ -12,10 +12,10 @@ from faster_whisper.transcribe import TranscriptionInfo
 
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
-from asrlab.engine.contract import Many, Recognition, TranscriberInfo
+from asrlab.engine.contract import BatchRequest, Recognition, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
 from asrlab.engine.transcriber import Transcriber
-from asrlab.engines.faster_whisper.batch_backend import FasterWhisperSteps
+from asrlab.engines.faster_whisper.batch_backend import FasterWhisperBatchBackend
 from asrlab.engines.faster_whisper.decode import arguments, to_segments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
 from asrlab.engines.faster_whisper.model import SharedEncodingModel
@@ -99,7 +99,7 @@ class FasterWhisperTranscriber(Transcriber):
         tuned = (given or Batching()).over(self.tuned)
         return tuned.over(self._default)
 
-    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
+    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome] | None:
         """Encode each piece once and decode several together; None for what only ``WhisperModel.transcribe`` can do.
 
         That is voice activity detection, sampling from the start, and faster-whisper's own options.
@@ -109,7 +109,9 @@ class FasterWhisperTranscriber(Transcriber):
         if options.vad_filter or options.engine_options or ladder[0] or batching.batch_size == 1:
             return None
         crew = partial(self.crew, batching)
-        steps = FasterWhisperSteps(model=self.model, crew=lambda: crew().model, options=options, batching=batching)
+        steps = FasterWhisperBatchBackend(
+            model=self.model, crew=lambda: crew().model, options=options, batching=batching
+        )
         return transcribe_together(self, steps, many, crew=crew)
 
     def prepare_batches(self, given: Batching | None = None) -> None:

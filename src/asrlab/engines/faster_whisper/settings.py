@@ -9,14 +9,14 @@ import attrs
 from faster_whisper.vad import VadOptions
 
 from asrlab.engines.option_checks import (
-    check_of_words,
-    count,
-    flag,
+    boolean,
+    check_word_options,
     is_number,
     number,
     number_or_none,
+    positive_int,
     seconds_of_clips,
-    text,
+    string,
 )
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
@@ -58,7 +58,7 @@ def _natural(_settings: object, field: attrs.Attribute[int], value: object) -> N
 
 def _prefix(_settings: object, field: attrs.Attribute[str | None], value: object) -> None:
     if value is not None:
-        text(_settings, field, value)
+        string(_settings, field, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +97,7 @@ class Settings:
     Source: faster-whisper 1.2.1, ``WhisperModel.transcribe``.
     """
 
-    best_of: int | None = attrs.field(default=5, validator=count)
+    best_of: int | None = attrs.field(default=5, validator=positive_int)
     patience: float = attrs.field(default=1, validator=number)
     length_penalty: float = attrs.field(default=1, validator=number)
     repetition_penalty: float = attrs.field(default=1, validator=number)
@@ -105,24 +105,24 @@ class Settings:
     compression_ratio_threshold: float | None = attrs.field(default=2.4, validator=number_or_none)
     log_prob_threshold: float | None = attrs.field(default=-1.0, validator=number_or_none)
     no_speech_threshold: float | None = attrs.field(default=0.6, validator=number_or_none)
-    condition_on_previous_text: bool = attrs.field(default=True, validator=flag)
+    condition_on_previous_text: bool = attrs.field(default=True, validator=boolean)
     prompt_reset_on_temperature: float = attrs.field(default=0.5, validator=number)
     prefix: str | None = attrs.field(default=None, validator=_prefix)
-    suppress_blank: bool = attrs.field(default=True, validator=flag)
+    suppress_blank: bool = attrs.field(default=True, validator=boolean)
     suppress_tokens: list[int] | None = attrs.field(factory=lambda: [-1], converter=_tokens)
-    without_timestamps: bool = attrs.field(default=False, validator=flag)
+    without_timestamps: bool = attrs.field(default=False, validator=boolean)
     max_initial_timestamp: float = attrs.field(default=1.0, validator=number)
-    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=text)
-    append_punctuations: str = attrs.field(default=APPENDED, validator=text)
-    multilingual: bool = attrs.field(default=False, validator=flag)
+    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=string)
+    append_punctuations: str = attrs.field(default=APPENDED, validator=string)
+    multilingual: bool = attrs.field(default=False, validator=boolean)
     vad_parameters: dict[str, Any] | None = attrs.field(default=None, converter=_voice)
-    split_at_silence: bool = attrs.field(default=True, validator=flag)
-    max_new_tokens: int | None = attrs.field(default=None, validator=count)
-    chunk_length: int | None = attrs.field(default=None, validator=count)
+    split_at_silence: bool = attrs.field(default=True, validator=boolean)
+    max_new_tokens: int | None = attrs.field(default=None, validator=positive_int)
+    chunk_length: int | None = attrs.field(default=None, validator=positive_int)
     clip_timestamps: str | list[float] = attrs.field(default="0", converter=_clips)
     hallucination_silence_threshold: float | None = attrs.field(default=None, validator=number_or_none)
     language_detection_threshold: float | None = attrs.field(default=0.5, validator=number_or_none)
-    language_detection_segments: int | None = attrs.field(default=1, validator=count)
+    language_detection_segments: int | None = attrs.field(default=1, validator=positive_int)
 
     @classmethod
     def of(cls, options: TranscribeOptions) -> Settings:
@@ -132,7 +132,7 @@ class Settings:
             OptionError: A value is out of range, or has no effect without another option.
         """
         given = dict(options.engine_options)
-        check_of_words(options)
+        check_word_options(options)
         if given.get("vad_parameters") is not None and not options.vad_filter:
             raise OptionError("vad_parameters are the filter's; give vad_filter=True, too", option="vad_parameters")
         return cls(**given)

@@ -26,7 +26,7 @@ from asrlab.engines.liquid_audio.recognizer import LiquidAudioTranscriber
 from asrlab.engines.pytorch import refuse_oversized, refuse_threads
 from asrlab.errors import WeightsError
 from asrlab.options import Capabilities
-from asrlab.vad import find_voice
+from asrlab.vad import load_vad
 from asrlab.weights import explain_failed_load
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -65,7 +65,7 @@ def load(request: LoadRequest) -> LiquidAudioTranscriber:
         capabilities=Capabilities(languages=languages),
         packages=request.packages,
     )
-    return LiquidAudioTranscriber(info, processor, model, voice=find_voice())
+    return LiquidAudioTranscriber(info, processor, model, voice=load_vad())
 
 
 @contextmanager

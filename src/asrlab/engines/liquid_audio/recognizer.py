@@ -14,7 +14,7 @@ from asrlab.engine.transcriber import Transcriber
 from asrlab.engines.pytorch import empty_cache
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import TranscriptWarning
-from asrlab.vad import Cutter, PieceText, VoiceActivity, transcribe_pieces
+from asrlab.vad import Chunker, ChunkResult, VoiceActivityDetector, transcribe_chunks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,11 +44,16 @@ class LiquidAudioTranscriber(Transcriber):
     """
 
     def __init__(
-        self, info: TranscriberInfo, processor: LFM2AudioProcessor, model: LFM2AudioModel, *, voice: VoiceActivity
+        self,
+        info: TranscriberInfo,
+        processor: LFM2AudioProcessor,
+        model: LFM2AudioModel,
+        *,
+        voice: VoiceActivityDetector,
     ) -> None:
         super().__init__(info)
         self._loaded: tuple[LFM2AudioProcessor, LFM2AudioModel] | None = (processor, model)
-        self._cutter = Cutter(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
+        self._cutter = Chunker(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
         self._lock = threading.Lock()
 
     @property
@@ -71,12 +76,12 @@ class LiquidAudioTranscriber(Transcriber):
         """Cut, transcribe each piece, and give a segment as soon as its piece is done."""
         processor, model = self._parts
 
-        def heard(samples: NDArray[np.float32]) -> PieceText:
+        def heard(samples: NDArray[np.float32]) -> ChunkResult:
             with self._lock:
                 return transcribe_piece(processor, model, samples)
 
         warnings: list[TranscriptWarning] = []
-        segments = transcribe_pieces(
+        segments = transcribe_chunks(
             audio.blocks(), recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name
         )
         languages = self.info.capabilities.languages or ()
@@ -89,7 +94,7 @@ class LiquidAudioTranscriber(Transcriber):
         empty_cache(self.info.device.resolved)
 
 
-def transcribe_piece(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> PieceText:
+def transcribe_piece(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChunkResult:
     """What upstream's README does for speech recognition.
 
     Args:
@@ -104,7 +109,7 @@ def transcribe_piece(processor: LFM2AudioProcessor, model: LFM2AudioModel, sampl
         tokens.append(int(token))
     ended = tokens[-1:] == [_END]
     text = processor.text.decode(tokens, skip_special_tokens=True)
-    return PieceText(text=str(text), tokens=tuple(tokens[:-1] if ended else tokens), ended=ended)
+    return ChunkResult(text=str(text), tokens=tuple(tokens[:-1] if ended else tokens), ended=ended)
 
 
 def asr_chat(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChatState:

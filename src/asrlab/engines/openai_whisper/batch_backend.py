@@ -18,7 +18,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from asrlab.batching import Decoded, Detected, Piece
 from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND
-from asrlab.engines.whisper_timestamps import Stretch, split_at_stamps
+from asrlab.engines.whisper_timestamps import TimestampedTokens, split_at_timestamps
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcript import Segment
 
@@ -28,7 +28,7 @@ type Features = torch.Tensor
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class OpenAIWhisperSteps:
+class OpenAIWhisperBatchBackend:
     """The steps with one set of options.
 
     Attributes:
@@ -121,7 +121,7 @@ class OpenAIWhisperSteps:
 
     def _decoded(self, result: DecodingResult, duration: float) -> Decoded:
         begin = self._tokenizer.timestamp_begin
-        stretches, rest = split_at_stamps(result.tokens, first=begin, duration=duration)
+        stretches, rest = split_at_timestamps(result.tokens, first=begin, duration=duration)
         segments = [self._segment(result, stretch) for stretch in stretches]
         return Decoded(
             segments=tuple(each for each in segments if each.start != each.end and each.text),
@@ -132,7 +132,7 @@ class OpenAIWhisperSteps:
             left=0.0 if rest is None else max(0.0, duration - rest),
         )
 
-    def _segment(self, result: DecodingResult, stretch: Stretch) -> Segment:
+    def _segment(self, result: DecodingResult, stretch: TimestampedTokens) -> Segment:
         words = self._tokenizer.decode([token for token in stretch.tokens if token < self._tokenizer.eot])
         return Segment(
             text=words.strip(),

@@ -28,7 +28,7 @@ from whisper.timing import add_word_timestamps
 from whisper.tokenizer import Tokenizer, get_tokenizer
 from whisper.utils import get_end
 
-from asrlab.engines.openai_whisper.hallucinations import Place, first_made_up, leading_silence
+from asrlab.engines.openai_whisper.hallucinations import WindowSpan, first_hallucination, leading_silence
 from asrlab.engines.openai_whisper.settings import Settings
 from asrlab.engines.option_checks import MIN_TEXT_TOKENS
 from asrlab.options import TranscribeOptions
@@ -55,7 +55,7 @@ class _Window:
         return self.seek / FRAMES_PER_SECOND
 
 
-class Windows:
+class WindowDecoder:
     """The transcription of one recording, window by window.
 
     Args:
@@ -255,7 +255,7 @@ class Windows:
         threshold = self._settings.hallucination_silence_threshold
         if threshold is not None:
             size = window.size / FRAMES_PER_SECOND
-            place = Place(offset=window.offset, size=size, last_speech=self._last_speech, threshold=threshold)
+            place = WindowSpan(offset=window.offset, size=size, last_speech=self._last_speech, threshold=threshold)
             self._go_on_behind(window, get_end(segments), place, ended=ended)
             gap = leading_silence(segments, place)
             if gap is not None:
@@ -266,14 +266,14 @@ class Windows:
         self._last_speech = self._last_speech if last_end is None else last_end
         return False
 
-    def _go_on_behind(self, window: _Window, last_end: float | None, place: Place, *, ended: bool) -> None:
+    def _go_on_behind(self, window: _Window, last_end: float | None, place: WindowSpan, *, ended: bool) -> None:
         if not ended and last_end is not None and last_end > window.offset:
             rest = place.window_end - last_end
             behind = round(last_end * FRAMES_PER_SECOND)
             self.seek = behind if rest > place.threshold else window.seek + window.size
 
-    def _drop(self, segments: list[dict[str, Any]], place: Place) -> None:
-        index = first_made_up(segments, place)
+    def _drop(self, segments: list[dict[str, Any]], place: WindowSpan) -> None:
+        index = first_hallucination(segments, place)
         if index is None:
             return
         start, end = segments[index]["start"], segments[index]["end"]

@@ -23,7 +23,7 @@ _PUNCTUATION = PREPENDED + APPENDED
 
 
 @attrs.frozen(kw_only=True)
-class Place:
+class WindowSpan:
     """Where segments were heard; all in seconds.
 
     Attributes:
@@ -44,7 +44,7 @@ class Place:
         return self.offset + _FULL_WINDOW
 
 
-def leading_silence(segments: Sequence[SegmentDict], place: Place) -> float | None:
+def leading_silence(segments: Sequence[SegmentDict], place: WindowSpan) -> float | None:
     """The seconds before the first words, where these are odd and the silence before them is long."""
     first = _first_with_words(segments)
     if not _odd(first):
@@ -53,7 +53,7 @@ def leading_silence(segments: Sequence[SegmentDict], place: Place) -> float | No
     return gap if gap > place.threshold else None
 
 
-def first_made_up(segments: Sequence[SegmentDict], place: Place) -> int | None:
+def first_hallucination(segments: Sequence[SegmentDict], place: WindowSpan) -> int | None:
     """The place of the first segment that is odd, with silence or more odd ones around it."""
     before = place.last_speech
     for index, segment in enumerate(segments):
@@ -66,12 +66,12 @@ def first_made_up(segments: Sequence[SegmentDict], place: Place) -> int | None:
     return None
 
 
-def _quiet_before(segment: SegmentDict, before: float, place: Place) -> bool:
+def _quiet_before(segment: SegmentDict, before: float, place: WindowSpan) -> bool:
     start = segment["start"]
     return bool(start - before > place.threshold or start < place.threshold or start - place.offset < _EDGE)
 
 
-def _quiet_behind(segment: SegmentDict, behind: SegmentDict | None, place: Place) -> bool:
+def _quiet_behind(segment: SegmentDict, behind: SegmentDict | None, place: WindowSpan) -> bool:
     next_start = behind["words"][0]["start"] if behind else place.offset + place.size
     return bool(
         next_start - segment["end"] > place.threshold or _odd(behind) or place.window_end - segment["end"] < _EDGE

@@ -14,11 +14,11 @@ from whisper.tokenizer import get_tokenizer
 
 from asrlab.audio import AudioReader
 from asrlab.batching import transcribe_together
-from asrlab.engine.contract import Many, Recognition, TranscriberInfo
+from asrlab.engine.contract import BatchRequest, Recognition, TranscriberInfo
 from asrlab.engine.transcriber import Transcriber
-from asrlab.engines.openai_whisper.batch_backend import DEFAULT_BATCHING, OpenAIWhisperSteps
+from asrlab.engines.openai_whisper.batch_backend import DEFAULT_BATCHING, OpenAIWhisperBatchBackend
 from asrlab.engines.openai_whisper.convert import to_segments
-from asrlab.engines.openai_whisper.decode_loop import Windows
+from asrlab.engines.openai_whisper.decode_loop import WindowDecoder
 from asrlab.engines.openai_whisper.settings import Settings
 from asrlab.engines.option_checks import TokenBudget, refuse_long_texts
 from asrlab.engines.pytorch import empty_cache
@@ -60,7 +60,9 @@ class OpenAIWhisperTranscriber(Transcriber):
             model=self.info.model.name,
         )
 
-    def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None = None) -> Windows:
+    def windows(
+        self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None = None
+    ) -> WindowDecoder:
         """The loop that `recognize` takes its segments from, for those who want upstream's own dictionaries.
 
         Args:
@@ -73,7 +75,7 @@ class OpenAIWhisperTranscriber(Transcriber):
         """
         if self._model is None:
             raise self.closed_error()
-        return Windows(self._model, self._lock, samples, options, half=self._half if half is None else half)
+        return WindowDecoder(self._model, self._lock, samples, options, half=self._half if half is None else half)
 
     @contextmanager
     def using_model(self) -> Iterator[Whisper]:
@@ -93,7 +95,7 @@ class OpenAIWhisperTranscriber(Transcriber):
         fixed = attrs.evolve(DEFAULT_BATCHING, threads=self.info.threads or 1)
         return attrs.evolve(tuned.over(fixed), workers=fixed.workers, threads=fixed.threads)
 
-    def transcribe_batches(self, many: Many) -> Iterator[Outcome] | None:
+    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome] | None:
         """Encode each piece once and decode several together; None for what only the loop over windows can do.
 
         That is word timestamps, which upstream encodes a clip for once more, by itself; sampling from the start; and
@@ -106,10 +108,10 @@ class OpenAIWhisperTranscriber(Transcriber):
             return None
         return transcribe_together(self, self._steps(options, batching), many)
 
-    def _steps(self, options: TranscribeOptions, batching: Batching) -> OpenAIWhisperSteps:
+    def _steps(self, options: TranscribeOptions, batching: Batching) -> OpenAIWhisperBatchBackend:
         if self._model is None:
             raise self.closed_error()
-        return OpenAIWhisperSteps(
+        return OpenAIWhisperBatchBackend(
             model=self._model, lock=self._lock, options=options, batching=batching, half=self._half
         )
 

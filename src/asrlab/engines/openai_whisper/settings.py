@@ -7,13 +7,13 @@ from typing import Any
 import attrs
 
 from asrlab.engines.option_checks import (
-    check_of_words,
-    count,
-    flag,
+    boolean,
+    check_word_options,
     is_number,
     number_or_none,
+    positive_int,
     seconds_of_clips,
-    text,
+    string,
 )
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
@@ -83,24 +83,24 @@ class Settings:
     Source: openai-whisper 20250625, ``transcribe`` and ``DecodingOptions``.
     """
 
-    condition_on_previous_text: bool = attrs.field(default=True, validator=flag)
+    condition_on_previous_text: bool = attrs.field(default=True, validator=boolean)
     compression_ratio_threshold: float | None = attrs.field(default=2.4, validator=number_or_none)
     logprob_threshold: float | None = attrs.field(default=-1.0, validator=number_or_none)
     no_speech_threshold: float | None = attrs.field(default=0.6, validator=number_or_none)
-    carry_initial_prompt: bool = attrs.field(default=False, validator=flag)
+    carry_initial_prompt: bool = attrs.field(default=False, validator=boolean)
     clip_timestamps: tuple[float, ...] = attrs.field(default=(0.0,), converter=seconds_of_clips)
     hallucination_silence_threshold: float | None = attrs.field(default=None, validator=number_or_none)
-    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=text)
-    append_punctuations: str = attrs.field(default=APPENDED, validator=text)
-    best_of: int | None = attrs.field(default=None, validator=count)
+    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=string)
+    append_punctuations: str = attrs.field(default=APPENDED, validator=string)
+    best_of: int | None = attrs.field(default=None, validator=positive_int)
     patience: float | None = attrs.field(default=None, validator=_positive)
     length_penalty: float | None = attrs.field(default=None, validator=_fraction)
     suppress_tokens: list[int] | None = attrs.field(factory=lambda: [-1], converter=_suppressed)
-    suppress_blank: bool = attrs.field(default=True, validator=flag)
+    suppress_blank: bool = attrs.field(default=True, validator=boolean)
     prefix: str | list[int] | None = attrs.field(default=None, converter=_prefix)
     max_initial_timestamp: float | None = attrs.field(default=1.0, validator=number_or_none)
-    sample_len: int | None = attrs.field(default=None, validator=count)
-    without_timestamps: bool = attrs.field(default=False, validator=flag)
+    sample_len: int | None = attrs.field(default=None, validator=positive_int)
+    without_timestamps: bool = attrs.field(default=False, validator=boolean)
 
     @classmethod
     def of(cls, options: TranscribeOptions) -> Settings:
@@ -110,7 +110,7 @@ class Settings:
             OptionError: A value is out of range, or has no effect without another option.
         """
         given = dict(options.engine_options)
-        check_of_words(options)
+        check_word_options(options)
         if given.get("patience") is not None and options.beam_size is None:
             raise OptionError("patience is the beam search's; give beam_size, too", option="patience")
         return cls(**given)

@@ -14,7 +14,7 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.evidence import Evidence, RunFile
 from asrlab.evaluation.claims.figures import of_figure, speed
 from asrlab.evaluation.claims.status_table import bounds_table, status_table
-from asrlab.evaluation.claims.support_status import Board
+from asrlab.evaluation.claims.support_status import SupportMatrix
 from asrlab.evaluation.metrics import describe_normalizers
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 
@@ -226,7 +226,7 @@ class Page:
 
     document: Path
     evidence: Evidence
-    board: Board
+    board: SupportMatrix
 
     def link(self, record: str) -> str:
         """A link to a record."""

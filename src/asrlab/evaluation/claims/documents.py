@@ -21,7 +21,7 @@ from pathlib import Path
 import attrs
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.markup import Comment, Passage, Source, read_markup
+from asrlab.evaluation.claims.markup import Comment, Source, TextBlock, read_markup
 from asrlab.evaluation.runs.ledger import write_whole
 
 _MARKER = re.compile(r"<!--\s*asrlab:\s*([\w-]*)(.*?)-->", re.DOTALL)
@@ -29,7 +29,7 @@ _KINDS = ("begin", "figure", "end", "allow")
 
 
 @attrs.frozen(kw_only=True)
-class Tie:
+class GeneratedSpan:
     """A stretch of a document that is generated from records.
 
     Attributes:
@@ -50,7 +50,7 @@ class Tie:
 
 
 @attrs.define(kw_only=True)
-class Allowance:
+class Waiver:
     """A marker by which an author answers for a figure that no record backs.
 
     Attributes:
@@ -80,15 +80,15 @@ class Document:
 
     path: Path
     source: Source
-    ties: tuple[Tie, ...]
-    passages: tuple[Passage, ...]
-    allowances: tuple[Allowance, ...]
+    ties: tuple[GeneratedSpan, ...]
+    passages: tuple[TextBlock, ...]
+    allowances: tuple[Waiver, ...]
 
-    def text_of(self, tie: Tie) -> str:
+    def text_of(self, tie: GeneratedSpan) -> str:
         """What stands there now."""
         return self.source.text[tie.start : tie.end]
 
-    def with_texts(self, texts: Iterable[tuple[Tie, str]]) -> str:
+    def with_texts(self, texts: Iterable[tuple[GeneratedSpan, str]]) -> str:
         """The whole source with other texts in its ties."""
         text = self.source.text
         for tie, new in sorted(texts, key=lambda pair: pair[0].start, reverse=True):
@@ -168,7 +168,7 @@ def _markers(comments: Iterable[Comment], source: Source, path: Path) -> Iterato
         yield _Marker(kind=found[1], words=tuple(words), comment=comment)
 
 
-def _ties(markers: Sequence[_Marker], source: Source, path: Path) -> Iterator[Tie]:
+def _ties(markers: Sequence[_Marker], source: Source, path: Path) -> Iterator[GeneratedSpan]:
     opened: _Marker | None = None
     for marker in markers:
         if marker.kind == "allow":
@@ -185,7 +185,7 @@ def _ties(markers: Sequence[_Marker], source: Source, path: Path) -> Iterator[Ti
         raise _error(path, source, opened.comment, f"the marker asrlab:{opened.kind} has no asrlab:end")
 
 
-def _tie(marker: _Marker, end: _Marker, source: Source, path: Path) -> Tie:
+def _tie(marker: _Marker, end: _Marker, source: Source, path: Path) -> GeneratedSpan:
     line, column = source.place(marker.comment.start)
     name, words = "figure", marker.words
     if marker.kind == "begin":
@@ -196,7 +196,7 @@ def _tie(marker: _Marker, end: _Marker, source: Source, path: Path) -> Tie:
         name, words = marker.words[0], marker.words[1:]
     if wrong := [word for word in words if "=" not in word]:
         raise _error(path, source, marker.comment, f"a marker's options are name=value, not {wrong[0]!r}")
-    return Tie(
+    return GeneratedSpan(
         name=name,
         options=marker.options(words),
         start=marker.comment.end,
@@ -206,11 +206,11 @@ def _tie(marker: _Marker, end: _Marker, source: Source, path: Path) -> Tie:
     )
 
 
-def _allowance(marker: _Marker, source: Source, path: Path) -> Allowance:
+def _allowance(marker: _Marker, source: Source, path: Path) -> Waiver:
     reason = dict(marker.options(marker.words)).get("reason", "").strip()
     if not reason:
         raise _error(path, source, marker.comment, 'the marker asrlab:allow gives no reason; write reason="..."')
-    return Allowance(reason=reason, line=source.place(marker.comment.start)[0], lines=marker.comment.lines)
+    return Waiver(reason=reason, line=source.place(marker.comment.start)[0], lines=marker.comment.lines)
 
 
 def _error(path: Path, source: Source, comment: Comment, message: str) -> DatasetError:

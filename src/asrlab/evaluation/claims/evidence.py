@@ -13,7 +13,7 @@ import attrs
 from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
 from asrlab.evaluation.matrix.records import MatrixRecord
-from asrlab.evaluation.runs.load import read_run
+from asrlab.evaluation.runs.load import load_run
 from asrlab.evaluation.runs.result import BenchResult
 from asrlab.transcript import PackageVersion
 
@@ -105,7 +105,7 @@ def read_evidence(folder: Path) -> Evidence:
     if not folder.is_dir():
         return Evidence(folder=folder, lock=_lock(folder))
     runs = tuple(
-        RunFile(name=path.relative_to(folder).as_posix(), result=read_run(path))
+        RunFile(name=path.relative_to(folder).as_posix(), result=load_run(path))
         for path in sorted(folder.rglob("*.jsonl"))
     )
     matrices = tuple(

@@ -11,11 +11,11 @@ from typing import Literal
 import attrs
 
 from asrlab.evaluation.claims import vocabulary as words
-from asrlab.evaluation.claims.documents import Allowance, Document
+from asrlab.evaluation.claims.documents import Document, Waiver
 from asrlab.evaluation.claims.evidence import Evidence
 from asrlab.evaluation.claims.figures import find_figure
-from asrlab.evaluation.claims.markup import HIDDEN, Passage
-from asrlab.evaluation.claims.support_status import DEVICES, STATUSES, Board, Status
+from asrlab.evaluation.claims.markup import HIDDEN, TextBlock
+from asrlab.evaluation.claims.support_status import DEVICES, STATUSES, Status, SupportMatrix
 
 _END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]['\")\]]*\s+(?=\S)")
 _CLAUSE = re.compile(r"[;:—(]|,\s*(?:but|and|while|so)\b|\b(?:but|though|although|while)\b")
@@ -33,7 +33,7 @@ _IN_CODE: tuple[Status, ...] = ("working",)
 
 
 @attrs.frozen(kw_only=True)
-class Flag:
+class LintFinding:
     """Something that a document says and no record does.
 
     Attributes:
@@ -62,7 +62,7 @@ class _Sentence:
         lead: Of a later part of a long sentence, where the sentence's first part begins and ends in the passage.
     """
 
-    passage: Passage
+    passage: TextBlock
     start: int
     end: int
     lead: tuple[int, int] = (0, 0)
@@ -102,12 +102,12 @@ class _Sentence:
 
     def flag(
         self, kind: Literal["figure", "comparison", "status"], match: re.Match[str], told: tuple[str, str]
-    ) -> Flag:
+    ) -> LintFinding:
         offset = self.passage.offsets[self.start + match.start()]
-        return Flag(kind=kind, offset=offset, text=match[0].strip(), message=told[0], cure=told[1])
+        return LintFinding(kind=kind, offset=offset, text=match[0].strip(), message=told[0], cure=told[1])
 
 
-def flags_of(document: Document, evidence: Evidence, board: Board) -> Iterator[Flag]:
+def flags_of(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[LintFinding]:
     """What *document* says that no record does, in order; figures that its author answers for are noted there.
 
     Args:
@@ -115,7 +115,7 @@ def flags_of(document: Document, evidence: Evidence, board: Board) -> Iterator[F
         evidence: The records.
         board: What may be said of each model.
     """
-    judge = _Judge(evidence=evidence, board=board, names=words.Names.of(board))
+    judge = _Linter(evidence=evidence, board=board, names=words.Names.of(board))
     for passage in document.passages:
         for flag in sorted(judge.flags(passage), key=lambda flag: flag.offset):
             allowance = _allowed(document, passage) if flag.kind == "figure" else None
@@ -125,12 +125,12 @@ def flags_of(document: Document, evidence: Evidence, board: Board) -> Iterator[F
                 allowance.covers.append(flag.text)
 
 
-def _allowed(document: Document, passage: Passage) -> Allowance | None:
+def _allowed(document: Document, passage: TextBlock) -> Waiver | None:
     first, end = passage.lines
     return next((each for each in document.allowances if each.lines[0] <= first and end <= each.lines[1]), None)
 
 
-def _sentences(passage: Passage) -> Iterator[_Sentence]:
+def _sentences(passage: TextBlock) -> Iterator[_Sentence]:
     """The sentences; one of more than a thousand characters in parts, cut at white space."""
     start = 0
     for end in (*(boundary.end() for boundary in _END.finditer(passage.text)), len(passage.text)):
@@ -152,14 +152,14 @@ def _cut(text: str, start: int) -> int:
 
 
 @attrs.frozen(kw_only=True)
-class _Judge:
+class _Linter:
     """The rules, over what there is in records."""
 
     evidence: Evidence
-    board: Board
+    board: SupportMatrix
     names: words.Names
 
-    def flags(self, passage: Passage) -> Iterator[Flag]:
+    def flags(self, passage: TextBlock) -> Iterator[LintFinding]:
         for sentence in _sentences(passage):
             taken: list[tuple[int, int]] = []
             for flag, match in self._of(sentence):
@@ -168,14 +168,14 @@ class _Judge:
                     yield flag
         yield from self._mark(passage)
 
-    def _of(self, sentence: _Sentence) -> Iterator[tuple[Flag, re.Match[str]]]:
+    def _of(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
         rules = (self._praise, self._device_claims, self._comparisons, self._figures, self._model_claims)
         for rule in rules:
             yield from rule(sentence)
 
     # figures
 
-    def _figures(self, sentence: _Sentence) -> Iterator[tuple[Flag, re.Match[str]]]:
+    def _figures(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
         for shape, pattern in words.FIGURES.items():
             for match in pattern.finditer(sentence.prose):
                 if HIDDEN not in match[0] and _tells(shape, match, sentence):
@@ -188,7 +188,7 @@ class _Judge:
 
     # comparisons
 
-    def _comparisons(self, sentence: _Sentence) -> Iterator[tuple[Flag, re.Match[str]]]:
+    def _comparisons(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
         if words.MEANING.search(sentence.around):
             return
         for match in words.COMPARED.finditer(sentence.prose):
@@ -202,18 +202,18 @@ class _Judge:
 
     # statuses
 
-    def _praise(self, sentence: _Sentence) -> Iterator[tuple[Flag, re.Match[str]]]:
+    def _praise(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
         for match in words.PRAISE.finditer(sentence.prose):
             if not _taken_back(sentence, match):
                 yield sentence.flag("status", match, ("no record says so much", "take it out")), match
 
-    def _device_claims(self, sentence: _Sentence) -> Iterator[tuple[Flag, re.Match[str]]]:
+    def _device_claims(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
         for match in words.DEVICE_CLAIMS.finditer(sentence.text):
             devices = words.devices_in(_rest_of_list(sentence.text, match))
             if not _taken_back(sentence, match) and not self._backed(sentence, match.start(), devices):
                 yield sentence.flag("status", match, self._status_told(sentence, devices)), match
 
-    def _model_claims(self, sentence: _Sentence) -> Iterator[tuple[Flag, re.Match[str]]]:
+    def _model_claims(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
         found = [*words.MODEL_CLAIMS.finditer(sentence.prose), *self._statuses_in_code(sentence)]
         named = found and self.names.subjects_in(sentence.text, sentence.prose)
         if not named or words.SIZE.search(sentence.text) or words.MEANING.search(sentence.text):
@@ -230,7 +230,7 @@ class _Judge:
             each for each in found if words.devices_in(sentence.text) and HIDDEN in sentence.prose[slice(*each.span())]
         ]
 
-    def _mark(self, passage: Passage) -> Iterator[Flag]:
+    def _mark(self, passage: TextBlock) -> Iterator[LintFinding]:
         """A cell that says in one word that something works."""
         whole = re.search(r"\S.*\S|\S", passage.text)
         if not passage.column or whole is None or not words.MARKS.fullmatch(whole[0]):
@@ -291,12 +291,12 @@ class _Judge:
         return told, "take it out, or commit a record that makes it `working` and let the block 'status' say it"
 
 
-def _anything(board: Board) -> words.Subject:
+def _anything(board: SupportMatrix) -> words.Subject:
     """Whom a sentence is of that names nobody."""
     return words.Subject(name="", models=board.models)
 
 
-def _best_known(subject: words.Subject, board: Board) -> tuple[str, ...]:
+def _best_known(subject: words.Subject, board: SupportMatrix) -> tuple[str, ...]:
     """The one of its models that the records tell most of."""
     defaults = {board.default_of(spec) for spec in board.engines}
     return tuple(sorted(subject.models, key=lambda model: model not in defaults)[:1])

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 HIDDEN = "\0"
-"""Stands in `Passage.prose` for a character that is no prose."""
+"""Stands in `TextBlock.prose` for a character that is no prose."""
 
 _COMMENT = "<!--"
 _TAG = re.compile(r"<!--|</?[A-Za-z]")
@@ -26,7 +26,7 @@ _FIGURE = re.compile(r"[\d.,]+\s?(?:%|x|\u00d7|m?s|[KMG]i?B)")
 
 
 @attrs.frozen(kw_only=True)
-class Passage:
+class TextBlock:
     """A stretch of text that is read as one: a paragraph, a heading, a cell, a line of output.
 
     Attributes:
@@ -47,7 +47,7 @@ class Passage:
     row: str = ""
     column: str = ""
 
-    def without(self, spans: Sequence[tuple[int, int]]) -> Passage:
+    def without(self, spans: Sequence[tuple[int, int]]) -> TextBlock:
         """The same with what stands in *spans* of the source hidden, which are in order and do not overlap."""
         starts = [start for start, _ in spans]
 
@@ -109,7 +109,7 @@ class Source:
 
 
 @attrs.define
-class _Written:
+class _BlockBuilder:
     """A passage under way."""
 
     text: list[str] = attrs.field(factory=list)
@@ -121,8 +121,8 @@ class _Written:
         self.prose += HIDDEN * len(text) if code else text
         self.offsets += offsets
 
-    def passage(self, lines: Sequence[int], heading: str, *, row: str = "", column: str = "") -> Passage:
-        return Passage(
+    def passage(self, lines: Sequence[int], heading: str, *, row: str = "", column: str = "") -> TextBlock:
+        return TextBlock(
             text="".join(self.text),
             prose="".join(self.prose),
             offsets=tuple(self.offsets),
@@ -133,7 +133,7 @@ class _Written:
         )
 
 
-def read_markup(source: Source) -> tuple[list[Passage], list[Comment]]:
+def read_markup(source: Source) -> tuple[list[TextBlock], list[Comment]]:
     """The passages and comments of a document, in order."""
     reader = _Reader(source)
     tokens = MarkdownIt("commonmark").enable("table").parse(source.text)
@@ -143,7 +143,7 @@ def read_markup(source: Source) -> tuple[list[Passage], list[Comment]]:
 
 
 @attrs.define(kw_only=True)
-class _Walk:
+class _InlineCursor:
     """A walk over the parts of a paragraph.
 
     Attributes:
@@ -156,7 +156,7 @@ class _Walk:
     content: str
     offsets: Sequence[int]
     at: int = 0
-    written: _Written = attrs.field(factory=_Written)
+    written: _BlockBuilder = attrs.field(factory=_BlockBuilder)
 
     def take(self, child: Token) -> tuple[int, int] | None:
         """Write what *child* shows; the place of the comment if it is one."""
@@ -191,14 +191,14 @@ class _Reader:
     """Takes the tokens of a document one by one."""
 
     def __init__(self, source: Source) -> None:
-        self.passages: list[Passage] = []
+        self.passages: list[TextBlock] = []
         self.comments: list[Comment] = []
         self._source = source
         self._cursor: dict[int, int] = {}
         self._heading = ""
         self._in_heading = False
         self._header: list[str] = []
-        self._row: list[tuple[_Written, Sequence[int]]] | None = None
+        self._row: list[tuple[_BlockBuilder, Sequence[int]]] | None = None
 
     def take(self, token: Token, following: Iterable[Token]) -> None:
         match token.type:
@@ -242,7 +242,7 @@ class _Reader:
     def _take_html(self, token: Token, following: Iterable[Token]) -> None:
         lines = token.map or [0, 1]
         start, end = self._source.slice(lines)
-        raw, written, done = self._source.text[start:end], _Written(), 0
+        raw, written, done = self._source.text[start:end], _BlockBuilder(), 0
         tags = list(_tags(raw))
         for first, last in tags:
             written.add(raw[done:first], range(start + done, start + first))
@@ -271,18 +271,18 @@ class _Reader:
                 continue
             if language == "console" and line.startswith("$"):
                 continue
-            written = _Written()
+            written = _BlockBuilder()
             written.add(shown, self._placed(shown, number))
             self.passages.append(written.passage((number, number + 1), self._heading))
 
-    def _inline(self, token: Token, lines: Sequence[int]) -> _Written:
+    def _inline(self, token: Token, lines: Sequence[int]) -> _BlockBuilder:
         content = token.content
         offsets = [
             offset
             for number, line in enumerate(content.split("\n"), start=lines[0])
             for offset in (*self._placed(line, number), self._source.start(number + 1) - 1)
         ]
-        walk = _Walk(content=content, offsets=offsets)
+        walk = _InlineCursor(content=content, offsets=offsets)
         for child in token.children or ():
             if (comment := walk.take(child)) is not None:
                 self._comment(*comment, lines, block=False)

@@ -11,11 +11,12 @@ import attrs
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError, EngineNotFoundError, WeightsError
 from asrlab.evaluation.catalog import load_dataset
-from asrlab.evaluation.runs.bench import Progress, bench
+from asrlab.evaluation.runs.bench import bench
 from asrlab.evaluation.runs.fingerprint import describe, fingerprint
-from asrlab.evaluation.runs.load import read_run
+from asrlab.evaluation.runs.load import load_run
 from asrlab.evaluation.runs.manifest import Manifest, ModelFacts
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
+from asrlab.evaluation.runs.runner import Progress
 from asrlab.loading import fetch_weights_to_load, model_info
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
@@ -26,7 +27,7 @@ WER_TOLERANCE = 0.005
 
 
 @attrs.frozen(kw_only=True)
-class ModelAgreement:
+class ModelReproduction:
     """One model then and now.
 
     Attributes:
@@ -93,7 +94,7 @@ class ModelAgreement:
 
 
 @attrs.frozen(kw_only=True)
-class Agreement:
+class ReproductionReport:
     """A run then and now.
 
     Attributes:
@@ -106,7 +107,7 @@ class Agreement:
     record: Path
     then: Manifest
     now: Manifest
-    models: tuple[ModelAgreement, ...]
+    models: tuple[ModelReproduction, ...]
 
     @property
     def agrees(self) -> bool:
@@ -136,7 +137,7 @@ def rerun(
     offline: bool = False,
     progress: Callable[[Progress], object] | None = None,
     host: PluginHost | None = None,
-) -> Agreement:
+) -> ReproductionReport:
     """Repeat an exported run with the same data set, models and options.
 
     Args:
@@ -152,7 +153,7 @@ def rerun(
         AsrlabError: As ``bench`` does.
     """
     host = host or PluginHost()
-    then = read_run(record)
+    then = load_run(record)
     request = then.manifest.request
     _check_dataset(record, then.manifest, host)
     for model in then.manifest.models:
@@ -167,13 +168,13 @@ def rerun(
         return _agreement(record, then, now)
 
 
-def _agreement(record: Path, then: BenchResult, now: BenchResult) -> Agreement:
+def _agreement(record: Path, then: BenchResult, now: BenchResult) -> ReproductionReport:
     models = [
         # both with one profile, which may be another where the choice by language has changed since
-        ModelAgreement(model=before.model, then=before, now=attrs.evolve(after, normalizer=before.normalizer))
+        ModelReproduction(model=before.model, then=before, now=attrs.evolve(after, normalizer=before.normalizer))
         for before, after in zip(then.models, now.models, strict=True)
     ]
-    return Agreement(record=record, then=then.manifest, now=now.manifest, models=tuple(models))
+    return ReproductionReport(record=record, then=then.manifest, now=now.manifest, models=tuple(models))
 
 
 def _check_dataset(record: Path, manifest: Manifest, host: PluginHost) -> None:
@@ -229,7 +230,7 @@ def _told(machine: Machine) -> str:
     return f"{machine.system}, {machine.architecture}, {machine.processor}, {machine.cores} cores, {machine.python}"
 
 
-def _lines_of(model: ModelAgreement) -> Iterator[str]:
+def _lines_of(model: ModelReproduction) -> Iterator[str]:
     yield f"{model.model}: {'agrees' if model.agrees else 'DOES NOT AGREE'}"
     for side, result in (("then", model.then), ("now", model.now)):
         if result.info is None:

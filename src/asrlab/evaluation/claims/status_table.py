@@ -11,7 +11,7 @@ from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.blocks import Page, listed, plain, quoted, table
-from asrlab.evaluation.claims.support_status import DEVICES, Board, Cell, Standing
+from asrlab.evaluation.claims.support_status import DEVICES, Cell, EvidenceItem, SupportMatrix
 
 
 def status_table(options: dict[str, str], page: Page) -> str:
@@ -31,7 +31,7 @@ def status_table(options: dict[str, str], page: Page) -> str:
     return "\n".join([shown, "", "All other models:", "", *rest]) if rest else shown
 
 
-def _recorded(engine: EngineSpec, board: Board) -> list[str]:
+def _recorded(engine: EngineSpec, board: SupportMatrix) -> list[str]:
     """The models that get rows: the engine's default, and those with a record of their own."""
     default = board.default_of(engine)
     return [
@@ -63,7 +63,7 @@ def _told(cell: Cell, page: Page) -> str:
     return "<br>".join(parts)
 
 
-def _standing(standing: Standing, page: Page, *, first: bool = False) -> str:
+def _standing(standing: EvidenceItem, page: Page, *, first: bool = False) -> str:
     said = " + ".join(standing.statuses)
     reason = quoted(standing.reason) if "blocked" in standing.statuses else plain(standing.reason)
     facts = [f"{page.link(standing.record)} of {standing.date[:10]}", _machine(standing.machine)]
@@ -77,7 +77,7 @@ def _machine(machine: Machine) -> str:
     return f"{machine.system.split()[0]} {machine.architecture}"
 
 
-def _versions(standing: Standing, board: Board) -> str:
+def _versions(standing: EvidenceItem, board: SupportMatrix) -> str:
     """Of the engine's own packages; all of them are in the record."""
     engine = standing.model.partition("/")[0]
     own = next((spec.versions_of for spec in board.engines if spec.name == engine), ())

@@ -35,7 +35,7 @@ _BOUND_SET = "smoke"
 
 
 @attrs.frozen(kw_only=True)
-class Standing:
+class EvidenceItem:
     """What one record says of a model on a device.
 
     Attributes:
@@ -93,8 +93,8 @@ class Cell:
 
     model: str
     device: str
-    standings: tuple[Standing, ...] = ()
-    stand_ins: tuple[Standing, ...] = ()
+    standings: tuple[EvidenceItem, ...] = ()
+    stand_ins: tuple[EvidenceItem, ...] = ()
 
     @property
     def statuses(self) -> tuple[Status, ...]:
@@ -103,7 +103,7 @@ class Cell:
 
 
 @attrs.frozen(kw_only=True)
-class Board:
+class SupportMatrix:
     """Every model on every kind of device.
 
     Attributes:
@@ -150,7 +150,7 @@ class Board:
         return cell.statuses if cell else ("unverified",)
 
 
-def board_of(evidence: Evidence, host: PluginHost | None = None) -> Board:
+def board_of(evidence: Evidence, host: PluginHost | None = None) -> SupportMatrix:
     """What may be said, from all records.
 
     Args:
@@ -166,7 +166,7 @@ def board_of(evidence: Evidence, host: PluginHost | None = None) -> Board:
     named = [f"{spec.name}/{model.name}" for spec in engines for model in spec.models]
     models = tuple(dict.fromkeys([*named, *(standing.model for standing in standings)]))
     cells = [_cell(model, device, standings) for model in models for device in DEVICES]
-    return Board(
+    return SupportMatrix(
         engines=engines,
         models=models,
         cells={(cell.model, cell.device): cell for cell in cells},
@@ -178,7 +178,7 @@ def _bounds(registry: Registry) -> dict[str, float | None]:
     return {resolved.name: resolved.model.wer_bound for resolved in registry.models() if resolved.model}
 
 
-def _standings(evidence: Evidence, registry: Registry) -> Iterator[Standing]:
+def _standings(evidence: Evidence, registry: Registry) -> Iterator[EvidenceItem]:
     bounds = _bounds(registry)
     for run in evidence.runs:
         for model in run.result.models:
@@ -188,7 +188,7 @@ def _standings(evidence: Evidence, registry: Registry) -> Iterator[Standing]:
             yield _of_cell(matrix, cell, evidence)
 
 
-def _of_run(run: RunFile, model: ModelResult, bound: float | None, evidence: Evidence) -> Iterator[Standing]:
+def _of_run(run: RunFile, model: ModelResult, bound: float | None, evidence: Evidence) -> Iterator[EvidenceItem]:
     """Nothing where the model did not load and nobody said on which device it should."""
     manifest = run.result.manifest
     asked = model.info.device.resolved if model.info else manifest.request.device
@@ -197,7 +197,7 @@ def _of_run(run: RunFile, model: ModelResult, bound: float | None, evidence: Evi
         return
     statuses, reason = _judged(run.result, model, bound)
     packages = model.info.packages if model.info else ()
-    yield Standing(
+    yield EvidenceItem(
         model=model.model,
         device=device,
         statuses=statuses,
@@ -260,10 +260,10 @@ def _score_of(model: ModelResult) -> str:
     return f"{words.errors} errors in {words.reference_length} words" if words else ""
 
 
-def _of_cell(matrix: MatrixFile, cell: CellResult, evidence: Evidence) -> Standing:
+def _of_cell(matrix: MatrixFile, cell: CellResult, evidence: Evidence) -> EvidenceItem:
     statuses, reason = _judged_cell(cell)
     record, packages = matrix.record, cell.facts.packages if cell.facts else ()
-    return Standing(
+    return EvidenceItem(
         model=cell.model,
         device=COLUMNS[cell.column].device,
         statuses=statuses,
@@ -293,7 +293,7 @@ def _judged_cell(cell: CellResult) -> tuple[tuple[Status, ...], str]:
     return (less, ran) if less else (("unverified",), f"{ran}, and no run scores it")
 
 
-def _cell(model: str, device: str, standings: Iterable[Standing]) -> Cell:
+def _cell(model: str, device: str, standings: Iterable[EvidenceItem]) -> Cell:
     engine = model.partition("/")[0]
     here = [each for each in standings if each.device == device and each.engine == engine]
     own = sorted((each for each in here if each.model == model), key=_order)
@@ -302,14 +302,14 @@ def _cell(model: str, device: str, standings: Iterable[Standing]) -> Cell:
     return Cell(model=model, device=device, standings=_latest_first(tuple(told)), stand_ins=tuple(stand_ins))
 
 
-def _order(standing: Standing) -> tuple[bool, bool, int, tuple[int, ...]]:
+def _order(standing: EvidenceItem) -> tuple[bool, bool, int, tuple[int, ...]]:
     """Real weights on the real device before all else; of those ``working`` first, then the latest."""
     blocked_imitation = "blocked" in standing.statuses and not standing.real
     latest = tuple(-ord(char) for char in standing.date)
     return not standing.real, "working" not in standing.statuses, len(standing.statuses) + blocked_imitation, latest
 
 
-def _latest_first(standings: tuple[Standing, ...]) -> tuple[Standing, ...]:
+def _latest_first(standings: tuple[EvidenceItem, ...]) -> tuple[EvidenceItem, ...]:
     """The same with a block in front that was met after the success in front."""
     if not standings or "working" not in standings[0].statuses:
         return standings

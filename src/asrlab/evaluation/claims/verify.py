@@ -11,11 +11,11 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.blocks import Page, block_text
-from asrlab.evaluation.claims.documents import Allowance, Document, Tie, find_documents, read_document
+from asrlab.evaluation.claims.documents import Document, GeneratedSpan, Waiver, find_documents, read_document
 from asrlab.evaluation.claims.evidence import Evidence, read_evidence
 from asrlab.evaluation.claims.figures import figure_text
 from asrlab.evaluation.claims.lint import flags_of
-from asrlab.evaluation.claims.support_status import Board, board_of
+from asrlab.evaluation.claims.support_status import SupportMatrix, board_of
 from asrlab.plugins.manager import PluginHost
 
 
@@ -142,11 +142,11 @@ def verify(
     )
 
 
-def _allowed(path: Path, allowance: Allowance) -> Allowed:
+def _allowed(path: Path, allowance: Waiver) -> Allowed:
     return Allowed(path=path, line=allowance.line, reason=allowance.reason, covers=tuple(allowance.covers))
 
 
-def _write(document: Document, evidence: Evidence, board: Board) -> bool:
+def _write(document: Document, evidence: Evidence, board: SupportMatrix) -> bool:
     """Bring what is generated up to date; whether that changed anything."""
     text = document.with_texts((tie, _generated(tie, document, evidence, board)) for tie in document.ties)
     if text == document.source.text:
@@ -155,7 +155,7 @@ def _write(document: Document, evidence: Evidence, board: Board) -> bool:
     return True
 
 
-def _generated(tie: Tie, document: Document, evidence: Evidence, board: Board) -> str:
+def _generated(tie: GeneratedSpan, document: Document, evidence: Evidence, board: SupportMatrix) -> str:
     page = Page(document=document.path, evidence=evidence, board=board)
     options = dict(tie.options)
     try:
@@ -165,19 +165,19 @@ def _generated(tie: Tie, document: Document, evidence: Evidence, board: Board) -
         raise DatasetError(told, path=document.path, line=tie.line) from error
 
 
-def _findings(document: Document, evidence: Evidence, board: Board) -> Iterator[Finding]:
+def _findings(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[Finding]:
     found = [*_differences(document, evidence, board), *_flags(document, evidence, board)]
     yield from sorted(found, key=lambda finding: (finding.line, finding.column))
 
 
-def _differences(document: Document, evidence: Evidence, board: Board) -> Iterator[Finding]:
+def _differences(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[Finding]:
     for tie in document.ties:
         now, right = document.text_of(tie), _generated(tie, document, evidence, board)
         if now != right:
             yield _difference(document, tie, now, right)
 
 
-def _difference(document: Document, tie: Tie, now: str, right: str) -> Finding:
+def _difference(document: Document, tie: GeneratedSpan, now: str, right: str) -> Finding:
     """A figure stands where its text does; a block where its first line that differs does."""
     line, column = document.source.place(tie.start)
     text, diff, told = now, "", f"the records give {right!r}"
@@ -199,7 +199,7 @@ def _difference(document: Document, tie: Tie, now: str, right: str) -> Finding:
     )
 
 
-def _flags(document: Document, evidence: Evidence, board: Board) -> Iterator[Finding]:
+def _flags(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[Finding]:
     for flag in flags_of(document, evidence, board):
         line, column = document.source.place(flag.offset)
         yield Finding(

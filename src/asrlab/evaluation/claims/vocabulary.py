@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from asrlab.evaluation.claims.support_status import Board
+from asrlab.evaluation.claims.support_status import SupportMatrix
 
 _I = re.IGNORECASE
 
@@ -189,7 +189,7 @@ class Names:
     subjects: Mapping[str, Subject]
 
     @classmethod
-    def of(cls, board: Board) -> Names:
+    def of(cls, board: SupportMatrix) -> Names:
         """Those of a board."""
         subjects: dict[str, Subject] = {}
         for name, models in _names(board):
@@ -209,7 +209,7 @@ class Names:
         return tuple(found.values())
 
 
-def _names(board: Board) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _names(board: SupportMatrix) -> Iterator[tuple[str, tuple[str, ...]]]:
     for model in board.models:
         yield model, (model,)
     for spec in board.engines:

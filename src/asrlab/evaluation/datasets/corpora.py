@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.paths import Root, audio_beside, default_id
+from asrlab.evaluation.datasets.paths import AudioRoot, audio_beside, default_id
 from asrlab.evaluation.datasets.tabular import Table, header_of
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 
@@ -51,7 +51,7 @@ def read_common_voice(path: Path, options: ReadOptions) -> Dataset:
         raise DatasetError(f"{path} holds several tables; give one: {', '.join(map(str, tables))}", path=path)
     table = tables[0]
     if path.is_dir():
-        Root.of(path.absolute(), allow_outside=options.allow_outside).check(table.absolute())
+        AudioRoot.of(path.absolute(), allow_outside=options.allow_outside).check(table.absolute())
     source = f"Common Voice table {table}"
     return Dataset(name=table.name, source=source, read=partial(_common_voice_utterances, table.absolute(), options))
 
@@ -66,7 +66,7 @@ def _tables(path: Path) -> list[Path]:
 
 def _common_voice_utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
     lines = Lines(path=place)
-    root = Root.of(place.parent / _CLIPS, allow_outside=options.allow_outside, top=place.parent)
+    root = AudioRoot.of(place.parent / _CLIPS, allow_outside=options.allow_outside, top=place.parent)
     seen = Seen(lines=lines, hint="remove one of the two")
     for number, fields in Table(lines=lines, delimiter="\t", quoted=False).rows():
         utterance = _utterance(fields, root)
@@ -74,7 +74,7 @@ def _common_voice_utterances(place: Path, options: ReadOptions) -> Iterator[Utte
         yield utterance
 
 
-def _utterance(fields: Fields, root: Root) -> Utterance:
+def _utterance(fields: Fields, root: AudioRoot) -> Utterance:
     named = fields.string("path")
     if not named:
         raise fields.error("there is no 'path'; every row needs one")
@@ -119,7 +119,7 @@ def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
 
 
 def _librispeech_utterances(top: Path, options: ReadOptions) -> Iterator[Utterance]:
-    root = Root.of(top, allow_outside=options.allow_outside)
+    root = AudioRoot.of(top, allow_outside=options.allow_outside)
     for folder, names in root.walk():
         for name in names:
             if name.endswith(_SUFFIX):
@@ -128,7 +128,7 @@ def _librispeech_utterances(top: Path, options: ReadOptions) -> Iterator[Utteran
 
 def _chapter(place: Path, top: Path, options: ReadOptions) -> Iterator[Utterance]:
     lines, there = Lines(path=place), audio_beside(place.parent)
-    root = Root.of(place.parent, allow_outside=options.allow_outside, top=top)
+    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside, top=top)
     recording = place.name.removesuffix(_SUFFIX)
     speaker, _, chapter = recording.partition("-")
     seen = Seen(lines=lines, hint="remove one of the two")

@@ -12,7 +12,7 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.manifest import first_object, objects
-from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, Root
+from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, AudioRoot
 from asrlab.evaluation.datasets.tabular import Columns, header_of, table_utterances
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 
@@ -61,7 +61,7 @@ def read_folder(path: Path, *, require_text: bool = True, allow_outside: AllowOu
             audio or, where it is required, audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
     """
     # absolute, since the working directory may be another when it is iterated
-    files = _collect(Root.of(path.absolute(), allow_outside=allow_outside))
+    files = _collect(AudioRoot.of(path.absolute(), allow_outside=allow_outside))
     if not files.audio:
         raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
     _check_paired(path.absolute(), files, require_text=require_text)
@@ -79,7 +79,7 @@ def _pair_utterances(files: _Files) -> Iterator[Utterance]:
         yield Utterance(id=name, audio=files.audio[name], text=text)
 
 
-def _collect(root: Root) -> _Files:
+def _collect(root: AudioRoot) -> _Files:
     files = _Files()
     for folder, names in root.walk(is_hidden=_is_hidden):
         for path in (folder / name for name in names):
@@ -179,7 +179,7 @@ def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
     """
     place = _one(path)
     if path.is_dir():
-        Root.of(path.absolute(), allow_outside=options.allow_outside).check(place.absolute())
+        AudioRoot.of(path.absolute(), allow_outside=options.allow_outside).check(place.absolute())
     if place.suffix.lower() == ".csv":
         error = partial(_at_header, place)
         Columns.find(header_of(first_line(place), ","), error=error, options=options)
@@ -222,7 +222,7 @@ def _splits(folder: Path) -> list[Path]:
 
 def _audiofolder_utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
     lines = Lines(path=place)
-    root = Root.of(place.parent, allow_outside=options.allow_outside)
+    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside)
     seen = Seen(lines=lines, hint="give each line its own 'id'")
     for number, fields in objects(lines):
         # the keys of each line, since JSON leaves out what one lacks

@@ -10,7 +10,7 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.paths import default_id, part_of
+from asrlab.evaluation.datasets.paths import audio_slice, default_id
 from asrlab.evaluation.datasets.record_reader import Fields
 from asrlab.evaluation.datasets.tabular import AUDIO_COLUMNS, Columns, header_names
 
@@ -143,7 +143,7 @@ def _audio(fields: Fields, columns: Columns) -> tuple[AudioSource, str | None]:
     duration = fields.seconds(columns.duration) if columns.duration and start is not None else None
     if duration is None and end is not None:
         duration = end - (start or 0.0)
-    return part_of(Path(str(named)), offset=start, duration=duration, error=fields.error), named
+    return audio_slice(Path(str(named)), offset=start, duration=duration, error=fields.error), named
 
 
 def _at(place: str, problem: str) -> DatasetError:

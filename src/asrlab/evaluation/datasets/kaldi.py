@@ -10,7 +10,7 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.paths import Root, part_of
+from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice
 from asrlab.evaluation.datasets.record_reader import Fields
 from asrlab.evaluation.datasets.text_file import Lines, Seen
 
@@ -72,7 +72,7 @@ class _Segment:
 class _Directory:
     """All files but ``text``."""
 
-    root: Root
+    root: AudioRoot
     audio: dict[str, str]
     segments: dict[str, _Segment] | None
     speakers: dict[str, str]
@@ -97,7 +97,7 @@ class _Directory:
         named, name = self.audio[segment.recording], segment.recording
         path = self.root.audio(named, field=name, error=lambda problem: self.error_at("wav.scp", name, problem))
         duration = None if segment.end is None else segment.end - segment.start
-        return part_of(path, offset=segment.start, duration=duration, error=error)
+        return audio_slice(path, offset=segment.start, duration=duration, error=error)
 
     def error_at(self, file: str, name: str, problem: str) -> DatasetError:
         """An error at the line of *file* that begins with *name*, which is looked for only now."""
@@ -133,13 +133,13 @@ def _directory(place: Path, options: ReadOptions) -> _Directory:
     )
 
 
-def _checked_root(place: Path, options: ReadOptions) -> Root:
+def _checked_root(place: Path, options: ReadOptions) -> AudioRoot:
     """The directory, whose files do not lead out of it.
 
     Raises:
         DatasetError: One does.
     """
-    root = Root.of(place, allow_outside=options.allow_outside)
+    root = AudioRoot.of(place, allow_outside=options.allow_outside)
     root.check_all(path for name in _FILES if (path := place / name).is_symlink())
     return root
 

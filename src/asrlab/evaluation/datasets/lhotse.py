@@ -11,7 +11,7 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.manifest import first_object, objects
-from asrlab.evaluation.datasets.paths import Root, part_of
+from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice
 from asrlab.evaluation.datasets.text_file import Lines, Seen
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def read_lhotse(path: Path, options: ReadOptions) -> Dataset:
     Source: Lhotse 1.33, ``audio/recording.py``, ``supervision.py``, ``cut/mono.py``.
     """
     place = _one(path)
-    root = Root.of(place.absolute().parent, allow_outside=options.allow_outside)
+    root = AudioRoot.of(place.absolute().parent, allow_outside=options.allow_outside)
     if path.is_dir():
         root.check(place.absolute())
     kind = _kind(first_object(place))
@@ -130,11 +130,11 @@ class _Recording:
         end = math.inf if duration is None else start + duration
         if start == 0 and self.duration is not None and abs(end - self.duration) < _ROUNDING_S:
             return self.path
-        return part_of(self.path, offset=start, duration=duration, error=error)
+        return audio_slice(self.path, offset=start, duration=duration, error=error)
 
 
 def _of_supervisions(recordings: Path, supervisions: Path, options: ReadOptions) -> Iterator[Utterance]:
-    root = Root.of(recordings.parent, allow_outside=options.allow_outside)
+    root = AudioRoot.of(recordings.parent, allow_outside=options.allow_outside)
     there = {_needed(fields, "id"): _recording(fields, root) for _, fields in objects(Lines(path=recordings))}
     lines = Lines(path=supervisions)
     seen = Seen(lines=lines, hint="give each its own")
@@ -149,7 +149,7 @@ def _of_supervisions(recordings: Path, supervisions: Path, options: ReadOptions)
 
 def _of_cuts(place: Path, options: ReadOptions) -> Iterator[Utterance]:
     lines = Lines(path=place)
-    root = Root.of(place.parent, allow_outside=options.allow_outside)
+    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside)
     seen = Seen(lines=lines, hint="give each supervision its own, and do not cut one in two")
     for number, fields in objects(lines):
         for utterance in _of_cut(fields, root, options):
@@ -157,7 +157,7 @@ def _of_cuts(place: Path, options: ReadOptions) -> Iterator[Utterance]:
             yield utterance
 
 
-def _of_cut(cut: Fields, root: Root, options: ReadOptions) -> Iterator[Utterance]:
+def _of_cut(cut: Fields, root: AudioRoot, options: ReadOptions) -> Iterator[Utterance]:
     kind, recorded = cut.string("type") or "MonoCut", cut.nested("recording")
     if kind not in ("MonoCut", "Cut", "MultiCut"):
         raise cut.error(f"is a {kind}, which is no stretch of one recording; save its audio and make a cut of that")
@@ -191,7 +191,7 @@ def _utterance(fields: Fields, recording: _Recording, options: ReadOptions, *, s
     )
 
 
-def _recording(fields: Fields, root: Root) -> _Recording:
+def _recording(fields: Fields, root: AudioRoot) -> _Recording:
     """A recording.
 
     Raises:

@@ -12,7 +12,7 @@ from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.format import AllowOutside, ReadOptions
-from asrlab.evaluation.datasets.paths import Root, default_id, part_of
+from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
 from asrlab.evaluation.datasets.record_reader import Fields, json_type
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 
@@ -70,7 +70,7 @@ def _check_head(path: Path) -> None:
 
 def _utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
     lines = Lines(path=place)
-    reader = _Reader(root=Root.of(place.parent, allow_outside=options.allow_outside), options=options)
+    reader = _Reader(root=AudioRoot.of(place.parent, allow_outside=options.allow_outside), options=options)
     seen = Seen(lines=lines, hint="give each line its own 'id'")
     for number, fields in objects(lines):
         utterance = reader.utterance(fields)
@@ -82,7 +82,7 @@ def _utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
 class _Reader:
     """How to read a line."""
 
-    root: Root
+    root: AudioRoot
     options: ReadOptions
 
     def utterance(self, fields: Fields) -> Utterance:
@@ -105,7 +105,7 @@ class _Reader:
         duration = fields.seconds("duration")
         if duration == 0:
             raise fields.error("'duration' is 0; leave it out to read to the end of the file")
-        return part_of(path, offset=offset, duration=duration, error=fields.error)
+        return audio_slice(path, offset=offset, duration=duration, error=fields.error)
 
     def _text(self, fields: Fields) -> str | None:
         text = fields.string("text")

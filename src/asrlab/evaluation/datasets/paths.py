@@ -26,7 +26,7 @@ AUDIO_SUFFIXES = (
 
 
 @attrs.frozen(kw_only=True)
-class Root:
+class AudioRoot:
     """A folder that no file of a data set must lead out of, named or implied: it may come from a stranger.
 
     The folder itself may be a link, and so may files that stay in it.
@@ -143,7 +143,7 @@ def _unreadable(error: OSError) -> None:
     ) from error
 
 
-def part_of(
+def audio_slice(
     path: Path, *, offset: float | None, duration: float | None, error: Callable[[str], DatasetError]
 ) -> Path | AudioFile:
     """The audio from *offset* on, for *duration*, both in seconds; the path itself where that is all of it.

@@ -12,13 +12,13 @@ from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.hypotheses import is_trn, trn_lines
 from asrlab.evaluation.datasets.load import FORMATS
-from asrlab.evaluation.datasets.paths import Root
+from asrlab.evaluation.datasets.paths import AudioRoot
 from asrlab.evaluation.datasets.stm import stm_files, stm_segments
 from asrlab.evaluation.datasets.tabular import DELIMITERS, Table, header_of, is_table
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 from asrlab.languages import language_tag
 from asrlab.transcript.alternatives import Alternatives, parse_alternatives
-from asrlab.transcript.document import restored
+from asrlab.transcript.document import unescape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,7 +72,7 @@ def of_file(path: Path, *, allow_outside: AllowOutside = False) -> Iterator[Refe
     is_named_stm = is_file and path.suffix.lower() == ".stm"
     if is_named_stm or [each.name for each in FORMATS if each.recognizes(path)] == ["stm"]:
         files = [file.absolute() for file in stm_files(path)]
-        root = Root.of(path.absolute(), allow_outside=allow_outside)
+        root = AudioRoot.of(path.absolute(), allow_outside=allow_outside)
         return _of_stm(files if is_file else root.check_all(files))
     if not is_file:
         return None
@@ -177,7 +177,7 @@ def is_text_table(path: Path) -> bool:
 
 
 def text_rows(path: Path) -> Iterator[TextRow]:
-    """The rows of a table; what `asrlab.transcript.document.defused` did to a cell is undone.
+    """The rows of a table; what `asrlab.transcript.document.escape_formula` did to a cell is undone.
 
     Raises:
         DatasetError: There is no column for ids or none for texts; a row cannot be read, has no id, or one that is
@@ -220,7 +220,7 @@ def _label(fields: Fields, *names: str) -> str | None:
 
 def _plain(cell: str) -> str:
     """What the cell was before asrlab wrote it."""
-    return unescape_controls(restored(cell))
+    return unescape_controls(unescape_formula(cell))
 
 
 def _columns(path: Path) -> _Columns | None:

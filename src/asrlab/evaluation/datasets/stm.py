@@ -13,7 +13,7 @@ from asrlab.audio import AudioFile
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.paths import Root, audio_beside, part_of
+from asrlab.evaluation.datasets.paths import AudioRoot, audio_beside, audio_slice
 from asrlab.evaluation.datasets.record_reader import Fields
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 from asrlab.transcript.alternatives import Alternatives, parse_alternatives
@@ -68,7 +68,7 @@ def read_stm(path: Path, options: ReadOptions) -> Dataset:
     top = path.absolute() if path.is_dir() else path.absolute().parent
     absolute = [file.absolute() for file in files]
     if path.is_dir():
-        Root.of(top, allow_outside=options.allow_outside).check_all(absolute)
+        AudioRoot.of(top, allow_outside=options.allow_outside).check_all(absolute)
     if not Lines(path=files[0]).head():
         raise DatasetError(f"{files[0]} is empty; a line is: file, channel, speaker, start, end, text", path=files[0])
     return Dataset(
@@ -98,7 +98,7 @@ def _utterances(files: list[Path], top: Path, options: ReadOptions) -> Iterator[
         lines = Lines(path=place)
         reader = _Reader(
             audio=_audio_for(place.parent, top, options),
-            root=Root.of(place.parent, allow_outside=options.allow_outside, top=top),
+            root=AudioRoot.of(place.parent, allow_outside=options.allow_outside, top=top),
             require_text=options.require_text,
         )
         for segment, error in _segments(lines):
@@ -224,7 +224,7 @@ class _Reader:
     """
 
     audio: dict[str, Path]
-    root: Root
+    root: AudioRoot
     require_text: bool
 
     def utterance(self, segment: StmSegment, error: Callable[[str], DatasetError]) -> Utterance:
@@ -261,7 +261,7 @@ class _Reader:
                 "(--allow-outside)"
             )
         path = self.root.audio(str(self.audio[segment.file]), field="file", error=error)
-        return part_of(path, offset=segment.start, duration=segment.end - segment.start, error=error)
+        return audio_slice(path, offset=segment.start, duration=segment.end - segment.start, error=error)
 
 
 def _shown(text: str) -> str:

@@ -10,7 +10,7 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.delimited import Quoting, read_rows, split_header
-from asrlab.evaluation.datasets.paths import Root, default_id, part_of
+from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
 from asrlab.evaluation.datasets.record_reader import Fields
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 
@@ -141,7 +141,7 @@ class Columns:
             )
         return cls(audio=audio, **found)
 
-    def utterance(self, fields: Fields, *, root: Root, options: ReadOptions) -> Utterance:
+    def utterance(self, fields: Fields, *, root: AudioRoot, options: ReadOptions) -> Utterance:
         """The utterance in a row.
 
         Raises:
@@ -169,7 +169,7 @@ class Columns:
         duration = fields.seconds(self.duration) if self.duration and start is not None else None
         if duration is None and end is not None:
             duration = end - (start or 0.0)
-        return part_of(path, offset=start, duration=duration, error=fields.error)
+        return audio_slice(path, offset=start, duration=duration, error=fields.error)
 
     def _text(self, fields: Fields, options: ReadOptions) -> str | None:
         text = fields.string(self.text) if self.text else None
@@ -222,7 +222,7 @@ def read_table(path: Path, options: ReadOptions) -> Dataset:
 def table_utterances(place: Path, options: ReadOptions, delimiter: str) -> Iterator[Utterance]:
     """The utterances of a table, row by row."""
     table = Table(lines=Lines(path=place), delimiter=delimiter)
-    root = Root.of(place.parent, allow_outside=options.allow_outside)
+    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside)
     columns = Columns.find(header_of(first_line(place), delimiter), error=partial(_at_header, place), options=options)
     seen = Seen(lines=table.lines, hint="give each row its own in a column 'id'")
     for number, fields in table.rows():

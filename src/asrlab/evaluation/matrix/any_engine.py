@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from asrlab.engine.transcriber import Transcriber
-from asrlab.evaluation.matrix.cell_context import Stage, Suite
+from asrlab.evaluation.matrix.cell_context import CellContext, Suite
 from asrlab.evaluation.matrix.measure import Speech, disorder, joined_smoke
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Transcript
 
 
-def _nothing(_stage: Stage) -> None:
+def _nothing(_stage: CellContext) -> None:
     """Nothing is compared with the CPU."""
 
 
-def _run(stage: Stage, _prepared: Any) -> None:
+def _run(stage: CellContext, _prepared: Any) -> None:
     transcriber = load_checked(stage)
     if transcriber is None:
         return
@@ -29,7 +29,7 @@ def _run(stage: Stage, _prepared: Any) -> None:
 SUITE = Suite(prepare=_nothing, run=_run)
 
 
-def load_checked(stage: Stage, **choices: Any) -> Transcriber | None:
+def load_checked(stage: CellContext, **choices: Any) -> Transcriber | None:
     """Load the cell's model; None if that fails."""
     with stage.check("load") as check:
         transcriber = stage.load(stage.job.asked, **choices)
@@ -38,7 +38,7 @@ def load_checked(stage: Stage, **choices: Any) -> Transcriber | None:
     return None
 
 
-def check_device(stage: Stage, transcriber: Transcriber, *, really: str = "") -> None:
+def check_device(stage: CellContext, transcriber: Transcriber, *, really: str = "") -> None:
     """The device that is reported is the one asked for, and where the parameters are.
 
     Args:
@@ -56,7 +56,7 @@ def check_device(stage: Stage, transcriber: Transcriber, *, really: str = "") ->
         )
 
 
-def transcribe_checked(stage: Stage, transcriber: Transcriber, speech: Speech) -> Transcript | None:
+def transcribe_checked(stage: CellContext, transcriber: Transcriber, speech: Speech) -> Transcript | None:
     """Transcribe *speech*, with the times of words where the engine can; None if that fails."""
     with stage.check("transcribe") as check:
         words = transcriber.info.capabilities.word_timestamps
@@ -70,7 +70,7 @@ def transcribe_checked(stage: Stage, transcriber: Transcriber, speech: Speech) -
     return None
 
 
-def check_times(stage: Stage, transcript: Transcript) -> None:
+def check_times(stage: CellContext, transcript: Transcript) -> None:
     """Segments and words are in order and inside the audio."""
     with stage.check("segments") as check:
         check.saw(f"{len(transcript.segments)} segments, {len(transcript.words or ())} timed words")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from asrlab.engine.spec import EngineSpec
 from asrlab.errors import DeviceUnavailableError, WeightsError
-from asrlab.evaluation.matrix.cell_context import Stage, Suite, first_line
+from asrlab.evaluation.matrix.cell_context import CellContext, Suite, first_line
 from asrlab.evaluation.matrix.messages import Job, Kernels
 from asrlab.evaluation.matrix.plan import machine_has, suite_of
 from asrlab.installation import runnable
@@ -32,7 +32,7 @@ def main() -> None:
         answers.write(pickle.dumps(message))
         answers.flush()
 
-    run_cell(Stage(job=job, send=send))
+    run_cell(CellContext(job=job, send=send))
 
 
 def _take_output() -> BinaryIO:
@@ -43,7 +43,7 @@ def _take_output() -> BinaryIO:
     return answers
 
 
-def run_cell(stage: Stage) -> None:
+def run_cell(stage: CellContext) -> None:
     """Do the checks of a cell, or tell why there are none."""
     with stage.check("engine", preliminary=True) as check:
         resolved = Registry(PluginHost()).resolve(stage.job.asked)
@@ -57,7 +57,7 @@ def run_cell(stage: Stage) -> None:
         _run(stage, suite)
 
 
-def _has_weights(stage: Stage, resolved: ResolvedModel) -> bool:
+def _has_weights(stage: CellContext, resolved: ResolvedModel) -> bool:
     with stage.check("weights", preliminary=True) as check:
         try:
             fetch_weights(resolved, offline=True)
@@ -71,7 +71,7 @@ def _has_weights(stage: Stage, resolved: ResolvedModel) -> bool:
     return check.outcome == "ran"
 
 
-def _is_there(stage: Stage, spec: EngineSpec) -> bool:
+def _is_there(stage: CellContext, spec: EngineSpec) -> bool:
     """Whether the engine has the device, as far as can be told before the device is simulated."""
     simulated, kind = stage.job.where.simulated, stage.device
     if simulated and spec.uses("torch"):
@@ -86,7 +86,7 @@ def _is_there(stage: Stage, spec: EngineSpec) -> bool:
     return check.outcome == "ran"
 
 
-def _run(stage: Stage, suite: Suite) -> None:
+def _run(stage: CellContext, suite: Suite) -> None:
     with ExitStack() as stack:
         with stage.check("preparing on the CPU", preliminary=True) as check:
             prepared = suite.prepare(stage)
@@ -98,7 +98,7 @@ def _run(stage: Stage, suite: Suite) -> None:
             stage.send(Kernels(plain=report.as_dict(), table=report.table()))
 
 
-def _simulate(stage: Stage, stack: ExitStack) -> bool:
+def _simulate(stage: CellContext, stack: ExitStack) -> bool:
     """Enter the simulation where the column asks for it; whether the device is there now."""
     if not stage.job.where.simulated:
         return True

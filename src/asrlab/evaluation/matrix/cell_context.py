@@ -13,7 +13,7 @@ import attrs
 
 from asrlab.environment import backend
 from asrlab.errors import AsrlabError
-from asrlab.evaluation.matrix.messages import Began, Job
+from asrlab.evaluation.matrix.messages import CheckStarted, Job
 from asrlab.evaluation.matrix.records import CheckResult, Facts, Figure, Outcome
 from asrlab.loading import load
 
@@ -69,7 +69,7 @@ class Check:
 
 
 @attrs.define(kw_only=True)
-class Stage:
+class CellContext:
     """A cell under way.
 
     Attributes:
@@ -100,7 +100,7 @@ class Stage:
             name: Its name.
             preliminary: It shows nothing of the device, and is told only where there is no going on.
         """
-        self.send(Began(check=name))
+        self.send(CheckStarted(check=name))
         check, error_line, start = Check(), "", time.monotonic()
         try:
             yield check
@@ -147,8 +147,8 @@ class Suite:
         own_weights: Whether it writes the weights that it uses, so that none need be on this machine.
     """
 
-    prepare: Callable[[Stage], Any]
-    run: Callable[[Stage, Any], None]
+    prepare: Callable[[CellContext], Any]
+    run: Callable[[CellContext, Any], None]
     own_weights: bool = False
 
 

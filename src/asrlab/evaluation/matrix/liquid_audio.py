@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from asrlab.evaluation.matrix.any_engine import check_device, check_times, load_checked, transcribe_checked
-from asrlab.evaluation.matrix.cell_context import Stage, Suite
+from asrlab.evaluation.matrix.cell_context import CellContext, Suite
 from asrlab.evaluation.matrix.measure import joined_smoke, word_errors
 from asrlab.evaluation.matrix.tiny_liquid_audio import codes
 
 _MOST_ERRORS = 7  # of 70 words
 
 
-def _nothing(_stage: Stage) -> None:
+def _nothing(_stage: CellContext) -> None:
     """The CPU takes minutes and 6 GB for it: texts are compared with what was said."""
 
 
-def _run(stage: Stage, _prepared: Any) -> None:
+def _run(stage: CellContext, _prepared: Any) -> None:
     transcriber: Any = load_checked(stage)
     if transcriber is None:
         return

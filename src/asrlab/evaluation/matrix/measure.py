@@ -10,7 +10,7 @@ import attrs
 from asrlab.audio import SAMPLE_RATE, Audio, load_audio
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.matrix.records import Figure
-from asrlab.evaluation.metrics import ErrorCounts, Pair, get_normalizer, score
+from asrlab.evaluation.metrics import ErrorCounts, TextPair, get_normalizer, score
 from asrlab.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def joined_smoke(times: int = 1) -> Speech:
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
     """Word errors after Whisper's English normalization."""
-    pair = Pair(id="smoke", reference=reference, hypothesis=hypothesis)
+    pair = TextPair(id="smoke", reference=reference, hypothesis=hypothesis)
     return score([pair], normalizer=get_normalizer("english")).words
 
 

@@ -33,7 +33,7 @@ class Job:
 
 
 @attrs.frozen(kw_only=True)
-class Began:
+class CheckStarted:
     """From the process: it has begun a check; a `CheckResult` follows, unless the check takes the process along.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from asrlab.errors import AsrlabError
-from asrlab.evaluation.matrix.cell_context import Check, Stage, first_line
+from asrlab.evaluation.matrix.cell_context import CellContext, Check, first_line
 from asrlab.evaluation.matrix.tiny_liquid_audio import codes
 from asrlab.patches.direct import patched
 from asrlab.transcript import PatchStatus
@@ -15,7 +15,7 @@ type Demonstrations = Mapping[str, Callable[[], object]]
 """By the patch's name."""
 
 
-def check_patches(stage: Stage, distribution: str, demonstrations: Demonstrations) -> None:
+def check_patches(stage: CellContext, distribution: str, demonstrations: Demonstrations) -> None:
     """For each patch that the device needs: it fails before, it runs with the patch, it fails again after.
 
     No transcriber may be open: it would hold the patches.

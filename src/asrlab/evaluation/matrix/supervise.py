@@ -18,7 +18,7 @@ from typing import IO
 
 import attrs
 
-from asrlab.evaluation.matrix.messages import Began, Job, Kernels
+from asrlab.evaluation.matrix.messages import CheckStarted, Job, Kernels
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts
 
 # The path of this process, so that the cell imports what is imported here, and nothing from where it is started.
@@ -116,7 +116,7 @@ class _Log:
     def _take(self, message: object) -> None:
         self.since = time.monotonic()
         match message:
-            case Began(check=name):
+            case CheckStarted(check=name):
                 self.under_way = name
             case CheckResult():
                 self.checks.append(message)

@@ -11,7 +11,7 @@ import attrs
 
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.evaluation.matrix.any_engine import check_device
-from asrlab.evaluation.matrix.cell_context import Stage, Suite
+from asrlab.evaluation.matrix.cell_context import CellContext, Suite
 from asrlab.evaluation.matrix.measure import difference, disorder, joined_smoke, numbers_tolerance
 from asrlab.evaluation.matrix.patch_checks import check_patches, of_liquid_audio
 from asrlab.loading import load
@@ -55,7 +55,7 @@ class _Prepared:
         return Path(self.folder.name, name)
 
 
-def _prepare(stage: Stage) -> _Prepared:
+def _prepare(stage: CellContext) -> _Prepared:
     prepared = _Prepared(folder=TemporaryDirectory())
     write_tiny_lfm2_audio(prepared.path("random"))
     write_tiny_lfm2_audio(prepared.path("says"), says=_SAYS)
@@ -69,7 +69,7 @@ def _prepare(stage: Stage) -> _Prepared:
     return attrs.evolve(prepared, numbers=numbers, transcript=transcript)
 
 
-def _run(stage: Stage, prepared: _Prepared) -> None:
+def _run(stage: CellContext, prepared: _Prepared) -> None:
     with prepared.folder:
         _check_transcription(stage, prepared)
         _check_retry(stage, prepared)
@@ -80,7 +80,7 @@ def _run(stage: Stage, prepared: _Prepared) -> None:
 SUITE = Suite(prepare=_prepare, run=_run, own_weights=True)
 
 
-def _check_transcription(stage: Stage, prepared: _Prepared) -> None:
+def _check_transcription(stage: CellContext, prepared: _Prepared) -> None:
     transcriber: Any = None
     with stage.check("load") as check:
         transcriber = stage.load(prepared.model("says"))
@@ -101,7 +101,7 @@ def _speech(seconds: float) -> Audio:
     return Audio(samples=joined.samples[: int(seconds * SAMPLE_RATE)], sample_rate=SAMPLE_RATE)
 
 
-def _check_long(stage: Stage, transcriber: LiquidAudioTranscriber, prepared: _Prepared) -> None:
+def _check_long(stage: CellContext, transcriber: LiquidAudioTranscriber, prepared: _Prepared) -> None:
     with stage.check("long audio") as check:
         transcript = transcriber.transcribe(_speech(_LONG_S))
         times = [(segment.start, segment.end) for segment in transcript.segments]
@@ -116,7 +116,7 @@ def _check_long(stage: Stage, transcriber: LiquidAudioTranscriber, prepared: _Pr
             check.require(same, f"cut elsewhere than on the CPU: {times}")
 
 
-def _check_retry(stage: Stage, prepared: _Prepared) -> None:
+def _check_retry(stage: CellContext, prepared: _Prepared) -> None:
     with (
         stage.check("truncated text, retried in halves") as check,
         load(prepared.model("endless"), device=stage.device) as transcriber,
@@ -139,7 +139,7 @@ def _shorten(transcriber: Any) -> None:
     )
 
 
-def _check_numbers(stage: Stage, prepared: _Prepared) -> None:
+def _check_numbers(stage: CellContext, prepared: _Prepared) -> None:
     with (
         stage.check("interleaved generation, speech decoding") as check,
         load(prepared.model("random"), device=stage.device, compute_type="float32") as transcriber,

@@ -11,7 +11,7 @@ import attrs
 from asrlab.engine.transcriber import Transcriber
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.matrix.any_engine import check_device, check_times, load_checked, transcribe_checked
-from asrlab.evaluation.matrix.cell_context import Stage, Suite
+from asrlab.evaluation.matrix.cell_context import CellContext, Suite
 from asrlab.evaluation.matrix.measure import (
     Speech,
     difference,
@@ -47,7 +47,7 @@ class _Reference:
     numbers: Mapping[str, Any]
 
 
-def _prepare(stage: Stage) -> _Reference | None:
+def _prepare(stage: CellContext) -> _Reference | None:
     if stage.is_reference:
         return None
     speech = joined_smoke()
@@ -57,7 +57,7 @@ def _prepare(stage: Stage) -> _Reference | None:
     return _Reference(transcript=transcript, numbers=numbers)
 
 
-def _run(stage: Stage, reference: _Reference | None) -> None:
+def _run(stage: CellContext, reference: _Reference | None) -> None:
     transcriber = load_checked(stage)
     if transcriber is None:
         return
@@ -84,7 +84,7 @@ def _place(transcriber: Any) -> str:
     return str(model.device.type) if hasattr(model, "device") else str(model.model.device)
 
 
-def _check_text(stage: Stage, transcript: Transcript, speech: Speech, reference: _Reference | None) -> None:
+def _check_text(stage: CellContext, transcript: Transcript, speech: Speech, reference: _Reference | None) -> None:
     with stage.check("text") as check:
         errors = word_errors(speech.text, transcript.text)
         check.saw(f"{errors.errors} errors in {errors.reference_length} words")
@@ -95,7 +95,7 @@ def _check_text(stage: Stage, transcript: Transcript, speech: Speech, reference:
             check.require(same or stage.simulation is None, f"not the CPU's text: {transcript.text}")
 
 
-def _check_language(stage: Stage, transcript: Transcript) -> None:
+def _check_language(stage: CellContext, transcript: Transcript) -> None:
     with stage.check("language") as check:
         probability = transcript.language_probability
         check.saw(f"{transcript.language}, probability {probability}")
@@ -103,7 +103,7 @@ def _check_language(stage: Stage, transcript: Transcript) -> None:
         check.require(probability is None or 0 <= probability <= 1, f"a probability of {probability}")
 
 
-def _check_words(stage: Stage, transcript: Transcript, reference: _Reference | None) -> None:
+def _check_words(stage: CellContext, transcript: Transcript, reference: _Reference | None) -> None:
     with stage.check("word times") as check:
         if transcript.words is None:
             check.stop("refused", "the engine times no words on this device")
@@ -121,7 +121,7 @@ def _check_words(stage: Stage, transcript: Transcript, reference: _Reference | N
                 check.measured(figure)
 
 
-def _check_numbers(stage: Stage, transcriber: Transcriber, speech: Speech, reference: _Reference) -> None:
+def _check_numbers(stage: CellContext, transcriber: Transcriber, speech: Speech, reference: _Reference) -> None:
     with stage.check("numbers") as check:
         tolerance = numbers_tolerance(simulated=stage.simulation is not None)
         for name, values in _float32_numbers(stage, transcriber, speech).items():
@@ -129,7 +129,7 @@ def _check_numbers(stage: Stage, transcriber: Transcriber, speech: Speech, refer
         check.saw("float32 on both")
 
 
-def _float32_numbers(stage: Stage, transcriber: Transcriber, speech: Speech) -> Mapping[str, Any]:
+def _float32_numbers(stage: CellContext, transcriber: Transcriber, speech: Speech) -> Mapping[str, Any]:
     """What the model computes in float32; it is loaded anew where *transcriber* computes in another format."""
     if transcriber.info.compute_type == "float32":
         return _numbers(transcriber, speech)
@@ -173,7 +173,7 @@ def _ctranslate2_numbers(model: Any, samples: NDArray[np.float32]) -> Mapping[st
     return {"encoder": np.array(on_cpu)}
 
 
-def _check_patches(stage: Stage) -> None:
+def _check_patches(stage: CellContext) -> None:
     if stage.job.model.startswith("openai-whisper/"):
         check_patches(stage, "openai-whisper", of_openai_whisper(stage.device))
     else:

@@ -12,7 +12,7 @@ from asrlab.environment import peak_resident_bytes, resident_bytes
 from asrlab.evaluation.metrics.alignment import AlignedWord, align
 from asrlab.evaluation.metrics.normalizers import Normalizer, get_normalizer
 from asrlab.evaluation.metrics.speed import LatencySummary, latency_summary, percentile, rtfx
-from asrlab.evaluation.metrics.wer import ErrorCounts, Pair, Score, score
+from asrlab.evaluation.metrics.wer import ErrorCounts, Score, TextPair, score
 
 if TYPE_CHECKING:
     from asrlab.evaluation.metrics.comparison import Interval, Resampling, WerComparison, WerDifference, compare_wer
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
         profile_for,
         score_normalizers,
     )
-    from asrlab.evaluation.metrics.reference_errors import Suspect, SuspectReport, WithoutSuspects, suspect_references
+    from asrlab.evaluation.metrics.reference_errors import (
+        SuspectReference,
+        SuspectReport,
+        WithoutSuspects,
+        suspect_references,
+    )
     from asrlab.evaluation.metrics.resampling import wer_interval
     from asrlab.evaluation.metrics.speed_comparison import SpeedComparison, SpeedRatio, UtteranceTime, compare_speed
 
@@ -35,7 +40,7 @@ _LATER = {
     "entities": ("EntityCounts", "EntityMiss", "EntityScore", "entity_errors"),
     "profiles": ("Profile", "describe_normalizers", "get_profile", "profile_for", "score_normalizers"),
     "speed_comparison": ("SpeedComparison", "SpeedRatio", "UtteranceTime", "compare_speed"),
-    "suspects": ("Suspect", "SuspectReport", "WithoutSuspects", "suspect_references"),
+    "suspects": ("SuspectReference", "SuspectReport", "WithoutSuspects", "suspect_references"),
     "intervals": ("wer_interval",),
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
@@ -50,14 +55,14 @@ __all__ = [
     "Interval",
     "LatencySummary",
     "Normalizer",
-    "Pair",
     "Profile",
     "Resampling",
     "Score",
     "SpeedComparison",
     "SpeedRatio",
-    "Suspect",
+    "SuspectReference",
     "SuspectReport",
+    "TextPair",
     "UtteranceTime",
     "WerComparison",
     "WerDifference",

@@ -60,7 +60,7 @@ def _words(chunk: AlignmentChunk, *, said: list[str], written: list[str]) -> Ite
 
 
 @attrs.frozen(kw_only=True)
-class Edits:
+class Alignment:
     """An alignment with the fewest errors, as positions.
 
     Attributes:
@@ -111,7 +111,7 @@ class Edits:
         )
 
 
-def edits_of(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits:
+def edits_of(reference: Sequence[str], hypothesis: Sequence[str]) -> Alignment:
     """Align two sequences of words, each without spaces in it, by the alignment that jiwer finds."""
     import jiwer
 
@@ -121,4 +121,4 @@ def edits_of(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits:
         if chunk.type in ("equal", "substitute"):
             span = range(chunk.hyp_start_idx, chunk.hyp_end_idx)
             counterparts[chunk.ref_start_idx : chunk.ref_end_idx] = span
-    return Edits(reference=tuple(reference), hypothesis=tuple(hypothesis), counterparts=tuple(counterparts))
+    return Alignment(reference=tuple(reference), hypothesis=tuple(hypothesis), counterparts=tuple(counterparts))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.wer import Pair
+    from asrlab.evaluation.metrics.wer import TextPair
 
 
 # With five, not even a system that wins all of them can have p under 0.05: 2 / 2^5 is 0.0625.
@@ -120,7 +120,7 @@ class WerComparison:
 
 
 def compare_wer(
-    systems: Mapping[str, Iterable[Pair]],
+    systems: Mapping[str, Iterable[TextPair]],
     *,
     normalizer: Normalizer,
     blocks: Mapping[str, str | None] | None = None,
@@ -174,7 +174,7 @@ class _Table:
     empty: int = 0
 
 
-def _count(systems: Mapping[str, Sequence[Pair]], normalizer: Normalizer) -> _Table:
+def _count(systems: Mapping[str, Sequence[TextPair]], normalizer: Normalizer) -> _Table:
     table = _Table(totals=dict.fromkeys(systems, ErrorCounts()))
     for pairs in zip(*systems.values(), strict=True):
         references = [normalizer(pair.reference) for pair in pairs]

@@ -13,9 +13,9 @@ from asrlab.evaluation.metrics.matching import align_systems
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from asrlab.evaluation.metrics.alignment import Edits
+    from asrlab.evaluation.metrics.alignment import Alignment
     from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.wer import Pair
+    from asrlab.evaluation.metrics.wer import TextPair
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +66,7 @@ class WordDifferences:
 
 
 @attrs.define
-class _Mistakes:
+class _ErrorTable:
     counts: Counter[tuple[str | None, str | None]] = attrs.field(factory=Counter)
     ids: dict[tuple[str | None, str | None], list[str]] = attrs.field(factory=dict)
 
@@ -86,7 +86,7 @@ class _Mistakes:
 
 
 def word_differences(
-    systems: Mapping[str, Iterable[Pair]], *, normalizer: Normalizer, top: int = 20
+    systems: Mapping[str, Iterable[TextPair]], *, normalizer: Normalizer, top: int = 20
 ) -> WordDifferences:
     """Which words one system has right and the other wrong, and what it makes of them.
 
@@ -103,7 +103,7 @@ def word_differences(
         raise OptionError(f"{len(systems)} systems given; give the two to set side by side", option="systems")
     baseline, candidate = systems
     tallies: Counter[tuple[bool, bool]] = Counter()
-    mistakes = {name: _Mistakes() for name in systems}
+    mistakes = {name: _ErrorTable() for name in systems}
     for utterance in align_systems(systems, normalizer=normalizer):
         one, other = utterance.edits[baseline], utterance.edits[candidate]
         tallies.update((one.right(place), other.right(place)) for place in range(len(utterance.reference)))
@@ -123,7 +123,7 @@ def word_differences(
     )
 
 
-def _collect(utterance: str, edits: Edits, other: Edits, mistakes: _Mistakes) -> None:
+def _collect(utterance: str, edits: Alignment, other: Alignment, mistakes: _ErrorTable) -> None:
     """The mistakes of *edits* that *other* does not make."""
     for place, said in enumerate(edits.reference):
         if other.right(place) and not edits.right(place):

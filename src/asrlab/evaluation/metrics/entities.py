@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics.alignment import Edits, edits_of
+from asrlab.evaluation.metrics.alignment import Alignment, edits_of
 from asrlab.evaluation.metrics.english_tokens import Entity, EntityKind, read_english
 from asrlab.evaluation.metrics.normalizers import visible_text
 from asrlab.languages import is_english
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from asrlab.evaluation.metrics.english_numbers import Lexeme
     from asrlab.evaluation.metrics.english_tokens import Entity, Token
-    from asrlab.evaluation.metrics.wer import Pair
+    from asrlab.evaluation.metrics.wer import TextPair
 
 _Outcome = Literal["hit", "missed", "wrong"]
 
@@ -105,7 +105,7 @@ class EntityScore:
         return self.total.rate
 
 
-def entity_errors(pairs: Iterable[Pair], *, language: str = "en", misses: int = 50) -> EntityScore:
+def entity_errors(pairs: Iterable[TextPair], *, language: str = "en", misses: int = 50) -> EntityScore:
     """Count which numbers, dates, amounts of money and names of the references were written as said.
 
     Give the texts as they were written, not normalized: names are told by their capitals. Both texts are read by the
@@ -170,7 +170,7 @@ _COUNTED: dict[_Outcome, EntityCounts] = {
 
 
 def _judged(
-    pair: Pair, tokens: Sequence[Token], entities: Sequence[Entity]
+    pair: TextPair, tokens: Sequence[Token], entities: Sequence[Entity]
 ) -> Iterator[tuple[EntityKind, _Outcome, EntityMiss | None]]:
     if not entities:
         return
@@ -192,7 +192,7 @@ def _judged(
         yield entity.kind, outcome, miss
 
 
-def _outcome(entity: Entity, edits: Edits, written: Sequence[Token]) -> _Outcome:
+def _outcome(entity: Entity, edits: Alignment, written: Sequence[Token]) -> _Outcome:
     span = range(entity.first, entity.last)
     places = [at for at in edits.counterparts[entity.first : entity.last] if at is not None]
     if not places:
@@ -202,7 +202,7 @@ def _outcome(entity: Entity, edits: Edits, written: Sequence[Token]) -> _Outcome
     return "hit" if whole and ends else "wrong"
 
 
-def _ends(place: int, step: int, edits: Edits, written: Sequence[Token]) -> bool:
+def _ends(place: int, step: int, edits: Alignment, written: Sequence[Token]) -> bool:
     """Whether the number written at an entity's end goes on only where the reference goes on alike: 5, 26 in 526."""
     at = edits.counterparts[place]
     if at is None or written[at].number is None or not 0 <= at + step < len(written):

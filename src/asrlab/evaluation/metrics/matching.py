@@ -13,9 +13,9 @@ from asrlab.evaluation.metrics.alignment import edits_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from asrlab.evaluation.metrics.alignment import Edits
+    from asrlab.evaluation.metrics.alignment import Alignment
     from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.wer import Pair
+    from asrlab.evaluation.metrics.wer import TextPair
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +30,7 @@ class AlignedUtterance:
 
     id: str
     reference: tuple[str, ...]
-    edits: dict[str, Edits]
+    edits: dict[str, Alignment]
 
 
 class Identified(Protocol):
@@ -57,7 +57,7 @@ def same_ids[Item: Identified](systems: Mapping[str, Iterable[Item]]) -> dict[st
     return {name: tuple(items[key] for key in order) for name, items in indexed.items()}
 
 
-def same_utterances(systems: Mapping[str, Iterable[Pair]]) -> dict[str, tuple[Pair, ...]]:
+def same_utterances(systems: Mapping[str, Iterable[TextPair]]) -> dict[str, tuple[TextPair, ...]]:
     """The pairs of each system in the order of the first one, checked to have the same ids and references.
 
     Raises:
@@ -76,7 +76,7 @@ def same_utterances(systems: Mapping[str, Iterable[Pair]]) -> dict[str, tuple[Pa
     return same
 
 
-def align_systems(systems: Mapping[str, Iterable[Pair]], *, normalizer: Normalizer) -> Iterator[AlignedUtterance]:
+def align_systems(systems: Mapping[str, Iterable[TextPair]], *, normalizer: Normalizer) -> Iterator[AlignedUtterance]:
     """Each utterance that has a reference, with every system's alignment to it.
 
     Where the data set allows several readings, and the systems are nearest to different ones, there is no reference

@@ -13,7 +13,7 @@ from asrlab.errors import OptionError
 from asrlab.evaluation.metrics.compounds import with_compounds_of
 from asrlab.evaluation.metrics.leaderboard import is_ignored, leaderboard_text
 from asrlab.evaluation.metrics.normalizers import Normalizer, get_normalizer, letters_of
-from asrlab.evaluation.metrics.wer import Pair, Score, score
+from asrlab.evaluation.metrics.wer import Score, TextPair, score
 from asrlab.languages import is_english
 
 if TYPE_CHECKING:
@@ -42,30 +42,30 @@ class Profile:
 
     name: str
     version: str
-    rule: Callable[[Pair], tuple[str, str] | None] = attrs.field(repr=False, eq=False)
-    chosen: Callable[[Pair], str] | None = attrs.field(default=None, repr=False, eq=False)
+    rule: Callable[[TextPair], tuple[str, str] | None] = attrs.field(repr=False, eq=False)
+    chosen: Callable[[TextPair], str] | None = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def normalizer(self) -> Normalizer:
         """For pairs that came out of `prepare`: changes nothing, and carries the profile's name and version."""
         return Normalizer(name=self.name, version=self.version, normalize=str)
 
-    def prepare(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    def prepare(self, pairs: Iterable[TextPair]) -> Iterator[TextPair]:
         """The pairs normalized, without those that are not scored; anything that takes pairs takes these."""
         for pair in pairs:
             texts = self.rule(pair)
             if texts is not None:
                 yield attrs.evolve(pair, reference=texts[0], hypothesis=texts[1])
 
-    def normalizers(self, pairs: Iterable[Pair]) -> tuple[tuple[str, int], ...]:
+    def normalizers(self, pairs: Iterable[TextPair]) -> tuple[tuple[str, int], ...]:
         """Return how many *pairs*, prepared or not, each normalizer prepares, the most first."""
         return tuple(Counter(self._name_of(pair) for pair in pairs).most_common())
 
-    def score(self, pairs: Iterable[Pair]) -> Score:
+    def score(self, pairs: Iterable[TextPair]) -> Score:
         """The errors of a corpus under this profile."""
         names: Counter[str] = Counter()
 
-        def counted() -> Iterator[Pair]:
+        def counted() -> Iterator[TextPair]:
             for pair in self.prepare(pairs):
                 names[self._name_of(pair)] += 1
                 yield pair
@@ -73,7 +73,7 @@ class Profile:
         total = score(counted(), normalizer=self.normalizer)
         return attrs.evolve(total, normalizers=tuple(names.most_common()))
 
-    def _name_of(self, pair: Pair) -> str:
+    def _name_of(self, pair: TextPair) -> str:
         return self.name if self.chosen is None else self.chosen(pair)
 
 
@@ -130,7 +130,7 @@ def describe_normalizers(name: str, counts: Sequence[tuple[str, int]]) -> str:
     return name if {each for each, _ in counts} <= {name} else ", ".join(f"{each} ({n})" for each, n in counts)
 
 
-def score_normalizers(pairs: Iterable[Pair], names: Sequence[str]) -> tuple[Score, ...]:
+def score_normalizers(pairs: Iterable[TextPair], names: Sequence[str]) -> tuple[Score, ...]:
     """The same hypotheses under several profiles, so that a difference that is only the normalizer's shows.
 
     Args:
@@ -156,7 +156,7 @@ def _of_normalizer(name: str) -> Profile:
     def of_letters(letters: str | None) -> Normalizer:
         return normalizer if letters is None else get_normalizer(name, language=letters)
 
-    def rule(pair: Pair) -> tuple[str, str]:
+    def rule(pair: TextPair) -> tuple[str, str]:
         letters = letters_of(pair.language)
         return text(pair.reference, letters), text(pair.hypothesis, letters)
 
@@ -166,7 +166,7 @@ def _of_normalizer(name: str) -> Profile:
 def _by_language() -> Profile:
     english, basic = _of_normalizer("english"), _of_normalizer("basic")
 
-    def of(pair: Pair) -> Profile:
+    def of(pair: TextPair) -> Profile:
         return english if is_english(pair.language) else basic
 
     return Profile(
@@ -181,7 +181,7 @@ def _leaderboard() -> Profile:
     normalizer = leaderboard_text()
     text = lru_cache(maxsize=_TEXTS_KEPT)(normalizer)
 
-    def rule(pair: Pair) -> tuple[str, str] | None:
+    def rule(pair: TextPair) -> tuple[str, str] | None:
         said = text(pair.reference)
         if is_ignored(said):
             return None

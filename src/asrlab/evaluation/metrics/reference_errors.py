@@ -14,14 +14,14 @@ from asrlab.evaluation.metrics.wer import ErrorCounts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from asrlab.evaluation.metrics.alignment import Edits
+    from asrlab.evaluation.metrics.alignment import Alignment
     from asrlab.evaluation.metrics.matching import AlignedUtterance
     from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.wer import Pair
+    from asrlab.evaluation.metrics.wer import TextPair
 
 
 @attrs.frozen(kw_only=True)
-class Suspect:
+class SuspectReference:
     """A place where the reference may be wrong.
 
     Attributes:
@@ -71,12 +71,12 @@ class SuspectReport:
     normalizer: str
     normalizer_version: str
     agree: int
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[SuspectReference, ...]
     systems: tuple[WithoutSuspects, ...]
 
 
 @attrs.frozen(kw_only=True)
-class _Claim:
+class _Edit:
     """A change to the reference: words inserted before *place*, or reference word *place* replaced or left out."""
 
     place: int
@@ -85,7 +85,7 @@ class _Claim:
 
 
 def suspect_references(
-    systems: Mapping[str, Iterable[Pair]],
+    systems: Mapping[str, Iterable[TextPair]],
     *,
     normalizer: Normalizer,
     agree: int = 2,
@@ -111,7 +111,7 @@ def suspect_references(
     if agree < 2:
         raise OptionError(f"agree is {agree}; one engine against the reference proves nothing, give 2", option="agree")
     witnesses = shared or {}
-    suspects: list[Suspect] = []
+    suspects: list[SuspectReference] = []
     totals: dict[str, list[ErrorCounts]] = {}
     for utterance in align_systems(systems, normalizer=normalizer):
         claims = _agreed(utterance, agree, witnesses)
@@ -129,24 +129,24 @@ def suspect_references(
     )
 
 
-def _claims(edits: Edits) -> Iterator[_Claim]:
+def _claims(edits: Alignment) -> Iterator[_Edit]:
     for place, words in edits.inserted().items():
-        yield _Claim(place=place, insertion=True, words=words)
+        yield _Edit(place=place, insertion=True, words=words)
     for place in range(len(edits.reference)):
         if not edits.right(place):
-            yield _Claim(place=place, insertion=False, words=_at(edits, place, insertion=False))
+            yield _Edit(place=place, insertion=False, words=_at(edits, place, insertion=False))
 
 
-def _at(edits: Edits, place: int, *, insertion: bool) -> tuple[str, ...]:
+def _at(edits: Alignment, place: int, *, insertion: bool) -> tuple[str, ...]:
     if insertion:
         return edits.inserted().get(place, ())
     written = edits.written(place)
     return () if written is None else (written,)
 
 
-def _agreed(utterance: AlignedUtterance, agree: int, shared: Mapping[str, str]) -> dict[_Claim, tuple[str, ...]]:
+def _agreed(utterance: AlignedUtterance, agree: int, shared: Mapping[str, str]) -> dict[_Edit, tuple[str, ...]]:
     """The changes that enough witnesses make, with the systems that make them, in the order of the words."""
-    systems: dict[_Claim, list[str]] = defaultdict(list)
+    systems: dict[_Edit, list[str]] = defaultdict(list)
     for system, edits in utterance.edits.items():
         if edits.hypothesis:
             for claim in _claims(edits):
@@ -159,9 +159,9 @@ def _agreed(utterance: AlignedUtterance, agree: int, shared: Mapping[str, str]) 
     return dict(sorted(enough.items(), key=lambda item: (item[0].place, not item[0].insertion, item[0].words)))
 
 
-def _places(utterance: AlignedUtterance, claims: Mapping[_Claim, tuple[str, ...]]) -> Iterator[Suspect]:
+def _places(utterance: AlignedUtterance, claims: Mapping[_Edit, tuple[str, ...]]) -> Iterator[SuspectReference]:
     """Neighbouring changes by the same systems are one place."""
-    run: list[_Claim] = []
+    run: list[_Edit] = []
     for claim in claims:
         if run and (claims[run[-1]] != claims[claim] or claim.place != run[-1].place + (not run[-1].insertion)):
             yield _suspect(utterance, run, claims[run[0]])
@@ -171,9 +171,9 @@ def _places(utterance: AlignedUtterance, claims: Mapping[_Claim, tuple[str, ...]
         yield _suspect(utterance, run, claims[run[0]])
 
 
-def _suspect(utterance: AlignedUtterance, run: list[_Claim], agreeing: tuple[str, ...]) -> Suspect:
+def _suspect(utterance: AlignedUtterance, run: list[_Edit], agreeing: tuple[str, ...]) -> SuspectReference:
     others = {name: edits for name, edits in utterance.edits.items() if name not in agreeing}
-    return Suspect(
+    return SuspectReference(
         id=utterance.id,
         word=run[0].place,
         reference=" ".join(utterance.reference[claim.place] for claim in run if not claim.insertion),
@@ -186,7 +186,7 @@ def _suspect(utterance: AlignedUtterance, run: list[_Claim], agreeing: tuple[str
     )
 
 
-def _without(edits: Edits, claims: Iterable[_Claim], counts: ErrorCounts) -> ErrorCounts:
+def _without(edits: Alignment, claims: Iterable[_Edit], counts: ErrorCounts) -> ErrorCounts:
     """The counts less what stands at the places of *claims*."""
     for place, insertion in {(claim.place, claim.insertion) for claim in claims}:
         written = _at(edits, place, insertion=insertion)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asrlab.evaluation.metrics.normalizers import Normalizer
 
 
-def _text(instance: Pair, attribute: attrs.Attribute[str], value: object) -> None:
+def _text(instance: TextPair, attribute: attrs.Attribute[str], value: object) -> None:
     if not isinstance(value, str):
         raise DatasetError(
             f"utterance {instance.id!r} has no {attribute.name} to score ({value!r}); leave out utterances without text"
@@ -24,7 +24,7 @@ def _text(instance: Pair, attribute: attrs.Attribute[str], value: object) -> Non
 
 
 @attrs.frozen(kw_only=True)
-class Pair:
+class TextPair:
     """One utterance to score.
 
     Attributes:
@@ -148,7 +148,7 @@ class Score:
         return 1 - words.hits / words.reference_length * (words.hits / words.hypothesis_length)
 
 
-def score(pairs: Iterable[Pair], *, normalizer: Normalizer) -> Score:
+def score(pairs: Iterable[TextPair], *, normalizer: Normalizer) -> Score:
     """Count the errors of a corpus, each utterance by the alignment with the fewest errors that jiwer finds.
 
     Args:

@@ -11,7 +11,7 @@ import attrs
 from asrlab.evaluation.metrics.comparison import LEAST_BLOCKS
 from asrlab.evaluation.reports.provenance import made_up, other_scoring
 from asrlab.evaluation.reports.quality_summary import paths_told
-from asrlab.evaluation.reports.systems import Blocks, System
+from asrlab.evaluation.reports.systems import BootstrapUnits, System
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
 
 _SOME_BLOCKS = 20
@@ -20,7 +20,7 @@ _BUSY = 0.5  # of the cores, before the run itself began
 
 
 def notes(
-    results: Sequence[BenchResult], systems: Sequence[System], *, blocks: Blocks, drawn: int, left_out: int
+    results: Sequence[BenchResult], systems: Sequence[System], *, blocks: BootstrapUnits, drawn: int, left_out: int
 ) -> tuple[str, ...]:
     """A sentence for each thing that limits what a comparison shows.
 
@@ -121,7 +121,7 @@ def _rates(one: System, other: System) -> str:
     return f" (WER {rates[0]:.2f} and {rates[1]:.2f} %)" if len(rates) == len(scores) else ""
 
 
-def _drawing(blocks: Blocks, drawn: int) -> Iterator[str]:
+def _drawing(blocks: BootstrapUnits, drawn: int) -> Iterator[str]:
     if blocks.alone:
         yield f"{blocks.alone} utterances have no {blocks.by} and were drawn by themselves"
     if drawn < LEAST_BLOCKS:

@@ -9,7 +9,7 @@ import attrs
 
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.reports.systems import System
-from asrlab.evaluation.runs.load import records_of
+from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import BenchResult, UtteranceResult
 
 # engines may round what they were given, by less than one block of samples
@@ -148,7 +148,7 @@ class _Audio:
 def _checksums(result: BenchResult) -> dict[str, str]:
     """Of each utterance's audio, from the run's files; empty where they are not there any more."""
     try:
-        return {facts.id: facts.audio_sha256 for facts in records_of(result.run).utterances}
+        return {facts.id: facts.audio_sha256 for facts in load_run_records(result.run).utterances}
     except DatasetError:
         return {}
 

@@ -15,9 +15,9 @@ from asrlab.engine.contract import TranscriberInfo
 from asrlab.environment import installed_version
 from asrlab.evaluation.metrics import (
     ErrorCounts,
-    Pair,
     Resampling,
     SpeedComparison,
+    TextPair,
     WerComparison,
     WordDifferences,
     compare_wer,
@@ -26,7 +26,7 @@ from asrlab.evaluation.metrics import (
 )
 from asrlab.evaluation.reports.caveats import notes
 from asrlab.evaluation.reports.common_utterances import check_complete, only_shared, same_for_all
-from asrlab.evaluation.reports.extra_metrics import Figures, figures_of, prepare_all
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, figures_of, prepare_all
 from asrlab.evaluation.reports.headline import headline
 from asrlab.evaluation.reports.speed import speed_of
 from asrlab.evaluation.reports.systems import By, System, blocks_of, common_normalizer, systems_of
@@ -98,7 +98,7 @@ class Comparison:
     wer: WerComparison
     speed: SpeedComparison | None
     why_no_speed: str
-    figures: Figures
+    figures: RunMetrics
     differences: tuple[WordDifferences, ...]
     notes: tuple[str, ...]
     numpy: str
@@ -181,7 +181,7 @@ def _same(results: Sequence[BenchResult], *, shared_only: bool) -> tuple[tuple[S
     return only_shared(systems) if shared_only else (same_for_all(systems), 0)
 
 
-def _compared(system: System, words: ErrorCounts, pairs: Sequence[Pair]) -> ComparedSystem:
+def _compared(system: System, words: ErrorCounts, pairs: Sequence[TextPair]) -> ComparedSystem:
     failed = {utterance.id for utterance in system.utterances if utterance.transcript is None}
     lost = sum(len(pair.reference.split()) for pair in pairs if pair.id in failed)
     gates = Counter(verdict.gate for utterance in system.utterances for verdict in utterance.failed_gates)

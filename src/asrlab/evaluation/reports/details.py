@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from asrlab.evaluation.metrics import Pair, Profile, Resampling, get_profile
+from asrlab.evaluation.metrics import Profile, Resampling, TextPair, get_profile
 from asrlab.evaluation.reports.breakdown import Breakdown, Group, breakdowns, durations_of
 from asrlab.evaluation.reports.common_utterances import only_shared, same_for_all
 from asrlab.evaluation.reports.extra_metrics import prepare_all
@@ -140,7 +140,7 @@ def _same(results: Sequence[BenchResult], *, shared_only: bool) -> tuple[System,
     )
 
 
-def _normalizers(profile: Profile, prepared: dict[str, tuple[Pair, ...]]) -> tuple[tuple[str, int], ...]:
+def _normalizers(profile: Profile, prepared: dict[str, tuple[TextPair, ...]]) -> tuple[tuple[str, int], ...]:
     return profile.normalizers(next(iter(prepared.values()), ()))
 
 

@@ -10,23 +10,23 @@ import attrs
 
 from asrlab.evaluation.metrics import (
     EntityScore,
-    Pair,
     Profile,
     Score,
     SuspectReport,
+    TextPair,
     entity_errors,
     get_profile,
     score,
     suspect_references,
 )
-from asrlab.evaluation.reports.systems import Spoken, System, english, systems_of, witnesses
+from asrlab.evaluation.reports.systems import HasMetadata, System, english, systems_of, witnesses
 from asrlab.evaluation.runs.result import BenchResult
 
 _MISSES_READ = 10_000  # of one system; each holds two short texts
 _MISSES_KEPT = 20
 
 
-class Texts(Protocol):
+class HasHypotheses(Protocol):
     """What a system wrote; `System` is one."""
 
     @property
@@ -34,10 +34,10 @@ class Texts(Protocol):
         """What it is called."""
 
     @property
-    def utterances(self) -> Sequence[Spoken]:
+    def utterances(self) -> Sequence[HasMetadata]:
         """The utterances, in the order that all systems share."""
 
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> tuple[TextPair, ...]:
         """References and hypotheses."""
 
 
@@ -78,7 +78,7 @@ class MissedEntity:
 
 
 @attrs.frozen(kw_only=True)
-class Figures:
+class RunMetrics:
     """What can be said of texts beyond their error rate.
 
     Attributes:
@@ -111,7 +111,7 @@ class Figures:
         }
 
 
-def further_figures(result: BenchResult, *, normalizers: Sequence[str]) -> Figures:
+def further_figures(result: BenchResult, *, normalizers: Sequence[str]) -> RunMetrics:
     """The figures of one run, over the utterances that every model has tried.
 
     Args:
@@ -133,8 +133,12 @@ def further_figures(result: BenchResult, *, normalizers: Sequence[str]) -> Figur
 
 
 def figures_of(
-    systems: Sequence[System], *, profile: Profile, prepared: Mapping[str, Sequence[Pair]], normalizers: Sequence[str]
-) -> Figures:
+    systems: Sequence[System],
+    *,
+    profile: Profile,
+    prepared: Mapping[str, Sequence[TextPair]],
+    normalizers: Sequence[str],
+) -> RunMetrics:
     """The figures of systems over the same utterances.
 
     Args:
@@ -148,7 +152,7 @@ def figures_of(
     """
     entities, missed, entities_note = _entities(systems)
     suspects, suspects_note = _suspects(systems, profile, prepared)
-    return Figures(
+    return RunMetrics(
         systems=tuple(prepared),
         normalizer=profile.name,
         normalizers=_normalizers(systems, profile, prepared, normalizers),
@@ -160,12 +164,12 @@ def figures_of(
 
 
 def text_figures(
-    systems: Sequence[Texts],
+    systems: Sequence[HasHypotheses],
     *,
     profile: Profile,
-    prepared: Mapping[str, Sequence[Pair]],
+    prepared: Mapping[str, Sequence[TextPair]],
     normalizers: Sequence[str],
-) -> Figures:
+) -> RunMetrics:
     """The figures of texts alone, of which nobody knows what weights they come from: no references are doubted.
 
     Args:
@@ -178,7 +182,7 @@ def text_figures(
         OptionError: There is no profile of such a name.
     """
     entities, missed, note = _entities(systems)
-    return Figures(
+    return RunMetrics(
         systems=tuple(prepared),
         normalizer=profile.name,
         normalizers=_normalizers(systems, profile, prepared, normalizers),
@@ -188,7 +192,7 @@ def text_figures(
     )
 
 
-def prepare_all(profile: Profile, systems: Sequence[Texts]) -> dict[str, tuple[Pair, ...]]:
+def prepare_all(profile: Profile, systems: Sequence[HasHypotheses]) -> dict[str, tuple[TextPair, ...]]:
     """By system the pairs that come out of *profile*, made side by side, so that it keeps what they share at hand.
 
     Args:
@@ -209,7 +213,7 @@ def order_of(errors: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
 
 
 def _normalizers(
-    systems: Sequence[Texts], profile: Profile, prepared: Mapping[str, Sequence[Pair]], names: Sequence[str]
+    systems: Sequence[HasHypotheses], profile: Profile, prepared: Mapping[str, Sequence[TextPair]], names: Sequence[str]
 ) -> tuple[NormalizerScores, ...]:
     if not names:
         return ()
@@ -235,7 +239,7 @@ def _normalizers(
 
 
 def _entities(
-    systems: Sequence[Texts],
+    systems: Sequence[HasHypotheses],
 ) -> tuple[tuple[tuple[str, EntityScore], ...], tuple[MissedEntity, ...], str]:
     """Each system's entities, the worst misses, and a note on what was not read."""
     if not systems:
@@ -270,7 +274,7 @@ def _worst(scores: Mapping[str, EntityScore], ids: Sequence[str]) -> tuple[Misse
 
 
 def _suspects(
-    systems: Sequence[System], profile: Profile, prepared: Mapping[str, Sequence[Pair]]
+    systems: Sequence[System], profile: Profile, prepared: Mapping[str, Sequence[TextPair]]
 ) -> tuple[SuspectReport | None, str]:
     if len(systems) < 2:  # nobody expects it of one
         return None, ""

@@ -16,7 +16,7 @@ from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.datasets.format import AllowOutside
 from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord
 from asrlab.evaluation.datasets.references import Reference, of_dataset, of_file
-from asrlab.evaluation.metrics import Pair
+from asrlab.evaluation.metrics import TextPair
 from asrlab.evaluation.metrics.alternatives import nearest_readings
 
 _TOLD = 5
@@ -48,14 +48,14 @@ class Matched:
         """The ids of references without a hypothesis."""
         return tuple(each.id for each in self.utterances if each.id not in self.texts)
 
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> tuple[TextPair, ...]:
         """References and hypotheses; a missing one is empty, so that it counts as deletions."""
         return tuple(self._pair(each) for each in self.utterances)
 
-    def _pair(self, reference: Reference) -> Pair:
+    def _pair(self, reference: Reference) -> TextPair:
         said, written = self.readings.get(reference.id, (reference.text, self.texts.get(reference.id, "")))
         source = None if reference.alternatives is None else reference.text
-        return Pair(id=reference.id, reference=said, hypothesis=written, language=reference.language, source=source)
+        return TextPair(id=reference.id, reference=said, hypothesis=written, language=reference.language, source=source)
 
 
 def references_for(

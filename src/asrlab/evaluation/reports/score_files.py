@@ -19,10 +19,10 @@ from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 from asrlab.evaluation.datasets.references import Reference
 from asrlab.evaluation.metrics import (
-    Pair,
     Profile,
     Resampling,
     Score,
+    TextPair,
     WerComparison,
     WordDifferences,
     compare_wer,
@@ -31,7 +31,7 @@ from asrlab.evaluation.metrics import (
     score as score_pairs,
     word_differences,
 )
-from asrlab.evaluation.reports.extra_metrics import Figures, prepare_all, text_figures
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, prepare_all, text_figures
 from asrlab.evaluation.reports.hypothesis_matching import Matched, matched, references_for, with_readings
 from asrlab.evaluation.reports.systems import By, blocks_of
 from asrlab.languages import language_tag
@@ -81,7 +81,7 @@ class Scoring:
     unknown_language: int
     by: str | None
     wer: WerComparison | None
-    figures: Figures
+    figures: RunMetrics
     differences: tuple[WordDifferences, ...]
     numpy: str
     asrlab: str
@@ -202,11 +202,11 @@ def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched],
 
 def _normalized(profile: Profile, language: str | None, text: str) -> str:
     """Return *text* as *profile* brings it into one spelling; empty where the profile does not score it."""
-    pair = next(profile.prepare([Pair(id="", reference=text, hypothesis="", language=language)]), None)
+    pair = next(profile.prepare([TextPair(id="", reference=text, hypothesis="", language=language)]), None)
     return pair.reference if pair else ""
 
 
-def _scored(system: Matched, pairs: Sequence[Pair], profile: Profile) -> ScoredFile:
+def _scored(system: Matched, pairs: Sequence[TextPair], profile: Profile) -> ScoredFile:
     return ScoredFile(
         name=system.name,
         path=str(system.file.path),
@@ -217,7 +217,9 @@ def _scored(system: Matched, pairs: Sequence[Pair], profile: Profile) -> ScoredF
     )
 
 
-def _differences(prepared: dict[str, tuple[Pair, ...]], profile: Profile, words: int) -> tuple[WordDifferences, ...]:
+def _differences(
+    prepared: dict[str, tuple[TextPair, ...]], profile: Profile, words: int
+) -> tuple[WordDifferences, ...]:
     first, *others = prepared
     return tuple(
         word_differences({first: prepared[first], other: prepared[other]}, normalizer=profile.normalizer, top=words)

@@ -8,7 +8,16 @@ from statistics import median
 
 import attrs
 
-from asrlab.evaluation.metrics import AlignedWord, ErrorCounts, Interval, Pair, Profile, Resampling, align, wer_interval
+from asrlab.evaluation.metrics import (
+    AlignedWord,
+    ErrorCounts,
+    Interval,
+    Profile,
+    Resampling,
+    TextPair,
+    align,
+    wer_interval,
+)
 from asrlab.evaluation.reports.systems import System
 from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
 
@@ -72,7 +81,7 @@ def score_systems(
     systems: Sequence[System],
     *,
     profile: Profile,
-    prepared: Mapping[str, Sequence[Pair]],
+    prepared: Mapping[str, Sequence[TextPair]],
     blocks: Mapping[str, str | None] | None,
     resampling: Resampling | None = None,
 ) -> tuple[ScoredSystem, ...]:
@@ -114,7 +123,7 @@ def counts_of(words: Sequence[AlignedWord]) -> ErrorCounts:
     )
 
 
-def _scored(utterance: UtteranceResult, pair: Pair | None, profile: Profile) -> ScoredUtterance:
+def _scored(utterance: UtteranceResult, pair: TextPair | None, profile: Profile) -> ScoredUtterance:
     if pair is None:
         return ScoredUtterance(result=utterance)
     words = align(pair.reference, pair.hypothesis, normalizer=profile.normalizer)

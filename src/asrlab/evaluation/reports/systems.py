@@ -11,7 +11,7 @@ import attrs
 
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics import Pair, profile_for
+from asrlab.evaluation.metrics import TextPair, profile_for
 from asrlab.evaluation.runs.languages import UnfitLanguages, unfit_languages
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.languages import is_english
@@ -21,7 +21,7 @@ By = Literal["auto", "speaker", "recording", "utterance"]
 _CHOICES = ("auto", "speaker", "recording", "utterance")
 
 
-class Spoken(Protocol):
+class HasMetadata(Protocol):
     """What a data set says of an utterance."""
 
     @property
@@ -79,7 +79,7 @@ class System:
         """Whether its device was only imitated."""
         return self.info.device.simulated
 
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> tuple[TextPair, ...]:
         """References and hypotheses; a failed utterance has an empty one, one without reference is left out."""
         return tuple(utterance.pair for utterance in self.utterances if utterance.reference is not None)
 
@@ -117,7 +117,7 @@ def _names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
     return names
 
 
-def english(utterance: Spoken) -> bool:
+def english(utterance: HasMetadata) -> bool:
     """Whether the data set says that it is English."""
     return is_english(utterance.language)
 
@@ -148,7 +148,7 @@ def witnesses(systems: Iterable[System]) -> dict[str, str]:
 
 
 @attrs.frozen(kw_only=True)
-class Blocks:
+class BootstrapUnits:
     """What is drawn together when a comparison is resampled.
 
     Attributes:
@@ -162,7 +162,7 @@ class Blocks:
     alone: int = 0
 
 
-def blocks_of(utterances: Sequence[Spoken], by: By) -> Blocks:
+def blocks_of(utterances: Sequence[HasMetadata], by: By) -> BootstrapUnits:
     """The blocks of *utterances*: for ``auto`` by speaker if every one has one, else by recording likewise.
 
     Raises:
@@ -177,8 +177,8 @@ def blocks_of(utterances: Sequence[Spoken], by: By) -> Blocks:
     whole = (name for name, labels in fields.items() if all(labels.values()))
     chosen = next(whole, "utterance") if by == "auto" else by
     if chosen == "utterance":
-        return Blocks(by="utterance")
+        return BootstrapUnits(by="utterance")
     alone = sum(label is None for label in fields[chosen].values())
     if alone == len(utterances):
         raise OptionError(f"no utterance has a {chosen}; choose --by utterance, or add it to the data set", option="by")
-    return Blocks(by=chosen, of=fields[chosen], alone=alone)
+    return BootstrapUnits(by=chosen, of=fields[chosen], alone=alone)

@@ -12,7 +12,7 @@ from asrlab.evaluation.reports.scored_system import ScoredSystem, ScoredUtteranc
 
 
 @attrs.frozen(kw_only=True)
-class Stretch:
+class AlignedSpan:
     """Words that come one after the other and are all right, or all not.
 
     Attributes:
@@ -66,11 +66,11 @@ def worst_utterances(systems: Sequence[ScoredSystem], *, most: int) -> tuple[Wor
     )
 
 
-def stretches(words: Sequence[AlignedWord]) -> Iterator[Stretch]:
+def stretches(words: Sequence[AlignedWord]) -> Iterator[AlignedSpan]:
     """The words of an alignment, those of the same sort together."""
     for same, run in groupby(words, key=lambda word: word.kind == "equal"):
         part = list(run)
-        yield Stretch(
+        yield AlignedSpan(
             same=same,
             said=" ".join(word.reference for word in part if word.reference is not None),
             written=" ".join(word.hypothesis for word in part if word.hypothesis is not None),

@@ -17,7 +17,7 @@ from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.runs.executor import Executor
 from asrlab.evaluation.runs.folder import RunFolder, find_run, new_run_path
-from asrlab.evaluation.runs.load import records_of
+from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.local import LocalExecutor
 from asrlab.evaluation.runs.manifest import Request
 from asrlab.evaluation.runs.plan import Plan, asked_name
@@ -157,7 +157,7 @@ def resume(
     path = find_run(run)
     if path.is_file():
         raise DatasetError(f"{path} is a file; give the folder or the name of a run: asrlab runs", path=path)
-    request = records_of(path).manifest.request
+    request = load_run_records(path).manifest.request
     if request.dataset is None:
         raise DatasetError(
             f"the data set of the run {path} was given as an object; call asrlab.evaluation.bench with it and run={str(path)!r}",

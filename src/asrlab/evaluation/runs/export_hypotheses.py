@@ -11,7 +11,7 @@ from asrlab.errors import OptionError
 from asrlab.evaluation.datasets.delimited import write_rows
 from asrlab.evaluation.runs.ledger import write_whole
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.transcript.document import Labels, defused
+from asrlab.transcript.document import DocumentMetadata, escape_formula
 
 _COLUMNS = ("utt_id", "text", "reference", "speaker", "recording")
 
@@ -77,13 +77,13 @@ def _model(result: BenchResult, name: str | None) -> ModelResult:
 def _table(utterances: Iterable[UtteranceResult], *, delimiter: str) -> str:
     """Cells that a spreadsheet would compute have ``'`` in front; control characters are escaped."""
     rows = ((each.id, each.hypothesis, each.reference, each.speaker, each.recording) for each in utterances)
-    cells = ([defused(escape_controls(cell or "", reversible=True)) for cell in row] for row in rows)
+    cells = ([escape_formula(escape_controls(cell or "", reversible=True)) for cell in row] for row in rows)
     return write_rows(_COLUMNS, cells, delimiter)
 
 
 def _documents(utterances: Iterable[UtteranceResult], *, form: str) -> str:
     return "".join(
-        each.transcript.written(form, Labels(name=each.id, speaker=each.speaker, reference=each.reference))
+        each.transcript.written(form, DocumentMetadata(name=each.id, speaker=each.speaker, reference=each.reference))
         for each in utterances
         if each.transcript is not None
     )

@@ -21,7 +21,7 @@ from asrlab.evaluation.metrics.normalizers import scoring_version
 from asrlab.evaluation.runs.bench import bench_command
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.ledger import LEDGER, write_whole
-from asrlab.evaluation.runs.load import records_of
+from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.manifest import Manifest, Request
 from asrlab.evaluation.runs.summary import summary_of
 from asrlab.output_files import is_part, sync_folder
@@ -262,7 +262,7 @@ def _stamp(folder: RunFolder) -> str:
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
     try:
-        records = records_of(folder.path)
+        records = load_run_records(folder.path)
         return {**summary_of(records, records.result()), "run": folder.path.name}
     except DatasetError as error:
         return {"run": folder.path.name, "created": "", "error": error.message}

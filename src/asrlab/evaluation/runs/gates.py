@@ -15,10 +15,10 @@ import attrs
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.evaluation.metrics.normalizers import visible_text, without_brackets
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.messages import Done
+from asrlab.evaluation.runs.messages import ItemFinished
 from asrlab.evaluation.runs.records import Failure, Verdict
 from asrlab.transcript import Segment, Transcript
-from asrlab.vad import find_loop
+from asrlab.vad import find_repetition
 
 _LEAST_SPEECH_S = 0.5
 """Less than this may be a cough that a detector takes for speech."""
@@ -85,7 +85,7 @@ class _Case:
 
 
 def judge(
-    done: Done, *, facts: UtteranceFacts, asked_device: str, info: TranscriberInfo | None = None
+    done: ItemFinished, *, facts: UtteranceFacts, asked_device: str, info: TranscriberInfo | None = None
 ) -> tuple[Verdict, ...]:
     """What each gate says of an outcome, in the order of `GATES`.
 
@@ -168,12 +168,12 @@ def _unfinished(segments: tuple[Segment, ...]) -> Iterator[Segment]:
 def _repetition_loop(case: _Case) -> _Seen:
     if case.transcript is None:
         return _without_transcript(case)
-    loop = find_loop(case.text)
+    loop = find_repetition(case.text)
     if loop is None:
         warned = case.warning("repetition")
         return ("failed", warned) if warned else ("passed", "no loop")
     detail = f'"{loop.phrase[:60]}" is there {loop.count} times in a row'
-    said = find_loop(case.reference or "")
+    said = find_repetition(case.reference or "")
     if said is not None and said.count >= loop.count:
         return "passed", f"{detail}, and in the reference {said.count} times"
     return "failed", detail

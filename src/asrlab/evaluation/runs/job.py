@@ -13,14 +13,14 @@ from asrlab.errors import AudioError
 from asrlab.evaluation.metrics import peak_resident_bytes
 from asrlab.evaluation.runs.gates import has_words
 from asrlab.evaluation.runs.local.memory import ran_out_of_memory
-from asrlab.evaluation.runs.messages import OOM, Done, Hello, Item, Job, Unit
+from asrlab.evaluation.runs.messages import OOM, Item, ItemFinished, Job, Unit, WorkerReady
 from asrlab.evaluation.runs.records import Failure
 from asrlab.loading import load
 from asrlab.plugins.manager import PluginHost
 from asrlab.transcript import Outcome
 
 if TYPE_CHECKING:
-    from asrlab.vad import VoiceActivity
+    from asrlab.vad import VoiceActivityDetector
 
 
 def load_job(job: Job) -> Transcriber:
@@ -46,9 +46,9 @@ def load_job(job: Job) -> Transcriber:
     return transcriber
 
 
-def hello_of(transcriber: Transcriber, job: Job) -> Hello:
+def hello_of(transcriber: Transcriber, job: Job) -> WorkerReady:
     """What is told of the loaded model of *job*."""
-    return Hello(
+    return WorkerReady(
         info=transcriber.info,
         load_time=transcriber.load_time,
         patches=transcriber.patch_report,
@@ -67,7 +67,7 @@ def failure_of(error: Exception) -> Failure:
     return Failure(kind=name, message=str(error) or repr(error), reason=reason)
 
 
-def transcribe_unit(transcriber: Transcriber, unit: Unit, job: Job, ear: Ear) -> Iterator[Done]:
+def transcribe_unit(transcriber: Transcriber, unit: Unit, job: Job, ear: SpeechDetector) -> Iterator[ItemFinished]:
     """Each item's outcome as soon as it is there."""
     audio = [item.audio for item in unit.items]
     together = transcriber.transcribe_many(audio, options=job.options, batching=job.batching, in_order=False)
@@ -75,27 +75,27 @@ def transcribe_unit(transcriber: Transcriber, unit: Unit, job: Job, ear: Ear) ->
         yield _done(unit.items[outcome.index], outcome, ear, track=job.options.track)
 
 
-def _done(item: Item, outcome: Outcome, ear: Ear, *, track: int | None) -> Done:
+def _done(item: Item, outcome: Outcome, ear: SpeechDetector, *, track: int | None) -> ItemFinished:
     if outcome.transcript is None:
         assert isinstance(outcome.error, Exception)  # noqa: S101 - one of the two is there
-        return Done(key=item.key, failure=failure_of(outcome.error))
+        return ItemFinished(key=item.key, failure=failure_of(outcome.error))
     doubtful = item.listen or not has_words(outcome.transcript.text)
-    return Done(
+    return ItemFinished(
         key=item.key, transcript=outcome.transcript, voiced=ear.voiced(item.audio, track=track) if doubtful else None
     )
 
 
-class Ear:
+class SpeechDetector:
     """Looks for speech; the model for it is loaded once, and only if it is needed."""
 
     def __init__(self) -> None:
-        self._voice: VoiceActivity | None = None
+        self._voice: VoiceActivityDetector | None = None
 
     def voiced(self, audio: AudioSource, *, track: int | None = None) -> float | None:
         """Seconds of speech in *audio*; None where that cannot be told."""
-        from asrlab.vad import find_voice
-        from asrlab.vad.speech_duration import voiced_seconds
+        from asrlab.vad import load_vad
+        from asrlab.vad.speech_duration import speech_seconds
 
         if self._voice is None:
-            self._voice = find_voice()
-        return voiced_seconds(audio, voice=self._voice, track=track)
+            self._voice = load_vad()
+        return speech_seconds(audio, voice=self._voice, track=track)

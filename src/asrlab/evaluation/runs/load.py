@@ -230,7 +230,7 @@ class RunRecords:
         )
 
 
-def read_run(run: str | PathLike[str]) -> BenchResult:
+def load_run(run: str | PathLike[str]) -> BenchResult:
     """What the records of a run say.
 
     Args:
@@ -239,10 +239,10 @@ def read_run(run: str | PathLike[str]) -> BenchResult:
     Raises:
         DatasetError: There is no such run, or its records are damaged; it names the file and line.
     """
-    return records_of(find_run(run)).result()
+    return load_run_records(find_run(run)).result()
 
 
-def records_of(path: Path) -> RunRecords:
+def load_run_records(path: Path) -> RunRecords:
     """The records of the run in a folder or an exported file.
 
     Raises:

@@ -24,7 +24,7 @@ TRIES = 2
 type Key = tuple[int, int]
 """The utterance's place in the data set, and the repeat, both from 0."""
 
-type Message = Hello | Begun | Done | Lost | Failure
+type Message = WorkerReady | ItemsStarted | ItemFinished | ItemsLost | Failure
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +67,7 @@ class Item:
         audio: What to transcribe.
         seconds: What it may take, from being handed over to its answer; None if the worker reports it in `TimeLimits`.
         listen: Whether to look for speech in it even where something was recognized.
-        lost_before: How often it was `Lost` already, in an earlier session of the same run.
+        lost_before: How often it was `ItemsLost` already, in an earlier session of the same run.
     """
 
     key: Key
@@ -89,7 +89,7 @@ class Unit:
 
 
 @attrs.frozen(kw_only=True)
-class Hello:
+class WorkerReady:
     """A worker has loaded the model.
 
     Attributes:
@@ -110,7 +110,7 @@ class Hello:
 
 
 @attrs.frozen(kw_only=True)
-class Begun:
+class ItemsStarted:
     """These items are about to be handed to a worker.
 
     Attributes:
@@ -132,7 +132,7 @@ class TimeLimits:
 
 
 @attrs.frozen(kw_only=True)
-class Done:
+class ItemFinished:
     """An item's outcome, a transcript or a failure.
 
     Attributes:
@@ -151,7 +151,7 @@ class Done:
 
 
 @attrs.frozen(kw_only=True)
-class Lost:
+class ItemsLost:
     """A worker hung, died or ran out of memory; these items are tried again or, after the second time, given up.
 
     Attributes:

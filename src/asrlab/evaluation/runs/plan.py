@@ -12,13 +12,13 @@ from asrlab.engine.spec import EngineSpec
 from asrlab.environment import environment, git_state, now, this_machine
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.datasets import Dataset, Utterance
-from asrlab.evaluation.metrics import Pair, Profile, get_profile, profile_for
+from asrlab.evaluation.metrics import Profile, TextPair, get_profile, profile_for
 from asrlab.evaluation.runs.executor import Executor
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts, describe, fingerprint
 from asrlab.evaluation.runs.folder import RunFolder
 from asrlab.evaluation.runs.languages import spoken_language, text_language, unfit_languages
 from asrlab.evaluation.runs.ledger import Ledger
-from asrlab.evaluation.runs.load import RunRecords, records_of
+from asrlab.evaluation.runs.load import RunRecords, load_run_records
 from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
 from asrlab.evaluation.runs.messages import Job
 from asrlab.evaluation.runs.result import BenchResult
@@ -26,7 +26,7 @@ from asrlab.evaluation.runs.runner import Progress, Runner
 from asrlab.evaluation.runs.summary import write_summary
 from asrlab.loading import check_choices, fetch_weights_to_load, model_info
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.patches import PatchChoice
+from asrlab.patches import PatchSelection
 from asrlab.patches.direct import known_patches
 from asrlab.plugins.hookspecs import RunFinished, RunStarted
 from asrlab.plugins.manager import PluginHost
@@ -125,8 +125,8 @@ class Plan:
         """
         if not folder.begun:
             folder.begin(attrs.evolve(self.manifest, run=folder.path.absolute().name), self.facts)
-            return records_of(folder.path)
-        records = records_of(folder.path)
+            return load_run_records(folder.path)
+        records = load_run_records(folder.path)
         changes = [*records.manifest.changes(self.manifest), *_audio_changes(records.utterances, self.facts)]
         if changes:
             listed = "".join(f"\n  {line}" for line in changes[:10])
@@ -181,7 +181,7 @@ def _check(request: Request, models: list[ResolvedModel], host: PluginHost) -> N
     Raises:
         OptionError: A number is out of range, or a model is given twice.
     """
-    PatchChoice.of(request.patches, known_patches(host))
+    PatchSelection.of(request.patches, known_patches(host))
     for model in models:
         check_choices(model.engine, compute_type=request.compute_type, threads=request.threads)
     names = list(request.models)
@@ -200,10 +200,10 @@ def _check(request: Request, models: list[ResolvedModel], host: PluginHost) -> N
 
 def _scored_pairs(
     utterances: Iterable[Utterance], spoken: Iterable[str | None], options: TranscribeOptions
-) -> list[Pair]:
+) -> list[TextPair]:
     """Return a pair without hypothesis for each utterance with a reference, with the language that its text is in."""
     return [
-        Pair(
+        TextPair(
             id=utterance.id,
             reference=utterance.text,
             hypothesis="",

@@ -14,7 +14,7 @@ import attrs
 
 from asrlab.control_characters import escape_json
 from asrlab.engine.contract import TranscriberInfo
-from asrlab.evaluation.metrics import LatencySummary, Pair, Score, get_profile, latency_summary, rtfx
+from asrlab.evaluation.metrics import LatencySummary, Score, TextPair, get_profile, latency_summary, rtfx
 from asrlab.evaluation.runs.manifest import Manifest
 from asrlab.evaluation.runs.records import Failure, Pass, Verdict
 from asrlab.options import Batching
@@ -70,10 +70,10 @@ class UtteranceResult:
         return self.transcript.text if self.transcript else ""
 
     @property
-    def pair(self) -> Pair:
+    def pair(self) -> TextPair:
         """Reference and hypothesis; a missing reference is empty."""
         language = "en" if self.translated else self.language
-        return Pair(id=self.id, reference=self.reference or "", hypothesis=self.hypothesis, language=language)
+        return TextPair(id=self.id, reference=self.reference or "", hypothesis=self.hypothesis, language=language)
 
     @property
     def failed_gates(self) -> tuple[Verdict, ...]:

@@ -20,7 +20,17 @@ from asrlab.evaluation.runs.ledger import Ledger
 from asrlab.evaluation.runs.load import RunRecords
 from asrlab.evaluation.runs.machine_load import LoadMeter
 from asrlab.evaluation.runs.manifest import Request
-from asrlab.evaluation.runs.messages import TRIES, Begun, Done, Hello, Item, Job, Key, Lost, Unit
+from asrlab.evaluation.runs.messages import (
+    TRIES,
+    Item,
+    ItemFinished,
+    ItemsLost,
+    ItemsStarted,
+    Job,
+    Key,
+    Unit,
+    WorkerReady,
+)
 from asrlab.evaluation.runs.records import (
     Attempt,
     Failure,
@@ -151,7 +161,7 @@ class _ModelPass:
         with closing(answers):  # an interrupt ends the workers now, not when it is collected
             for message in answers:
                 self._take(message)
-                if isinstance(message, Done):
+                if isinstance(message, ItemFinished):
                     self._tell(total, earlier)
         record = Pass(model=self.model, repeat=self.repeat, session=self.session, load=meter.read())
         self.runner.write(record)
@@ -191,20 +201,20 @@ class _ModelPass:
         lost = self._ledger_key(key)
         if self.runner.records.lost[lost] < TRIES:
             return False
-        self._take(Done(key=key, failure=self.runner.records.losses[lost].failure))
+        self._take(ItemFinished(key=key, failure=self.runner.records.losses[lost].failure))
         return True
 
     def _take(self, message: object) -> None:
         """Write down what the executor says."""
         match message:
-            case Hello():
+            case WorkerReady():
                 self.loaded = self._loaded(message)
                 self.runner.write(self.loaded)
-            case Begun(keys=keys):
+            case ItemsStarted(keys=keys):
                 self.runner.write(Started(model=self.model, repeat=keys[0][1], ids=self._ids(keys)))
-            case Lost(keys=keys, failure=failure):
+            case ItemsLost(keys=keys, failure=failure):
                 self.runner.write(Attempt(model=self.model, repeat=keys[0][1], ids=self._ids(keys), failure=failure))
-            case Done():
+            case ItemFinished():
                 self.runner.write(self._outcome(message))
                 self.done += 1
                 self.failed += message.failure is not None
@@ -215,7 +225,7 @@ class _ModelPass:
     def _ids(self, keys: tuple[Key, ...]) -> tuple[str, ...]:
         return tuple(self._facts(key).id for key in keys)
 
-    def _loaded(self, hello: Hello) -> Loaded:
+    def _loaded(self, hello: WorkerReady) -> Loaded:
         return Loaded(
             model=self.model,
             number=1 + max(self.runner.records.loaded, default=-1),
@@ -226,7 +236,7 @@ class _ModelPass:
             batching=hello.batching,
         )
 
-    def _outcome(self, done: Done) -> Outcome:
+    def _outcome(self, done: ItemFinished) -> Outcome:
         facts, transcript = self._facts(done.key), done.transcript
         lost = self.runner.records.lost[self._ledger_key(done.key)]
         return Outcome(

@@ -24,7 +24,7 @@ _MOST_S = 7 * 24 * 3600.0
 def known_seconds(audio: AudioSource, timeout: float | None) -> float | None:
     """Return the seconds that *audio* may take, without opening it; None if only its header tells.
 
-    *timeout*, where the user gave one; else 60 times a duration that is known already, as `seconds_for` has it.
+    *timeout*, where the user gave one; else 60 times a duration that is known already, as `utterance_timeout` has it.
     """
     if timeout is not None:
         return timeout
@@ -35,7 +35,7 @@ def known_seconds(audio: AudioSource, timeout: float | None) -> float | None:
     return None
 
 
-def seconds_for(audio: AudioSource) -> float:
+def utterance_timeout(audio: AudioSource) -> float:
     """Return the seconds that *audio* may take, generous on purpose: too short a limit costs a good transcript.
 
     - 60 times the duration that was asked for, or that the header declares; nothing is decoded. The slowest that

@@ -6,19 +6,21 @@ import io
 from types import FunctionType, ModuleType
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Need, Patch
+from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
 
 _ARGUMENT = "metadata_errors"
 _DECODE, _AV = "faster_whisper.audio:decode_audio", "faster_whisper.audio:av"
 
 
-def _needed(originals: tuple[Any, ...], _device: str) -> Need:
+def _needed(originals: tuple[Any, ...], _device: str) -> PatchDecision:
     decode, av = originals
     if decode is None or not _names(decode):
-        return Need(status="retired", reason=f"upstream no longer passes {_ARGUMENT} to av.open")
+        return PatchDecision(status="retired", reason=f"upstream no longer passes {_ARGUMENT} to av.open")
     if not _refuses(av):
-        return Need(status="not-needed", reason=f"PyAV {av.__version__} takes {_ARGUMENT}")
-    return Need(status="needed", reason=f"upstream passes {_ARGUMENT}, which PyAV {av.__version__} does not take")
+        return PatchDecision(status="not-needed", reason=f"PyAV {av.__version__} takes {_ARGUMENT}")
+    return PatchDecision(
+        status="needed", reason=f"upstream passes {_ARGUMENT}, which PyAV {av.__version__} does not take"
+    )
 
 
 def _names(function: FunctionType) -> bool:

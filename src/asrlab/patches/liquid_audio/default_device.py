@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Need, Patch
+from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
 
 _PLACES = (
     "liquid_audio.processor:LFM2AudioProcessor.from_pretrained",
@@ -15,13 +15,15 @@ _PLACES = (
 )
 
 
-def _needed(originals: tuple[Any, ...], device: str) -> Need:
+def _needed(originals: tuple[Any, ...], device: str) -> PatchDecision:
     defaults = [_default(loader) for loader in originals]
     if "cuda" not in defaults:
-        return Need(status="retired", reason=f"upstream's default devices are {defaults[0]!r} and {defaults[1]!r}")
+        return PatchDecision(
+            status="retired", reason=f"upstream's default devices are {defaults[0]!r} and {defaults[1]!r}"
+        )
     if device in ("cuda", "cuda:0"):
-        return Need(status="not-needed", reason=f"upstream's default is {device}")
-    return Need(status="needed", reason=f"upstream's default device is cuda instead of {device}")
+        return PatchDecision(status="not-needed", reason=f"upstream's default is {device}")
+    return PatchDecision(status="needed", reason=f"upstream's default device is cuda instead of {device}")
 
 
 def _default(loader: classmethod[Any, ..., Any] | None) -> object:

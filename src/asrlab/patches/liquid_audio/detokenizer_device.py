@@ -5,26 +5,28 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Need, Patch
+from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
 
 _PLACE = "liquid_audio.processor:LFM2AudioProcessor.audio_detokenizer"
 _CLASS = "LFM2AudioDetokenizer"
 
 
-def _needed(originals: tuple[Any, ...], device: str) -> Need:
+def _needed(originals: tuple[Any, ...], device: str) -> PatchDecision:
     (getter,) = originals
     if getter is None:
-        return Need(status="retired", reason="upstream's processor has no getter of a speech decoder any more")
+        return PatchDecision(status="retired", reason="upstream's processor has no getter of a speech decoder any more")
     code = getattr(getattr(getter, "fget", None), "__code__", None)
     if code is None:
         raise TypeError(f"{_PLACE} is a {type(getter).__name__} and no property any more")
     if "cuda" not in code.co_names:
-        return Need(status="retired", reason="upstream's getter of the speech decoder no longer calls .cuda()")
+        return PatchDecision(status="retired", reason="upstream's getter of the speech decoder no longer calls .cuda()")
     if device in ("cuda", "cuda:0"):
-        return Need(status="not-needed", reason=f".cuda() gives {device}")
+        return PatchDecision(status="not-needed", reason=f".cuda() gives {device}")
     if _CLASS not in code.co_names:
         raise LookupError(f"{_PLACE} does not make a {_CLASS}")
-    return Need(status="needed", reason=f"upstream's getter puts the speech decoder on cuda instead of {device}")
+    return PatchDecision(
+        status="needed", reason=f"upstream's getter puts the speech decoder on cuda instead of {device}"
+    )
 
 
 def _on_own_device(getter: property, _device: DeviceNow) -> property:

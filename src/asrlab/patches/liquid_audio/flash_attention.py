@@ -8,7 +8,7 @@ from functools import wraps
 from importlib import import_module
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Need, Patch
+from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
 
 _LOADER = "liquid_audio.model.lfm2_audio:LFM2AudioModel.from_pretrained"
 _CHECK = "liquid_audio.model.lfm2_audio:module_exists"
@@ -18,14 +18,14 @@ _loading_on: ContextVar[str] = ContextVar("asrlab_liquid_audio_loading_on", defa
 """The device that this thread is loading a model for; empty outside of that."""
 
 
-def _needed(originals: tuple[Any, ...], device: str) -> Need:
+def _needed(originals: tuple[Any, ...], device: str) -> PatchDecision:
     loader, exists = originals
     code = loader.__func__.__code__
     if "module_exists" not in code.co_names or _PACKAGE not in code.co_consts:
-        return Need(status="retired", reason="upstream no longer takes flash attention for being installed")
+        return PatchDecision(status="retired", reason="upstream no longer takes flash attention for being installed")
     if not exists(_PACKAGE):
-        return Need(status="not-needed", reason="flash_attn is not installed")
-    return Need(status="needed", reason=f"flash_attn is installed, and cannot run on {device}")
+        return PatchDecision(status="not-needed", reason="flash_attn is not installed")
+    return PatchDecision(status="needed", reason=f"flash_attn is installed, and cannot run on {device}")
 
 
 def _noting_device(loader: classmethod[Any, ..., Any], _device: DeviceNow) -> classmethod[Any, ..., Any]:

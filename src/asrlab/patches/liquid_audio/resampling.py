@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from asrlab.patches.liquid_audio.torchaudio_import import BrokenModule, torchaudio_may_be_broken
-from asrlab.patches.patch import DeviceNow, Need, Patch
+from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
 
 if TYPE_CHECKING:
     import torch
@@ -17,13 +17,13 @@ _PROCESSOR = "liquid_audio.processor"
 _PLACES = (f"{_PROCESSOR}:torchaudio", "liquid_audio.data.mapper:torchaudio")
 
 
-def _needed(originals: tuple[Any, ...], _device: str) -> Need:
+def _needed(originals: tuple[Any, ...], _device: str) -> PatchDecision:
     if originals[0] is None:
-        return Need(status="retired", reason=f"upstream's {_PROCESSOR} no longer imports torchaudio")
+        return PatchDecision(status="retired", reason=f"upstream's {_PROCESSOR} no longer imports torchaudio")
     broken = next((original for original in originals if isinstance(original, BrokenModule)), None)
     if broken is None:
-        return Need(status="not-needed", reason="torchaudio imports")
-    return Need(status="needed", reason=f"torchaudio does not import ({broken.reason})")
+        return PatchDecision(status="not-needed", reason="torchaudio imports")
+    return PatchDecision(status="needed", reason=f"torchaudio does not import ({broken.reason})")
 
 
 def _with_resample(torchaudio: ModuleType, _device: DeviceNow) -> ModuleType:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Need, Patch
+from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
 
 _BUFFER = "alignment_heads"
 
@@ -23,20 +23,20 @@ def _smallest_model() -> Any:
         return Whisper(ModelDimensions(**audio, **text))
 
 
-def _needed(_originals: tuple[Any, ...], device: str) -> Need:
+def _needed(_originals: tuple[Any, ...], device: str) -> PatchDecision:
     import torch
 
     model = _smallest_model()
     if not getattr(getattr(model, _BUFFER, None), "is_sparse", False):
-        return Need(status="retired", reason="upstream's alignment heads are no sparse tensor any more")
+        return PatchDecision(status="retired", reason="upstream's alignment heads are no sparse tensor any more")
     try:
         torch.ones(1, 1, dtype=torch.bool).to_sparse().to(device)
     except (NotImplementedError, RuntimeError) as error:
         first_sentence = str(error).partition("\n")[0].partition(". ")[0]
-        return Need(
+        return PatchDecision(
             status="needed", reason=f"torch {torch.__version__} has no sparse tensors on {device} ({first_sentence})"
         )
-    return Need(status="not-needed", reason=f"torch {torch.__version__} has sparse tensors on {device}")
+    return PatchDecision(status="not-needed", reason=f"torch {torch.__version__} has sparse tensors on {device}")
 
 
 def _leaving_buffer(apply: Callable[..., Any], _device: DeviceNow) -> Callable[..., Any]:

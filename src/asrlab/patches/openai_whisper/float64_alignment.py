@@ -8,17 +8,19 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Need, Patch
+from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
 
 
-def _needed(originals: tuple[Any, ...], device: str) -> Need:
+def _needed(originals: tuple[Any, ...], device: str) -> PatchDecision:
     (dtw,) = originals
     if dtw is None:
-        return Need(status="retired", reason="upstream has no dtw any more")
+        return PatchDecision(status="retired", reason="upstream has no dtw any more")
     names = dtw.__code__.co_names  # in the order in which the code first uses them
     if "double" not in names or ("cpu" in names and names.index("cpu") < names.index("double")):
-        return Need(status="retired", reason="upstream no longer converts to float64 on the device")
-    return Need(status="needed", reason=f"upstream converts to float64 before it leaves {device}, which has none")
+        return PatchDecision(status="retired", reason="upstream no longer converts to float64 on the device")
+    return PatchDecision(
+        status="needed", reason=f"upstream converts to float64 before it leaves {device}, which has none"
+    )
 
 
 def _from_cpu(dtw: Callable[[Any], Any], _device: DeviceNow) -> Callable[[Any], Any]:

@@ -21,7 +21,7 @@ _PREFIX = "asrlab-"
 
 
 @attrs.frozen(kw_only=True)
-class SkeletonNames:
+class PluginNames:
     """What the parts of a plugin package are called.
 
     Attributes:
@@ -37,7 +37,7 @@ class SkeletonNames:
     transcriber: str
 
     @classmethod
-    def of(cls, name: str, *, taken: Iterable[str] = ()) -> SkeletonNames:
+    def of(cls, name: str, *, taken: Iterable[str] = ()) -> PluginNames:
         """The names that follow from a distribution's.
 
         Args:
@@ -76,7 +76,7 @@ _FILES = {
 }
 
 
-def write_skeleton(names: SkeletonNames, folder: Path) -> tuple[Path, ...]:
+def write_plugin(names: PluginNames, folder: Path) -> tuple[Path, ...]:
     """Write a plugin package into *folder*, which must not be there yet; return its files.
 
     Raises:
@@ -106,7 +106,7 @@ def write_skeleton(names: SkeletonNames, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / place.format(package=names.package) for place in _FILES)
 
 
-def _write(path: Path, template: object, names: SkeletonNames) -> None:
+def _write(path: Path, template: object, names: PluginNames) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = template.render(names=names, api=PLUGIN_API, version=__version__)  # type: ignore[attr-defined] # jinja2's
     path.write_text(text, encoding="utf-8")

@@ -5,6 +5,6 @@ as a table, without pytest.
 """
 
 from asrlab.testing.conformance.check import Check, Verdict
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.target import Target
 
-__all__ = ["Check", "Subject", "Verdict"]
+__all__ = ["Check", "Target", "Verdict"]

@@ -14,10 +14,10 @@ from asrlab.errors import AsrlabError
 from asrlab.terminal import run_guarded
 from asrlab.terminal.screen import open_screen
 from asrlab.testing.conformance.check import Verdict
-from asrlab.testing.conformance.process import run_apart
+from asrlab.testing.conformance.process import run_in_subprocess
 from asrlab.testing.conformance.results import Result, show
 from asrlab.testing.conformance.session import verdicts_of
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.target import Target
 
 _USAGE = 2
 
@@ -62,10 +62,10 @@ def main(models: tuple[str, ...], devices: tuple[str, ...], as_json: bool, limit
     sys.exit(0 if all(result.conforms for result in results) else 1)
 
 
-def _subject(model: str, device: str, limit_s: float, choices: dict[str, object]) -> Subject:
+def _subject(model: str, device: str, limit_s: float, choices: dict[str, object]) -> Target:
     online, random = choices["online"], choices["random"]
     given = {name: choices[name] for name in ("compute_type", "weights", "speech")}
-    return Subject(
+    return Target(
         model=model,
         device=device,
         limit_s=limit_s,
@@ -75,12 +75,12 @@ def _subject(model: str, device: str, limit_s: float, choices: dict[str, object]
     )
 
 
-def _result(subject: Subject) -> Result:
+def _result(subject: Target) -> Result:
     start = time.monotonic()
     verdicts: tuple[Verdict, ...] = ()
     error = ""
     try:
-        verdicts = run_apart(verdicts_of, subject, limit_s=subject.limit_s)
+        verdicts = run_in_subprocess(verdicts_of, subject, limit_s=subject.limit_s)
     except AsrlabError as failure:
         error = failure.message
     return Result(subject=subject, verdicts=verdicts, error=error, seconds=round(time.monotonic() - start, 1))

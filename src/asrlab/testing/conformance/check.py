@@ -11,7 +11,7 @@ import attrs
 from asrlab.errors import AsrlabError
 
 if TYPE_CHECKING:
-    from asrlab.testing.conformance.context import Case
+    from asrlab.testing.conformance.context import CheckContext
 
 
 _LONGEST_LINE = 300
@@ -32,8 +32,8 @@ class Check:
 
     name: str
     sentence: str
-    problems: Callable[[Case], Iterable[str]]
-    unless: Callable[[Case], str] = lambda _case: ""
+    problems: Callable[[CheckContext], Iterable[str]]
+    unless: Callable[[CheckContext], str] = lambda _case: ""
     needs: Literal["model", "spec", "nothing"] = "model"
     apart: bool = False
 
@@ -55,7 +55,7 @@ class Verdict:
     seconds: float = 0.0
 
 
-def judge(check: Check, case: Case) -> Verdict:
+def judge(check: Check, case: CheckContext) -> Verdict:
     """Do *check*; an excuse turns a failure into a skip, and a pass into a failure."""
     start = time.monotonic()
     found = _found(check, case)
@@ -68,7 +68,7 @@ def judge(check: Check, case: Case) -> Verdict:
     return attrs.evolve(found, seconds=round(time.monotonic() - start, 3))
 
 
-def _found(check: Check, case: Case) -> Verdict:
+def _found(check: Check, case: CheckContext) -> Verdict:
     try:
         if reason := _lacking(check, case) or check.unless(case):
             return Verdict(check=check.name, outcome="skipped", told=(reason,))
@@ -78,7 +78,7 @@ def _found(check: Check, case: Case) -> Verdict:
     return Verdict(check=check.name, outcome="failed" if problems else "passed", told=problems)
 
 
-def _lacking(check: Check, case: Case) -> str:
+def _lacking(check: Check, case: CheckContext) -> str:
     if check.needs != "nothing" and case.unknown:
         return "there is no such model: see the check 'plugin'"
     if check.needs == "model" and case.load_failure:

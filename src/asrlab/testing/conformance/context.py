@@ -17,9 +17,9 @@ from asrlab.plugins.manager import LoadedPlugin, PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.testing.conformance.check import told
 from asrlab.testing.conformance.leaks import Leak, leaks_of
-from asrlab.testing.conformance.process import run_apart
+from asrlab.testing.conformance.process import run_in_subprocess
 from asrlab.testing.conformance.recordings import speech_of
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.target import Target
 from asrlab.transcript import Segment, Transcript
 
 
@@ -30,14 +30,14 @@ def heard(segments: Iterable[Segment]) -> str:
     )
 
 
-class Case:
+class CheckContext:
     """What the checks of one subject share, so that its model is loaded once; close it at the end.
 
     Args:
         subject: What is to be checked.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Target) -> None:
         self.subject = subject
         self._loaded: Transcriber | None = None
 
@@ -110,7 +110,7 @@ class Case:
     def leaks(self) -> tuple[Leak, ...]:
         """What loading, transcribing and closing leaves behind in a fresh process."""
         with TemporaryDirectory() as folder:
-            found: tuple[Leak, ...] = run_apart(
+            found: tuple[Leak, ...] = run_in_subprocess(
                 leaks_of,
                 self.subject,
                 limit_s=self.subject.limit_s,

@@ -8,8 +8,8 @@ import pytest
 
 from asrlab.testing.conformance.check import Check
 from asrlab.testing.conformance.checks import CHECKS
-from asrlab.testing.conformance.session import Examination
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.session import ConformanceSession
+from asrlab.testing.conformance.target import Target
 
 
 class TranscriberConformance:
@@ -30,26 +30,26 @@ class TranscriberConformance:
     """
 
     @pytest.fixture
-    def subject(self) -> Subject:
+    def subject(self) -> Target:
         """What is to be checked; written by whoever inherits."""
         pytest.fail(
-            f"{type(self).__name__} needs a fixture 'subject' that returns an asrlab.testing.Subject", pytrace=False
+            f"{type(self).__name__} needs a fixture 'subject' that returns an asrlab.testing.Target", pytrace=False
         )
 
     @pytest.fixture(scope="class")
     @classmethod
-    def examinations(cls) -> Iterator[dict[Subject, Examination]]:
+    def examinations(cls) -> Iterator[dict[Target, ConformanceSession]]:
         """Those of this class, for each different subject; closed after the last test."""
-        held: dict[Subject, Examination] = {}
+        held: dict[Target, ConformanceSession] = {}
         yield held
         for each in held.values():
             each.close()
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-    def test_conforms(self, check: Check, subject: Subject, examinations: dict[Subject, Examination]) -> None:
+    def test_conforms(self, check: Check, subject: Target, examinations: dict[Target, ConformanceSession]) -> None:
         """The transcriber keeps to what asrlab's users may rely on."""
         if subject not in examinations:
-            examinations[subject] = Examination(subject)
+            examinations[subject] = ConformanceSession(subject)
         verdict = examinations[subject].verdict(check)
         if verdict.outcome == "skipped":
             pytest.skip(verdict.told[0])

@@ -15,7 +15,7 @@ from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.testing.conformance.process_state import Attributes, Growing, State, seed_generators, unsettle
 from asrlab.testing.conformance.recordings import speech_of
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.target import Target
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +31,7 @@ class Leak:
     told: str
 
 
-def leaks_of(subject: Subject) -> tuple[Leak, ...]:
+def leaks_of(subject: Target) -> tuple[Leak, ...]:
     """Load, transcribe and close twice; in a process that has done nothing yet.
 
     What a package changes when it is first imported cannot be told from what it needs, so warnings filters, handlers
@@ -65,7 +65,7 @@ def _own(spec: EngineSpec) -> str:
     return module.rpartition(".")[0] or module
 
 
-def _use(subject: Subject) -> None:
+def _use(subject: Target) -> None:
     with load(
         subject.model,
         device=subject.load_device,

@@ -23,7 +23,7 @@ from asrlab.plugins.registry import Registry
 _LAST_LINES = 15
 
 
-def run_apart(
+def run_in_subprocess(
     function: Callable[..., Any],
     *arguments: Any,
     limit_s: float,
@@ -63,7 +63,7 @@ def main() -> None:
     """Do what standard input says; the answer goes to standard output, what engines print to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    module, name, arguments, simulated = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by `run_apart`
+    module, name, arguments, simulated = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by `run_in_subprocess`
     with ExitStack() as stack:
         if simulated:
             from asrlab.testing import simulated_mps

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from asrlab.terminal.screen import Text
 from asrlab.testing.conformance.check import Verdict
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.target import Target
 
 
 @attrs.frozen(kw_only=True)
@@ -25,7 +25,7 @@ class Result:
         seconds: How long it took.
     """
 
-    subject: Subject
+    subject: Target
     verdicts: tuple[Verdict, ...]
     error: str = ""
     seconds: float = 0.0

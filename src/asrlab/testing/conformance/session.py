@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from asrlab.testing.conformance.check import Check, Verdict, judge
 from asrlab.testing.conformance.checks import CHECKS
-from asrlab.testing.conformance.context import Case
-from asrlab.testing.conformance.process import run_apart
-from asrlab.testing.conformance.target import Subject
+from asrlab.testing.conformance.context import CheckContext
+from asrlab.testing.conformance.process import run_in_subprocess
+from asrlab.testing.conformance.target import Target
 
 
-class Examination:
+class ConformanceSession:
     """The verdicts on one subject; close it at the end.
 
     Args:
         subject: What is to be checked.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Target) -> None:
         self.subject = subject
-        self._case = Case(subject)
+        self._case = CheckContext(subject)
         self._apart: dict[str, Verdict] | None = None
 
     def verdict(self, check: Check) -> Verdict:
@@ -26,7 +26,7 @@ class Examination:
         if not self.subject.simulated or check.apart:
             return judge(check, self._case)
         if self._apart is None:
-            found = run_apart(verdicts_within, self.subject, limit_s=self.subject.limit_s, simulated=True)
+            found = run_in_subprocess(verdicts_within, self.subject, limit_s=self.subject.limit_s, simulated=True)
             self._apart = {verdict.check: verdict for verdict in found}
         return self._apart[check.name]
 
@@ -39,18 +39,18 @@ class Examination:
         self._case.close()
 
 
-def verdicts_within(subject: Subject) -> tuple[Verdict, ...]:
+def verdicts_within(subject: Target) -> tuple[Verdict, ...]:
     """The checks that are done in a process that simulates the device."""
-    case = Case(subject)
+    case = CheckContext(subject)
     try:
         return tuple(judge(check, case) for check in CHECKS if not check.apart)
     finally:
         case.close()
 
 
-def verdicts_of(subject: Subject) -> tuple[Verdict, ...]:
-    """All checks of *subject*, as `Examination.verdicts` does them."""
-    examination = Examination(subject)
+def verdicts_of(subject: Target) -> tuple[Verdict, ...]:
+    """All checks of *subject*, as `ConformanceSession.verdicts` does them."""
+    examination = ConformanceSession(subject)
     try:
         return examination.verdicts()
     finally:

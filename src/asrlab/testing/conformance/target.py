@@ -17,7 +17,7 @@ SIMULATED_MPS = "mps-sim"
 _DEVICES = re.compile(rf"cpu|mps|cuda(?::\d+)?|{SIMULATED_MPS}")
 
 
-def _device(_subject: Subject, _field: attrs.Attribute[str], device: str) -> None:
+def _device(_subject: Target, _field: attrs.Attribute[str], device: str) -> None:
     if not _DEVICES.fullmatch(device):
         raise OptionError(
             f"the kit cannot check on device {device!r}; name one of cpu, cuda, cuda:N, mps, {SIMULATED_MPS}",
@@ -34,7 +34,7 @@ def _pairs(excuses: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tupl
 
 
 @attrs.frozen(kw_only=True)
-class Subject:
+class Target:
     """A model to check, how to load it, and what it claims.
 
     Attributes:

@@ -20,7 +20,7 @@ from asrlab.testing.mps.errors import (
     unsupported_dtype,
 )
 from asrlab.testing.mps.op_tables import ALWAYS_ON_CPU, CROSSING, INDEXING, RUN_WHOLE, KernelTable
-from asrlab.testing.mps.report import Route, Tally
+from asrlab.testing.mps.report import OpCounter, Route
 from asrlab.testing.mps.tensor import SimulatedTensor, is_mps, unwrap
 
 # in the order in which the dispatcher prefers them
@@ -67,7 +67,7 @@ class Backend:
 
     def __init__(self, *, kernels: KernelTable, sparse: bool, fallback: bool) -> None:
         self.sparse, self.fallback = sparse, fallback
-        self.tally = Tally()
+        self.tally = OpCounter()
         self._kernels = kernels
         self._routes: dict[Any, tuple[Route, Any]] = {}
         self._warned: set[str] = set()

@@ -84,7 +84,7 @@ _WORDS = {
 
 
 @attrs.define
-class Tally:
+class OpCounter:
     """A count of the ops called so far."""
 
     _calls: Counter[tuple[str, Route]] = attrs.field(factory=Counter)

@@ -11,7 +11,7 @@ import pocketsphinx
 from asrlab import Capabilities, DeviceReport, ModelInfo, OptionError, TranscriberInfo, WeightsError
 from asrlab.audio import SAMPLE_RATE
 from asrlab.plugin import LoadRequest
-from asrlab.vad import find_voice
+from asrlab.vad import load_vad
 from asrlab_pocketsphinx.transcriber import PocketSphinxTranscriber
 
 __all__ = ["devices", "load"]
@@ -46,7 +46,7 @@ def load(request: LoadRequest) -> PocketSphinxTranscriber:
         capabilities=Capabilities(languages=("en",), word_timestamps=True),
         packages=request.packages,
     )
-    return PocketSphinxTranscriber(info, _decoder(folder), voice=find_voice())
+    return PocketSphinxTranscriber(info, _decoder(folder), voice=load_vad())
 
 
 def _decoder(folder: Path) -> pocketsphinx.Decoder:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from asrlab import TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
 from asrlab.audio import AudioReader
 from asrlab.plugin import Recognition
-from asrlab.vad import Cutter, PieceText, VoiceActivity, transcribe_pieces
+from asrlab.vad import Chunker, ChunkResult, VoiceActivityDetector, transcribe_chunks
 from asrlab_pocketsphinx.words import Heard, to_segments
 
 __all__ = ["PocketSphinxTranscriber", "to_int16"]
@@ -27,10 +27,10 @@ class PocketSphinxTranscriber(Transcriber):
     A decoder is one recording's state, so the pieces of several threads take turns.
     """
 
-    def __init__(self, info: TranscriberInfo, decoder: pocketsphinx.Decoder, *, voice: VoiceActivity) -> None:
+    def __init__(self, info: TranscriberInfo, decoder: pocketsphinx.Decoder, *, voice: VoiceActivityDetector) -> None:
         super().__init__(info)
         self._decoder: pocketsphinx.Decoder | None = decoder
-        self._cutter = Cutter(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
+        self._cutter = Chunker(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
         self._lock = threading.Lock()
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
@@ -39,13 +39,13 @@ class PocketSphinxTranscriber(Transcriber):
         if decoder is None:
             raise self.closed_error()
 
-        def heard(samples: NDArray[np.float32]) -> PieceText:
+        def heard(samples: NDArray[np.float32]) -> ChunkResult:
             with self._lock:
                 segments = to_segments(_decode(decoder, samples), words=options.word_timestamps)
-            return PieceText(text=" ".join(segment.text for segment in segments), segments=segments)
+            return ChunkResult(text=" ".join(segment.text for segment in segments), segments=segments)
 
         warnings: list[TranscriptWarning] = []
-        segments = transcribe_pieces(
+        segments = transcribe_chunks(
             audio.blocks(), recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name
         )
         return Recognition(segments=segments, language=options.language or "en", warnings=warnings)

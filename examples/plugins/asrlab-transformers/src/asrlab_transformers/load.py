@@ -8,7 +8,7 @@ from asrlab import OptionError, TranscriberInfo, WeightsError
 from asrlab.audio import SAMPLE_RATE
 from asrlab.engines.pytorch import refuse_threads
 from asrlab.plugin import LoadRequest
-from asrlab.vad import find_voice
+from asrlab.vad import load_vad
 from asrlab_transformers.hub import find_folder
 from asrlab_transformers.kinds import capabilities_of
 from asrlab_transformers.pipeline import build_pipeline
@@ -43,7 +43,7 @@ def load(request: LoadRequest) -> TransformersTranscriber:
         capabilities=capabilities_of(pipe, languages=request.spec.languages if request.spec else None),
         packages=request.packages,
     )
-    return TransformersTranscriber(info, pipe, voice=find_voice())
+    return TransformersTranscriber(info, pipe, voice=load_vad())
 
 
 def _compute_type(request: LoadRequest) -> str:

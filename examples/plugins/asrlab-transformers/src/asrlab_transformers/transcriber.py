@@ -12,7 +12,7 @@ from asrlab import TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWa
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.engines.pytorch import empty_cache
 from asrlab.plugin import Recognition
-from asrlab.vad import Cutter, PieceText, VoiceActivity, transcribe_pieces
+from asrlab.vad import Chunker, ChunkResult, VoiceActivityDetector, transcribe_chunks
 from asrlab_transformers.kinds import call_arguments, detect_language, detects_language
 from asrlab_transformers.pipeline import SpeechPipeline
 from asrlab_transformers.segments import to_segments
@@ -26,10 +26,10 @@ _MINIMUM_S = 0.1  # the convolutions of wav2vec 2.0 need 25 ms
 class TransformersTranscriber(Transcriber):
     """A model of Hugging Face's, in pieces of at most 30 s cut at silence. Pieces of several threads take turns."""
 
-    def __init__(self, info: TranscriberInfo, pipe: SpeechPipeline, *, voice: VoiceActivity) -> None:
+    def __init__(self, info: TranscriberInfo, pipe: SpeechPipeline, *, voice: VoiceActivityDetector) -> None:
         super().__init__(info)
         self._pipe: SpeechPipeline | None = pipe
-        self._cutter = Cutter(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
+        self._cutter = Chunker(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
         self._lock = threading.Lock()
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
@@ -48,12 +48,12 @@ class TransformersTranscriber(Transcriber):
             blocks = chain([first], blocks)
         spoken = options.primary_language or language
 
-        def heard(samples: NDArray[np.float32]) -> PieceText:
+        def heard(samples: NDArray[np.float32]) -> ChunkResult:
             with self._lock:
                 return _transcribe(pipe, samples, options, language=spoken)
 
         warnings: list[TranscriptWarning] = []
-        segments = transcribe_pieces(blocks, recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name)
+        segments = transcribe_chunks(blocks, recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name)
         return Recognition(segments=segments, language=language, language_probability=probability, warnings=warnings)
 
     def release(self) -> None:
@@ -64,14 +64,14 @@ class TransformersTranscriber(Transcriber):
 
 def _transcribe(
     pipe: SpeechPipeline, samples: NDArray[np.float32], options: TranscribeOptions, *, language: str | None
-) -> PieceText:
+) -> ChunkResult:
     result = pipe(samples, **call_arguments(pipe, options, language=language))
     if "chunks" not in result:
-        return PieceText(text=result["text"])
+        return ChunkResult(text=result["text"])
     segments = to_segments(
         result["chunks"],
         words=options.word_timestamps,
         separator="" if pipe.type == "seq2seq_whisper" else " ",
         duration=len(samples) / SAMPLE_RATE,
     )
-    return PieceText(text=" ".join(segment.text for segment in segments), segments=segments)
+    return ChunkResult(text=" ".join(segment.text for segment in segments), segments=segments)

@@ -180,7 +180,7 @@ class Bar:
 
 
 @attrs.frozen(kw_only=True)
-class Strip:
+class Histogram:
     """The histogram of one system.
 
     Attributes:
@@ -199,7 +199,7 @@ class Strip:
 
 
 @attrs.frozen(kw_only=True)
-class Strips:
+class Histograms:
     """Histograms over one axis, one below the other.
 
     Attributes:
@@ -210,10 +210,10 @@ class Strips:
     width: int = WIDTH
     height: int
     x: Axis
-    rows: tuple[Strip, ...]
+    rows: tuple[Histogram, ...]
 
 
-def strips(view: LatencyView) -> Strips | None:
+def strips(view: LatencyView) -> Histograms | None:
     """The picture of latencies; None where nothing was measured."""
     if not view.edges:
         return None
@@ -224,8 +224,8 @@ def strips(view: LatencyView) -> Strips | None:
         named = (("p50", system.summary.p50), ("p95", system.summary.p95))
         marks = tuple(Tick(at=x.place(value), label=label) for label, value in named if value)
         bars = _bars(system.counts, view.edges, x, base)
-        rows.append(Strip(place=place, name=system.name, base=base, bars=bars, marks=marks))
-    return Strips(height=_ROW * len(rows) + 34, x=x, rows=tuple(rows))
+        rows.append(Histogram(place=place, name=system.name, base=base, bars=bars, marks=marks))
+    return Histograms(height=_ROW * len(rows) + 34, x=x, rows=tuple(rows))
 
 
 def _bars(counts: Sequence[int], edges: Sequence[float], x: Axis, base: float) -> tuple[Bar, ...]:

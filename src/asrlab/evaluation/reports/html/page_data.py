@@ -20,7 +20,7 @@ from asrlab.evaluation.reports.details import Details
 from asrlab.evaluation.reports.scored_system import ScoredUtterance
 from asrlab.evaluation.reports.worst import stretches
 from asrlab.evaluation.runs.fingerprint import audio_sha256
-from asrlab.evaluation.runs.load import records_of
+from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import BenchResult
 
 # What could end the script element or a line of JavaScript, as JSON escapes.
@@ -118,7 +118,7 @@ def embed_clips(result: BenchResult, ids: Sequence[str], *, dataset: Dataset | N
         DatasetError: The data set is not there, or not known.
     """
     wanted = set(ids)
-    sums = {facts.id: facts.audio_sha256 for facts in records_of(result.run).utterances}
+    sums = {facts.id: facts.audio_sha256 for facts in load_run_records(result.run).utterances}
     there = {each.id: each for each in dataset or _dataset(result) if each.id in wanted}
     uris: dict[str, str] = {}
     left_out: list[str] = []

@@ -14,7 +14,7 @@ from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.reports.comparison import Comparison, compare
 from asrlab.evaluation.reports.details import Details, details_of
-from asrlab.evaluation.reports.extra_metrics import Figures, further_figures
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, further_figures
 from asrlab.evaluation.reports.html.charts import scatter, strips
 from asrlab.evaluation.reports.html.page_data import Clips, embed_clips, embedded, utterance_rows
 from asrlab.evaluation.reports.html.render import rendered
@@ -100,7 +100,7 @@ def _has_references(details: Details) -> bool:
     return any(system.words.reference_length for system in details.systems)
 
 
-def _figures(runs: Sequence[BenchResult], normalizers: Sequence[str]) -> Figures | None:
+def _figures(runs: Sequence[BenchResult], normalizers: Sequence[str]) -> RunMetrics | None:
     return further_figures(runs[0], normalizers=normalizers) if len(runs) == 1 else None
 
 
@@ -116,7 +116,7 @@ def _page(
     runs: Sequence[BenchResult],
     details: Details,
     comparison: Comparison | None,
-    figures: Figures | None,
+    figures: RunMetrics | None,
     clips: Clips,
 ) -> bytes:
     names = tuple(dict.fromkeys(run.dataset for run in runs))

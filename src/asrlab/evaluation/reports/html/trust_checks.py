@@ -14,7 +14,7 @@ _SOME = 20
 
 
 @attrs.frozen(kw_only=True)
-class Check:
+class TrustCheck:
     """One thing that a reader would ask.
 
     Attributes:
@@ -28,29 +28,31 @@ class Check:
     told: str
 
 
-def checks(results: Sequence[BenchResult], details: Details) -> tuple[Check, ...]:
+def checks(results: Sequence[BenchResult], details: Details) -> tuple[TrustCheck, ...]:
     """The checks, the gravest first."""
     return tuple(_checks(results, details))
 
 
-def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[Check]:
+def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[TrustCheck]:
     systems = details.systems
     partial = [result.manifest.run for result in results if not result.complete]
     broken = sum(model.failure is not None for result in results for model in result.models)
     told = f"{', '.join(partial)} is not" if partial else f"{broken} models did not load" if broken else "yes"
-    yield Check(what="complete", good=not partial and not broken, told=told)
+    yield TrustCheck(what="complete", good=not partial and not broken, told=told)
     random = [system.name for system in systems if system.system.random]
     unpinned = [system.name for system in systems if _unpinned(system.system.info.model)]
     weights = f"random: {', '.join(random)}" if random else f"checksum not in the catalogue: {', '.join(unpinned)}"
-    yield Check(
+    yield TrustCheck(
         what="weights", good=not random and not unpinned, told=weights if random or unpinned else _weights(details)
     )
     simulated = [system.name for system in systems if system.system.simulated]
-    yield Check(what="device", good=not simulated, told=f"simulated: {', '.join(simulated)}" if simulated else "real")
+    yield TrustCheck(
+        what="device", good=not simulated, told=f"simulated: {', '.join(simulated)}" if simulated else "real"
+    )
     failed = sum(system.model.failed for system in systems)
-    yield Check(what="failed", good=not failed, told=f"{failed} count as deletions" if failed else "none")
+    yield TrustCheck(what="failed", good=not failed, told=f"{failed} count as deletions" if failed else "none")
     gates = sum(system.model.failed_gates for system in systems)
-    yield Check(what="gates", good=not gates, told=_counted(gates, "finding") if gates else _judged(details))
+    yield TrustCheck(what="gates", good=not gates, told=_counted(gates, "finding") if gates else _judged(details))
     yield _size(details)
     yield _times(results, details)
 
@@ -72,16 +74,16 @@ def _judged(details: Details) -> str:
     return "no findings" + (f", {unchecked} not checked" if unchecked else "") if details.gates else "none ran"
 
 
-def _size(details: Details) -> Check:
+def _size(details: Details) -> TrustCheck:
     scored = [each for each in details.systems[0].utterances if each.counts] if details.systems else []
     words = sum(each.counts.reference_length for each in scored if each.counts)
-    return Check(what="size", good=len(scored) >= _SOME, told=f"{len(scored)} utterances, {words} words")
+    return TrustCheck(what="size", good=len(scored) >= _SOME, told=f"{len(scored)} utterances, {words} words")
 
 
-def _times(results: Sequence[BenchResult], details: Details) -> Check:
+def _times(results: Sequence[BenchResult], details: Details) -> TrustCheck:
     unstable = sum(len(system.model.unstable) for system in details.systems)
     least = min(result.manifest.request.repeat for result in results)
     told = f"measured {least} times" if least > 1 else "measured once"
     if unstable:
-        return Check(what="repeats", good=False, told=f"{unstable} texts changed when repeated")
-    return Check(what="times", good=least > 1, told=told)
+        return TrustCheck(what="repeats", good=False, told=f"{unstable} texts changed when repeated")
+    return TrustCheck(what="times", good=least > 1, told=told)

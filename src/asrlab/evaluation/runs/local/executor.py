@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.runs.local.worker_pool import Crew
+from asrlab.evaluation.runs.local.worker_pool import WorkerPool
 from asrlab.evaluation.runs.messages import Job, Message, Unit
 
 
@@ -42,7 +42,7 @@ class LocalExecutor:
         no other has to be loaded in its place; by then, what was wrong with the machine may have passed, too. What was
         lost to a lack of memory is then tried with nothing else at work, which may have been what took the memory.
         """
-        crew = Crew(job, units, warmups=warmups, stop=stop, places=self.workers, load_seconds=self.load_seconds)
+        crew = WorkerPool(job, units, warmups=warmups, stop=stop, places=self.workers, load_seconds=self.load_seconds)
         gently = False
         try:
             yield from crew.work()

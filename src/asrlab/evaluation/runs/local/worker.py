@@ -19,10 +19,10 @@ from typing import BinaryIO
 import attrs
 
 from asrlab.evaluation.metrics import peak_resident_bytes
-from asrlab.evaluation.runs.job import Ear, failure_of, hello_of, load_job, transcribe_unit
-from asrlab.evaluation.runs.messages import OOM, Done, Hello, Job, TimeLimits, Unit
+from asrlab.evaluation.runs.job import SpeechDetector, failure_of, hello_of, load_job, transcribe_unit
+from asrlab.evaluation.runs.messages import OOM, ItemFinished, Job, TimeLimits, Unit, WorkerReady
 from asrlab.evaluation.runs.records import Failure
-from asrlab.evaluation.runs.timeouts import seconds_for
+from asrlab.evaluation.runs.timeouts import utterance_timeout
 from asrlab.terminal import guard_streams
 
 
@@ -49,7 +49,7 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
     except Exception as error:  # noqa: BLE001 - reported to the other side, whatever it is
         _send(answers, failure_of(error))
         return
-    ear = Ear()
+    ear = SpeechDetector()
     with transcriber:
         _send(answers, hello_of(transcriber, job))
         for unit in messages:
@@ -64,7 +64,7 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
 
 def _time_limits(unit: Unit) -> TimeLimits:
     """Return what each item may take, by its own limit or by the duration that its audio declares."""
-    limits = {item.key: seconds_for(item.audio) if item.seconds is None else item.seconds for item in unit.items}
+    limits = {item.key: utterance_timeout(item.audio) if item.seconds is None else item.seconds for item in unit.items}
     return TimeLimits(seconds=limits)
 
 
@@ -84,12 +84,14 @@ def _messages(questions: BinaryIO) -> Iterator[object]:
         yield pickle.loads(data)  # noqa: S301 - written by the process that started this one
 
 
-def _send(stream: BinaryIO, message: Hello | TimeLimits | Done | Failure) -> None:
+def _send(stream: BinaryIO, message: WorkerReady | TimeLimits | ItemFinished | Failure) -> None:
     try:
         data = pickle.dumps(message)
     except Exception as error:  # noqa: BLE001 - an engine's records may hold anything
         failure = attrs.evolve(failure_of(error), message=f"the engine's result cannot be sent: {error}")
-        data = pickle.dumps(Done(key=message.key, failure=failure) if isinstance(message, Done) else failure)
+        data = pickle.dumps(
+            ItemFinished(key=message.key, failure=failure) if isinstance(message, ItemFinished) else failure
+        )
     write_frame(stream, data)
 
 

@@ -10,8 +10,28 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from asrlab.evaluation.runs.local.worker_process import FAREWELL_S, Ended, Hand, Heard, Inbox, Unreadable, WorkerProcess
-from asrlab.evaluation.runs.messages import OOM, TRIES, Begun, Done, Hello, Item, Job, Lost, Message, TimeLimits, Unit
+from asrlab.evaluation.runs.local.worker_process import (
+    FAREWELL_S,
+    Ended,
+    Heard,
+    Inbox,
+    Unreadable,
+    WorkerProcess,
+    WorkerState,
+)
+from asrlab.evaluation.runs.messages import (
+    OOM,
+    TRIES,
+    Item,
+    ItemFinished,
+    ItemsLost,
+    ItemsStarted,
+    Job,
+    Message,
+    TimeLimits,
+    Unit,
+    WorkerReady,
+)
 from asrlab.evaluation.runs.records import Failure
 
 _LOOK_S = 0.2
@@ -23,7 +43,7 @@ STOP_FAREWELL_S = 1.0
 _log = logging.getLogger("asrlab.evaluation.runs")
 
 
-class Crew:
+class WorkerPool:
     """Workers, and the units they share.
 
     Args:
@@ -46,13 +66,13 @@ class Crew:
         load_seconds: float,
     ) -> None:
         self._job = job
-        self._backlog = Backlog(units)
+        self._backlog = RetryQueue(units)
         self._warmups = tuple(warmups)
         self._stop = stop
         self._stopped_at: float | None = None
         self._places = places
         self._load_seconds = load_seconds
-        self._hands: list[Hand] = []
+        self._hands: list[WorkerState] = []
         self._loaded = False
         self._reloading = False  # whether the model, which has loaded before, did not the last time
         self._inbox: Inbox = SimpleQueue()
@@ -99,7 +119,7 @@ class Crew:
         wanted = min(self._places, busy + len(self._backlog) if self._loaded else max(1, len(self._backlog)))
         while len(self._hands) < wanted and not self._asked_to_stop():
             process = WorkerProcess(self._job, self._inbox)
-            self._hands.append(Hand(process=process, seconds=self._load_seconds, warmups=list(self._warmups)))
+            self._hands.append(WorkerState(process=process, seconds=self._load_seconds, warmups=list(self._warmups)))
 
     def _hand_out(self) -> Generator[Message]:
         for hand in self._hands:
@@ -107,7 +127,7 @@ class Crew:
                 if hand.warmups:
                     self._warm_up(hand)
                 elif (unit := self._backlog.take(at_work=any(other.busy for other in self._hands))) is not None:
-                    yield Begun(keys=tuple(item.key for item in unit.items))
+                    yield ItemsStarted(keys=tuple(item.key for item in unit.items))
                     yield from self._give(hand, unit)
                 else:
                     break
@@ -117,7 +137,7 @@ class Crew:
             self._stopped_at = time.monotonic()
         return self._stopping
 
-    def _give(self, hand: Hand, unit: Unit) -> Generator[Message]:
+    def _give(self, hand: WorkerState, unit: Unit) -> Generator[Message]:
         """Hand over what can be sent; what cannot has its outcome."""
         data = _pickled(unit)
         if isinstance(data, bytes):
@@ -126,7 +146,7 @@ class Crew:
         if len(unit.items) == 1:
             message = f"the audio cannot be sent to the worker process ({data}); give a path, bytes or an array"
             failure = Failure(kind="AudioError", message=message, reason="unreadable")
-            yield Done(key=unit.items[0].key, failure=failure)
+            yield ItemFinished(key=unit.items[0].key, failure=failure)
             return
         good: list[Item] = []
         for alone in (Unit(items=(item,)) for item in unit.items):
@@ -137,7 +157,7 @@ class Crew:
         if good:
             yield from self._give(hand, Unit(items=tuple(good)))
 
-    def _warm_up(self, hand: Hand) -> None:
+    def _warm_up(self, hand: WorkerState) -> None:
         unit = hand.warmups.pop(0)
         data = _pickled(unit)
         if isinstance(data, bytes):
@@ -186,22 +206,22 @@ class Crew:
         if hand is None:  # it was given up
             return
         match heard:
-            case Hello() if hand.verdict is None:
+            case WorkerReady() if hand.verdict is None:
                 yield from self._greet(hand, heard)
             case Failure():
                 hand.dismiss(heard)
             case TimeLimits():
                 hand.limit(heard)
-            case Done():
+            case ItemFinished():
                 yield from self._answer(hand, heard)
             case Unreadable(error) if hand.open:
-                yield from self._answer(hand, Done(key=next(iter(hand.open)), failure=_unreadable(error)))
+                yield from self._answer(hand, ItemFinished(key=next(iter(hand.open)), failure=_unreadable(error)))
             case Unreadable(error):
                 hand.dismiss(_unreadable(error))
             case Ended(code):
                 yield from self._settle(hand, code)
 
-    def _greet(self, hand: Hand, hello: Hello) -> Generator[Message]:
+    def _greet(self, hand: WorkerState, hello: WorkerReady) -> Generator[Message]:
         overweight = hand.overweight(self._job.memory_limit_bytes)
         if overweight is not None:  # before utterance after utterance is blamed for the model's own weight
             hand.dismiss(overweight)
@@ -209,7 +229,7 @@ class Crew:
         self._loaded, self._reloading, hand.loaded = True, False, True
         yield hello
 
-    def _answer(self, hand: Hand, done: Done) -> Generator[Message]:
+    def _answer(self, hand: WorkerState, done: ItemFinished) -> Generator[Message]:
         if done.failure is not None and done.failure.kind == OOM:
             hand.dismiss(done.failure)  # its memory is not to be trusted any more
             return
@@ -220,7 +240,7 @@ class Crew:
         elif done.failure is not None:
             _log.info("a warm-up of %s failed: %s: %s", self._job.model, done.failure.kind, done.failure.message)
 
-    def _settle(self, hand: Hand, code: int) -> Generator[Message]:
+    def _settle(self, hand: WorkerState, code: int) -> Generator[Message]:
         """A worker is no more."""
         self._hands.remove(hand)
         failure = hand.verdict or hand.death(code)
@@ -237,11 +257,11 @@ class Crew:
         if not self._hands and not self._places and not self._stopping:
             yield from self._give_up(failure)
 
-    def _lose(self, hand: Hand, failure: Failure) -> Generator[Message]:
-        yield Lost(keys=tuple(hand.open), failure=failure)
+    def _lose(self, hand: WorkerState, failure: Failure) -> Generator[Message]:
+        yield ItemsLost(keys=tuple(hand.open), failure=failure)
         for key, item in hand.open.items():
             if not self._backlog.put_back(item, kind=failure.kind, single=hand.single):
-                yield Done(key=key, failure=failure)
+                yield ItemFinished(key=key, failure=failure)
 
     def _not_loaded(self, failure: Failure) -> None:
         """Once it has loaded, it is tried again: memory of the worker before may not have been free yet."""
@@ -257,7 +277,7 @@ class Crew:
         """No worker is left, and none can be had."""
         left = self._backlog.clear()
         for item in left if self._loaded else ():
-            yield Done(key=item.key, failure=failure)
+            yield ItemFinished(key=item.key, failure=failure)
         yield failure
 
 
@@ -273,7 +293,7 @@ def _unreadable(error: Exception) -> Failure:
     return Failure(kind=type(error).__name__, message=f"the engine's result cannot be read in this process: {error}")
 
 
-class Backlog:
+class RetryQueue:
     """Units in order, and after them what was lost, an item at a time; last of all, what was lost to lack of memory."""
 
     def __init__(self, units: Sequence[Unit]) -> None:

@@ -21,13 +21,13 @@ from asrlab.evaluation.runs.messages import (
     OOM,
     STOPPED,
     TIMEOUT,
-    Done,
-    Hello,
     Item,
+    ItemFinished,
     Job,
     Key,
     TimeLimits,
     Unit,
+    WorkerReady,
 )
 from asrlab.evaluation.runs.records import Failure
 from asrlab.evaluation.runs.timeouts import OPENING_S
@@ -39,7 +39,7 @@ _START = (
     "import sys; sys.path[:] = {path!r}; from asrlab.evaluation.runs.local.worker import main; "
     "main(parent={parent}, bound={bound})"
 )
-type Heard = Hello | TimeLimits | Done | Failure | Unreadable | Ended
+type Heard = WorkerReady | TimeLimits | ItemFinished | Failure | Unreadable | Ended
 type Inbox = SimpleQueue[tuple[WorkerProcess, Heard]]
 
 
@@ -160,7 +160,7 @@ _RECOUNT_S = 1.0  # reading the kernel's count takes as long as a short utteranc
 
 
 @attrs.define(eq=False, kw_only=True)
-class Hand:
+class WorkerState:
     """A worker.
 
     Attributes:

@@ -10,7 +10,7 @@ from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.errors import AudioError
 from asrlab.options import Batching
 from asrlab.testing.conformance.check import Check, told
-from asrlab.testing.conformance.context import Case, heard
+from asrlab.testing.conformance.context import CheckContext, heard
 from asrlab.transcript import Outcome
 
 _BAD = b"this is no audio"
@@ -18,17 +18,17 @@ _LIMIT_S = 300.0
 _SAME = "give the same for the same audio, or say deterministic=False in the subject"
 
 
-def _claims_no_determinism(case: Case) -> str:
+def _claims_no_determinism(case: CheckContext) -> str:
     return "" if case.subject.deterministic else "the subject claims no determinism"
 
 
-def _same(case: Case) -> Iterator[str]:
+def _same(case: CheckContext) -> Iterator[str]:
     first, second = heard(case.transcript.segments), heard(case.again.segments)
     if not case.repeats:
         yield f"the same audio gave {first} and then {second}; {_SAME}"
 
 
-def _stream(case: Case) -> Iterator[str]:
+def _stream(case: CheckContext) -> Iterator[str]:
     stream = case.transcriber.stream(case.speech)
     streamed, whole, once = heard(stream), heard(stream.transcript.segments), heard(case.transcript.segments)
     if streamed != whole:
@@ -37,12 +37,12 @@ def _stream(case: Case) -> Iterator[str]:
         yield f"stream gave {streamed}, transcribe {once}; leave both as they are, and write recognize()"
 
 
-def _half(case: Case) -> Audio:
+def _half(case: CheckContext) -> Audio:
     samples = case.speech.samples
     return Audio(samples=samples[: len(samples) // 2], sample_rate=SAMPLE_RATE)
 
 
-def _many(case: Case) -> Iterator[str]:
+def _many(case: CheckContext) -> Iterator[str]:
     items = (case.speech, _BAD, _half(case))
     # on a simulated device only the thread that simulates it can compute, and batches have their own
     together = Batching(batch_size=1) if case.subject.simulated else None
@@ -66,7 +66,7 @@ def _misplaced(outcome: Outcome, item: object) -> Iterator[str]:
         yield f"outcome {outcome.index} has the transcript of another item; keep the order"
 
 
-def _at_once(case: Case) -> Iterator[str]:
+def _at_once(case: CheckContext) -> Iterator[str]:
     audios = (case.speech, _half(case))
     alone = [heard(case.transcript.segments), heard(case.transcriber.transcribe(audios[1]).segments)]
     barrier = Barrier(len(audios), timeout=_LIMIT_S)

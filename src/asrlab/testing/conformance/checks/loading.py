@@ -12,7 +12,7 @@ from asrlab.errors import AsrlabError, OptionError
 from asrlab.options import TASKS, Capabilities
 from asrlab.testing.conformance.check import Check, told
 from asrlab.testing.conformance.checks.plugins import broken_code
-from asrlab.testing.conformance.context import Case
+from asrlab.testing.conformance.context import CheckContext
 from asrlab.testing.conformance.parameters import device_shares
 
 _FLAGS = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
@@ -20,12 +20,12 @@ _NO_SUCH_TYPE = "float13"
 _MOST_ELSEWHERE = 0.1  # small helpers, such as a voice activity model, may stay on the CPU
 
 
-def _loads(case: Case) -> Iterator[str]:
+def _loads(case: CheckContext) -> Iterator[str]:
     if case.load_failure:
         yield f"asrlab.load raised: {case.load_failure}"
 
 
-def _capabilities(case: Case) -> Iterator[str]:
+def _capabilities(case: CheckContext) -> Iterator[str]:
     can = case.transcriber.info.capabilities
     if not isinstance(can, Capabilities):
         yield f"info.capabilities is a {type(can).__name__}; give an asrlab.Capabilities"
@@ -51,7 +51,7 @@ def _is_subtag(value: str) -> bool:
     return value.isalpha() and value.islower()
 
 
-def _facts(case: Case) -> Iterator[str]:
+def _facts(case: CheckContext) -> Iterator[str]:
     info: Any = case.transcriber.info
     if info.model.name != case.resolved.name:
         yield f"info.model is {info.model.name!r}, asked for was {case.resolved.name!r}; hand on request.model"
@@ -63,7 +63,7 @@ def _facts(case: Case) -> Iterator[str]:
         yield "info.packages is empty; hand on request.packages, so that transcripts name the versions"
 
 
-def _device(case: Case) -> Iterator[str]:
+def _device(case: CheckContext) -> Iterator[str]:
     asked, device = case.subject.load_device, case.transcriber.info.device
     report = case.resolved.engine.device_report()
     if asked == "cpu" and "cpu" not in report.available:
@@ -76,7 +76,7 @@ def _device(case: Case) -> Iterator[str]:
         yield f"the transcript says {case.transcript.device}, the transcriber {device}; leave it to Transcriber.finish"
 
 
-def _parameters(case: Case) -> Iterator[str]:
+def _parameters(case: CheckContext) -> Iterator[str]:
     kind = case.transcriber.info.device.resolved.partition(":")[0]
     shares = device_shares(case.transcriber)
     elsewhere = {name: share for name, share in shares.items() if name != kind}
@@ -85,13 +85,13 @@ def _parameters(case: Case) -> Iterator[str]:
         yield f"info.device says {kind}, but of the model's parameters {found}; move the model to the device it reports"
 
 
-def _tells_nothing(case: Case) -> str:
+def _tells_nothing(case: CheckContext) -> str:
     if device_shares(case.transcriber):
         return ""
     return "the transcriber holds nothing that tells where its parameters are (torch, CTranslate2 or ONNX Runtime)"
 
 
-def _compute_type(case: Case) -> Iterator[str]:
+def _compute_type(case: CheckContext) -> Iterator[str]:
     try:
         loaded = case.load(compute_type=_NO_SUCH_TYPE)
     except OptionError:
@@ -106,7 +106,7 @@ def _compute_type(case: Case) -> Iterator[str]:
     )
 
 
-def _closing(case: Case) -> Iterator[str]:
+def _closing(case: CheckContext) -> Iterator[str]:
     loaded = case.load()
     loaded.transcribe(case.speech)
     for time in ("first", "second"):
@@ -121,7 +121,7 @@ def _closing(case: Case) -> Iterator[str]:
             yield f"{name} after close() {said}; do not override it, or raise closed_error() there"
 
 
-def _calls(loaded: Transcriber, case: Case) -> dict[str, Callable[[], object]]:
+def _calls(loaded: Transcriber, case: CheckContext) -> dict[str, Callable[[], object]]:
     return {
         "transcribe": lambda: loaded.transcribe(case.speech),
         "stream": lambda: next(loaded.stream(case.speech), None),

@@ -12,8 +12,8 @@ from asrlab.engine.spec import PLUGIN_API, EngineSpec, ModelSpec
 from asrlab.errors import AsrlabError
 from asrlab.installation import install_command
 from asrlab.testing.conformance.check import Check, told
-from asrlab.testing.conformance.context import Case
-from asrlab.testing.conformance.process import run_apart, watch_listing
+from asrlab.testing.conformance.context import CheckContext
+from asrlab.testing.conformance.process import run_in_subprocess, watch_listing
 from asrlab.weights import entry
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -21,11 +21,11 @@ _DOTTED = re.compile(r"\w+(\.\w+)*:\w+")
 _FORMATS = {"ctranslate2", "openai-pt", "safetensors"}
 
 
-def _engine_asked(case: Case) -> str:
+def _engine_asked(case: CheckContext) -> str:
     return case.subject.model.partition("/")[0].rpartition(":")[2]
 
 
-def _plugin(case: Case) -> Iterator[str]:
+def _plugin(case: CheckContext) -> Iterator[str]:
     claimed = [spec for _, spec in case.offers if _engine_asked(case) in (spec.name, *spec.aliases)]
     if case.unknown:
         if len(claimed) < 2:  # otherwise the check of names says it
@@ -44,7 +44,7 @@ def _plugin(case: Case) -> Iterator[str]:
         )
 
 
-def _names(case: Case) -> Iterator[str]:
+def _names(case: CheckContext) -> Iterator[str]:
     counted = Counter(name for _, spec in case.offers for name in dict.fromkeys((spec.name, *spec.aliases)))
     for plugin, spec in case.offers:
         if _engine_asked(case) not in (spec.name, *spec.aliases):
@@ -72,7 +72,7 @@ def _model_names(spec: EngineSpec, distribution: str) -> Iterator[str]:
         yield f"default_model {spec.default_model!r} is none of the models {', '.join(counted)}; name one of them"
 
 
-def _spec(case: Case) -> Iterator[str]:
+def _spec(case: CheckContext) -> Iterator[str]:
     spec = case.resolved.engine
     yield from _types(spec)
     if (spec.distribution is None) != (spec.import_name is None):
@@ -108,7 +108,7 @@ def _model(model: ModelSpec) -> Iterator[str]:
         yield f"wer_bound of model {model.name!r} is {model.wer_bound}; give a fraction, 0.1 for 10 %, or None"
 
 
-def broken_code(case: Case) -> Iterator[str]:
+def broken_code(case: CheckContext) -> Iterator[str]:
     """The functions that the spec names and that cannot be had."""
     spec = case.resolved.engine
     for field in ("factory", "devices"):
@@ -125,14 +125,14 @@ def broken_code(case: Case) -> Iterator[str]:
             yield f"{field}={dotted!r} is a {type(function).__name__}, which cannot be called; name a function"
 
 
-def _not_installed(case: Case) -> str:
+def _not_installed(case: CheckContext) -> str:
     spec = case.resolved.engine
     return "" if spec.installed() else f"{spec.distribution or spec.import_name} is not installed; run: {spec.install}"
 
 
-def _listing(case: Case) -> Iterator[str]:
+def _listing(case: CheckContext) -> Iterator[str]:
     mine = case.plugin
-    seen = run_apart(
+    seen = run_in_subprocess(
         watch_listing, mine.name, mine.distribution, case.resolved.engine.name, limit_s=case.subject.limit_s
     )
     if seen.heavy:

@@ -10,7 +10,7 @@ from asrlab.audio import Audio
 from asrlab.errors import AudioError, OptionError
 from asrlab.options import TASKS, OptionFields
 from asrlab.testing.conformance.check import Check, told
-from asrlab.testing.conformance.context import Case
+from asrlab.testing.conformance.context import CheckContext
 from asrlab.testing.conformance.recordings import RECORDINGS, seconds_of
 from asrlab.transcript import Transcript
 
@@ -26,7 +26,7 @@ _VALUES: tuple[tuple[str, Any], ...] = (
 )
 
 
-def _words(case: Case) -> Iterator[str]:
+def _words(case: CheckContext) -> Iterator[str]:
     unasked = [segment.text for segment in case.transcript.segments if segment.words is not None]
     if unasked:
         yield f"segment {unasked[0]!r} has words that nobody asked for; give words=None then"
@@ -40,7 +40,7 @@ def _words(case: Case) -> Iterator[str]:
         )
 
 
-def _recording(make: Callable[[Case], bytes | Audio], case: Case) -> Iterator[str]:
+def _recording(make: Callable[[CheckContext], bytes | Audio], case: CheckContext) -> Iterator[str]:
     audio = make(case)
     try:
         made = case.transcriber.transcribe(audio)
@@ -59,7 +59,7 @@ def _wrong(made: object, duration: float) -> Iterator[str]:
         yield f"the transcript says {made.duration:.2f} s, the recording has {duration:.2f} s; use audio.read()"
 
 
-def _refused(case: Case) -> Iterator[str]:
+def _refused(case: CheckContext) -> Iterator[str]:
     can = case.transcriber.info.capabilities
     unknown: list[tuple[str, Any]] = [(name, value) for name, value in _VALUES if name not in can.supported()]
     unknown.append(("engine_options", {_NO_OPTION: 1}))
@@ -84,7 +84,7 @@ def _takes(call: Callable[[], object]) -> str:
     return "was taken"
 
 
-def _honoured(case: Case) -> Iterator[str]:
+def _honoured(case: CheckContext) -> Iterator[str]:
     can = case.transcriber.info.capabilities
     known: list[tuple[str, Any]] = [(name, value) for name, value in _VALUES if name in can.supported()]
     known += [("task", task) for task in can.tasks] + [("language", each) for each in (can.languages or ())[:1]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from asrlab.testing.conformance.check import Check
-from asrlab.testing.conformance.context import Case
+from asrlab.testing.conformance.context import CheckContext
 
 _KINDS = (
     ("environment", "The environment variables are as before"),
@@ -23,11 +23,11 @@ _KINDS = (
 )
 
 
-def _leaks(kind: str, case: Case) -> Iterator[str]:
+def _leaks(kind: str, case: CheckContext) -> Iterator[str]:
     return (leak.told for leak in case.leaks if leak.kind == kind)
 
 
-def _unknowable(case: Case) -> str:
+def _unknowable(case: CheckContext) -> str:
     failed = next((leak.told for leak in case.leaks if leak.kind == "load"), "")
     return f"the model does not load or transcribe in a fresh process: {failed}" if failed else ""
 

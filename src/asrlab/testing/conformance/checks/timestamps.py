@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from asrlab.testing.conformance.check import Check
-from asrlab.testing.conformance.context import Case
+from asrlab.testing.conformance.context import CheckContext
 from asrlab.transcript import Segment, Word
 
 _PADDING_S = 30.0  # Whisper hears a window of 30 s and may put an end into its padding, which asrlab cuts off
 _HAIR_S = 1e-3
 
 
-def _times(case: Case) -> Iterator[str]:
+def _times(case: CheckContext) -> Iterator[str]:
     duration = case.speech.duration
     yield from _wrong(case.raw, duration)
     yield from _wrong([word for segment in case.raw for word in segment.words or ()], duration)

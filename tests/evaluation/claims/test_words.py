@@ -1,0 +1,184 @@
+"""What a document says by itself is flagged where no record says it, and only there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from asrlab import Device
+from asrlab.evaluation.claims.documents import read_document
+from asrlab.evaluation.claims.evidence import Evidence, RunFile
+from asrlab.evaluation.claims.lint import LintFinding, flags_of
+from asrlab.evaluation.claims.support_status import board_of
+from asrlab.evaluation.runs.manifest import DatasetFacts, Request
+from asrlab.evaluation.runs.records import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+type Flags = Callable[[str], list[LintFinding]]
+
+SAID = "the quick brown fox jumps over the lazy dog today"
+
+
+@pytest.fixture(scope="module")
+def flags(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Flags:
+    """What is flagged in a text, where both base models work on the CPU, LFM2.5-Audio ran simulated, and no more."""
+    gates = {"gates": (Verdict(gate="output-truncated", outcome="passed"),)}
+    works = [model(name, [SAID], each=gates) for name in ("faster-whisper/base", "openai-whisper/base")]
+    imitated = model("liquid-audio/lfm2.5-audio-1.5b", [SAID], each=gates)
+    device = Device(requested="mps", resolved="mps", simulated=True)
+    imitated = attrs.evolve(imitated, info=attrs.evolve(imitated.info, device=device))
+    models = (*works, imitated)
+    result = run(
+        *models,
+        request=Request(dataset="smoke", models=tuple(each.model for each in models)),
+        dataset=DatasetFacts(name="smoke", source="", licence=None, utterances=1, fingerprint="f"),
+    )
+    evidence = Evidence(folder=Path("evidence"), runs=(RunFile(name="a.jsonl", result=result),))
+    board = board_of(evidence)
+    path = tmp_path_factory.mktemp("documents") / "a.md"
+
+    def found(text: str) -> list[LintFinding]:
+        path.write_text(text, encoding="utf-8")
+        return list(flags_of(read_document(path), evidence, board))
+
+    return found
+
+
+OVERSTATED = {
+    "status": (
+        "LFM2.5-Audio works on MPS.",
+        "LFM2.5-Audio runs natively on Apple silicon.",
+        "It is production ready on CUDA.",
+        "`liquid-audio/lfm2.5-audio-1.5b` on mps: `working`.",
+        "openai-whisper has full MPS support.",
+        "All engines run on CUDA.",
+        "Every model works on the CPU.",
+        "MPS-ready.",
+        "faster-whisper/base works on the CPU and on CUDA.",
+        "faster-whisper/small works.",
+        "LFM2.5-Audio, which runs on MPS, hears English.",
+        "Not only Whisper but LFM2.5-Audio, too, runs on MPS.",
+        "LFM2.5-Audio works on the CPU.",
+        "## LFM2.5-Audio\n\nIt works on the CPU.",
+        "It ran on a Mac without a fault.",
+        "Transcription in real time.",
+        "No faults are known; LFM2.5-Audio works on MPS.",
+        "| model | mps |\n|---|---|\n| liquid-audio | \u2705 |",
+        "| model | device | status |\n|---|---|---|\n| `liquid-audio` | mps | working |",
+        "<p>LFM2.5-Audio works on MPS.</p>",
+        "```sh\nasrlab bench smoke  # LFM2.5-Audio works on MPS\n```",
+        '<!-- asrlab:allow reason="I say so" --> LFM2.5-Audio works on MPS.',
+    ),
+    "comparison": (
+        "faster-whisper is faster than openai-whisper.",
+        "openai-whisper is not slower than faster-whisper.",
+        "CTranslate2 is the fastest engine.",
+        "openai-whisper outperforms faster-whisper.",
+        "LFM2.5-Audio is the best model for English.",
+        "faster-whisper has fewer errors than openai-whisper.",
+    ),
+    "figure": (
+        "faster-whisper is 3x quicker.",
+        "The WER of base is 2.9 %.",
+        "It reaches a WER of 0.03 on read speech.",
+        "The RTFx was `3.19x`.",
+        "faster-whisper transcribes an hour in 40 seconds.",
+        "It transcribes an hour of audio in 90 seconds.",
+        "faster-whisper/base needs 359 MiB.",
+        "Twice as fast, ten times faster.",
+        "Whisper base makes 0 errors on the smoke set.",
+        "| model | peak memory |\n|---|---|\n| base | 359 MiB |",
+        "```text\nfaster-whisper/base   0.00 %   3.19x\n```",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(kind, text) for kind, texts in OVERSTATED.items() for text in texts], ids=lambda text: text[:50]
+)
+def test_an_overstatement_is_flagged(flags: Flags, kind: str, text: str):
+    """By what it is: a status, a comparison, a figure."""
+    assert kind in {flag.kind for flag in flags(text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "faster-whisper/base works on the CPU.",
+        "openai-whisper works on the CPU.",
+        "It works on the CPU.",
+        "The tests ran on the CPU.",
+        "LFM2.5-Audio runs on the simulated MPS device.",
+        "| model | cpu |\n|---|---|\n| faster-whisper/base | \u2705 |",
+        "No run of LFM2.5-Audio on MPS is recorded.",
+        "LFM2.5-Audio does not work on MPS yet.",
+        "Whether LFM2.5-Audio works on MPS is not known.",
+        "If it works on CUDA, send the record.",
+        "A program that runs on CUDA may break on a Mac.",
+        "Some packages run only on CUDA.",
+        "asrlab is not production ready.",
+        "The words better and faster appear only where the interval excludes zero.",
+        "It says nothing of which engine is faster than the other.",
+        "The middle 95 % of 10,000 resamples is the interval of the WER.",
+        "The weights of faster-whisper are verified by their sha256.",
+        "Its weights, about 3.3 GB, are fetched by `asrlab pull lfm2_5_audio`.",
+        "Longer audio is cut at silence into pieces of at most 30 s, a segment each.",
+        "A time limit of 600 s ends a model that hangs.",
+        "faster-whisper runs in a process of its own.",
+        "Install it with Python 3.12 and torch 2.11.",
+        "```sh\nasrlab transcribe --device mps talk.mp3  # one file\n```",
+        "```python\nspeedup = '3x faster than openai-whisper'\n```",
+        "[here](<LFM2.5-Audio works on MPS.md>)",
+        "<!-- LFM2.5-Audio works on MPS -->",
+        "| status | means |\n|---|---|\n| `working` | it did all that was asked |",
+        "The old name `whisper` still works in scripts.",
+    ],
+    ids=lambda text: text[:50],
+)
+def test_what_is_true_denied_or_defined_is_not(flags: Flags, text: str):
+    """No false alarm."""
+    assert [(flag.kind, flag.text) for flag in flags(text)] == []
+
+
+def test_a_flag_has_its_place(flags: Flags):
+    """Behind code, links, escapes and ends of lines, and in the right cell of a row."""
+    texts = (
+        "Behind `code\nspan`, [a link](to/works-on-mps.md) and \\*, LFM2.5-Audio works on MPS.",
+        "> - a \\| b: LFM2.5-Audio\n>   works on MPS",
+        "With LFM2.5-Audio [it](<works on MPS>) *works on MPS*",
+        "| a | b |\n|---|---|\n| `x \\| y` | LFM2.5-Audio works on MPS |",
+    )
+    for source in texts:
+        (flag,) = flags(source)
+        assert flag.offset == source.rindex("works on MPS")
+
+
+def test_a_flag_says_what_the_records_say_and_which_marker_would_do(flags: Flags):
+    """A reader need not look for either."""
+    (flag,) = flags("LFM2.5-Audio works on MPS.")
+    assert "liquid-audio/lfm2.5-audio-1.5b on mps is simulated" in flag.message
+    (flag,) = flags("The WER was 0.00 %.")
+    assert (
+        "<!-- asrlab:figure record=a.jsonl model=faster-whisper/base figure=wer -->0.00 %<!-- asrlab:end -->"
+        in flag.cure
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('The WER was 3 %. <!-- asrlab:allow reason="published" -->', 0),
+        ('<!-- asrlab:allow reason="published" -->\nThe WER was 3 %.\n\nThe CER was 1 %.', 1),
+        ('<!-- asrlab:allow reason="published" -->\n\n| model | WER |\n|---|---|\n| base | 3 % |\n| tiny | 4 % |', 0),
+        ('| model | WER |\n|---|---|\n| base | 3 % <!-- asrlab:allow reason="x" --> |\n| tiny | 4 % |', 1),
+    ],
+    ids=["in its paragraph", "before a paragraph", "before a table", "in a row"],
+)
+def test_an_author_may_answer_for_a_figure(flags: Flags, text: str, left: int):
+    """In the paragraph or row of the marker, or in the block that follows one on a line of its own."""
+    assert len(flags(text)) == left

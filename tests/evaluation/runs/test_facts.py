@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asrlab.audio import Audio, AudioFile
+from asrlab.environment import environment, git_state, load_average, now
+from asrlab.evaluation.runs.manifest import GitState
+from asrlab.evaluation.runs.timeouts import known_seconds, utterance_timeout
+
+
+def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch):
+    """A token is not, whatever it is called."""
+    secrets = (
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "TORCH_TOKEN",
+        "ASRLAB_TOKEN",
+        "OMP_SECRET",
+        "AWS_SECRET_ACCESS_KEY",
+    )
+    for name in secrets:
+        monkeypatch.setenv(name, "hf_secret")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("ASRLAB_PATCHES", "none")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    told = dict(environment())
+    assert told["OMP_NUM_THREADS"] == "3"
+    assert told["ASRLAB_PATCHES"] == "none"
+    assert "MKL_NUM_THREADS" not in told
+    assert not {*secrets} & {*told}
+    assert "hf_secret" not in told.values()
+    assert list(told) == sorted(told)
+
+
+@pytest.mark.parametrize(
+    ("home", "value", "told"),
+    [
+        ("/home/ann", "/home/ann/cache", "~/cache"),
+        ("/home/ann", "/home/ann", "~"),
+        ("/home/ann", "/home/anna/cache", "/home/anna/cache"),
+        ("/home/ann", "/opt:/home/ann:/srv/home/ann", "/opt:~:/srv~"),
+        ("/", "/cache", "/cache"),
+    ],
+)
+def test_the_home_directory_is_not_told(monkeypatch: pytest.MonkeyPatch, home: str, value: str, told: str):
+    """A record goes to other people, and a home's name is mostly a person's."""
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("OMP_PLACES", value)
+    assert dict(environment())["OMP_PLACES"] == told
+
+
+def test_the_load_is_three_numbers():
+    """Linux and macOS tell it."""
+    load = load_average()
+    assert load is not None
+    assert len(load) == 3
+    assert all(each >= 0 for each in load)
+
+
+def test_the_time_is_in_utc():
+    """To the second, with its zone."""
+    told = datetime.fromisoformat(now())
+    assert told.tzinfo == UTC
+    assert abs((datetime.now(UTC) - told).total_seconds()) < 5
+
+
+@pytest.fixture
+def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs git in a new repository without anybody's settings."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+    def run(*arguments: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        command = ["git", *who, "-C", str(tmp_path), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    run("init")
+    (tmp_path / "file").write_text("one")
+    run("add", "file")
+    return run
+
+
+def test_a_tree_is_its_commit_and_whether_it_changed(git: Callable[..., str], tmp_path: Path):
+    """Files that git does not track change nothing; from a folder below, the same."""
+    assert git_state(tmp_path) is None  # nothing was ever committed
+    git("commit", "-m", "first")
+    commit = git("rev-parse", "HEAD")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "untracked").write_text("x")
+    assert git_state(tmp_path / "below") == GitState(commit=commit, changed=False)
+    (tmp_path / "file").write_text("two")
+    assert git_state(tmp_path) == GitState(commit=commit, changed=True)
+    git("add", "file")
+    assert git_state(tmp_path) == GitState(commit=commit, changed=True)
+
+
+def test_a_hooks_variables_do_not_count(git: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In a hook git names its own repository, which need not be the folder's."""
+    git("commit", "-m", "first")
+    expected = git_state(tmp_path)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "no-index"))
+    assert git_state(tmp_path) == expected
+    assert expected is not None
+
+
+def test_git_is_only_read(git: Callable[..., str], tmp_path: Path):
+    """Not even the index is refreshed, and no program of the repository's settings is run."""
+    git("commit", "-m", "first")
+    git("config", "core.fsmonitor", f"touch {tmp_path}/ran #")
+    os.utime(tmp_path / "file", (1, 1))
+    index = (tmp_path / ".git" / "index").read_bytes()
+    assert git_state(tmp_path) is not None
+    assert (tmp_path / ".git" / "index").read_bytes() == index
+    assert not (tmp_path / "ran").exists()
+
+
+def test_without_a_repository_or_git_there_is_no_commit(
+    git: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A missing folder, a bare one, or no git: nothing is raised."""
+    git("commit", "-m", "first")
+    assert git_state(tmp_path / "missing") is None
+    assert git_state(tmp_path / ".git") is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state(tmp_path) is None
+
+
+def test_a_git_that_fails_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever stands on the path under its name."""
+    (tmp_path / "git").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state(tmp_path) is None
+
+
+def test_a_deadline_follows_the_declared_duration(clips: tuple[Path, ...], tmp_path: Path):
+    """Sixty times as long, from 5 s on; of a part, the part's."""
+    assert utterance_timeout(clips[0]) == pytest.approx(426.0)
+    assert utterance_timeout(str(clips[0])) == pytest.approx(426.0)
+    assert utterance_timeout(clips[0].read_bytes()) == pytest.approx(426.0)
+    assert utterance_timeout(clips[1]) == 300.0
+    assert utterance_timeout(AudioFile(path=clips[0], offset=1.0)) == pytest.approx(366.0)
+    assert utterance_timeout(AudioFile(path="missing", offset=1.0, duration=10.0)) == 600.0
+    assert utterance_timeout(Audio(samples=np.zeros(8000 * 20), sample_rate=8000)) == 1200.0
+
+
+def test_a_deadline_is_known_without_a_look_into_a_file(clips: tuple[Path, ...]):
+    """One that was given is taken, whatever the audio is; parts and arrays have a duration; no file is opened."""
+    assert known_seconds(clips[0], 2.5) == 2.5
+    assert known_seconds("missing", 2.5) == 2.5
+    assert known_seconds(AudioFile(path="missing", duration=10.0), None) == 600.0
+    assert known_seconds(Audio(samples=np.zeros(8000 * 20), sample_rate=8000), None) == 1200.0
+    unopened: list[Any] = [clips[0], str(clips[0]), clips[0].read_bytes(), AudioFile(path=clips[0], offset=1.0)]
+    assert [known_seconds(audio, None) for audio in unopened] == [None] * 4
+
+
+def test_an_unknown_duration_has_an_hour(tmp_path: Path):
+    """Nothing is raised, and a pipe is not waited for; a header that lies is not believed beyond a week."""
+    os.mkfifo(tmp_path / "pipe")
+    unknown: list[Any] = ["missing", b"no audio", tmp_path, tmp_path / "pipe", io.BytesIO(), np.zeros(3), object()]
+    assert {utterance_timeout(audio) for audio in unknown} == {3600.0}
+    assert utterance_timeout(AudioFile(path="x", duration=1e12)) == 7 * 86_400

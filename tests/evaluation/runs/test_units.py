@@ -1,0 +1,124 @@
+"""Runs of engines that decode several utterances together: handed over at once, recorded, and safe one by one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import asrlab
+from asrlab import Batching, DatasetError, Transcript
+from asrlab.evaluation.reports.quality_summary import paths_told
+from asrlab.evaluation.runs.load import load_run_records
+from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
+
+TEMPERS = Path(__file__).with_name("tempers.py")
+
+
+@pytest.fixture
+def herd(tmp_path: Path, write_distribution: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of eight clips, of which the fourth aborts the process; and the engine that does so installed."""
+    plugin = write_distribution(tmp_path / "plugin", "tempers", source=TEMPERS.read_text(encoding="utf-8"))
+    monkeypatch.syspath_prepend(plugin)
+    (tmp_path / "traces").mkdir()
+    monkeypatch.setenv("TEMPERS", str(tmp_path / "traces"))
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("a", "aa", "aaa", "abort", "b", "c", "d", "e"):
+        soundfile.write(folder / f"{name}.wav", np.full(8000, 0.1, np.float32), 16000)
+        (folder / f"{name}.txt").write_text(name)
+    return folder
+
+
+def started(run: Path) -> list[list[str]]:
+    """The ids of each unit, in order."""
+    lines = map(json.loads, (run / "ledger.jsonl").read_text().splitlines())
+    return [line["ids"] for line in lines if line["record"] == "started"]
+
+
+def test_a_culprit_costs_the_others_a_second_try_and_nothing_else(herd: Path, tmp_path: Path):
+    """All eight go at once; what was answered stands, the rest is tried one by one, and the culprit is set aside."""
+    result = asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run")
+    told = {each.id: each.failure.kind if each.failure else each.hypothesis for each in result.models[0].utterances}
+    assert told == {name: name if name != "abort" else "crashed" for name in told}
+    assert len(told) == 8
+    units = started(tmp_path / "run")
+    assert units[0] == ["a", "aa", "aaa", "abort", "b", "c", "d", "e"]
+    assert sorted(units[1:]) == [["abort"], ["b"], ["c"], ["d"], ["e"]]
+    attempts = {each.id: each.attempts for each in result.models[0].utterances}
+    assert attempts == {name: 1 if name.startswith("a") and name != "abort" else 2 for name in attempts}
+
+
+def test_one_by_one_is_the_callers_choice(herd: Path, tmp_path: Path):
+    """With a batch size of 1 each utterance is a unit; another choice is another run."""
+    (herd / "abort.wav").unlink()
+    (herd / "abort.txt").unlink()
+    asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run", batching=Batching(batch_size=1))
+    assert [len(unit) for unit in started(tmp_path / "run")] == [1] * 7
+    with pytest.raises(DatasetError, match="the option batching"):
+        asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run")
+
+
+def test_a_run_records_how_its_utterances_went_together(use_weights: Path, tmp_path: Path):
+    """faster-whisper on smoke: in one unit, with settings of which none is left open, and the path of each."""
+    pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
+    asked = Batching(batch_size=3, workers=2, threads=1)
+    result = asrlab.evaluation.bench(
+        "smoke", models="faster-whisper/tiny.en", device="cpu", run=tmp_path / "run", batching=asked
+    )
+    model = result.models[0]
+    assert [len(unit) for unit in started(tmp_path / "run")] == [5]
+    assert model.batching is not None
+    assert (model.batching.batch_size, model.batching.workers, model.batching.threads) == (3, 2, 1)
+    assert None not in (model.batching.margin, model.batching.encode_together)
+    assert model.paths == {"batched": 5}
+    assert model.failed == 0
+    records = load_run_records(tmp_path / "run")
+    assert records.manifest.request.batching == asked
+    assert json.loads(result.to_json())["models"][0]["paths"] == {"batched": 5}
+
+
+def test_what_was_in_doubt_is_told():
+    """In words, with the reasons, those of pieces among them."""
+
+    def heard(path: str | None) -> UtteranceResult:
+        transcript = Transcript.__new__(Transcript)
+        object.__setattr__(transcript, "path", path)
+        return UtteranceResult(id=str(path), reference="", transcript=transcript)
+
+    paths = (
+        "batched",
+        "batched, 4 pieces",
+        "batched, then full: repetition",
+        "batched, 9 pieces, then full: cut off (2)",
+    )
+    model = ModelResult(model="a/b", utterances=tuple(map(heard, paths)))
+    assert paths_told(model) == (
+        "2 of 4 utterances were decoded together; 2 took the full path, at least in part: repetition 1, cut off 1"
+    )
+    assert paths_told(ModelResult(model="a/b", utterances=(heard(None), heard("full")))) == ""
+
+
+def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: Path, asrlab_cli: Any):
+    """The outcomes of before are kept; the message names the model and the cause, and the exit code is the cause's."""
+    done: list[int] = []
+    run = tmp_path / "run"
+    one_by_one = Batching(batch_size=1)
+    asrlab.evaluation.bench(
+        herd,
+        models="herd/first-only",
+        run=run,
+        batching=one_by_one,
+        progress=lambda progress: done.append(progress.done),
+        stop=lambda: done[-1:] == [2],
+    )
+    ended = asrlab_cli("resume", run, plugins=[tmp_path / "plugin"], TEMPERS=str(tmp_path / "traces"))
+    assert ended.code == 3
+    assert "herd/first-only did not load: EngineUnavailableError: " in ended.err
+    assert "no weights in the box" in ended.err
+    assert "ended early with 2 outcomes; to go on: asrlab resume" in ended.err
+    assert "interrupted" not in ended.err
