@@ -1,21 +1,9 @@
 from asrlab import evaluation as evaluation, patches as patches, plugin as plugin
 from asrlab._version import __version__ as __version__
-from asrlab.audio import (
-    Audio as Audio,
-    AudioFile as AudioFile,
-    load_audio as load_audio,
-)
-from asrlab.device import (
-    Device as Device,
-    DeviceReport as DeviceReport,
-)
-from asrlab.engine.contract import (
-    TranscriberInfo as TranscriberInfo,
-)
-from asrlab.engine.transcriber import (
-    SegmentStream as SegmentStream,
-    Transcriber as Transcriber,
-)
+from asrlab.audio import Audio as Audio, AudioFile as AudioFile, load_audio as load_audio
+from asrlab.device import Device as Device, DeviceReport as DeviceReport
+from asrlab.engine.contract import TranscriberInfo as TranscriberInfo
+from asrlab.engine.transcriber import SegmentStream as SegmentStream, Transcriber as Transcriber
 from asrlab.errors import (
     AsrlabError as AsrlabError,
     AudioError as AudioError,
@@ -28,16 +16,8 @@ from asrlab.errors import (
     PatchError as PatchError,
     WeightsError as WeightsError,
 )
-from asrlab.loading import (
-    list_models as list_models,
-    load as load,
-    weights_path as weights_path,
-)
-from asrlab.options import (
-    Batching as Batching,
-    Capabilities as Capabilities,
-    TranscribeOptions as TranscribeOptions,
-)
+from asrlab.loading import list_models as list_models, load as load, weights_path as weights_path
+from asrlab.options import Batching as Batching, Capabilities as Capabilities, TranscribeOptions as TranscribeOptions
 from asrlab.transcript import (
     ModelInfo as ModelInfo,
     Outcome as Outcome,
@@ -50,9 +30,5 @@ from asrlab.transcript import (
     TranscriptWarning as TranscriptWarning,
     Word as Word,
 )
-from asrlab.tuning import (
-    tune as tune,
-)
-from asrlab.tuning.calibration import (
-    Calibration as Calibration,
-)
+from asrlab.tuning import tune as tune
+from asrlab.tuning.calibration import Calibration as Calibration

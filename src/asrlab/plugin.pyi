@@ -1,16 +1,9 @@
-from asrlab.engine.contract import (
-    Recognition as Recognition,
-    TranscriberInfo as TranscriberInfo,
-)
+from asrlab.engine.contract import Recognition as Recognition, TranscriberInfo as TranscriberInfo
 from asrlab.engine.spec import (
     PLUGIN_API as PLUGIN_API,
     EngineSpec as EngineSpec,
     LoadRequest as LoadRequest,
     ModelSpec as ModelSpec,
 )
-from asrlab.evaluation.datasets import (
-    DatasetSpec as DatasetSpec,
-)
-from asrlab.plugins.hookspecs import (
-    hookimpl as hookimpl,
-)
+from asrlab.evaluation.datasets import DatasetSpec as DatasetSpec
+from asrlab.plugins.hookspecs import hookimpl as hookimpl

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.evaluation.claims.blocks import Page, block_text
+from asrlab.evaluation.claims.blocks import block_text
 from asrlab.evaluation.claims.evidence import Evidence
+from asrlab.evaluation.claims.markdown import Page
 from asrlab.evaluation.claims.support_status import SupportMatrix
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")

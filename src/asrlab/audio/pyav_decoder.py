@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from asrlab.audio.checks import check_format, timeline_findings, track_findings
 from asrlab.audio.container import (
-    adx_format,
     choose_track,
     declared_film_seconds,
     declared_seconds,
@@ -24,6 +23,7 @@ from asrlab.audio.container import (
     track_facts,
 )
 from asrlab.audio.embedded_tags import StreamWithoutTags, without_embedded_tags
+from asrlab.audio.headers import adx_format
 from asrlab.audio.integrity import SampleMd5
 from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
 from asrlab.audio.sniff import describe_content, non_audio_reason

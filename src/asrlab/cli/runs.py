@@ -104,7 +104,8 @@ def _write_texts(result: BenchResult, target: Target, form: str | None, model: s
 
 
 def _list(*, as_json: bool) -> int:
-    from asrlab.evaluation.runs.folder import list_runs, runs_root
+    from asrlab.evaluation.runs.folder import runs_root
+    from asrlab.evaluation.runs.index import list_runs
 
     root = runs_root()
     found = list_runs(root)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.audio import SAMPLE_RATE
-from asrlab.vad.chunking import voiced_span
 from asrlab.vad.detector import FRAME_SAMPLES
+from asrlab.vad.silences import voiced_span
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,9 @@ import pytest
 
 from asrlab import Device, ModelInfo
 from asrlab.environment import Machine
-from asrlab.evaluation.claims.blocks import Page, block_text
+from asrlab.evaluation.claims.blocks import block_text
 from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
+from asrlab.evaluation.claims.markdown import Page
 from asrlab.evaluation.claims.support_status import Cell, SupportMatrix, board_of
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts, MatrixRecord
 from asrlab.evaluation.runs.manifest import DatasetFacts, Request

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from asrlab.evaluation.matrix.plan import machine_has
+from asrlab.evaluation.matrix.records import machine_has
 from asrlab.installation import install_command
 
 TEMPERS = """

@@ -8,8 +8,8 @@ from asrlab.errors import AsrlabError, EngineNotFoundError
 from asrlab.evaluation.matrix.cell_context import CellContext, first_line
 from asrlab.evaluation.matrix.measure import difference, disorder, joined_smoke, word_errors, word_times
 from asrlab.evaluation.matrix.messages import CheckStarted, Job
-from asrlab.evaluation.matrix.plan import COLUMNS, machine_has, plan, suite_of
-from asrlab.evaluation.matrix.records import CellResult, CheckResult, Figure, Outcome
+from asrlab.evaluation.matrix.plan import plan, suite_of
+from asrlab.evaluation.matrix.records import COLUMNS, CellResult, CheckResult, Figure, Outcome, machine_has
 from asrlab.transcript import Segment, Timings, Word
 
 

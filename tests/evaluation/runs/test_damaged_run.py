@@ -13,10 +13,10 @@ import attrs
 import pytest
 
 import asrlab
-from asrlab.evaluation.runs.bench import bench, bench_command, resume
+from asrlab.evaluation.runs.bench import bench, resume
 from asrlab.evaluation.runs.folder import RunFolder
 from asrlab.evaluation.runs.load import load_run, load_run_records
-from asrlab.evaluation.runs.manifest import Request
+from asrlab.evaluation.runs.manifest import Request, bench_command
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:

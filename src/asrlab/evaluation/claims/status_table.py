@@ -10,7 +10,7 @@ import attrs
 from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.blocks import Page, listed, plain, quoted, table
+from asrlab.evaluation.claims.markdown import Page, listed, plain, quoted, table
 from asrlab.evaluation.claims.support_status import DEVICES, Cell, EvidenceItem, SupportMatrix
 
 

@@ -20,8 +20,7 @@ import attrs
 from asrlab.engine.spec import EngineSpec
 from asrlab.environment import Machine
 from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
-from asrlab.evaluation.matrix.plan import COLUMNS
-from asrlab.evaluation.matrix.records import CellResult
+from asrlab.evaluation.matrix.records import COLUMNS, CellResult
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry

@@ -10,11 +10,12 @@ from typing import Literal
 import attrs
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.blocks import Page, block_text
+from asrlab.evaluation.claims.blocks import block_text
 from asrlab.evaluation.claims.documents import Document, GeneratedSpan, Waiver, find_documents, read_document
 from asrlab.evaluation.claims.evidence import Evidence, read_evidence
 from asrlab.evaluation.claims.figures import figure_text
 from asrlab.evaluation.claims.lint import flags_of
+from asrlab.evaluation.claims.markdown import Page
 from asrlab.evaluation.claims.support_status import SupportMatrix, board_of
 from asrlab.plugins.manager import PluginHost
 

@@ -14,9 +14,9 @@ from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.datasets.manifest import first_object, objects
 from asrlab.evaluation.datasets.paths import default_id
 from asrlab.evaluation.datasets.record_reader import Fields
-from asrlab.evaluation.datasets.references import is_text_table, text_rows
 from asrlab.evaluation.datasets.stm import track_of
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
+from asrlab.evaluation.datasets.text_table import is_text_table, text_rows
 from asrlab.transcript.alternatives import parse_alternatives
 from asrlab.transcript.scoring_formats import plain_id
 

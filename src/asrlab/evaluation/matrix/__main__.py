@@ -12,8 +12,8 @@ import click
 
 from asrlab.environment import this_machine
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.evaluation.matrix.plan import COLUMNS, plan
-from asrlab.evaluation.matrix.records import CellResult, MatrixRecord
+from asrlab.evaluation.matrix.plan import plan
+from asrlab.evaluation.matrix.records import COLUMNS, CellResult, MatrixRecord
 from asrlab.evaluation.matrix.supervise import run_cells
 from asrlab.evaluation.matrix.view import view
 from asrlab.plugins.manager import PluginHost

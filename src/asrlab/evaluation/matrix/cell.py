@@ -13,7 +13,8 @@ from asrlab.engine.spec import EngineSpec
 from asrlab.errors import DeviceUnavailableError, WeightsError
 from asrlab.evaluation.matrix.cell_context import CellContext, Suite, first_line
 from asrlab.evaluation.matrix.messages import Job, Kernels
-from asrlab.evaluation.matrix.plan import machine_has, suite_of
+from asrlab.evaluation.matrix.plan import suite_of
+from asrlab.evaluation.matrix.records import machine_has
 from asrlab.installation import runnable
 from asrlab.loading import fetch_weights
 from asrlab.plugins.manager import PluginHost

@@ -6,8 +6,7 @@ from typing import Any
 
 from asrlab.evaluation.matrix.any_engine import check_device, check_times, load_checked, transcribe_checked
 from asrlab.evaluation.matrix.cell_context import CellContext, Suite
-from asrlab.evaluation.matrix.measure import joined_smoke, word_errors
-from asrlab.evaluation.matrix.tiny_liquid_audio import codes
+from asrlab.evaluation.matrix.measure import codes, joined_smoke, word_errors
 
 _MOST_ERRORS = 7  # of 70 words
 

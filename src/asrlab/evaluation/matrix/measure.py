@@ -15,6 +15,7 @@ from asrlab.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
 
@@ -110,3 +111,13 @@ def disorder(transcript: Transcript) -> str:
                 return f"the {kind} {part.text[:40]!r} is at {part.start:.2f} to {part.end:.2f} s, after {last:.2f} s"
             last = part.start
     return ""
+
+
+def codes(device: str) -> torch.Tensor:
+    """The same frames of random codes every time: int64, shape (1, 8, 12), in [0, 2047], on *device*."""
+    import torch
+
+    return torch.randint(0, 2048, (1, 8, _FRAMES), generator=torch.Generator().manual_seed(0)).to(device)
+
+
+_FRAMES = 12  # a second, nearly: 80 ms each

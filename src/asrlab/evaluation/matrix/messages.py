@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from asrlab.evaluation.matrix.plan import COLUMNS, Column
+from asrlab.evaluation.matrix.records import COLUMNS, Column
 
 TINY = "liquid-audio/tiny"
 """The row of a checkpoint of random numbers, written where it is used; no model that can be asked for has this name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asrlab.errors import AsrlabError
 from asrlab.evaluation.matrix.cell_context import CellContext, Check, first_line
-from asrlab.evaluation.matrix.tiny_liquid_audio import codes
+from asrlab.evaluation.matrix.measure import codes
 from asrlab.patches.direct import patched
 from asrlab.transcript import PatchStatus
 

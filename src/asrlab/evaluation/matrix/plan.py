@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-import shutil
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
-
-import attrs
 
 from asrlab.engine.spec import EngineSpec
 from asrlab.evaluation.matrix.cell_context import Suite
 from asrlab.evaluation.matrix.messages import TINY, Job
+from asrlab.evaluation.matrix.records import COLUMNS
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 
@@ -73,34 +68,3 @@ def _rows(registry: Registry, asked: str) -> Iterator[tuple[str, str]]:
     if resolved.engine.name == engine and resolved == registry.resolve(engine):
         yield TINY, engine
     yield resolved.name, asked
-
-
-@attrs.frozen(kw_only=True)
-class Column:
-    """A device.
-
-    Attributes:
-        name: As on the command line.
-        device: As ``asrlab.load`` takes it.
-        simulated: Whether it is imitated on the CPU.
-    """
-
-    name: str
-    device: str
-    simulated: bool = False
-
-
-_ALL = (
-    Column(name="cpu", device="cpu"),
-    Column(name="mps-sim", device="mps", simulated=True),
-    Column(name="mps", device="mps"),
-    Column(name="cuda", device="cuda"),
-)
-COLUMNS = {column.name: column for column in _ALL}
-
-
-def machine_has(kind: str) -> bool:
-    """Whether the machine has a device of this kind, whatever the packages on it make of that; imports nothing."""
-    if kind == "mps":
-        return (sys.platform, platform.machine()) == ("darwin", "arm64")
-    return kind == "cpu" or shutil.which("nvidia-smi") is not None or Path("/dev/nvidiactl").exists()

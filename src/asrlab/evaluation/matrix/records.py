@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import shutil
+import sys
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,13 +15,11 @@ from asrlab.bounded_json import parse_json
 from asrlab.device import Device
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.matrix.plan import COLUMNS
 from asrlab.output_files import check_folder, write_file
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 
 SCHEMA = 1
 """Number of the record's form; it grows when a reader of the old form would misread the new one."""
-
 type Outcome = Literal["ran", "failed", "refused", "not here"]
 """``refused``: the engine has no such device, on any machine. ``not here``: this machine lacks the device, the engine,
 or its weights."""
@@ -210,3 +211,34 @@ class MatrixRecord:
         if unknown := {cell.column for cell in record.cells} - set(COLUMNS):
             raise DatasetError(f"{path} has devices that this asrlab does not know: {unknown}", path=path)
         return record
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """A device.
+
+    Attributes:
+        name: As on the command line.
+        device: As ``asrlab.load`` takes it.
+        simulated: Whether it is imitated on the CPU.
+    """
+
+    name: str
+    device: str
+    simulated: bool = False
+
+
+_ALL = (
+    Column(name="cpu", device="cpu"),
+    Column(name="mps-sim", device="mps", simulated=True),
+    Column(name="mps", device="mps"),
+    Column(name="cuda", device="cuda"),
+)
+COLUMNS = {column.name: column for column in _ALL}
+
+
+def machine_has(kind: str) -> bool:
+    """Whether the machine has a device of this kind, whatever the packages on it make of that; imports nothing."""
+    if kind == "mps":
+        return (sys.platform, platform.machine()) == ("darwin", "arm64")
+    return kind == "cpu" or shutil.which("nvidia-smi") is not None or Path("/dev/nvidiactl").exists()

@@ -12,7 +12,7 @@ import attrs
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.evaluation.matrix.any_engine import check_device
 from asrlab.evaluation.matrix.cell_context import CellContext, Suite
-from asrlab.evaluation.matrix.measure import difference, disorder, joined_smoke, numbers_tolerance
+from asrlab.evaluation.matrix.measure import codes, difference, disorder, joined_smoke, numbers_tolerance
 from asrlab.evaluation.matrix.patch_checks import check_patches, of_liquid_audio
 from asrlab.loading import load
 from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
@@ -188,13 +188,3 @@ def _chat(processor: Any, model: Any) -> Any:
     chat.end_turn()
     chat.new_turn("assistant")
     return chat
-
-
-_FRAMES = 12  # a second, nearly: 80 ms each
-
-
-def codes(device: str) -> torch.Tensor:
-    """The same frames of random codes every time: int64, shape (1, 8, 12), in [0, 2047], on *device*."""
-    import torch
-
-    return torch.randint(0, 2048, (1, 8, _FRAMES), generator=torch.Generator().manual_seed(0)).to(device)

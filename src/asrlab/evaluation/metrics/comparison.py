@@ -6,9 +6,11 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+import numpy as np
 
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.metrics.matching import same_utterances
+from asrlab.evaluation.metrics.resampling import resampled_sums
 from asrlab.evaluation.metrics.wer import ErrorCounts
 
 if TYPE_CHECKING:
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.wer import TextPair
-
+    from asrlab.evaluation.metrics.wer import ErrorCounts, TextPair
 
 # With five, not even a system that wins all of them can have p under 0.05: 2 / 2^5 is 0.0625.
 LEAST_BLOCKS = 6
@@ -242,8 +243,6 @@ def _differences(
     """
     import numpy as np
 
-    from asrlab.evaluation.metrics.resampling import resampled_sums
-
     sums = resampled_sums(columns, resamples=resampling.resamples, seed=resampling.seed)
     words, *errors = columns.sum(axis=0)
     # A rate has its own denominator where the readings differ; elsewhere it is divided once, as always.
@@ -310,3 +309,33 @@ def percentile_interval(values: NDArray[np.float64], confidence: float) -> Inter
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return Interval(low=float(low), high=float(high), confidence=confidence)
+
+
+def wer_interval(
+    counts: Mapping[str, ErrorCounts],
+    *,
+    blocks: Mapping[str, str | None] | None = None,
+    resampling: Resampling | None = None,
+) -> Interval | None:
+    """The percentile interval of a word error rate, by a bootstrap of blocks as in `compare_wer`.
+
+    Two systems whose intervals overlap may still differ: that is a question for `compare_wer`, which draws the same
+    utterances for both.
+
+    Args:
+        counts: By the utterance's id, its errors.
+        blocks: As for `compare_wer`.
+        resampling: As for `compare_wer`.
+
+    Returns:
+        None under six blocks, with which an interval means nothing.
+    """
+    drawn = resampling or Resampling()
+    rows = [(float(each.reference_length), float(each.errors)) for each in counts.values()]
+    if len(rows) < LEAST_BLOCKS:
+        return None
+    columns = block_sums(list(counts), rows, blocks)
+    if len(columns) < LEAST_BLOCKS or not columns[:, 0].all():
+        return None
+    sums = resampled_sums(columns, resamples=drawn.resamples, seed=drawn.seed)
+    return percentile_interval(sums[:, 1] / sums[:, 0], drawn.confidence)
