@@ -37,7 +37,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(asrlab\.compat\.whisper\.\w+\.)?(Arguments|Result)|dict\[str"),
     # type parameters, and what only asrlab itself makes
     (r"py:class", r"Features|Encoded"),
-    (r"py:class", r"asrlab\.(audio\.opening|testing\.conformance\.\w+)\.(OpenSource|Check|Examination)|Backend|Check"),
+    (
+        r"py:class",
+        r"asrlab\.(audio\.opening|testing\.conformance\.\w+)\.(OpenedSource|Check|Examination)|Backend|Check",
+    ),
 ]
 
 html_theme = "furo"

@@ -63,7 +63,10 @@ def test_public_names_are_importable_and_sorted():
     assert dir(asrlab) == sorted(asrlab.__all__)
 
 
-@pytest.mark.parametrize("package", ["asrlab", "asrlab.evaluation", "asrlab.evaluation.metrics", "asrlab.patches", "asrlab.plugin", "asrlab.testing"])
+@pytest.mark.parametrize(
+    "package",
+    ["asrlab", "asrlab.evaluation", "asrlab.evaluation.metrics", "asrlab.patches", "asrlab.plugin", "asrlab.testing"],
+)
 def test_the_stub_holds_the_same_names(package: str):
     """A package's stub, which type checkers and editors read, imports exactly the package's public names."""
     module = importlib.import_module(package)

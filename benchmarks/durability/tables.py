@@ -21,7 +21,7 @@ _FINDINGS = {
     "other_text": "texts that differ from an undisturbed run",
     "set_aside": "innocent utterances set aside",
     "tried_again": "innocent utterances counted as tried again",
-    "unread": "runs that read_run reads differently",
+    "unread": "runs that load_run reads differently",
 }
 
 

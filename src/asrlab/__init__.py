@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = attach(
         "asrlab.transcript": "ModelInfo Outcome PackageVersion PatchStatus Segment SubtitleLayout Timings Transcript"
         " TranscriptWarning Word",
         "asrlab.tuning.calibration": "Calibration",
-        "asrlab.tuning": "tune",
+        "asrlab.tuning.tune": "tune",
     },
     submodules="evaluation patches plugin",
 )

@@ -30,5 +30,5 @@ from asrlab.transcript import (
     TranscriptWarning as TranscriptWarning,
     Word as Word,
 )
-from asrlab.tuning import tune as tune
 from asrlab.tuning.calibration import Calibration as Calibration
+from asrlab.tuning.tune import tune as tune

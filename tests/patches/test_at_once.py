@@ -93,7 +93,7 @@ def test_closing_never_waits_for_a_thread_that_applies(toy: Any, append: Any):
 FORK = """
 import os, sys, threading
 import asrlab
-from asrlab.patches import PatchChoice, apply_patches
+from asrlab.patches import PatchSelection, apply_patches
 
 def patch(name, needed):
     return asrlab.patches.Patch(name=name, distribution="asrlab", versions=(), devices=("cpu",), reason="", link="", retires="",
@@ -106,7 +106,7 @@ def look(originals, device):
     go_on.wait(30)
     return asrlab.patches.PatchDecision(status="not-needed", reason="")
 needed = lambda originals, device: asrlab.patches.PatchDecision(status="needed", reason="")
-apply = lambda each: apply_patches([each], "cpu", choice=PatchChoice())
+apply = lambda each: apply_patches([each], "cpu", choice=PatchSelection())
 other = threading.Thread(target=apply, args=(patch("slow", look),))
 other.start()
 looking.wait(30)

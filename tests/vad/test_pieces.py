@@ -262,7 +262,7 @@ def test_a_piece_without_text_gives_no_segment(join: Callable[..., Any]):
 _HOUR = """
 import json
 import numpy as np
-from asrlab.vad import Cutter, EnergyVoice, PieceText, transcribe_pieces
+from asrlab.vad import Chunker, EnergyVad, ChunkResult, transcribe_chunks
 from asrlab.evaluation.metrics import peak_resident_bytes
 
 noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
@@ -276,13 +276,13 @@ pieces = []
 
 def recognize(samples):
     pieces.append(len(samples))
-    return PieceText(text=str(len(pieces)))
+    return ChunkResult(text=str(len(pieces)))
 
 def run():
-    cutter = Cutter(voice=EnergyVoice())
-    return sum(1 for _ in transcribe_pieces(blocks(), recognize=recognize, cutter=cutter, warnings=[]))
+    cutter = Chunker(voice=EnergyVad())
+    return sum(1 for _ in transcribe_chunks(blocks(), recognize=recognize, cutter=cutter, warnings=[]))
 
-EnergyVoice().listen().feed(noise * shape)
+EnergyVad().listen().feed(noise * shape)
 before = peak_resident_bytes()
 segments = run()
 print(json.dumps({"grown": peak_resident_bytes() - before, "segments": segments, "samples": sum(pieces)}))

@@ -48,7 +48,7 @@ def tune(models: tuple[str, ...], seconds: float, forget: bool, as_json: bool, *
 
 def _tuned(model: str, seconds: float, where: dict[str, Any]) -> Calibration:
     from asrlab.evaluation.reports.quality_summary import batching_told
-    from asrlab.tuning import tune as start
+    from asrlab.tuning.tune import tune as start
 
     with progress_bar() as bars:
         bar = bars.add_task(model, total=round(seconds))

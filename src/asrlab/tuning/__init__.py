@@ -1,7 +1,1 @@
-"""How recordings best go together through a model on this machine, found by trying."""
-
-from __future__ import annotations
-
-from asrlab.tuning.tune import tune
-
-__all__ = ["tune"]
+"""Fastest batching settings for a model on this machine, and where they are kept."""

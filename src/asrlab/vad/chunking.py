@@ -40,7 +40,7 @@ class Chunker:
         longest_s: Seconds that a piece lasts at most.
         shortest_s: Seconds that a piece lasts at least, unless it is all of the audio; at most a quarter of
             *longest_s*.
-        minimum_s: Seconds that the engine takes at least, at most *shortest_s*; `transcribe_pieces` refuses a recording
+        minimum_s: Seconds that the engine takes at least, at most *shortest_s*; `transcribe_chunks` refuses a recording
             that is shorter.
 
     Raises:

@@ -18,7 +18,7 @@ from asrlab.evaluation.runs.records import Outcome, json_line, to_line
 
 
 def export(records: RunRecords, path: Path) -> None:
-    """Write the facts and outcomes of a run to *path*, one JSON object a line; ``read_run`` reads it.
+    """Write the facts and outcomes of a run to *path*, one JSON object a line; ``load_run`` reads it.
 
     Segments, and the starts and losses on the way, stay behind; so do the names of folders in the user's home.
 
