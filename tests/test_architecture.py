@@ -1,126 +1,209 @@
-"""The house's rules, read from the source with ast: nothing is imported to check them."""
+"""The rules of the tree, read from the source with ast: no module is imported to check them."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import attrs
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "asrlab"
-MODULES = sorted(PACKAGE.rglob("*.py"))
 FACADE = "asrlab"
-LONGEST_MODULE = 400
+MAX_MODULE_LINES = 400
 
-# A room may import its own rank and lower ones. The facade is on top: users import it, rooms do not.
-RANKS = {
-    "_version": 0,
-    "bounded_json": 0,
-    "control_characters": 0,
-    "errors": 0,
-    "installation": 0,
-    "isolation": 0,
-    "plugin_code": 0,
-    "versions": 0,
-    "audio": 1,
-    "batching": 2,
-    "calibration": 2,
-    "device": 1,
-    "engine_import": 2,
-    "languages": 1,
-    "machine": 1,
-    "options": 1,
-    "output_files": 1,
-    "recognition": 1,
-    "spec": 1,
-    "terminal": 1,
-    "transcriber": 1,
-    "transcript": 1,
-    "datasets": 2,
-    "loading": 2,
-    "longform": 2,
-    "metrics": 2,
-    "patches": 2,
-    "patching": 2,
-    "plugins": 2,
-    "weights": 2,
-    "engines": 3,
-    "runs": 3,
-    "tuning": 3,
-    "compat": 4,
-    "doctor": 4,
-    "reports": 4,
-    "testing": 4,
-    "__main__": 5,
-    "cli": 5,
-    FACADE: 6,
-}
+# A package may import packages of its own layer and of the layers before it. A dotted name is a part that is ranked
+# apart from the package around it. The facade comes last: users import it, packages do not.
+LAYERS = (
+    ("_lazy", "_version", "control_characters", "errors"),
+    ("audio", "bounded_json", "device", "installation", "isolation", "languages", "output_files", "terminal"),
+    ("environment", "options"),
+    ("transcript",),
+    ("engine", "vad", "weights"),
+    ("batching", "evaluation.datasets", "evaluation.metrics", "patches", "tuning.calibration"),
+    ("plugins",),
+    ("engine_import", "engines", "evaluation.catalog", "loading", "patches.direct"),
+    ("compat", "evaluation.matrix", "evaluation.runs", "tuning"),
+    ("evaluation.claims", "evaluation.reports"),
+    ("doctor", "evaluation", "plugin", "testing"),
+    ("cli",),
+    ("__main__",),
+    (FACADE,),
+)
+RANKS = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 
 
-def room_of(module: str) -> str:
-    """Return the room of a dotted module name: the part after the package's name, or the facade itself."""
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 and parts[1] != "__init__" else FACADE
+@attrs.frozen
+class ModuleImport:
+    """One module that another module imports.
+
+    Attributes:
+        importer: Dotted name of the importing module.
+        target: Dotted name of the imported module.
+        location: Path and line of the import statement.
+    """
+
+    importer: str
+    target: str
+    location: str
 
 
-def rooms_on_disk() -> set[str]:
-    """Return the rooms that have a module, the facade among them."""
-    return {room_of(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)) for path in MODULES}
+@cache
+def modules() -> dict[str, Path]:
+    """Return the path of each module by its dotted name; a package has its own name."""
+    named = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return named
 
 
-def imported_rooms(tree: ast.AST, *, package: str, rooms: set[str]) -> Iterator[tuple[str, int]]:
-    """Yield each room that a module imports, wherever in it the import stands, with the line."""
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def package_of(module: str) -> str:
+    """Return the ranked package of a dotted module name, such as ``evaluation.runs``, or the facade itself."""
+    parts = module.split(".")[1:]
+    if not parts:
+        return FACADE
+    return ".".join(parts[:2]) if ".".join(parts[:2]) in RANKS else parts[0]
+
+
+def imported_modules(tree: ast.AST, *, package: str, known: set[str]) -> Iterator[tuple[str, int]]:
+    """Yield each asrlab module that *tree* imports, deferred and type-only imports included, with the line.
+
+    Args:
+        tree: The importing module.
+        package: The package that contains the importing module; relative imports start there.
+        known: The modules that exist: ``from asrlab import errors`` imports a module, ``... import load`` a name.
+    """
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = sources_of(node, package=package, rooms=rooms)
-        yield from ((room_of(name), node.lineno) for name in names if name.split(".")[0] == FACADE)
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join((*parents, node.module)) if node.module else ".".join(parents)
+            full_names = [f"{source}.{alias.name}" for alias in node.names]
+            names = [name if name in known else source for name in full_names]
+        yield from ((name, node.lineno) for name in names if name.split(".")[0] == FACADE)
 
 
-def sources_of(node: ast.ImportFrom, *, package: str, rooms: set[str]) -> list[str]:
-    """Return the absolute modules that a ``from`` import reaches; ``from asrlab import errors`` reaches a room."""
-    above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-    source = ".".join((*above, node.module)) if node.module else ".".join(above)
-    if source != FACADE:
-        return [source]
-    return [f"{source}.{alias.name}" if alias.name in rooms else source for alias in node.names]
-
-
-def arrows() -> list[tuple[str, str, str]]:
-    """Return every import of one room by another as (room, imported room, place)."""
-    rooms = rooms_on_disk() | set(RANKS)
+@cache
+def module_imports() -> tuple[ModuleImport, ...]:
+    """Return every import of one asrlab module by another."""
+    known = set(modules())
     found = []
-    for path in MODULES:
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for target, line in imported_rooms(tree, package=".".join(parts[:-1]), rooms=rooms):
-            found.append((room_of(".".join(parts)), target, f"{path.relative_to(ROOT)}:{line}"))
-    return [arrow for arrow in found if arrow[0] != arrow[1]]
+    for name, path in modules().items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for target, line in imported_modules(tree_of(path), package=package, known=known):
+            found.append(ModuleImport(name, target, f"{path.relative_to(ROOT)}:{line}"))
+    return tuple(found)
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Return the cycles that a depth-first walk meets, each as the rooms on its way."""
+    """Return the cycles that a depth-first search meets, each as the names along it."""
     found: list[list[str]] = []
     done: set[str] = set()
 
-    def walk(room: str, way: list[str]) -> None:
-        if room in way:
-            found.append([*way[way.index(room) :], room])
-        elif room not in done:
-            for target in sorted(graph.get(room, ())):
-                walk(target, [*way, room])
-            done.add(room)
+    def visit(name: str, path: list[str]) -> None:
+        if name in path:
+            found.append([*path[path.index(name) :], name])
+        elif name not in done:
+            for target in sorted(graph.get(name, ())):
+                visit(target, [*path, name])
+            done.add(name)
 
-    for room in sorted(graph):
-        walk(room, [])
+    for name in sorted(graph):
+        visit(name, [])
     return found
+
+
+def test_every_package_has_a_rank() -> None:
+    """Every package under src/asrlab is listed in LAYERS."""
+    unranked = {package_of(name) for name in modules()} - set(RANKS)
+    assert sorted(unranked) == [], "a new package: add it to a layer of LAYERS and to the design"
+
+
+def test_every_rank_has_a_package() -> None:
+    """LAYERS lists no package that is gone."""
+    assert sorted(set(RANKS) - {package_of(name) for name in modules()}) == []
+
+
+def test_imports_point_downward() -> None:
+    """No package imports a package of a later layer, not even inside a function or for types only."""
+    upward = [
+        f"{each.location}: {package_of(each.importer)} imports {package_of(each.target)}"
+        for each in module_imports()
+        if RANKS[package_of(each.target)] > RANKS.get(package_of(each.importer), -1)
+    ]
+    assert upward == []
+
+
+def test_packages_form_no_cycle() -> None:
+    """Packages of one layer may import each other only as long as no import leads back."""
+    graph: dict[str, set[str]] = {}
+    for each in module_imports():
+        importer, target = package_of(each.importer), package_of(each.target)
+        if importer != target:
+            graph.setdefault(importer, set()).add(target)
+    assert cycles(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import asrlab.cli.main", ["asrlab.cli.main"]),
+        ("from asrlab.evaluation.runs import bench", ["asrlab.evaluation.runs"]),
+        ("from asrlab import errors", ["asrlab.errors"]),
+        ("from asrlab import load", ["asrlab"]),
+        ("from ..weights import store", ["asrlab.weights"]),
+        ("from . import spec", ["asrlab.engines"]),
+        ("def f():\n    from asrlab.device import Device", ["asrlab.device"]),
+        ("if TYPE_CHECKING:\n    import asrlab.plugins", ["asrlab.plugins"]),
+        ("import asrlabel", []),
+    ],
+)
+def test_an_import_is_seen_however_it_is_written(source: str, expected: list[str]) -> None:
+    """Absolute, relative, deferred and type-only imports all count."""
+    known = {"asrlab.errors", "asrlab.weights"}
+    found = imported_modules(ast.parse(source), package="asrlab.engines", known=known)
+    assert [name for name, _ in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("asrlab", FACADE),
+        ("asrlab.errors", "errors"),
+        ("asrlab.engine.spec", "engine"),
+        ("asrlab.evaluation", "evaluation"),
+        ("asrlab.evaluation.runs.ledger", "evaluation.runs"),
+        ("asrlab.tuning.calibration", "tuning.calibration"),
+        ("asrlab.tuning.search", "tuning"),
+    ],
+)
+def test_a_module_belongs_to_its_ranked_package(module: str, expected: str) -> None:
+    """The longest name that LAYERS lists is a module's package."""
+    assert package_of(module) == expected
+
+
+def test_a_cycle_is_found() -> None:
+    """A path that leads back over two names is reported, a diamond is not."""
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [["a", "b", "c", "a"]]
+    assert cycles({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) == []
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    """A module of more than 400 lines is split."""
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
+    assert {name: length for name, length in lengths.items() if length > MAX_MODULE_LINES} == {}
 
 
 def writes_environment(tree: ast.AST) -> Iterator[int]:
@@ -141,72 +224,16 @@ def writes_environment(tree: ast.AST) -> Iterator[int]:
 
 
 def is_environ(node: ast.expr) -> bool:
-    """Tell whether an expression is ``os.environ`` or ``environ``."""
+    """Return whether an expression is ``os.environ`` or ``environ``."""
     return ast.unparse(node) in {"os.environ", "environ"}
-
-
-def test_every_room_has_a_rank() -> None:
-    """Every room under src/asrlab has a place in the table of ranks."""
-    assert sorted(rooms_on_disk() - set(RANKS)) == [], "a new room: give it a rank in RANKS and in the design"
-
-
-def test_imports_point_downward() -> None:
-    """No room imports a room of a higher rank, not even inside a function or for types only."""
-    upward = [
-        f"{place}: {room} imports {target}" for room, target, place in arrows() if RANKS[target] > RANKS.get(room, -1)
-    ]
-    assert upward == []
-
-
-def test_rooms_make_no_cycle() -> None:
-    """Rooms of the same rank may import each other only as long as no way leads back."""
-    graph: dict[str, set[str]] = {}
-    for room, target, _ in arrows():
-        graph.setdefault(room, set()).add(target)
-    assert cycles(graph) == []
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("import asrlab.cli.main", ["cli"]),
-        ("from asrlab.evaluation.runs import bench", ["runs"]),
-        ("from asrlab import errors", ["errors"]),
-        ("from asrlab import load", [FACADE]),
-        ("from ..weights import store", ["weights"]),
-        ("from . import spec", []),
-        ("def f():\n    from asrlab.device import Device", ["device"]),
-        ("if TYPE_CHECKING:\n    import asrlab.plugins", ["plugins"]),
-        ("import asrlabel", []),
-    ],
-)
-def test_an_import_is_seen_however_it_is_written(source: str, expected: list[str]) -> None:
-    """Absolute, relative, deferred and type-only imports are all arrows; those within a room are not."""
-    rooms = {"errors", "weights", FACADE}
-    seen = [room for room, _ in imported_rooms(ast.parse(source), package="asrlab.engines", rooms=rooms)]
-    assert [room for room in seen if room != "engines"] == expected
-
-
-def test_a_cycle_is_found() -> None:
-    """A way that leads back over two rooms is reported, a diamond is not."""
-    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [["a", "b", "c", "a"]]
-    assert cycles({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) == []
-
-
-def test_no_module_is_longer_than_400_lines() -> None:
-    """A module that passes 400 lines is split."""
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    assert {name: length for name, length in lengths.items() if length > LONGEST_MODULE} == {}
 
 
 def test_nothing_writes_the_environment() -> None:
     """No module changes os.environ: the environment is the user's."""
-    places = [
-        f"{path.relative_to(ROOT)}:{line}"
-        for path in MODULES
-        for line in writes_environment(ast.parse(path.read_text(encoding="utf-8")))
+    locations = [
+        f"{path.relative_to(ROOT)}:{line}" for path in modules().values() for line in writes_environment(tree_of(path))
     ]
-    assert places == []
+    assert locations == []
 
 
 @pytest.mark.parametrize(
@@ -221,18 +248,18 @@ def test_nothing_writes_the_environment() -> None:
     ],
 )
 def test_a_write_to_the_environment_is_seen(source: str) -> None:
-    """Each way of changing the environment is recognised, so that the rule above can fail."""
+    """Each way of changing the environment is recognized, so that the rule above can fail."""
     assert list(writes_environment(ast.parse(source))) == [1]
 
 
 def test_reading_the_environment_is_allowed() -> None:
-    """Reading a variable or copying the environment is no write."""
+    """Reading a variable or copying the environment is not a write."""
     source = "os.environ['A']; os.environ.get('A'); dict(os.environ); env['A'] = 'b'; [].pop()"
     assert list(writes_environment(ast.parse(source))) == []
 
 
 def unguarded_output(tree: ast.AST) -> Iterator[int]:
-    """Yield the lines that print past the guard of the streams, or with a console that does not escape."""
+    """Yield the lines that print past the guarded streams, or with a console that does not escape."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id="print")):
@@ -250,13 +277,14 @@ def unguarded_output(tree: ast.AST) -> Iterator[int]:
 
 
 def test_commands_print_through_the_guarded_streams() -> None:
-    """No module of the command line prints by itself: its texts may come from strangers."""
-    places = [
+    """No module of the command line prints by itself: its texts may contain control characters."""
+    locations = [
         f"{path.relative_to(ROOT)}:{line}"
-        for path in (PACKAGE / "cli").rglob("*.py")
-        for line in unguarded_output(ast.parse(path.read_text(encoding="utf-8")))
+        for name, path in modules().items()
+        if package_of(name) == "cli"
+        for line in unguarded_output(tree_of(path))
     ]
-    assert places == [], "print with click.echo, or asrlab.cli.options.console and asrlab.terminal.screen.Text"
+    assert locations == [], "print with click.echo, or asrlab.cli.options.console and asrlab.terminal.screen.Text"
 
 
 @pytest.mark.parametrize(
@@ -270,6 +298,6 @@ def test_commands_print_through_the_guarded_streams() -> None:
         "from rich.text import Text",
     ],
 )
-def test_a_way_around_the_guard_is_seen(source: str) -> None:
-    """Each is recognised, so that the rule above can fail."""
+def test_unguarded_output_is_seen(source: str) -> None:
+    """Each way around the guarded streams is recognized, so that the rule above can fail."""
     assert list(unguarded_output(ast.parse(source))) == [1]
