@@ -39,10 +39,10 @@ def main() -> int | str:
             yield block
 
     try:
-        cutter = Chunker(voice=load_vad(), longest_s=arguments.longest)
+        chunker = Chunker(vad=load_vad(), max_chunk_s=arguments.longest)
         with asrlab.load("faster-whisper/base") as transcriber:
-            for piece in cutter.cut(counted(arriving(arguments.file))):
-                if not piece.voiced:
+            for piece in chunker.split(counted(arriving(arguments.file))):
+                if not piece.has_speech:
                     continue  # a model makes text up for silence
                 waited, start = heard - piece.end, time.monotonic()
                 text = transcriber.transcribe(piece.samples, sample_rate=SAMPLE_RATE, language="en").text

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from asrlab import Segment
-from asrlab.batching import Decoded, Detected, Piece, doubt
+from asrlab.batching import ChunkFeatures, Decoded, Detected, doubt
 from asrlab.batching.batch import decode_together
 from asrlab.batching.bucketing import bucket_by_length
 from asrlab.batching.reader import Clip
@@ -60,11 +60,13 @@ class Given:
 
     language = "en"
 
-    def encode(self, pieces: list[Piece[int]]) -> list[Piece[int]]:
+    def encode(self, pieces: list[ChunkFeatures[int]]) -> list[ChunkFeatures[int]]:
         """As they are."""
         return pieces
 
-    def decode(self, encoded: list[Piece[int]], pieces: list[Piece[int]], languages: list[str]) -> tuple[Decoded, ...]:
+    def decode(
+        self, encoded: list[ChunkFeatures[int]], pieces: list[ChunkFeatures[int]], languages: list[str]
+    ) -> tuple[Decoded, ...]:
         """The same for all."""
         assert languages == ["en"] * len(pieces) == ["en"] * len(encoded)
         return (GOOD,) * len(pieces)
@@ -72,7 +74,7 @@ class Given:
 
 def clip_of(seconds: float) -> Clip:
     """A whole recording of so many seconds."""
-    piece = Piece(features=0, duration=seconds)
+    piece = ChunkFeatures(features=0, duration=seconds)
     return Clip(samples=np.zeros(16, np.float32), start=0.0, piece=piece, busy=0.0, whole=True)
 
 

@@ -18,7 +18,7 @@ import soundfile
 import asrlab
 from asrlab import AudioError, Capabilities, Device, ModelInfo, Segment, TranscriberInfo
 from asrlab.audio import AudioReader
-from asrlab.batching import Decoded, Detected, Piece, transcribe_together
+from asrlab.batching import ChunkFeatures, Decoded, Detected, transcribe_together
 from asrlab.engine.contract import BatchRequest
 from asrlab.engine.transcriber import Transcriber
 from asrlab.options import Batching, TranscribeOptions
@@ -58,7 +58,7 @@ class Lengths:
         self.held.append(weakref.ref(samples))
         return samples
 
-    def encode(self, pieces: Sequence[Piece[np.ndarray]]) -> list[float]:
+    def encode(self, pieces: Sequence[ChunkFeatures[np.ndarray]]) -> list[float]:
         """Their durations, by the features."""
         durations = [len(piece.features) / RATE for piece in pieces]
         self.batches.append(durations)
@@ -71,7 +71,7 @@ class Lengths:
         return tuple(Detected(language="de" if each % 1 == 0 else "en", probability=0.9) for each in encoded)
 
     def decode(
-        self, encoded: list[float], pieces: Sequence[Piece[np.ndarray]], languages: Sequence[str]
+        self, encoded: list[float], pieces: Sequence[ChunkFeatures[np.ndarray]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
         """The duration as text."""
         return tuple(
@@ -108,7 +108,7 @@ class Measuring(Transcriber):
         """With its steps."""
         if many.batching.batch_size is not None:
             self.steps.size = many.batching.batch_size
-        return transcribe_together(self, self.steps, many, voice=EnergyVad)
+        return transcribe_together(self, self.steps, many, vad=EnergyVad)
 
     def release(self) -> None:
         """Nothing to give back."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 import asrlab
 from asrlab import Audio, Batching, TranscribeOptions, Transcriber
-from asrlab.batching import Piece
+from asrlab.batching import ChunkFeatures
 from asrlab.engine.contract import BatchRequest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -84,7 +84,7 @@ def test_each_clip_has_its_own_language(base: Transcriber, samples: list[np.ndar
     assert detected.language_probability is not None
     assert detected.language_probability > 0.5
     steps = base._steps(TranscribeOptions(), base.batching())  # type: ignore[attr-defined] # noqa: SLF001 - to look in
-    pieces = [Piece(features=steps.features(clip), duration=len(clip) / RATE) for clip in samples[:2]]
+    pieces = [ChunkFeatures(features=steps.features(clip), duration=len(clip) / RATE) for clip in samples[:2]]
     apart = [
         steps.decode(steps.encode([piece]), [piece], [tag])[0] for piece, tag in zip(pieces, ("en", "fr"), strict=True)
     ]

@@ -59,6 +59,6 @@ def silero() -> SileroVad:
 
 
 @pytest.fixture(params=["silero", "energy"])
-def voice(request: pytest.FixtureRequest) -> VoiceActivityDetector:
+def vad(request: pytest.FixtureRequest) -> VoiceActivityDetector:
     """Either detector."""
     return request.getfixturevalue("silero") if request.param == "silero" else EnergyVad()

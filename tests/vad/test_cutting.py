@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from asrlab.errors import OptionError
-from asrlab.vad import Chunker, EnergyVad, Piece, SileroVad, VoiceActivityDetector
+from asrlab.vad import Chunk, Chunker, EnergyVad, SileroVad, VoiceActivityDetector
 
 RATE = 16_000
 
@@ -29,7 +29,7 @@ def bursts(levels: list[float], *, length: int, seed: int) -> np.ndarray:
     return noise * np.resize(np.repeat(np.array(levels, np.float32), RATE // 10), length)
 
 
-def times(pieces: list[Piece]) -> list[tuple[float, float, Any]]:
+def times(pieces: list[Chunk]) -> list[tuple[float, float, Any]]:
     """What a cut decided."""
     return [(piece.start, piece.end, piece.speech) for piece in pieces]
 
@@ -52,52 +52,52 @@ def test_pieces_are_the_samples_whatever_the_blocks(
 ):
     """No sample is lost or said twice, no piece is too long or too short, and the blocks change nothing."""
     samples = bursts(levels, length=length, seed=seed)
-    cutter = Chunker(voice=EnergyVad(), longest_s=longest, shortest_s=0.2)
+    chunker = Chunker(vad=EnergyVad(), max_chunk_s=longest, min_chunk_s=0.2)
 
-    pieces = list(cutter.cut(blocks_of(samples, sizes)))
+    pieces = list(chunker.split(blocks_of(samples, sizes)))
 
     np.testing.assert_array_equal(np.concatenate([np.empty(0), *(piece.samples for piece in pieces)]), samples)
     assert all(len(piece.samples) <= longest * RATE for piece in pieces)
-    assert all(len(piece.samples) >= 0.2 * RATE or piece.whole for piece in pieces)
+    assert all(len(piece.samples) >= 0.2 * RATE or piece.is_whole for piece in pieces)
     assert all(
         piece.start == piece.end or piece.end - piece.start == pytest.approx(len(piece.samples) / RATE)
         for piece in pieces
     )
     assert all(before.end == after.start for before, after in pairwise(pieces))
-    assert times(pieces) == times(list(cutter.cut([samples])))
+    assert times(pieces) == times(list(chunker.split([samples])))
 
 
-def test_what_fits_is_one_piece(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_what_fits_is_one_piece(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """Thirty seconds to the sample are one piece, though there are silences in it; one sample more is two."""
     samples = np.resize(join(times=1, gap_s=0.5).samples, 30 * RATE + 1)
-    (piece,) = Chunker(voice=voice).cut([samples[:-1]])
-    assert piece.whole
-    assert piece.voiced
+    (piece,) = Chunker(vad=vad).split([samples[:-1]])
+    assert piece.is_whole
+    assert piece.has_speech
     np.testing.assert_array_equal(piece.samples, samples[:-1])
 
-    pieces = list(Chunker(voice=voice).cut([samples]))
+    pieces = list(Chunker(vad=vad).split([samples]))
     assert len(pieces) == 2
-    assert not pieces[0].whole
-    assert not pieces[1].whole
+    assert not pieces[0].is_whole
+    assert not pieces[1].is_whole
 
 
-def test_speech_is_cut_in_its_silences(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_speech_is_cut_in_its_silences(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """A minute and more of clips with half a second between them is cut between the clips, into few pieces."""
     joined = join(times=3, gap_s=0.5)
-    pieces = list(Chunker(voice=voice).cut(blocks_of(joined.samples, [30 * RATE])))
+    pieces = list(Chunker(vad=vad).split(blocks_of(joined.samples, [30 * RATE])))
 
     assert len(joined.samples) > 75 * RATE
     assert 3 <= len(pieces) <= 6
     for piece in pieces[:-1]:
         assert any(start <= piece.end <= end for start, end in joined.gaps), piece
-    assert all(piece.voiced for piece in pieces)
+    assert all(piece.has_speech for piece in pieces)
 
 
 def test_clips_joined_without_a_gap_are_cut_where_it_is_quiet(silero: SileroVad, join: Callable[..., Any]):
     """Without added silences, a cut still lies in a pause: 64 ms around it are 20 dB below the speech."""
     samples = join(times=3, gap_s=0.0).samples
     loudness = np.sqrt(np.mean(samples**2))
-    pieces = list(Chunker(voice=silero).cut([samples]))
+    pieces = list(Chunker(vad=silero).split([samples]))
 
     assert len(pieces) > 2
     for piece in pieces[:-1]:
@@ -105,31 +105,31 @@ def test_clips_joined_without_a_gap_are_cut_where_it_is_quiet(silero: SileroVad,
         assert np.sqrt(np.mean(samples[cut - 512 : cut + 512] ** 2)) < loudness / 10
 
 
-def test_a_long_silence_is_a_piece_of_its_own(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_a_long_silence_is_a_piece_of_its_own(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """Half a second of it stays with the speech on either side; the rest has no voice."""
     speech = join(times=1, gap_s=0.0).samples[: 20 * RATE]
     samples = np.concatenate([speech, silence(100), speech])
-    pieces = list(Chunker(voice=voice).cut([samples]))
+    pieces = list(Chunker(vad=vad).split([samples]))
 
-    unvoiced = [piece for piece in pieces if not piece.voiced]
+    unvoiced = [piece for piece in pieces if not piece.has_speech]
     assert unvoiced[0].start == pytest.approx(20.5, abs=0.6)
     assert unvoiced[-1].end == pytest.approx(119.5, abs=0.3)
-    assert [piece.voiced for piece in pieces] == [True, *[False] * len(unvoiced), True]
+    assert [piece.has_speech for piece in pieces] == [True, *[False] * len(unvoiced), True]
     assert pieces[-1].start <= 120.0
 
 
-def test_speech_before_a_long_silence_is_a_piece_however_short(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_speech_before_a_long_silence_is_a_piece_however_short(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """An engine is not given a long silence behind a few words."""
     speech = join(times=1, gap_s=0.0).samples
-    first, *_ = Chunker(voice=voice).cut([np.concatenate([speech[: 5 * RATE], silence(20), speech])])
+    first, *_ = Chunker(vad=vad).split([np.concatenate([speech[: 5 * RATE], silence(20), speech])])
     assert first.end == pytest.approx(5.5, abs=0.6)
 
 
-def test_an_hour_of_silence_has_no_voice(voice: VoiceActivityDetector):
+def test_an_hour_of_silence_has_no_voice(vad: VoiceActivityDetector):
     """Nothing of it would be transcribed."""
-    minutes = 60 if voice.facts.name == "energy" else 5
+    minutes = 60 if vad.info.name == "energy" else 5
     quiet = silence(60)
-    assert not any(piece.voiced for piece in Chunker(voice=voice).cut(quiet for _ in range(minutes)))
+    assert not any(piece.has_speech for piece in Chunker(vad=vad).split(quiet for _ in range(minutes)))
 
 
 def test_speech_without_a_pause_is_cut_where_it_is_least_likely():
@@ -137,48 +137,48 @@ def test_speech_without_a_pause_is_cut_where_it_is_least_likely():
     samples = bursts([0.3], length=5 * RATE, seed=1)
     dip = 3 * RATE // 512
     samples[dip * 512 : (dip + 1) * 512] *= 0.001
-    first, _ = Chunker(voice=EnergyVad(), longest_s=4.0, shortest_s=0.5).cut([samples])
+    first, _ = Chunker(vad=EnergyVad(), max_chunk_s=4.0, min_chunk_s=0.5).split([samples])
     assert round(first.end * RATE) // 512 in {dip, dip + 1}
 
 
 def test_the_rest_is_never_a_crumb():
     """Audio that is a little too long leaves no piece below the shortest."""
     for extra in (1, 100, 512, 4000, 15_999):
-        pieces = list(Chunker(voice=EnergyVad()).cut([bursts([0.3], length=30 * RATE + extra, seed=2)]))
+        pieces = list(Chunker(vad=EnergyVad()).split([bursts([0.3], length=30 * RATE + extra, seed=2)]))
         assert len(pieces) == 2
         assert len(pieces[1].samples) >= RATE
 
 
 def test_a_silence_near_the_end_leaves_no_crumb():
     """A good place to cut is passed over where too little would be left behind it, in blocks as in a whole."""
-    cutter = Chunker(voice=EnergyVad(), longest_s=1.0, shortest_s=0.2)
+    chunker = Chunker(vad=EnergyVad(), max_chunk_s=1.0, min_chunk_s=0.2)
     samples = bursts([0.3], length=20_000, seed=2)
     samples[27 * 512 : 31 * 512] *= 0.0001
     for length in range(16_001, 20_000, 97):
         for blocks in ([samples[:length]], blocks_of(samples[:length], [1024])):
-            assert min(len(piece.samples) for piece in cutter.cut(blocks)) >= 0.2 * RATE
+            assert min(len(piece.samples) for piece in chunker.split(blocks)) >= 0.2 * RATE
 
 
 def test_quiet_speech_behind_loud_speech_has_voice(silero: SileroVad, join: Callable[..., Any]):
     """A quiet speaker after a loud one is not taken for silence."""
     speech = join(times=1, gap_s=0.0).samples
     samples = np.concatenate([speech, silence(4), speech * np.float32(0.003), silence(4)])
-    pieces = list(Chunker(voice=silero).cut([samples]))
+    pieces = list(Chunker(vad=silero).split([samples]))
     quiet = [piece for piece in pieces if piece.start < 52 and piece.end > 30]
-    assert sum(piece.end - piece.start for piece in quiet if piece.voiced) > 20
+    assert sum(piece.end - piece.start for piece in quiet if piece.has_speech) > 20
 
 
-def test_a_click_is_no_voice(voice: VoiceActivityDetector):
+def test_a_click_is_no_voice(vad: VoiceActivityDetector):
     """A sound of 20 ms does not make a piece voiced."""
     samples = silence(40)
     samples[20 * RATE : 20 * RATE + 320] = 0.5
-    assert not any(piece.voiced for piece in Chunker(voice=voice).cut([samples]))
+    assert not any(piece.has_speech for piece in Chunker(vad=vad).split([samples]))
 
 
-def test_speech_is_timed_within_its_piece(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_speech_is_timed_within_its_piece(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """The times of speech leave the silence around it out, but for a little."""
     speech = join(times=1, gap_s=0.0).samples[: 5 * RATE]
-    (piece,) = Chunker(voice=voice).cut([np.concatenate([silence(3), speech, silence(3)])])
+    (piece,) = Chunker(vad=vad).split([np.concatenate([silence(3), speech, silence(3)])])
     assert piece.speech is not None
     assert piece.speech[0] == pytest.approx(3.0, abs=0.4)
     assert piece.speech[1] == pytest.approx(8.0, abs=0.6)
@@ -193,56 +193,56 @@ def test_a_piece_comes_before_the_next_is_read(join: Callable[..., Any]):
             read.append(block)
             yield block
 
-    next(Chunker(voice=EnergyVad()).cut(blocks()))
+    next(Chunker(vad=EnergyVad()).split(blocks()))
     assert len(read) <= 33
 
 
-def test_halves_are_the_piece_cut_near_its_middle(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_halves_are_the_piece_cut_near_its_middle(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """They are all of its samples and times, and the cut lies in a silence of its middle half."""
     joined = join(times=1, gap_s=0.5)
-    cutter = Chunker(voice=voice)
-    (piece,) = cutter.cut([joined.samples])
-    halves = cutter.halves(piece)
+    chunker = Chunker(vad=vad)
+    (piece,) = chunker.split([joined.samples])
+    split_in_half = chunker.split_in_half(piece)
 
-    assert halves is not None
-    first, second = halves
+    assert split_in_half is not None
+    first, second = split_in_half
     np.testing.assert_array_equal(np.concatenate([first.samples, second.samples]), piece.samples)
     assert (first.start, second.start, second.end) == (piece.start, first.end, piece.end)
     assert 0.25 * piece.end < first.end < 0.75 * piece.end
     assert any(start <= first.end <= end for start, end in joined.gaps)
-    assert first.voiced
-    assert second.voiced
+    assert first.has_speech
+    assert second.has_speech
 
 
 def test_halves_of_a_later_piece_keep_its_times(join: Callable[..., Any]):
     """The halves of a piece in the middle of a recording are timed from the start of the recording."""
-    cutter = Chunker(voice=EnergyVad())
-    piece = list(cutter.cut([join(times=3, gap_s=0.5).samples]))[1]
-    halves = cutter.halves(piece)
-    assert halves is not None
-    assert (halves[0].start, halves[1].end) == (piece.start, piece.end)
-    assert halves[0].speech is not None
-    assert halves[0].start <= halves[0].speech[0] < halves[0].speech[1] <= halves[0].end
+    chunker = Chunker(vad=EnergyVad())
+    piece = list(chunker.split([join(times=3, gap_s=0.5).samples]))[1]
+    split_in_half = chunker.split_in_half(piece)
+    assert split_in_half is not None
+    assert (split_in_half[0].start, split_in_half[1].end) == (piece.start, piece.end)
+    assert split_in_half[0].speech is not None
+    assert split_in_half[0].start <= split_in_half[0].speech[0] < split_in_half[0].speech[1] <= split_in_half[0].end
 
 
 def test_a_short_piece_has_no_halves(join: Callable[..., Any]):
     """What is shorter than two shortest pieces is not cut."""
-    cutter = Chunker(voice=EnergyVad(), shortest_s=1.0)
-    (piece,) = cutter.cut([join(times=1, gap_s=0.5).samples[: 2 * RATE]])
-    assert cutter.halves(piece) is None
+    chunker = Chunker(vad=EnergyVad(), min_chunk_s=1.0)
+    (piece,) = chunker.split([join(times=1, gap_s=0.5).samples[: 2 * RATE]])
+    assert chunker.split_in_half(piece) is None
 
 
 @pytest.mark.parametrize(
     "lengths",
     [
-        {"longest_s": 2.0, "shortest_s": 1.0},
-        {"shortest_s": 0.0},
-        {"longest_s": float("inf")},
-        {"longest_s": 0.1, "shortest_s": 0.01},
-        {"minimum_s": 2.0},
+        {"max_chunk_s": 2.0, "min_chunk_s": 1.0},
+        {"min_chunk_s": 0.0},
+        {"max_chunk_s": float("inf")},
+        {"max_chunk_s": 0.1, "min_chunk_s": 0.01},
+        {"min_audio_s": 2.0},
     ],
 )
 def test_lengths_that_do_not_fit_are_refused(lengths: dict[str, float]):
     """A cutter that could not keep its promises is not made."""
     with pytest.raises(OptionError):
-        Chunker(voice=EnergyVad(), **lengths)
+        Chunker(vad=EnergyVad(), **lengths)

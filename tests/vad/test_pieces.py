@@ -43,19 +43,19 @@ def transcribed(
 ) -> tuple[list[Segment], list[TranscriptWarning]]:
     """The segments and warnings of *samples*, read as an engine would."""
     warnings: list[TranscriptWarning] = []
-    cutter = Chunker(voice=choices.pop("voice", None) or EnergyVad(), **{"minimum_s": 0.09, **choices})
+    chunker = Chunker(vad=choices.pop("vad", None) or EnergyVad(), **{"min_audio_s": 0.09, **choices})
     with open_audio(samples, sample_rate=RATE) as audio:
         segments = transcribe_chunks(
-            audio.blocks(), recognize=engine, cutter=cutter, warnings=warnings, source=audio.name
+            audio.blocks(), recognize=engine, chunker=chunker, warnings=warnings, source=audio.name
         )
         return list(segments), warnings
 
 
-def test_each_piece_is_a_segment_timed_by_its_voice(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_each_piece_is_a_segment_timed_by_its_voice(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """Segments come in order, one a piece, each from the first voice in it to the last."""
     joined = join(times=3, gap_s=1.0)
     engine = Engine()
-    segments, warnings = transcribed(joined.samples, engine, voice=voice)
+    segments, warnings = transcribed(joined.samples, engine, vad=vad)
 
     assert len(segments) == len(engine.heard) >= 3
     assert sum(engine.heard) == pytest.approx(len(joined.samples) / RATE)
@@ -68,7 +68,7 @@ def test_each_piece_is_a_segment_timed_by_its_voice(voice: VoiceActivityDetector
 
 
 def test_segments_that_the_engine_timed_are_placed_in_the_recording(
-    voice: VoiceActivityDetector, join: Callable[..., Any]
+    vad: VoiceActivityDetector, join: Callable[..., Any]
 ):
     """They are moved to where their piece begins, with their words, and none leaves it."""
     joined = join(times=3, gap_s=1.0)
@@ -82,7 +82,7 @@ def test_segments_that_the_engine_timed_are_placed_in_the_recording(
             text="here padding", segments=(Segment(text="here", start=0.5, end=1.0, words=(word,)), late)
         )
 
-    segments, warnings = transcribed(joined.samples, timed, voice=voice)
+    segments, warnings = transcribed(joined.samples, timed, vad=vad)
     starts = [sum(lengths[:place]) for place in range(len(lengths))]
     assert len(lengths) >= 3
     assert [segment.start for segment in segments[::2]] == pytest.approx([start + 0.5 for start in starts])
@@ -169,19 +169,19 @@ def test_a_loop_is_warned_of_and_kept(join: Callable[..., Any]):
     assert "0.00 to" in warning.message
 
 
-def test_a_long_silence_is_not_transcribed(voice: VoiceActivityDetector, join: Callable[..., Any]):
+def test_a_long_silence_is_not_transcribed(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """It costs nothing and gives no segment, and one warning says where it was."""
     speech = join(times=1, gap_s=0.0).samples[: 20 * RATE]
     quiet = (np.random.default_rng(3).standard_normal(200 * RATE) * 1e-4).astype(np.float32)
     engine = Engine()
-    segments, warnings = transcribed(np.concatenate([speech, quiet, speech]), engine, voice=voice)
+    segments, warnings = transcribed(np.concatenate([speech, quiet, speech]), engine, vad=vad)
 
     assert len(segments) == 2
     assert sum(engine.heard) < 43
     (warning,) = warnings
     assert warning.code == "no-voice"
     assert warning.message.startswith(("198.", "199."))
-    assert str(voice.facts) in warning.message
+    assert str(vad.info) in warning.message
 
 
 def test_many_silences_are_one_warning(join: Callable[..., Any]):
@@ -241,9 +241,9 @@ def test_an_error_in_a_piece_ends_the_transcription(join: Callable[..., Any]):
             raise RuntimeError("out of memory")
         return ChunkResult(text="fine")
 
-    cutter = Chunker(voice=EnergyVad())
+    chunker = Chunker(vad=EnergyVad())
     segments = transcribe_chunks(
-        [join(times=3, gap_s=0.5).samples], recognize=fail_second, cutter=cutter, warnings=[], source="talk.wav"
+        [join(times=3, gap_s=0.5).samples], recognize=fail_second, chunker=chunker, warnings=[], source="talk.wav"
     )
     first = next(segments)
     assert first.text == "fine"
@@ -279,10 +279,10 @@ def recognize(samples):
     return ChunkResult(text=str(len(pieces)))
 
 def run():
-    cutter = Chunker(voice=EnergyVad())
-    return sum(1 for _ in transcribe_chunks(blocks(), recognize=recognize, cutter=cutter, warnings=[]))
+    chunker = Chunker(vad=EnergyVad())
+    return sum(1 for _ in transcribe_chunks(blocks(), recognize=recognize, chunker=chunker, warnings=[]))
 
-EnergyVad().listen().feed(noise * shape)
+EnergyVad().start().feed(noise * shape)
 before = peak_resident_bytes()
 segments = run()
 print(json.dumps({"grown": peak_resident_bytes() - before, "segments": segments, "samples": sum(pieces)}))

@@ -16,9 +16,9 @@ from asrlab.vad.silero import silero_files
 RATE = 16_000
 
 
-def probabilities(voice: VoiceActivityDetector, samples: np.ndarray, *, block: int | None = None) -> np.ndarray:
+def probabilities(vad: VoiceActivityDetector, samples: np.ndarray, *, block: int | None = None) -> np.ndarray:
     """The probabilities of *samples*, fed in blocks of *block* samples or as a whole."""
-    stream = voice.listen()
+    stream = vad.start()
     size = block or len(samples)
     fed = [stream.feed(samples[start : start + size]) for start in range(0, len(samples), size)]
     return np.concatenate([*fed, stream.finish()])
@@ -38,14 +38,14 @@ def test_silero_gives_the_probabilities_of_faster_whisper(clips: tuple[Path, ...
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_blocks_change_no_bit_of_a_probability(voice: VoiceActivityDetector, clips: tuple[Path, ...]):
+def test_blocks_change_no_bit_of_a_probability(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
     """Whatever blocks the samples come in, each probability is the same to the last bit."""
     samples = load_audio(clips[0]).samples
-    whole = probabilities(voice, samples)
+    is_whole = probabilities(vad, samples)
 
-    assert len(whole) == -(-len(samples) // 512)
+    assert len(is_whole) == -(-len(samples) // 512)
     for block in (100, 512, 4_097, 50_000):
-        np.testing.assert_array_equal(probabilities(voice, samples, block=block), whole)
+        np.testing.assert_array_equal(probabilities(vad, samples, block=block), is_whole)
 
 
 @pytest.mark.parametrize("block", [512, 20_000, 200_000])
@@ -65,20 +65,20 @@ def test_frames_are_scored_in_groups_of_one_size(block: int):
     assert groups == [32, 32, 32, 4]
 
 
-def test_speech_is_told_from_silence(voice: VoiceActivityDetector, clips: tuple[Path, ...]):
+def test_speech_is_told_from_silence(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
     """Most frames of a clip are voice, none of the faint noise before it is."""
     noise = (np.random.default_rng(0).standard_normal(3 * RATE) * 1e-3).astype(np.float32)
-    found = probabilities(voice, np.concatenate([noise, load_audio(clips[0]).samples]))
+    found = probabilities(vad, np.concatenate([noise, load_audio(clips[0]).samples]))
     before = 3 * RATE // 512 - 2
 
     assert found[:before].max() < 0.35
     assert (found[before:] >= 0.35).mean() > 0.5
 
 
-def test_two_recordings_at_once_do_not_disturb_each_other(voice: VoiceActivityDetector, clips: tuple[Path, ...]):
+def test_two_recordings_at_once_do_not_disturb_each_other(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
     """Each stream has its own state."""
     first, second = (load_audio(path).samples[: 2 * RATE] for path in clips[:2])
-    streams = [voice.listen(), voice.listen()]
+    streams = [vad.start(), vad.start()]
     fed: list[list[np.ndarray]] = [[], []]
     for start in range(0, 2 * RATE, 8000):
         for place, samples in enumerate((first, second)):
@@ -86,7 +86,7 @@ def test_two_recordings_at_once_do_not_disturb_each_other(voice: VoiceActivityDe
 
     for place, samples in enumerate((first, second)):
         np.testing.assert_array_equal(
-            np.concatenate([*fed[place], streams[place].finish()]), probabilities(voice, samples)
+            np.concatenate([*fed[place], streams[place].finish()]), probabilities(vad, samples)
         )
 
 
@@ -98,43 +98,43 @@ def test_steady_noise_becomes_silence_to_energy():
     assert found[20 * RATE // 512 :].max() < 0.35
 
 
-def test_a_second_opinion_hears_quiet_speech(voice: VoiceActivityDetector, clips: tuple[Path, ...]):
+def test_a_second_opinion_hears_quiet_speech(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
     """Speech at -65 dB of full scale is voice on second hearing; Silero's model hears it even at -75 dB."""
-    gain = np.float32(0.01 if voice.facts.name == "energy" else 0.003)
+    gain = np.float32(0.01 if vad.info.name == "energy" else 0.003)
     samples = load_audio(clips[1]).samples * gain
-    again = voice.second_opinion(samples)
+    again = vad.rescore(samples)
     assert again is not None
     assert len(again) == -(-len(samples) // 512)
     assert (again >= 0.35).mean() > 0.2
 
 
-def test_a_second_opinion_does_not_make_voice_of_noise(voice: VoiceActivityDetector):
+def test_a_second_opinion_does_not_make_voice_of_noise(vad: VoiceActivityDetector):
     """Faint steady noise stays silence when it is amplified, and digital silence is not amplified at all."""
     noise = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32)
     for samples in (noise * np.float32(0.003), noise * np.float32(1e-6), np.zeros(RATE, np.float32)):
-        again = voice.second_opinion(samples)
+        again = vad.rescore(samples)
         assert again is None or again.max() < 0.35
 
 
 def test_the_facts_name_the_file_and_its_package(silero: SileroVad):
     """A reader can tell which model found the silences: its file, its package and version, its checksum."""
-    assert silero.facts.name.startswith("silero_vad")
-    assert silero.facts.source.partition(" ")[0] in {"faster-whisper", "silero-vad"}
-    assert silero.facts.source.partition(" ")[2][0].isdigit()
-    assert len(silero.facts.sha256 or "") == 64
+    assert silero.info.name.startswith("silero_vad")
+    assert silero.info.source.partition(" ")[0] in {"faster-whisper", "silero-vad"}
+    assert silero.info.source.partition(" ")[2][0].isdigit()
+    assert len(silero.info.sha256 or "") == 64
 
 
 def test_the_best_detector_is_found(silero: SileroVad):
     """Where Silero's model is installed, it is what is found."""
-    assert load_vad().facts == silero.facts
+    assert load_vad().info == silero.info
 
 
 def test_without_a_model_there_is_energy():
     """Where no model is installed, loudness decides, and the facts say so."""
     found = load_vad(files=())
-    assert found.facts.name == "energy"
-    assert found.facts.source.startswith("asrlab ")
-    assert found.facts.sha256 is None
+    assert found.info.name == "energy"
+    assert found.info.source.startswith("asrlab ")
+    assert found.info.sha256 is None
 
 
 def test_a_broken_model_is_passed_over_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -143,7 +143,7 @@ def test_a_broken_model_is_passed_over_with_a_warning(tmp_path: Path, caplog: py
     broken = tmp_path / "silero_vad_v6.onnx"
     broken.write_bytes(b"not a model")
     with caplog.at_level(logging.WARNING, "asrlab.vad"):
-        assert load_vad(files=[broken]).facts.name == "energy"
+        assert load_vad(files=[broken]).info.name == "energy"
     assert str(broken) in caplog.text
 
 

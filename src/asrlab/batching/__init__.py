@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from asrlab.batching.backend import BatchBackend, Decoded, Detected, Piece
+from asrlab.batching.backend import BatchBackend, ChunkFeatures, Decoded, Detected
 from asrlab.batching.quality import doubt
 from asrlab.batching.recording import BATCHED, FULL
 from asrlab.batching.scheduler import transcribe_together
 
-__all__ = ["BATCHED", "FULL", "BatchBackend", "Decoded", "Detected", "Piece", "doubt", "transcribe_together"]
+__all__ = ["BATCHED", "FULL", "BatchBackend", "ChunkFeatures", "Decoded", "Detected", "doubt", "transcribe_together"]

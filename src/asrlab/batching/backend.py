@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Piece[Features]:
+class ChunkFeatures[Features]:
     """A recording, or a part of a long one, that fits into the engine's window.
 
     Attributes:
@@ -88,14 +88,14 @@ class BatchBackend[Features, Encoded](Protocol):
             samples: float32, shape (n,), in [-1, 1], at 16 kHz; at most `longest` seconds.
         """
 
-    def encode(self, pieces: Sequence[Piece[Features]]) -> Encoded:
+    def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> Encoded:
         """All *pieces* in one window: of the full length, or as short as the longest of them allows."""
 
     def detect(self, encoded: Encoded) -> tuple[Detected, ...]:
         """The language of each piece in *encoded*, which then serves ``decode`` too."""
 
     def decode(
-        self, encoded: Encoded, pieces: Sequence[Piece[Features]], languages: Sequence[str]
+        self, encoded: Encoded, pieces: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
         """The text of each piece to the end of its audio, at the first of the temperatures asked for.
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asrlab.audio import SAMPLE_RATE, AudioFile, AudioReader, AudioSource, open_audio
-from asrlab.batching.backend import BatchBackend, Piece
-from asrlab.vad import Chunker, SkippedSilence, VoiceActivityDetector, is_wanted
+from asrlab.batching.backend import BatchBackend, ChunkFeatures
+from asrlab.vad import Chunker, SkippedSilence, VoiceActivityDetector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class Clip:
 
     samples: NDArray[np.float32]
     start: float
-    piece: Piece[Any]
+    piece: ChunkFeatures[Any]
     busy: float
     whole: bool
 
@@ -46,7 +46,7 @@ class ChunkReader:
     Args:
         source: What to read; see `readable_ahead`.
         steps: They make the features, and know how long a piece may be.
-        voice: Gives the detector that long recordings are cut with.
+        vad: Gives the detector that long recordings are cut with.
         sample_rate: As for ``open_audio``.
         allow_truncated: As for ``open_audio``.
         track: As for ``open_audio``.
@@ -62,13 +62,13 @@ class ChunkReader:
         source: AudioSource,
         steps: BatchBackend[Any, Any],
         *,
-        voice: Callable[[], VoiceActivityDetector],
+        vad: Callable[[], VoiceActivityDetector],
         sample_rate: int | None,
         allow_truncated: bool,
         track: int | None,
     ) -> None:
         self._open = partial(open_audio, source, sample_rate=sample_rate, allow_truncated=allow_truncated, track=track)
-        self._steps, self._voice = steps, voice
+        self._steps, self._vad = steps, vad
         self._clips = self._read()
         self.reader: AudioReader | None = None
         self.skipped: SkippedSilence | None = None
@@ -96,18 +96,18 @@ class ChunkReader:
                 yield from self._cut(chain((first, second), blocks))
 
     def _cut(self, blocks: Iterator[NDArray[np.float32]]) -> Iterator[Clip]:
-        cutter = Chunker(voice=self._voice(), longest_s=self._steps.longest)
-        self.skipped = SkippedSilence(finder=str(cutter.voice.facts))
-        for piece in cutter.cut(blocks):
-            if is_wanted(piece):
-                yield self._clip(piece.samples, start=piece.start, whole=False)
+        chunker = Chunker(vad=self._vad(), max_chunk_s=self._steps.longest)
+        self.skipped = SkippedSilence(vad_name=str(chunker.vad.info))
+        for chunk in chunker.split(blocks):
+            if chunk.should_transcribe:
+                yield self._clip(chunk.samples, start=chunk.start, whole=False)
             else:
-                self.skipped.add(piece)
+                self.skipped.add(chunk)
 
     def _clip(self, samples: NDArray[np.float32], *, start: float, whole: bool) -> Clip:
         started = time.monotonic()
         features = self._steps.features(samples)
-        piece = Piece(features=features, duration=len(samples) / SAMPLE_RATE)
+        piece = ChunkFeatures(features=features, duration=len(samples) / SAMPLE_RATE)
         return Clip(samples=samples, start=start, piece=piece, busy=time.monotonic() - started, whole=whole)
 
 

@@ -32,7 +32,7 @@ def transcribe_together(
     many: BatchRequest,
     *,
     crew: Callable[[], Transcriber] | None = None,
-    voice: Callable[[], VoiceActivityDetector] = load_vad,
+    vad: Callable[[], VoiceActivityDetector] = load_vad,
 ) -> Iterator[Outcome]:
     """An outcome per item, whatever order they were decoded in.
 
@@ -44,9 +44,9 @@ def transcribe_together(
         steps: For what goes together.
         many: The items, and how.
         crew: Gives what any other full path goes through, beside the batches; None for *transcriber* itself.
-        voice: Gives the detector that long recordings are cut with; called once, if there are any.
+        vad: Gives the detector that long recordings are cut with; called once, if there are any.
     """
-    line = _Pipeline(transcriber, steps, many, crew=crew or (lambda: transcriber), voice=cache(voice))
+    line = _Pipeline(transcriber, steps, many, crew=crew or (lambda: transcriber), vad=cache(vad))
     try:
         yield from line.outcomes()
     finally:
@@ -63,10 +63,10 @@ class _Pipeline:
         many: BatchRequest,
         *,
         crew: Callable[[], Transcriber],
-        voice: Callable[[], VoiceActivityDetector],
+        vad: Callable[[], VoiceActivityDetector],
     ) -> None:
         self._transcriber, self._steps, self._many = transcriber, steps, many
-        self._crew, self._voice = crew, voice
+        self._crew, self._vad = crew, vad
         self._items = enumerate(many.items)
         self._workers = steps.batching.workers or 1
         size = steps.batching.batch_size or 1
@@ -165,7 +165,7 @@ class _Pipeline:
             recording.intake = ChunkReader(
                 recording.audio,
                 self._steps,
-                voice=self._voice,
+                vad=self._vad,
                 sample_rate=self._many.sample_rate,
                 allow_truncated=self._many.options.allow_truncated,
                 track=self._many.options.track,

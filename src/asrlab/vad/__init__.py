@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from asrlab.vad.buffer import Piece
+from asrlab.vad.buffer import Chunk
 from asrlab.vad.chunked import ChunkResult, Recognize, transcribe_chunks
 from asrlab.vad.chunking import Chunker
 from asrlab.vad.detector import EnergyVad, VadInfo, VadStream, VoiceActivityDetector
 from asrlab.vad.repetition import RepetitionLoop, find_repetition
-from asrlab.vad.silence_skipping import SkippedSilence, is_wanted
+from asrlab.vad.silence_skipping import SkippedSilence
 from asrlab.vad.silero import SileroVad, load_vad
 
 __all__ = [
+    "Chunk",
     "ChunkResult",
     "Chunker",
     "EnergyVad",
-    "Piece",
     "Recognize",
     "RepetitionLoop",
     "SileroVad",
@@ -23,7 +23,6 @@ __all__ = [
     "VadStream",
     "VoiceActivityDetector",
     "find_repetition",
-    "is_wanted",
     "load_vad",
     "transcribe_chunks",
 ]

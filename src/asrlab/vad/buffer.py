@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.audio import SAMPLE_RATE
+from asrlab.audio.checks import SILENT_PEAK
 from asrlab.vad.detector import FRAME_SAMPLES
 from asrlab.vad.silences import voiced_span
 
@@ -21,7 +22,7 @@ _EDGE_S = 0.1  # a detector finds the beginning of speech late, and its end earl
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Piece:
+class Chunk:
     """A stretch of audio that an engine takes at once.
 
     Attributes:
@@ -30,19 +31,27 @@ class Piece:
         end: The same; where the next piece starts.
         speech: From when to when there is voice in it, in the same seconds, 0.1 s wider than it was found; None if
             there is none.
-        whole: Whether it is all of the audio: nothing was cut.
+        is_whole: Whether it is all of the audio: nothing was cut.
     """
 
     samples: NDArray[np.float32]
     start: float
     end: float
     speech: tuple[float, float] | None
-    whole: bool = False
+    is_whole: bool = False
 
     @property
-    def voiced(self) -> bool:
-        """Whether there is voice in it."""
+    def has_speech(self) -> bool:
+        """Whether there is speech in the chunk."""
         return self.speech is not None
+
+    @property
+    def should_transcribe(self) -> bool:
+        """Whether the chunk has speech, or is a whole recording that is not digital silence.
+
+        Models make up text for silence, but a detector that errs must not swallow a whole recording.
+        """
+        return self.has_speech or (self.is_whole and bool(abs(self.samples).max() >= SILENT_PEAK))
 
 
 class AudioBuffer:
@@ -54,11 +63,11 @@ class AudioBuffer:
         probabilities: Shape (k,).
     """
 
-    def __init__(self, voice: VoiceActivityDetector, *, start: int = 0) -> None:
+    def __init__(self, vad: VoiceActivityDetector, *, start: int = 0) -> None:
         import numpy as np
 
-        self._voice = voice
-        self._stream = voice.listen()
+        self._voice = vad
+        self._stream = vad.start()
         self._arrays: list[NDArray[np.float32]] = []
         self.samples = 0
         self.start = start
@@ -79,14 +88,14 @@ class AudioBuffer:
         probabilities = self.probabilities[:frames]
         if voiced_span(probabilities) is not None:
             return probabilities
-        again = self._voice.second_opinion(self._joined()[: frames * FRAME_SAMPLES])
+        again = self._voice.rescore(self._joined()[: frames * FRAME_SAMPLES])
         return probabilities if again is None else again
 
-    def take(self, frames: int) -> Piece:
+    def take(self, frames: int) -> Chunk:
         """The first *frames* as a piece."""
         return self._piece(frames * FRAME_SAMPLES, frames)
 
-    def rest(self) -> Piece:
+    def rest(self) -> Chunk:
         """All there is as a piece."""
         return self._piece(self.samples, len(self.probabilities))
 
@@ -95,14 +104,14 @@ class AudioBuffer:
 
         self.probabilities = np.concatenate([self.probabilities, probabilities])
 
-    def _piece(self, samples: int, frames: int) -> Piece:
+    def _piece(self, samples: int, frames: int) -> Chunk:
         joined = self._joined()
-        piece = Piece(
+        piece = Chunk(
             samples=joined[:samples].copy(),
             start=self.start / SAMPLE_RATE,
             end=(self.start + samples) / SAMPLE_RATE,
             speech=self._speech(frames, samples),
-            whole=self.start == 0 and samples == self.samples,
+            is_whole=self.start == 0 and samples == self.samples,
         )
         self._arrays, self.probabilities = [joined[samples:]], self.probabilities[frames:]
         self.samples -= samples

@@ -11,10 +11,10 @@ import attrs
 from asrlab.audio import SAMPLE_RATE
 from asrlab.errors import AudioError
 from asrlab.transcript import Segment, TranscriptWarning
-from asrlab.vad.buffer import Piece
+from asrlab.vad.buffer import Chunk
 from asrlab.vad.chunking import Chunker
 from asrlab.vad.repetition import find_repetition
-from asrlab.vad.silence_skipping import SkippedSilence, is_wanted
+from asrlab.vad.silence_skipping import SkippedSilence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +54,7 @@ def transcribe_chunks(
     blocks: Iterable[NDArray[np.float32]],
     *,
     recognize: Recognize,
-    cutter: Chunker,
+    chunker: Chunker,
     warnings: list[TranscriptWarning],
     source: str = "<audio>",
 ) -> Iterator[Segment]:
@@ -72,15 +72,15 @@ def transcribe_chunks(
     Args:
         blocks: float32, shape (n,), at 16 kHz, of any lengths, such as `AudioReader.blocks` gives.
         recognize: Transcribes one piece; what it raises ends the transcription.
-        cutter: How to cut.
+        chunker: How to cut.
         warnings: Grows while the segments are consumed.
         source: How messages call the audio.
 
     Raises:
         AudioError: The whole recording is shorter than the engine takes (``too-short``).
     """
-    reading = _Reading(recognize=recognize, cutter=cutter, warnings=warnings, source=source)
-    for piece in cutter.cut(blocks):
+    reading = _Reading(recognize=recognize, chunker=chunker, warnings=warnings, source=source)
+    for piece in chunker.split(blocks):
         reading.check_length(piece)
         for part, heard in reading.texts_of(piece):
             if heard.text.strip():
@@ -93,17 +93,17 @@ class _Reading:
     """One recording on its way."""
 
     recognize: Recognize
-    cutter: Chunker
+    chunker: Chunker
     warnings: list[TranscriptWarning]
     source: str
     skipped: SkippedSilence = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.skipped = SkippedSilence(finder=self._finder)
+        self.skipped = SkippedSilence(vad_name=self._finder)
 
-    def check_length(self, piece: Piece) -> None:
-        minimum = self.cutter.minimum_s
-        if piece.whole and len(piece.samples) < minimum * SAMPLE_RATE:
+    def check_length(self, piece: Chunk) -> None:
+        minimum = self.chunker.min_audio_s
+        if piece.is_whole and len(piece.samples) < minimum * SAMPLE_RATE:
             raise AudioError(
                 f"{self.source!r} lasts {piece.end:.3f} s, but this model takes {minimum:g} s at least; "
                 "give it a longer recording",
@@ -111,25 +111,25 @@ class _Reading:
                 reason="too-short",
             )
 
-    def texts_of(self, piece: Piece) -> Iterator[tuple[Piece, ChunkResult]]:
+    def texts_of(self, piece: Chunk) -> Iterator[tuple[Chunk, ChunkResult]]:
         """The texts of *piece*, of its halves, or none."""
-        if not is_wanted(piece):
+        if not piece.should_transcribe:
             self._skip(piece)
             return
         heard = self._heard(piece)
         if heard.ended:
             yield piece, heard
-        elif (halves := self.cutter.halves(piece)) is None:
+        elif (split_in_half := self.chunker.split_in_half(piece)) is None:
             said = f"the text of {_times(piece)} did not end, and it is too short to cut: {_KEPT}"
             self._warn("output-truncated", said)
             yield piece, heard
         else:
-            yield from self._again(piece, halves)
+            yield from self._again(piece, split_in_half)
 
-    def segments(self, piece: Piece, heard: ChunkResult) -> tuple[Segment, ...]:
+    def segments(self, piece: Chunk, heard: ChunkResult) -> tuple[Segment, ...]:
         """The segments of *piece*, with a warning if its text is a loop or comes out of nowhere."""
         text = heard.text.strip()
-        if not piece.voiced:
+        if not piece.has_speech:
             self._warn("no-voice", f"{self._finder} found no voice in {_times(piece)}; the text may be made up")
         if loop := find_repetition(text):
             phrase = loop.phrase if len(loop.phrase) <= _LONGEST_PHRASE else f"{loop.phrase[:_LONGEST_PHRASE]}..."
@@ -147,17 +147,17 @@ class _Reading:
 
     @property
     def _finder(self) -> str:
-        return str(self.cutter.voice.facts)
+        return str(self.chunker.vad.info)
 
-    def _again(self, piece: Piece, halves: tuple[Piece, Piece]) -> Iterator[tuple[Piece, ChunkResult]]:
-        wanted = [half for half in halves if half.voiced] or list(halves)
+    def _again(self, piece: Chunk, split_in_half: tuple[Chunk, Chunk]) -> Iterator[tuple[Chunk, ChunkResult]]:
+        wanted = [half for half in split_in_half if half.has_speech] or list(split_in_half)
         heard = [self._heard(half) for half in wanted]
-        said = f"the text of {_times(piece)} did not end; transcribed anew cut at {halves[0].end:.2f} s,"
+        said = f"the text of {_times(piece)} did not end; transcribed anew cut at {split_in_half[0].end:.2f} s,"
         if all(text.ended for text in heard):
             self._warn("halved", f"{said} and ended")
         else:
             self._warn("output-truncated", f"{said} but did not end everywhere")
-        for half in halves:
+        for half in split_in_half:
             if half not in wanted:
                 self._skip(half)
         for half, text in zip(wanted, heard, strict=True):
@@ -167,14 +167,14 @@ class _Reading:
                 )
             yield half, text
 
-    def _heard(self, piece: Piece) -> ChunkResult:
+    def _heard(self, piece: Chunk) -> ChunkResult:
         try:
             return self.recognize(piece.samples)
         except Exception as error:
             error.add_note(f"in {_times(piece)} of {self.source!r}")
             raise
 
-    def _skip(self, piece: Piece) -> None:
+    def _skip(self, piece: Chunk) -> None:
         _log.debug("%s of %r has no voice and is not transcribed", _times(piece), self.source)
         self.skipped.add(piece)
 
@@ -185,5 +185,5 @@ class _Reading:
 _KEPT = "what there is was kept, and words are missing"
 
 
-def _times(piece: Piece) -> str:
+def _times(piece: Chunk) -> str:
     return f"{piece.start:.2f} to {piece.end:.2f} s"

@@ -9,7 +9,7 @@ import attrs
 
 from asrlab.audio import SAMPLE_RATE
 from asrlab.errors import OptionError
-from asrlab.vad.buffer import AudioBuffer, Piece
+from asrlab.vad.buffer import AudioBuffer, Chunk
 from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivityDetector
 from asrlab.vad.silences import cut_at_gap, cut_at_quietest
 
@@ -26,7 +26,7 @@ _SHORTEST_WINDOW_S = 0.256  # eight frames: room to choose from
 class Chunker:
     """Cuts audio at silence, for an engine that takes only so much at once.
 
-    Audio that is no longer than *longest_s* is one piece, untouched. Longer audio is cut
+    Audio that is no longer than *max_chunk_s* is one piece, untouched. Longer audio is cut
 
     - around a silence of 3 s or more, so that half a second of it stays with the speech on either side and the rest is
       a piece without voice, which an engine can skip,
@@ -36,45 +36,45 @@ class Chunker:
     The cuts depend on the samples and the detector alone, not on the blocks.
 
     Attributes:
-        voice: Tells voice from silence.
-        longest_s: Seconds that a piece lasts at most.
-        shortest_s: Seconds that a piece lasts at least, unless it is all of the audio; at most a quarter of
-            *longest_s*.
-        minimum_s: Seconds that the engine takes at least, at most *shortest_s*; `transcribe_chunks` refuses a recording
+        vad: Tells voice from silence.
+        max_chunk_s: Seconds that a piece lasts at most.
+        min_chunk_s: Seconds that a piece lasts at least, unless it is all of the audio; at most a quarter of
+            *max_chunk_s*.
+        min_audio_s: Seconds that the engine takes at least, at most *min_chunk_s*; `transcribe_chunks` refuses a recording
             that is shorter.
 
     Raises:
         OptionError: The lengths do not fit.
     """
 
-    voice: VoiceActivityDetector
-    longest_s: float = 30.0
-    shortest_s: float = 1.0
-    minimum_s: float = 0.0
+    vad: VoiceActivityDetector
+    max_chunk_s: float = 30.0
+    min_chunk_s: float = 1.0
+    min_audio_s: float = 0.0
 
     def __attrs_post_init__(self) -> None:
-        if not (math.isfinite(self.longest_s) and 0 < self.shortest_s <= self.longest_s / 4):
+        if not (math.isfinite(self.max_chunk_s) and 0 < self.min_chunk_s <= self.max_chunk_s / 4):
             message = (
-                f"a piece of at least {self.shortest_s:g} s and at most {self.longest_s:g} s cannot be cut; "
+                f"a piece of at least {self.min_chunk_s:g} s and at most {self.max_chunk_s:g} s cannot be cut; "
                 "shortest_s must be more than 0 and at most a quarter of longest_s"
             )
             raise OptionError(message, option="shortest_s")
-        if self.longest_s < _SHORTEST_WINDOW_S:
-            message = f"longest_s must be {_SHORTEST_WINDOW_S} s or more, not {self.longest_s:g}"
+        if self.max_chunk_s < _SHORTEST_WINDOW_S:
+            message = f"longest_s must be {_SHORTEST_WINDOW_S} s or more, not {self.max_chunk_s:g}"
             raise OptionError(message, option="longest_s")
-        if self.minimum_s > self.shortest_s:
-            message = f"minimum_s {self.minimum_s:g} is more than shortest_s {self.shortest_s:g}; raise shortest_s"
+        if self.min_audio_s > self.min_chunk_s:
+            message = f"minimum_s {self.min_audio_s:g} is more than shortest_s {self.min_chunk_s:g}; raise shortest_s"
             raise OptionError(message, option="minimum_s")
 
-    def cut(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Piece]:
+    def split(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Chunk]:
         """The pieces of a recording, each as soon as its end is decided; together they are all of its samples.
 
-        Holds *longest_s*, *shortest_s*, a second and a block at most.
+        Holds *max_chunk_s*, *min_chunk_s*, a second and a block at most.
 
         Args:
             blocks: float32, shape (n,), at 16 kHz, of any lengths.
         """
-        held = AudioBuffer(self.voice)
+        held = AudioBuffer(self.vad)
         for samples in _small(blocks, self._longest):
             held.feed(samples)
             while len(held.probabilities) >= self._ahead:
@@ -85,12 +85,12 @@ class Chunker:
         if held.samples:
             yield held.rest()
 
-    def halves(self, piece: Piece) -> tuple[Piece, Piece] | None:
+    def split_in_half(self, piece: Chunk) -> tuple[Chunk, Chunk] | None:
         """Cut *piece* at the most silent place in its middle half; None if it is too short to be two pieces."""
         frames, least = len(piece.samples) // FRAME_SAMPLES, self._shortest
         if frames < 2 * least:
             return None
-        held = AudioBuffer(self.voice, start=round(piece.start * SAMPLE_RATE))
+        held = AudioBuffer(self.vad, start=round(piece.start * SAMPLE_RATE))
         held.feed(piece.samples)
         held.finish()
         earliest = max(frames // 4, least)
@@ -101,7 +101,7 @@ class Chunker:
     @property
     def _longest(self) -> int:
         """In samples."""
-        return math.floor(self.longest_s * SAMPLE_RATE)
+        return math.floor(self.max_chunk_s * SAMPLE_RATE)
 
     @property
     def _window(self) -> int:
@@ -111,7 +111,7 @@ class Chunker:
     @property
     def _shortest(self) -> int:
         """The frames of the shortest piece."""
-        return math.ceil(self.shortest_s * SAMPLE_RATE / FRAME_SAMPLES)
+        return math.ceil(self.min_chunk_s * SAMPLE_RATE / FRAME_SAMPLES)
 
     @property
     def _ahead(self) -> int:

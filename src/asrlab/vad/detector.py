@@ -46,15 +46,15 @@ class VoiceActivityDetector(Protocol):
     """A detector of voice; any number of recordings and threads may use it at once."""
 
     @property
-    def facts(self) -> VadInfo:
+    def info(self) -> VadInfo:
         """Which detector it is."""
         ...
 
-    def listen(self) -> VadStream:
+    def start(self) -> VadStream:
         """Begin a recording."""
         ...
 
-    def second_opinion(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def rescore(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Hear *samples*, in which the stream found no voice, once more by themselves.
 
         Returns:
@@ -92,9 +92,9 @@ class VadStream:
         if self._samples < size:
             return np.empty(0, np.float32)
         held = np.concatenate(self._held)
-        whole = len(held) // size * size
-        self._held, self._samples = [held[whole:]], len(held) - whole
-        groups = held[:whole].reshape(-1, _GROUP_FRAMES, FRAME_SAMPLES)
+        is_whole = len(held) // size * size
+        self._held, self._samples = [held[is_whole:]], len(held) - is_whole
+        groups = held[:is_whole].reshape(-1, _GROUP_FRAMES, FRAME_SAMPLES)
         return np.concatenate([self._scorer.score(group) for group in groups])
 
     def finish(self) -> NDArray[np.float32]:
@@ -134,17 +134,17 @@ class EnergyVad:
     """
 
     @property
-    def facts(self) -> VadInfo:
+    def info(self) -> VadInfo:
         """It is asrlab's own."""
         from asrlab._version import __version__
 
         return VadInfo(name="energy", source=f"asrlab {__version__}")
 
-    def listen(self) -> VadStream:
+    def start(self) -> VadStream:
         """Begin a recording."""
         return VadStream(_EnergyScorer())
 
-    def second_opinion(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def rescore(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Take the quieter frames of *samples* for the floor, so that quiet speech in a quiet room stands out."""
         import numpy as np
 

@@ -88,11 +88,11 @@ def _nearest(places: Iterator[int], ideal: int) -> int:
 
 def _voiced(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which frames are voice, without the clicks."""
-    voiced = probabilities >= _QUIET
-    for begin, end in _runs(voiced):
+    has_speech = probabilities >= _QUIET
+    for begin, end in _runs(has_speech):
         if end - begin < _LEAST_FRAMES:
-            voiced[begin:end] = False
-    return voiced
+            has_speech[begin:end] = False
+    return has_speech
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

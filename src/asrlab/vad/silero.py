@@ -60,15 +60,15 @@ class SileroVad:
         if not {"input", "h", "c"} <= self._inputs and not {"input", "state"} <= self._inputs:
             inputs = ", ".join(sorted(self._inputs))
             raise WeightsError(f"{path} is no Silero voice activity model: it takes {inputs}", model=str(path))
-        self.facts = VadInfo(name=path.stem, source=_source(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        self.info = VadInfo(name=path.stem, source=_source(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
-    def listen(self) -> VadStream:
+    def start(self) -> VadStream:
         """Begin a recording."""
         if "h" in self._inputs:
             return VadStream(_SequenceScorer(self._session))
         return VadStream(_FrameByFrameScorer(self._session, takes_rate="sr" in self._inputs))
 
-    def second_opinion(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def rescore(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Hear *samples* with no memory of what came before, as loud as ordinary speech.
 
         The model misses quiet speech, most of all behind loud speech; noise that is amplified it still does not take
@@ -78,7 +78,7 @@ class SileroVad:
 
         if not len(samples) or np.abs(samples).max() < SILENT_PEAK:
             return None
-        stream = self.listen()
+        stream = self.start()
         amplified = (samples * _gain(samples)).clip(-1, 1)
         return np.concatenate([stream.feed(amplified), stream.finish()])
 
@@ -146,8 +146,8 @@ def _gain(samples: NDArray[np.float32]) -> np.float32:
     """What makes the louder frames of *samples* as loud as speech; never less than 1."""
     import numpy as np
 
-    whole = max(1, len(samples) // FRAME_SAMPLES) * FRAME_SAMPLES
-    loudness = float(np.percentile(samples[:whole].reshape(-1, min(FRAME_SAMPLES, len(samples))).std(axis=1), 95))
+    is_whole = max(1, len(samples) // FRAME_SAMPLES) * FRAME_SAMPLES
+    loudness = float(np.percentile(samples[:is_whole].reshape(-1, min(FRAME_SAMPLES, len(samples))).std(axis=1), 95))
     return np.float32(max(1.0, 10 ** (_SPEECH_DB / 20) / max(loudness, SILENT_PEAK)))
 
 
@@ -190,7 +190,7 @@ _log = logging.getLogger("asrlab.vad")
 
 
 def load_vad(*, files: Sequence[Path] | None = None) -> VoiceActivityDetector:
-    """Load Silero's model from where it is installed, or else fall back to loudness; ``facts`` says which it is.
+    """Load Silero's model from where it is installed, or else fall back to loudness; ``info`` says which it is.
 
     Nothing is fetched. A file that does not load is passed over with a warning in the log.
 

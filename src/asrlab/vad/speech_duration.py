@@ -30,7 +30,7 @@ _log = logging.getLogger("asrlab.evaluation.runs")
 
 
 def speech_seconds(
-    audio: AudioSource, *, voice: VoiceActivityDetector | None = None, track: int | None = None
+    audio: AudioSource, *, vad: VoiceActivityDetector | None = None, track: int | None = None
 ) -> float | None:
     """Seconds of speech that a voice activity model finds in *audio*.
 
@@ -39,14 +39,14 @@ def speech_seconds(
 
     Args:
         audio: Truncated audio is heard as far as it goes.
-        voice: The detector; None looks for one, which takes as long as loading its model: give it for many utterances.
+        vad: The detector; None looks for one, which takes as long as loading its model: give it for many utterances.
         track: As in ``TranscribeOptions``.
 
     Returns:
         None where the audio cannot be read, or no model is at hand.
     """
     try:
-        return _voiced(audio, voice or load_vad(), track)
+        return _voiced(audio, vad or load_vad(), track)
     except AsrlabError as error:
         _log.debug("speech was not looked for: %s", error)
     except Exception as error:  # noqa: BLE001 - of the per-utterance boundary: a second look never costs the transcript
@@ -54,12 +54,12 @@ def speech_seconds(
     return None
 
 
-def _voiced(audio: AudioSource, voice: VoiceActivityDetector, track: int | None) -> float | None:
+def _voiced(audio: AudioSource, vad: VoiceActivityDetector, track: int | None) -> float | None:
     import numpy as np
 
-    has_model = voice.facts.sha256 is not None
+    has_model = vad.info.sha256 is not None
     with open_audio(audio, allow_truncated=True, track=track) as reader:
-        heard = list(_probabilities(reader, voice)) if has_model else [0.0 for _ in reader.blocks(_BLOCK_S)]
+        heard = list(_probabilities(reader, vad)) if has_model else [0.0 for _ in reader.blocks(_BLOCK_S)]
         if any(warning.code == "silent" for warning in reader.warnings):
             return 0.0
         duration = reader.duration
@@ -68,15 +68,15 @@ def _voiced(audio: AudioSource, voice: VoiceActivityDetector, track: int | None)
     return min(duration, _seconds(np.concatenate(heard)))
 
 
-def _probabilities(reader: AudioReader, voice: VoiceActivityDetector) -> Iterator[NDArray[np.float32]]:
+def _probabilities(reader: AudioReader, vad: VoiceActivityDetector) -> Iterator[NDArray[np.float32]]:
     """Of each block; one in which there seems to be no speech at all is heard once more by itself."""
-    stream = voice.listen()
+    stream = vad.start()
     size = round(_BLOCK_S * SAMPLE_RATE)
     for samples in reader.blocks(_BLOCK_S):
         found = stream.feed(samples)
         if len(samples) < size:
             found = _joined(found, stream.finish())
-        again = None if _seconds(found) else voice.second_opinion(samples)
+        again = None if _seconds(found) else vad.rescore(samples)
         yield found if again is None else again
 
 

@@ -13,7 +13,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
-from asrlab.batching import Decoded, Detected, Piece
+from asrlab.batching import ChunkFeatures, Decoded, Detected
 from asrlab.engines.faster_whisper.decode import TokenSequence, empty_result, to_decoded
 from asrlab.options import Batching, TranscribeOptions
 
@@ -63,7 +63,7 @@ class FasterWhisperBatchBackend:
         log_mel: Features = self.model.feature_extractor(samples)[:, :-1].astype(np.float32, copy=False)
         return log_mel
 
-    def encode(self, pieces: Sequence[Piece[Features]]) -> ctranslate2.StorageView:
+    def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> ctranslate2.StorageView:
         """Shape (pieces, frames / 2, d_model)."""
         longest = max(piece.duration for piece in pieces)
         frames = min(_FULL_FRAMES, round((longest + (self.batching.margin or 0.0)) * _FRAMES_PER_SECOND) // 2 * 2)
@@ -82,7 +82,7 @@ class FasterWhisperBatchBackend:
         )  # fmt: skip
 
     def decode(
-        self, encoded: ctranslate2.StorageView, pieces: Sequence[Piece[Features]], languages: Sequence[str]
+        self, encoded: ctranslate2.StorageView, pieces: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
         """Beam search at temperature 0 without time stamps; the words are timed by where the model attends to.
 

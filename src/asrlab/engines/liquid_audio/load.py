@@ -65,7 +65,7 @@ def load(request: LoadRequest) -> LiquidAudioTranscriber:
         capabilities=Capabilities(languages=languages),
         packages=request.packages,
     )
-    return LiquidAudioTranscriber(info, processor, model, voice=load_vad())
+    return LiquidAudioTranscriber(info, processor, model, vad=load_vad())
 
 
 @contextmanager

@@ -49,11 +49,11 @@ class LiquidAudioTranscriber(Transcriber):
         processor: LFM2AudioProcessor,
         model: LFM2AudioModel,
         *,
-        voice: VoiceActivityDetector,
+        vad: VoiceActivityDetector,
     ) -> None:
         super().__init__(info)
         self._loaded: tuple[LFM2AudioProcessor, LFM2AudioModel] | None = (processor, model)
-        self._cutter = Chunker(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
+        self._chunker = Chunker(vad=vad, max_chunk_s=_LONGEST_S, min_audio_s=_MINIMUM_S)
         self._lock = threading.Lock()
 
     @property
@@ -82,7 +82,7 @@ class LiquidAudioTranscriber(Transcriber):
 
         warnings: list[TranscriptWarning] = []
         segments = transcribe_chunks(
-            audio.blocks(), recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name
+            audio.blocks(), recognize=heard, chunker=self._chunker, warnings=warnings, source=audio.name
         )
         languages = self.info.capabilities.languages or ()
         known = languages[0] if len(languages) == 1 else None

@@ -16,7 +16,7 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from asrlab.batching import Decoded, Detected, Piece
+from asrlab.batching import ChunkFeatures, Decoded, Detected
 from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND
 from asrlab.engines.whisper_timestamps import TimestampedTokens, split_at_timestamps
 from asrlab.options import Batching, TranscribeOptions
@@ -60,7 +60,7 @@ class OpenAIWhisperBatchBackend:
         mel: torch.Tensor = log_mel_spectrogram(samples, self.model.dims.n_mels, padding=N_SAMPLES)
         return mel[:, : mel.shape[-1] - N_FRAMES]
 
-    def encode(self, pieces: Sequence[Piece[Features]]) -> torch.Tensor:
+    def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> torch.Tensor:
         """Shape (pieces, frames / 2, n_state)."""
         longest = max(piece.duration for piece in pieces)
         frames = min(N_FRAMES, round((longest + (self.batching.margin or 0.0)) * FRAMES_PER_SECOND) // 2 * 2)
@@ -82,7 +82,7 @@ class OpenAIWhisperBatchBackend:
         return tuple(Detected(language=language, probability=probability) for language, probability in found)
 
     def decode(
-        self, encoded: torch.Tensor, pieces: Sequence[Piece[Features]], languages: Sequence[str]
+        self, encoded: torch.Tensor, pieces: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
         """Greedy for all at once, or a beam search one after the other; with time stamps, as upstream."""
         with self.lock:

@@ -98,4 +98,4 @@ class SpeechDetector:
 
         if self._voice is None:
             self._voice = load_vad()
-        return speech_seconds(audio, voice=self._voice, track=track)
+        return speech_seconds(audio, vad=self._voice, track=track)

@@ -46,7 +46,7 @@ def load(request: LoadRequest) -> PocketSphinxTranscriber:
         capabilities=Capabilities(languages=("en",), word_timestamps=True),
         packages=request.packages,
     )
-    return PocketSphinxTranscriber(info, _decoder(folder), voice=load_vad())
+    return PocketSphinxTranscriber(info, _decoder(folder), vad=load_vad())
 
 
 def _decoder(folder: Path) -> pocketsphinx.Decoder:

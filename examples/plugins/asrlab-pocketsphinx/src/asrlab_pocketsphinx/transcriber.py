@@ -27,10 +27,10 @@ class PocketSphinxTranscriber(Transcriber):
     A decoder is one recording's state, so the pieces of several threads take turns.
     """
 
-    def __init__(self, info: TranscriberInfo, decoder: pocketsphinx.Decoder, *, voice: VoiceActivityDetector) -> None:
+    def __init__(self, info: TranscriberInfo, decoder: pocketsphinx.Decoder, *, vad: VoiceActivityDetector) -> None:
         super().__init__(info)
         self._decoder: pocketsphinx.Decoder | None = decoder
-        self._cutter = Chunker(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
+        self._chunker = Chunker(vad=vad, max_chunk_s=_LONGEST_S, min_audio_s=_MINIMUM_S)
         self._lock = threading.Lock()
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
@@ -46,7 +46,7 @@ class PocketSphinxTranscriber(Transcriber):
 
         warnings: list[TranscriptWarning] = []
         segments = transcribe_chunks(
-            audio.blocks(), recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name
+            audio.blocks(), recognize=heard, chunker=self._chunker, warnings=warnings, source=audio.name
         )
         return Recognition(segments=segments, language=options.language or "en", warnings=warnings)
 

@@ -43,7 +43,7 @@ def load(request: LoadRequest) -> TransformersTranscriber:
         capabilities=capabilities_of(pipe, languages=request.spec.languages if request.spec else None),
         packages=request.packages,
     )
-    return TransformersTranscriber(info, pipe, voice=load_vad())
+    return TransformersTranscriber(info, pipe, vad=load_vad())
 
 
 def _compute_type(request: LoadRequest) -> str:

@@ -26,10 +26,10 @@ _MINIMUM_S = 0.1  # the convolutions of wav2vec 2.0 need 25 ms
 class TransformersTranscriber(Transcriber):
     """A model of Hugging Face's, in pieces of at most 30 s cut at silence. Pieces of several threads take turns."""
 
-    def __init__(self, info: TranscriberInfo, pipe: SpeechPipeline, *, voice: VoiceActivityDetector) -> None:
+    def __init__(self, info: TranscriberInfo, pipe: SpeechPipeline, *, vad: VoiceActivityDetector) -> None:
         super().__init__(info)
         self._pipe: SpeechPipeline | None = pipe
-        self._cutter = Chunker(voice=voice, longest_s=_LONGEST_S, minimum_s=_MINIMUM_S)
+        self._chunker = Chunker(vad=vad, max_chunk_s=_LONGEST_S, min_audio_s=_MINIMUM_S)
         self._lock = threading.Lock()
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
@@ -53,7 +53,9 @@ class TransformersTranscriber(Transcriber):
                 return _transcribe(pipe, samples, options, language=spoken)
 
         warnings: list[TranscriptWarning] = []
-        segments = transcribe_chunks(blocks, recognize=heard, cutter=self._cutter, warnings=warnings, source=audio.name)
+        segments = transcribe_chunks(
+            blocks, recognize=heard, chunker=self._chunker, warnings=warnings, source=audio.name
+        )
         return Recognition(segments=segments, language=language, language_probability=probability, warnings=warnings)
 
     def release(self) -> None:

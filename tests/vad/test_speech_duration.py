@@ -31,43 +31,43 @@ def test_speech_is_found(silero: SileroVad, clips: tuple[Path, ...]):
     """Most of a clip of speech is speech, and never more than all of it."""
     for clip in clips[:2]:
         duration = load_audio(clip).duration
-        assert 0.7 * duration < (speech_seconds(clip, voice=silero) or 0.0) <= duration
+        assert 0.7 * duration < (speech_seconds(clip, vad=silero) or 0.0) <= duration
 
 
 def test_quiet_speech_is_found(silero: SileroVad, clips: tuple[Path, ...]):
     """A thousandth of its loudness is heard at a second try."""
     quiet = load_audio(clips[0]).samples * 1e-3
-    assert (speech_seconds(sound(quiet), voice=silero) or 0.0) > 3.0
+    assert (speech_seconds(sound(quiet), vad=silero) or 0.0) > 3.0
 
 
 @pytest.mark.parametrize("loudness", [1e-3, 5e-2])
 def test_noise_is_no_speech(silero: SileroVad, loudness: float):
     """However loud it is."""
     noise = np.random.default_rng(0).standard_normal(5 * RATE) * loudness
-    assert speech_seconds(sound(noise), voice=silero) == 0.0
+    assert speech_seconds(sound(noise), vad=silero) == 0.0
 
 
 def test_a_long_recording_is_the_sum_of_its_parts(silero: SileroVad, clips: tuple[Path, ...]):
     """Speech in the second and the last half-minute is counted, over blocks and the end of the audio."""
     speech = load_audio(clips[0]).samples
-    once = speech_seconds(sound(speech), voice=silero) or 0.0
+    once = speech_seconds(sound(speech), vad=silero) or 0.0
     gap = np.random.default_rng(1).standard_normal(33 * RATE) * 1e-4
     long = np.concatenate([gap, speech, gap, speech])
-    assert speech_seconds(sound(long), voice=silero) == pytest.approx(2 * once, abs=1.0)
-    whole = np.resize(speech, 29 * 32 * 512 * 2)
-    assert (speech_seconds(sound(whole), voice=silero) or 0.0) > 0.7 * len(whole) / RATE
+    assert speech_seconds(sound(long), vad=silero) == pytest.approx(2 * once, abs=1.0)
+    speech_twice = np.resize(speech, 29 * 32 * 512 * 2)
+    assert (speech_seconds(sound(speech_twice), vad=silero) or 0.0) > 0.7 * len(speech_twice) / RATE
 
 
 def test_loudness_alone_tells_only_silence(clips: tuple[Path, ...]):
     """Without a model there is no evidence of speech, and digital silence needs none."""
-    assert speech_seconds(clips[1], voice=EnergyVad()) is None
-    assert speech_seconds(sound(np.zeros(RATE)), voice=EnergyVad()) == 0.0
+    assert speech_seconds(clips[1], vad=EnergyVad()) is None
+    assert speech_seconds(sound(np.zeros(RATE)), vad=EnergyVad()) == 0.0
 
 
 def test_what_cannot_be_read_is_not_known(tmp_path: Path):
     """A missing file is found out elsewhere; this never raises."""
-    assert speech_seconds(tmp_path / "missing.wav", voice=EnergyVad()) is None
-    assert speech_seconds(np.zeros(10), voice=EnergyVad()) is None  # without its rate
+    assert speech_seconds(tmp_path / "missing.wav", vad=EnergyVad()) is None
+    assert speech_seconds(np.zeros(10), vad=EnergyVad()) is None  # without its rate
 
 
 def test_truncated_audio_and_parts_are_heard_as_far_as_they_go(
@@ -78,6 +78,6 @@ def test_truncated_audio_and_parts_are_heard_as_far_as_they_go(
 
     soundfile.write(tmp_path / "a.wav", load_audio(clips[0]).samples, RATE)
     (tmp_path / "b.wav").write_bytes((tmp_path / "a.wav").read_bytes()[: 4 * RATE])
-    assert 1.0 < (speech_seconds(tmp_path / "b.wav", voice=silero) or 0.0) <= 2.0
+    assert 1.0 < (speech_seconds(tmp_path / "b.wav", vad=silero) or 0.0) <= 2.0
     part = AudioFile(path=clips[0], offset=1.0, duration=1.0)
-    assert 0.5 < (speech_seconds(part, voice=silero) or 0.0) <= 1.0
+    assert 0.5 < (speech_seconds(part, vad=silero) or 0.0) <= 1.0
