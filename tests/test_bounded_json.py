@@ -127,7 +127,7 @@ def test_value_that_nobody_reads_may_be_not_finite(tmp_path: Path, name: str):
 def test_documents_refuse_it(kind: str):
     """A transcript and a calibration are errors of their own kind, and no other exception."""
     written = {**BEYOND, **NOT_FINITE}[kind][0]
-    with pytest.raises(DatasetError, match="not a transcript in JSON as asrlab writes it: "):
+    with pytest.raises(DatasetError, match="not a JSON transcript of asrlab: "):
         Transcript.from_json(f'{{"asrlab": {{"schema": 1}}, "text": "x", "duration": {written}}}')
     with pytest.raises(DatasetError, match="it is no calibration"):
         Calibration.from_json(f'{{"schema": {written}}}')

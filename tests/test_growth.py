@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from asrlab.errors import AsrlabError, DatasetError
+from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.claims.documents import read_document
 from asrlab.evaluation.claims.evidence import Evidence
 from asrlab.evaluation.claims.lint import flags_of
@@ -19,9 +20,8 @@ from asrlab.evaluation.datasets.delimited import read_rows
 from asrlab.evaluation.datasets.hypotheses import is_trn, read_hypotheses
 from asrlab.evaluation.datasets.references import of_file
 from asrlab.evaluation.runs.gates import _words as gate_words
-from asrlab.transcript.alternatives import parse_alternatives
 from asrlab.transcript.document import escape_formula, unescape_formula
-from asrlab.transcript.scoring_formats import plain_id, trn_line
+from asrlab.transcript.scoring_formats import trn_line, unescape_id
 
 EVIDENCE = Evidence(folder=Path("evidence"), runs=())
 BOARD = board_of(EVIDENCE)
@@ -90,7 +90,7 @@ TEXTS: dict[str, tuple[Callable[[int], str], Callable[[str], object]]] = {
     "brackets in a hypothesis": (lambda size: "([<" * (size // 3), lambda text: list(gate_words(text))),
     "brackets that close": (lambda size: "(a) [b" * (size // 6), lambda text: list(gate_words(text))),
     "apostrophes of a cell": (lambda size: "'" * size, lambda text: (escape_formula(text), unescape_formula(text))),
-    "percent signs of an id": (lambda size: "%2" * (size // 2), plain_id),
+    "percent signs of an id": (lambda size: "%2" * (size // 2), unescape_id),
     "spaces of a trn line": (lambda size: " " * size + ";;", lambda text: trn_line(text, "u")),
     "one word of alternatives": (lambda size: "@ " + "a/" * (size // 2), parse_alternatives),
     "nested alternatives": (lambda size: "{ a " * (size // 6) + "} " * (size // 6), parse_alternatives),

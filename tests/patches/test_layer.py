@@ -131,7 +131,7 @@ def test_each_status_says_why(toy: Any, case: str):
         assert told.status == status
         assert reason in told.reason
         assert "\n" not in told.reason
-        assert told.in_force == (toy.module.align([]) == ["cuda", "patched"])
+        assert told.is_active == (toy.module.align([]) == ["cuda", "patched"])
         assert scope.status("toy-align") == status
         assert scope.status("another") == "skipped"
 

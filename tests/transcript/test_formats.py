@@ -1,4 +1,4 @@
-"""Transcripts as documents, and back."""
+"""Transcripts written as documents, and read back."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ BARE = Transcript(
 
 
 @pytest.mark.parametrize("transcript", [FULL, BARE])
-def test_json_comes_back_with_nothing_lost(transcript: Transcript):
-    """What ``to("json")`` writes, ``from_json`` reads back equal."""
+def test_json_round_trips(transcript: Transcript):
+    """``from_json`` reads what ``to("json")`` writes as an equal transcript."""
     assert Transcript.from_json(transcript.to("json")) == transcript
 
 
@@ -86,10 +86,10 @@ seconds = st.floats(0, 1e6, allow_nan=False)
     probability=st.none() | st.floats(0, 1),
     beam=st.none() | st.integers(1, 9),
 )
-def test_any_transcript_comes_back_from_json(
+def test_any_transcript_round_trips(
     text: str, start: float, length: float, probability: float | None, beam: int | None
 ):
-    """Whatever the text and the times."""
+    """A transcript of any text and times is read back equal."""
     word = Word(text=text, start=start, end=start + length, probability=probability)
     segment = Segment(text=text, start=start, end=start + length, words=(word,), avg_logprob=probability)
     changed = attrs.evolve(FULL, text=text, segments=(segment,), options=TranscribeOptions(beam_size=beam))
@@ -97,7 +97,7 @@ def test_any_transcript_comes_back_from_json(
 
 
 def test_json_has_the_verbose_shape():
-    """The fields of OpenAI's ``verbose_json`` are where its readers look for them."""
+    """The document has the fields of OpenAI's ``verbose_json``."""
     document = json.loads(FULL.to("json"))
     assert {"task", "language", "duration", "text", "segments", "words", "asrlab"} == set(document)
     openai = "id seek start end text tokens temperature avg_logprob compression_ratio no_speech_prob"
@@ -106,34 +106,34 @@ def test_json_has_the_verbose_shape():
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
-        ("not json", "not a transcript"),
-        ("[]", "not a transcript"),
-        ('{"text": "hello"}', "not a transcript"),
+        ("not json", "not a JSON transcript"),
+        ("[]", "not a JSON transcript"),
+        ('{"text": "hello"}', "not a JSON transcript"),
         ('{"asrlab": {"schema": 99}}', "schema 99"),
         ('{"asrlab": 3}', "schema None"),
         ('{"asrlab": {"schema": 1}, "text": "", "duration": 1, "language": null, "segments": []}', "fields"),
         ('{"asrlab": {"schema": 1}, "segments": 4}', "fields"),
         ('{"asrlab": {"schema": 1}, "text": "", "duration": 1, "language": null, "segments": [5]}', "fields"),
-        (b"\xff\xfe", "not a transcript"),
+        (b"\xff\xfe", "not a JSON transcript"),
     ],
 )
-def test_json_that_is_no_transcript_is_refused(document: str | bytes, told: str):
-    """Bad JSON is a `DatasetError` that says what it lacks."""
-    with pytest.raises(DatasetError, match=told):
+def test_json_without_a_transcript_is_refused(document: str | bytes, message: str):
+    """Bad JSON raises a `DatasetError` that says what is wrong."""
+    with pytest.raises(DatasetError, match=message):
         Transcript.from_json(document)
 
 
 def test_srt_numbers_cues_and_keeps_them_whole():
-    """Milliseconds round into the next second, and a blank line or arrow in the text ends no cue."""
+    """Milliseconds round into the next second, and a blank line or an arrow in the text does not end a cue."""
     assert FULL.to("srt") == (
         "1\n00:00:00,000 --> 01:00:00,000\nTom <b>& Jerry\n\n2\n01:00:00,000 --> 01:01:01,500\nran -> away fast\n"
     )
 
 
 def test_vtt_escapes_markup():
-    """A transcript is text: nothing in it becomes a tag of the cue."""
+    """No part of the text is read as a tag of the cue."""
     assert FULL.to("vtt") == (
         "WEBVTT\n\n1\n00:00:00.000 --> 01:00:00.000\nTom &lt;b&gt;&amp; Jerry\n"
         "\n2\n01:00:00.000 --> 01:01:01.500\nran --&gt; away fast\n"
@@ -141,7 +141,7 @@ def test_vtt_escapes_markup():
 
 
 def test_tsv_is_in_milliseconds():
-    """One line a segment, tabs and line breaks in the text folded."""
+    """Each segment is a line with its times in milliseconds; tabs and line breaks in the text become spaces."""
     assert FULL.to("tsv").splitlines() == [
         "start\tend\ttext",
         "0\t3600000\tTom <b>& Jerry",
@@ -150,33 +150,33 @@ def test_tsv_is_in_milliseconds():
 
 
 def test_txt_is_the_text():
-    """The text and a line end, no more."""
+    """The document is the text and a line feed."""
     assert FULL.to("txt") == "Tom <b>& Jerry ran\n"
 
 
-def test_an_unknown_format_names_those_there_are():
-    """A mistyped format is an `OptionError`."""
+def test_an_unknown_format_is_refused():
+    """An unknown format raises an `OptionError` that lists the formats."""
     with pytest.raises(OptionError, match="txt, srt, vtt, tsv, json"):
         FULL.to("docx")
 
 
 def test_words_are_none_unless_timed():
-    """No words asked for is not the same as no words heard."""
+    """``words`` is None if words were not requested, and empty if none were recognized."""
     assert FULL.words == WORDS
     assert BARE.words is None
     assert attrs.evolve(BARE, options=TranscribeOptions(word_timestamps=True)).words == ()
 
 
-def test_times_are_kept_inside_the_recording():
-    """An end in the padding comes back to the end of the audio, and never before its start."""
+def test_times_are_clamped_to_the_recording():
+    """An end in the padding is moved to the end of the audio, and never before its start."""
     late = Segment(text="x", start=9.5, end=30.0, words=(Word(text="x", start=11.0, end=12.0),))
-    within = late.within(10.0)
-    assert (within.start, within.end) == (9.5, 10.0)
-    assert within.words == (Word(text="x", start=10.0, end=10.0),)
+    clamped = late.clamped(10.0)
+    assert (clamped.start, clamped.end) == (9.5, 10.0)
+    assert clamped.words == (Word(text="x", start=10.0, end=10.0),)
 
 
-def test_an_outcome_holds_one_of_two():
-    """A transcript or an error, never both and never neither."""
+def test_an_outcome_has_a_transcript_or_an_error():
+    """An outcome has a transcript or an error, never both and never neither."""
     with pytest.raises(TypeError):
         Outcome(index=0, item="a")
     with pytest.raises(TypeError):
@@ -187,7 +187,7 @@ def test_an_outcome_holds_one_of_two():
 
 
 def test_languages_without_spaces_are_joined_without():
-    """Chinese and Japanese segments are not torn apart by spaces."""
+    """Chinese and Japanese segments are joined without spaces."""
     assert join_texts(["one", "", "two"], "en") == "one two"
     assert join_texts(["一", "二"], "zh-TW") == "一二"
     assert join_texts(["a", "b"], None) == "a b"

@@ -82,4 +82,4 @@ def _placed(segments: Sequence[Segment], task: Task) -> tuple[Segment, ...]:
     """*segments* of a piece where they are in the recording."""
     if task.clip.whole:
         return tuple(segments)
-    return tuple(segment.within(task.clip.piece.duration).moved(task.clip.start) for segment in segments)
+    return tuple(segment.clamped(task.clip.piece.duration).shifted(task.clip.start) for segment in segments)

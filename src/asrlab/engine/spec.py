@@ -216,4 +216,4 @@ class LoadRequest:
 
     def has(self, patch: str) -> bool:
         """Whether what *patch* mends is in order: by the patch, or because upstream has mended it."""
-        return any(each.name == patch and (each.in_force or each.status == "retired") for each in self.patches)
+        return any(each.name == patch and (each.is_active or each.status == "retired") for each in self.patches)

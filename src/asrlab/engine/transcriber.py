@@ -214,7 +214,7 @@ class Transcriber(ABC):
             options: What was asked for.
             busy: Seconds that it took, reading included.
         """
-        segments = tuple(segment.within(reader.duration) for segment in recognition.segments)
+        segments = tuple(segment.clamped(reader.duration) for segment in recognition.segments)
         decoding = reader.decoding_time
         return Transcript(
             text=join_texts((segment.text for segment in segments), recognition.language),
@@ -333,7 +333,7 @@ class SegmentStream(Iterator[Segment]):
                 f"{self._reader.duration:.1f} s of audio; tell its authors",
                 engine=info.engine,
             )
-        return None if segment is None else segment.within(self._reader.duration)
+        return None if segment is None else segment.clamped(self._reader.duration)
 
     def close(self) -> None:
         """Stop early: let go of the audio. The transcript stays out of reach unless the end was reached."""

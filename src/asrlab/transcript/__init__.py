@@ -1,20 +1,19 @@
-"""What a transcription gives back, and its documents."""
+"""The result of a transcription, and its documents."""
 
 from __future__ import annotations
 
 from asrlab.transcript.document import DocumentMetadata, SubtitleLayout
 from asrlab.transcript.records import (
     ModelInfo,
-    Outcome,
     PackageVersion,
     PatchStatus,
     Segment,
     Timings,
-    Transcript,
     TranscriptWarning,
     Word,
     join_texts,
 )
+from asrlab.transcript.result import Outcome, Transcript
 
 __all__ = [
     "DocumentMetadata",

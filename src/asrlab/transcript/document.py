@@ -1,52 +1,51 @@
-"""What a document needs to know beside the transcript: names, a reference, and how subtitles are laid out."""
+"""Settings of a document beyond the transcript, and text helpers that the document formats share."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
-
-if TYPE_CHECKING:
-    from asrlab.transcript.records import Segment, Word
+from asrlab.transcript.records import Segment, Word
 
 
-def _positive(_layout: SubtitleLayout, attribute: attrs.Attribute[Any], value: float | None) -> None:
+def _check_positive(_layout: SubtitleLayout, attribute: attrs.Attribute[Any], value: float | None) -> None:
     if value is not None and not value > 0:
-        raise OptionError(f"{attribute.name} is {value}; it must be more than 0", option=attribute.name)
+        raise OptionError(f"{attribute.name} is {value}; choose a value greater than 0", option=attribute.name)
 
 
 @attrs.frozen(kw_only=True)
 class SubtitleLayout:
-    """How much of a text is on the screen at once, and for how long.
+    """Limits on the size and the duration of subtitle cues.
 
     Attributes:
-        max_line_length: Characters in a line; those of Chinese, Japanese and Korean count twice, as they are twice as
-            wide. None leaves every segment as one cue of one line.
-        max_lines: Lines in a cue.
-        max_chars_per_second: A cue that would have to be read faster stays on the screen longer, as far as there is
-            room before the next one. None leaves the times as they are.
-        min_duration: Seconds that a cue stays at least, where there is room before or behind it, or where it can be
-            joined with a neighbour within the other limits. None leaves the times as they are.
+        max_line_length: Maximum characters in a line; Chinese, Japanese and Korean characters count twice, because
+            they are twice as wide. None makes every segment one cue of one line.
+        max_lines: Maximum lines in a cue.
+        max_chars_per_second: Reading speed above which a cue is shown longer, up to the start of the next cue. None
+            leaves the times unchanged.
+        min_duration: Seconds that a cue is shown at least, if there is time before or after it, or if it can be merged
+            with a neighbour within the other limits. None leaves the times unchanged.
     """
 
-    max_line_length: int | None = attrs.field(default=42, validator=_positive)
-    max_lines: int = attrs.field(default=2, validator=_positive)
-    max_chars_per_second: float | None = attrs.field(default=20.0, validator=_positive)
-    min_duration: float | None = attrs.field(default=0.7, validator=_positive)
+    max_line_length: int | None = attrs.field(default=42, validator=_check_positive)
+    max_lines: int = attrs.field(default=2, validator=_check_positive)
+    max_chars_per_second: float | None = attrs.field(default=20.0, validator=_check_positive)
+    min_duration: float | None = attrs.field(default=0.7, validator=_check_positive)
 
 
 @attrs.frozen(kw_only=True)
 class DocumentMetadata:
-    """What stands in a document beside what was recognized.
+    """Facts and settings of a document that are not part of the transcript.
 
     Attributes:
-        name: Of the recording or utterance, where the format wants one.
-        speaker: Who speaks; None if not known.
-        reference: What was said; None if not known.
-        layout: Of subtitles.
+        name: Name of the recording or utterance.
+        speaker: Name of the speaker; None if unknown.
+        reference: Reference text; None if unknown.
+        layout: Layout of subtitles.
     """
 
     name: str = "audio"
@@ -56,57 +55,64 @@ class DocumentMetadata:
 
 
 def milliseconds(seconds: float) -> int:
-    """Rounded to the nearest."""
+    """Return *seconds* in milliseconds, rounded to the nearest."""
     return round(seconds * 1000)
 
 
-def collapse_whitespace(text: str) -> str:
-    """One line: a blank line would end a cue, a tab a field."""
-    return " ".join(text.split())
-
-
 def time_range_ms(timed: Segment | Word) -> tuple[int, int]:
-    """Start and end in milliseconds, at least one apart: the formats refuse what lasts no time."""
+    """Return the start and the end in milliseconds, at least 1 ms apart, because the formats refuse empty intervals."""
     start = milliseconds(timed.start)
     return start, max(milliseconds(timed.end), start + 1)
 
 
-def timed_words(segment: Segment) -> list[Word]:
-    """The words, without white space in them; where they were not timed, by the share of the characters before them."""
-    from asrlab.transcript.records import Word
+def collapse_whitespace(text: str) -> str:
+    """Return *text* as one line, because a blank line would end a cue and a tab a field."""
+    return " ".join(text.split())
 
+
+def to_field(text: str) -> str:
+    """Return *text* as one line without control characters; `unescape_controls` restores the line."""
+    return escape_controls(collapse_whitespace(text), reversible=True)
+
+
+def timed_words(segment: Segment) -> list[Word]:
+    """Return the words of *segment*, without white space in them.
+
+    Words that were not timed share the segment's time by their lengths in characters.
+    """
     if segment.words:
         parts = ((part, word) for word in segment.words for part in word.text.split())
-        return [Word(text=part, start=each.start, end=each.end, probability=each.probability) for part, each in parts]
+        return [attrs.evolve(word, text=part) for part, word in parts]
     texts = segment.text.split()
-    total, done, found = sum(map(len, texts)), 0, list[Word]()
-    length = segment.end - segment.start
+    duration, n_characters = segment.end - segment.start, sum(map(len, texts))
+    words: list[Word] = []
+    offset = 0
     for text in texts:
-        start, done = done, done + len(text)
-        found.append(
+        start, offset = offset, offset + len(text)
+        words.append(
             Word(
                 text=text,
-                start=segment.start + length * start / total,
-                end=segment.start + length * done / total,
+                start=segment.start + duration * start / n_characters,
+                end=segment.start + duration * offset / n_characters,
             )
         )
-    return found
+    return words
 
 
-# Besides the ASCII characters their full-width forms, which some spreadsheets take for the same.
+# ASCII characters and their full-width forms, which some spreadsheets treat alike.
 _FORMULA = "=+\\-@\t\r\uff1d\uff0b\uff0d\uff20"
-_BEGINS = re.compile(f"'*[{_FORMULA}]")
-_DEFUSED = re.compile(f"'+[{_FORMULA}]")
+_FORMULA_OR_ESCAPED = re.compile(f"'*[{_FORMULA}]")
+_ESCAPED = re.compile(f"'+[{_FORMULA}]")
 
 
 def escape_formula(cell: str) -> str:
-    """The cell with ``'`` in front where it begins like a formula, or like one that was defused.
+    """Return *cell* with ``'`` in front if it begins like a formula, or like an escaped formula.
 
     Source: OWASP, "CSV Injection".
     """
-    return f"'{cell}" if _BEGINS.match(cell) else cell
+    return f"'{cell}" if _FORMULA_OR_ESCAPED.match(cell) else cell
 
 
 def unescape_formula(cell: str) -> str:
-    """What the cell was before `escape_formula`."""
-    return cell[1:] if _DEFUSED.match(cell) else cell
+    """Return the cell that `escape_formula` was given."""
+    return cell[1:] if _ESCAPED.match(cell) else cell

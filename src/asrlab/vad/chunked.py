@@ -137,7 +137,7 @@ class _Reading:
             self._warn("repetition", f"{said}; listen to it, the model may have run in a loop")
         if heard.segments is not None:
             length = piece.end - piece.start  # an end may lie in what the model pads the piece with
-            return tuple(segment.within(length).moved(piece.start) for segment in heard.segments)
+            return tuple(segment.clamped(length).shifted(piece.start) for segment in heard.segments)
         start, end = piece.speech or (piece.start, piece.end)
         return (Segment(text=text, start=start, end=end, tokens=heard.tokens),)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import asrlab
+from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 from asrlab.evaluation.metrics import get_normalizer, score
 from asrlab.evaluation.reports.hypothesis_matching import matched, references_for, with_readings
-from asrlab.transcript.alternatives import Alternatives, parse_alternatives
 
 type Counts = tuple[int, int, int, int]
 

@@ -11,19 +11,19 @@ import attrs
 
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError, OptionError
+from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.datasets.manifest import first_object, objects
 from asrlab.evaluation.datasets.paths import default_id
 from asrlab.evaluation.datasets.record_reader import Fields
 from asrlab.evaluation.datasets.stm import track_of
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
 from asrlab.evaluation.datasets.text_table import is_text_table, text_rows
-from asrlab.transcript.alternatives import parse_alternatives
-from asrlab.transcript.scoring_formats import plain_id
+from asrlab.transcript.scoring_formats import unescape_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from asrlab.transcript.alternatives import Alternatives
+    from asrlab.evaluation.alternatives import Alternatives
 
 
 HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")
@@ -129,7 +129,7 @@ def trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
         if found is None:
             raise lines.error(number, f"column {len(line)}: no id in parentheses at the end; a line is: text (id)")
         text, written = found
-        name = plain_id(written)
+        name = unescape_id(written)
         seen.check(name, number)
         yield number, name, unescape_controls(text)
 
@@ -189,7 +189,7 @@ def _ctm(path: Path) -> Iterator[Hypothesis]:
         if fields is None:
             raise lines.error(number, "cannot be read; a line is: file, channel, start, duration, word")
         file, channel, start, length, word = fields
-        words = found[track_of(plain_id(file), channel)]
+        words = found[track_of(unescape_id(file), channel)]
         if word != _NO_WORD:
             middle = round(float(start) + float(length) / 2, _TIME_DIGITS)
             words.append((float(start), TimedWord(text=unescape_controls(word), middle=middle)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.audio import AudioFile
+from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.hypotheses import is_trn, trn_lines
 from asrlab.evaluation.datasets.load import FORMATS
 from asrlab.evaluation.datasets.paths import AudioRoot
@@ -16,7 +17,6 @@ from asrlab.evaluation.datasets.tabular import is_table
 from asrlab.evaluation.datasets.text_file import Lines
 from asrlab.evaluation.datasets.text_table import is_text_table, text_rows
 from asrlab.languages import language_tag
-from asrlab.transcript.alternatives import Alternatives, parse_alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,12 +12,12 @@ import attrs
 from asrlab.audio import AudioFile
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
+from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_beside, audio_slice
 from asrlab.evaluation.datasets.record_reader import Fields
 from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
-from asrlab.transcript.alternatives import Alternatives, parse_alternatives
-from asrlab.transcript.scoring_formats import plain_id
+from asrlab.transcript.scoring_formats import unescape_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,7 +189,7 @@ def _segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment | No
         raise error("has fewer than 5 fields; it needs: file, channel, speaker, start, end, text")
     name, channel, speaker, start, end, _label, text = found.groups()
     times = Fields(values={"start": start, "end": end}, error=error, written=True)
-    file = plain_id(name)
+    file = unescape_id(name)
     track = track_of(file, channel)
     is_ignored = _IGNORED in (text or "").lower()
     return StmSegment(
@@ -197,7 +197,7 @@ def _segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment | No
         file=file,
         channel=channel,
         track=track,
-        speaker=plain_id(speaker),
+        speaker=unescape_id(speaker),
         start=times.seconds("start") or 0.0,
         end=times.seconds("end") or 0.0,
         text=unescape_controls(text or ""),

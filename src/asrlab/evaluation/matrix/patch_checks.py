@@ -25,7 +25,7 @@ def check_patches(stage: CellContext, distribution: str, demonstrations: Demonst
         failed = [f"{each.name}: {each.reason}" for each in scope.report if each.status == "failed"]
         check.require(not failed, "; ".join(failed))
     for status in scope.report if check.outcome == "ran" else ():
-        if status.in_force and status.name in demonstrations:
+        if status.is_active and status.name in demonstrations:
             with stage.check(f"patch {status.name}") as one:
                 _demonstrate(one, status, demonstrations[status.name], device=stage.device)
 

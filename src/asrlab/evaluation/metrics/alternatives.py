@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asrlab.transcript.alternatives import Alternatives
+    from asrlab.evaluation.alternatives import Alternatives
 
 
 # sclite's weights, which prefer a deletion and an insertion to two substitutions

@@ -83,7 +83,7 @@ def _table(utterances: Iterable[UtteranceResult], *, delimiter: str) -> str:
 
 def _documents(utterances: Iterable[UtteranceResult], *, form: str) -> str:
     return "".join(
-        each.transcript.written(form, DocumentMetadata(name=each.id, speaker=each.speaker, reference=each.reference))
+        each.transcript.render(form, DocumentMetadata(name=each.id, speaker=each.speaker, reference=each.reference))
         for each in utterances
         if each.transcript is not None
     )
