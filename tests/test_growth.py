@@ -17,8 +17,8 @@ from asrlab.evaluation.claims.lint import flags_of
 from asrlab.evaluation.claims.support_status import board_of
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import read_rows
-from asrlab.evaluation.datasets.hypotheses import is_trn, read_hypotheses
-from asrlab.evaluation.datasets.references import of_file
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses, sniff_trn
+from asrlab.evaluation.datasets.references import from_file
 from asrlab.evaluation.runs.gates import _words as gate_words
 from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import trn_line, unescape_id
@@ -42,19 +42,19 @@ FILES: dict[str, tuple[Callable[[int], str], str, Callable[[Path], object]]] = {
     "STM alternatives that never close": (
         lambda size: "f 1 s 0 1 " + "{ a / b " * (size // 8),
         "x.stm",
-        lambda path: list(of_file(path) or ()),
+        lambda path: list(from_file(path) or ()),
     ),
     "STM alternatives": (
         lambda size: "f 1 s 0 1 " + "{ a / b } " * (size // 10),
         "x.stm",
-        lambda path: list(of_file(path) or ()),
+        lambda path: list(from_file(path) or ()),
     ),
-    "STM spaces": (lambda size: "f 1 s 0 1 x" + " " * size + "y", "x.stm", lambda path: list(of_file(path) or ())),
-    "STM field": (lambda size: "f 1 s 0 " + "1" * size, "x.stm", lambda path: list(of_file(path) or ())),
+    "STM spaces": (lambda size: "f 1 s 0 1 x" + " " * size + "y", "x.stm", lambda path: list(from_file(path) or ())),
+    "STM field": (lambda size: "f 1 s 0 " + "1" * size, "x.stm", lambda path: list(from_file(path) or ())),
     "trn spaces": (lambda size: "a" + " " * size + "b (u)", "x.trn", read_hypotheses),
     "trn without id": (lambda size: "a" + " " * size + "b", "x.trn", read_hypotheses),
-    "trn parentheses": (lambda size: "(" * size, "x", is_trn),
-    "trn almost ids": (lambda size: "(a" * (size // 2) + ") b", "x", is_trn),
+    "trn parentheses": (lambda size: "(" * size, "x", sniff_trn),
+    "trn almost ids": (lambda size: "(a" * (size // 2) + ") b", "x", sniff_trn),
     "CTM spaces": (lambda size: "f" + " " * size + "x", "x.ctm", read_hypotheses),
     "CTM numbers": (lambda size: "f 1 " + "1" * size + " . x", "x.ctm", read_hypotheses),
     "Kaldi archive": (

@@ -75,7 +75,13 @@ def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
             writer.writerow(("id", "audio", "text", "language"))
             writer.writerows((clip.id, str(clip.path.resolve()), clip.text, clip.language) for clip in clips)
         result = asrlab.evaluation.bench(
-            table, models=MODEL, device="cpu", run=folder / "run", executor=executor, offline=True, allow_outside=True
+            table,
+            models=MODEL,
+            device="cpu",
+            run=folder / "run",
+            executor=executor,
+            offline=True,
+            allow_external_audio=True,
         )
         score = result.models[0].score  # scoring is part of it
         return score.wer if score else None

@@ -47,7 +47,9 @@ def _complete_dataset(_context: click.Context, _parameter: click.Parameter, type
 @click.argument("dataset", shell_complete=_complete_dataset)
 @model_option
 @click.option("--format", help="DATASET's format, such as kaldi; told by its content. See docs/reference/data-sets.md.")
-@click.option("--allow-outside", is_flag=True, help="Accept files outside of DATASET's folder, named in it or linked.")
+@click.option(
+    "--allow-external-audio", is_flag=True, help="Accept files outside of DATASET's folder, named in it or linked."
+)
 @click.option("--run", type=click.Path(path_type=Path), help="Folder for the records; one with the same run goes on.")
 @click.option(
     "--normalizer", help="Of all utterances: english, basic, none or leaderboard; by each one's language if not given."
@@ -73,7 +75,7 @@ def bench(
     dataset: str,
     models: tuple[str, ...],
     format: str | None,  # noqa: A002 - click passes options by their names
-    allow_outside: bool,
+    allow_external_audio: bool,
     run: Path | None,
     normalizer: str | None,
     normalizers: str | None,
@@ -107,14 +109,14 @@ def bench(
     host = PluginHost()
     batching, options = batching_of(given), options_of(given)
     # what is wrong with it is said before gigabytes are fetched
-    load_dataset(dataset, format=format, allow_outside=allow_outside, host=host)
+    load_dataset(dataset, format=format, allow_external_audio=allow_external_audio, host=host)
     _fetch(_checked(models, host, compute_type=compute_type, threads=threads), patches=patches, offline=offline)
     with running() as one:
         result = start(
             dataset,
             models=models,
             format=format,
-            allow_outside=allow_outside,
+            allow_external_audio=allow_external_audio,
             device=device,
             compute_type=compute_type,
             threads=threads,

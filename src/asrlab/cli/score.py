@@ -49,7 +49,9 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--allow-extra", is_flag=True, help="Leave out hypotheses that have no reference.")
 @click.option("--words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each FILE.")
-@click.option("--allow-outside", is_flag=True, help="Accept texts of a data set that are links out of its folder.")
+@click.option(
+    "--allow-external-audio", is_flag=True, help="Accept texts of a data set that are links out of its folder."
+)
 @as_json
 def score(
     files: tuple[Path, ...],
@@ -63,7 +65,7 @@ def score(
     seed: int,
     allow_extra: bool,
     words: int,
-    allow_outside: bool,
+    allow_external_audio: bool,
     as_json: bool,
 ) -> int:
     """Score the hypotheses in FILE, and compare those of several FILEs, with the metrics of bench and compare.
@@ -85,7 +87,7 @@ def score(
         resampling=Resampling(resamples=resamples, seed=seed),
         allow_extra=allow_extra,
         words=words,
-        allow_outside=allow_outside,
+        allow_external_audio=allow_external_audio,
     )
     if as_json:
         echo_document(scoring.to_json())

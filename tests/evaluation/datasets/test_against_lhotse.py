@@ -74,7 +74,7 @@ def test_a_kaldi_directory_that_lhotse_wrote_is_read(written: Written):
     from lhotse.kaldi import export_to_kaldi
 
     export_to_kaldi(recordings, supervisions, output_dir=folder / "kaldi")
-    read = list(load_dataset(folder / "kaldi", allow_outside=True))
+    read = list(load_dataset(folder / "kaldi", allow_external_audio=True))
     assert [(each.text, each.speaker) for each in read] == [("text 0", "s0"), ("text 1", "s1")]
     parts = [each.audio for each in read if isinstance(each.audio, AudioFile)]
     assert [part.offset for part in parts] == [0.0, 2.0]

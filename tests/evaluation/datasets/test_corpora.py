@@ -145,7 +145,7 @@ def test_stm_beside_the_audio_folder_needs_leave(write: Write):
 
     with pytest.raises(DatasetError, match="give the folder above, or allow it"):
         list(load_dataset(root / "stm" / "talk.stm"))
-    [utterance] = load_dataset(root / "stm" / "talk.stm", allow_outside=True)
+    [utterance] = load_dataset(root / "stm" / "talk.stm", allow_external_audio=True)
     assert utterance.audio == AudioFile(path=root / "sph" / "talk.sph", offset=0.0, duration=1.0)
 
 

@@ -14,7 +14,7 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import Quoting, read_rows, write_rows
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
-from asrlab.evaluation.datasets.references import of_file
+from asrlab.evaluation.datasets.references import from_file
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 
@@ -77,7 +77,7 @@ ROWS = [("a", '"Hello'), ("b", "World"), ("c", 'she said "yes"'), ("d", 'so"'), 
 READERS: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
     "data set": ("path", lambda path: [each.text or "" for each in load_dataset(path)]),
     "hypotheses": ("utt_id", lambda path: [each.text for each in read_hypotheses(path).hypotheses]),
-    "references": ("utt_id", lambda path: [each.text for each in of_file(path) or ()]),
+    "references": ("utt_id", lambda path: [each.text for each in from_file(path) or ()]),
 }
 
 

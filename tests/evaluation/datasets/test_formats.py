@@ -184,9 +184,9 @@ def test_audio_outside_is_refused_unless_allowed(write: Write, tmp_path: Path, b
     is_met_first = (by_path, kind) == ("librispeech", "linked folder")  # while its folders are listed
 
     where = "" if is_met_first else r"line \d: .*"
-    with pytest.raises(DatasetError, match=where + "leads out of the .* folder.*allow_outside=True") as caught:
+    with pytest.raises(DatasetError, match=where + "leads out of the .* folder.*allow_external_audio=True") as caught:
         list(load_dataset(root / path))
-    [utterance] = asrlab.evaluation.load_dataset(root / path, allow_outside=True)
+    [utterance] = asrlab.evaluation.load_dataset(root / path, allow_external_audio=True)
     assert caught.value.line in ((None,) if is_met_first else (1, 2))
     audio = utterance.audio.path if isinstance(utterance.audio, AudioFile) else utterance.audio
     assert Path(str(audio)).resolve() == tmp_path / "secret.flac"
@@ -305,7 +305,7 @@ def test_part_of_a_file_is_heard_where_it_is(write: Write):
     write({"cuts.jsonl": lines({**cut, "supervisions": [supervision("a", start=0.5, text="hello")]})})
 
     for path in ("k", "t.csv", "cuts.jsonl", "s/r.stm"):
-        [utterance] = load_dataset(root / path, allow_outside=True)
+        [utterance] = load_dataset(root / path, allow_external_audio=True)
         assert isinstance(utterance.audio, AudioFile)
         assert (utterance.text, utterance.audio.offset, utterance.audio.duration) == ("hello", 1.0, 1.0)
         heard = load_audio(utterance.audio).samples

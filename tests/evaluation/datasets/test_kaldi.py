@@ -66,7 +66,7 @@ def test_shell_pipe_is_refused_and_never_run(write: Write, monkeypatch: pytest.M
     with pytest.raises(
         DatasetError, match=r"wav\.scp, line 2: 'b' is a shell pipe .* never runs .*; write its audio"
     ) as got:
-        list(load_dataset(root, allow_outside=True))
+        list(load_dataset(root, allow_external_audio=True))
     assert (got.value.path, got.value.line) == (root / "wav.scp", 2)
     assert not (root / "ran").exists()
 

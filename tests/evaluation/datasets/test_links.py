@@ -91,9 +91,11 @@ def test_link_out_of_the_folder_is_refused_unless_allowed(write: Write, tmp_path
     whole = [each.text for each in load_dataset(root / path, format=name)]
     move_and_link(root, file, tmp_path / "elsewhere" / "moved")
 
-    with pytest.raises(DatasetError, match=r"leads out of .*allow_outside=True \(--allow-outside\)"):
+    with pytest.raises(DatasetError, match=r"leads out of .*allow_external_audio=True \(--allow-external-audio\)"):
         list(load_dataset(root / path, format=name))
-    assert [each.text for each in asrlab.evaluation.load_dataset(root / path, format=name, allow_outside=True)] == whole
+    assert [
+        each.text for each in asrlab.evaluation.load_dataset(root / path, format=name, allow_external_audio=True)
+    ] == whole
 
 
 @pytest.mark.parametrize(
@@ -132,9 +134,9 @@ def test_score_reads_no_text_through_a_link_unless_allowed(write: Write, tmp_pat
     root = write(files)
     move_and_link(root, file, tmp_path / "elsewhere" / "moved")
 
-    with pytest.raises(DatasetError, match=r"leads out of .*--allow-outside"):
+    with pytest.raises(DatasetError, match=r"leads out of .*--allow-external-audio"):
         references_for(root / path, [])
-    assert references_for(root / path, [], allow_outside=True)[1]
+    assert references_for(root / path, [], allow_external_audio=True)[1]
 
 
 @pytest.mark.parametrize(("name", "file"), [each for each in LINKED if each not in TEXTS])
@@ -160,7 +162,7 @@ def test_folder_of_links_says_what_to_do(tmp_path: Path):
         DatasetError, match=r"set/a\.txt leads out of the data set's folder, to .*store/a\.txt; put a copy"
     ):
         load_dataset(root)
-    assert [each.id for each in load_dataset(root, allow_outside=True)] == ["a", "b"]
+    assert [each.id for each in load_dataset(root, allow_external_audio=True)] == ["a", "b"]
 
 
 def test_linked_folders_make_no_circle(tmp_path: Path):
@@ -174,7 +176,7 @@ def test_linked_folders_make_no_circle(tmp_path: Path):
     (other / "back").symlink_to(root, target_is_directory=True)
     (other / "self").symlink_to(other, target_is_directory=True)
 
-    assert [each.id for each in load_dataset(root, allow_outside=True)] == ["a", "there/b"]
+    assert [each.id for each in load_dataset(root, allow_external_audio=True)] == ["a", "there/b"]
 
 
 def test_recording_beside_given_supervisions_is_checked(write: Write, tmp_path: Path):
@@ -184,5 +186,5 @@ def test_recording_beside_given_supervisions_is_checked(write: Write, tmp_path: 
 
     with pytest.raises(DatasetError, match="leads out of"):
         load_dataset(root / "c_supervisions.jsonl")
-    [utterance] = load_dataset(root / "c_supervisions.jsonl", allow_outside=True)
+    [utterance] = load_dataset(root / "c_supervisions.jsonl", allow_external_audio=True)
     assert isinstance(utterance.audio, AudioFile)

@@ -172,7 +172,7 @@ def test_audio_outside_the_folder_is_refused(outside: Path, named: str):
 
     with pytest.raises(DatasetError, match=r"line 1: 'audio_filepath' .* leads out of the manifest's folder"):
         list(load_dataset(path))
-    [utterance] = load_dataset(path, allow_outside=True)
+    [utterance] = load_dataset(path, allow_external_audio=True)
     assert Path(str(utterance.audio)).resolve() == outside.parent / "secret.wav"
 
 

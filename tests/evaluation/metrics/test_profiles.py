@@ -16,8 +16,8 @@ from asrlab.evaluation.metrics import (
     score,
     score_normalizers,
 )
-from asrlab.evaluation.metrics.alignment import edits_of
-from asrlab.evaluation.metrics.compounds import with_compounds_of
+from asrlab.evaluation.metrics.alignment import align_words
+from asrlab.evaluation.metrics.compounds import normalize_compounds
 from asrlab.evaluation.metrics.profiles import PROFILES
 
 # a busy machine may take its time, the first example all the more, since it imports
@@ -129,9 +129,9 @@ def test_leaderboard_names_the_commit_it_follows(leaderboard):  # noqa: ANN001
 @given(WORDS, WORDS)
 def test_compounds_are_joined_with_the_fewest_errors(said: list[str], written: list[str]):
     """Joined and split words leave no more errors than trying every way finds."""
-    rewritten = with_compounds_of(said, written)
+    rewritten = normalize_compounds(said, written)
 
-    assert edits_of(said, rewritten).counts().errors <= fewest(said, written)
+    assert align_words(said, rewritten).counts().errors <= fewest(said, written)
     assert "".join(rewritten) == "".join(written)
 
 
@@ -140,7 +140,7 @@ def test_compounds_are_found_in_a_long_text():
     said = [word for n in range(500) for word in ("white", "paper", *(f"w{n}x{k}" for k in range(10)), "notebook")]
     written = [word for n in range(500) for word in ("whitepaper", *(f"w{n}x{k}" for k in range(10)), "note", "book")]
 
-    assert with_compounds_of(said, written) == tuple(said)
+    assert normalize_compounds(said, written) == tuple(said)
 
 
 @pytest.mark.parametrize("name", ["english", "basic", "none"])

@@ -211,7 +211,7 @@ def test_the_bench_command_asks_for_the_same():
         timeout=12.5,
         memory_limit_bytes=512 * 2**20,
         format="kaldi",
-        allow_outside=True,
+        allow_external_audio=True,
     )
     assert all(getattr(request, field.name) != field.default for field in attrs.fields(Request)), (
         "an option is left at its default"

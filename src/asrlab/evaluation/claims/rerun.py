@@ -183,7 +183,9 @@ def _check_dataset(record: Path, manifest: Manifest, host: PluginHost) -> None:
         raise DatasetError(f"{record} cannot be repeated: its data set was given as an object", path=record)
     try:
         request = manifest.request
-        found = load_dataset(_expanded(name), format=request.format, allow_outside=request.allow_outside, host=host)
+        found = load_dataset(
+            _expanded(name), format=request.format, allow_external_audio=request.allow_external_audio, host=host
+        )
         same = fingerprint(describe(found)) == manifest.dataset.fingerprint
     except DatasetError as error:
         raise DatasetError(f"{record} cannot be repeated: its data set is not here ({error.message})") from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from asrlab.evaluation.datasets.dataset import Dataset, DatasetSpec, Utterance
 from asrlab.evaluation.datasets.folder import read_folder
-from asrlab.evaluation.datasets.format import Format, ReadOptions
+from asrlab.evaluation.datasets.format import DatasetFormat, ReadOptions
 from asrlab.evaluation.datasets.load import FORMATS, SMOKE, load_dataset
 from asrlab.evaluation.datasets.manifest import read_manifest
 from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES
@@ -17,8 +17,8 @@ __all__ = [
     "FORMATS",
     "SMOKE",
     "Dataset",
+    "DatasetFormat",
     "DatasetSpec",
-    "Format",
     "ReadOptions",
     "Utterance",
     "load_dataset",

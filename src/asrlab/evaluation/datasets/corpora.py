@@ -11,20 +11,20 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_beside, default_id
 from asrlab.evaluation.datasets.tabular import Table, header_of
-from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from asrlab.evaluation.datasets.format import ReadOptions
-    from asrlab.evaluation.datasets.record_reader import Fields
+    from asrlab.evaluation.datasets.record_reader import RecordReader
 
 _NEEDED = {"client_id", "path", "sentence"}
 _CLIPS = "clips"
 
 
-def is_common_voice(path: Path) -> bool:
+def sniff_common_voice(path: Path) -> bool:
     """Whether *path* is a table with Common Voice's columns, or a folder of such tables and ``clips``."""
     return bool(_tables(path))
 
@@ -51,7 +51,7 @@ def read_common_voice(path: Path, options: ReadOptions) -> Dataset:
         raise DatasetError(f"{path} holds several tables; give one: {', '.join(map(str, tables))}", path=path)
     table = tables[0]
     if path.is_dir():
-        AudioRoot.of(path.absolute(), allow_outside=options.allow_outside).check(table.absolute())
+        AudioRoot.of(path.absolute(), allow_external_audio=options.allow_external_audio).check(table.absolute())
     source = f"Common Voice table {table}"
     return Dataset(name=table.name, source=source, read=partial(_common_voice_utterances, table.absolute(), options))
 
@@ -65,16 +65,16 @@ def _tables(path: Path) -> list[Path]:
 
 
 def _common_voice_utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
-    lines = Lines(path=place)
-    root = AudioRoot.of(place.parent / _CLIPS, allow_outside=options.allow_outside, top=place.parent)
-    seen = Seen(lines=lines, hint="remove one of the two")
+    lines = TextFile(path=place)
+    root = AudioRoot.of(place.parent / _CLIPS, allow_external_audio=options.allow_external_audio, top=place.parent)
+    seen = UniqueIds(lines=lines, hint="remove one of the two")
     for number, fields in Table(lines=lines, delimiter="\t", quoted=False).rows():
         utterance = _utterance(fields, root)
         seen.check(utterance.id, number)
         yield utterance
 
 
-def _utterance(fields: Fields, root: AudioRoot) -> Utterance:
+def _utterance(fields: RecordReader, root: AudioRoot) -> Utterance:
     named = fields.string("path")
     if not named:
         raise fields.error("there is no 'path'; every row needs one")
@@ -92,7 +92,7 @@ _DEPTHS = ("", "*/", "*/*/", "*/*/*/", "*/*/*/*/")  # from a chapter's folder to
 _SPACE = re.compile(r"[ \t]+")
 
 
-def is_librispeech(path: Path) -> bool:
+def sniff_librispeech(path: Path) -> bool:
     """Whether *path* is a folder with ``*.trans.txt`` in it, or up to four folders below."""
     return path.is_dir() and any(True for depth in _DEPTHS for _ in path.glob(f"{depth}*{_SUFFIX}"))
 
@@ -109,7 +109,7 @@ def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
 
     Source: LibriSpeech, ``README.TXT``, section 5.
     """
-    if not is_librispeech(path):
+    if not sniff_librispeech(path):
         raise DatasetError(f"{path} is no LibriSpeech tree: no folder in it has a file *{_SUFFIX}", path=path)
     return Dataset(
         name=path.resolve().name,
@@ -119,7 +119,7 @@ def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
 
 
 def _librispeech_utterances(top: Path, options: ReadOptions) -> Iterator[Utterance]:
-    root = AudioRoot.of(top, allow_outside=options.allow_outside)
+    root = AudioRoot.of(top, allow_external_audio=options.allow_external_audio)
     for folder, names in root.walk():
         for name in names:
             if name.endswith(_SUFFIX):
@@ -127,11 +127,11 @@ def _librispeech_utterances(top: Path, options: ReadOptions) -> Iterator[Utteran
 
 
 def _chapter(place: Path, top: Path, options: ReadOptions) -> Iterator[Utterance]:
-    lines, there = Lines(path=place), audio_beside(place.parent)
-    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside, top=top)
+    lines, there = TextFile(path=place), audio_beside(place.parent)
+    root = AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio, top=top)
     recording = place.name.removesuffix(_SUFFIX)
     speaker, _, chapter = recording.partition("-")
-    seen = Seen(lines=lines, hint="remove one of the two")
+    seen = UniqueIds(lines=lines, hint="remove one of the two")
     for number, line in lines.text():
         name, *text = _SPACE.split(line, maxsplit=1)
         seen.check(name, number)

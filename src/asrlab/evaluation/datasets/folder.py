@@ -13,14 +13,14 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.manifest import first_object, objects
 from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, AudioRoot
-from asrlab.evaluation.datasets.tabular import Columns, header_of, table_utterances
-from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
+from asrlab.evaluation.datasets.tabular import UtteranceColumns, header_of, table_utterances
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from asrlab.evaluation.datasets.format import AllowOutside, ReadOptions
+    from asrlab.evaluation.datasets.format import ExternalAudioPolicy, ReadOptions
 
 _SHOWN = 3
 _MAX_TEXT_BYTES = 64 * 2**20
@@ -34,14 +34,14 @@ class _Files:
     text: dict[str, Path] = attrs.field(factory=dict)
 
 
-def is_folder_of_pairs(path: Path) -> bool:
+def sniff_folder(path: Path) -> bool:
     """Whether *path* is a folder that holds, itself, audio with a ``.txt`` of the same name."""
     names = [entry for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
     texts = {name.stem for name in names if name.suffix.lower() == ".txt"}
     return any(name.stem in texts for name in names if name.suffix.lower() in AUDIO_SUFFIXES)
 
 
-def read_folder(path: Path, *, require_text: bool = True, allow_outside: AllowOutside = False) -> Dataset:
+def read_folder(path: Path, *, require_text: bool = True, allow_external_audio: ExternalAudioPolicy = False) -> Dataset:
     """The audio in *path* and its subfolders, in the order of the ids.
 
     An utterance's id is its path in the folder without the ending, with ``/`` between, in Unicode's composed form
@@ -54,14 +54,14 @@ def read_folder(path: Path, *, require_text: bool = True, allow_outside: AllowOu
     Args:
         path: The folder.
         require_text: Audio without a ``.txt`` is an error; False gives it ``text=None``.
-        allow_outside: Accept links that lead out of the folder.
+        allow_external_audio: Accept links that lead out of the folder.
 
     Raises:
         DatasetError: There is no audio, a link leads out of the folder, two audio files share an id, a ``.txt`` has no
             audio or, where it is required, audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
     """
     # absolute, since the working directory may be another when it is iterated
-    files = _collect(AudioRoot.of(path.absolute(), allow_outside=allow_outside))
+    files = _collect(AudioRoot.of(path.absolute(), allow_external_audio=allow_external_audio))
     if not files.audio:
         raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
     _check_paired(path.absolute(), files, require_text=require_text)
@@ -160,7 +160,7 @@ _NAMES = ("metadata.csv", "metadata.jsonl")
 _FILE = "file_name"
 
 
-def is_audiofolder(path: Path) -> bool:
+def sniff_audiofolder(path: Path) -> bool:
     """Whether *path* is a folder with metadata that has ``file_name``, perhaps in folders for splits; or such JSONL."""
     return bool(_metadata(path) or _splits(path)) if path.is_dir() else _FILE in first_object(path)
 
@@ -179,13 +179,13 @@ def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
     """
     place = _one(path)
     if path.is_dir():
-        AudioRoot.of(path.absolute(), allow_outside=options.allow_outside).check(place.absolute())
+        AudioRoot.of(path.absolute(), allow_external_audio=options.allow_external_audio).check(place.absolute())
     if place.suffix.lower() == ".csv":
         error = partial(_at_header, place)
-        Columns.find(header_of(first_line(place), ","), error=error, options=options)
+        UtteranceColumns.find(header_of(first_line(place), ","), error=error, options=options)
         read = partial(table_utterances, place.absolute(), options, ",")
     else:
-        Columns.find(first_object(place), error=partial(_at_header, place), options=options)
+        UtteranceColumns.find(first_object(place), error=partial(_at_header, place), options=options)
         read = partial(_audiofolder_utterances, place.absolute(), options)
     return Dataset(name=path.resolve().name, source=f"audiofolder {path}", read=read)
 
@@ -221,12 +221,12 @@ def _splits(folder: Path) -> list[Path]:
 
 
 def _audiofolder_utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
-    lines = Lines(path=place)
-    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside)
-    seen = Seen(lines=lines, hint="give each line its own 'id'")
+    lines = TextFile(path=place)
+    root = AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio)
+    seen = UniqueIds(lines=lines, hint="give each line its own 'id'")
     for number, fields in objects(lines):
         # the keys of each line, since JSON leaves out what one lacks
-        columns = Columns.find(fields.values, error=fields.error, options=options)
+        columns = UtteranceColumns.find(fields.values, error=fields.error, options=options)
         utterance = columns.utterance(fields, root=root, options=options)
         seen.check(utterance.id, number)
         yield utterance

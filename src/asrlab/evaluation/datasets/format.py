@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asrlab.evaluation.datasets.dataset import Dataset
 
 
-AllowOutside = bool | Literal["audio"]
+ExternalAudioPolicy = bool | Literal["audio"]
 """Whether files may lie outside of the folder that was given; ``audio`` lets audio do so, which is not opened, and no
 other files."""
 
@@ -24,16 +24,16 @@ class ReadOptions:
 
     Attributes:
         require_text: An utterance without a reference is an error; False gives it ``text=None``.
-        allow_outside: Accept files that are not below the folder that was given, or that of the file: audio that the
+        allow_external_audio: Accept files that are not below the folder that was given, or that of the file: audio that the
             data set names, and audio and texts that are links to elsewhere.
     """
 
     require_text: bool = True
-    allow_outside: AllowOutside = False
+    allow_external_audio: ExternalAudioPolicy = False
 
 
 @attrs.frozen(kw_only=True)
-class Format:
+class DatasetFormat:
     """A way in which data sets are written down.
 
     Attributes:

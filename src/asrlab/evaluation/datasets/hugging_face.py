@@ -11,8 +11,8 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import audio_slice, default_id
-from asrlab.evaluation.datasets.record_reader import Fields
-from asrlab.evaluation.datasets.tabular import AUDIO_COLUMNS, Columns, header_names
+from asrlab.evaluation.datasets.record_reader import RecordReader
+from asrlab.evaluation.datasets.tabular import AUDIO_COLUMNS, UtteranceColumns, header_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ def read_hugging_face(given: Any, options: ReadOptions) -> Dataset:
             f"the data set has splits ({', '.join(given)}); give one, such as data[{next(iter(given))!r}]"
         )
     columns, source = _columns(given)
-    found = Columns.find(columns, error=partial(_at, "columns"), options=options)
+    found = UtteranceColumns.find(columns, error=partial(_at, "columns"), options=options)
     name = getattr(getattr(given, "info", None), "dataset_name", None) or "datasets"
     split = str(given.split) if getattr(given, "split", None) else ""
     return Dataset(
@@ -89,11 +89,13 @@ def _undecoded(feature: Any) -> Any:
     return type(feature)(sampling_rate=feature.sampling_rate, decode=False)
 
 
-def _utterances(rows: Any, columns: Columns, names: Mapping[str, str], options: ReadOptions) -> Iterator[Utterance]:
+def _utterances(
+    rows: Any, columns: UtteranceColumns, names: Mapping[str, str], options: ReadOptions
+) -> Iterator[Utterance]:
     wanted = {name for name in attrs.asdict(columns).values() if name}
     for number, row in enumerate(_fetched(rows, names[columns.audio]), start=1):
         values = {name: row.get(own) for name, own in names.items() if name in wanted}
-        yield _utterance(Fields(values=values, error=partial(_at, f"row {number}")), columns, number, options)
+        yield _utterance(RecordReader(values=values, error=partial(_at, f"row {number}")), columns, number, options)
 
 
 def _fetched(rows: Any, audio: str) -> Iterator[Any]:
@@ -106,7 +108,7 @@ def _fetched(rows: Any, audio: str) -> Iterator[Any]:
         ) from error
 
 
-def _utterance(fields: Fields, columns: Columns, number: int, options: ReadOptions) -> Utterance:
+def _utterance(fields: RecordReader, columns: UtteranceColumns, number: int, options: ReadOptions) -> Utterance:
     audio, named = _audio(fields, columns)
     text = fields.string(columns.text) if columns.text else None
     if text is None and options.require_text:
@@ -126,7 +128,7 @@ def _utterance(fields: Fields, columns: Columns, number: int, options: ReadOptio
     )
 
 
-def _audio(fields: Fields, columns: Columns) -> tuple[AudioSource, str | None]:
+def _audio(fields: RecordReader, columns: UtteranceColumns) -> tuple[AudioSource, str | None]:
     """The audio, and the path that names it."""
     value = fields.values.get(columns.audio)
     held, named = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)

@@ -14,10 +14,10 @@ from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.datasets.manifest import first_object, objects
 from asrlab.evaluation.datasets.paths import default_id
-from asrlab.evaluation.datasets.record_reader import Fields
+from asrlab.evaluation.datasets.record_reader import RecordReader
 from asrlab.evaluation.datasets.stm import track_of
-from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
-from asrlab.evaluation.datasets.text_table import is_text_table, text_rows
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
+from asrlab.evaluation.datasets.text_table import sniff_text_table, text_rows
 from asrlab.transcript.scoring_formats import unescape_id
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def read_hypotheses(path: Path, *, format: str | None = None) -> HypothesisFile:
     return HypothesisFile(path=path, format=name, hypotheses=tuple(_READERS[name](path)))
 
 
-def is_trn(path: Path) -> bool:
+def sniff_trn(path: Path) -> bool:
     """Whether *path* is called ``.trn``, or its first line ends with an id in parentheses."""
     return path.suffix.lower() == ".trn" or _split_trn(first_line(path).strip()) is not None
 
@@ -119,8 +119,8 @@ def trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
     Raises:
         DatasetError: A line has no id at its end, or one that is there already.
     """
-    lines = Lines(path=path)
-    seen = Seen(lines=lines, hint="remove one of the two")
+    lines = TextFile(path=path)
+    seen = UniqueIds(lines=lines, hint="remove one of the two")
     for number, raw in lines.raw():
         line = lines.decoded(number, raw).rstrip()
         if not line.strip() or line.startswith(_COMMENT):
@@ -148,9 +148,9 @@ def _told(path: Path) -> str:
         return "leaderboard"
     if path.suffix.lower() == ".ctm":
         return "ctm"
-    if path.suffix.lower() != ".trn" and is_text_table(path):
+    if path.suffix.lower() != ".trn" and sniff_text_table(path):
         return "csv"
-    if is_trn(path):
+    if sniff_trn(path):
         return "trn"
     if _split_ctm(first_line(path).strip()):
         return "ctm"
@@ -180,7 +180,7 @@ def _alternatives(text: str) -> Alternatives | None:
 
 
 def _ctm(path: Path) -> Iterator[Hypothesis]:
-    lines = Lines(path=path)
+    lines = TextFile(path=path)
     found: dict[str, list[tuple[float, TimedWord]]] = defaultdict(list)
     for number, line in lines.text():
         if line.startswith(_COMMENT):
@@ -208,8 +208,8 @@ def _split_ctm(line: str) -> tuple[str, str, str, str, str] | None:
 
 
 def _leaderboard(path: Path) -> Iterator[Hypothesis]:
-    lines = Lines(path=path)
-    seen = Seen(lines=lines, hint="give each line its own 'id'")
+    lines = TextFile(path=path)
+    seen = UniqueIds(lines=lines, hint="give each line its own 'id'")
     for number, fields in objects(lines):
         name = _leaderboard_id(fields)
         seen.check(name, number)
@@ -220,7 +220,7 @@ def _leaderboard(path: Path) -> Iterator[Hypothesis]:
         yield Hypothesis(id=name, text=text, reference=fields.string("text"), language=language)
 
 
-def _leaderboard_id(fields: Fields) -> str:
+def _leaderboard_id(fields: RecordReader) -> str:
     name = fields.label("id", "utt_id")
     named = fields.string("audio_filepath")
     if name is None and not named:

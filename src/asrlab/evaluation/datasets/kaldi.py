@@ -11,8 +11,8 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice
-from asrlab.evaluation.datasets.record_reader import Fields
-from asrlab.evaluation.datasets.text_file import Lines, Seen
+from asrlab.evaluation.datasets.record_reader import RecordReader
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ _OFFSET = re.compile(r":[0-9]+\Z")
 _SLICE = re.compile(r":[0-9]+\[")
 
 
-def is_kaldi(path: Path) -> bool:
+def sniff_kaldi(path: Path) -> bool:
     """Whether *path* is a folder with a ``wav.scp``."""
     return (path / "wav.scp").is_file()
 
@@ -101,14 +101,14 @@ class _Directory:
 
     def error_at(self, file: str, name: str, problem: str) -> DatasetError:
         """An error at the line of *file* that begins with *name*, which is looked for only now."""
-        lines = Lines(path=self.root.folder / file)
+        lines = TextFile(path=self.root.folder / file)
         return lines.error(_line_of(lines, name), problem)
 
 
 def _utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
     there = _directory(place, options)
-    text = Lines(path=place / "text")
-    seen = Seen(lines=text, hint="remove one of the two")
+    text = TextFile(path=place / "text")
+    seen = UniqueIds(lines=text, hint="remove one of the two")
     for number, name, words in _pairs(text) if text.path.is_file() else ():
         seen.check(name, number)
         yield there.utterance(name, words, partial(text.error, number))
@@ -127,7 +127,7 @@ def _directory(place: Path, options: ReadOptions) -> _Directory:
     return _Directory(
         root=root,
         audio=_map(place / "wav.scp", check=_check_file),
-        segments=_segments(Lines(path=segments)) if segments.is_file() else None,
+        segments=_segments(TextFile(path=segments)) if segments.is_file() else None,
         speakers=_map(place / "utt2spk"),
         languages=_map(place / "utt2lang"),
     )
@@ -139,19 +139,19 @@ def _checked_root(place: Path, options: ReadOptions) -> AudioRoot:
     Raises:
         DatasetError: One does.
     """
-    root = AudioRoot.of(place, allow_outside=options.allow_outside)
+    root = AudioRoot.of(place, allow_external_audio=options.allow_external_audio)
     root.check_all(path for name in _FILES if (path := place / name).is_symlink())
     return root
 
 
-def _pairs(lines: Lines) -> Iterator[tuple[int, str, str]]:
+def _pairs(lines: TextFile) -> Iterator[tuple[int, str, str]]:
     """Each line's number, its first word, and the rest."""
     for number, line in lines.text():
         name, *rest = _SPACE.split(line, maxsplit=1)
         yield number, name, rest[0] if rest else ""
 
 
-def _line_of(lines: Lines, name: str) -> int:
+def _line_of(lines: TextFile, name: str) -> int:
     return next(number for number, first, _ in _pairs(lines) if first == name)
 
 
@@ -159,7 +159,7 @@ def _map(path: Path, *, check: Callable[[str, str], str | None] | None = None) -
     """The lines of a file by their first words; empty where there is no file."""
     found: dict[str, str] = {}
     known: dict[str, str] = {}  # a speaker is written a thousand times and kept once
-    lines = Lines(path=path)
+    lines = TextFile(path=path)
     for number, name, value in _pairs(lines) if path.is_file() else ():
         problem = (check and check(name, value)) or ("" if value else f"{name!r} has nothing behind it")
         if problem:
@@ -170,7 +170,7 @@ def _map(path: Path, *, check: Callable[[str, str], str | None] | None = None) -
     return found
 
 
-def _twice(lines: Lines, number: int, name: str) -> DatasetError:
+def _twice(lines: TextFile, number: int, name: str) -> DatasetError:
     return lines.error(number, f"{name!r} is on line {_line_of(lines, name)} already; remove one of the two")
 
 
@@ -193,7 +193,7 @@ def _is_in_archive(value: str) -> bool:
     return (_SLICE if value.endswith("]") else _OFFSET).search(value) is not None
 
 
-def _segments(lines: Lines) -> dict[str, _Segment]:
+def _segments(lines: TextFile) -> dict[str, _Segment]:
     found: dict[str, _Segment] = {}
     known: dict[str, str] = {}
     for number, line in lines.text():
@@ -201,7 +201,7 @@ def _segments(lines: Lines) -> dict[str, _Segment]:
         if len(words) != 4:
             raise lines.error(number, f"has {len(words)} fields; it needs 4: utterance, recording, start, end")
         name, recording, start, end = words
-        times = Fields(values={"start": start, "end": end}, error=partial(lines.error, number), written=True)
+        times = RecordReader(values={"start": start, "end": end}, error=partial(lines.error, number), written=True)
         segment = _Segment(
             recording=known.setdefault(recording, recording), start=times.seconds("start") or 0.0, end=_end(times)
         )
@@ -213,6 +213,6 @@ def _segments(lines: Lines) -> dict[str, _Segment]:
     return found
 
 
-def _end(times: Fields) -> float | None:
+def _end(times: RecordReader) -> float | None:
     """Where a segment ends; None for -1, which is Kaldi's word for the end of the recording."""
     return None if times.number("end") == -1 else times.seconds("end")

@@ -12,7 +12,7 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.manifest import first_object, objects
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice
-from asrlab.evaluation.datasets.text_file import Lines, Seen
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from asrlab.audio import AudioFile
     from asrlab.evaluation.datasets.format import ReadOptions
-    from asrlab.evaluation.datasets.record_reader import Fields
+    from asrlab.evaluation.datasets.record_reader import RecordReader
 
 
 _RECORDINGS, _SUPERVISIONS = "recordings", "supervisions"
@@ -29,7 +29,7 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 _ROUNDING_S = 0.001
 
 
-def is_lhotse(path: Path) -> bool:
+def sniff_lhotse(path: Path) -> bool:
     """Whether the first line of *path* is a recording, supervision or cut; or a folder of such files."""
     return bool(_files(path)) if path.is_dir() else _kind(first_object(path)) is not None
 
@@ -53,7 +53,7 @@ def read_lhotse(path: Path, options: ReadOptions) -> Dataset:
     Source: Lhotse 1.33, ``audio/recording.py``, ``supervision.py``, ``cut/mono.py``.
     """
     place = _one(path)
-    root = AudioRoot.of(place.absolute().parent, allow_outside=options.allow_outside)
+    root = AudioRoot.of(place.absolute().parent, allow_external_audio=options.allow_external_audio)
     if path.is_dir():
         root.check(place.absolute())
     kind = _kind(first_object(place))
@@ -134,10 +134,10 @@ class _Recording:
 
 
 def _of_supervisions(recordings: Path, supervisions: Path, options: ReadOptions) -> Iterator[Utterance]:
-    root = AudioRoot.of(recordings.parent, allow_outside=options.allow_outside)
-    there = {_needed(fields, "id"): _recording(fields, root) for _, fields in objects(Lines(path=recordings))}
-    lines = Lines(path=supervisions)
-    seen = Seen(lines=lines, hint="give each its own")
+    root = AudioRoot.of(recordings.parent, allow_external_audio=options.allow_external_audio)
+    there = {_needed(fields, "id"): _recording(fields, root) for _, fields in objects(TextFile(path=recordings))}
+    lines = TextFile(path=supervisions)
+    seen = UniqueIds(lines=lines, hint="give each its own")
     for number, fields in objects(lines):
         recording = there.get(_needed(fields, "recording_id"))
         if recording is None:
@@ -148,16 +148,16 @@ def _of_supervisions(recordings: Path, supervisions: Path, options: ReadOptions)
 
 
 def _of_cuts(place: Path, options: ReadOptions) -> Iterator[Utterance]:
-    lines = Lines(path=place)
-    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside)
-    seen = Seen(lines=lines, hint="give each supervision its own, and do not cut one in two")
+    lines = TextFile(path=place)
+    root = AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio)
+    seen = UniqueIds(lines=lines, hint="give each supervision its own, and do not cut one in two")
     for number, fields in objects(lines):
         for utterance in _of_cut(fields, root, options):
             seen.check(utterance.id, number)
             yield utterance
 
 
-def _of_cut(cut: Fields, root: AudioRoot, options: ReadOptions) -> Iterator[Utterance]:
+def _of_cut(cut: RecordReader, root: AudioRoot, options: ReadOptions) -> Iterator[Utterance]:
     kind, recorded = cut.string("type") or "MonoCut", cut.nested("recording")
     if kind not in ("MonoCut", "Cut", "MultiCut"):
         raise cut.error(f"is a {kind}, which is no stretch of one recording; save its audio and make a cut of that")
@@ -175,7 +175,7 @@ def _of_cut(cut: Fields, root: AudioRoot, options: ReadOptions) -> Iterator[Utte
     yield Utterance(id=_needed(cut, "id"), audio=audio, recording=recorded.label("id"))
 
 
-def _utterance(fields: Fields, recording: _Recording, options: ReadOptions, *, start: float = 0.0) -> Utterance:
+def _utterance(fields: RecordReader, recording: _Recording, options: ReadOptions, *, start: float = 0.0) -> Utterance:
     """A supervision, whose own start counts from *start*."""
     text = fields.string("text")
     if text is None and options.require_text:
@@ -191,7 +191,7 @@ def _utterance(fields: Fields, recording: _Recording, options: ReadOptions, *, s
     )
 
 
-def _recording(fields: Fields, root: AudioRoot) -> _Recording:
+def _recording(fields: RecordReader, root: AudioRoot) -> _Recording:
     """A recording.
 
     Raises:
@@ -215,14 +215,14 @@ def _recording(fields: Fields, root: AudioRoot) -> _Recording:
     return _Recording(path=path, duration=fields.seconds("duration"))
 
 
-def _channels(source: Fields) -> list[Any]:
+def _channels(source: RecordReader) -> list[Any]:
     channels = source.values.get("channels", [0])
     if not isinstance(channels, list):
         raise source.error("'channels' is no array")
     return channels
 
 
-def _needed(fields: Fields, key: str) -> str:
+def _needed(fields: RecordReader, key: str) -> str:
     found = fields.label(key)
     if found is None:
         raise fields.error(f"there is no '{key}'; every line needs one")

@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.datasets.corpora import is_common_voice, is_librispeech, read_common_voice, read_librispeech
+from asrlab.evaluation.datasets.corpora import (
+    read_common_voice,
+    read_librispeech,
+    sniff_common_voice,
+    sniff_librispeech,
+)
 from asrlab.evaluation.datasets.dataset import DatasetSpec
-from asrlab.evaluation.datasets.folder import is_audiofolder, is_folder_of_pairs, read_audiofolder, read_folder
-from asrlab.evaluation.datasets.format import AllowOutside, Format, ReadOptions
+from asrlab.evaluation.datasets.folder import read_audiofolder, read_folder, sniff_audiofolder, sniff_folder
+from asrlab.evaluation.datasets.format import DatasetFormat, ExternalAudioPolicy, ReadOptions
 from asrlab.evaluation.datasets.hugging_face import is_hugging_face, read_hugging_face
-from asrlab.evaluation.datasets.kaldi import is_kaldi, read_kaldi
-from asrlab.evaluation.datasets.lhotse import is_lhotse, read_lhotse
-from asrlab.evaluation.datasets.manifest import is_manifest, read_manifest
-from asrlab.evaluation.datasets.stm import is_stm, read_stm
-from asrlab.evaluation.datasets.tabular import is_table, read_table
-from asrlab.evaluation.datasets.text_file import Lines, first_line
+from asrlab.evaluation.datasets.kaldi import read_kaldi, sniff_kaldi
+from asrlab.evaluation.datasets.lhotse import read_lhotse, sniff_lhotse
+from asrlab.evaluation.datasets.manifest import read_manifest, sniff_manifest
+from asrlab.evaluation.datasets.stm import read_stm, sniff_stm
+from asrlab.evaluation.datasets.tabular import read_table, sniff_table
+from asrlab.evaluation.datasets.text_file import TextFile, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from asrlab.evaluation.datasets.dataset import Dataset
-    from asrlab.evaluation.datasets.format import Format, ReadOptions
+    from asrlab.evaluation.datasets.format import DatasetFormat, ReadOptions
 
 SMOKE = DatasetSpec(
     name="smoke",
@@ -41,7 +46,7 @@ def load_dataset(
     specs: Iterable[DatasetSpec] = (),
     format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
     require_text: bool = True,
-    allow_outside: AllowOutside = False,
+    allow_external_audio: ExternalAudioPolicy = False,
 ) -> Dataset:
     """The data set that *name_or_path* stands for.
 
@@ -53,7 +58,7 @@ def load_dataset(
         format: Of a file or folder: the name of its format; None tells it by names and first lines.
         require_text: Of a file or folder: an utterance without reference is an error. False lets it through with
             ``text=None``.
-        allow_outside: Of a file or folder: accept files outside its folder, named in it or linked. ``audio`` accepts
+        allow_external_audio: Of a file or folder: accept files outside its folder, named in it or linked. ``audio`` accepts
             audio only: what does not open it needs no more.
 
     Raises:
@@ -63,7 +68,9 @@ def load_dataset(
     if is_hugging_face(name_or_path):
         if format is not None:
             raise OptionError("a format is for files and folders, and this is an object; leave it out", option="format")
-        return read_hugging_face(name_or_path, ReadOptions(require_text=require_text, allow_outside=allow_outside))
+        return read_hugging_face(
+            name_or_path, ReadOptions(require_text=require_text, allow_external_audio=allow_external_audio)
+        )
     if not isinstance(name_or_path, str | PathLike):
         raise DatasetError(
             f"a {type(name_or_path).__name__} is no data set; give a name, a path, or an object of the library datasets"
@@ -85,11 +92,13 @@ def load_dataset(
         )
     if named:
         return named[0].load()
-    options = ReadOptions(require_text=require_text, allow_outside=allow_outside)
+    options = ReadOptions(require_text=require_text, allow_external_audio=allow_external_audio)
     return _from_path(Path(name_or_path), known, chosen, options)
 
 
-def _from_path(path: Path, known: tuple[DatasetSpec, ...], chosen: Format | None, options: ReadOptions) -> Dataset:
+def _from_path(
+    path: Path, known: tuple[DatasetSpec, ...], chosen: DatasetFormat | None, options: ReadOptions
+) -> Dataset:
     mode = _mode(path)
     if mode is None:
         raise _unknown(path, known)
@@ -125,55 +134,55 @@ _JSON = (".json", ".jsonl")
 
 
 def _read_folder(path: Path, options: ReadOptions) -> Dataset:
-    return read_folder(path, require_text=options.require_text, allow_outside=options.allow_outside)
+    return read_folder(path, require_text=options.require_text, allow_external_audio=options.allow_external_audio)
 
 
 def _read_manifest(path: Path, options: ReadOptions) -> Dataset:
-    return read_manifest(path, require_text=options.require_text, allow_outside=options.allow_outside)
+    return read_manifest(path, require_text=options.require_text, allow_external_audio=options.allow_external_audio)
 
 
 def _is_other_table(path: Path) -> bool:
     # a table of Common Voice is one with columns of the usual names, too, but without quotes and with its own folder
-    return is_table(path) and not is_common_voice(path)
+    return sniff_table(path) and not sniff_common_voice(path)
 
 
-_FOLDER = Format(
+_FOLDER = DatasetFormat(
     name="folder",
     description="a folder of audio with same-named .txt files",
-    looks=is_folder_of_pairs,
+    looks=sniff_folder,
     read=_read_folder,
 )
-_NEMO = Format(name="nemo", description="a JSONL manifest", looks=is_manifest, read=_read_manifest)
+_NEMO = DatasetFormat(name="nemo", description="a JSONL manifest", looks=sniff_manifest, read=_read_manifest)
 FORMATS = (
-    Format(
+    DatasetFormat(
         name="audiofolder",
         description="Hugging Face's audiofolder",
-        looks=is_audiofolder,
+        looks=sniff_audiofolder,
         read=read_audiofolder,
     ),
-    Format(
+    DatasetFormat(
         name="common-voice",
         description="a table of Common Voice beside clips",
-        looks=is_common_voice,
+        looks=sniff_common_voice,
         read=read_common_voice,
     ),
-    Format(name="csv", description="CSV or TSV with named columns", looks=_is_other_table, read=read_table),
+    DatasetFormat(name="csv", description="CSV or TSV with named columns", looks=_is_other_table, read=read_table),
     _FOLDER,
-    Format(name="kaldi", description="a Kaldi data directory", looks=is_kaldi, read=read_kaldi),
-    Format(name="lhotse", description="Lhotse's manifests", looks=is_lhotse, read=read_lhotse),
-    Format(
+    DatasetFormat(name="kaldi", description="a Kaldi data directory", looks=sniff_kaldi, read=read_kaldi),
+    DatasetFormat(name="lhotse", description="Lhotse's manifests", looks=sniff_lhotse, read=read_lhotse),
+    DatasetFormat(
         name="librispeech",
         description="LibriSpeech's tree",
-        looks=is_librispeech,
+        looks=sniff_librispeech,
         read=read_librispeech,
     ),
     _NEMO,
-    Format(name="stm", description="segment time marks (STM)", looks=is_stm, read=read_stm),
+    DatasetFormat(name="stm", description="segment time marks (STM)", looks=sniff_stm, read=read_stm),
 )
 """All formats, by name."""
 
 
-def named_format(name: str) -> Format:
+def named_format(name: str) -> DatasetFormat:
     """The format called *name*.
 
     Raises:
@@ -192,7 +201,7 @@ def named_format(name: str) -> Format:
     )
 
 
-def choose_format(path: Path) -> Format:
+def choose_format(path: Path) -> DatasetFormat:
     """The format that the file or folder *path* is in.
 
     Raises:
@@ -209,7 +218,7 @@ def choose_format(path: Path) -> Format:
         return found[0]
     if path.is_dir():
         return _FOLDER  # which says what a folder needs
-    head = Lines(path=path).head()
+    head = TextFile(path=path).head()
     if path.suffix.lower() in _JSON or head.startswith(b"{"):
         return _NEMO  # which says what a line needs
     raise _unrecognized(path, empty=not head)

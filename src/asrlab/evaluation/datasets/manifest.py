@@ -11,25 +11,27 @@ import attrs
 from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.format import AllowOutside, ReadOptions
+from asrlab.evaluation.datasets.format import ExternalAudioPolicy, ReadOptions
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
-from asrlab.evaluation.datasets.record_reader import Fields, json_type
-from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
+from asrlab.evaluation.datasets.record_reader import RecordReader, json_type
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from asrlab.audio import AudioFile
-    from asrlab.evaluation.datasets.record_reader import Fields
+    from asrlab.evaluation.datasets.record_reader import RecordReader
 
 
-def is_manifest(path: Path) -> bool:
+def sniff_manifest(path: Path) -> bool:
     """Whether the first line of *path* is an object with ``audio_filepath``."""
     return "audio_filepath" in first_object(path)
 
 
-def read_manifest(path: Path, *, require_text: bool = True, allow_outside: AllowOutside = False) -> Dataset:
+def read_manifest(
+    path: Path, *, require_text: bool = True, allow_external_audio: ExternalAudioPolicy = False
+) -> Dataset:
     """The utterances of a manifest, one a line, each read when its turn comes.
 
     Keys: ``audio_filepath`` (needed; a relative path is relative to the manifest's folder), ``text``, ``offset`` and
@@ -42,7 +44,7 @@ def read_manifest(path: Path, *, require_text: bool = True, allow_outside: Allow
     Args:
         path: The manifest, UTF-8 with or without a byte order mark.
         require_text: A line without ``text`` is an error; False gives it ``text=None``.
-        allow_outside: Accept audio that is not below the manifest's folder.
+        allow_external_audio: Accept audio that is not below the manifest's folder.
 
     Raises:
         DatasetError: It is no manifest; while iterating: a line cannot be read, with its number, or two share an id.
@@ -50,13 +52,13 @@ def read_manifest(path: Path, *, require_text: bool = True, allow_outside: Allow
     Source: NVIDIA NeMo, ASR manifest format.
     """
     _check_head(path)
-    options = ReadOptions(require_text=require_text, allow_outside=allow_outside)
+    options = ReadOptions(require_text=require_text, allow_external_audio=allow_external_audio)
     place = path.absolute()  # the working directory may be another when it is iterated
     return Dataset(name=path.name, source=f"JSONL manifest {path}", read=partial(_utterances, place, options))
 
 
 def _check_head(path: Path) -> None:
-    head = Lines(path=path).head()
+    head = TextFile(path=path).head()
     if not head:
         raise DatasetError(f"{path} is empty; a manifest has one JSON object a line", path=path)
     if not head.startswith(b"{"):
@@ -69,9 +71,11 @@ def _check_head(path: Path) -> None:
 
 
 def _utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
-    lines = Lines(path=place)
-    reader = _Reader(root=AudioRoot.of(place.parent, allow_outside=options.allow_outside), options=options)
-    seen = Seen(lines=lines, hint="give each line its own 'id'")
+    lines = TextFile(path=place)
+    reader = _Reader(
+        root=AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio), options=options
+    )
+    seen = UniqueIds(lines=lines, hint="give each line its own 'id'")
     for number, fields in objects(lines):
         utterance = reader.utterance(fields)
         seen.check(utterance.id, number)
@@ -85,7 +89,7 @@ class _Reader:
     root: AudioRoot
     options: ReadOptions
 
-    def utterance(self, fields: Fields) -> Utterance:
+    def utterance(self, fields: RecordReader) -> Utterance:
         """The utterance that a line describes."""
         named = fields.string("audio_filepath")
         if not named:
@@ -100,21 +104,21 @@ class _Reader:
             recording=fields.label("recording"),
         )
 
-    def _audio(self, fields: Fields, named: str, offset: float) -> Path | AudioFile:
+    def _audio(self, fields: RecordReader, named: str, offset: float) -> Path | AudioFile:
         path = self.root.audio(named, field="audio_filepath", error=fields.error)
         duration = fields.seconds("duration")
         if duration == 0:
             raise fields.error("'duration' is 0; leave it out to read to the end of the file")
         return audio_slice(path, offset=offset, duration=duration, error=fields.error)
 
-    def _text(self, fields: Fields) -> str | None:
+    def _text(self, fields: RecordReader) -> str | None:
         text = fields.string("text")
         if text is None and self.options.require_text:
             raise fields.error("there is no 'text'; add the reference, or do without (require_text=False)")
         return text
 
 
-def objects(lines: Lines) -> Iterator[tuple[int, Fields]]:
+def objects(lines: TextFile) -> Iterator[tuple[int, RecordReader]]:
     """The objects, each with the number of its line; blank lines are passed over.
 
     Raises:
@@ -122,7 +126,7 @@ def objects(lines: Lines) -> Iterator[tuple[int, Fields]]:
     """
     for number, raw in lines.raw():
         if raw.strip():
-            yield number, Fields(values=_parsed(lines, number, raw), error=partial(lines.error, number))
+            yield number, RecordReader(values=_parsed(lines, number, raw), error=partial(lines.error, number))
 
 
 def first_object(path: Path) -> dict[str, Any]:
@@ -134,10 +138,12 @@ def first_object(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _parsed(lines: Lines, number: int, raw: bytes) -> dict[str, Any]:
+def _parsed(lines: TextFile, number: int, raw: bytes) -> dict[str, Any]:
     text = lines.decoded(number, raw).rstrip()
     try:
-        found = parse_json(text, allow_nonfinite=True)  # of keys that nobody reads; `Fields` refuses them elsewhere
+        found = parse_json(
+            text, allow_nonfinite=True
+        )  # of keys that nobody reads; `RecordReader` refuses them elsewhere
     except json.JSONDecodeError as error:
         raise lines.error(number, f"column {error.colno}: not JSON ({error.msg})") from error
     except ValueError as error:

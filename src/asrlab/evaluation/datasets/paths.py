@@ -15,7 +15,7 @@ from asrlab.errors import DatasetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from asrlab.evaluation.datasets.format import AllowOutside
+    from asrlab.evaluation.datasets.format import ExternalAudioPolicy
 
 
 AUDIO_SUFFIXES = (
@@ -34,20 +34,20 @@ class AudioRoot:
     Attributes:
         folder: Where relative paths begin, absolute.
         top: The folder to stay in, with links resolved.
-        allow_outside: Accept files elsewhere, too.
+        allow_external_audio: Accept files elsewhere, too.
     """
 
     folder: Path
     top: Path
-    allow_outside: AllowOutside
+    allow_external_audio: ExternalAudioPolicy
     # The folder that was looked at last, and whether it is below the top: neighbours in a manifest are neighbours on
     # the disk, and to look at every part of every path would take longer than to read the manifest.
     _last: dict[str, bool] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     @classmethod
-    def of(cls, folder: Path, *, allow_outside: AllowOutside, top: Path | None = None) -> Self:
+    def of(cls, folder: Path, *, allow_external_audio: ExternalAudioPolicy, top: Path | None = None) -> Self:
         """The root for paths relative to *folder* that stay in *top*, which is *folder* itself where none is given."""
-        return cls(folder=folder, top=(top or folder).resolve(), allow_outside=allow_outside)
+        return cls(folder=folder, top=(top or folder).resolve(), allow_external_audio=allow_external_audio)
 
     def audio(self, named: str, *, field: str, error: Callable[[str], DatasetError]) -> Path:
         """The path that *named* stands for.
@@ -62,13 +62,13 @@ class AudioRoot:
         """
         path = os.path.join(self.folder, named)  # noqa: PTH118 - for a long manifest Path takes twice the time
         try:
-            inside = self._is_inside(path) or bool(self.allow_outside)
+            inside = self._is_inside(path) or bool(self.allow_external_audio)
         except (OSError, ValueError, RuntimeError) as problem:  # a null byte, links in a circle
             raise error(f"'{field}' {named!r} is no path ({problem})") from problem
         if not inside:
             raise error(
                 f"'{field}' {named!r} leads out of the manifest's folder, to {_resolved(path)}; if you trust the "
-                "manifest, allow it with allow_outside=True (--allow-outside)"
+                "manifest, allow it with allow_external_audio=True (--allow-external-audio)"
             )
         return Path(path)
 
@@ -82,10 +82,10 @@ class AudioRoot:
             inside = self._is_inside(os.fspath(path))
         except (OSError, RuntimeError) as problem:
             raise DatasetError(f"{path} cannot be read ({problem})", path=path) from problem
-        if not (inside or self.allow_outside is True or (self.allow_outside and is_audio)):
+        if not (inside or self.allow_external_audio is True or (self.allow_external_audio and is_audio)):
             raise DatasetError(
                 f"{path} leads out of the data set's folder, to {_resolved(os.fspath(path))}; put a copy in its place, "
-                "or, if you trust the data set, allow it with allow_outside=True (--allow-outside)",
+                "or, if you trust the data set, allow it with allow_external_audio=True (--allow-external-audio)",
                 path=path,
             )
         return path

@@ -18,7 +18,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 @attrs.frozen(kw_only=True)
-class Fields:
+class RecordReader:
     """An object from somebody's file. Where several keys are given the first that is there counts; null is absent.
 
     Attributes:
@@ -75,14 +75,14 @@ class Fields:
         except OverflowError:
             return math.inf
 
-    def nested(self, key: str) -> Fields | None:
+    def nested(self, key: str) -> RecordReader | None:
         """An object in this one; None if absent."""
         value = self._first((key,))
         if value is not None and not isinstance(value, dict):
             raise self.error(f"{_quoted((key,))} is {json_type(value)}; it must be an object")
         return None if value is None else attrs.evolve(self, values=value)
 
-    def several(self, key: str) -> list[Fields]:
+    def several(self, key: str) -> list[RecordReader]:
         """The objects in an array of this one; empty if absent."""
         value = self._first((key,))
         if value is not None and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):

@@ -9,13 +9,13 @@ import attrs
 
 from asrlab.audio import AudioFile
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
-from asrlab.evaluation.datasets.hypotheses import is_trn, trn_lines
+from asrlab.evaluation.datasets.hypotheses import sniff_trn, trn_lines
 from asrlab.evaluation.datasets.load import FORMATS
 from asrlab.evaluation.datasets.paths import AudioRoot
 from asrlab.evaluation.datasets.stm import stm_files, stm_segments
-from asrlab.evaluation.datasets.tabular import is_table
-from asrlab.evaluation.datasets.text_file import Lines
-from asrlab.evaluation.datasets.text_table import is_text_table, text_rows
+from asrlab.evaluation.datasets.tabular import sniff_table
+from asrlab.evaluation.datasets.text_file import TextFile
+from asrlab.evaluation.datasets.text_table import sniff_text_table, text_rows
 from asrlab.languages import language_tag
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-    from asrlab.evaluation.datasets.format import AllowOutside
+    from asrlab.evaluation.datasets.format import ExternalAudioPolicy
 
 
 @attrs.frozen(kw_only=True)
@@ -55,12 +55,12 @@ class Reference:
     is_ignored: bool = False
 
 
-def of_file(path: Path, *, allow_outside: AllowOutside = False) -> Iterator[Reference] | None:
+def from_file(path: Path, *, allow_external_audio: ExternalAudioPolicy = False) -> Iterator[Reference] | None:
     """The references in a trn file, an STM file or folder, or a table without audio; None if *path* is none of them.
 
     Args:
         path: The file or folder.
-        allow_outside: Accept STM files in the folder that are links to elsewhere.
+        allow_external_audio: Accept STM files in the folder that are links to elsewhere.
 
     Raises:
         DatasetError: A file of the folder leads out of it; while iterating: a line cannot be read.
@@ -69,16 +69,16 @@ def of_file(path: Path, *, allow_outside: AllowOutside = False) -> Iterator[Refe
     is_named_stm = is_file and path.suffix.lower() == ".stm"
     if is_named_stm or [each.name for each in FORMATS if each.recognizes(path)] == ["stm"]:
         files = [file.absolute() for file in stm_files(path)]
-        root = AudioRoot.of(path.absolute(), allow_outside=allow_outside)
+        root = AudioRoot.of(path.absolute(), allow_external_audio=allow_external_audio)
         return _of_stm(files if is_file else root.check_all(files))
     if not is_file:
         return None
-    if is_text_table(path) and not is_table(path):
+    if sniff_text_table(path) and not sniff_table(path):
         return _of_table(path)
-    return _of_trn(path) if is_trn(path) else None
+    return _of_trn(path) if sniff_trn(path) else None
 
 
-def of_dataset(dataset: Dataset) -> Iterator[Reference]:
+def from_dataset(dataset: Dataset) -> Iterator[Reference]:
     """The references of a data set, and what is not to be scored; an utterance without a reference is left out."""
     for each in dataset:
         if each.text is not None:
@@ -103,7 +103,7 @@ def _of_utterance(utterance: Utterance, text: str, *, is_ignored: bool = False) 
 
 
 def _of_trn(path: Path) -> Iterator[Reference]:
-    lines = Lines(path=path)
+    lines = TextFile(path=path)
     for number, name, text in trn_lines(path):
         try:
             alternatives = parse_alternatives(text)

@@ -15,8 +15,8 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_beside, audio_slice
-from asrlab.evaluation.datasets.record_reader import Fields
-from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
+from asrlab.evaluation.datasets.record_reader import RecordReader
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 from asrlab.transcript.scoring_formats import unescape_id
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _FIELDS = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)(?:\s+(<[^>\s]*>))?(
 _MAX_SHOWN = 80
 
 
-def is_stm(path: Path) -> bool:
+def sniff_stm(path: Path) -> bool:
     """Whether *path* is called ``.stm`` or its first line has a file, channel, speaker, start and end; or a folder."""
     if path.is_dir():
         return bool(stm_files(path))
@@ -68,8 +68,8 @@ def read_stm(path: Path, options: ReadOptions) -> Dataset:
     top = path.absolute() if path.is_dir() else path.absolute().parent
     absolute = [file.absolute() for file in files]
     if path.is_dir():
-        AudioRoot.of(top, allow_outside=options.allow_outside).check_all(absolute)
-    if not Lines(path=files[0]).head():
+        AudioRoot.of(top, allow_external_audio=options.allow_external_audio).check_all(absolute)
+    if not TextFile(path=files[0]).head():
         raise DatasetError(f"{files[0]} is empty; a line is: file, channel, speaker, start, end, text", path=files[0])
     return Dataset(
         name=path.resolve().name,
@@ -95,10 +95,10 @@ def track_of(file: str, channel: str) -> str:
 
 def _utterances(files: list[Path], top: Path, options: ReadOptions) -> Iterator[Utterance]:
     for place in files:
-        lines = Lines(path=place)
+        lines = TextFile(path=place)
         reader = _Reader(
             audio=_audio_for(place.parent, top, options),
-            root=AudioRoot.of(place.parent, allow_outside=options.allow_outside, top=top),
+            root=AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio, top=top),
             require_text=options.require_text,
         )
         for segment, error in _segments(lines):
@@ -115,7 +115,7 @@ def _unscored(files: list[Path]) -> Iterator[Utterance]:
 
 def _audio_for(folder: Path, top: Path, options: ReadOptions) -> dict[str, Path]:
     """The audio that may be meant, by its name without the ending; what lies nearer goes first."""
-    above = [folder.parent] if options.allow_outside or folder != top else []
+    above = [folder.parent] if options.allow_external_audio or folder != top else []
     folders = [folder, *(place / name for place in [folder, *above] for name in ("sph", "wav", "audio"))]
     found: dict[str, Path] = {}
     for place in folders:
@@ -160,13 +160,13 @@ def stm_segments(path: Path) -> Iterator[StmSegment]:
     Raises:
         DatasetError: A line cannot be read, or is there twice.
     """
-    for segment, _ in _segments(Lines(path=path)):
+    for segment, _ in _segments(TextFile(path=path)):
         yield segment
 
 
-def _segments(lines: Lines) -> Iterator[tuple[StmSegment, Callable[[str], DatasetError]]]:
+def _segments(lines: TextFile) -> Iterator[tuple[StmSegment, Callable[[str], DatasetError]]]:
     """The segments of a file, each with what makes an error for its line."""
-    seen = Seen(lines=lines, hint="remove one of the two")
+    seen = UniqueIds(lines=lines, hint="remove one of the two")
     speakers: dict[str, str] = {}
     for number, line in lines.text():
         error = partial(lines.error, number)
@@ -188,7 +188,7 @@ def _segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment | No
     if found is None:
         raise error("has fewer than 5 fields; it needs: file, channel, speaker, start, end, text")
     name, channel, speaker, start, end, _label, text = found.groups()
-    times = Fields(values={"start": start, "end": end}, error=error, written=True)
+    times = RecordReader(values={"start": start, "end": end}, error=error, written=True)
     file = unescape_id(name)
     track = track_of(file, channel)
     is_ignored = _IGNORED in (text or "").lower()
@@ -257,8 +257,8 @@ class _Reader:
         if segment.file not in self.audio:
             raise error(
                 f"there is no audio {segment.file!r} beside it, in sph, wav or audio (with an ending such as .wav, "
-                ".flac or .sph); put it there, or give the folder above, or allow it with allow_outside=True "
-                "(--allow-outside)"
+                ".flac or .sph); put it there, or give the folder above, or allow it with allow_external_audio=True "
+                "(--allow-external-audio)"
             )
         path = self.root.audio(str(self.audio[segment.file]), field="file", error=error)
         return audio_slice(path, offset=segment.start, duration=segment.end - segment.start, error=error)

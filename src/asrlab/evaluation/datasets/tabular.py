@@ -11,8 +11,8 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.delimited import Quoting, read_rows, split_header
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
-from asrlab.evaluation.datasets.record_reader import Fields
-from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
+from asrlab.evaluation.datasets.record_reader import RecordReader
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from asrlab.audio import AudioFile
     from asrlab.evaluation.datasets.format import ReadOptions
-    from asrlab.evaluation.datasets.record_reader import Fields
-    from asrlab.evaluation.datasets.text_file import Lines
+    from asrlab.evaluation.datasets.record_reader import RecordReader
+    from asrlab.evaluation.datasets.text_file import TextFile
 
 DELIMITERS = ("\t", ",", ";")
 
@@ -38,11 +38,11 @@ class Table:
             False takes a quote for a character like any other.
     """
 
-    lines: Lines
+    lines: TextFile
     delimiter: str
     quoted: bool = True
 
-    def rows(self) -> Iterator[tuple[int, Fields]]:
+    def rows(self) -> Iterator[tuple[int, RecordReader]]:
         """The rows by column, with the number of the line each begins on; an empty cell is as good as absent.
 
         Raises:
@@ -56,7 +56,7 @@ class Table:
                 raise self.lines.error(number, self._uneven(len(cells), len(header)))
             else:
                 values: Mapping[str, str] = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-                yield number, Fields(values=values, error=partial(self.lines.error, number), written=True)
+                yield number, RecordReader(values=values, error=partial(self.lines.error, number), written=True)
 
     def _cells(self) -> Iterator[tuple[int, list[str]]]:
         text = ((number, self.lines.decoded(number, raw)) for number, raw in self.lines.raw())
@@ -98,7 +98,7 @@ _USUAL = {
 
 
 @attrs.frozen(kw_only=True)
-class Columns:
+class UtteranceColumns:
     """Which column is which; None where there is none.
 
     Attributes:
@@ -124,7 +124,9 @@ class Columns:
     language: str | None
 
     @classmethod
-    def find(cls, names: Iterable[str], *, error: Callable[[str], DatasetError], options: ReadOptions) -> Columns:
+    def find(
+        cls, names: Iterable[str], *, error: Callable[[str], DatasetError], options: ReadOptions
+    ) -> UtteranceColumns:
         """The columns among *names*.
 
         Raises:
@@ -141,7 +143,7 @@ class Columns:
             )
         return cls(audio=audio, **found)
 
-    def utterance(self, fields: Fields, *, root: AudioRoot, options: ReadOptions) -> Utterance:
+    def utterance(self, fields: RecordReader, *, root: AudioRoot, options: ReadOptions) -> Utterance:
         """The utterance in a row.
 
         Raises:
@@ -161,17 +163,17 @@ class Columns:
         )
 
     @staticmethod
-    def _label(fields: Fields, column: str | None) -> str | None:
+    def _label(fields: RecordReader, column: str | None) -> str | None:
         return fields.label(column) if column else None
 
-    def _audio(self, fields: Fields, path: Path, start: float | None) -> Path | AudioFile:
+    def _audio(self, fields: RecordReader, path: Path, start: float | None) -> Path | AudioFile:
         end = fields.seconds(self.end) if self.end else None
         duration = fields.seconds(self.duration) if self.duration and start is not None else None
         if duration is None and end is not None:
             duration = end - (start or 0.0)
         return audio_slice(path, offset=start, duration=duration, error=fields.error)
 
-    def _text(self, fields: Fields, options: ReadOptions) -> str | None:
+    def _text(self, fields: RecordReader, options: ReadOptions) -> str | None:
         text = fields.string(self.text) if self.text else None
         if text is None and self.text and fields.written:
             return ""  # an empty cell, which says as much as an empty .txt: that nothing is said
@@ -190,7 +192,7 @@ def _one(what: str, found: list[str], error: Callable[[str], DatasetError]) -> s
 _JSON = (".json", ".jsonl")
 
 
-def is_table(path: Path) -> bool:
+def sniff_table(path: Path) -> bool:
     """Whether the first line of *path* names columns, with one for the audio, and it is not called a JSON file."""
     return path.suffix.lower() not in _JSON and delimiter_of(path) is not None
 
@@ -205,7 +207,7 @@ def delimiter_of(path: Path) -> str | None:
 def read_table(path: Path, options: ReadOptions) -> Dataset:
     """A table with a header: tabs, commas or semicolons between the cells, double quotes around those that need them.
 
-    Columns are told by their names, in any case: see `Columns`. Others are left out. An empty cell is as good as
+    Columns are told by their names, in any case: see `UtteranceColumns`. Others are left out. An empty cell is as good as
     absent, but for the reference, where it says that nothing is said. Relative paths begin in the table's folder.
 
     Raises:
@@ -214,17 +216,19 @@ def read_table(path: Path, options: ReadOptions) -> Dataset:
     delimiter = delimiter_of(path)
     if delimiter is None:
         raise _no_table(path)
-    Columns.find(header_of(first_line(path), delimiter), error=partial(_at_header, path), options=options)
+    UtteranceColumns.find(header_of(first_line(path), delimiter), error=partial(_at_header, path), options=options)
     read = partial(table_utterances, path.absolute(), options, delimiter)
     return Dataset(name=path.name, source=f"{'TSV' if delimiter == '\t' else 'CSV'} file {path}", read=read)
 
 
 def table_utterances(place: Path, options: ReadOptions, delimiter: str) -> Iterator[Utterance]:
     """The utterances of a table, row by row."""
-    table = Table(lines=Lines(path=place), delimiter=delimiter)
-    root = AudioRoot.of(place.parent, allow_outside=options.allow_outside)
-    columns = Columns.find(header_of(first_line(place), delimiter), error=partial(_at_header, place), options=options)
-    seen = Seen(lines=table.lines, hint="give each row its own in a column 'id'")
+    table = Table(lines=TextFile(path=place), delimiter=delimiter)
+    root = AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio)
+    columns = UtteranceColumns.find(
+        header_of(first_line(place), delimiter), error=partial(_at_header, place), options=options
+    )
+    seen = UniqueIds(lines=table.lines, hint="give each row its own in a column 'id'")
     for number, fields in table.rows():
         utterance = columns.utterance(fields, root=root, options=options)
         seen.check(utterance.id, number)
@@ -236,7 +240,7 @@ def _at_header(path: Path, problem: str) -> DatasetError:
 
 
 def _no_table(path: Path) -> DatasetError:
-    line = Lines(path=path).head() and first_line(path)
+    line = TextFile(path=path).head() and first_line(path)
     saw = f"its first line is {line[:60]!r}" if line else "it is empty"
     return DatasetError(
         f"{path} is no table with a header that names the audio's column: {saw}; begin it with names such as "

@@ -28,7 +28,7 @@ _ALWAYS_BYTES = 8 * 2**20
 
 
 @attrs.frozen(kw_only=True)
-class Lines:
+class TextFile:
     """The lines of a file in UTF-8, with or without a byte order mark, gzipped or not.
 
     A file may come from a stranger, so a line is held only up to 64 MiB, and a gzipped file is unpacked only to 8 MiB
@@ -132,7 +132,7 @@ class Lines:
 
 
 @attrs.frozen(kw_only=True)
-class Seen:
+class UniqueIds:
     """The ids that a file has had so far, with their lines.
 
     Attributes:
@@ -140,7 +140,7 @@ class Seen:
         hint: What to do about two that are equal.
     """
 
-    lines: Lines
+    lines: TextFile
     hint: str
     _numbers: dict[str, int] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -161,7 +161,7 @@ class Seen:
 def first_line(path: Path) -> str:
     """The first line that is not blank, or the beginning of a very long one; empty where there is none to be read."""
     try:
-        head = Lines(path=path).head()
+        head = TextFile(path=path).head()
     except (DatasetError, ValueError):  # ValueError: a null byte in the name
         return ""
     return head.decode(errors="replace")

@@ -10,14 +10,14 @@ import attrs
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.tabular import DELIMITERS, Table, header_of
-from asrlab.evaluation.datasets.text_file import Lines, Seen, first_line
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 from asrlab.transcript.document import unescape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from asrlab.evaluation.datasets.record_reader import Fields
+    from asrlab.evaluation.datasets.record_reader import RecordReader
 
 _IDS = ("utt_id", "utterance_id", "id")
 _HYPOTHESES = ("hypothesis", "pred_text", "prediction")
@@ -54,7 +54,7 @@ class _Columns:
     reference: str | None
 
 
-def is_text_table(path: Path) -> bool:
+def sniff_text_table(path: Path) -> bool:
     """Whether the first line of *path* names a column for ids and one for texts."""
     return _columns(path) is not None
 
@@ -73,15 +73,15 @@ def text_rows(path: Path) -> Iterator[TextRow]:
             "text, with tabs, commas or semicolons between them",
             path=path,
         )
-    lines = Lines(path=path)
-    seen = Seen(lines=lines, hint="remove one of the two")
+    lines = TextFile(path=path)
+    seen = UniqueIds(lines=lines, hint="remove one of the two")
     for number, fields in Table(lines=lines, delimiter=columns.delimiter).rows():
         row = _row(fields, columns)
         seen.check(row.id, number)
         yield row
 
 
-def _row(fields: Fields, columns: _Columns) -> TextRow:
+def _row(fields: RecordReader, columns: _Columns) -> TextRow:
     name = fields.label(columns.id)
     if name is None:
         raise fields.error(f"there is no '{columns.id}'; every row needs one")
@@ -96,7 +96,7 @@ def _row(fields: Fields, columns: _Columns) -> TextRow:
     )
 
 
-def _label(fields: Fields, *names: str) -> str | None:
+def _label(fields: RecordReader, *names: str) -> str | None:
     found = fields.label(*names)
     return None if found is None else _plain(found)
 

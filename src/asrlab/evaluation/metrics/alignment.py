@@ -111,7 +111,7 @@ class Alignment:
         )
 
 
-def edits_of(reference: Sequence[str], hypothesis: Sequence[str]) -> Alignment:
+def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> Alignment:
     """Align two sequences of words, each without spaces in it, by the alignment that jiwer finds."""
     import jiwer
 

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.metrics.matching import same_utterances
+from asrlab.evaluation.metrics.matching import match_utterances
 from asrlab.evaluation.metrics.resampling import resampled_sums
 from asrlab.evaluation.metrics.wer import ErrorCounts
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from asrlab.evaluation.metrics.wer import ErrorCounts, TextPair
 
 # With five, not even a system that wins all of them can have p under 0.05: 2 / 2^5 is 0.0625.
-LEAST_BLOCKS = 6
+MIN_BLOCKS = 6
 
 
 def _at_least(least: int) -> Callable[[object, attrs.Attribute[int], int], None]:
@@ -149,7 +149,7 @@ def compare_wer(
     Source: Bisani and Ney, Bootstrap Estimates for Confidence Intervals in ASR Performance Evaluation (ICASSP 2004);
         Liu and Peng, Statistical Testing on ASR Performance via Blockwise Bootstrap (Interspeech 2020).
     """
-    same = same_utterances(systems)
+    same = match_utterances(systems)
     drawn = resampling or Resampling()
     table = _count(same, normalizer)
     columns = block_sums(table.ids, table.rows, blocks)
@@ -295,7 +295,7 @@ def flip_tests(columns: NDArray[np.float64], resampling: Resampling) -> list[tup
 def _verdict(
     interval: Interval, blocks: int, *, shown: bool
 ) -> Literal["better", "worse", "no difference shown", "too few to tell"]:
-    if blocks < LEAST_BLOCKS:
+    if blocks < MIN_BLOCKS:
         return "too few to tell"
     if not shown:
         return "no difference shown"
@@ -332,10 +332,10 @@ def wer_interval(
     """
     drawn = resampling or Resampling()
     rows = [(float(each.reference_length), float(each.errors)) for each in counts.values()]
-    if len(rows) < LEAST_BLOCKS:
+    if len(rows) < MIN_BLOCKS:
         return None
     columns = block_sums(list(counts), rows, blocks)
-    if len(columns) < LEAST_BLOCKS or not columns[:, 0].all():
+    if len(columns) < MIN_BLOCKS or not columns[:, 0].all():
         return None
     sums = resampled_sums(columns, resamples=drawn.resamples, seed=drawn.seed)
     return percentile_interval(sums[:, 1] / sums[:, 0], drawn.confidence)

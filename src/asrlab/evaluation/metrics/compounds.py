@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from asrlab.evaluation.metrics.alignment import edits_of
+from asrlab.evaluation.metrics.alignment import align_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _LARGEST = 1_000_000
 _Joins = dict[int, list[tuple[int, str]]]
 
 
-def with_compounds_of(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[str, ...]:
+def normalize_compounds(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[str, ...]:
     """The hypothesis with its compounds written as in the reference, so that they are no errors.
 
     Where adjacent words of one side, put together, are the word of the other side at that place, the reference's
@@ -38,7 +38,7 @@ def with_compounds_of(reference: Sequence[str], hypothesis: Sequence[str]) -> tu
 
 def _anchors(reference: Sequence[str], hypothesis: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where both texts may be cut: in the middle of each long equal run."""
-    edits = edits_of(reference, hypothesis)
+    edits = align_words(reference, hypothesis)
     run = 0
     for place, at in enumerate(edits.counterparts):
         follows = run and at is not None and edits.counterparts[place - 1] == at - 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics.alignment import Alignment, edits_of
+from asrlab.evaluation.metrics.alignment import Alignment, align_words
 from asrlab.evaluation.metrics.english_tokens import Entity, EntityKind, read_english
 from asrlab.evaluation.metrics.normalizers import visible_text
 from asrlab.languages import is_english
@@ -175,7 +175,7 @@ def _judged(
     if not entities:
         return
     _, written, _ = read_english(pair.hypothesis)
-    edits = edits_of([token.text for token in tokens], [token.text for token in written])
+    edits = align_words([token.text for token in tokens], [token.text for token in written])
     for entity in sorted(entities, key=lambda entity: entity.first):
         outcome = _outcome(entity, edits, written)
         if outcome == "hit":

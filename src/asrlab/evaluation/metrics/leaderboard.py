@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from asrlab.evaluation.metrics.normalizers import (
-    NOT_WHISPERS,
+    NON_WHISPER_PATTERNS,
     Normalizer,
     bound_numbers,
     whisper_rules,
@@ -75,7 +75,7 @@ def leaderboard_text() -> Normalizer:
             r"\1 is" if pattern == r"'s\b" else written
         )
         for pattern, written in rules.replacers.items()
-        if pattern not in NOT_WHISPERS
+        if pattern not in NON_WHISPER_PATTERNS
     }
     rules.standardize_spellings.mapping.update(_SPELLINGS)
     joined = re.compile(_any_of(phrase.replace(" ", r"\s+") for phrase in _JOINED))

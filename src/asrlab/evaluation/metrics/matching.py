@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.metrics.alignment import edits_of
+from asrlab.evaluation.metrics.alignment import align_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +41,7 @@ class Identified(Protocol):
         """The utterance's id."""
 
 
-def same_ids[Item: Identified](systems: Mapping[str, Iterable[Item]]) -> dict[str, tuple[Item, ...]]:
+def match_ids[Item: Identified](systems: Mapping[str, Iterable[Item]]) -> dict[str, tuple[Item, ...]]:
     """The items of each system in the order of the first one, checked to be of the same utterances.
 
     Raises:
@@ -57,7 +57,7 @@ def same_ids[Item: Identified](systems: Mapping[str, Iterable[Item]]) -> dict[st
     return {name: tuple(items[key] for key in order) for name, items in indexed.items()}
 
 
-def same_utterances(systems: Mapping[str, Iterable[TextPair]]) -> dict[str, tuple[TextPair, ...]]:
+def match_utterances(systems: Mapping[str, Iterable[TextPair]]) -> dict[str, tuple[TextPair, ...]]:
     """The pairs of each system in the order of the first one, checked to have the same ids and references.
 
     Raises:
@@ -65,7 +65,7 @@ def same_utterances(systems: Mapping[str, Iterable[TextPair]]) -> dict[str, tupl
             the first difference.
         OptionError: There are fewer than two systems.
     """
-    same = same_ids(systems)
+    same = match_ids(systems)
     for first, second in pairwise(same):
         for one, other in zip(same[first], same[second], strict=True):
             if one.source != other.source or (one.source is None and one.reference != other.reference):
@@ -86,12 +86,12 @@ def align_systems(systems: Mapping[str, Iterable[TextPair]], *, normalizer: Norm
         DatasetError: The systems are not of the same utterances.
         OptionError: There are fewer than two systems.
     """
-    same = same_utterances(systems)
+    same = match_utterances(systems)
     for pairs in zip(*same.values(), strict=True):
         reference = tuple(normalizer(pairs[0].reference).split())
         if reference and all(pair.reference == pairs[0].reference for pair in pairs):
             edits = {
-                name: edits_of(reference, normalizer(pair.hypothesis).split())
+                name: align_words(reference, normalizer(pair.hypothesis).split())
                 for name, pair in zip(same, pairs, strict=True)
             }
             yield AlignedUtterance(id=pairs[0].id, reference=reference, edits=edits)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Rules that whisper-normalizer has and Whisper has not. With them "the cause" scores as "the because".
-NOT_WHISPERS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
+NON_WHISPER_PATTERNS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
 # Whisper's rules for numbers convert digits to an int, which Python refuses beyond 4,300 of them.
 _LONG_NUMBER = re.compile(r"\d{1000}(?=\d)")
 _BRACKETS = (re.compile(r"[<\[]"), re.compile(r"[>\]]"))
@@ -92,7 +92,7 @@ def english_rules() -> tuple[Any, tuple[str, ...]]:
     """Return Whisper's rules for English, and which rules of the package were left out, since Whisper has them not."""
     rules = whisper_rules("english", "EnglishTextNormalizer")
     bound_numbers(rules)
-    return rules, tuple(pattern for pattern in NOT_WHISPERS if rules.replacers.pop(pattern, None) is not None)
+    return rules, tuple(pattern for pattern in NON_WHISPER_PATTERNS if rules.replacers.pop(pattern, None) is not None)
 
 
 def _basic(language: str | None) -> Normalizer:

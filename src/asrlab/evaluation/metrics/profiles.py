@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics.compounds import with_compounds_of
+from asrlab.evaluation.metrics.compounds import normalize_compounds
 from asrlab.evaluation.metrics.leaderboard import is_ignored, leaderboard_text
 from asrlab.evaluation.metrics.normalizers import Normalizer, get_normalizer, letters_of
 from asrlab.evaluation.metrics.wer import Score, TextPair, score
@@ -185,6 +185,6 @@ def _leaderboard() -> Profile:
         said = text(pair.reference)
         if is_ignored(said):
             return None
-        return said, " ".join(with_compounds_of(said.split(), text(pair.hypothesis).split()))
+        return said, " ".join(normalize_compounds(said.split(), text(pair.hypothesis).split()))
 
     return Profile(name=normalizer.name, version=f"{normalizer.version}, compounds joined", rule=rule)

@@ -11,14 +11,14 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.metrics.comparison import (
-    LEAST_BLOCKS,
+    MIN_BLOCKS,
     Interval,
     Resampling,
     block_sums,
     flip_tests,
     percentile_interval,
 )
-from asrlab.evaluation.metrics.matching import same_ids
+from asrlab.evaluation.metrics.matching import match_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,7 +147,7 @@ def compare_speed(
         DatasetError: The systems are not of the same utterances, or not of as many passes, or there are none.
         OptionError: There are fewer than two systems.
     """
-    same = same_ids(systems)
+    same = match_ids(systems)
     _check_durations(same)
     drawn = resampling or Resampling()
     times = list(zip(*same.values(), strict=True))
@@ -266,7 +266,7 @@ def _are_apart(one: Sequence[float], other: Sequence[float]) -> bool:
 def _verdict(
     interval: Interval, blocks: int, *, shown: bool
 ) -> Literal["faster", "slower", "no difference shown", "too few to tell"]:
-    if blocks < LEAST_BLOCKS:
+    if blocks < MIN_BLOCKS:
         return "too few to tell"
     if not shown:
         return "no difference shown"

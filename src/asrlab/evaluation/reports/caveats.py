@@ -8,7 +8,7 @@ from itertools import combinations
 
 import attrs
 
-from asrlab.evaluation.metrics.comparison import LEAST_BLOCKS
+from asrlab.evaluation.metrics.comparison import MIN_BLOCKS
 from asrlab.evaluation.reports.provenance import made_up, other_scoring
 from asrlab.evaluation.reports.quality_summary import paths_told
 from asrlab.evaluation.reports.systems import BootstrapUnits, System
@@ -124,9 +124,9 @@ def _rates(one: System, other: System) -> str:
 def _drawing(blocks: BootstrapUnits, drawn: int) -> Iterator[str]:
     if blocks.alone:
         yield f"{blocks.alone} utterances have no {blocks.by} and were drawn by themselves"
-    if drawn < LEAST_BLOCKS:
+    if drawn < MIN_BLOCKS:
         hint = "; --by utterance takes them for independent" if blocks.by != "utterance" else ""
-        yield f"with fewer than {LEAST_BLOCKS} {blocks.by}s, no difference can be shown{hint}"
+        yield f"with fewer than {MIN_BLOCKS} {blocks.by}s, no difference can be shown{hint}"
     elif drawn < _SOME_BLOCKS:
         yield f"with {drawn} {blocks.by}s, intervals are narrower than they should be; a verdict asks for the test, too"
 

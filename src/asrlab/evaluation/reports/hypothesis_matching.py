@@ -13,9 +13,9 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset
-from asrlab.evaluation.datasets.format import AllowOutside
+from asrlab.evaluation.datasets.format import ExternalAudioPolicy
 from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord
-from asrlab.evaluation.datasets.references import Reference, of_dataset, of_file
+from asrlab.evaluation.datasets.references import Reference, from_dataset, from_file
 from asrlab.evaluation.metrics import TextPair
 from asrlab.evaluation.metrics.alternatives import nearest_readings
 
@@ -59,14 +59,14 @@ class Matched:
 
 
 def references_for(
-    given: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile], *, allow_outside: bool = False
+    given: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile], *, allow_external_audio: bool = False
 ) -> tuple[str, tuple[Reference, ...]]:
     """Where what was said comes from, and what was said, with the stretches that are not to be scored.
 
     Args:
         given: A data set or a file of texts; None takes the references of *files* themselves.
         files: The hypotheses.
-        allow_outside: Accept files of texts that are links out of the data set's folder.
+        allow_external_audio: Accept files of texts that are links out of the data set's folder.
 
     Raises:
         DatasetError: There are none, or they cannot be read, or two files have different ones for an utterance.
@@ -74,12 +74,12 @@ def references_for(
     if given is None:
         return _within(files)
     if isinstance(given, Dataset):
-        source, found = given.source, tuple(of_dataset(given))
+        source, found = given.source, tuple(from_dataset(given))
     else:
         # nothing is opened of the audio, so that it may lie anywhere
-        allowed: AllowOutside = allow_outside or "audio"
-        texts = of_file(Path(given), allow_outside=allowed)
-        read = of_dataset(load_dataset(given, allow_outside=allowed)) if texts is None else texts
+        allowed: ExternalAudioPolicy = allow_external_audio or "audio"
+        texts = from_file(Path(given), allow_external_audio=allowed)
+        read = from_dataset(load_dataset(given, allow_external_audio=allowed)) if texts is None else texts
         source, found = str(given), tuple(read)
     if all(each.is_ignored for each in found):
         raise DatasetError(f"{source} holds no references; give what was said with references (--references)")

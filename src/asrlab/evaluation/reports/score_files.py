@@ -114,7 +114,7 @@ class ScoreOptions:
         resampling: Of the comparison; 10,000 resamples, seed 0 and 95 % where not given.
         allow_extra: Leave out hypotheses without a reference, which are an error otherwise.
         words: How many word-level mistakes of each file are kept.
-        allow_outside: Accept files of a data set's texts that are links out of its folder. Its audio is not opened, and
+        allow_external_audio: Accept files of a data set's texts that are links out of its folder. Its audio is not opened, and
             may lie anywhere.
     """
 
@@ -126,7 +126,7 @@ class ScoreOptions:
     resampling: Resampling | None = None
     allow_extra: bool = False
     words: int = 20
-    allow_outside: bool = False
+    allow_external_audio: bool = False
 
 
 def score(
@@ -153,7 +153,7 @@ def score(
     if not paths:
         raise OptionError("there is nothing to score; give a file of hypotheses", option="hypotheses")
     files = [read_hypotheses(path, format=chosen.format) for path in paths]
-    source, said = references_for(references, files, allow_outside=chosen.allow_outside)
+    source, said = references_for(references, files, allow_external_audio=chosen.allow_external_audio)
     said = tuple(attrs.evolve(each, language=each.language or chosen.language) for each in said)
     names = _names(paths)
     systems = [

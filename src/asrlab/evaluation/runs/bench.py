@@ -32,7 +32,7 @@ def bench(
     *,
     models: str | Sequence[str],
     format: str | None = None,  # noqa: A002 - what it is, and called as on the command line
-    allow_outside: bool = False,
+    allow_external_audio: bool = False,
     device: str = "auto",
     compute_type: str = "auto",
     threads: int | None = None,
@@ -59,7 +59,7 @@ def bench(
         dataset: A name such as ``smoke``, a path, a data set, or an object of the library ``datasets``.
         models: Names, as ``asrlab.load`` takes them; or a single one.
         format: As for ``asrlab.evaluation.load_dataset``, where the data set is given by its path.
-        allow_outside: Likewise.
+        allow_external_audio: Likewise.
         device: As for ``asrlab.load``.
         compute_type: As for ``asrlab.load``.
         threads: As for ``asrlab.load``.
@@ -115,12 +115,12 @@ def bench(
         timeout=timeout,
         memory_limit_bytes=memory_limit_bytes,
         format=format,
-        allow_outside=allow_outside,
+        allow_external_audio=allow_external_audio,
     )
     if isinstance(dataset, Dataset):
         data = dataset
     else:
-        data = load_dataset(dataset, format=format, allow_outside=allow_outside, host=host)
+        data = load_dataset(dataset, format=format, allow_external_audio=allow_external_audio, host=host)
     plan = Plan.of(request, data, resolved, host=host, offline=offline)
     for warning in plan.warnings:
         _log.warning(warning)

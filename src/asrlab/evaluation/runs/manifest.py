@@ -17,6 +17,7 @@ from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginFailure
 from asrlab.transcript import ModelInfo, PackageVersion
 
+_FORMER_OPTION_NAMES = {"allow_outside": "allow_external_audio"}
 SCHEMA = 1
 """Number of the form of a run's files; it grows when a reader of the old form would misread the new one."""
 
@@ -29,7 +30,7 @@ class Request:
         dataset: The name or absolute path that was given; None for a data set that was handed over as an object.
         models: As they were given.
         format: Of the data set, as for ``asrlab.evaluation.load_dataset``; None tells it by content.
-        allow_outside: Whether the data set may name audio outside of its folder.
+        allow_external_audio: Whether the data set may name audio outside of its folder.
         device: As for ``asrlab.load``, like those that follow.
         compute_type: See ``asrlab.load``.
         threads: See ``asrlab.load``.
@@ -57,7 +58,7 @@ class Request:
     timeout: float | None = None
     memory_limit_bytes: int | None = None
     format: str | None = None
-    allow_outside: bool = False
+    allow_external_audio: bool = False
 
     def to_json(self) -> str:
         """Return the request as one JSON object."""
@@ -70,7 +71,14 @@ class Request:
         Raises:
             DatasetError: It is no request.
         """
-        return structured(plain, cls, "a damaged request")
+        return structured(_with_current_names(plain), cls, "a damaged request")
+
+
+def _with_current_names(request: Any) -> Any:
+    """Return a recorded request with the current names of its options."""
+    if not isinstance(request, dict):
+        return request
+    return {_FORMER_OPTION_NAMES.get(name, name): value for name, value in request.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -155,7 +163,8 @@ class Manifest:
         found = plain.get("schema") if isinstance(plain, dict) else None
         if found != SCHEMA:
             raise DatasetError(f"a manifest of schema {found!r}, this asrlab reads {SCHEMA}; use the one that wrote it")
-        return structured(plain, cls, "a damaged manifest")
+        request = _with_current_names(plain.get("request"))
+        return structured({**plain, "request": request}, cls, "a damaged manifest")
 
     def to_json(self) -> str:
         """As one JSON object."""

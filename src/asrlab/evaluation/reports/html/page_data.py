@@ -146,7 +146,7 @@ def _dataset(result: BenchResult) -> Dataset:
             f"the run {result.manifest.run} does not tell where its audio is: its data set was handed over as an "
             "object; give that one: asrlab.evaluation.report(..., audio=dataset)"
         )
-    return load_dataset(request.dataset, format=request.format, allow_outside=request.allow_outside)
+    return load_dataset(request.dataset, format=request.format, allow_external_audio=request.allow_external_audio)
 
 
 def _uri(utterance: Utterance) -> str | None:
