@@ -292,5 +292,5 @@ def test_annotations_are_no_words():
 
 def test_every_gate_is_described():
     """The page on figures has a row for each."""
-    page = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "figures.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     assert [name for name in GATES if f"| `{name}` |" not in page] == []
