@@ -1,4 +1,4 @@
-"""The simulated MPS device computes the CPU's numbers and fails as the real one does."""
+"""The simulated MPS device computes the CPU's results and raises the errors of the real device."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ pytest_plugins = ["asrlab.testing.pytest_plugin"]
 
 
 @pytest.fixture
-def there(simulated_mps_process: SimulatedProcess) -> Callable[..., Any]:
-    """Runs a function of this file in the process that simulates MPS, with a new report."""
+def run_simulated(simulated_mps_process: SimulatedProcess) -> Callable[..., Any]:
+    """Return a function that runs a function of this file in the simulating process; the report is reset."""
     simulated_mps_process.reset()
     return simulated_mps_process.run
 
 
-def both(program: Callable[[str], Any]) -> tuple[bool, str]:
-    """Whether *program* gives the same on both devices, and the device of its result on MPS."""
+def compare_devices(program: Callable[[str], Any]) -> tuple[bool, str]:
+    """Return whether *program* gives equal results on both devices, and the device of its result on MPS."""
     import torch
 
     torch.manual_seed(0)
@@ -37,7 +37,7 @@ def both(program: Callable[[str], Any]) -> tuple[bool, str]:
 
 
 def network(device: str) -> Any:
-    """A small network with tied weights, moved, loaded and run."""
+    """Move, load and run a small network with tied weights."""
     import torch
 
     table, head = torch.nn.Embedding(16, 8), torch.nn.Linear(8, 16, bias=False)
@@ -50,7 +50,7 @@ def network(device: str) -> Any:
 
 
 def sound(device: str) -> Any:
-    """A spectrogram and back, in half of its bands."""
+    """Compute a spectrogram, clear half of its bands, and invert it."""
     import torch
 
     window = torch.hann_window(64, device=device)
@@ -60,7 +60,7 @@ def sound(device: str) -> Any:
 
 
 def in_place(device: str) -> Any:
-    """Ops that change a tensor's numbers and its shape in place, and ``out=``."""
+    """Change a tensor's values and shape in place, and use ``out=``."""
     import torch
 
     values = torch.arange(6.0, device=device)
@@ -72,13 +72,13 @@ def in_place(device: str) -> Any:
 
 
 @pytest.mark.parametrize("program", [network, sound, in_place])
-def test_numbers_are_the_cpus(there: Callable[..., Any], program: Callable[[str], Any]) -> None:
-    """Programs give on the simulated device exactly what they give on the CPU, and their results are on ``mps:0``."""
-    assert there(both, program) == (True, "mps:0")
+def test_results_equal_the_cpu(run_simulated: Callable[..., Any], program: Callable[[str], Any]) -> None:
+    """Programs give exactly the results of the CPU, and the results are on ``mps:0``."""
+    assert run_simulated(compare_devices, program) == (True, "mps:0")
 
 
-def ties() -> tuple[bool, bool, bool]:
-    """Whether moving a module keeps parameters tied, and what they are."""
+def tied_parameters() -> tuple[bool, bool, bool]:
+    """Return whether tied parameters of a moved module are tied, are parameters, and are counted once."""
     import torch
 
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
@@ -89,22 +89,22 @@ def ties() -> tuple[bool, bool, bool]:
     return tied, isinstance(first.weight, torch.nn.Parameter), len(list(module.parameters())) == 3
 
 
-def test_tied_weights_stay_tied(there: Callable[..., Any]) -> None:
-    """A module that moves to the device keeps its parameters, tied ones as one."""
-    assert there(ties) == (True, True, True)
+def test_tied_weights_are_still_tied_after_moving(run_simulated: Callable[..., Any]) -> None:
+    """A module that moves to the device has the same parameters, and tied parameters are one object."""
+    assert run_simulated(tied_parameters) == (True, True, True)
 
 
 def error_of(program: Callable[[], Any]) -> tuple[str, str]:
-    """The error that *program* raises: its type and its words."""
+    """Return the type and the message of the error that *program* raises."""
     try:
         program()
-    except Exception as error:  # noqa: BLE001 - it is what is looked at
+    except Exception as error:  # noqa: BLE001 - the error is the result
         return type(error).__name__, str(error)
     return "", ""
 
 
 def to_float64() -> None:
-    """Ask for float64, as whisper's alignment does."""
+    """Convert to float64, as whisper's alignment does."""
     import torch
 
     torch.ones(2, device="mps").double()
@@ -125,14 +125,14 @@ def to_complex128() -> None:
 
 
 def to_numpy() -> None:
-    """Read the numbers in place."""
+    """Call ``numpy()``."""
     import torch
 
     torch.ones(2, device="mps").numpy()
 
 
 def to_array() -> None:
-    """Let numpy read the numbers."""
+    """Convert to an array with numpy."""
     import numpy as np
     import torch
 
@@ -168,22 +168,22 @@ def mix_devices() -> None:
 
 
 def mix_attention() -> None:
-    """Attend to values on the CPU."""
+    """Compute attention with values on the CPU."""
     import torch
 
-    here = torch.ones(1, 1, 2, 4, device="mps")
-    torch.nn.functional.scaled_dot_product_attention(here, here, torch.ones(1, 1, 2, 4))
+    query = torch.ones(1, 1, 2, 4, device="mps")
+    torch.nn.functional.scaled_dot_product_attention(query, query, torch.ones(1, 1, 2, 4))
 
 
-def lack_kernel() -> None:
-    """Call an op that MPS has no kernel for."""
+def call_missing_kernel() -> None:
+    """Call an op without an MPS kernel."""
     import torch
 
     torch.mode(torch.eye(2, device="mps"))
 
 
 @pytest.mark.parametrize(
-    ("program", "kind", "words"),
+    ("program", "kind", "expected"),
     [
         (to_float64, "TypeError", "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support"),
         (
@@ -203,21 +203,21 @@ def lack_kernel() -> None:
             "RuntimeError",
             "Expected all tensors to be on the same device, but found at least two devices",
         ),
-        (lack_kernel, "NotImplementedError", "is not currently implemented for the MPS device"),
+        (call_missing_kernel, "NotImplementedError", "is not currently implemented for the MPS device"),
     ],
 )
-def test_fails_as_the_real_backend(
-    there: Callable[..., Any], program: Callable[[], Any], kind: str, words: str
+def test_errors_are_those_of_the_real_backend(
+    run_simulated: Callable[..., Any], program: Callable[[], Any], kind: str, expected: str
 ) -> None:
-    """What MPS refuses is refused with its error and its words, marked as simulated."""
-    raised, message = there(error_of, program)
+    """The simulation raises the type and message of the real backend, marked as simulated."""
+    raised, message = run_simulated(error_of, program)
     assert raised == kind
-    assert message.startswith(words) or words in message
+    assert expected in message
     assert message.endswith("(simulated)")
 
 
 def sparse_indices() -> tuple[list[list[int]], bool, str]:
-    """Move the kind of buffer that whisper's models have, within a module, and read it."""
+    """Move a module with a sparse buffer, as whisper's models have, and read the buffer."""
     import torch
 
     module = torch.nn.Module()
@@ -226,46 +226,46 @@ def sparse_indices() -> tuple[list[list[int]], bool, str]:
     return module.heads.indices().T.tolist(), module.heads.is_sparse, str(module.heads.device)
 
 
-def test_sparse_tensors_move_where_torch_has_them(there: Callable[..., Any]) -> None:
+def test_sparse_tensors_move_with_torch_2_9(run_simulated: Callable[..., Any]) -> None:
     """With torch 2.9 and later a sparse buffer moves to the device and its indices can be read."""
-    assert there(sparse_indices) == ([[0, 0], [1, 1]], True, "mps:0")
+    assert run_simulated(sparse_indices) == ([[0, 0], [1, 1]], True, "mps:0")
 
 
-def single_numbers() -> tuple[float, list[float], str, int]:
-    """Read numbers out of tensors."""
+def single_values() -> tuple[float, list[float], str, int]:
+    """Read single values from tensors."""
     import torch
 
     values = torch.tensor([1.5, 2.0], device="mps")
     return float(values[0]), values.tolist(), f"{values[1]:.2f}", len(pickle.dumps(values)) and int(values.argmax())
 
 
-def test_numbers_can_be_read(there: Callable[..., Any]) -> None:
-    """Items, lists and formatted numbers come out as on any device."""
-    assert there(single_numbers) == (1.5, [1.5, 2.0], "2.00", 1)
+def test_values_can_be_read(run_simulated: Callable[..., Any]) -> None:
+    """Items, lists and formatted numbers are as on any device."""
+    assert run_simulated(single_values) == (1.5, [1.5, 2.0], "2.00", 1)
 
 
 def devices() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What asrlab finds: all devices, and those that are simulated."""
+    """Return the devices that asrlab finds, and those that are simulated."""
     report = torch_devices()
     return report.available, report.simulated
 
 
-def test_the_device_is_said_to_be_simulated(there: Callable[..., Any]) -> None:
-    """The look that asrlab takes at the devices finds MPS, no CUDA, and that MPS is simulated."""
-    assert there(devices) == (("cpu", "mps"), ("mps",))
+def test_the_device_is_reported_as_simulated(run_simulated: Callable[..., Any]) -> None:
+    """The device report has MPS, says that MPS is simulated, and has no CUDA."""
+    assert run_simulated(devices) == (("cpu", "mps"), ("mps",))
 
 
 def use_three_ops() -> None:
-    """Add twice, move once, and fail once."""
+    """Add twice, move once, and call an op without a kernel once."""
     import torch
 
-    here = torch.ones(2, 2).to("mps")
-    here + here + here
-    error_of(lack_kernel)
+    tensor = torch.ones(2, 2).to("mps")
+    tensor + tensor + tensor
+    error_of(call_missing_kernel)
 
 
 def test_the_report_counts_ops(simulated_mps_process: SimulatedProcess) -> None:
-    """The report tells each op, how often it was called, and which lack a kernel; a reset begins a new one."""
+    """The report lists each op, its calls, and the ops without a kernel; a reset empties the report."""
     simulated_mps_process.reset()
     simulated_mps_process.run(use_three_ops)
     report = simulated_mps_process.report()
@@ -284,7 +284,7 @@ def test_the_report_counts_ops(simulated_mps_process: SimulatedProcess) -> None:
 
 
 def always_on_cpu() -> list[str]:
-    """The warnings of an op that MPS registers to run on the CPU."""
+    """Return the warnings of an op that MPS registers to run on the CPU."""
     import warnings
 
     import torch
@@ -296,7 +296,7 @@ def always_on_cpu() -> list[str]:
 
 
 def test_an_op_that_always_falls_back_needs_no_variable(simulated_mps_process: SimulatedProcess) -> None:
-    """``embedding_renorm_`` has no kernel, yet runs on the CPU with a warning, whatever the environment says."""
+    """``embedding_renorm_`` has no kernel and runs on the CPU with a warning, without PYTORCH_ENABLE_MPS_FALLBACK."""
     simulated_mps_process.reset()
     (warning,) = simulated_mps_process.run(always_on_cpu)
     assert "will fall back to run on the CPU" in warning
@@ -305,33 +305,33 @@ def test_an_op_that_always_falls_back_needs_no_variable(simulated_mps_process: S
 
 
 def in_another_thread() -> tuple[bool, str]:
-    """Use a tensor of the device, and make one, in a thread that did not enter the simulation."""
+    """Use a tensor of the device, and make a tensor, in a thread that did not enter the simulation."""
     import torch
 
-    here, results = torch.ones(2, device="mps"), []
-    thread = threading.Thread(target=lambda: results.append((here * 2).sum().item()))
+    tensor, results = torch.ones(2, device="mps"), []
+    user = threading.Thread(target=lambda: results.append((tensor * 2).sum().item()))
     maker = threading.Thread(target=lambda: results.append(error_of(lambda: torch.ones(2, device="mps"))[0]))
-    for one in (thread, maker):
-        one.start()
-        one.join()
+    for thread in (user, maker):
+        thread.start()
+        thread.join()
     return results[0] == 4.0, results[1]
 
 
-def test_other_threads_use_but_do_not_make_tensors(there: Callable[..., Any]) -> None:
-    """A thread that did not enter can compute with the device's tensors; making one fails there as without MPS."""
-    assert there(in_another_thread) == (True, "NotImplementedError")
+def test_other_threads_use_but_do_not_make_tensors(run_simulated: Callable[..., Any]) -> None:
+    """A thread that did not enter can compute with the device's tensors; making a tensor fails as without MPS."""
+    assert run_simulated(in_another_thread) == (True, "NotImplementedError")
 
 
 def second_simulation() -> None:
-    """Enter a second time."""
+    """Enter the simulation a second time."""
     with simulated_mps():
         pass
 
 
-def test_a_second_simulation_is_refused(there: Callable[..., Any]) -> None:
-    """One process simulates once at a time."""
+def test_a_second_simulation_is_refused(run_simulated: Callable[..., Any]) -> None:
+    """A process can enter one simulation at a time."""
     with pytest.raises(DeviceUnavailableError, match="already simulates"):
-        there(second_simulation)
+        run_simulated(second_simulation)
 
 
 def save(path: str) -> None:
@@ -341,7 +341,7 @@ def save(path: str) -> None:
     torch.save({"weight": torch.arange(3)}, path)
 
 
-def loaded(path: str) -> tuple[str, bool]:
+def load(path: str) -> tuple[str, bool]:
     """Load a checkpoint onto the device."""
     import torch
 
@@ -349,8 +349,8 @@ def loaded(path: str) -> tuple[str, bool]:
     return str(state["weight"].device), bool((state["weight"].cpu() == torch.arange(3)).all())
 
 
-def waits(device: str) -> list[bool]:
-    """Records an event behind some work, and waits for it."""
+def record_event(device: str) -> list[bool]:
+    """Record an event after some work, and wait for the event."""
     import torch
 
     event = torch.Event(device=device, blocking=True)
@@ -361,12 +361,12 @@ def waits(device: str) -> list[bool]:
     return [event.query(), isinstance(event, torch.Event), event.device.type == device]
 
 
-def test_an_event_has_nothing_to_wait_for(there: Callable[..., Any]) -> None:
-    """What is simulated is done when its call returns, so an event of the device is always past."""
-    assert there(waits, "mps") == [True, True, True]
+def test_an_event_is_complete_at_once(run_simulated: Callable[..., Any]) -> None:
+    """A simulated op is complete when its call returns, so an event of the device is always complete."""
+    assert run_simulated(record_event, "mps") == [True, True, True]
 
 
-def test_checkpoints_load_onto_the_device(there: Callable[..., Any], tmp_path: Path) -> None:
-    """``torch.load`` with ``map_location="mps"`` gives tensors on the device."""
-    there(save, str(tmp_path / "a.pt"))
-    assert there(loaded, str(tmp_path / "a.pt")) == ("mps:0", True)
+def test_checkpoints_load_onto_the_device(run_simulated: Callable[..., Any], tmp_path: Path) -> None:
+    """``torch.load`` with ``map_location="mps"`` returns tensors on the device."""
+    run_simulated(save, str(tmp_path / "a.pt"))
+    assert run_simulated(load, str(tmp_path / "a.pt")) == ("mps:0", True)

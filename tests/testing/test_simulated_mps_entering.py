@@ -1,4 +1,4 @@
-"""Entering and leaving the simulated MPS device: what is refused, and that nothing stays behind."""
+"""Entering and leaving the simulated MPS device: refusals, and the complete undoing of changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asrlab.testing import simulated_mps
 
 @pytest.mark.parametrize("version", ["2.8.0", "2.10.0+cpu", "2.16.0", "3.0"])
 def test_an_untested_torch_is_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """A torch that the simulation was not tested with is refused, and the message names those that were."""
+    """A torch that the simulation was not tested with is refused, and the message names the tested releases."""
     import torch
 
     monkeypatch.setattr(torch, "__version__", version)
@@ -31,8 +31,8 @@ def test_an_untested_torch_is_refused(monkeypatch: pytest.MonkeyPatch, version: 
     assert caught.value.device == "mps"
 
 
-def test_a_real_mps_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where torch is built with MPS nothing is simulated."""
+def test_a_torch_built_with_mps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torch that is built with MPS is not simulated."""
     import torch
 
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: True)
@@ -40,17 +40,17 @@ def test_a_real_mps_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_sparse_cannot_be_asked_of_a_torch_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asking for sparse tensors where the installed torch lacks them is a wrong option."""
+def test_sparse_is_refused_if_torch_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sparse tensors are an OptionError if the installed torch does not support them on MPS."""
     from asrlab.testing.mps import op_tables
 
-    bare = op_tables.KernelTable(dense=frozenset(), sparse=frozenset())
-    monkeypatch.setattr(op_tables, "installed_kernels", lambda: bare)
+    no_kernels = op_tables.KernelTable(dense=frozenset(), sparse=frozenset())
+    monkeypatch.setattr(op_tables, "installed_kernels", lambda: no_kernels)
     with pytest.raises(OptionError, match="no sparse tensors on MPS"), simulated_mps(sparse=True):
         pass
 
 
-FRESH = """
+PROGRAM = """
 import contextlib, io, json
 import torch
 from asrlab.errors import DeviceUnavailableError
@@ -64,77 +64,80 @@ def error_of(program):
         return f"{type(error).__name__}: {error}"
 
 def functions():
-    places = [(torch, "load"), (torch.cuda, "is_available"), (torch.cuda, "device_count"), (torch.cuda, "_lazy_init"),
-              (torch.backends.mps, "is_available"), (torch.backends.mps, "is_built"), (torch.mps, "synchronize")]
+    members = [(torch, "load"), (torch.cuda, "is_available"), (torch.cuda, "device_count"), (torch.cuda, "_lazy_init"),
+               (torch.backends.mps, "is_available"), (torch.backends.mps, "is_built"), (torch.mps, "synchronize")]
     swap = torch.__future__.get_swap_module_params_on_conversion()
-    return [getattr(place, name) for place, name in places] + [
+    return [getattr(module, name) for module, name in members] + [
         swap, len(torch.overrides._get_current_function_mode_stack())]
 
-found, before, state = {}, functions(), torch.get_rng_state()
+facts, before, state = {}, functions(), torch.get_rng_state()
 with simulated_mps(sparse=False) as simulation:
-    found["random state kept"] = torch.equal(torch.get_rng_state(), state)
-    found["ops of the self-test"] = len(simulation.report().uses)
-    found["functions inside"] = [a is b for a, b in zip(functions(), before, strict=True)]
-    found["sparse"] = error_of(lambda: torch.eye(2).to_sparse().to("mps"))
-found["functions after"] = [a is b for a, b in zip(functions(), before, strict=True)]
-found["new"] = error_of(lambda: torch.ones(2, device="mps"))
+    facts["random state kept"] = torch.equal(torch.get_rng_state(), state)
+    facts["ops of the self-test"] = len(simulation.report().uses)
+    facts["functions inside"] = [a is b for a, b in zip(functions(), before, strict=True)]
+    facts["sparse"] = error_of(lambda: torch.eye(2).to_sparse().to("mps"))
+facts["functions after"] = [a is b for a, b in zip(functions(), before, strict=True)]
+facts["new"] = error_of(lambda: torch.ones(2, device="mps"))
 selftest._WITHOUT_KERNEL, real = "sin", selftest._WITHOUT_KERNEL
-found["misbehaving"] = error_of(lambda: simulated_mps().__enter__())
-found["functions after refusal"] = [a is b for a, b in zip(functions(), before, strict=True)]
+facts["failed self-test"] = error_of(lambda: simulated_mps().__enter__())
+facts["functions after refusal"] = [a is b for a, b in zip(functions(), before, strict=True)]
 selftest._WITHOUT_KERNEL = real
 with contextlib.redirect_stdout(io.StringIO()) as out:
-    found["self-test code"] = command.main(["--self-test"])
-found["self-test"] = out.getvalue().splitlines()
-print(json.dumps(found))
+    facts["self-test code"] = command.main(["--self-test"])
+facts["self-test"] = out.getvalue().splitlines()
+print(json.dumps(facts))
 """
 
 
 @pytest.fixture(scope="module")
-def fresh() -> dict[str, Any]:
-    """What a process sees that enters and leaves several simulations."""
+def observations() -> dict[str, Any]:
+    """The observations of a process that enters and leaves several simulations."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTORCH_ENABLE_MPS_FALLBACK"}
-    done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
 
 
-def test_leaving_undoes_everything(fresh: dict[str, Any]) -> None:
-    """After leaving, torch's functions are the very same objects, and the device is gone."""
-    assert not any(fresh["functions inside"][:7])
-    assert all(fresh["functions after"])
-    assert fresh["new"]
-    assert "simulated" not in fresh["new"]
+def test_leaving_undoes_every_change(observations: dict[str, Any]) -> None:
+    """After leaving, torch's functions are the original objects, and the device is gone."""
+    assert not any(observations["functions inside"][:7])
+    assert all(observations["functions after"])
+    assert observations["new"]
+    assert "simulated" not in observations["new"]
 
 
-def test_the_self_test_leaves_no_trace(fresh: dict[str, Any]) -> None:
-    """The self-test draws none of the program's random numbers and is not in its report."""
-    assert fresh["random state kept"]
-    assert fresh["ops of the self-test"] == 0
+def test_the_self_test_leaves_no_trace(observations: dict[str, Any]) -> None:
+    """The self-test restores the random state and is not part of the report."""
+    assert observations["random state kept"]
+    assert observations["ops of the self-test"] == 0
 
 
-def test_sparse_tensors_can_be_taken_away(fresh: dict[str, Any]) -> None:
-    """With ``sparse=False`` a sparse tensor cannot move, as with torch 2.8, and the error is the one users met."""
-    assert fresh["sparse"].startswith(
+def test_sparse_tensors_can_be_disabled(observations: dict[str, Any]) -> None:
+    """With ``sparse=False`` a sparse tensor cannot move to the device, and the error is that of torch 2.8."""
+    assert observations["sparse"].startswith(
         "NotImplementedError: Could not run 'aten::_sparse_coo_tensor_with_dims_and_tensors' with arguments from the "
         "'SparseMPS' backend."
     )
-    assert fresh["sparse"].endswith("(simulated)")
+    assert observations["sparse"].endswith("(simulated)")
 
 
-def test_a_simulation_that_does_not_behave_is_refused(fresh: dict[str, Any]) -> None:
-    """If a program of the self-test does not behave, entering fails, says which, and leaves torch as it was."""
-    assert fresh["misbehaving"].startswith(
-        "DeviceUnavailableError: the simulated MPS device does not behave with torch"
+def test_a_failed_self_test_is_an_error(observations: dict[str, Any]) -> None:
+    """If a program of the self-test fails, entering raises, names the program, and restores torch."""
+    assert observations["failed self-test"].startswith(
+        "DeviceUnavailableError: the simulated MPS device fails its self-test with torch"
     )
-    assert "FAILED  an op without a kernel is refused: no NotImplementedError was raised" in fresh["misbehaving"]
-    assert all(fresh["functions after refusal"])
+    assert (
+        "FAILED  an op without a kernel is refused: no NotImplementedError was raised"
+        in observations["failed self-test"]
+    )
+    assert all(observations["functions after refusal"])
 
 
-def test_the_self_test_shows_its_programs(fresh: dict[str, Any]) -> None:
-    """``--self-test`` prints a line a program and succeeds."""
-    assert fresh["self-test code"] == 0
-    title, *lines = fresh["self-test"]
+def test_the_self_test_shows_its_programs(observations: dict[str, Any]) -> None:
+    """``--self-test`` prints one line for each program and succeeds."""
+    assert observations["self-test code"] == 0
+    title, *lines = observations["self-test"]
     assert title.startswith("simulated MPS, torch ")
     assert len(lines) == 13
     assert all(line.startswith("ok  ") for line in lines)

@@ -18,52 +18,52 @@ pytest_plugins = ["asrlab.testing.pytest_plugin"]
 
 
 def threads_and_pid() -> tuple[int, int]:
-    """How many threads torch uses, and in which process."""
+    """Return the number of threads of torch, and the id of the process."""
     import torch
 
     return torch.get_num_threads(), os.getpid()
 
 
 def fail() -> None:
-    """Raise one of asrlab's errors."""
+    """Raise an error of asrlab."""
     raise AudioError("no speech", source="a.wav")
 
 
-def test_runs_elsewhere_with_its_own_threads(simulated_mps_process: SimulatedProcess) -> None:
-    """Functions run in another process, always the same one, with the threads asked for."""
+def test_functions_run_in_one_process(simulated_mps_process: SimulatedProcess) -> None:
+    """All functions run in the same child process, with the requested number of threads."""
     threads, pid = simulated_mps_process.run(threads_and_pid)
     assert threads == 1
     assert pid != os.getpid()
     assert simulated_mps_process.run(threads_and_pid) == (threads, pid)
 
 
-def test_errors_come_back(simulated_mps_process: SimulatedProcess) -> None:
-    """What a function raises there is raised here, facts and all, and the process lives on."""
+def test_errors_are_raised_in_the_caller(simulated_mps_process: SimulatedProcess) -> None:
+    """An exception of a function is raised in the caller with its attributes, and the process continues."""
     with pytest.raises(AudioError, match="no speech") as caught:
         simulated_mps_process.run(fail)
     assert caught.value.source == "a.wav"
     assert simulated_mps_process.run(threads_and_pid)
 
 
-def test_functions_that_cannot_be_found_are_refused(simulated_mps_process: SimulatedProcess) -> None:
+def test_functions_that_cannot_be_imported_are_refused(simulated_mps_process: SimulatedProcess) -> None:
     """A lambda, a nested function or a method is refused before it is sent."""
 
     def nested() -> None:
-        """Nothing."""
+        """Do nothing."""
 
     for function in (lambda: None, nested, "text".upper):
         with pytest.raises(OptionError, match="at the top of a module"):
             simulated_mps_process.run(function)
 
 
-def test_a_process_that_is_not_running_is_refused() -> None:
-    """Outside of its with block it says so."""
+def test_a_process_must_be_entered() -> None:
+    """Using the process outside its with block is an error that names the with block."""
     with pytest.raises(OptionError, match="with block"):
         SimulatedProcess().report()
 
 
 def run_command(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """``python -m asrlab.testing.simulated_mps`` with *arguments*, without the fallback unless it is asked for."""
+    """Run ``python -m asrlab.testing.simulated_mps``; the fallback is off unless *variables* set it."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTORCH_ENABLE_MPS_FALLBACK"}
     return subprocess.run(
         [sys.executable, "-m", "asrlab.testing.simulated_mps", *map(str, arguments)],
@@ -76,7 +76,7 @@ def run_command(*arguments: str | Path, **variables: str) -> subprocess.Complete
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """A script that uses MPS, a module beside it, and an op without a kernel, then exits with 3."""
+    """Write a script that uses MPS, a module in its folder, and an op without a kernel, then exits with 3."""
     (tmp_path / "beside.py").write_text("SIZE = 2\n")
     path = tmp_path / "program.py"
     path.write_text(
@@ -89,8 +89,8 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_script_fails_where_mps_lacks_a_kernel(script: Path) -> None:
-    """Without the fallback the script's error and the report come on standard error, and the exit code is 1."""
+def test_a_script_fails_at_an_op_without_a_kernel(script: Path) -> None:
+    """Without the fallback, the script's error and the report go to standard error, and the exit code is 1."""
     done = run_command(script, "--json", "a")
     assert done.returncode == 1
     assert done.stdout == "mps:0 ['--json', 'a']\n"
@@ -99,8 +99,8 @@ def test_a_script_fails_where_mps_lacks_a_kernel(script: Path) -> None:
     assert "no kernel: raised" in done.stderr
 
 
-def test_the_fallback_runs_what_has_no_kernel(script: Path) -> None:
-    """With PYTORCH_ENABLE_MPS_FALLBACK=1 it warns, runs, and counts as a fallback; the script's exit code is kept."""
+def test_the_fallback_runs_an_op_without_a_kernel(script: Path) -> None:
+    """With PYTORCH_ENABLE_MPS_FALLBACK=1 the op warns and runs, and the script's exit code is returned."""
     done = run_command("--json", script, PYTORCH_ENABLE_MPS_FALLBACK="1")
     assert done.returncode == 3
     assert done.stdout.splitlines()[1] == "[0.0, 0.0]"
@@ -110,15 +110,15 @@ def test_the_fallback_runs_what_has_no_kernel(script: Path) -> None:
     assert {"op": "mode", "calls": 1, "route": "fallback"} in report["ops"]
 
 
-def test_a_missing_script_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    """A mistyped name is one line and exit code 2."""
+def test_a_missing_script_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path without a file gives one line and exit code 2."""
     assert main(["nowhere.py"]) == 2
-    message = "error: there is no script 'nowhere.py'; name a Python file, or give --self-test\n"
+    message = "error: no script 'nowhere.py' exists; name a Python file, or give --self-test\n"
     assert capsys.readouterr().err == message
 
 
-def test_importing_the_commands_module_is_refused() -> None:
-    """Importing it would hide the context manager of the same name, so it says what to write instead."""
+def test_importing_the_command_module_is_refused() -> None:
+    """Importing the command's module, which would hide the context manager, fails and names the right import."""
     code = "import asrlab.testing.simulated_mps"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "write: from asrlab.testing import simulated_mps" in done.stderr

@@ -1,4 +1,4 @@
-"""Fixtures for pytest; a conftest asks for them with ``pytest_plugins = ["asrlab.testing.pytest_plugin"]``."""
+"""Fixtures for pytest; enable with ``pytest_plugins = ["asrlab.testing.pytest_plugin"]`` in a conftest."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from asrlab.testing.mps.process import SimulatedProcess
 
 @pytest.fixture(scope="session")
 def simulated_mps_process() -> Iterator[SimulatedProcess]:
-    """A process that simulates MPS, one for the whole session.
+    """Yield a process that simulates MPS, one for the whole session.
 
-    Where MPS cannot be simulated, as with a torch that was not tested, the test is skipped with the reason.
+    The test is skipped with the reason if MPS cannot be simulated, as with an untested torch.
 
     Raises:
-        DeviceUnavailableError: The self-test failed.
+        DeviceUnavailableError: If the self-test fails.
     """
     with ExitStack() as stack:
         try:
             process = stack.enter_context(SimulatedProcess(threads=1))
         except DeviceUnavailableError as error:
-            if "does not behave" in error.message:  # broken, which is no reason to skip
+            if "fails its self-test" in error.message:  # a defect, not a reason to skip
                 raise
             pytest.skip(error.message)
         yield process

@@ -1,7 +1,6 @@
-"""Runs a Python script on the simulated MPS device: ``python -m asrlab.testing.simulated_mps SCRIPT``.
+"""The command ``python -m asrlab.testing.simulated_mps SCRIPT``, which runs a script on the simulated MPS device.
 
-This module is only for that command. `asrlab.testing.simulated_mps` is the context manager, which importing this module
-would hide.
+Importing this module is refused, because it would hide the context manager `asrlab.testing.simulated_mps`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,9 @@ from __future__ import annotations
 import sys
 
 if __name__ == "asrlab.testing.simulated_mps":
-    raise ImportError("simulated_mps is no module to import; write: from asrlab.testing import simulated_mps")
+    raise ImportError(
+        "simulated_mps is a command, not a module to import; write: from asrlab.testing import simulated_mps"
+    )
 
 if __name__ == "__main__":
     from asrlab.testing.mps.command import main

@@ -1,1 +1,1 @@
-"""The simulated MPS device: what the real backend has, its tensors, dispatch and errors, the self-test."""
+"""The simulated MPS device: tensors, dispatch, errors, table of kernels, self-test."""

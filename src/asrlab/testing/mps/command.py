@@ -1,4 +1,4 @@
-"""The command that runs a Python script on the simulated MPS device."""
+"""The command ``python -m asrlab.testing.simulated_mps``, which runs a Python script on the simulated device."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the script, then write the report on standard error.
 
     Args:
-        arguments: The command's; None: those of this process.
+        arguments: Arguments of the command; None for the arguments of this process.
 
     Returns:
-        The exit code: the script's own, or 2 if it could not be started.
+        The exit code of the script, or 2 if the script could not be started.
     """
     options = _parser().parse_args(arguments)
     if not options.self_test and not Path(options.script).is_file():
-        return _complain(f"there is no script {options.script!r}; name a Python file, or give --self-test")
+        return _report_usage_error(f"no script {options.script!r} exists; name a Python file, or give --self-test")
     with ExitStack() as stack:
         try:
             simulation = stack.enter_context(simulated_mps())
         except DeviceUnavailableError as error:
-            return _complain(error.message)
+            return _report_usage_error(error.message)
         if options.self_test:
             return _show_self_test(simulation)
-        code = _run(options.script, options.arguments)
+        code = _run_script(options.script, options.arguments)
         report = simulation.report()
-        sys.stdout.flush()  # what the script printed comes before the report, into whatever they go
+        sys.stdout.flush()  # the output of the script comes before the report, even in one file
         sys.stderr.write((json.dumps(report.as_dict(), indent=2) if options.json else report.table()) + "\n")
     return code
 
@@ -46,16 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m asrlab.testing.simulated_mps",
-        description="Run a Python script where device 'mps' exists, simulated; then report the ops it called.",
+        description="Run a Python script with a simulated device 'mps', then report the ops that the script called.",
     )
     parser.add_argument("--json", action="store_true", help="write the report as JSON")
-    parser.add_argument("--self-test", action="store_true", help="only show that the simulation works with this torch")
+    parser.add_argument(
+        "--self-test", action="store_true", help="run only the self-test of the simulation with this torch"
+    )
     parser.add_argument("script", nargs="?", default="", help="Python file")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script gets")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
     return parser
 
 
-def _complain(message: str) -> int:
+def _report_usage_error(message: str) -> int:
     sys.stderr.write(f"error: {message}\n")
     return _USAGE
 
@@ -66,24 +68,24 @@ def _show_self_test(simulation: Simulation) -> int:
     return 0
 
 
-def _run(script: str, arguments: Sequence[str]) -> int:
-    """The script as ``python SCRIPT`` runs it; returns its exit code."""
+def _run_script(script: str, arguments: Sequence[str]) -> int:
+    """Run the script as ``python SCRIPT`` does, and return its exit code."""
     sys.argv[:] = [script, *arguments]
     sys.path[0] = str(Path(script).resolve().parent)
     try:
         runpy.run_path(script, run_name="__main__")
-    except SystemExit as end:
-        return _exit_code(end)
+    except SystemExit as exit_request:
+        return _exit_code(exit_request)
     except BaseException:  # noqa: BLE001 - shown as Python shows it, and the report comes all the same
         traceback.print_exc()
         return 1
     return 0
 
 
-def _exit_code(end: SystemExit) -> int:
-    if end.code is None:
+def _exit_code(exit_request: SystemExit) -> int:
+    if exit_request.code is None:
         return 0
-    if isinstance(end.code, int):
-        return end.code
-    sys.stderr.write(f"{end.code}\n")
+    if isinstance(exit_request.code, int):
+        return exit_request.code
+    sys.stderr.write(f"{exit_request.code}\n")
     return 1

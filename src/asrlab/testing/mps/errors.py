@@ -1,6 +1,6 @@
-"""The errors that the real MPS backend raises, in its words, each marked as simulated.
+"""The errors of the real MPS backend, with its messages, each marked as simulated.
 
-Source: torch 2.9.1 and 2.11.0; the files are named at each message.
+Source: torch 2.9.1 and 2.11.0; each function names the file.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import torch
 
 
 def not_compiled_with_cuda() -> AssertionError:
-    """What any use of CUDA raises in a build for the Mac. Source: ``torch/cuda/__init__.py``."""
+    """Build the error of any CUDA call in a build for macOS. Source: ``torch/cuda/__init__.py``."""
     return AssertionError("Torch not compiled with CUDA enabled (simulated)")
 
 
 def unsupported_dtype(dtype: torch.dtype) -> TypeError | None:
-    """The refusal of *dtype*, or None where MPS has it.
+    """Build the error for *dtype*, or return None if MPS supports it.
 
-    The real backend lets a complex128 tensor in and refuses it at its first use; here it is refused at the door.
+    The real backend accepts a complex128 tensor and refuses its first use; the simulation refuses the tensor itself.
 
     Source: ``aten/src/ATen/mps/EmptyTensor.cpp``, ``aten/src/ATen/native/mps/OperationUtils.mm``.
     """
@@ -34,7 +34,7 @@ def unsupported_dtype(dtype: torch.dtype) -> TypeError | None:
 
 
 def not_to_numpy() -> TypeError:
-    """What ``.numpy()`` raises. Source: ``torch/csrc/utils/tensor_numpy.cpp``."""
+    """Build the error of ``.numpy()``. Source: ``torch/csrc/utils/tensor_numpy.cpp``."""
     return TypeError(
         "can't convert mps:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first. "
         "(simulated)"
@@ -42,9 +42,9 @@ def not_to_numpy() -> TypeError:
 
 
 def not_on_one_device(op: str) -> RuntimeError:
-    """What an op raises that meets tensors of two devices.
+    """Build the error of an op whose tensors are on two devices.
 
-    The words are TensorIterator's; kernels that do not use it say it differently, all as a RuntimeError.
+    The message is TensorIterator's. Kernels without TensorIterator word it differently; all raise a RuntimeError.
 
     Source: ``aten/src/ATen/TensorIterator.cpp``.
     """
@@ -55,7 +55,7 @@ def not_on_one_device(op: str) -> RuntimeError:
 
 
 def not_implemented(op: str) -> NotImplementedError:
-    """What an op without a kernel raises. Source: ``aten/src/ATen/mps/MPSFallback.mm``."""
+    """Build the error of an op without a kernel. Source: ``aten/src/ATen/mps/MPSFallback.mm``."""
     return NotImplementedError(
         f"The operator 'aten::{op}' is not currently implemented for the MPS device. If you want this op to be "
         "considered for addition please comment on https://github.com/pytorch/pytorch/issues/141287 and mention "
@@ -66,7 +66,7 @@ def not_implemented(op: str) -> NotImplementedError:
 
 
 def fallback_warning(op: str) -> str:
-    """What an op without a kernel warns of where the fallback is on. Source: ``aten/src/ATen/mps/MPSFallback.mm``."""
+    """Return the warning for an op that falls back to the CPU. Source: ``aten/src/ATen/mps/MPSFallback.mm``."""
     return (
         f"The operator 'aten::{op}' is not currently supported on the MPS backend and will fall back to run on the "
         "CPU. This may have performance implications. (simulated)"
@@ -74,7 +74,7 @@ def fallback_warning(op: str) -> str:
 
 
 def sparse_not_implemented(op: str) -> NotImplementedError:
-    """What a sparse tensor raises where MPS has no kernel for it, as none has with torch 2.8 and earlier.
+    """Build the error of a sparse op without a kernel, which with torch 2.8 and earlier is every sparse op.
 
     Source: ``aten/src/ATen/core/dispatch/OperatorEntry.cpp``; pytorch issue 141711.
     """

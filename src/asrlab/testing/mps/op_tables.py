@@ -1,9 +1,9 @@
-"""What PyTorch's MPS backend has beside its yaml of kernels, and what a Linux build leaves out of its C++.
+"""The ops of PyTorch's MPS backend: the kernels in torch's yaml, and the ops that the yaml does not describe.
 
-`native_functions.yaml` names nearly every kernel of the backend. For torch 2.9.1 and 2.11.0 it was compared with the
-registrations compiled into PyTorch's own macOS libraries: all 847 and all 867 MPS ops of the yaml are there, and beside
-them only four that are registered by hand: ``_slow_conv2d_forward``, which only raises, and the three of
-`ALWAYS_ON_CPU` that carry the source ``MPSFallback.mm``. The yaml of torch 2.14 is the first that has a kernel for
+`native_functions.yaml` names nearly every kernel of the backend. For torch 2.9.1 and 2.11.0 the yaml was compared with
+the registrations compiled into PyTorch's macOS libraries. They have all 847 and all 867 MPS ops of the yaml, and only
+four ops more, which are registered by hand: ``_slow_conv2d_forward``, which only raises, and the three ops of
+`ALWAYS_ON_CPU` whose source is ``MPSFallback.mm``. The yaml of torch 2.14 is the first with a kernel for
 ``_linalg_svd``. For torch 2.12 to 2.15 no such comparison was made.
 """
 
@@ -20,22 +20,22 @@ from asrlab.errors import DeviceUnavailableError
 from asrlab.installation import install_command
 
 TESTED_TORCH = ("2.9", "2.11", "2.12", "2.13", "2.14", "2.15")
-"""The releases of torch that the simulation is tested with."""
-CROSSING = frozenset({"_copy_from", "_copy_from_and_resize", "_to_copy", "copy_", "copy_sparse_to_sparse_"})
-"""Ops that may meet tensors of several devices."""
-INDEXING = frozenset({"_index_put_impl_", "_unsafe_index.Tensor", "index.Tensor", "index_put", "index_put_"})
+"""Releases of torch that the simulation is tested with."""
+CROSS_DEVICE_OPS = frozenset({"_copy_from", "_copy_from_and_resize", "_to_copy", "copy_", "copy_sparse_to_sparse_"})
+"""Ops that accept tensors of several devices."""
+INDEXING_OPS = frozenset({"_index_put_impl_", "_unsafe_index.Tensor", "index.Tensor", "index_put", "index_put_"})
 """Ops whose index tensors may be on the CPU."""
 
 
 @attrs.frozen(kw_only=True)
-class Exceptional:
-    """An op that the yaml says too little about.
+class SpecialOp:
+    """An op that the yaml does not describe completely.
 
     Attributes:
-        op: Its name, with the overload.
-        reason: What it does on the real backend, or why the simulation treats it apart.
+        op: Name, with the overload.
+        reason: Behaviour on the real backend, or the reason for the simulation's exception.
         source: The file of PyTorch that shows it.
-        until: The op whose kernel, where the installed torch has one, ends the exception; empty if nothing does.
+        until: The op whose kernel, if the installed torch has it, ends the exception; empty if none does.
     """
 
     op: str
@@ -47,31 +47,31 @@ class Exceptional:
 _FALLBACK = "aten/src/ATen/mps/MPSFallback.mm"
 _TO_CPU = "registered to run on the CPU whatever PYTORCH_ENABLE_MPS_FALLBACK says"
 ALWAYS_ON_CPU = (
-    Exceptional(op="embedding_renorm_", reason=_TO_CPU, source=_FALLBACK),
-    Exceptional(op="linalg_svd", reason=_TO_CPU, source=_FALLBACK, until="_linalg_svd"),
-    Exceptional(op="linalg_svd.U", reason=_TO_CPU, source=_FALLBACK, until="_linalg_svd"),
-    Exceptional(
+    SpecialOp(op="embedding_renorm_", reason=_TO_CPU, source=_FALLBACK),
+    SpecialOp(op="linalg_svd", reason=_TO_CPU, source=_FALLBACK, until="_linalg_svd"),
+    SpecialOp(op="linalg_svd.U", reason=_TO_CPU, source=_FALLBACK, until="_linalg_svd"),
+    SpecialOp(
         op="_linalg_svd",
-        reason="what linalg_svd becomes where autograd takes it apart, as it does on Linux",
+        reason="autograd decomposes linalg_svd into this op on Linux",
         source="aten/src/ATen/native/BatchLinearAlgebra.cpp",
         until="_linalg_svd",
     ),
 )
-_VIEW = "a view of the memory that its schema does not call one"
-_WITHOUT_USE_MPS = "its way to the MPS kernel is compiled only with USE_MPS"
-RUN_WHOLE = (
-    Exceptional(op="copy_", reason=_WITHOUT_USE_MPS, source="aten/src/ATen/native/Copy.cpp"),
-    Exceptional(op="convolution", reason=_WITHOUT_USE_MPS, source="aten/src/ATen/native/Convolution.cpp"),
-    Exceptional(op="_convolution", reason=_WITHOUT_USE_MPS, source="aten/src/ATen/native/Convolution.cpp"),
-    Exceptional(op="_reshape_alias", reason=_VIEW, source="aten/src/ATen/native/TensorShape.cpp"),
-    Exceptional(op="_unsafe_view", reason=_VIEW, source="aten/src/ATen/native/TensorShape.cpp"),
-    Exceptional(
+_VIEW = "a view of the memory that its schema does not declare"
+_WITHOUT_USE_MPS = "its dispatch to the MPS kernel is compiled only with USE_MPS"
+ATOMIC_OPS = (
+    SpecialOp(op="copy_", reason=_WITHOUT_USE_MPS, source="aten/src/ATen/native/Copy.cpp"),
+    SpecialOp(op="convolution", reason=_WITHOUT_USE_MPS, source="aten/src/ATen/native/Convolution.cpp"),
+    SpecialOp(op="_convolution", reason=_WITHOUT_USE_MPS, source="aten/src/ATen/native/Convolution.cpp"),
+    SpecialOp(op="_reshape_alias", reason=_VIEW, source="aten/src/ATen/native/TensorShape.cpp"),
+    SpecialOp(op="_unsafe_view", reason=_VIEW, source="aten/src/ATen/native/TensorShape.cpp"),
+    SpecialOp(
         op="_to_copy",
-        reason="allocates and copies; taken as one so that it can cross devices",
+        reason="allocates and copies; computed as one op so that it can cross devices",
         source="aten/src/ATen/native/TensorConversions.cpp",
     ),
 )
-"""Composite ops whose body cannot run over simulated tensors, and so are computed as one."""
+"""Composite ops whose body cannot run on simulated tensors, and which are therefore computed as one op."""
 _YAML = Path("packaged", "ATen", "native", "native_functions.yaml")
 
 
@@ -80,8 +80,8 @@ class KernelTable:
     """The ops that have a kernel of their own, by name with overload, such as ``add.Tensor``.
 
     Attributes:
-        dense: On MPS.
-        sparse: On MPS for sparse COO tensors; empty with torch 2.8 and earlier.
+        dense: Ops for MPS.
+        sparse: Ops for sparse COO tensors on MPS; empty with torch 2.8 and earlier.
     """
 
     dense: frozenset[str]
@@ -89,35 +89,35 @@ class KernelTable:
 
     @property
     def has_sparse(self) -> bool:
-        """Whether sparse COO tensors can be on MPS at all."""
+        """True if sparse COO tensors can be on MPS."""
         return "_sparse_coo_tensor_with_dims_and_tensors" in self.sparse
 
 
 def installed_kernels() -> KernelTable:
-    """The table of the installed torch, without importing it.
+    """Read the table of the installed torch, without importing torch.
 
     Raises:
-        DeviceUnavailableError: PyYAML or the yaml is not there.
+        DeviceUnavailableError: If PyYAML or the yaml is missing.
 
     Source: ``aten/src/ATen/native/native_functions.yaml``, which torch's wheels carry.
     """
-    entries = {entry["func"].partition("(")[0]: entry for entry in _read(_path())}
+    entries = {entry["func"].partition("(")[0]: entry for entry in _read_yaml(_yaml_path())}
     return KernelTable(dense=_with_kernel(entries, "MPS"), sparse=_with_kernel(entries, "SparseMPS"))
 
 
-def _path() -> Path:
+def _yaml_path() -> Path:
     spec = find_spec("torchgen")
     path = Path(spec.origin).parent / _YAML if spec and spec.origin else None
     if path is None or not path.is_file():
         raise DeviceUnavailableError(
-            f"the simulated MPS device reads the table of kernels in torch's wheels ({_YAML.name}), which is not here; "
+            f"the simulated MPS device reads torch's table of kernels ({_YAML.name}), which this installation lacks; "
             "install torch from its wheel",
             device="mps",
         )
     return path
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read_yaml(path: Path) -> list[dict[str, Any]]:
     try:
         yaml = import_module("yaml")
     except ImportError as error:
@@ -132,7 +132,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _with_kernel(entries: dict[str, dict[str, Any]], key: str) -> frozenset[str]:
-    """The ops registered for *key*; a structured op has the kernel that its ``out=`` variant has."""
+    """Return the ops registered for *key*; a structured op shares the kernel of its ``out=`` variant."""
 
     def registered(entry: dict[str, Any]) -> bool:
         delegate = entry.get("structured_delegate")

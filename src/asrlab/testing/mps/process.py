@@ -1,4 +1,4 @@
-"""A process of its own for the simulated MPS device."""
+"""A child process that simulates the MPS device."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class SimulatedProcess:
-    """A spawned process that simulates MPS for all of its life; a context manager.
+    """A spawned process that simulates MPS until its end; a context manager.
 
-    Functions run there one after another, so that what one leaves behind, a loaded model say, is there for the next.
+    Functions run in the process one after another, so that a model that one function loads serves the next.
 
     Args:
-        sparse: As for `simulated_mps`.
-        threads: CPU threads that torch uses there; None: as torch decides.
+        sparse: Passed to `simulated_mps`.
+        threads: CPU threads of torch in the process; None for torch's default.
     """
 
     def __init__(self, *, sparse: bool | None = None, threads: int | None = None) -> None:
@@ -38,14 +38,14 @@ class SimulatedProcess:
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        """Start it.
+        """Start the process and enter the simulation.
 
         Raises:
-            DeviceUnavailableError: As `simulated_mps` raises it there.
+            DeviceUnavailableError: If `simulated_mps` raises it in the process.
         """
         self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
         try:
-            self._submit(_enter, self._sparse, self._threads)
+            self._submit(_enter_simulation, self._sparse, self._threads)
         except BaseException:
             self._close()
             raise
@@ -57,27 +57,28 @@ class SimulatedProcess:
         self._close()
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Run *function* there and return what it returns.
+        """Run *function* in the process and return its result.
 
         Args:
-            function: One at the top of a module; a module that cannot be imported, as a test file, is read from its
-                file.
-            args: Passed on; they and the result are pickled, simulated tensors as CPU tensors that are moved.
+            function: A function at the top of a module. A module that cannot be imported, such as a test file, is
+                loaded from its file.
+            args: Arguments of the function. Arguments and result are pickled, simulated tensors as CPU tensors that
+                are moved.
 
         Raises:
-            OptionError: The function is a lambda, a method or nested, which another process cannot find.
-            Exception: Whatever it raises.
+            OptionError: If the function is a lambda, a method or nested, which another process cannot import.
+            Exception: If the function raises.
         """
-        # pickled here, so that the function's module is there before the arguments are read
-        return self._submit(_run, _Reference.to(function), pickle.dumps(args))
+        # pickled here, so that the process imports the function's module before it unpickles the arguments
+        return self._submit(_run, _FunctionReference.to(function), pickle.dumps(args))
 
     def report(self) -> KernelReport:
-        """The ops called there since the start or the last `reset`."""
+        """Return the ops called in the process since the start or the last `reset`."""
         report: KernelReport = self._submit(_report)
         return report
 
     def reset(self) -> None:
-        """Begin a new report there."""
+        """Reset the report."""
         self._submit(_reset)
 
     def _submit(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -92,13 +93,13 @@ class SimulatedProcess:
 
 
 @attrs.frozen(kw_only=True)
-class _Reference:
-    """Where a function is found.
+class _FunctionReference:
+    """The location of a function.
 
     Attributes:
-        module: Name of its module.
-        file: The module's file; empty if it has none.
-        name: Its name there.
+        module: Name of the module.
+        file: File of the module; empty if the module has none.
+        name: Name of the function in the module.
     """
 
     module: str
@@ -106,7 +107,7 @@ class _Reference:
     name: str
 
     @classmethod
-    def to(cls, function: Callable[..., Any]) -> _Reference:
+    def to(cls, function: Callable[..., Any]) -> _FunctionReference:
         if not inspect.isfunction(function) or function.__qualname__ != function.__name__ or "<" in function.__name__:
             raise OptionError(
                 f"{function!r} cannot be run in another process; define it with def at the top of a module",
@@ -115,17 +116,17 @@ class _Reference:
         file = getattr(sys.modules.get(function.__module__), "__file__", None)
         return cls(module=function.__module__, file=file or "", name=function.__name__)
 
-    def find(self) -> Callable[..., Any]:
-        found: Callable[..., Any] = getattr(self._import(), self.name)
-        return found
+    def load(self) -> Callable[..., Any]:
+        function: Callable[..., Any] = getattr(self._import_module(), self.name)
+        return function
 
-    def _import(self) -> ModuleType:
+    def _import_module(self) -> ModuleType:
         if self.module in sys.modules and self.module != "__main__":
             return sys.modules[self.module]
         spec = spec_from_file_location(self.module, self.file) if self.file else None
-        if spec is None or spec.loader is None or self._importable():
+        if spec is None or spec.loader is None or self._is_importable():
             return importlib.import_module("__mp_main__" if self.module == "__main__" else self.module)
-        # under its name and within its packages, so that pickle finds what it defines
+        # registered under its name and within its packages, so that pickle finds its classes
         parts = self.module.split(".")
         for size in range(1, len(parts)):
             package = ".".join(parts[:size])
@@ -134,22 +135,22 @@ class _Reference:
         spec.loader.exec_module(module)
         return module
 
-    def _importable(self) -> bool:
+    def _is_importable(self) -> bool:
         if self.module == "__main__":
             return True
         try:
-            found = importlib.util.find_spec(self.module)
+            spec = importlib.util.find_spec(self.module)
         except ImportError:
             return False
-        return found is not None and found.origin == self.file
+        return spec is not None and spec.origin == self.file
 
 
-def _enter(sparse: bool | None, threads: int | None) -> None:  # noqa: FBT001 - passed through a pool
+def _enter_simulation(sparse: bool | None, threads: int | None) -> None:  # noqa: FBT001 - passed through a pool
     from asrlab.testing.mps.simulation import simulated_mps
 
     simulation = simulated_mps(sparse=sparse)
     simulation.__enter__()
-    # holds on to it for the life of the process
+    # keeps the simulation for the life of the process
     atexit.register(simulation.__exit__, None, None, None)
     if threads is not None:
         import torch
@@ -157,8 +158,8 @@ def _enter(sparse: bool | None, threads: int | None) -> None:  # noqa: FBT001 - 
         torch.set_num_threads(threads)
 
 
-def _run(reference: _Reference, args: bytes) -> Any:
-    function = reference.find()
+def _run(reference: _FunctionReference, args: bytes) -> Any:
+    function = reference.load()
     return function(*pickle.loads(args))  # noqa: S301 - written by the process that started this one
 
 
@@ -175,5 +176,5 @@ def _current() -> Simulation:
 
     simulation = current_simulation()
     if simulation is None:
-        raise OptionError("this process simulates no MPS device; call it through SimulatedProcess")
+        raise OptionError("this process does not simulate an MPS device; use SimulatedProcess")
     return simulation

@@ -1,4 +1,4 @@
-"""What a program asked of the simulated device: each op, how often, and whether MPS has a kernel for it."""
+"""Counts of the ops called on the simulated device, and whether MPS has a kernel for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 
 class Route(StrEnum):
-    """How an op gets computed on MPS."""
+    """The way in which MPS computes an op."""
 
     KERNEL = "kernel"
     COMPOSITE = "composite"
@@ -23,11 +23,11 @@ class OpUse:
     """One op that was called.
 
     Attributes:
-        op: Its name with the overload, such as ``add.Tensor``.
-        calls: How often.
-        route: ``kernel``: MPS has a kernel of its own; ``composite``: PyTorch builds it of other ops, which are listed
-            too, or of a view of the memory; ``fallback``: no kernel, it ran on the CPU with a warning; ``missing``: no
-            kernel, it raised.
+        op: Name with the overload, such as ``add.Tensor``.
+        calls: Number of calls.
+        route: ``kernel``: MPS has a kernel; ``composite``: PyTorch composes the op of other ops, which are listed too,
+            or of a view of the memory; ``fallback``: no kernel, the op ran on the CPU with a warning; ``missing``: no
+            kernel, the op raised.
     """
 
     op: str
@@ -37,11 +37,11 @@ class OpUse:
 
 @attrs.frozen(kw_only=True)
 class KernelReport:
-    """The ops a program called on the simulated MPS device.
+    """The ops that a program called on the simulated MPS device.
 
     Attributes:
-        torch: Version of torch, whose table of kernels this is.
-        uses: One entry an op and route; those without a kernel first, then the most called.
+        torch: Version of torch, which decides which ops have a kernel.
+        uses: One entry for each op and route: ops without a kernel first, then the most called.
     """
 
     torch: str
@@ -49,33 +49,33 @@ class KernelReport:
 
     @property
     def without_kernel(self) -> tuple[OpUse, ...]:
-        """The ops that MPS has no kernel for."""
+        """The ops without a kernel for MPS."""
         return tuple(use for use in self.uses if use.route in {Route.FALLBACK, Route.MISSING})
 
     @property
     def composites(self) -> tuple[OpUse, ...]:
-        """The ops that PyTorch builds of others."""
+        """The ops that PyTorch composes of others."""
         return tuple(use for use in self.uses if use.route is Route.COMPOSITE)
 
     @property
     def title(self) -> str:
         """The report in one line."""
-        lacking = len(self.without_kernel)
-        return f"simulated MPS, torch {self.torch}: {len(self.uses)} ops seen, {lacking} without a kernel"
+        missing = len(self.without_kernel)
+        return f"simulated MPS, torch {self.torch}: {len(self.uses)} ops seen, {missing} without a kernel"
 
     def table(self) -> str:
-        """The report for a terminal: the title, then a line an op."""
+        """Format the report for a terminal: the title, then one line for each op."""
         width = max((len(use.op) for use in self.uses), default=0)
-        lines = (f"  {use.op:<{width}}  {use.calls:>8}  {_WORDS[use.route]}".rstrip() for use in self.uses)
+        lines = (f"  {use.op:<{width}}  {use.calls:>8}  {_ROUTE_LABELS[use.route]}".rstrip() for use in self.uses)
         return "\n".join([self.title, *lines])
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as plain values for JSON."""
+        """Return the report as plain values for JSON."""
         uses = [{"op": use.op, "calls": use.calls, "route": use.route.value} for use in self.uses]
         return {"simulated": True, "device": "mps", "torch": self.torch, "ops": uses}
 
 
-_WORDS = {
+_ROUTE_LABELS = {
     Route.KERNEL: "",
     Route.COMPOSITE: "composite",
     Route.FALLBACK: "no kernel: ran on the CPU",
@@ -85,7 +85,7 @@ _WORDS = {
 
 @attrs.define
 class OpCounter:
-    """A count of the ops called so far."""
+    """The number of calls of each op."""
 
     _calls: Counter[tuple[str, Route]] = attrs.field(factory=Counter)
 
@@ -94,14 +94,14 @@ class OpCounter:
         self._calls[op, route] += 1
 
     def clear(self) -> None:
-        """Forget all calls."""
+        """Reset the counts."""
         self._calls.clear()
 
     def report(self, *, torch: str) -> KernelReport:
-        """The calls so far."""
+        """Return the calls so far."""
         uses = [OpUse(op=op, calls=calls, route=route) for (op, route), calls in dict(self._calls).items()]
-        return KernelReport(torch=torch, uses=tuple(sorted(uses, key=_rank)))
+        return KernelReport(torch=torch, uses=tuple(sorted(uses, key=_sort_key)))
 
 
-def _rank(use: OpUse) -> tuple[bool, int, str]:
+def _sort_key(use: OpUse) -> tuple[bool, int, str]:
     return use.route in {Route.KERNEL, Route.COMPOSITE}, -use.calls, use.op

@@ -1,4 +1,4 @@
-"""Programs that show, before the simulation is used, that it computes what it should and refuses what it should."""
+"""Programs that test the simulation on entering: correct results, and the errors of MPS."""
 
 from __future__ import annotations
 
@@ -14,35 +14,39 @@ _WITHOUT_KERNEL = "mode"
 
 
 @attrs.frozen(kw_only=True)
-class Check:
-    """One program of the self-test.
+class SelfTestResult:
+    """The result of one program of the self-test.
 
     Attributes:
-        name: What it shows.
-        failure: What went wrong; empty if it behaved.
+        name: The behaviour under test.
+        failure: Description of the wrong behaviour; empty if the program passed.
     """
 
     name: str
     failure: str = ""
 
     def __str__(self) -> str:
-        """The outcome in one line."""
         return f"FAILED  {self.name}: {self.failure}" if self.failure else f"ok  {self.name}"
 
 
-def run_self_test(*, sparse: bool, fallback: bool) -> tuple[Check, ...]:
+def run_self_test(*, sparse: bool, fallback: bool) -> tuple[SelfTestResult, ...]:
     """Run all programs on the simulated device of this thread.
 
     Args:
-        sparse: Whether sparse tensors can be on it.
-        fallback: Whether ops without a kernel fall back to the CPU.
+        sparse: True if sparse tensors can be on the device.
+        fallback: True if ops without a kernel fall back to the CPU.
     """
     with torch.random.fork_rng(devices=()), torch.no_grad():
         torch.manual_seed(0)
-        return (*_computing(), *_refusing(), _sparse(allowed=sparse), _without_kernel(fallback=fallback))
+        return (
+            *_test_results(),
+            *_test_errors(),
+            _test_sparse(allowed=sparse),
+            _test_missing_kernel(fallback=fallback),
+        )
 
 
-def _computing() -> Iterator[Check]:
+def _test_results() -> Iterator[SelfTestResult]:
     programs: dict[str, Callable[[str], torch.Tensor]] = {
         "a module moved to the device computes the CPU's numbers": _module,
         "convolutions compute the CPU's numbers": _convolutions,
@@ -52,7 +56,7 @@ def _computing() -> Iterator[Check]:
         "integers, casts and reductions compute the CPU's numbers": _integers,
     }
     for name, program in programs.items():
-        yield Check(name=name, failure=_difference(program))
+        yield SelfTestResult(name=name, failure=_difference(program))
 
 
 def _difference(program: Callable[[str], torch.Tensor]) -> str:
@@ -60,12 +64,12 @@ def _difference(program: Callable[[str], torch.Tensor]) -> str:
         torch.manual_seed(1)
         expected = program("cpu")
         torch.manual_seed(1)
-        got = program("mps")
+        result = program("mps")
     except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
         return f"{type(error).__name__}: {error}"
-    if str(got.device) != "mps:0":
-        return f"the result is on {got.device}"
-    return "" if torch.equal(got.cpu(), expected) else "the numbers differ"
+    if str(result.device) != "mps:0":
+        return f"the result is on {result.device}"
+    return "" if torch.equal(result.cpu(), expected) else "the numbers differ"
 
 
 def _module(device: str) -> torch.Tensor:
@@ -104,46 +108,48 @@ def _integers(device: str) -> torch.Tensor:
     return torch.stack([counts.cumsum(0), counts.argsort(descending=True)]).to(torch.float16)
 
 
-def _refusing() -> Iterator[Check]:
-    here = torch.ones(2, 2, device="mps")
-    yield _raises("float64 is refused", TypeError, "doesn't support float64", here.double)
-    yield _raises(
+def _test_errors() -> Iterator[SelfTestResult]:
+    tensor = torch.ones(2, 2, device="mps")
+    yield _test_raises("float64 is refused", TypeError, "doesn't support float64", tensor.double)
+    yield _test_raises(
         "complex128 is refused", TypeError, "ComplexDouble", lambda: torch.ones(1).to("mps", torch.complex128)
     )
-    yield _raises("numpy() is refused", TypeError, "device type tensor to numpy", here.numpy)
-    yield _raises("cuda() is refused", AssertionError, "not compiled with CUDA", torch.nn.Linear(1, 1).cuda)
-    yield _raises("two devices in one op are refused", RuntimeError, "two devices", lambda: here + torch.ones(2, 2))
+    yield _test_raises("numpy() is refused", TypeError, "device type tensor to numpy", tensor.numpy)
+    yield _test_raises("cuda() is refused", AssertionError, "not compiled with CUDA", torch.nn.Linear(1, 1).cuda)
+    yield _test_raises(
+        "two devices in one op are refused", RuntimeError, "two devices", lambda: tensor + torch.ones(2, 2)
+    )
 
 
-def _sparse(*, allowed: bool) -> Check:
+def _test_sparse(*, allowed: bool) -> SelfTestResult:
     numbers = torch.eye(2, dtype=torch.bool).to_sparse()
     if not allowed:
-        return _raises("a sparse tensor is refused", NotImplementedError, "SparseMPS", lambda: numbers.to("mps"))
+        return _test_raises("a sparse tensor is refused", NotImplementedError, "SparseMPS", lambda: numbers.to("mps"))
     name = "a sparse tensor moves to the device"
     try:
-        there = numbers.to("mps").indices().T.tolist()
+        indices = numbers.to("mps").indices().T.tolist()
     except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
-        return Check(name=name, failure=f"{type(error).__name__}: {error}")
-    return Check(name=name, failure="" if there == [[0, 0], [1, 1]] else f"its indices are {there}")
+        return SelfTestResult(name=name, failure=f"{type(error).__name__}: {error}")
+    return SelfTestResult(name=name, failure="" if indices == [[0, 0], [1, 1]] else f"its indices are {indices}")
 
 
-def _without_kernel(*, fallback: bool) -> Check:
+def _test_missing_kernel(*, fallback: bool) -> SelfTestResult:
     program = getattr(torch, _WITHOUT_KERNEL)
     matrix = torch.eye(2, device="mps")
     if not fallback:
         name = "an op without a kernel is refused"
-        return _raises(name, NotImplementedError, "not currently implemented for the MPS", lambda: program(matrix))
+        return _test_raises(name, NotImplementedError, "not currently implemented for the MPS", lambda: program(matrix))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         program(matrix)
     warned = any("will fall back to run on the CPU" in str(warning.message) for warning in caught)
-    return Check(name="an op without a kernel warns and runs", failure="" if warned else "it did not warn")
+    return SelfTestResult(name="an op without a kernel warns and runs", failure="" if warned else "the op did not warn")
 
 
-def _raises(name: str, kind: type[Exception], words: str, program: Callable[[], object]) -> Check:
+def _test_raises(name: str, kind: type[Exception], message: str, program: Callable[[], object]) -> SelfTestResult:
     try:
         program()
     except Exception as error:  # noqa: BLE001 - whatever it raises is judged
-        right = isinstance(error, kind) and words in str(error) and str(error).endswith("(simulated)")
-        return Check(name=name, failure="" if right else f"raised {type(error).__name__}: {error}")
-    return Check(name=name, failure=f"no {kind.__name__} was raised")
+        is_expected = isinstance(error, kind) and message in str(error) and str(error).endswith("(simulated)")
+        return SelfTestResult(name=name, failure="" if is_expected else f"raised {type(error).__name__}: {error}")
+    return SelfTestResult(name=name, failure=f"no {kind.__name__} was raised")

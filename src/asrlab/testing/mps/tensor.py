@@ -1,5 +1,5 @@
-"""A tensor whose device is ``mps:0`` for Python and for PyTorch's C++, with its numbers in a CPU tensor."""
-# ruff: noqa: SLF001 - wrapper subclasses are made through torch's own underscored functions
+"""A tensor whose device is ``mps:0`` for Python and for PyTorch's C++, with its data in a CPU tensor."""
+# ruff: noqa: SLF001 - torch makes wrapper subclasses only through underscored functions
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from asrlab.testing.mps.errors import (
 )
 
 DEVICE = torch.device("mps:0")
-_ROOM_BYTES = 2**50
+_GROWTH_BYTES = 2**50
 
 
-class Host(Protocol):
-    """What answers the ops on a tensor.
+class Dispatcher(Protocol):
+    """The backend that runs the ops on a tensor.
 
     Attributes:
-        sparse: Whether sparse tensors can be on the device.
+        sparse: True if sparse tensors can be on the device.
     """
 
     sparse: bool
@@ -37,39 +37,46 @@ class Host(Protocol):
 class SimulatedTensor(torch.Tensor):
     """A tensor on the simulated MPS device.
 
-    It brings its own ops along, so that it works in threads without the simulation's modes, too.
+    The tensor refers to its dispatcher, so that it works in threads without the simulation's modes, too.
 
     Attributes:
-        numbers: The CPU tensor behind it; shape, strides, dtype and layout are this tensor's.
-        host: What answers its ops.
+        cpu_tensor: The CPU tensor with the data; shape, strides, dtype and layout are equal.
+        dispatcher: The backend that runs the ops.
     """
 
-    numbers: torch.Tensor
-    host: Host
+    cpu_tensor: torch.Tensor
+    dispatcher: Dispatcher
     _is_param: bool
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
-    def __new__(cls: type[Self], numbers: torch.Tensor, host: Host, *, requires_grad: bool = False) -> Self:
-        """Put *numbers* on the device.
+    def __new__(
+        cls: type[Self], cpu_tensor: torch.Tensor, dispatcher: Dispatcher, *, requires_grad: bool = False
+    ) -> Self:
+        """Put *cpu_tensor* on the device.
 
         Raises:
-            TypeError: MPS lacks the dtype.
-            NotImplementedError: It is sparse, and MPS lacks that.
+            TypeError: If MPS does not support the dtype.
+            NotImplementedError: If the tensor is sparse and MPS does not support sparse tensors.
         """
-        refusal = unsupported_dtype(numbers.dtype)
+        refusal = unsupported_dtype(cpu_tensor.dtype)
         if refusal is not None:
             raise refusal
-        if numbers.layout is not torch.strided and not host.sparse:
+        if cpu_tensor.layout is not torch.strided and not dispatcher.sparse:
             raise sparse_not_implemented("_sparse_coo_tensor_with_dims_and_tensors")
-        if numbers.is_conj() or numbers.is_neg():
-            # C++ asks the wrapper whether it is conjugated, so its numbers must not be
-            numbers = numbers.resolve_conj().resolve_neg()
+        if cpu_tensor.is_conj() or cpu_tensor.is_neg():
+            # C++ reads the conjugate bit of the wrapper, so the CPU tensor must not have one
+            cpu_tensor = cpu_tensor.resolve_conj().resolve_neg()
         self: Self = torch.Tensor._make_wrapper_subclass(
-            cls, numbers.size(), device=DEVICE, dtype=numbers.dtype, requires_grad=requires_grad, **_geometry(numbers)
+            cls,
+            cpu_tensor.size(),
+            device=DEVICE,
+            dtype=cpu_tensor.dtype,
+            requires_grad=requires_grad,
+            **_geometry(cpu_tensor),
         )
-        self.numbers, self.host = numbers.detach(), host
+        self.cpu_tensor, self.dispatcher = cpu_tensor.detach(), dispatcher
         return self
 
     @classmethod
@@ -80,49 +87,47 @@ class SimulatedTensor(torch.Tensor):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Hand the op to the host of the first simulated tensor among the arguments."""
+        """Pass the op to the dispatcher of the first simulated tensor among the arguments."""
         flat = torch.utils._pytree.tree_leaves((args, kwargs))
-        host = next(leaf.host for leaf in flat if isinstance(leaf, SimulatedTensor))
-        return host.dispatch(func, args, kwargs or {})
+        dispatcher = next(leaf.dispatcher for leaf in flat if isinstance(leaf, SimulatedTensor))
+        return dispatcher.dispatch(func, args, kwargs or {})
 
     def __repr__(self, *, tensor_contents: object = None) -> str:  # type: ignore[override]
-        """The numbers, and that the device is simulated."""
-        return f"SimulatedTensor({self.numbers!r}, device='{DEVICE}')"
+        return f"SimulatedTensor({self.cpu_tensor!r}, device='{DEVICE}')"
 
     def __format__(self, spec: str) -> str:
-        """A single number is formatted as a number, as plain tensors do."""
-        return format(self.numbers, spec)
+        return format(self.cpu_tensor, spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = type(self)(copy.deepcopy(self.numbers, memo), self.host, requires_grad=self.requires_grad)
+        twin = type(self)(copy.deepcopy(self.cpu_tensor, memo), self.dispatcher, requires_grad=self.requires_grad)
         if getattr(self, "_is_param", False):
             twin._is_param = True
         memo[id(self)] = twin
         return twin
 
     def __reduce_ex__(self, protocol: object) -> tuple[Callable[[torch.Tensor], torch.Tensor], tuple[torch.Tensor]]:
-        """Pickled as CPU numbers that go back to MPS where they are read."""
-        return _to_mps, (self.numbers,)
+        # pickled as a CPU tensor, which is moved to MPS where it is read
+        return _to_mps, (self.cpu_tensor,)
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         raise not_to_numpy()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """Refused as on the real device, unless forced.
+        """Raise as the real device does, unless *force* is given.
 
         Raises:
             TypeError: Without *force*.
         """
         if not force:
             raise not_to_numpy()
-        return self.numbers.numpy(force=True)
+        return self.cpu_tensor.numpy(force=True)
 
     def tolist(self) -> Any:
-        """The numbers as Python's."""
-        return self.numbers.tolist()
+        """Return the data as Python numbers."""
+        return self.cpu_tensor.tolist()
 
     def cuda(self, *_: object, **__: object) -> torch.Tensor:
-        """Refused as in a build without CUDA.
+        """Raise as in a build without CUDA.
 
         Raises:
             AssertionError: Always.
@@ -131,46 +136,52 @@ class SimulatedTensor(torch.Tensor):
 
     @property
     def is_sparse(self) -> bool:  # type: ignore[override]
-        """Whether it is a sparse COO tensor."""
-        return self.numbers.is_sparse
+        """True for a sparse COO tensor."""
+        return self.cpu_tensor.is_sparse
 
-    def adopt_geometry(self) -> None:
-        """Take over the shape that an op, such as ``unsqueeze_``, gave in place to the numbers."""
-        numbers = self.numbers
-        if numbers.layout is not torch.strided:
+    def copy_geometry(self) -> None:
+        """Copy the geometry of the CPU tensor after an op, such as ``unsqueeze_``, changed it in place."""
+        cpu_tensor = self.cpu_tensor
+        if cpu_tensor.layout is not torch.strided:
             return
-        mine = self.shape, self.stride(), self.storage_offset()
-        if mine == (numbers.shape, numbers.stride(), numbers.storage_offset()):
+        own_geometry = self.shape, self.stride(), self.storage_offset()
+        if own_geometry == (cpu_tensor.shape, cpu_tensor.stride(), cpu_tensor.storage_offset()):
             return
         included = torch._C._meta_in_tls_dispatch_include()
         with torch.utils._mode_utils.no_dispatch():
-            # the wrapper has no memory; as a meta tensor it takes any geometry
+            # the wrapper has no memory; a meta tensor accepts any geometry
             torch._C._set_meta_in_tls_dispatch_include(True)  # noqa: FBT003 - C++ signature
             try:
-                torch.ops.aten.as_strided_.default(self, numbers.shape, numbers.stride(), numbers.storage_offset())
+                torch.ops.aten.as_strided_.default(
+                    self, cpu_tensor.shape, cpu_tensor.stride(), cpu_tensor.storage_offset()
+                )
             finally:
                 torch._C._set_meta_in_tls_dispatch_include(included)
 
 
 def is_mps(device: object) -> bool:
-    """Whether *device*, a name or a `torch.device`, is MPS."""
+    """Return whether *device*, a name or a `torch.device`, is MPS."""
     if isinstance(device, str):
         return device.partition(":")[0] == "mps"
     return isinstance(device, torch.device) and device.type == "mps"
 
 
 def unwrap(value: Any) -> Any:
-    """The CPU tensor behind a simulated one; anything else as it is."""
-    return value.numbers if isinstance(value, SimulatedTensor) else value
+    """Return the CPU tensor behind a simulated tensor; return any other value unchanged."""
+    return value.cpu_tensor if isinstance(value, SimulatedTensor) else value
 
 
-def _geometry(numbers: torch.Tensor) -> dict[str, Any]:
-    if numbers.layout is not torch.strided:
-        return {"layout": numbers.layout}
-    geometry = {"strides": numbers.stride(), "storage_offset": numbers.storage_offset(), "layout": numbers.layout}
-    # an out= argument starts empty and grows; nothing is allocated
-    return geometry if numbers.numel() else geometry | {"storage_size": _ROOM_BYTES}
+def _geometry(cpu_tensor: torch.Tensor) -> dict[str, Any]:
+    if cpu_tensor.layout is not torch.strided:
+        return {"layout": cpu_tensor.layout}
+    geometry = {
+        "strides": cpu_tensor.stride(),
+        "storage_offset": cpu_tensor.storage_offset(),
+        "layout": cpu_tensor.layout,
+    }
+    # an out= argument starts empty and grows; no memory is allocated
+    return geometry if cpu_tensor.numel() else geometry | {"storage_size": _GROWTH_BYTES}
 
 
-def _to_mps(numbers: torch.Tensor) -> torch.Tensor:
-    return numbers.to("mps")
+def _to_mps(cpu_tensor: torch.Tensor) -> torch.Tensor:
+    return cpu_tensor.to("mps")
