@@ -13,8 +13,8 @@ from asrlab.errors import AsrlabError, DatasetError
 from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.claims.documents import read_document
 from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.lint import flags_of
-from asrlab.evaluation.claims.support_status import board_of
+from asrlab.evaluation.claims.lint import lint_document
+from asrlab.evaluation.claims.support_status import build_support_matrix
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import read_rows
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses, sniff_trn
@@ -24,7 +24,7 @@ from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import trn_line, unescape_id
 
 EVIDENCE = Evidence(folder=Path("evidence"), runs=())
-BOARD = board_of(EVIDENCE)
+BOARD = build_support_matrix(EVIDENCE)
 
 
 def refuse(number: int, problem: str) -> DatasetError:
@@ -34,7 +34,7 @@ def refuse(number: int, problem: str) -> DatasetError:
 
 def document(path: Path) -> int:
     """How much `asrlab verify` flags in a document."""
-    return len(list(flags_of(read_document(path), EVIDENCE, BOARD)))
+    return len(list(lint_document(read_document(path), EVIDENCE, BOARD)))
 
 
 # By kind a text of so many characters, more or less, its file's name, and what reads the file.

@@ -118,23 +118,23 @@ table(["system", "compared with", "difference", "95 % interval", "p", "verdict"]
 # underlined are in the text and were not said.
 
 # %%
-from asrlab.evaluation.reports.details import details_of
-from asrlab.evaluation.reports.worst import stretches
+from asrlab.evaluation.reports.details import build_details
+from asrlab.evaluation.reports.worst import alignment_spans
 
 
 def marked(words: Sequence[object]) -> HTML:
     """The text of a system, with what differs from the reference."""
     parts = []
-    for stretch in stretches(words):
-        if stretch.same:
-            parts.append(escape(stretch.said))
+    for span in alignment_spans(words):
+        if span.is_equal:
+            parts.append(escape(span.reference))
         else:
-            parts += [f"<del>{escape(stretch.said)}</del>"] if stretch.said else []
-            parts += [f"<ins>{escape(stretch.written)}</ins>"] if stretch.written else []
+            parts += [f"<del>{escape(span.reference)}</del>"] if span.reference else []
+            parts += [f"<ins>{escape(span.hypothesis)}</ins>"] if span.hypothesis else []
     return HTML(" ".join(parts))
 
 
-worst = details_of(runs, worst=5).worst
+worst = build_details(runs, worst_n=5).worst
 table(
     ["utterance", "system", "errors", "text"],
     [

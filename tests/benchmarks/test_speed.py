@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.evaluation.claims.blocks import block_text
+from asrlab.evaluation.claims.blocks import render_block
 from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.markdown import Page
+from asrlab.evaluation.claims.markdown import RenderContext
 from asrlab.evaluation.claims.support_status import SupportMatrix
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
@@ -48,8 +48,8 @@ def test_a_benchmark_prints_its_table_and_leaves_a_record(name: str, tmp_path: P
     for row in named:
         assert row in done.stdout
     board = SupportMatrix(engines=(), models=(), cells={}, bounds={})
-    page = Page(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), board=board)
-    shown = block_text("measured", {"record": record.name}, page)
+    page = RenderContext(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), board=board)
+    shown = render_block("measured", {"record": record.name}, page)
     for row in found["table"]["rows"]:
         assert f"| {row[0]} |" in shown
     assert str(ROOT) not in record.read_text(encoding="utf-8")

@@ -140,7 +140,7 @@ def test_normalizers_stand_side_by_side(exported: Any, compare: Any):
 def test_json_is_one_object(exported: Any, compare: Any):
     """With --json, everything is one object, drawn as asked."""
     runs = exported("monday", "a/one", None), exported("tuesday", "b/two", SAID)
-    code, out, _ = compare(*runs, "--json", "--seed", "7", "--resamples", "500", "--words", "1")
+    code, out, _ = compare(*runs, "--json", "--seed", "7", "--resamples", "500", "--top-words", "1")
     plain = json.loads(out)
 
     assert code == 0
@@ -187,7 +187,7 @@ def test_run_that_is_not_complete_is_refused(exported: Any, compare: Any):
     [
         ([], 2, "nothing to compare, only a/one"),
         (["missing"], 4, "there is no run 'missing'"),
-        (["--by", "speaker"], 2, "no utterance has a speaker"),
+        (["--bootstrap-unit", "speaker"], 2, "no utterance has a speaker"),
         (["--normalizer", "englisch"], 2, "no scoring profile 'englisch'"),
         (["--resamples", "0"], 2, "resamples"),
     ],

@@ -11,13 +11,13 @@ from asrlab.cli import exit_codes
 from asrlab.cli.options import as_json, comparison_options, console, echo_json, runs_argument
 
 if TYPE_CHECKING:
-    from asrlab.evaluation.reports.systems import By
+    from asrlab.evaluation.reports.systems import BootstrapUnit
 
 EPILOG = """\b
 Examples:
   asrlab compare monday tuesday
   asrlab compare runs/base exported/tiny.jsonl --normalizers english,none
-  asrlab compare monday tuesday --by recording --json > comparison.json
+  asrlab compare monday tuesday --bootstrap-unit recording --json > comparison.json
 """
 
 
@@ -25,22 +25,22 @@ Examples:
 @runs_argument
 @comparison_options
 @click.option(
-    "--words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each model."
+    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each model."
 )
 @click.option(
-    "--worst", type=click.IntRange(min=0), default=5, show_default=True, help="Utterances shown with their words."
+    "--worst-n", type=click.IntRange(min=0), default=5, show_default=True, help="Utterances shown with their words."
 )
 @as_json
 def compare(
     runs: tuple[str, ...],
     normalizer: str | None,
     normalizers: tuple[str, ...],
-    by: By,
+    bootstrap_unit: BootstrapUnit,
     resamples: int,
     seed: int,
     shared_only: bool,
-    words: int,
-    worst: int,
+    top_words: int,
+    worst_n: int,
     as_json: bool,
 ) -> int:
     """Compare the models of one RUN or several over the same utterances.
@@ -51,7 +51,7 @@ def compare(
     """
     from asrlab.evaluation.metrics import Resampling
     from asrlab.evaluation.reports.comparison import compare as compared
-    from asrlab.evaluation.reports.details import details_of
+    from asrlab.evaluation.reports.details import build_details
     from asrlab.evaluation.runs.folder import find_run
     from asrlab.evaluation.runs.load import load_run
 
@@ -61,13 +61,18 @@ def compare(
         results,
         normalizer=normalizer,
         normalizers=normalizers,
-        by=by,
+        bootstrap_unit=bootstrap_unit,
         resampling=resampling,
         only_shared=shared_only,
-        words=words,
+        top_words=top_words,
     )
-    details = details_of(
-        results, normalizer=normalizer, by=by, resampling=resampling, only_shared=shared_only, worst=worst
+    details = build_details(
+        results,
+        normalizer=normalizer,
+        bootstrap_unit=bootstrap_unit,
+        resampling=resampling,
+        only_shared=shared_only,
+        worst_n=worst_n,
     )
     if as_json:
         echo_json(json.loads(comparison.to_json()) | {"details": details.to_plain()})
@@ -76,6 +81,6 @@ def compare(
     from asrlab.cli.views.details import show_details
 
     screen = console()
-    show_comparison(screen, comparison, words=words)
+    show_comparison(screen, comparison, words=top_words)
     show_details(screen, details)
     return exit_codes.DONE

@@ -281,7 +281,7 @@ def comparison_options[F: Callable[..., Any]](function: F) -> F:
                 help="Several with commas, to set side by side.",
             ),
             click.option(
-                "--by",
+                "--bootstrap-unit",
                 type=click.Choice(["auto", "speaker", "recording", "utterance"]),
                 default="auto",
                 show_default=True,

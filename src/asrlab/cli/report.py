@@ -12,13 +12,13 @@ from asrlab.cli.options import as_json, comparison_options, echo_json, runs_argu
 from asrlab.cli.output import Target
 
 if TYPE_CHECKING:
-    from asrlab.evaluation.reports.systems import By
+    from asrlab.evaluation.reports.systems import BootstrapUnit
 
 EPILOG = """\b
 Examples:
   asrlab report monday -o monday.html
   asrlab report monday tuesday --audio -o both.html
-  asrlab report exported/base.jsonl --worst 50
+  asrlab report exported/base.jsonl --worst-n 50
   asrlab report monday -o - | gzip > monday.html.gz
 """
 
@@ -36,7 +36,7 @@ _MIB = 2**20
     help="The file; one that is there is replaced. - is standard output.",
 )
 @click.option(
-    "--worst", type=click.IntRange(min=0), default=20, show_default=True, help="Utterances shown with their words."
+    "--worst-n", type=click.IntRange(min=0), default=20, show_default=True, help="Utterances shown with their words."
 )
 @click.option("--audio", is_flag=True, help="Put the clips of those in; the data set must be there.")
 @click.option(
@@ -51,12 +51,12 @@ _MIB = 2**20
 def report(
     runs: tuple[str, ...],
     output: Path,
-    worst: int,
+    worst_n: int,
     audio: bool,
     audio_limit: int,
     normalizer: str | None,
     normalizers: tuple[str, ...],
-    by: By,
+    bootstrap_unit: BootstrapUnit,
     resamples: int,
     seed: int,
     shared_only: bool,
@@ -78,10 +78,10 @@ def report(
         [load_run(find_run(run)) for run in runs],
         normalizer=normalizer,
         normalizers=normalizers,
-        by=by,
+        bootstrap_unit=bootstrap_unit,
         resampling=Resampling(resamples=resamples, seed=seed),
         only_shared=shared_only,
-        worst=worst,
+        worst_n=worst_n,
         audio=audio,
         audio_limit_bytes=audio_limit * _MIB,
     )

@@ -11,7 +11,7 @@ from asrlab.cli import exit_codes
 from asrlab.cli.options import as_json, console, echo_document, normalizer_names
 
 if TYPE_CHECKING:
-    from asrlab.evaluation.reports.systems import By
+    from asrlab.evaluation.reports.systems import BootstrapUnit
 
 EPILOG = """\b
 Examples:
@@ -39,7 +39,7 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
 @click.option("--language", help="Tag of the language of references that do not say theirs, such as en.")
 @click.option("--normalizers", metavar="NAMES", callback=normalizer_names, help="Several with commas, side by side.")
 @click.option(
-    "--by",
+    "--bootstrap-unit",
     type=click.Choice(["auto", "speaker", "recording", "utterance"]),
     default="auto",
     show_default=True,
@@ -48,7 +48,9 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
 @click.option("--resamples", type=click.IntRange(min=1), default=10_000, show_default=True, help="Of the bootstrap.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--allow-extra", is_flag=True, help="Leave out hypotheses that have no reference.")
-@click.option("--words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each FILE.")
+@click.option(
+    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each FILE."
+)
 @click.option(
     "--allow-external-audio", is_flag=True, help="Accept texts of a data set that are links out of its folder."
 )
@@ -60,11 +62,11 @@ def score(
     normalizer: str | None,
     language: str | None,
     normalizers: tuple[str, ...],
-    by: By,
+    bootstrap_unit: BootstrapUnit,
     resamples: int,
     seed: int,
     allow_extra: bool,
-    words: int,
+    top_words: int,
     allow_external_audio: bool,
     as_json: bool,
 ) -> int:
@@ -83,10 +85,10 @@ def score(
         normalizer=normalizer,
         language=language,
         normalizers=normalizers,
-        by=by,
+        bootstrap_unit=bootstrap_unit,
         resampling=Resampling(resamples=resamples, seed=seed),
         allow_extra=allow_extra,
-        words=words,
+        top_words=top_words,
         allow_external_audio=allow_external_audio,
     )
     if as_json:
@@ -94,5 +96,5 @@ def score(
     else:
         from asrlab.cli.views.score import show_scoring
 
-        show_scoring(console(), scoring, words=words)
+        show_scoring(console(), scoring, words=top_words)
     return exit_codes.SOME_FAILED if scoring.missing else exit_codes.DONE

@@ -47,14 +47,14 @@ def tune(models: tuple[str, ...], seconds: float, forget: bool, as_json: bool, *
 
 
 def _tuned(model: str, seconds: float, where: dict[str, Any]) -> Calibration:
-    from asrlab.evaluation.reports.quality_summary import batching_told
+    from asrlab.evaluation.reports.quality_summary import describe_batching
     from asrlab.tuning.tune import tune as start
 
     with progress_bar() as bars:
         bar = bars.add_task(model, total=round(seconds))
 
         def tell(step: str, batching: Batching, used: float) -> None:
-            bars.update(bar, completed=round(used), description=f"{model}: {step}, {batching_told(batching)}")
+            bars.update(bar, completed=round(used), description=f"{model}: {step}, {describe_batching(batching)}")
 
         return start(model, seconds=seconds, progress=tell, **where)
 
@@ -76,7 +76,7 @@ def _forget(models: tuple[str, ...], *, as_json: bool) -> int:
 def _show(made: Calibration) -> None:
     from rich.table import Table
 
-    from asrlab.evaluation.reports.quality_summary import batching_told
+    from asrlab.evaluation.reports.quality_summary import describe_batching
     from asrlab.tuning.calibration import CalibrationStore
 
     table = Table("step", "batch size", "workers", "threads", "margin", "encoder", title=made.circumstances.model)
@@ -86,7 +86,7 @@ def _show(made: Calibration) -> None:
     screen = console()
     screen.print(table)
     how = "everything had its turn" if made.complete else "the time was used up before everything had its turn"
-    click.echo(f"chosen after {made.seconds:.0f} s: {batching_told(made.chosen)} ({how})")
+    click.echo(f"chosen after {made.seconds:.0f} s: {describe_batching(made.chosen)} ({how})")
     click.echo(f"kept in {CalibrationStore().path(made.circumstances)}")
 
 

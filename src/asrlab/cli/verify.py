@@ -13,7 +13,7 @@ from asrlab.cli.options import as_json, echo_json
 
 if TYPE_CHECKING:
     from asrlab.evaluation.claims.rerun import ModelReproduction, ReproductionReport
-    from asrlab.evaluation.claims.verify import Finding, Verification
+    from asrlab.evaluation.claims.verify import ClaimFinding, Verification
 
 EPILOG = """\b
 Examples:
@@ -98,7 +98,7 @@ def _plain(done: Verification) -> dict[str, Any]:
     }
 
 
-def _plain_finding(finding: Finding) -> dict[str, Any]:
+def _plain_finding(finding: ClaimFinding) -> dict[str, Any]:
     return attrs.asdict(finding) | {"path": str(finding.path)}
 
 

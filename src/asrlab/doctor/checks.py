@@ -17,7 +17,7 @@ from asrlab.doctor.stored_weights import verify_stored_weights
 from asrlab.engine.spec import EngineSpec
 from asrlab.environment import installed_version, usable_cores
 from asrlab.errors import WeightsError
-from asrlab.evaluation.reports.quality_summary import batching_told
+from asrlab.evaluation.reports.quality_summary import describe_batching
 from asrlab.installation import asrlab_command, install_command, runnable
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
@@ -102,7 +102,7 @@ def calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iter
             detail = f"not used: {'; '.join(changed)}; kept in {path}"
             yield Finding(subject=where, verdict="note", detail=detail, cure=asrlab_command("tune", then.model))
         else:
-            yield Finding(subject=where, verdict="ok", detail=f"{batching_told(found.chosen)}; {found.date}")
+            yield Finding(subject=where, verdict="ok", detail=f"{describe_batching(found.chosen)}; {found.date}")
 
 
 def _python() -> Finding:

@@ -12,7 +12,7 @@ from asrlab import Capabilities, Device, ModelInfo, Timings
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.verify import Finding, Verification, verify
+from asrlab.evaluation.claims.verify import ClaimFinding, Verification, verify
 from asrlab.evaluation.runs.export import export
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.load import RunRecords
@@ -102,7 +102,7 @@ def _change(tree: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def _only(done: Verification) -> Finding:
+def _only(done: Verification) -> ClaimFinding:
     (finding,) = done.findings
     return finding
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.evaluation.claims.verify import Finding, verify
+from asrlab.evaluation.claims.verify import ClaimFinding, verify
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = ("README.md", "CHANGELOG.md", "docs")
@@ -24,7 +24,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _findings(root: Path) -> tuple[Finding, ...]:
+def _findings(root: Path) -> tuple[ClaimFinding, ...]:
     return verify([root / name for name in DOCUMENTS]).findings
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from asrlab import Device, ModelInfo
 from asrlab.environment import Machine
-from asrlab.evaluation.claims.blocks import block_text
+from asrlab.evaluation.claims.blocks import render_block
 from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
-from asrlab.evaluation.claims.markdown import Page
-from asrlab.evaluation.claims.support_status import Cell, SupportMatrix, board_of
+from asrlab.evaluation.claims.markdown import RenderContext
+from asrlab.evaluation.claims.support_status import SupportCell, SupportMatrix, build_support_matrix
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts, MatrixRecord
 from asrlab.evaluation.runs.manifest import DatasetFacts, Request
 from asrlab.evaluation.runs.records import Failure, Verdict
@@ -70,7 +70,7 @@ def _checked(model: str, column: str, outcome: Any, *, said: str = "", random: b
 
 
 def _board(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None = None) -> SupportMatrix:
-    return board_of(_evidence(*records, lock=lock))
+    return build_support_matrix(_evidence(*records, lock=lock))
 
 
 def _evidence(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None = None) -> Evidence:
@@ -83,7 +83,7 @@ def _is_matrix(record: object) -> bool:
     return isinstance(record, MatrixRecord)
 
 
-def _cell(board: SupportMatrix, model: str = BASE, device: str = "cpu") -> Cell:
+def _cell(board: SupportMatrix, model: str = BASE, device: str = "cpu") -> SupportCell:
     return board.cells[model, device]
 
 
@@ -225,8 +225,10 @@ def test_the_table_names_records_dates_versions_and_what_is_stale(smoke: Any, mo
         lock={"numpy": "2.1.0"},
     )
     evidence = attrs.evolve(evidence, folder=tmp_path / "evidence")
-    shown = block_text(
-        "status", {}, Page(document=tmp_path / "docs" / "a.md", evidence=evidence, board=board_of(evidence))
+    shown = render_block(
+        "status",
+        {},
+        RenderContext(document=tmp_path / "docs" / "a.md", evidence=evidence, board=build_support_matrix(evidence)),
     )
     rows = {tuple(row.split(" | ")[:2]): row for row in shown.replace("| ", "", 1).split("\n| ")}
     working = rows[BASE, "cpu"]

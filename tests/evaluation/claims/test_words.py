@@ -11,8 +11,8 @@ import pytest
 from asrlab import Device
 from asrlab.evaluation.claims.documents import read_document
 from asrlab.evaluation.claims.evidence import Evidence, RunFile
-from asrlab.evaluation.claims.lint import LintFinding, flags_of
-from asrlab.evaluation.claims.support_status import board_of
+from asrlab.evaluation.claims.lint import LintFinding, lint_document
+from asrlab.evaluation.claims.support_status import build_support_matrix
 from asrlab.evaluation.runs.manifest import DatasetFacts, Request
 from asrlab.evaluation.runs.records import Verdict
 
@@ -39,12 +39,12 @@ def flags(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Fla
         dataset=DatasetFacts(name="smoke", source="", licence=None, utterances=1, fingerprint="f"),
     )
     evidence = Evidence(folder=Path("evidence"), runs=(RunFile(name="a.jsonl", result=result),))
-    board = board_of(evidence)
+    board = build_support_matrix(evidence)
     path = tmp_path_factory.mktemp("documents") / "a.md"
 
     def found(text: str) -> list[LintFinding]:
         path.write_text(text, encoding="utf-8")
-        return list(flags_of(read_document(path), evidence, board))
+        return list(lint_document(read_document(path), evidence, board))
 
     return found
 

@@ -12,7 +12,7 @@ import asrlab
 from asrlab.audio import AudioFile
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import FORMATS, load_dataset
-from asrlab.evaluation.reports.hypothesis_matching import references_for
+from asrlab.evaluation.reports.hypothesis_matching import load_references
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 
@@ -135,8 +135,8 @@ def test_score_reads_no_text_through_a_link_unless_allowed(write: Write, tmp_pat
     move_and_link(root, file, tmp_path / "elsewhere" / "moved")
 
     with pytest.raises(DatasetError, match=r"leads out of .*--allow-external-audio"):
-        references_for(root / path, [])
-    assert references_for(root / path, [], allow_external_audio=True)[1]
+        load_references(root / path, [])
+    assert load_references(root / path, [], allow_external_audio=True)[1]
 
 
 @pytest.mark.parametrize(("name", "file"), [each for each in LINKED if each not in TEXTS])
@@ -146,7 +146,7 @@ def test_score_does_not_ask_where_audio_is(write: Write, tmp_path: Path, name: s
     root = write(files)
     move_and_link(root, file, tmp_path / "elsewhere" / "moved")
 
-    assert references_for(root / path, [])[1]
+    assert load_references(root / path, [])[1]
 
 
 def test_folder_of_links_says_what_to_do(tmp_path: Path):

@@ -76,10 +76,10 @@ def test_few_blocks_tell_nothing(model: Any, compared: Any):
     ]
     found = compared(*systems)
 
-    assert (found.by, found.wer.blocks) == ("speaker", 5)
+    assert (found.bootstrap_unit, found.wer.blocks) == ("speaker", 5)
     assert found.headline[0] == "b/two: WER 0.00 %, 50.00 points lower than a/one: too few to tell (5 speakers)"
     assert any("fewer than 6 speakers" in note for note in found.notes)
-    assert compared(*systems, by="utterance").headline[0].endswith(": better")
+    assert compared(*systems, bootstrap_unit="utterance").headline[0].endswith(": better")
 
 
 def test_three_systems_are_adjusted_by_holm(model: Any, compared: Any):
@@ -286,16 +286,16 @@ def test_notes_tell_what_limits_the_comparison(model: Any, run: Any):
 )
 def test_blocks_are_chosen_by_what_is_known(labels: dict[str, str], by: Any, expected: str, model: Any, compared: Any):
     """Speakers before recordings before utterances, and what was used is recorded."""
-    found = compared(*(model(name, [SAID] * 6, each=labels) for name in ("a/one", "b/two")), by=by)
+    found = compared(*(model(name, [SAID] * 6, each=labels) for name in ("a/one", "b/two")), bootstrap_unit=by)
 
-    assert found.by == expected
+    assert found.bootstrap_unit == expected
     assert found.wer.blocks == (6 if expected == "utterance" else 1)
 
 
 def test_blocks_that_are_not_there_are_refused(model: Any, compared: Any):
     """Asking for speakers where none is known says what to do."""
-    with pytest.raises(OptionError, match="no utterance has a speaker; choose --by utterance"):
-        compared(*(model(name, [SAID] * 6) for name in ("a/one", "b/two")), by="speaker")
+    with pytest.raises(OptionError, match="no utterance has a speaker; choose --bootstrap-unit utterance"):
+        compared(*(model(name, [SAID] * 6) for name in ("a/one", "b/two")), bootstrap_unit="speaker")
 
 
 def test_json_has_what_it_takes_to_repeat_it(model: Any, compared: Any):

@@ -7,9 +7,9 @@ import pytest
 
 from asrlab.evaluation import compare
 from asrlab.evaluation.metrics import ErrorCounts, Resampling, wer_interval
-from asrlab.evaluation.reports.details import Details, details_of
-from asrlab.evaluation.reports.speed import BINS
-from asrlab.evaluation.reports.worst import stretches
+from asrlab.evaluation.reports.details import Details, build_details
+from asrlab.evaluation.reports.speed import N_BINS
+from asrlab.evaluation.reports.worst import alignment_spans
 from asrlab.evaluation.runs.records import Verdict
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FEW = Resampling(resamples=500)
 @pytest.fixture
 def details(run: Callable[..., BenchResult]) -> Callable[..., Details]:
     """A maker of the details of several models of one run."""
-    return lambda *models, **options: details_of([run(*models)], resampling=FEW, **options)
+    return lambda *models, **options: build_details([run(*models)], resampling=FEW, **options)
 
 
 def spoken(made: ModelResult, durations: list[float], speakers: list[str | None]) -> ModelResult:
@@ -46,7 +46,7 @@ def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
     result = run(model("a/one", one * 3), model("b/two", two * 3))
     for normalizer in ("english", "none", "leaderboard"):
         compared = compare([result], normalizer=normalizer, resampling=FEW)
-        found = details_of([result], normalizer=normalizer, resampling=FEW)
+        found = build_details([result], normalizer=normalizer, resampling=FEW)
         assert [(each.name, each.words) for each in found.systems] == list(compared.wer.systems)
 
 
@@ -55,7 +55,7 @@ def test_groups_add_up_to_all_errors(details: Any, model: Any):
     one = spoken(model("a/one", [SAID, "the", "fox", "dog"]), [1.0, 2.0, 61.0, 5.0], ["ann", "bob", "ann", None])
     found = details(one, model("b/two", [SAID, SAID, "well", SAID]))
 
-    assert [each.by for each in found.breakdowns] == ["length", "speaker"]
+    assert [each.grouped_by for each in found.breakdowns] == ["length", "speaker"]
     for breakdown in found.breakdowns:
         for place, system in enumerate(found.systems):
             assert sum((group.errors[place] for group in breakdown.groups), start=ErrorCounts()) == system.words
@@ -77,7 +77,7 @@ def test_latencies_are_all_in_the_bins(details: Any, model: Any):
     """Every measured time is in a bin that all systems share; without any there are none."""
     found = details(model("a/one", [SAID] * 3, seconds=0.5), model("b/two", [SAID, None, SAID], seconds=4.0)).latency
 
-    assert len(found.edges) == BINS + 1
+    assert len(found.edges) == N_BINS + 1
     assert [sum(each.counts) for each in found.systems] == [3, 2]
     assert found.systems[0].counts[0] == 3
     assert found.systems[1].counts[-1] == 2
@@ -87,16 +87,16 @@ def test_latencies_are_all_in_the_bins(details: Any, model: Any):
 
 def test_the_worst_have_the_most_errors_over_all(details: Any, model: Any):
     """Errors of all systems count together; what nobody got wrong is not among them."""
-    found = details(model("a/one", [SAID, "the", "fox", SAID]), model("b/two", [SAID, SAID, "fox", "the"]), worst=2)
+    found = details(model("a/one", [SAID, "the", "fox", SAID]), model("b/two", [SAID, SAID, "fox", "the"]), worst_n=2)
 
     assert [(each.id, each.errors) for each in found.worst] == [("u2", 18), ("u1", 9)]
 
 
 def test_words_are_told_in_stretches(details: Any, model: Any):
     """What is the same stands together, and so does what is not, with both sides."""
-    found = details(model("a/one", ["the quick red fox leaps over the lazy dog"]), worst=1)
+    found = details(model("a/one", ["the quick red fox leaps over the lazy dog"]), worst_n=1)
 
-    told = [(each.same, each.said, each.written) for each in stretches(found.worst[0].first.words)]
+    told = [(each.is_equal, each.reference, each.hypothesis) for each in alignment_spans(found.worst[0].first.words)]
     assert told == [
         (True, "the quick", "the quick"),
         (False, "brown", "red"),
@@ -129,7 +129,7 @@ def test_gates_are_counted_and_findings_listed(details: Any, model: Any):
 def test_what_means_less_than_it_seems_is_said(model: Any, run: Any):
     """Random weights, a simulated device, a run that is not complete, and a model that did not load."""
     made_up = model("a/one", [SAID], random=True, simulated=True)
-    found = details_of([run(made_up, complete=False)], resampling=FEW).cautions
+    found = build_details([run(made_up, complete=False)], resampling=FEW).caveats
 
     assert [line.split(" has ")[-1].split(" ran ")[-1].split(":")[0].split(";")[0] for line in found] == [
         "random weights",
@@ -142,12 +142,12 @@ def test_a_run_that_is_not_complete_is_shown_for_what_all_tried(model: Any, run:
     """Where a run stopped, systems are looked at over the utterances that each of them has an outcome of."""
     result = run(model("a/one", [SAID] * 3), model("b/two", [SAID] * 2), complete=False)
 
-    assert [len(each.utterances) for each in details_of([result], resampling=FEW).systems] == [2, 2]
+    assert [len(each.utterances) for each in build_details([result], resampling=FEW).systems] == [2, 2]
 
 
 def test_without_any_model_nothing_is_shown(run: Any):
     """A run whose models did not load has no systems, and is no error."""
-    found = details_of([run()])
+    found = build_details([run()])
     assert (found.systems, found.worst, found.latency.edges) == ((), (), ())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asrlab.evaluation.reports.extra_metrics import further_figures
+from asrlab.evaluation.reports.extra_metrics import run_metrics
 from asrlab.evaluation.runs.records import Failure
 from asrlab.evaluation.runs.result import ModelResult
 
@@ -93,15 +93,15 @@ def test_word_differences_are_with_the_first(model: Any, compared: Any):
 def test_further_figures_of_one_run(model: Any, run: Any):
     """A run's figures take the utterances that every model has tried, and need no second model."""
     one, two = model("a/one", [wrong(1)] * 8), model("b/two", [wrong(1)] * 5)
-    both = further_figures(run(one, two, complete=False), normalizers=["none"])
-    alone = further_figures(run(one), normalizers=[])
+    both = run_metrics(run(one, two, complete=False), normalizers=["none"])
+    alone = run_metrics(run(one), normalizers=[])
 
     assert [score.utterances for _, score in both.normalizers[1].scores] == [5, 5]
     assert both.suspects is not None
     assert len(both.suspects.suspects) == 5
     assert (alone.systems, alone.normalizers, alone.suspects) == (("a/one",), (), None)
     assert not any("suspect" in note for note in alone.notes)  # nobody expects them of one
-    same = further_figures(run(one, model("b/one", [wrong(1)] * 8)), normalizers=[])  # one witness: the same model
+    same = run_metrics(run(one, model("b/one", [wrong(1)] * 8)), normalizers=[])  # one witness: the same model
     assert same.suspects is None
     assert any("two models of different weights" in note for note in same.notes)
 
@@ -110,4 +110,4 @@ def test_further_figures_of_nothing(run: Any):
     """A run in which nothing loaded has no figures and no error."""
     broken = ModelResult(model="a/one", failure=Failure(kind="WeightsError", message="no"))
 
-    assert further_figures(run(broken), normalizers=["none"]).systems == ()
+    assert run_metrics(run(broken), normalizers=["none"]).systems == ()

@@ -17,7 +17,7 @@ import asrlab
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 from asrlab.evaluation.metrics import get_normalizer, score
-from asrlab.evaluation.reports.hypothesis_matching import matched, references_for, with_readings
+from asrlab.evaluation.reports.hypothesis_matching import choose_readings, load_references, match_hypotheses
 
 type Counts = tuple[int, int, int, int]
 
@@ -162,8 +162,10 @@ def as_counts(numbers: Sequence[int] | map[int]) -> Counts:
 def own_counts(folder: Path, hypotheses: str, references: str) -> dict[str, tuple[Counts, str, str]]:
     """What asrlab counts in each utterance, with the texts it compared, by the utterance's id."""
     file = read_hypotheses(folder / hypotheses)
-    _, said = references_for(folder / references, [file])
-    system = with_readings(matched(file, said, name="h", allow_extra=False), lambda _language, text: lowered(text))
+    _, said = load_references(folder / references, [file])
+    system = choose_readings(
+        match_hypotheses(file, said, name="h", allow_extra=False), lambda _language, text: lowered(text)
+    )
     found = {}
     for pair in system.pairs():
         one, other = lowered(pair.reference), lowered(pair.hypothesis)
@@ -350,7 +352,7 @@ def test_random_recordings_are_counted_as_by_sclite(tmp_path: Path):
     for name, column in (("r.stm", 0), ("h.ctm", 1)):
         lines = [line for recording in recordings for line in recording[column]]
         (tmp_path / name).write_text("".join(lines), encoding="utf-8")
-    references = references_for(tmp_path / "r.stm", [])[1]
+    references = load_references(tmp_path / "r.stm", [])[1]
     speakers = {each.id: f"{each.speaker}-000" for each in references}
     texts = {each.id: each.text for each in references}
     theirs = sclite_counts(tmp_path, "-r", "r.stm", "stm", "-h", "h.ctm", "ctm")

@@ -119,7 +119,7 @@ def test_two_files_are_compared_with_intervals(tmp_path: Path):
         (tmp_path / f"{name}.trn").write_text(lines, encoding="utf-8")
     scoring = asrlab.evaluation.score([tmp_path / "bad.trn", tmp_path / "good.trn"], references=tmp_path / "r.csv")
     assert scoring.wer is not None
-    assert (scoring.by, scoring.wer.differences[0].verdict) == ("speaker", "better")
+    assert (scoring.bootstrap_unit, scoring.wer.differences[0].verdict) == ("speaker", "better")
     assert json.loads(scoring.to_json())["files"][0]["score"]["wer"] == pytest.approx(2 / 3)
 
 

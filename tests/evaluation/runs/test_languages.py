@@ -142,7 +142,7 @@ def test_no_verdict_is_given_without_the_caveat(mixed: BenchResult):
     assert all(line.endswith(f"; {remark}") for line in found.headline)
     assert any("was not made for 6 of 18 utterances" in note for note in found.notes)
     plain = json.loads(found.to_json())
-    assert plain["caveats"] == {"english/only": "not made for de"}
+    assert plain["language_caveats"] == {"english/only": "not made for de"}
     assert plain["normalizers"] == {"basic": 12, "english": 6}
 
     page = re.sub("<[^>]*>", "", asrlab.evaluation.report(mixed, resampling=FEW).html.decode())

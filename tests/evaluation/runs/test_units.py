@@ -12,7 +12,7 @@ import soundfile
 
 import asrlab
 from asrlab import Batching, DatasetError, Transcript
-from asrlab.evaluation.reports.quality_summary import paths_told
+from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
 from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
 
@@ -97,10 +97,10 @@ def test_what_was_in_doubt_is_told():
         "batched, 9 pieces, then full: cut off (2)",
     )
     model = ModelResult(model="a/b", utterances=tuple(map(heard, paths)))
-    assert paths_told(model) == (
+    assert describe_decoding_paths(model) == (
         "2 of 4 utterances were decoded together; 2 took the full path, at least in part: repetition 1, cut off 1"
     )
-    assert paths_told(ModelResult(model="a/b", utterances=(heard(None), heard("full")))) == ""
+    assert describe_decoding_paths(ModelResult(model="a/b", utterances=(heard(None), heard("full")))) == ""
 
 
 def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: Path, asrlab_cli: Any):

@@ -10,10 +10,10 @@ from rich.table import Table
 from asrlab.cli.views.extra_metrics import unknown_languages
 from asrlab.cli.views.score import LEGEND, marked
 from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
-from asrlab.evaluation.reports.caveats import busy_passes, not_repeatable
-from asrlab.evaluation.reports.provenance import device_of, other_scoring
-from asrlab.evaluation.reports.quality_summary import paths_told
-from asrlab.evaluation.reports.systems import systems_of
+from asrlab.evaluation.reports.caveats import describe_busy_passes, describe_instability
+from asrlab.evaluation.reports.provenance import describe_device, normalizer_caveats
+from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
+from asrlab.evaluation.reports.systems import loaded_systems
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.terminal.screen import Text
 
@@ -73,7 +73,7 @@ def _cells(model: ModelResult) -> list[str]:
     peak = model.peak_resident_bytes
     return [
         f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
-        device_of(model.info),
+        describe_device(model.info),
         f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
         _percent(finished.wer) if (finished := model.finished_score) else "-",
         f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
@@ -108,11 +108,11 @@ def _seconds(value: float | None) -> str:
 def _caption(result: BenchResult) -> Text:
     lines = [f"run: {result.run}", MEANING]
     lines += [line for model in result.models for line in _scoring(model)]
-    if busy := busy_passes(result):
+    if busy := describe_busy_passes(result):
         lines.append(f"{busy}: the times may be too long")
     lines += _unknown(result)
-    lines += other_scoring([result])
-    lines += [system.unfit.sentence(system.name) for system in systems_of([result]) if system.unfit]
+    lines += normalizer_caveats([result])
+    lines += [system.unfit.sentence(system.name) for system in loaded_systems([result]) if system.unfit]
     return Text("\n".join(lines))
 
 
@@ -121,7 +121,7 @@ def _scoring(model: ModelResult) -> Iterator[str]:
         apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
         told = describe_normalizers(score.normalizer, score.normalizers)
         yield f"{model.model}: normalizer {told} ({score.normalizer_version}){apart}"
-    if paths := paths_told(model):
+    if paths := describe_decoding_paths(model):
         yield f"{model.model}: {paths}"
 
 
@@ -151,7 +151,7 @@ def findings(result: BenchResult) -> Iterator[Text]:
             for verdict in utterance.failed_gates:
                 yield Text(f"{model.model}: {utterance.id}: {verdict.gate}: {verdict.detail}")
         if model.unstable:
-            yield Text(f"{model.model}: {not_repeatable(model)}: {', '.join(model.unstable)}")
+            yield Text(f"{model.model}: {describe_instability(model)}: {', '.join(model.unstable)}")
 
 
 def texts_of(result: BenchResult) -> Iterator[Text]:

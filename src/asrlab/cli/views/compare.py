@@ -19,8 +19,8 @@ from asrlab.evaluation.metrics import (
     describe_normalizers,
 )
 from asrlab.evaluation.reports.comparison import ComparedSystem, Comparison
-from asrlab.evaluation.reports.headline import TOO_FEW, counted
-from asrlab.evaluation.reports.provenance import device_of
+from asrlab.evaluation.reports.headline import TOO_FEW, count_units
+from asrlab.evaluation.reports.provenance import describe_device
 from asrlab.terminal.screen import Text
 
 PLACE_SHOWN = 3
@@ -44,10 +44,10 @@ def show_comparison(screen: Console, comparison: Comparison, *, words: int) -> N
 def comparison_view(comparison: Comparison, *, words: int) -> Iterator[Table | Text]:
     """Everything below the headline."""
     yield _systems(comparison)
-    caveats = dict(comparison.caveats)
-    yield wer_table(comparison.wer, comparison.by, caveats)
+    caveats = dict(comparison.language_caveats)
+    yield wer_table(comparison.wer, comparison.bootstrap_unit, caveats)
     if comparison.speed:
-        yield _speed(comparison.speed, comparison.by, caveats)
+        yield _speed(comparison.speed, comparison.bootstrap_unit, caveats)
     else:
         yield Text(f"speed is not compared: {comparison.why_no_speed}")
     yield from figures_table(comparison.figures)
@@ -87,7 +87,7 @@ def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
     return (
         f"{system.name} (random weights)" if info.model.weights_random else system.name,
         system.run,
-        device_of(info),
+        describe_device(info),
         rate_of(words.errors, words.reference_length),
         f"{words.substitutions} {words.deletions} {words.insertions}",
         str(system.failed),
@@ -100,7 +100,7 @@ def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = N
     """Return the difference of every two systems, with its verdict; *caveats* are by the system's name."""
     drawn = wer.resampling
     caption = (
-        f"Paired bootstrap of {counted(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
+        f"Paired bootstrap of {count_units(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
         "sign-flip test of the same blocks. A verdict asks for an interval without zero and p (Holm) under "
         f"{1 - drawn.confidence:.2g}."
     )
@@ -110,11 +110,11 @@ def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = N
     return made
 
 
-def _speed(speed: SpeedComparison, by: str, caveats: Mapping[str, str]) -> Table:
+def _speed(speed: SpeedComparison, unit: str, caveats: Mapping[str, str]) -> Table:
     caption = (
-        f"Over {speed.utterances} utterances that all transcribed, on one machine, {counted(speed.blocks, by)}; the "
-        "interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn in "
-        "one run on a machine that is not busy, of which none of one model is as fast as any of the other."
+        f"Over {speed.utterances} utterances that all transcribed, on one machine, {count_units(speed.blocks, unit)}; "
+        "the interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn "
+        "in one run on a machine that is not busy, of which none of one model is as fast as any of the other."
     )
     reasons = dict.fromkeys(found.reason for found in speed.ratios if found.reason)
     caption = "\n".join((caption, *(f"No verdict: {reason}." for reason in reasons)))

@@ -14,7 +14,7 @@ from asrlab.evaluation.reports.breakdown import Breakdown
 from asrlab.evaluation.reports.details import Details
 from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts
 from asrlab.evaluation.reports.quality_summary import GateCounts
-from asrlab.evaluation.reports.speed import LatencyView
+from asrlab.evaluation.reports.speed import LatencyHistograms
 from asrlab.evaluation.reports.worst import WorstUtterance
 from asrlab.terminal.screen import Text
 
@@ -44,7 +44,7 @@ def details_view(details: Details) -> Iterator[Table | Text]:
     yield Text("\n").join(map(_environment, details.runs))
 
 
-def _latency(view: LatencyView) -> Table:
+def _latency(view: LatencyHistograms) -> Table:
     columns = ["model", "measured", "p50", "p90", "p95", "p99", "longest", "spread"]
     caption = (
         "Seconds of decoding and inference an utterance, every repeat; p99 from 100 on. spread: from "
@@ -72,8 +72,8 @@ def _spread(counts: tuple[int, ...]) -> str:
 def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
     left = len(breakdown.groups) - GROUPS_SHOWN
     caption = f"the {GROUPS_SHOWN} with the most errors; {left} more are in: asrlab report" if left > 0 else ""
-    columns = [breakdown.by, "utterances", *(f"{name} WER" for name in names)]
-    made = new_table(f"errors by {breakdown.by}", columns, texts=1, caption=caption)
+    columns = [breakdown.grouped_by, "utterances", *(f"{name} WER" for name in names)]
+    made = new_table(f"errors by {breakdown.grouped_by}", columns, texts=1, caption=caption)
     for group in breakdown.groups[:GROUPS_SHOWN]:
         rates = (rate_of(counts.errors, counts.reference_length) for counts in group.errors)
         made.add_row(*map(Text, (group.name, str(group.utterances), *rates)))

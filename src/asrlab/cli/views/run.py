@@ -57,8 +57,8 @@ def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
     from asrlab.cli.views.bench import failures, findings, table, texts_of
     from asrlab.cli.views.details import show_details
     from asrlab.cli.views.extra_metrics import show_figures
-    from asrlab.evaluation.reports.details import details_of
-    from asrlab.evaluation.reports.extra_metrics import further_figures
+    from asrlab.evaluation.reports.details import build_details
+    from asrlab.evaluation.reports.extra_metrics import run_metrics
 
     screen = console()
     screen.print(table(result))
@@ -67,10 +67,10 @@ def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
     for line in findings(result):
         screen.print(line, soft_wrap=True)
     names = [name.strip() for name in (normalizers or "").split(",") if name.strip()]
-    show_figures(screen, further_figures(result, normalizers=names))
+    show_figures(screen, run_metrics(result, normalizers=names))
     # among a few texts the worst are easily found, and all of them follow
     many = texts and len(result.models[0].utterances) > _FEW
-    show_details(screen, details_of([result], worst=_WORST if many else 0))
+    show_details(screen, build_details([result], worst_n=_WORST if many else 0))
     if texts:
         for line in texts_of(result):
             screen.print(line, soft_wrap=True)

@@ -11,7 +11,7 @@ from asrlab.cli.views.compare import differences_view, wer_table
 from asrlab.cli.views.extra_metrics import figures_table, new_table, percent, rate_of, unknown_languages
 from asrlab.evaluation.metrics import AlignedWord, describe_normalizers
 from asrlab.evaluation.reports.score_files import ScoredFile, Scoring
-from asrlab.evaluation.reports.worst import stretches
+from asrlab.evaluation.reports.worst import alignment_spans
 from asrlab.terminal.screen import Text
 
 LEGEND = "[-in the reference only-] {+in the hypothesis only+}"
@@ -23,14 +23,14 @@ def marked(words: Sequence[AlignedWord]) -> Text:
 
 
 def _parts(words: Sequence[AlignedWord]) -> Iterator[Text]:
-    for stretch in stretches(words):
-        if stretch.same:
-            yield Text(stretch.said)
+    for span in alignment_spans(words):
+        if span.is_equal:
+            yield Text(span.reference)
             continue
-        if stretch.said:
-            yield Text(f"[-{stretch.said}-]", style="red")
-        if stretch.written:
-            yield Text(f"{{+{stretch.written}+}}", style="green")
+        if span.reference:
+            yield Text(f"[-{span.reference}-]", style="red")
+        if span.hypothesis:
+            yield Text(f"{{+{span.hypothesis}+}}", style="green")
 
 
 TOLD = 5
@@ -54,7 +54,7 @@ def _below(scoring: Scoring, words: int) -> Iterator[Table | Text]:
         if file.extra:
             yield Text(f"{file.name}: {len(file.extra)} without a reference, left out: {_told(file.extra)}")
     if scoring.wer:
-        yield wer_table(scoring.wer, scoring.by or "utterance")
+        yield wer_table(scoring.wer, scoring.bootstrap_unit or "utterance")
     yield from figures_table(scoring.figures)
     for differences in scoring.differences if words else ():
         yield from differences_view(differences, words)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.evidence import RunFile
-from asrlab.evaluation.claims.figures import of_figure, speed
-from asrlab.evaluation.claims.markdown import Page, listed, plain, quoted, table
+from asrlab.evaluation.claims.figures import format_figure, speed
+from asrlab.evaluation.claims.markdown import RenderContext, code_span, escape_markdown, split_names, table
 from asrlab.evaluation.claims.status_table import bounds_table, status_table
 from asrlab.evaluation.metrics import describe_normalizers
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 
 
-def block_text(name: str, options: dict[str, str], page: Page) -> str:
+def render_block(name: str, options: dict[str, str], page: RenderContext) -> str:
     """What stands between the markers of a block, with the empty lines around it.
 
     Raises:
@@ -28,13 +28,13 @@ def block_text(name: str, options: dict[str, str], page: Page) -> str:
     return f"\n\n{write(options, page)}\n\n"
 
 
-def _runs(options: dict[str, str], page: Page) -> Iterator[tuple[RunFile, ModelResult]]:
+def _runs(options: dict[str, str], page: RenderContext) -> Iterator[tuple[RunFile, ModelResult]]:
     """What the options choose of all runs.
 
     Raises:
         DatasetError: They choose nothing.
     """
-    records, models = listed(options.get("record", "")), listed(options.get("models", ""))
+    records, models = split_names(options.get("record", "")), split_names(options.get("models", ""))
     for name in records:
         page.evidence.run(name)
     chosen = [
@@ -67,10 +67,10 @@ def _model_name(model: ModelResult) -> str:
 
 
 def _errors(model: ModelResult) -> str:
-    return f"{of_figure(model, 'errors')}/{of_figure(model, 'words')}"
+    return f"{format_figure(model, 'errors')}/{format_figure(model, 'words')}"
 
 
-def _wer(options: dict[str, str], page: Page) -> str:
+def _wer(options: dict[str, str], page: RenderContext) -> str:
     headings = (
         "model",
         "device",
@@ -85,8 +85,8 @@ def _wer(options: dict[str, str], page: Page) -> str:
         (
             _model_name(model),
             _device(model),
-            of_figure(model, "wer"),
-            of_figure(model, "finished_wer"),
+            format_figure(model, "wer"),
+            format_figure(model, "finished_wer"),
             _errors(model),
             f"{run.result.dataset}, {run.result.manifest.dataset.utterances} utterances",
             describe_normalizers(run.result.manifest.normalizer, run.result.manifest.normalizers),
@@ -97,17 +97,17 @@ def _wer(options: dict[str, str], page: Page) -> str:
     return table(headings, rows, right=headings[2:5])
 
 
-def _speed(options: dict[str, str], page: Page) -> str:
+def _speed(options: dict[str, str], page: RenderContext) -> str:
     headings = ("model", "device", "RTFx", "p50", "p95", "load", "peak memory", "machine", "record")
     rows = [
         (
             _model_name(model),
             _device(model),
             _range(model),
-            of_figure(model, "p50"),
-            of_figure(model, "p95"),
-            of_figure(model, "load"),
-            of_figure(model, "peak_mib"),
+            format_figure(model, "p50"),
+            format_figure(model, "p95"),
+            format_figure(model, "load"),
+            format_figure(model, "peak_mib"),
             _whole_machine(run.result.manifest.machine),
             page.link(run.name),
         )
@@ -119,15 +119,15 @@ def _speed(options: dict[str, str], page: Page) -> str:
 def _range(model: ModelResult) -> str:
     speeds = model.rtfx_of_repeats
     if len(speeds) < 2:
-        return of_figure(model, "rtfx")
-    return f"{of_figure(model, 'rtfx')} ({speed(min(speeds))} to {speed(max(speeds))}, {len(speeds)} times)"
+        return format_figure(model, "rtfx")
+    return f"{format_figure(model, 'rtfx')} ({speed(min(speeds))} to {speed(max(speeds))}, {len(speeds)} times)"
 
 
 def _whole_machine(machine: Machine) -> str:
     return f"{machine.processor or machine.architecture}, {machine.cores} cores, {machine.system.split()[0]}"
 
 
-def _run(options: dict[str, str], page: Page) -> str:
+def _run(options: dict[str, str], page: RenderContext) -> str:
     if "record" not in options:
         raise DatasetError("the block 'run' needs record=FILE")
     result = page.evidence.run(options["record"])
@@ -149,17 +149,17 @@ def _run(options: dict[str, str], page: Page) -> str:
         f"{page.link(options['record'])}"
     )
     parts = [title, table(headings, map(_run_row, result.models), right=headings[2:])]
-    texts = listed(options.get("texts", ""))
+    texts = split_names(options.get("texts", ""))
     return "\n\n".join([*parts, *([_texts(result, texts)] if texts else [])])
 
 
 def _run_row(model: ModelResult) -> tuple[str, ...]:
     if model.info is None:
         failure = model.failure
-        return (model.model, quoted(f"{failure.kind}: {failure.message}" if failure else "not loaded"), *["-"] * 7)
-    figures = (_range(model), *(of_figure(model, name) for name in ("p50", "p95", "load", "peak_mib", "failed")))
+        return (model.model, code_span(f"{failure.kind}: {failure.message}" if failure else "not loaded"), *["-"] * 7)
+    figures = (_range(model), *(format_figure(model, name) for name in ("p50", "p95", "load", "peak_mib", "failed")))
     asked = f"{model.info.device.requested} → {_device(model)}"
-    return (_model_name(model), asked, f"{of_figure(model, 'wer')} ({_errors(model)})", *figures)
+    return (_model_name(model), asked, f"{format_figure(model, 'wer')} ({_errors(model)})", *figures)
 
 
 def _texts(result: BenchResult, ids: Iterable[str]) -> str:
@@ -171,16 +171,16 @@ def _text_rows(result: BenchResult, name: str) -> Iterator[tuple[str, str, str]]
     said = [(model, utterance) for model in result.models for utterance in model.utterances if utterance.id == name]
     if not said:
         raise DatasetError(f"the run has no utterance {name!r}")
-    yield name, "reference", plain(said[0][1].reference or "(none)")
+    yield name, "reference", escape_markdown(said[0][1].reference or "(none)")
     for model, utterance in said:
         yield "", model.model, _hypothesis(utterance)
 
 
 def _hypothesis(utterance: UtteranceResult) -> str:
-    return plain(utterance.hypothesis) if utterance.transcript else "(failed)"
+    return escape_markdown(utterance.hypothesis) if utterance.transcript else "(failed)"
 
 
-def _measured(options: dict[str, str], page: Page) -> str:
+def _measured(options: dict[str, str], page: RenderContext) -> str:
     if "record" not in options:
         raise DatasetError("the block 'measured' needs record=FILE")
     name = options["record"]
@@ -190,14 +190,14 @@ def _measured(options: dict[str, str], page: Page) -> str:
         where = f"{machine['processor'] or machine['architecture']}, {machine['cores']} cores"
         headings, rows = list(shown["headings"]), [list(map(str, row)) for row in shown["rows"]]
         title = f"{shown['title']}; on {where}; {date[:10]}, {page.link(name)}"
-        notes = [plain(note) for note in shown["notes"]]
+        notes = [escape_markdown(note) for note in shown["notes"]]
     except (KeyError, TypeError) as error:
         raise DatasetError(f"{name} is no record of a benchmark with a table (no {error}); make it anew") from error
     listed_notes = ["\n".join(f"- {note}" for note in notes)] if notes else []
     return "\n\n".join([title, table(headings, rows, right=headings[1:]), *listed_notes])
 
 
-type _Write = Callable[[dict[str, str], Page], str]
+type _Write = Callable[[dict[str, str], RenderContext], str]
 BLOCKS: dict[str, tuple[_Write, frozenset[str]]] = {
     "status": (status_table, frozenset({"engines"})),
     "bounds": (bounds_table, frozenset()),

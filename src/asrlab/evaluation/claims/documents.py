@@ -67,7 +67,7 @@ class Waiver:
 
 
 @attrs.frozen(kw_only=True)
-class Document:
+class MarkdownDocument:
     """A document, taken apart.
 
     Attributes:
@@ -122,7 +122,7 @@ def find_documents(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> MarkdownDocument:
     """Take a document apart.
 
     Raises:
@@ -139,7 +139,7 @@ def read_document(path: Path) -> Document:
     spans = sorted((tie.start, tie.end) for tie in ties)
     passages = [passage.without(spans) for passage in passages]
     allowances = tuple(_allowance(marker, source, path) for marker in markers if marker.kind == "allow")
-    return Document(path=path, source=source, ties=ties, passages=tuple(passages), allowances=allowances)
+    return MarkdownDocument(path=path, source=source, ties=ties, passages=tuple(passages), allowances=allowances)
 
 
 @attrs.frozen(kw_only=True)

@@ -80,14 +80,14 @@ FIGURES: tuple[str, ...] = (*_OF_MODEL, *_OF_RUN)
 """The names of the figures of a run."""
 
 
-def of_figure(model: ModelResult, name: str) -> str:
+def format_figure(model: ModelResult, name: str) -> str:
     """A model's figure as documents show it; a dash where there is none."""
     find, write = _OF_MODEL[name]
     value = find(model)
     return "-" if value is None else write(value)
 
 
-def figure_text(options: dict[str, str], evidence: Evidence) -> str:
+def render_figure(options: dict[str, str], evidence: Evidence) -> str:
     """What stands in a marker ``figure`` with these options.
 
     Args:
@@ -172,4 +172,4 @@ def _all(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for run in evidence.runs:
         for model in run.result.models:
             for name in _OF_MODEL:
-                yield f"record={run.name} model={model.model} figure={name}", of_figure(model, name)
+                yield f"record={run.name} model={model.model} figure={name}", format_figure(model, name)

@@ -11,7 +11,7 @@ from typing import Literal
 import attrs
 
 from asrlab.evaluation.claims import vocabulary as words
-from asrlab.evaluation.claims.documents import Document, Waiver
+from asrlab.evaluation.claims.documents import MarkdownDocument, Waiver
 from asrlab.evaluation.claims.evidence import Evidence
 from asrlab.evaluation.claims.figures import find_figure
 from asrlab.evaluation.claims.markup import HIDDEN, TextBlock
@@ -107,7 +107,7 @@ class _Sentence:
         return LintFinding(kind=kind, offset=offset, text=match[0].strip(), message=told[0], cure=told[1])
 
 
-def flags_of(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[LintFinding]:
+def lint_document(document: MarkdownDocument, evidence: Evidence, board: SupportMatrix) -> Iterator[LintFinding]:
     """What *document* says that no record does, in order; figures that its author answers for are noted there.
 
     Args:
@@ -125,7 +125,7 @@ def flags_of(document: Document, evidence: Evidence, board: SupportMatrix) -> It
                 allowance.covers.append(flag.text)
 
 
-def _allowed(document: Document, passage: TextBlock) -> Waiver | None:
+def _allowed(document: MarkdownDocument, passage: TextBlock) -> Waiver | None:
     first, end = passage.lines
     return next((each for each in document.allowances if each.lines[0] <= first and end <= each.lines[1]), None)
 

@@ -14,7 +14,7 @@ from asrlab.evaluation.claims.support_status import SupportMatrix
 
 
 @attrs.frozen(kw_only=True)
-class Page:
+class RenderContext:
     """What a block is written for.
 
     Attributes:
@@ -44,16 +44,16 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", "\\|").strip()
 
 
-def quoted(text: str) -> str:
+def code_span(text: str) -> str:
     """Somebody's own words, as code, so that nothing in them is read as Markdown."""
     return f"`{re.sub(r'\s+', ' ', text).replace('`', "'").strip()}`" if text.strip() else ""
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Somebody's own words as text, with nothing in them that Markdown would read."""
     return re.sub(r"([\\`*<>\[\]])", r"\\\1", text)
 
 
-def listed(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """The names in an option, between commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

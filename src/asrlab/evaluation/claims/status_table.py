@@ -10,18 +10,18 @@ import attrs
 from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.markdown import Page, listed, plain, quoted, table
-from asrlab.evaluation.claims.support_status import DEVICES, Cell, EvidenceItem, SupportMatrix
+from asrlab.evaluation.claims.markdown import RenderContext, code_span, escape_markdown, split_names, table
+from asrlab.evaluation.claims.support_status import DEVICES, EvidenceItem, SupportCell, SupportMatrix
 
 
-def status_table(options: dict[str, str], page: Page) -> str:
+def status_table(options: dict[str, str], page: RenderContext) -> str:
     """A row for each model that there is a record of, and for each engine's default, on each device; then the rest.
 
     Raises:
         DatasetError: The option ``engines`` names one that there is not.
     """
     board = page.board
-    wanted = listed(options.get("engines", ""))
+    wanted = split_names(options.get("engines", ""))
     engines = [spec for spec in board.engines if not wanted or spec.name in wanted]
     if unknown := sorted(set(wanted) - {spec.name for spec in engines}):
         raise DatasetError(f"there is no engine {unknown[0]!r}; there are {', '.join(e.name for e in board.engines)}")
@@ -42,19 +42,19 @@ def _recorded(engine: EngineSpec, board: SupportMatrix) -> list[str]:
     ]
 
 
-def _status_rows(model: str, page: Page) -> Iterator[tuple[str, str, str, str]]:
+def _status_rows(model: str, page: RenderContext) -> Iterator[tuple[str, str, str, str]]:
     for device in DEVICES:
         cell = page.board.cells[model, device]
         yield model, device, _status_of(cell), _told(cell, page)
 
 
-def _status_of(cell: Cell) -> str:
+def _status_of(cell: SupportCell) -> str:
     said = " + ".join(f"`{status}`" for status in cell.statuses)
     stale = cell.standings[0].stale if cell.standings else ()
     return f"{said}, stale ({'; '.join(stale)})" if stale else said
 
 
-def _told(cell: Cell, page: Page) -> str:
+def _told(cell: SupportCell, page: RenderContext) -> str:
     parts = [_standing(standing, page, first=not number) for number, standing in enumerate(cell.standings)]
     if not parts:
         parts = ["no record"]
@@ -63,9 +63,9 @@ def _told(cell: Cell, page: Page) -> str:
     return "<br>".join(parts)
 
 
-def _standing(standing: EvidenceItem, page: Page, *, first: bool = False) -> str:
+def _standing(standing: EvidenceItem, page: RenderContext, *, first: bool = False) -> str:
     said = " + ".join(standing.statuses)
-    reason = quoted(standing.reason) if "blocked" in standing.statuses else plain(standing.reason)
+    reason = code_span(standing.reason) if "blocked" in standing.statuses else escape_markdown(standing.reason)
     facts = [f"{page.link(standing.record)} of {standing.date[:10]}", _machine(standing.machine)]
     versions = _versions(standing, page.board)
     told = f"{reason} ({', '.join([*facts, *([versions] if versions else [])])})"
@@ -84,7 +84,7 @@ def _versions(standing: EvidenceItem, board: SupportMatrix) -> str:
     return ", ".join(f"{package.name} {package.version}" for package in standing.packages if package.name in own)
 
 
-def _rest(engine: EngineSpec, page: Page) -> Iterator[str]:
+def _rest(engine: EngineSpec, page: RenderContext) -> Iterator[str]:
     shown = _recorded(engine, page.board)
     rest = [model for model in page.board.of_engine(engine.name) if model not in shown]
     if not rest:
@@ -96,7 +96,7 @@ def _rest(engine: EngineSpec, page: Page) -> Iterator[str]:
         yield f"  - {device}: {_status_of(cell)}: {_told(attrs.evolve(cell, stand_ins=()), page)}"
 
 
-def bounds_table(_options: dict[str, str], page: Page) -> str:
+def bounds_table(_options: dict[str, str], page: RenderContext) -> str:
     """The WER that each model must stay under to be ``working``."""
     rows = [row for spec in page.board.engines for row in _bounds_of(spec)]
     return table(("engine", "WER must be under", "models"), rows)

@@ -80,7 +80,7 @@ class EvidenceItem:
 
 
 @attrs.frozen(kw_only=True)
-class Cell:
+class SupportCell:
     """A model on a device.
 
     Attributes:
@@ -114,7 +114,7 @@ class SupportMatrix:
 
     engines: tuple[EngineSpec, ...]
     models: tuple[str, ...]
-    cells: Mapping[tuple[str, str], Cell]
+    cells: Mapping[tuple[str, str], SupportCell]
     bounds: Mapping[str, float | None]
 
     def of_engine(self, engine: str) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ class SupportMatrix:
         return cell.statuses if cell else ("unverified",)
 
 
-def board_of(evidence: Evidence, host: PluginHost | None = None) -> SupportMatrix:
+def build_support_matrix(evidence: Evidence, host: PluginHost | None = None) -> SupportMatrix:
     """What may be said, from all records.
 
     Args:
@@ -292,13 +292,13 @@ def _judged_cell(cell: CellResult) -> tuple[tuple[Status, ...], str]:
     return (less, ran) if less else (("unverified",), f"{ran}, and no run scores it")
 
 
-def _cell(model: str, device: str, standings: Iterable[EvidenceItem]) -> Cell:
+def _cell(model: str, device: str, standings: Iterable[EvidenceItem]) -> SupportCell:
     engine = model.partition("/")[0]
     here = [each for each in standings if each.device == device and each.engine == engine]
     own = sorted((each for each in here if each.model == model), key=_order)
     told = [each for each in own if each.tells] or [each for each in here if each.engine_wide][:1] or own[:1]
     stand_ins = [each for each in here if each.model != model and "random-weights" in each.statuses]
-    return Cell(model=model, device=device, standings=_latest_first(tuple(told)), stand_ins=tuple(stand_ins))
+    return SupportCell(model=model, device=device, standings=_latest_first(tuple(told)), stand_ins=tuple(stand_ins))
 
 
 def _order(standing: EvidenceItem) -> tuple[bool, bool, int, tuple[int, ...]]:

@@ -10,18 +10,18 @@ from typing import Literal
 import attrs
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.blocks import block_text
-from asrlab.evaluation.claims.documents import Document, GeneratedSpan, Waiver, find_documents, read_document
+from asrlab.evaluation.claims.blocks import render_block
+from asrlab.evaluation.claims.documents import GeneratedSpan, MarkdownDocument, Waiver, find_documents, read_document
 from asrlab.evaluation.claims.evidence import Evidence, read_evidence
-from asrlab.evaluation.claims.figures import figure_text
-from asrlab.evaluation.claims.lint import flags_of
-from asrlab.evaluation.claims.markdown import Page
-from asrlab.evaluation.claims.support_status import SupportMatrix, board_of
+from asrlab.evaluation.claims.figures import render_figure
+from asrlab.evaluation.claims.lint import lint_document
+from asrlab.evaluation.claims.markdown import RenderContext
+from asrlab.evaluation.claims.support_status import SupportMatrix, build_support_matrix
 from asrlab.plugins.manager import PluginHost
 
 
 @attrs.frozen(kw_only=True)
-class Finding:
+class ClaimFinding:
     """A place where a document says something else than the records.
 
     Attributes:
@@ -51,7 +51,7 @@ class Finding:
 
 
 @attrs.frozen(kw_only=True)
-class Allowed:
+class AppliedWaiver:
     """Figures that a document's author answers for.
 
     Attributes:
@@ -87,8 +87,8 @@ class Verification:
     documents: tuple[Path, ...]
     ties: int
     records: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    allowed: tuple[Allowed, ...]
+    findings: tuple[ClaimFinding, ...]
+    allowed: tuple[AppliedWaiver, ...]
     written: tuple[Path, ...] = ()
 
 
@@ -118,7 +118,7 @@ def verify(
         paths: Documents, and folders with ``.md`` files.
         evidence: The folder of records; None looks for ``evidence`` beside the documents and above.
         write: Bring what is generated up to date instead of telling how it differs. Nothing else is ever changed.
-        host: The plugins whose engines a table of statuses lists; see ``board_of``.
+        host: The plugins whose engines a table of statuses lists; see ``build_support_matrix``.
 
     Raises:
         DatasetError: A document, a marker in it or a record cannot be read.
@@ -128,7 +128,7 @@ def verify(
     if evidence is not None and not evidence.is_dir():
         raise DatasetError(f"there is no folder {evidence}; name the one with the records", path=evidence)
     records = read_evidence(evidence or find_evidence(files))
-    board = board_of(records, host)
+    board = build_support_matrix(records, host)
     documents = [read_document(path) for path in files]
     written = [document.path for document in documents if write and _write(document, records, board)]
     documents = [read_document(document.path) if document.path in written else document for document in documents]
@@ -143,11 +143,11 @@ def verify(
     )
 
 
-def _allowed(path: Path, allowance: Waiver) -> Allowed:
-    return Allowed(path=path, line=allowance.line, reason=allowance.reason, covers=tuple(allowance.covers))
+def _allowed(path: Path, allowance: Waiver) -> AppliedWaiver:
+    return AppliedWaiver(path=path, line=allowance.line, reason=allowance.reason, covers=tuple(allowance.covers))
 
 
-def _write(document: Document, evidence: Evidence, board: SupportMatrix) -> bool:
+def _write(document: MarkdownDocument, evidence: Evidence, board: SupportMatrix) -> bool:
     """Bring what is generated up to date; whether that changed anything."""
     text = document.with_texts((tie, _generated(tie, document, evidence, board)) for tie in document.ties)
     if text == document.source.text:
@@ -156,29 +156,29 @@ def _write(document: Document, evidence: Evidence, board: SupportMatrix) -> bool
     return True
 
 
-def _generated(tie: GeneratedSpan, document: Document, evidence: Evidence, board: SupportMatrix) -> str:
-    page = Page(document=document.path, evidence=evidence, board=board)
+def _generated(tie: GeneratedSpan, document: MarkdownDocument, evidence: Evidence, board: SupportMatrix) -> str:
+    page = RenderContext(document=document.path, evidence=evidence, board=board)
     options = dict(tie.options)
     try:
-        return figure_text(options, evidence) if tie.name == "figure" else block_text(tie.name, options, page)
+        return render_figure(options, evidence) if tie.name == "figure" else render_block(tie.name, options, page)
     except DatasetError as error:
         told = f"{document.path}:{tie.line}:{tie.column}: {error.message}"
         raise DatasetError(told, path=document.path, line=tie.line) from error
 
 
-def _findings(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[Finding]:
+def _findings(document: MarkdownDocument, evidence: Evidence, board: SupportMatrix) -> Iterator[ClaimFinding]:
     found = [*_differences(document, evidence, board), *_flags(document, evidence, board)]
     yield from sorted(found, key=lambda finding: (finding.line, finding.column))
 
 
-def _differences(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[Finding]:
+def _differences(document: MarkdownDocument, evidence: Evidence, board: SupportMatrix) -> Iterator[ClaimFinding]:
     for tie in document.ties:
         now, right = document.text_of(tie), _generated(tie, document, evidence, board)
         if now != right:
             yield _difference(document, tie, now, right)
 
 
-def _difference(document: Document, tie: GeneratedSpan, now: str, right: str) -> Finding:
+def _difference(document: MarkdownDocument, tie: GeneratedSpan, now: str, right: str) -> ClaimFinding:
     """A figure stands where its text does; a block where its first line that differs does."""
     line, column = document.source.place(tie.start)
     text, diff, told = now, "", f"the records give {right!r}"
@@ -188,7 +188,7 @@ def _difference(document: Document, tie: GeneratedSpan, now: str, right: str) ->
         column, text, told = 1, tie.name, "the block is not what the records give"
         names = (f"{document.path} as it is", f"{document.path} by the records")
         diff = "\n".join(difflib.unified_diff(old, new, *names, n=0, lineterm=""))
-    return Finding(
+    return ClaimFinding(
         kind="differs",
         path=document.path,
         line=line,
@@ -200,10 +200,10 @@ def _difference(document: Document, tie: GeneratedSpan, now: str, right: str) ->
     )
 
 
-def _flags(document: Document, evidence: Evidence, board: SupportMatrix) -> Iterator[Finding]:
-    for flag in flags_of(document, evidence, board):
+def _flags(document: MarkdownDocument, evidence: Evidence, board: SupportMatrix) -> Iterator[ClaimFinding]:
+    for flag in lint_document(document, evidence, board):
         line, column = document.source.place(flag.offset)
-        yield Finding(
+        yield ClaimFinding(
             kind=flag.kind,
             path=document.path,
             line=line,

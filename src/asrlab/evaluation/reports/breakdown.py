@@ -35,11 +35,11 @@ class Breakdown:
     """The errors of every system, by group.
 
     Attributes:
-        by: ``length``, ``speaker`` or ``language``.
+        grouped_by: ``length``, ``speaker`` or ``language``.
         groups: Lengths from the shortest; the others by their errors over all systems, the most first.
     """
 
-    by: Literal["length", "speaker", "language"]
+    grouped_by: Literal["length", "speaker", "language"]
     groups: tuple[Group, ...]
 
 
@@ -49,11 +49,13 @@ def breakdowns(systems: Sequence[ScoredSystem]) -> tuple[Breakdown, ...]:
     first = [each.result for each in systems[0].utterances] if systems else []
     speakers = {each.id: each.speaker or _UNKNOWN for each in first}
     languages = {each.id: each.language or _UNKNOWN for each in first}
-    found = [Breakdown(by="length", groups=_groups(systems, lambda key: _length(durations.get(key)), _by_length))]
+    found = [
+        Breakdown(grouped_by="length", groups=_groups(systems, lambda key: _length(durations.get(key)), _by_length))
+    ]
     if set(speakers.values()) - {_UNKNOWN}:
-        found.append(Breakdown(by="speaker", groups=_groups(systems, speakers.__getitem__, _by_errors)))
+        found.append(Breakdown(grouped_by="speaker", groups=_groups(systems, speakers.__getitem__, _by_errors)))
     if len(set(languages.values())) > 1:
-        found.append(Breakdown(by="language", groups=_groups(systems, languages.__getitem__, _by_errors)))
+        found.append(Breakdown(grouped_by="language", groups=_groups(systems, languages.__getitem__, _by_errors)))
     return tuple(found)
 
 

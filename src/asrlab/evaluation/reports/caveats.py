@@ -9,8 +9,8 @@ from itertools import combinations
 import attrs
 
 from asrlab.evaluation.metrics.comparison import MIN_BLOCKS
-from asrlab.evaluation.reports.provenance import made_up, other_scoring
-from asrlab.evaluation.reports.quality_summary import paths_told
+from asrlab.evaluation.reports.provenance import normalizer_caveats, synthetic_caveats
+from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
 from asrlab.evaluation.reports.systems import BootstrapUnits, System
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
 
@@ -19,22 +19,22 @@ _DRIFT = 0.1  # of the slowest pass
 _BUSY = 0.5  # of the cores, before the run itself began
 
 
-def notes(
-    results: Sequence[BenchResult], systems: Sequence[System], *, blocks: BootstrapUnits, drawn: int, left_out: int
+def comparison_notes(
+    results: Sequence[BenchResult], systems: Sequence[System], *, units: BootstrapUnits, drawn: int, left_out: int
 ) -> tuple[str, ...]:
     """A sentence for each thing that limits what a comparison shows.
 
     Args:
         results: The runs.
         systems: With the utterances that are compared.
-        blocks: What was drawn together.
+        units: What was drawn together.
         drawn: How many blocks there were.
         left_out: How many utterances are not in all runs.
     """
     return (
         *_models(results, systems),
-        *other_scoring(results),
-        *_drawing(blocks, drawn),
+        *normalizer_caveats(results),
+        *_drawing(units, drawn),
         *([f"{left_out} utterances are not shared by all and were left out"] if left_out else []),
         *_unlike(results),
         *_same_but_for_texts(systems),
@@ -44,7 +44,7 @@ def notes(
 
 def _models(results: Sequence[BenchResult], systems: Sequence[System]) -> Iterator[str]:
     for system in systems:
-        yield from made_up(system)
+        yield from synthetic_caveats(system)
         if system.unfit:
             yield system.unfit.sentence(system.name)
         yield from _outcomes(system)
@@ -63,16 +63,16 @@ def _outcomes(system: System) -> Iterator[str]:
     if gates:
         told = ", ".join(f"{gate} in {number}" for gate, number in gates.most_common())
         yield f"{system.name}: gates found something: {told} of {total} utterances"
-    if paths := paths_told(system.model):
+    if paths := describe_decoding_paths(system.model):
         yield f"{system.name}: {paths}"
-    if text := not_repeatable(system.model):
+    if text := describe_instability(system.model):
         yield f"{system.name}: {text}"
     speeds = system.model.rtfx_of_repeats
     if speeds and max(speeds) > (1 + _DRIFT) * min(speeds):
         yield f"{system.name}: RTFx varied from {min(speeds):.2f} to {max(speeds):.2f} between passes"
 
 
-def busy_passes(result: BenchResult) -> str:
+def describe_busy_passes(result: BenchResult) -> str:
     """Return that other work took time from the passes of *result*; empty if it did not, or is not recorded."""
     busy = [each.load for each in result.passes if each.load.is_busy]
     if not busy:
@@ -84,7 +84,7 @@ def busy_passes(result: BenchResult) -> str:
     )
 
 
-def not_repeatable(model: ModelResult) -> str:
+def describe_instability(model: ModelResult) -> str:
     """Return that repeats gave other texts, with the range of the WER; empty where all texts were the same."""
     unstable = len(model.unstable)
     if not unstable:
@@ -121,14 +121,14 @@ def _rates(one: System, other: System) -> str:
     return f" (WER {rates[0]:.2f} and {rates[1]:.2f} %)" if len(rates) == len(scores) else ""
 
 
-def _drawing(blocks: BootstrapUnits, drawn: int) -> Iterator[str]:
-    if blocks.alone:
-        yield f"{blocks.alone} utterances have no {blocks.by} and were drawn by themselves"
+def _drawing(units: BootstrapUnits, drawn: int) -> Iterator[str]:
+    if units.n_single:
+        yield f"{units.n_single} utterances have no {units.unit} and were drawn by themselves"
     if drawn < MIN_BLOCKS:
-        hint = "; --by utterance takes them for independent" if blocks.by != "utterance" else ""
-        yield f"with fewer than {MIN_BLOCKS} {blocks.by}s, no difference can be shown{hint}"
+        hint = "; --bootstrap-unit utterance takes them for independent" if units.unit != "utterance" else ""
+        yield f"with fewer than {MIN_BLOCKS} {units.unit}s, no difference can be shown{hint}"
     elif drawn < _SOME_BLOCKS:
-        yield f"with {drawn} {blocks.by}s, intervals are narrower than they should be; a verdict asks for the test, too"
+        yield f"with {drawn} {units.unit}s, intervals are narrower than they should be; a verdict asks for the test, too"
 
 
 def _unlike(results: Sequence[BenchResult]) -> Iterator[str]:
@@ -143,7 +143,7 @@ def _unlike(results: Sequence[BenchResult]) -> Iterator[str]:
 
 def _load(results: Sequence[BenchResult]) -> Iterator[str]:
     for result in results:
-        if busy := busy_passes(result):
+        if busy := describe_busy_passes(result):
             yield f"{result.manifest.run}: {busy}, so its times may be too long"
         cores = result.manifest.machine.cores
         highest = max((average[0] for average in result.load_averages if average), default=0.0)

@@ -16,7 +16,7 @@ from asrlab.evaluation.runs.result import BenchResult, UtteranceResult
 _DURATION_TOLERANCE = 0.1
 
 
-def check_complete(results: Sequence[BenchResult], systems: Sequence[System]) -> None:
+def require_comparable(results: Sequence[BenchResult], systems: Sequence[System]) -> None:
     """Refuse what has nothing to compare, or not all of it.
 
     Raises:
@@ -39,7 +39,7 @@ def check_complete(results: Sequence[BenchResult], systems: Sequence[System]) ->
         )
 
 
-def same_for_all(systems: Sequence[System]) -> tuple[System, ...]:
+def require_same_utterances(systems: Sequence[System]) -> tuple[System, ...]:
     """The systems, all with the same utterances in the same order.
 
     Raises:
@@ -56,7 +56,7 @@ def same_for_all(systems: Sequence[System]) -> tuple[System, ...]:
     return _in_order(systems, [utterance.id for utterance in first.utterances])
 
 
-def only_shared(systems: Sequence[System]) -> tuple[tuple[System, ...], int]:
+def intersect_utterances(systems: Sequence[System]) -> tuple[tuple[System, ...], int]:
     """The systems with the utterances that all have (same id, reference and audio), and how many are left out.
 
     Raises:

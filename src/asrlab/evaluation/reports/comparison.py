@@ -24,12 +24,16 @@ from asrlab.evaluation.metrics import (
     get_profile,
     word_differences,
 )
-from asrlab.evaluation.reports.caveats import notes
-from asrlab.evaluation.reports.common_utterances import check_complete, only_shared, same_for_all
-from asrlab.evaluation.reports.extra_metrics import RunMetrics, figures_of, prepare_all
+from asrlab.evaluation.reports.caveats import comparison_notes
+from asrlab.evaluation.reports.common_utterances import (
+    intersect_utterances,
+    require_comparable,
+    require_same_utterances,
+)
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, prepare_all, system_metrics
 from asrlab.evaluation.reports.headline import headline
-from asrlab.evaluation.reports.speed import speed_of
-from asrlab.evaluation.reports.systems import By, System, blocks_of, common_normalizer, systems_of
+from asrlab.evaluation.reports.speed import compare_system_speed
+from asrlab.evaluation.reports.systems import BootstrapUnit, System, bootstrap_units, common_normalizer, loaded_systems
 from asrlab.evaluation.runs.result import BenchResult
 
 
@@ -74,9 +78,9 @@ class Comparison:
         utterances: How many are compared.
         left_out: How many are not in all runs, and are left out.
         unscored: How many of those compared have no reference, and are in no error rate.
-        by: What was drawn together: ``speaker``, ``recording`` or ``utterance``.
+        bootstrap_unit: What was drawn together: ``speaker``, ``recording`` or ``utterance``.
         normalizers: How many utterances each normalizer prepared.
-        caveats: By system the utterances that it was not made for, in a few words.
+        language_caveats: By system the utterances that it was not made for, in a few words.
         wer: The error rates.
         speed: None where speed cannot be compared.
         why_no_speed: Why it cannot; empty where it can.
@@ -92,9 +96,9 @@ class Comparison:
     utterances: int
     left_out: int
     unscored: int
-    by: str
+    bootstrap_unit: str
     normalizers: tuple[tuple[str, int], ...]
-    caveats: tuple[tuple[str, str], ...]
+    language_caveats: tuple[tuple[str, str], ...]
     wer: WerComparison
     speed: SpeedComparison | None
     why_no_speed: str
@@ -109,7 +113,7 @@ class Comparison:
         plain = attrs.asdict(self, filter=lambda field, _: field.name != "figures")
         systems = [_plain_system(system) for system in self.systems]
         plain |= {"systems": systems, "figures": self.figures.to_plain()}
-        plain |= {"normalizers": dict(self.normalizers), "caveats": dict(self.caveats)}
+        plain |= {"normalizers": dict(self.normalizers), "language_caveats": dict(self.language_caveats)}
         plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
         if self.speed:
             plain["speed"]["systems"] = {name: {"rtfx": rtfx} for name, rtfx in self.speed.systems}
@@ -121,10 +125,10 @@ def compare(
     *,
     normalizer: str | None = None,
     normalizers: Sequence[str] = (),
-    by: By = "auto",
+    bootstrap_unit: BootstrapUnit = "auto",
     resampling: Resampling | None = None,
     only_shared: bool = False,
-    words: int = 20,
+    top_words: int = 20,
 ) -> Comparison:
     """Compare every model that loaded in one run or several.
 
@@ -134,11 +138,11 @@ def compare(
             takes the runs' own where they agree, and else gives each utterance that of its language, ``english`` or
             ``basic``.
         normalizers: Profiles to set the same texts side by side under.
-        by: What is drawn together. ``auto`` takes speakers if every utterance has one, else recordings likewise, else
+        bootstrap_unit: What is drawn together. ``auto`` takes speakers if every utterance has one, else recordings likewise, else
             each utterance by itself.
         resampling: 10,000 resamples, seed 0 and 95 % where not given.
         only_shared: Compare the utterances that all runs share, where they are not over the same ones.
-        words: How many word-level mistakes of each system are kept.
+        top_words: How many word-level mistakes of each system are kept.
 
     Raises:
         DatasetError: A run is not complete, or they are not over the same utterances, or no utterance has a reference.
@@ -148,37 +152,39 @@ def compare(
     utterances = systems[0].utterances
     profile = get_profile(normalizer or common_normalizer(results, utterances))
     prepared = prepare_all(profile, systems)
-    blocks = blocks_of(utterances, by)
-    wer = compare_wer(prepared, normalizer=profile.normalizer, blocks=blocks.of, resampling=resampling)
-    speed, why_no_speed = speed_of(systems, blocks=blocks.of, resampling=resampling)
+    units = bootstrap_units(utterances, bootstrap_unit)
+    wer = compare_wer(prepared, normalizer=profile.normalizer, blocks=units.by_id, resampling=resampling)
+    speed, why_no_speed = compare_system_speed(systems, blocks=units.by_id, resampling=resampling)
     first, *others = prepared
     return Comparison(
-        headline=headline(systems, wer, speed, by=blocks.by),
+        headline=headline(systems, wer, speed, bootstrap_unit=units.unit),
         systems=tuple(_compared(system, dict(wer.systems)[system.name], prepared[system.name]) for system in systems),
         utterances=len(utterances),
         left_out=left_out,
         unscored=sum(utterance.reference is None for utterance in utterances),
-        by=blocks.by,
+        bootstrap_unit=units.unit,
         normalizers=profile.normalizers(prepared[first]),
-        caveats=tuple((system.name, system.unfit.remark) for system in systems if system.unfit),
+        language_caveats=tuple((system.name, system.unfit.remark) for system in systems if system.unfit),
         wer=wer,
         speed=speed,
         why_no_speed=why_no_speed,
-        figures=figures_of(systems, profile=profile, prepared=prepared, normalizers=normalizers),
+        figures=system_metrics(systems, profile=profile, prepared=prepared, normalizers=normalizers),
         differences=tuple(
-            word_differences({first: prepared[first], other: prepared[other]}, normalizer=profile.normalizer, top=words)
+            word_differences(
+                {first: prepared[first], other: prepared[other]}, normalizer=profile.normalizer, top=top_words
+            )
             for other in others
         ),
-        notes=notes(results, systems, blocks=blocks, drawn=wer.blocks, left_out=left_out),
+        notes=comparison_notes(results, systems, units=units, drawn=wer.blocks, left_out=left_out),
         numpy=installed_version("numpy") or "",
         asrlab=__version__,
     )
 
 
 def _same(results: Sequence[BenchResult], *, shared_only: bool) -> tuple[tuple[System, ...], int]:
-    systems = systems_of(results)
-    check_complete(results, systems)
-    return only_shared(systems) if shared_only else (same_for_all(systems), 0)
+    systems = loaded_systems(results)
+    require_comparable(results, systems)
+    return intersect_utterances(systems) if shared_only else (require_same_utterances(systems), 0)
 
 
 def _compared(system: System, words: ErrorCounts, pairs: Sequence[TextPair]) -> ComparedSystem:

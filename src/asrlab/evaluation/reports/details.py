@@ -13,13 +13,13 @@ import attrs
 
 from asrlab.evaluation.metrics import Profile, Resampling, TextPair, get_profile
 from asrlab.evaluation.reports.breakdown import Breakdown, Group, breakdowns, durations_of
-from asrlab.evaluation.reports.common_utterances import only_shared, same_for_all
+from asrlab.evaluation.reports.common_utterances import intersect_utterances, require_same_utterances
 from asrlab.evaluation.reports.extra_metrics import prepare_all
-from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts, cautions, run_facts, system_facts
-from asrlab.evaluation.reports.quality_summary import Finding, GateCounts, findings_of, gate_counts
+from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts, run_caveats, run_facts, system_facts
+from asrlab.evaluation.reports.quality_summary import GateCounts, UtteranceFinding, count_gates, utterance_findings
 from asrlab.evaluation.reports.scored_system import ScoredSystem, score_systems
-from asrlab.evaluation.reports.speed import LatencyView, latency_view
-from asrlab.evaluation.reports.systems import By, System, blocks_of, common_normalizer, systems_of
+from asrlab.evaluation.reports.speed import LatencyHistograms, latency_histograms
+from asrlab.evaluation.reports.systems import BootstrapUnit, System, bootstrap_units, common_normalizer, loaded_systems
 from asrlab.evaluation.reports.worst import WorstUtterance, worst_utterances
 from asrlab.evaluation.runs.result import BenchResult
 
@@ -33,14 +33,14 @@ class Details:
         normalizer: The profile's name.
         normalizer_version: What it was, with its version.
         normalizers: How many utterances each normalizer prepared.
-        by: What the intervals drew together.
+        bootstrap_unit: What the intervals drew together.
         durations: Seconds of audio by utterance, where any system transcribed it.
         latency: How the times spread.
         breakdowns: Errors by length, speaker, language.
         worst: The utterances with the most errors.
         gates: What each gate says, counted.
         findings: What goes for single utterances.
-        cautions: What makes figures mean less than they seem to.
+        caveats: What makes figures mean less than they seem to.
         provenance: What each system was.
         runs: Where each run was made.
     """
@@ -49,14 +49,14 @@ class Details:
     normalizer: str
     normalizer_version: str
     normalizers: tuple[tuple[str, int], ...]
-    by: str
+    bootstrap_unit: str
     durations: dict[str, float] = attrs.field(repr=False)
-    latency: LatencyView
+    latency: LatencyHistograms
     breakdowns: tuple[Breakdown, ...]
     worst: tuple[WorstUtterance, ...]
     gates: tuple[GateCounts, ...]
-    findings: tuple[Finding, ...]
-    cautions: tuple[str, ...]
+    findings: tuple[UtteranceFinding, ...]
+    caveats: tuple[str, ...]
     provenance: tuple[SystemFacts, ...]
     runs: tuple[RunFacts, ...]
 
@@ -69,34 +69,36 @@ class Details:
             "normalizers": dict(self.normalizers),
             "intervals": {each.name: each.interval and attrs.asdict(each.interval) for each in self.systems},
             "latency": attrs.asdict(self.latency),
-            "breakdowns": {each.by: [_plain_group(group, names) for group in each.groups] for each in self.breakdowns},
+            "breakdowns": {
+                each.grouped_by: [_plain_group(group, names) for group in each.groups] for each in self.breakdowns
+            },
             "worst": [{"id": each.id, "errors": _errors(each)} for each in self.worst],
             "gates": {gate.gate: _plain_gate(gate, names) for gate in self.gates},
             "findings": [attrs.asdict(each) for each in self.findings],
-            "cautions": list(self.cautions),
+            "caveats": list(self.caveats),
             "provenance": [attrs.asdict(each) for each in self.provenance],
             "runs": {run.run: dict(run.facts) for run in self.runs},
         }
 
 
-def details_of(
+def build_details(
     results: Sequence[BenchResult],
     *,
     normalizer: str | None = None,
-    by: By = "auto",
+    bootstrap_unit: BootstrapUnit = "auto",
     resampling: Resampling | None = None,
     only_shared: bool = False,
-    worst: int = 20,
+    worst_n: int = 20,
 ) -> Details:
     """What there is to be seen of one run, complete or not, or of several over the same utterances.
 
     Args:
         results: The runs.
         normalizer: As for `asrlab.evaluation.compare`.
-        by: Likewise.
+        bootstrap_unit: Likewise.
         resampling: Likewise.
         only_shared: Likewise.
-        worst: How many of the utterances with the most errors are kept.
+        worst_n: How many of the utterances with the most errors are kept.
 
     Raises:
         DatasetError: Several runs are not over the same utterances.
@@ -106,21 +108,21 @@ def details_of(
     utterances = systems[0].utterances if systems else ()
     profile = get_profile(normalizer or common_normalizer(results, utterances))
     prepared = prepare_all(profile, systems)
-    blocks = blocks_of(utterances, by) if utterances else blocks_of((), "utterance")
-    scored = score_systems(systems, profile=profile, prepared=prepared, blocks=blocks.of, resampling=resampling)
+    units = bootstrap_units(utterances, bootstrap_unit) if utterances else bootstrap_units((), "utterance")
+    scored = score_systems(systems, profile=profile, prepared=prepared, blocks=units.by_id, resampling=resampling)
     return Details(
         systems=scored,
         normalizer=profile.name,
         normalizer_version=profile.version,
         normalizers=_normalizers(profile, prepared),
-        by=blocks.by,
+        bootstrap_unit=units.unit,
         durations=durations_of(scored),
-        latency=latency_view(scored),
+        latency=latency_histograms(scored),
         breakdowns=breakdowns(scored),
-        worst=worst_utterances(scored, most=worst),
-        gates=gate_counts(scored),
-        findings=findings_of(scored),
-        cautions=cautions(results, systems),
+        worst=worst_utterances(scored, most=worst_n),
+        gates=count_gates(scored),
+        findings=utterance_findings(scored),
+        caveats=run_caveats(results, systems),
         provenance=tuple(map(system_facts, systems)),
         runs=tuple(map(run_facts, results)),
     )
@@ -128,11 +130,11 @@ def details_of(
 
 def _same(results: Sequence[BenchResult], *, shared_only: bool) -> tuple[System, ...]:
     """The systems over the same utterances; of one run those that every model has tried, if it is not complete."""
-    systems = systems_of(results)
+    systems = loaded_systems(results)
     if not systems:
         return ()
     if len(results) > 1:
-        return only_shared(systems)[0] if shared_only else same_for_all(systems)
+        return intersect_utterances(systems)[0] if shared_only else require_same_utterances(systems)
     tried = Counter(utterance.id for system in systems for utterance in system.utterances)
     return tuple(
         attrs.evolve(system, utterances=tuple(each for each in system.utterances if tried[each.id] == len(systems)))

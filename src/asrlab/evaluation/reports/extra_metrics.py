@@ -19,7 +19,13 @@ from asrlab.evaluation.metrics import (
     score,
     suspect_references,
 )
-from asrlab.evaluation.reports.systems import HasMetadata, System, english, systems_of, witnesses
+from asrlab.evaluation.reports.systems import (
+    HasMetadata,
+    System,
+    independent_systems,
+    is_english_utterance,
+    loaded_systems,
+)
 from asrlab.evaluation.runs.result import BenchResult
 
 _MISSES_READ = 10_000  # of one system; each holds two short texts
@@ -111,7 +117,7 @@ class RunMetrics:
         }
 
 
-def further_figures(result: BenchResult, *, normalizers: Sequence[str]) -> RunMetrics:
+def run_metrics(result: BenchResult, *, normalizers: Sequence[str]) -> RunMetrics:
     """The figures of one run, over the utterances that every model has tried.
 
     Args:
@@ -121,7 +127,7 @@ def further_figures(result: BenchResult, *, normalizers: Sequence[str]) -> RunMe
     Raises:
         OptionError: There is no profile of such a name.
     """
-    systems = [system for system in systems_of([result]) if system.utterances]
+    systems = [system for system in loaded_systems([result]) if system.utterances]
     tried = Counter(utterance.id for system in systems for utterance in system.utterances)
     same = [
         attrs.evolve(system, utterances=tuple(each for each in system.utterances if tried[each.id] == len(systems)))
@@ -129,10 +135,10 @@ def further_figures(result: BenchResult, *, normalizers: Sequence[str]) -> RunMe
     ]
     profile = get_profile(result.manifest.normalizer)
     prepared = prepare_all(profile, same)
-    return figures_of(same, profile=profile, prepared=prepared, normalizers=normalizers)
+    return system_metrics(same, profile=profile, prepared=prepared, normalizers=normalizers)
 
 
-def figures_of(
+def system_metrics(
     systems: Sequence[System],
     *,
     profile: Profile,
@@ -145,7 +151,7 @@ def figures_of(
         systems: One or more.
         profile: The figures' own normalizer.
         prepared: By system the pairs that came out of *profile*.
-        normalizers: See `further_figures`.
+        normalizers: See `run_metrics`.
 
     Raises:
         OptionError: There is no profile of such a name.
@@ -163,7 +169,7 @@ def figures_of(
     )
 
 
-def text_figures(
+def hypothesis_metrics(
     systems: Sequence[HasHypotheses],
     *,
     profile: Profile,
@@ -173,10 +179,10 @@ def text_figures(
     """The figures of texts alone, of which nobody knows what weights they come from: no references are doubted.
 
     Args:
-        systems: See `figures_of`.
-        profile: See `figures_of`.
-        prepared: See `figures_of`.
-        normalizers: See `further_figures`.
+        systems: See `system_metrics`.
+        profile: See `system_metrics`.
+        prepared: See `system_metrics`.
+        normalizers: See `run_metrics`.
 
     Raises:
         OptionError: There is no profile of such a name.
@@ -204,7 +210,7 @@ def prepare_all(profile: Profile, systems: Sequence[HasHypotheses]) -> dict[str,
     return {system.name: tuple(column) for system, column in zip(systems, columns, strict=True)}
 
 
-def order_of(errors: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
+def rank_systems(errors: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
     """Systems by their number of errors, the lowest first; those with the same number together."""
     together: dict[int, list[str]] = defaultdict(list)
     for name, number in errors.items():
@@ -225,7 +231,7 @@ def _normalizers(
             name: attrs.evolve(score(texts, normalizer=each.normalizer), normalizers=each.normalizers(texts))
             for name, texts in ready.items()
         }
-        order = order_of({name: counted.words.errors for name, counted in scores.items()})
+        order = rank_systems({name: counted.words.errors for name, counted in scores.items()})
         found.append(
             NormalizerScores(
                 normalizer=each.name,
@@ -244,7 +250,7 @@ def _entities(
     """Each system's entities, the worst misses, and a note on what was not read."""
     if not systems:
         return (), (), ""
-    said = {utterance.id for utterance in systems[0].utterances if english(utterance)}
+    said = {utterance.id for utterance in systems[0].utterances if is_english_utterance(utterance)}
     others = len(systems[0].utterances) - len(said)
     if not said:
         note = "no entities were counted: the rules are English, and no utterance is said to be (language)"
@@ -278,7 +284,7 @@ def _suspects(
 ) -> tuple[SuspectReport | None, str]:
     if len(systems) < 2:  # nobody expects it of one
         return None, ""
-    shared = witnesses(system for system in systems if not system.random)
+    shared = independent_systems(system for system in systems if not system.random)
     if len(set(shared.values())) < 2:
         return (
             None,

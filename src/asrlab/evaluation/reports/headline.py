@@ -14,7 +14,7 @@ _MIRRORED = {"better": "worse", "worse": "better", "faster": "slower", "slower":
 
 
 def headline(
-    systems: Sequence[System], wer: WerComparison, speed: SpeedComparison | None, *, by: str
+    systems: Sequence[System], wer: WerComparison, speed: SpeedComparison | None, *, bootstrap_unit: str
 ) -> tuple[str, ...]:
     """A sentence on the error rates and, where it can be compared, one on the speed.
 
@@ -27,7 +27,7 @@ def headline(
         have = "has" if len(random) == 1 else "have"
         return (f"{', '.join(random)} {have} random weights, so nothing follows from these error rates: WER {rates}",)
     rates_of = {name: counts.rate or 0.0 for name, counts in wer.systems}
-    few = f"{TOO_FEW} ({counted(wer.blocks, by)})"
+    few = f"{TOO_FEW} ({count_units(wer.blocks, bootstrap_unit)})"
     simulated = [system.name for system in systems if system.simulated]
     caution = (
         (f"{', '.join(simulated)} ran on a simulated device, which proves nothing about a real one",)
@@ -36,7 +36,7 @@ def headline(
     )
     caveat = "".join(f"; {system.name}: {system.unfit.remark}" for system in systems if system.unfit)
     words = _two(rates_of, wer.differences[0], few) if len(systems) == 2 else _many(rates_of, wer.differences, few)
-    speeds = [_speed(speed, f"{TOO_FEW} ({counted(speed.blocks, by)})")] if speed else []
+    speeds = [_speed(speed, f"{TOO_FEW} ({count_units(speed.blocks, bootstrap_unit)})")] if speed else []
     return (*caution, *(f"{line}{caveat}" for line in (words, *speeds)))
 
 
@@ -48,9 +48,9 @@ def _p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
-def counted(blocks: int, by: str) -> str:
+def count_units(number: int, unit: str) -> str:
     """So many blocks, such as ``1 speaker``."""
-    return f"{blocks} {by}" if blocks == 1 else f"{blocks} {by}s"
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def _told(verdict: str, few: str, *, mirrored: bool) -> str:

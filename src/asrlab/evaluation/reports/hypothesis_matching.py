@@ -24,7 +24,7 @@ _TIME_DIGITS = 6
 
 
 @attrs.frozen(kw_only=True)
-class Matched:
+class MatchedHypotheses:
     """A file of hypotheses over the references.
 
     Attributes:
@@ -58,7 +58,7 @@ class Matched:
         return TextPair(id=reference.id, reference=said, hypothesis=written, language=reference.language, source=source)
 
 
-def references_for(
+def load_references(
     given: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile], *, allow_external_audio: bool = False
 ) -> tuple[str, tuple[Reference, ...]]:
     """Where what was said comes from, and what was said, with the stretches that are not to be scored.
@@ -107,7 +107,9 @@ def _within(files: Sequence[HypothesisFile]) -> tuple[str, tuple[Reference, ...]
     return "the hypotheses' own", tuple(found.values())
 
 
-def matched(file: HypothesisFile, references: Sequence[Reference], *, name: str, allow_extra: bool) -> Matched:
+def match_hypotheses(
+    file: HypothesisFile, references: Sequence[Reference], *, name: str, allow_extra: bool
+) -> MatchedHypotheses:
     """The hypotheses by the references' ids; the words of a CTM file by their times where the ids are recordings.
 
     A reference that is not to be scored takes the words in its time with it, and is not in the result.
@@ -125,7 +127,7 @@ def matched(file: HypothesisFile, references: Sequence[Reference], *, name: str,
         texts |= placed
     if extra and (len(extra) == len(file.hypotheses) or not allow_extra):
         raise _no_reference(file, extra, utterances)
-    return Matched(
+    return MatchedHypotheses(
         name=name,
         file=file,
         utterances=utterances,
@@ -134,7 +136,7 @@ def matched(file: HypothesisFile, references: Sequence[Reference], *, name: str,
     )
 
 
-def with_readings(system: Matched, normalize: Callable[[str | None, str], str]) -> Matched:
+def choose_readings(system: MatchedHypotheses, normalize: Callable[[str | None, str], str]) -> MatchedHypotheses:
     """*system* with the readings that are scored, where a reference or a hypothesis allows several.
 
     Args:

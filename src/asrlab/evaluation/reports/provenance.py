@@ -55,7 +55,7 @@ class RunFacts:
     facts: tuple[tuple[str, str], ...]
 
 
-def device_of(info: TranscriberInfo) -> str:
+def describe_device(info: TranscriberInfo) -> str:
     """The device asked for and the one used, the number format and the threads."""
     threads = f", {info.threads} threads" if info.threads else ""
     return f"{info.device.requested} → {info.device} ({info.compute_type}{threads})"
@@ -67,7 +67,7 @@ def system_facts(system: System) -> SystemFacts:
     return SystemFacts(
         name=system.name,
         run=system.run,
-        device=device_of(info),
+        device=describe_device(info),
         device_reason=info.device.reason,
         weights=model.weights_source or "none",
         weights_sha256=model.weights_sha256 or "",
@@ -87,17 +87,17 @@ def _known(system: System) -> str:
     return "as in the catalogue" if model.weights_pinned else "recorded, not in the catalogue"
 
 
-def cautions(results: Sequence[BenchResult], systems: Sequence[System]) -> tuple[str, ...]:
+def run_caveats(results: Sequence[BenchResult], systems: Sequence[System]) -> tuple[str, ...]:
     """What makes figures mean less than they seem to, a sentence each: what is simulated, random, or not there."""
     return tuple(_cautions(results, systems))
 
 
 def _cautions(results: Sequence[BenchResult], systems: Sequence[System]) -> Iterator[str]:
     for system in systems:
-        yield from made_up(system)
+        yield from synthetic_caveats(system)
         if system.unfit:
             yield system.unfit.sentence(system.name)
-    yield from other_scoring(results)
+    yield from normalizer_caveats(results)
     for result in results:
         if not result.complete:
             yield f"the run {result.manifest.run} is not complete; its figures may change"
@@ -106,7 +106,7 @@ def _cautions(results: Sequence[BenchResult], systems: Sequence[System]) -> Iter
                 yield f"{model.model} did not load ({model.failure.kind}): {model.failure.message}"
 
 
-def made_up(system: System) -> Iterator[str]:
+def synthetic_caveats(system: System) -> Iterator[str]:
     """A sentence each, if its weights are random and if its device is simulated."""
     if system.random:
         yield f"{system.name} has random weights: its texts, and their error rate, mean nothing"
@@ -114,7 +114,7 @@ def made_up(system: System) -> Iterator[str]:
         yield f"{system.name} ran on a simulated {system.info.device.resolved}: nothing is shown about a real one"
 
 
-def other_scoring(results: Sequence[BenchResult]) -> Iterator[str]:
+def normalizer_caveats(results: Sequence[BenchResult]) -> Iterator[str]:
     """Yield a sentence for each run that was recorded with another version of its normalizer than scores it now."""
     for result in results:
         manifest = result.manifest

@@ -28,7 +28,7 @@ class GateCounts:
 
 
 @attrs.frozen(kw_only=True)
-class Finding:
+class UtteranceFinding:
     """What goes for one utterance with one system.
 
     Attributes:
@@ -44,7 +44,7 @@ class Finding:
     detail: str
 
 
-def gate_counts(systems: Sequence[ScoredSystem]) -> tuple[GateCounts, ...]:
+def count_gates(systems: Sequence[ScoredSystem]) -> tuple[GateCounts, ...]:
     """Every gate that judged anything, in the order in which runs have them."""
     verdicts: dict[str, list[Counter[str]]] = {}
     for place, system in enumerate(systems):
@@ -61,7 +61,7 @@ def gate_counts(systems: Sequence[ScoredSystem]) -> tuple[GateCounts, ...]:
     )
 
 
-def findings_of(systems: Sequence[ScoredSystem]) -> tuple[Finding, ...]:
+def utterance_findings(systems: Sequence[ScoredSystem]) -> tuple[UtteranceFinding, ...]:
     """Failures, failed gates and texts that changed when they were repeated."""
     found = []
     for system in systems:
@@ -72,11 +72,13 @@ def findings_of(systems: Sequence[ScoredSystem]) -> tuple[Finding, ...]:
                 told.insert(0, (result.failure.kind, result.failure.message))
             if not result.stable:
                 told.append(("unstable", "repeats gave another text"))
-            found += [Finding(system=system.name, id=result.id, what=what, detail=detail) for what, detail in told]
+            found += [
+                UtteranceFinding(system=system.name, id=result.id, what=what, detail=detail) for what, detail in told
+            ]
     return tuple(found)
 
 
-def batching_told(batching: Batching) -> str:
+def describe_batching(batching: Batching) -> str:
     """What was chosen; nothing in *batching* is None."""
     encoder = "together" if batching.encode_together else "one by one"
     return (
@@ -85,13 +87,13 @@ def batching_told(batching: Batching) -> str:
     )
 
 
-def paths_told(model: ModelResult) -> str:
+def describe_decoding_paths(model: ModelResult) -> str:
     """How many utterances were decoded together, and why the others took the full path; empty where none was tried."""
     paths = model.paths
     tried = sum(count for path, count in paths.items() if path.startswith(BATCHED))
     if not tried:
         return ""
-    how = f" ({batching_told(model.batching)})" if model.batching else ""
+    how = f" ({describe_batching(model.batching)})" if model.batching else ""
     doubted = {path: count for path, count in paths.items() if path.startswith(BATCHED) and FULL in path}
     told = f"{tried - sum(doubted.values())} of {tried} utterances were decoded together{how}"
     if not doubted:

@@ -31,9 +31,14 @@ from asrlab.evaluation.metrics import (
     score as score_pairs,
     word_differences,
 )
-from asrlab.evaluation.reports.extra_metrics import RunMetrics, prepare_all, text_figures
-from asrlab.evaluation.reports.hypothesis_matching import Matched, matched, references_for, with_readings
-from asrlab.evaluation.reports.systems import By, blocks_of
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, hypothesis_metrics, prepare_all
+from asrlab.evaluation.reports.hypothesis_matching import (
+    MatchedHypotheses,
+    choose_readings,
+    load_references,
+    match_hypotheses,
+)
+from asrlab.evaluation.reports.systems import BootstrapUnit, bootstrap_units
 from asrlab.languages import language_tag
 
 
@@ -67,7 +72,7 @@ class Scoring:
         utterances: How many there are.
         files: In the order given; the first is the baseline of the others.
         unknown_language: How many have the normalizer ``basic`` because nobody said their language.
-        by: What was drawn together: ``speaker``, ``recording`` or ``utterance``; None where nothing was compared.
+        bootstrap_unit: What was drawn together: ``speaker``, ``recording`` or ``utterance``; None where nothing was compared.
         wer: The files against each other; None for one.
         figures: Other normalizers and entities.
         differences: Word by word, the first file with each other one.
@@ -79,7 +84,7 @@ class Scoring:
     utterances: int
     files: tuple[ScoredFile, ...]
     unknown_language: int
-    by: str | None
+    bootstrap_unit: str | None
     wer: WerComparison | None
     figures: RunMetrics
     differences: tuple[WordDifferences, ...]
@@ -110,10 +115,10 @@ class ScoreOptions:
             is also for languages that are not known.
         language: Tag of the language of references that do not say theirs; None leaves it unknown.
         normalizers: Profiles to set the same texts side by side under.
-        by: What is drawn together where files are compared.
+        bootstrap_unit: What is drawn together where files are compared.
         resampling: Of the comparison; 10,000 resamples, seed 0 and 95 % where not given.
         allow_extra: Leave out hypotheses without a reference, which are an error otherwise.
-        words: How many word-level mistakes of each file are kept.
+        top_words: How many word-level mistakes of each file are kept.
         allow_external_audio: Accept files of a data set's texts that are links out of its folder. Its audio is not opened, and
             may lie anywhere.
     """
@@ -122,10 +127,10 @@ class ScoreOptions:
     normalizer: str | None = None
     language: str | None = None
     normalizers: tuple[str, ...] = ()
-    by: By = "auto"
+    bootstrap_unit: BootstrapUnit = "auto"
     resampling: Resampling | None = None
     allow_extra: bool = False
-    words: int = 20
+    top_words: int = 20
     allow_external_audio: bool = False
 
 
@@ -153,11 +158,12 @@ def score(
     if not paths:
         raise OptionError("there is nothing to score; give a file of hypotheses", option="hypotheses")
     files = [read_hypotheses(path, format=chosen.format) for path in paths]
-    source, said = references_for(references, files, allow_external_audio=chosen.allow_external_audio)
+    source, said = load_references(references, files, allow_external_audio=chosen.allow_external_audio)
     said = tuple(attrs.evolve(each, language=each.language or chosen.language) for each in said)
     names = _names(paths)
     systems = [
-        matched(each, said, name=name, allow_extra=chosen.allow_extra) for name, each in zip(names, files, strict=True)
+        match_hypotheses(each, said, name=name, allow_extra=chosen.allow_extra)
+        for name, each in zip(names, files, strict=True)
     ]
     return _scoring(source, systems[0].utterances, systems, chosen)
 
@@ -175,15 +181,17 @@ def _options(given: dict[str, Any]) -> ScoreOptions:
     return options
 
 
-def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched], options: ScoreOptions) -> Scoring:
+def _scoring(
+    source: str, said: Sequence[Reference], systems: Sequence[MatchedHypotheses], options: ScoreOptions
+) -> Scoring:
     profile = get_profile(options.normalizer or profile_for(each.language for each in said))
-    systems = [with_readings(system, partial(_normalized, profile)) for system in systems]
+    systems = [choose_readings(system, partial(_normalized, profile)) for system in systems]
     prepared = prepare_all(profile, systems)
     compared = len(systems) > 1
-    blocks = blocks_of(said, options.by) if compared else None
+    units = bootstrap_units(said, options.bootstrap_unit) if compared else None
     wer = (
-        compare_wer(prepared, normalizer=profile.normalizer, blocks=blocks.of, resampling=options.resampling)
-        if blocks
+        compare_wer(prepared, normalizer=profile.normalizer, blocks=units.by_id, resampling=options.resampling)
+        if units
         else None
     )
     return Scoring(
@@ -191,10 +199,10 @@ def _scoring(source: str, said: Sequence[Reference], systems: Sequence[Matched],
         utterances=len(said),
         files=tuple(_scored(system, prepared[system.name], profile) for system in systems),
         unknown_language=0 if options.normalizer else sum(each.language is None for each in said),
-        by=blocks.by if blocks else None,
+        bootstrap_unit=units.unit if units else None,
         wer=wer,
-        figures=text_figures(systems, profile=profile, prepared=prepared, normalizers=options.normalizers),
-        differences=_differences(prepared, profile, options.words),
+        figures=hypothesis_metrics(systems, profile=profile, prepared=prepared, normalizers=options.normalizers),
+        differences=_differences(prepared, profile, options.top_words),
         numpy=installed_version("numpy") or "",
         asrlab=__version__,
     )
@@ -206,7 +214,7 @@ def _normalized(profile: Profile, language: str | None, text: str) -> str:
     return pair.reference if pair else ""
 
 
-def _scored(system: Matched, pairs: Sequence[TextPair], profile: Profile) -> ScoredFile:
+def _scored(system: MatchedHypotheses, pairs: Sequence[TextPair], profile: Profile) -> ScoredFile:
     return ScoredFile(
         name=system.name,
         path=str(system.file.path),
@@ -218,11 +226,11 @@ def _scored(system: Matched, pairs: Sequence[TextPair], profile: Profile) -> Sco
 
 
 def _differences(
-    prepared: dict[str, tuple[TextPair, ...]], profile: Profile, words: int
+    prepared: dict[str, tuple[TextPair, ...]], profile: Profile, top_words: int
 ) -> tuple[WordDifferences, ...]:
     first, *others = prepared
     return tuple(
-        word_differences({first: prepared[first], other: prepared[other]}, normalizer=profile.normalizer, top=words)
+        word_differences({first: prepared[first], other: prepared[other]}, normalizer=profile.normalizer, top=top_words)
         for other in others
     )
 

@@ -43,8 +43,8 @@ class ScoredUtterance:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, see `seconds_of`."""
-        return seconds_of(self.result)
+        """How long it took, see `processing_seconds`."""
+        return processing_seconds(self.result)
 
 
 @attrs.frozen(kw_only=True)
@@ -104,7 +104,7 @@ def score_systems(
     return tuple(scored)
 
 
-def seconds_of(utterance: UtteranceResult) -> float | None:
+def processing_seconds(utterance: UtteranceResult) -> float | None:
     """How long an utterance took, the median where it was repeated; None where it failed."""
     if utterance.transcript is None:
         return None
@@ -112,7 +112,7 @@ def seconds_of(utterance: UtteranceResult) -> float | None:
     return median([utterance.transcript.timings.total, *again])
 
 
-def counts_of(words: Sequence[AlignedWord]) -> ErrorCounts:
+def count_errors(words: Sequence[AlignedWord]) -> ErrorCounts:
     """The errors in an alignment."""
     kinds = [word.kind for word in words]
     return ErrorCounts(
@@ -127,5 +127,5 @@ def _scored(utterance: UtteranceResult, pair: TextPair | None, profile: Profile)
     if pair is None:
         return ScoredUtterance(result=utterance)
     words = align(pair.reference, pair.hypothesis, normalizer=profile.normalizer)
-    counts = counts_of(words)
+    counts = count_errors(words)
     return ScoredUtterance(result=utterance, words=words, counts=counts if counts.reference_length else None)

@@ -21,7 +21,7 @@ _BUSY_LOAD = 0.5
 """The load average, as a share of the cores, from which a machine counts as busy where passes do not record more."""
 
 
-def speed_of(
+def compare_system_speed(
     systems: Sequence[System], *, blocks: Mapping[str, str | None] | None, resampling: Resampling | None
 ) -> tuple[SpeedComparison | None, str]:
     """Return the speeds over the utterances that every system transcribed, or None and why they cannot be compared.
@@ -143,7 +143,7 @@ def _seconds(utterance: UtteranceResult) -> Iterator[float]:
             yield repeat.seconds
 
 
-BINS = 24
+N_BINS = 24
 
 
 @attrs.frozen(kw_only=True)
@@ -162,7 +162,7 @@ class SystemLatency:
 
 
 @attrs.frozen(kw_only=True)
-class LatencyView:
+class LatencyHistograms:
     """The latencies of several systems over the same bins.
 
     Attributes:
@@ -175,12 +175,12 @@ class LatencyView:
     systems: tuple[SystemLatency, ...]
 
 
-def latency_view(systems: Sequence[ScoredSystem]) -> LatencyView:
+def latency_histograms(systems: Sequence[ScoredSystem]) -> LatencyHistograms:
     """The latencies of *systems*, every repeat, in bins that they share."""
     values = [[value for value in system.model.latencies if value > 0] for system in systems]
     every = [value for each in values for value in each]
     edges = _edges(min(every), max(every)) if every else ()
-    return LatencyView(
+    return LatencyHistograms(
         edges=edges,
         systems=tuple(
             SystemLatency(name=system.name, summary=system.model.latency, counts=_counts(each, edges))
@@ -193,7 +193,7 @@ def _edges(low: float, high: float) -> tuple[float, ...]:
     """Round the ends outward to two digits, so that they can be read."""
     first = _rounded(low, math.floor)
     last = max(_rounded(high, math.ceil), first * 1.1)
-    return tuple(first * (last / first) ** (place / BINS) for place in range(BINS + 1))
+    return tuple(first * (last / first) ** (place / N_BINS) for place in range(N_BINS + 1))
 
 
 def _rounded(value: float, how: Callable[[float], int]) -> float:
@@ -204,9 +204,9 @@ def _rounded(value: float, how: Callable[[float], int]) -> float:
 def _counts(values: Sequence[float], edges: Sequence[float]) -> tuple[int, ...]:
     if not edges:
         return ()
-    counts = [0] * BINS
+    counts = [0] * N_BINS
     spread = math.log(edges[-1] / edges[0])
     for value in values:
-        place = int(BINS * math.log(value / edges[0]) / spread)
-        counts[min(max(place, 0), BINS - 1)] += 1
+        place = int(N_BINS * math.log(value / edges[0]) / spread)
+        counts[min(max(place, 0), N_BINS - 1)] += 1
     return tuple(counts)

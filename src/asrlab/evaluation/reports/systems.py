@@ -16,7 +16,7 @@ from asrlab.evaluation.runs.languages import UnfitLanguages, unfit_languages
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.languages import is_english
 
-By = Literal["auto", "speaker", "recording", "utterance"]
+BootstrapUnit = Literal["auto", "speaker", "recording", "utterance"]
 
 _CHOICES = ("auto", "speaker", "recording", "utterance")
 
@@ -84,7 +84,7 @@ class System:
         return tuple(utterance.pair for utterance in self.utterances if utterance.reference is not None)
 
 
-def systems_of(results: Iterable[BenchResult]) -> tuple[System, ...]:
+def loaded_systems(results: Iterable[BenchResult]) -> tuple[System, ...]:
     """Every model that loaded, in the order given.
 
     Raises:
@@ -117,7 +117,7 @@ def _names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
     return names
 
 
-def english(utterance: HasMetadata) -> bool:
+def is_english_utterance(utterance: HasMetadata) -> bool:
     """Whether the data set says that it is English."""
     return is_english(utterance.language)
 
@@ -130,7 +130,7 @@ def common_normalizer(results: Sequence[BenchResult], utterances: Sequence[Utter
     return profile_for(utterance.pair.language for utterance in utterances)
 
 
-def witnesses(systems: Iterable[System]) -> dict[str, str]:
+def independent_systems(systems: Iterable[System]) -> dict[str, str]:
     """For each system what it shares with others, so that two on the same weights count as one witness.
 
     The same are two with the same checksum, and two models of the same name in different engines: an engine's own file
@@ -152,33 +152,40 @@ class BootstrapUnits:
     """What is drawn together when a comparison is resampled.
 
     Attributes:
-        by: ``speaker``, ``recording`` or ``utterance``.
-        of: By the utterance's id; None for each by itself.
-        alone: How many utterances have no speaker, or recording, and are drawn by themselves.
+        unit: ``speaker``, ``recording`` or ``utterance``.
+        by_id: By the utterance's id; None for each by itself.
+        n_single: How many utterances have no speaker, or recording, and are drawn by themselves.
     """
 
-    by: str
-    of: Mapping[str, str | None] | None = attrs.field(default=None, repr=False)
-    alone: int = 0
+    unit: str
+    by_id: Mapping[str, str | None] | None = attrs.field(default=None, repr=False)
+    n_single: int = 0
 
 
-def blocks_of(utterances: Sequence[HasMetadata], by: By) -> BootstrapUnits:
+def bootstrap_units(utterances: Sequence[HasMetadata], unit: BootstrapUnit) -> BootstrapUnits:
     """The blocks of *utterances*: for ``auto`` by speaker if every one has one, else by recording likewise.
 
     Raises:
         OptionError: No utterance has what was asked for, or there is no such choice.
     """
-    if by not in _CHOICES:
-        raise OptionError(f"by is {by!r}; choose one of {', '.join(_CHOICES)}", option="by", supported=_CHOICES)
+    if unit not in _CHOICES:
+        raise OptionError(
+            f"bootstrap_unit is {unit!r}; choose one of {', '.join(_CHOICES)}",
+            option="bootstrap_unit",
+            supported=_CHOICES,
+        )
     fields = {
         "speaker": {utterance.id: utterance.speaker or None for utterance in utterances},
         "recording": {utterance.id: utterance.recording or None for utterance in utterances},
     }
     whole = (name for name, labels in fields.items() if all(labels.values()))
-    chosen = next(whole, "utterance") if by == "auto" else by
+    chosen = next(whole, "utterance") if unit == "auto" else unit
     if chosen == "utterance":
-        return BootstrapUnits(by="utterance")
+        return BootstrapUnits(unit="utterance")
     alone = sum(label is None for label in fields[chosen].values())
     if alone == len(utterances):
-        raise OptionError(f"no utterance has a {chosen}; choose --by utterance, or add it to the data set", option="by")
-    return BootstrapUnits(by=chosen, of=fields[chosen], alone=alone)
+        raise OptionError(
+            f"no utterance has a {chosen}; choose --bootstrap-unit utterance, or add it to the data set",
+            option="bootstrap_unit",
+        )
+    return BootstrapUnits(unit=chosen, by_id=fields[chosen], n_single=alone)

@@ -16,14 +16,14 @@ class AlignedSpan:
     """Words that come one after the other and are all right, or all not.
 
     Attributes:
-        same: Whether they are the same in both texts.
-        said: The words of the reference.
-        written: The words of the hypothesis; *said* where they are the same.
+        is_equal: Whether they are the same in both texts.
+        reference: The words of the reference.
+        hypothesis: The words of the hypothesis; *reference* where they are the same.
     """
 
-    same: bool
-    said: str
-    written: str
+    is_equal: bool
+    reference: str
+    hypothesis: str
 
 
 @attrs.frozen(kw_only=True)
@@ -66,12 +66,12 @@ def worst_utterances(systems: Sequence[ScoredSystem], *, most: int) -> tuple[Wor
     )
 
 
-def stretches(words: Sequence[AlignedWord]) -> Iterator[AlignedSpan]:
+def alignment_spans(words: Sequence[AlignedWord]) -> Iterator[AlignedSpan]:
     """The words of an alignment, those of the same sort together."""
     for same, run in groupby(words, key=lambda word: word.kind == "equal"):
         part = list(run)
         yield AlignedSpan(
-            same=same,
-            said=" ".join(word.reference for word in part if word.reference is not None),
-            written=" ".join(word.hypothesis for word in part if word.hypothesis is not None),
+            is_equal=same,
+            reference=" ".join(word.reference for word in part if word.reference is not None),
+            hypothesis=" ".join(word.hypothesis for word in part if word.hypothesis is not None),
         )

@@ -42,5 +42,5 @@ def two_models(model: Callable[..., Any], run: Callable[..., BenchResult]) -> Be
 def page(two_models: BenchResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run as a page."""
     path = tmp_path_factory.mktemp("page") / "report.html"
-    report(two_models, by="utterance", resampling=FEW).write(path)
+    report(two_models, bootstrap_unit="utterance", resampling=FEW).write(path)
     return path

@@ -189,7 +189,7 @@ def hostile(model: Callable[..., Any], run: Callable[..., BenchResult], tmp_path
     other = attrs.evolve(made, model="y/</title><script>window.hit=10</script>", utterances=utterances)
     path = tmp_path_factory.mktemp("hostile") / "report.html"
     result = run(attrs.evolve(made, utterances=utterances), other, name=HOSTILE[2])
-    report(attrs.evolve(result, dataset=HOSTILE[0]), resampling=FEW, by="utterance").write(path)
+    report(attrs.evolve(result, dataset=HOSTILE[0]), resampling=FEW, bootstrap_unit="utterance").write(path)
     return path
 
 

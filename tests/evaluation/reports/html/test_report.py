@@ -17,7 +17,7 @@ from asrlab import Audio, DatasetError, OptionError, OutputError
 from asrlab.evaluation import Dataset, Utterance, bench, compare, report
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.reports.html.charts import linear_axis, log_axis
-from asrlab.evaluation.reports.html.page_data import embedded
+from asrlab.evaluation.reports.html.page_data import to_script_json
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def test_nothing_is_inline_and_nothing_is_linked(two_models: BenchResult):
 
 def test_it_shows_what_the_comparison_says(two_models: BenchResult):
     """Headline, difference, interval and p are those of compare."""
-    compared = compare([two_models], by="utterance", resampling=FEW)
-    text = " ".join(" ".join(made(two_models, by="utterance").text).split())
+    compared = compare([two_models], bootstrap_unit="utterance", resampling=FEW)
+    text = " ".join(" ".join(made(two_models, bootstrap_unit="utterance").text).split())
 
     for line in (*compared.headline, *compared.notes):
         assert line in text
@@ -122,7 +122,7 @@ def test_headers_tell_what_they_head(two_models: BenchResult):
 def test_data_survives_within_a_script_element():
     """What would end the element or a line is escaped, and comes back as it was."""
     value = ["</script><!-- & \u2028\u2029", "\udc80", "ü"]
-    plain = str(embedded(value))
+    plain = str(to_script_json(value))
 
     assert not re.search("[<>&\u2028\u2029]", plain)
     assert json.loads(plain) == [value[0], "\\udc80", "ü"]  # the page only shows it, and shows what it is

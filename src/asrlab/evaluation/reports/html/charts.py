@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from asrlab.evaluation.reports.scored_system import ScoredSystem
-from asrlab.evaluation.reports.speed import LatencyView
+from asrlab.evaluation.reports.speed import LatencyHistograms
 
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 
@@ -130,7 +130,7 @@ class Scatter:
     points: tuple[Point, ...]
 
 
-def scatter(systems: Sequence[ScoredSystem]) -> Scatter | None:
+def scatter_plot(systems: Sequence[ScoredSystem]) -> Scatter | None:
     """The picture; None where no system has both figures."""
     known = [
         (place, system, speed)
@@ -213,7 +213,7 @@ class Histograms:
     rows: tuple[Histogram, ...]
 
 
-def strips(view: LatencyView) -> Histograms | None:
+def histograms(view: LatencyHistograms) -> Histograms | None:
     """The picture of latencies; None where nothing was measured."""
     if not view.edges:
         return None

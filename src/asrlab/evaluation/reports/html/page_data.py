@@ -18,7 +18,7 @@ from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset, Utterance
 from asrlab.evaluation.reports.details import Details
 from asrlab.evaluation.reports.scored_system import ScoredUtterance
-from asrlab.evaluation.reports.worst import stretches
+from asrlab.evaluation.reports.worst import alignment_spans
 from asrlab.evaluation.runs.fingerprint import audio_sha256
 from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import BenchResult
@@ -41,7 +41,7 @@ def utterance_rows(details: Details) -> dict[str, Any]:
     }
 
 
-def embedded(value: Any) -> Markup:
+def to_script_json(value: Any) -> Markup:
     """*value* as JSON that is safe within a script element."""
     plain = json.dumps(_visible(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(plain.translate(_ESCAPES))  # noqa: S704 - nothing is left in it that HTML would read as markup
@@ -76,7 +76,9 @@ def _row(details: Details, row: tuple[ScoredUtterance, ...]) -> list[Any]:
 def _outcome(each: ScoredUtterance) -> list[Any]:
     result, seconds = each.result, each.seconds
     found = [*([result.failure.kind] if result.failure else []), *(verdict.gate for verdict in result.failed_gates)]
-    different = [stretch.said if stretch.same else [stretch.said, stretch.written] for stretch in stretches(each.words)]
+    different = [
+        span.reference if span.is_equal else [span.reference, span.hypothesis] for span in alignment_spans(each.words)
+    ]
     return [
         each.counts.errors if each.counts else None,
         each.counts.reference_length if each.counts else 0,

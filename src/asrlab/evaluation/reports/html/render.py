@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NOTHING = "\N{EN DASH}"
 
 
-def rendered(**parts: Any) -> bytes:
+def render_page(**parts: Any) -> bytes:
     """The page as UTF-8. Control characters, and what has no place in UTF-8, are written as their escapes."""
     from markupsafe import Markup
 
@@ -45,7 +45,7 @@ def policy(*, style: str, script: str) -> str:
     )
 
 
-def letter(place: int) -> str:
+def system_label(place: int) -> str:
     """The short name of a system by its place from 0: A to Z, then numbers."""
     return chr(ord("A") + place) if place < 26 else str(place + 1)
 
@@ -73,7 +73,7 @@ def _environment() -> jinja2.Environment:
     made.filters |= {
         "percent": _percent,
         "seconds": _seconds,
-        "letter": letter,
+        "letter": system_label,
         "clock": _clock,
         "normalizers": describe_normalizers,
     }

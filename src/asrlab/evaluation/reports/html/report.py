@@ -13,14 +13,14 @@ from asrlab.errors import OptionError
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.reports.comparison import Comparison, compare
-from asrlab.evaluation.reports.details import Details, details_of
-from asrlab.evaluation.reports.extra_metrics import RunMetrics, further_figures
-from asrlab.evaluation.reports.html.charts import scatter, strips
-from asrlab.evaluation.reports.html.page_data import Clips, embed_clips, embedded, utterance_rows
-from asrlab.evaluation.reports.html.render import rendered
-from asrlab.evaluation.reports.html.trust_checks import checks
-from asrlab.evaluation.reports.systems import By
-from asrlab.evaluation.reports.worst import stretches
+from asrlab.evaluation.reports.details import Details, build_details
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, run_metrics
+from asrlab.evaluation.reports.html.charts import histograms, scatter_plot
+from asrlab.evaluation.reports.html.page_data import Clips, embed_clips, to_script_json, utterance_rows
+from asrlab.evaluation.reports.html.render import render_page
+from asrlab.evaluation.reports.html.trust_checks import trust_checks
+from asrlab.evaluation.reports.systems import BootstrapUnit
+from asrlab.evaluation.reports.worst import alignment_spans
 from asrlab.evaluation.runs.ledger import write_whole
 from asrlab.evaluation.runs.result import BenchResult
 
@@ -54,10 +54,10 @@ def report(
     *,
     normalizer: str | None = None,
     normalizers: Sequence[str] = (),
-    by: By = "auto",
+    bootstrap_unit: BootstrapUnit = "auto",
     resampling: Resampling | None = None,
     only_shared: bool = False,
-    worst: int = 20,
+    worst_n: int = 20,
     audio: Dataset | bool = False,
     audio_limit_bytes: int = AUDIO_LIMIT_BYTES,
 ) -> Report:
@@ -70,10 +70,10 @@ def report(
         results: The runs.
         normalizer: As for `asrlab.evaluation.compare`, like those that follow.
         normalizers: See there.
-        by: See there.
+        bootstrap_unit: See there.
         resampling: See there.
         only_shared: See there.
-        worst: How many of the utterances with the most errors are shown with their words.
+        worst_n: How many of the utterances with the most errors are shown with their words.
         audio: Whether to put the clips of those in; the data set itself where the run was given it as an object.
         audio_limit_bytes: What the clips may take up. Those that do not fit are left out, which *notes* says.
 
@@ -84,10 +84,15 @@ def report(
     runs = (results,) if isinstance(results, BenchResult) else tuple(results)
     if not runs:
         raise OptionError("there is nothing to report; give at least one run", option="runs")
-    if worst < 0:
-        raise OptionError(f"worst is {worst}; give 0 or more", option="worst")
-    options = {"normalizer": normalizer, "by": by, "resampling": resampling, "only_shared": only_shared}
-    details = details_of(runs, **options, worst=worst)  # type: ignore[arg-type]
+    if worst_n < 0:
+        raise OptionError(f"worst_n is {worst_n}; give 0 or more", option="worst_n")
+    options = {
+        "normalizer": normalizer,
+        "bootstrap_unit": bootstrap_unit,
+        "resampling": resampling,
+        "only_shared": only_shared,
+    }
+    details = build_details(runs, **options, worst_n=worst_n)  # type: ignore[arg-type]
     comparison = None
     if len(details.systems) > 1 and all(run.complete for run in runs) and _has_references(details):
         comparison = compare(runs, **options, normalizers=normalizers)  # type: ignore[arg-type]
@@ -101,7 +106,7 @@ def _has_references(details: Details) -> bool:
 
 
 def _figures(runs: Sequence[BenchResult], normalizers: Sequence[str]) -> RunMetrics | None:
-    return further_figures(runs[0], normalizers=normalizers) if len(runs) == 1 else None
+    return run_metrics(runs[0], normalizers=normalizers) if len(runs) == 1 else None
 
 
 def _clips(result: BenchResult, details: Details, *, wanted: Dataset | bool, limit_bytes: int) -> Clips:
@@ -120,22 +125,22 @@ def _page(
     clips: Clips,
 ) -> bytes:
     names = tuple(dict.fromkeys(run.dataset for run in runs))
-    return rendered(
+    return render_page(
         title=" / ".join(names),
         runs=runs,
         details=details,
         comparison=comparison,
         figures=figures,
         clips=clips,
-        checks=checks(runs, details),
+        checks=trust_checks(runs, details),
         headline=comparison.headline if comparison else _headline(details),
-        notes=(*(comparison.notes if comparison else details.cautions), *(figures.notes if figures else ())),
+        notes=(*(comparison.notes if comparison else details.caveats), *(figures.notes if figures else ())),
         audio_seconds=sum(details.durations.values()),
         utterances=len(details.systems[0].utterances) if details.systems else 0,
-        scatter=scatter(details.systems),
-        strips=strips(details.latency),
-        stretches=stretches,
-        data=embedded(utterance_rows(details)),
+        scatter=scatter_plot(details.systems),
+        strips=histograms(details.latency),
+        alignment_spans=alignment_spans,
+        data=to_script_json(utterance_rows(details)),
         asrlab=__version__,
     )
 

@@ -18,17 +18,17 @@ class TrustCheck:
     """One thing that a reader would ask.
 
     Attributes:
-        what: In a word or two.
-        good: Whether it is as it should be.
-        told: How it is.
+        name: In a word or two.
+        ok: Whether it is as it should be.
+        detail: How it is.
     """
 
-    what: str
-    good: bool
-    told: str
+    name: str
+    ok: bool
+    detail: str
 
 
-def checks(results: Sequence[BenchResult], details: Details) -> tuple[TrustCheck, ...]:
+def trust_checks(results: Sequence[BenchResult], details: Details) -> tuple[TrustCheck, ...]:
     """The checks, the gravest first."""
     return tuple(_checks(results, details))
 
@@ -38,21 +38,21 @@ def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[TrustC
     partial = [result.manifest.run for result in results if not result.complete]
     broken = sum(model.failure is not None for result in results for model in result.models)
     told = f"{', '.join(partial)} is not" if partial else f"{broken} models did not load" if broken else "yes"
-    yield TrustCheck(what="complete", good=not partial and not broken, told=told)
+    yield TrustCheck(name="complete", ok=not partial and not broken, detail=told)
     random = [system.name for system in systems if system.system.random]
     unpinned = [system.name for system in systems if _unpinned(system.system.info.model)]
     weights = f"random: {', '.join(random)}" if random else f"checksum not in the catalogue: {', '.join(unpinned)}"
     yield TrustCheck(
-        what="weights", good=not random and not unpinned, told=weights if random or unpinned else _weights(details)
+        name="weights", ok=not random and not unpinned, detail=weights if random or unpinned else _weights(details)
     )
     simulated = [system.name for system in systems if system.system.simulated]
     yield TrustCheck(
-        what="device", good=not simulated, told=f"simulated: {', '.join(simulated)}" if simulated else "real"
+        name="device", ok=not simulated, detail=f"simulated: {', '.join(simulated)}" if simulated else "real"
     )
     failed = sum(system.model.failed for system in systems)
-    yield TrustCheck(what="failed", good=not failed, told=f"{failed} count as deletions" if failed else "none")
+    yield TrustCheck(name="failed", ok=not failed, detail=f"{failed} count as deletions" if failed else "none")
     gates = sum(system.model.failed_gates for system in systems)
-    yield TrustCheck(what="gates", good=not gates, told=_counted(gates, "finding") if gates else _judged(details))
+    yield TrustCheck(name="gates", ok=not gates, detail=_counted(gates, "finding") if gates else _judged(details))
     yield _size(details)
     yield _times(results, details)
 
@@ -77,7 +77,7 @@ def _judged(details: Details) -> str:
 def _size(details: Details) -> TrustCheck:
     scored = [each for each in details.systems[0].utterances if each.counts] if details.systems else []
     words = sum(each.counts.reference_length for each in scored if each.counts)
-    return TrustCheck(what="size", good=len(scored) >= _SOME, told=f"{len(scored)} utterances, {words} words")
+    return TrustCheck(name="size", ok=len(scored) >= _SOME, detail=f"{len(scored)} utterances, {words} words")
 
 
 def _times(results: Sequence[BenchResult], details: Details) -> TrustCheck:
@@ -85,5 +85,5 @@ def _times(results: Sequence[BenchResult], details: Details) -> TrustCheck:
     least = min(result.manifest.request.repeat for result in results)
     told = f"measured {least} times" if least > 1 else "measured once"
     if unstable:
-        return TrustCheck(what="repeats", good=False, told=f"{unstable} texts changed when repeated")
-    return TrustCheck(what="times", good=least > 1, told=told)
+        return TrustCheck(name="repeats", ok=False, detail=f"{unstable} texts changed when repeated")
+    return TrustCheck(name="times", ok=least > 1, detail=told)
