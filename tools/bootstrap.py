@@ -50,7 +50,7 @@ def say(message: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for the programs started here: the caller's, less what points at another Python."""
+    """Return the caller's environment without variables that point at another Python."""
     strangers = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "PYENV_VERSION", "PYENV_DIR"}
     env = {name: value for name, value in os.environ.items() if name not in strangers}
     # pip trusts the system's certificates and uv does not unless told: a company's proxy needs it. The second name is
@@ -120,13 +120,13 @@ def install_uv() -> None:
 
 
 def digest(lock: str) -> str:
-    """Return the sha256 of all that decides what is installed from *lock*."""
+    """Return the sha256 of all inputs that decide what *lock* installs."""
     names = ("locks/" + lock + ".txt", "locks/build.txt", "pyproject.toml", "tools/bootstrap.py")
     return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 
 
 def read_stamp() -> dict[str, str]:
-    """Return what a completed set-up noted, or nothing where .venv is half made, broken, or was moved here."""
+    """Return the stamp of a completed set-up, or an empty one if .venv is incomplete, broken or was moved."""
     try:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
         whole = stamp["root"] == str(ROOT) and stamp["lock"] and stamp["digest"]
@@ -146,7 +146,7 @@ def choose_python(uv: str) -> str:
 
 
 def make_environment(uv: str) -> None:
-    """Make .venv anew, in the place of whatever is there."""
+    """Create .venv, replacing an existing one."""
     python = choose_python(uv)
     say(f"making {VENV.relative_to(ROOT)} with Python {python}")
     if call([uv, "venv", "--quiet", "--clear", "--no-project", "--python", python, str(VENV)]):
@@ -178,7 +178,7 @@ def install(uv: str, lock: str) -> None:
 
 
 def set_up(locks: tuple[str, ...]) -> None:
-    """Bring .venv to one of *locks*, touching nothing where it already is."""
+    """Make .venv match one of *locks*; do nothing if it already does."""
     if sys.platform == "win32":
         raise SetUpError("asrlab runs on Linux and macOS; on Windows use WSL")
     stamp = read_stamp()

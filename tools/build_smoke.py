@@ -1,6 +1,6 @@
 """Build the smoke set from the sdist of pocketsphinx 5.1.1: ``python tools/build_smoke.py TARBALL [--check]``.
 
-Writes the clips as FLAC and ``utterances.jsonl`` into ``src/asrlab/evaluation/datasets/smoke/``, after checking the tarball and
+Writes the clips as FLAC and ``utterances.jsonl`` into ``src/asrlab/evaluation/datasets/smoke/``, after checking the tarball
 the original WAV files against the checksums below, and that each FLAC decodes to the very samples of its WAV. With
 ``--check`` nothing is written: the set in the tree is compared with the tarball instead.
 
@@ -35,7 +35,7 @@ TARGET = Path(__file__).parents[1] / "src" / "asrlab" / "evaluation" / "datasets
 
 
 def main() -> int:
-    """Build or check the set; the exit code is 0 if all is as it should be."""
+    """Build or check the set; return 0 if the set is correct."""
     parser = argparse.ArgumentParser(description="Build the smoke set, or check it.")
     parser.add_argument("tarball", type=Path, help="the sdist pocketsphinx-5.1.1.tar.gz")
     parser.add_argument("--check", action="store_true", help="write nothing; compare the set in the tree")
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def member(archive: tarfile.TarFile, name: str) -> bytes:
-    """The bytes of a file of the archive's LibriVox folder."""
+    """Return the bytes of a file of the archive's LibriVox folder."""
     file = archive.extractfile(f"{INSIDE}/{name}")
     if file is None:
         sys.exit(f"{INSIDE}/{name} is not a file in the tarball")
@@ -61,7 +61,7 @@ def member(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def references(transcription: str) -> dict[str, str]:
-    """The texts by clip, from lines ``<s> TEXT </s> (CLIP)``, with the corrections applied."""
+    """Return the texts by clip, from lines ``<s> TEXT </s> (CLIP)``, with the corrections applied."""
     texts = {}
     for line in transcription.splitlines():
         text, _, name = line.removeprefix("<s> ").removesuffix(")").partition(" </s> (")
@@ -83,7 +83,7 @@ def write(waves: dict[str, bytes], texts: dict[str, str]) -> None:
 
 
 def fields(name: str, text: str, duration: float) -> dict[str, str | float | int]:
-    """A line of the list; LibriVox's reader is not named in the sdist, so the recording stands for the speaker."""
+    """Return a line of the list. The sdist does not name the readers, so the recording is the speaker."""
     flac = (TARGET / f"{name}.flac").read_bytes()
     return {
         "id": name,

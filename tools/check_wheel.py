@@ -1,4 +1,4 @@
-"""Check the installed wheel in an environment that holds nothing but asrlab's own requirements."""
+"""Check the installed wheel in an environment with only asrlab's own requirements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fail(message: str) -> None:
 
 
 def check_content(wheel: Path) -> None:
-    """Check that the wheel carries the type marker, the licences and the smoke clips, and nothing but asrlab."""
+    """Check that the wheel contains the type marker, the licences and the smoke clips, and nothing but asrlab."""
     with zipfile.ZipFile(wheel) as archive:
         names = [PurePosixPath(name) for name in archive.namelist()]
     for pattern in WANTED:
@@ -37,7 +37,7 @@ def check_content(wheel: Path) -> None:
 
 
 def check_no_engine() -> None:
-    """Check that no engine and no torch is installed here, or the rest would prove nothing."""
+    """Check that no engine and no torch is installed, without which the other checks prove nothing."""
     installed = importlib.metadata.packages_distributions()
     if found := [name for name in ENGINES if name in installed]:
         fail(f"{', '.join(found)} is installed beside the core; locks/core.txt must not bring it")

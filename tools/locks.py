@@ -1,4 +1,4 @@
-"""Write the hash-pinned locks from pyproject.toml, or check that they still belong to it.
+"""Write the hash-pinned locks from pyproject.toml, or check that they match it.
 
 python tools/locks.py             write them; versions that still fit are kept
 python tools/locks.py --upgrade   write them with the newest versions

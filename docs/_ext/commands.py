@@ -1,4 +1,4 @@
-"""The directive ``asrlab-commands``: what ``--help`` says, of the command and of each of its commands."""
+"""The directive ``asrlab-commands``: the output of ``--help`` of each command."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ class Commands(Directive):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make the directive known."""
+    """Register the directive."""
     app.add_directive("asrlab-commands", Commands)
     return {"parallel_read_safe": True}

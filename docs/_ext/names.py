@@ -1,4 +1,4 @@
-"""Public names: a warning of those that no page describes; links by name from any module; attributes with types."""
+"""Public names: warnings for undocumented ones, links by name from any module, attributes with types."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:  # noqa: ARG001 - Sphinx calls it so
-    """Compare what modules export with what is described."""
+    """Compare the exported names of modules with the documented names."""
     described = env.domains.python_domain.objects
     for module in MODULES:
         for name in import_module(module).__all__:
@@ -46,7 +46,7 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:  # noqa: ARG001 - Sphinx 
 
 
 def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: TextElement) -> reference | None:
-    """What is described under *node*'s name, in whatever module, if it is one thing."""
+    """Return a link to the object with the name of *node* in any module, if there is exactly one."""
     if node.get("refdomain") != "py":
         return None
     target: str = node["reftarget"]
@@ -60,19 +60,19 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Tex
 
 
 def beside(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
-    """Make the type of an attribute an option of its directive, which shows it as Python writes it."""
+    """Make the type of an attribute an option of its directive, which shows the type in Python syntax."""
     text = ATTRIBUTE.sub(r"\1\2\n\1   :type: \4\n\3\n", "\n".join(lines) + "\n")
     lines[:] = text.split("\n")
 
 
 def whole(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
-    """Keep napoleon from taking what is before a colon in a property's first line for its type."""
+    """Keep napoleon from reading the text before a colon in a property's first line as its type."""
     if what == "property":
         lines[:0] = ["..", ""]  # an empty comment
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Check when all pages were read."""
+    """Connect the checks to Sphinx's events."""
     app.connect("env-check-consistency", check)
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-docstring", whole, priority=100)  # before napoleon
