@@ -1,8 +1,8 @@
 """Build the smoke set from the sdist of pocketsphinx 5.1.1: ``python tools/build_smoke.py TARBALL [--check]``.
 
-Writes the clips as FLAC and ``utterances.jsonl`` into ``src/asrlab/evaluation/datasets/smoke/``, after checking the tarball
-the original WAV files against the checksums below, and that each FLAC decodes to the very samples of its WAV. With
-``--check`` nothing is written: the set in the tree is compared with the tarball instead.
+Writes the clips as FLAC and ``utterances.jsonl`` into ``src/asrlab/evaluation/datasets/smoke/``, and checks the
+tarball and the original WAV files against the checksums below, and that each FLAC decodes to the samples of its WAV.
+``--check`` writes nothing, and compares the set in the tree with the tarball instead.
 
 Needs numpy and soundfile. Another version of libsndfile may compress the same samples to other bytes.
 """

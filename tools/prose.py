@@ -1,8 +1,8 @@
-"""Check the words of the package: how docstrings open, and that no identifier uses a word outside the glossary.
+"""Check the words of the package: how docstrings open, and that identifiers use the glossary's words.
 
-``python tools/prose.py`` prints the share of function docstrings that open with a verb, with What, Whether or How, and with
-a pronoun, and exits with 1 if a share misses its limit or an identifier contains one of `NEVER`. ``--list`` names every
-docstring that does not open with a verb.
+``python tools/prose.py`` prints the share of function docstrings that open with a verb, with What, Whether or How, and
+with a pronoun. It exits with 1 if a share misses its limit, or if an identifier contains a word that the glossary
+replaces. ``--list`` prints every docstring that does not open with a verb. ``prose.toml`` holds the words.
 """
 
 from __future__ import annotations
@@ -10,32 +10,17 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "asrlab"
+WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+VERBS, PRONOUNS, QUESTIONS = (frozenset(WORDS[kind].split()) for kind in ("verbs", "pronouns", "questions"))
+NEVER: dict[str, str] = WORDS["never"]
+ALLOWED: dict[str, str] = WORDS["allowed"]
 MIN_VERBS, MAX_QUESTIONS, MAX_PRONOUNS = 0.90, 0.02, 0.02
-QUESTIONS = frozenset(("what", "whether", "how"))
-PRONOUNS = frozenset(
-    "he his it its she that their them these they this those one each such who whoever which everything".split()
-)
-VERBS = frozenset(
-    """
-    return
-    """.split()
-)
-"""Verbs that open a docstring in this package. Add one if it is a verb in the imperative."""
-
-NEVER = frozenset(
-    """
-    crew ear examination hearing journal ladder lifeline listening mend rung standing stretch
-    """.split()
-)
-"""Words that the glossary replaces: an identifier must not contain them."""
-ALLOWED: dict[str, str] = {}
-"""Identifiers with such a word that are right, and the reason."""
-
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -47,8 +32,8 @@ def main(arguments: list[str]) -> int:
     kinds = Counter(kind for kind, _ in openings)
     shares = {kind: kinds[kind] / len(openings) for kind in ("verb", "question", "pronoun", "other")}
     print(
-        f"{len(openings)} function docstrings: {shares['verb']:.1%} open with a verb, {shares['question']:.1%} with What, "
-        f"Whether or How, {shares['pronoun']:.1%} with a pronoun"
+        f"{len(openings)} function docstrings: {shares['verb']:.1%} open with a verb, "
+        f"{shares['question']:.1%} with What, Whether or How, {shares['pronoun']:.1%} with a pronoun"
     )
     if "--list" in arguments:
         print("\n".join(text for kind, text in openings if kind != "verb"))
@@ -88,12 +73,13 @@ def opening_kind(line: str) -> str:
 
 
 def find_offenders(path: Path, tree: ast.AST) -> Iterator[str]:
-    """Yield each identifier that *tree* defines with a word of `NEVER`."""
+    """Yield each identifier of *tree* that contains a word of `NEVER`, with the word to use."""
     for node in ast.walk(tree):
         for name in defined_names(node):
-            words = {word.lower() for word in PART.findall(name)}
-            if words & NEVER and name not in ALLOWED:
-                yield f"{path}:{getattr(node, 'lineno', 0)}: {name}: the glossary replaces {', '.join(words & NEVER)}"
+            for word in {part.lower() for part in PART.findall(name)} & NEVER.keys():
+                if name not in ALLOWED:
+                    line = getattr(node, "lineno", 0)
+                    yield f"{path}:{line}: {name}: write {NEVER[word]} instead of {word}"
 
 
 def defined_names(node: ast.AST) -> tuple[str, ...]:
