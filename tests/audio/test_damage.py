@@ -106,7 +106,7 @@ class _Broken:
 
     name, declared, available, tolerance, failure, lost, track = "pyav", None, None, 0.0, "", 0.0, None
 
-    def chunks(self, *, offset: float) -> Any:
+    def blocks(self, *, offset: float) -> Any:
         """Raise."""
         raise ValueError(f"cannot decode unknown codec at {offset}")
         yield

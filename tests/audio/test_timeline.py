@@ -229,9 +229,9 @@ def test_jump_beyond_two_hours_is_not_believed(film: Callable[..., bytes], noise
 
 def test_silence_of_a_timeline_is_bounded():
     """Stamps that lie ten seconds apart each, as those of a damaged scale do, give two hours and no more."""
-    timeline = Timeline(zero=0.0, declared=1e9)
+    timeline = Timeline(origin=0.0, declared=1e9)
     for index in range(2000):
-        timeline.place(10.0 * index, samples=320, rate=16_000)
+        timeline.advance(10.0 * index, samples=320, rate=16_000)
     assert timeline.position < 7200 + 2000 * 0.02 + 1
     assert sum(gap.duration for gap in timeline.gaps) <= 7200
     assert timeline.jumps
@@ -240,9 +240,9 @@ def test_silence_of_a_timeline_is_bounded():
 def test_jitter_of_stamps_is_no_gap():
     """Programs that record live stamp packets when they come."""
     rng = np.random.default_rng(0)
-    timeline = Timeline(zero=0.0)
+    timeline = Timeline(origin=0.0)
     for index in range(3000):
-        timeline.place(0.02 * index + rng.uniform(-0.04, 0.04), samples=320, rate=16_000)
+        timeline.advance(0.02 * index + rng.uniform(-0.04, 0.04), samples=320, rate=16_000)
     assert timeline.position == pytest.approx(60.0, abs=0.05)
     assert not timeline.gaps
     assert not timeline.overlap

@@ -1,7 +1,7 @@
-"""Audio in: anything decoded to mono float32 at 16 kHz, in blocks, and checked.
+"""Decoding of any audio source to checked mono float32 blocks at 16 kHz.
 
-libsndfile decodes first; FFmpeg's libraries (through PyAV) decode what it cannot, or what it would cut short. Both go
-by content, never by a file's name, and neither ever opens a second file or a network address.
+libsndfile decodes first. FFmpeg's libraries, through PyAV, decode the files that libsndfile cannot read or would cut
+short. Both recognize a file by its content, never by its name, and neither opens a second file or a network address.
 """
 
 from __future__ import annotations

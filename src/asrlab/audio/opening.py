@@ -1,4 +1,4 @@
-"""From whatever the caller hands in to a decoder that is ready to run."""
+"""Opening of any audio source with the decoder that reads it completely."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from contextlib import ExitStack, contextmanager
 import attrs
 
 from asrlab.audio.checks import check_format, check_only_track, empty_error, undecodable_error
-from asrlab.audio.decoder import Decoder, open_array
+from asrlab.audio.decoder import ArrayDecoder, Decoder, open_with_soundfile
 from asrlab.audio.pyav_decoder import open_with_pyav
-from asrlab.audio.samples import Chunk
-from asrlab.audio.soundfile_decoder import open_with_soundfile
+from asrlab.audio.samples import AudioBlock
 from asrlab.audio.stream import ByteStream, open_stream
 from asrlab.audio.types import Audio, AudioFile, AudioSource, check_track
 from asrlab.errors import AsrlabError, AudioError, OptionError
@@ -19,14 +18,14 @@ from asrlab.errors import AsrlabError, AudioError, OptionError
 
 @attrs.frozen(kw_only=True)
 class OpenedSource:
-    """An open source and the part of it that is wanted.
+    """Open source and the part of it that the caller asked for.
 
     Attributes:
-        label: How messages call it.
-        decoder: Not started.
-        stream: The bytes beneath; None for an array.
-        offset: Seconds from its start at which the wanted part starts.
-        duration: Seconds of the wanted part; None means to the end.
+        label: Name of the source in messages.
+        decoder: Decoder that has not started yet.
+        stream: Underlying bytes; None for an array.
+        offset: Start of the part, in seconds.
+        duration: Length of the part in seconds; None means to the end.
     """
 
     label: str
@@ -35,48 +34,45 @@ class OpenedSource:
     offset: float = 0.0
     duration: float | None = None
 
-    def chunks(self, *, offset: float) -> Iterator[Chunk]:
-        """Yield the decoder's chunks of all channels from second *offset* on.
+    def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
+        """Yield the decoder's blocks of all channels from second *offset* on.
 
         Raises:
-            AudioError: The decoder failed, or the sample rate changed to one out of range.
+            AudioError: If the decoder failed, or the sample rate changed to one out of range.
         """
         with _only_audio_errors(self.label):
-            for chunk in self.decoder.chunks(offset=offset):
-                check_format(self.label, sample_rate=chunk.sample_rate, channels=chunk.samples.shape[1])
-                yield chunk
+            for block in self.decoder.blocks(offset=offset):
+                check_format(self.label, sample_rate=block.sample_rate, channels=block.samples.shape[1])
+                yield block
 
     def close(self) -> None:
-        """Let go of the decoder and of what was opened for it."""
+        """Close the decoder and the stream."""
         self.decoder.close()
         if self.stream is not None:
             self.stream.close()
 
 
 def open_source(source: AudioSource, *, sample_rate: int | None, track: int | None = None) -> OpenedSource:
-    """Open *source*; *sample_rate*, in Hz, is for a numpy array and only for that.
+    """Open *source*; *sample_rate*, in Hz, is required for a numpy array and refused for other sources.
 
-    The track that an `AudioFile` names goes before *track*.
+    The track of an `AudioFile` takes precedence over *track*.
 
     Raises:
-        OptionError: *sample_rate* is missing for an array, given for something else, or not a rate; *track* is no
-            number of a track.
-        AudioError: The source cannot be read, nothing can decode it, or it has no such track.
+        OptionError: If *sample_rate* is missing for an array, given for another source, or not a rate, or *track* is
+            not the number of a track.
+        AudioError: If the source cannot be read or decoded, or has no such track.
     """
     import numpy as np
 
     check_track(track)
-
     if isinstance(source, np.ndarray):
         if sample_rate is None:
             raise OptionError("a numpy array needs its sample_rate= in Hz, such as 16000", option="sample_rate")
         return _open_array(Audio(samples=source, sample_rate=sample_rate), label="<array>", track=track)
     if sample_rate is not None:
         kind = type(source).__name__
-        raise OptionError(
-            f"sample_rate= is for a numpy array; an object of type {kind} knows its own, so leave it out",
-            option="sample_rate",
-        )
+        message = f"sample_rate= is for a numpy array; an object of type {kind} states its own, so leave it out"
+        raise OptionError(message, option="sample_rate")
     if isinstance(source, Audio):
         return _open_array(source, label="<Audio>", track=track)
     if isinstance(source, AudioFile):
@@ -85,7 +81,7 @@ def open_source(source: AudioSource, *, sample_rate: int | None, track: int | No
 
 
 def _open_array(audio: Audio, *, label: str, track: int | None) -> OpenedSource:
-    decoder = open_array(audio, source=label)
+    decoder = ArrayDecoder(audio, source=label)
     check_only_track(track, source=label)
     return OpenedSource(label=label, decoder=decoder)
 
@@ -99,13 +95,13 @@ def _open_file(source: object, part: AudioFile | None = None, *, track: int | No
             with _only_audio_errors(stream.label):
                 decoder = _open_decoder(stream, track)
         finally:
-            stream.raise_error()  # what the file itself raised explains more than what a decoder makes of it
+            stream.raise_error()  # the file's own exception explains more than the decoder's
         cleanup.pop_all()
     return OpenedSource(label=stream.label, decoder=decoder, stream=stream, offset=offset, duration=duration)
 
 
 def _open_decoder(stream: ByteStream, track: int | None) -> Decoder:
-    """Libsndfile's decoder where it gives the whole of *stream*, otherwise FFmpeg's."""
+    """Return libsndfile's decoder if it reads *stream* completely, and FFmpeg's otherwise."""
     if not stream.size:
         raise empty_error(stream.label, size=0, offset=0.0)
     decoder = open_with_soundfile(stream)
@@ -118,7 +114,7 @@ def _open_decoder(stream: ByteStream, track: int | None) -> Decoder:
         raise
     if decoder.available != 0:
         return decoder
-    # libsndfile sees no samples in a WAV streamed with a length of 0 in its header; FFmpeg reads that to the end.
+    # libsndfile finds no samples in a WAV streamed with a length of 0 in its header; FFmpeg reads that to the end.
     decoder.close()
     try:
         return open_with_pyav(stream)
@@ -128,7 +124,7 @@ def _open_decoder(stream: ByteStream, track: int | None) -> Decoder:
 
 @contextmanager
 def _only_audio_errors(label: str) -> Iterator[None]:
-    """Turn whatever a decoder raises for a damaged file into an `AudioError`; a lack of memory stays what it is."""
+    """Convert the exceptions of a decoder for a damaged file to an `AudioError`, except a lack of memory."""
     try:
         yield
     except (AsrlabError, MemoryError):

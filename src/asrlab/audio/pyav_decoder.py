@@ -1,4 +1,4 @@
-"""Decoding with FFmpeg's libraries through PyAV: MP3, AAC, MP4, Ogg, WebM, WMA and all else that FFmpeg knows."""
+"""Decoder of all formats that FFmpeg's libraries read, through PyAV: MP3, AAC, MP4, Ogg, WebM, WMA and more."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.checks import check_format, timeline_findings, track_findings
+from asrlab.audio.checks import check_format, timeline_warnings, track_warning
 from asrlab.audio.container import (
     choose_track,
-    declared_film_seconds,
-    declared_seconds,
+    create_timeline,
+    declared_end,
+    declared_film_end,
     early_end,
     has_stamps,
     length_tolerance,
-    timeline_of,
-    track_facts,
+    track_info,
 )
+from asrlab.audio.decoder import Decoder
 from asrlab.audio.embedded_tags import StreamWithoutTags, without_embedded_tags
 from asrlab.audio.headers import adx_format
-from asrlab.audio.integrity import SampleMd5
-from asrlab.audio.samples import CHUNK_SAMPLES, Chunk, as_float
+from asrlab.audio.integrity import FlacMd5
+from asrlab.audio.samples import BLOCK_SAMPLES, AudioBlock, to_float32
 from asrlab.audio.sniff import describe_content, non_audio_reason
 from asrlab.audio.timeline import TOLERANCE_S
 from asrlab.audio.types import MIN_HZ, SAMPLE_RATE
@@ -36,23 +37,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from asrlab.audio.stream import ByteStream
-    from asrlab.audio.timeline import Mark
+    from asrlab.audio.timeline import TimelineState
     from asrlab.audio.types import AudioWarning
 
-_PREROLL = 1.0  # seconds decoded before an offset, so that AAC, Opus and MP3 have the state they build on
+_PREROLL_S = 1.0  # decoded before an offset, so that AAC, Opus and MP3 have the state that they build on
 _STATE_PACKETS = 8  # as many as the longest bit reservoir of MP3 spans, at its lowest rate
-_DAMAGED_PACKET = 0.02  # seconds to assume for one that does not say how long it is
+_DAMAGED_PACKET_S = 0.02  # assumed for a packet that declares no duration
 _FILM_TOLERANCE_S = 2.0
 _FILM_TOLERANCE = 0.01
-# Codecs whose encoders always write a right checksum for each frame. That of MP3 is often wrong.
+# Codecs whose encoders always write a right checksum for each frame. The checksums in MP3s are often wrong.
 _CHECKSUMMED = frozenset({"ac3", "ape", "eac3", "flac", "tta", "wavpack"})
 
 
 def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecoder:
-    """Return a decoder for an audio track of *stream*: number *track* from 1, or the one that a player would choose.
+    """Return a decoder for audio track number *track* of *stream*, from 1; None chooses as a player would.
 
     Raises:
-        AudioError: FFmpeg does not know the content, there is no audio in it, or there is no such track.
+        AudioError: If FFmpeg does not know the content, or there is no audio or no such track.
     """
     import av
 
@@ -69,11 +70,11 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
     try:
         chosen = choose_track(container, track, source=stream.label)
         if chosen is None:
-            why = f"FFmpeg reads it as {container.format.name} without audio that it can decode"
-            raise _undecodable(stream, why)
-        check_format(stream.label, sample_rate=chosen.rate or MIN_HZ, channels=chosen.channels or 1)  # 0 is unknown
+            reason = f"FFmpeg reads it as {container.format.name} without audio that it can decode"
+            raise _undecodable(stream, reason)
+        check_format(stream.label, sample_rate=chosen.rate or MIN_HZ, channels=chosen.channels or 1)  # 0: unknown
         if chosen.codec_context.name in _CHECKSUMMED:
-            chosen.codec_context.options = {"err_detect": "crccheck+explode"}  # FFmpeg ignores them otherwise
+            chosen.codec_context.options = {"err_detect": "crccheck+explode"}  # FFmpeg ignores checksums otherwise
         decoder = PyavDecoder(container, chosen, stream)
     except BaseException:
         container.close()
@@ -85,31 +86,30 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
 def _open_container(stream: ByteStream) -> Any:
     import av
 
-    # A playlist or a concat script must not make FFmpeg open what it names: no protocol is called "none".
+    # A playlist or a concat script must not make FFmpeg open the files that it names: no protocol is called "none".
     options = {"protocol_whitelist": "none"}
     stream.seek(0)
     try:
         return av.open(stream, options=options)
     except UnicodeDecodeError:
-        # A tag that is not UTF-8. PyAV 19 never raises this, and has no such argument any more.
+        # A tag is not UTF-8. PyAV 19 never raises this error, and no longer has the argument.
         older: dict[str, Any] = {"metadata_errors": "replace"}
         stream.seek(0)
         return av.open(stream, options=options, **older)
 
 
-def _undecodable(stream: ByteStream, why: str = "its content is no audio that libsndfile or FFmpeg know") -> AudioError:
-    likeness = describe_content(stream)
-    if likeness:
-        message = f"cannot decode {stream.label!r}: it looks like {likeness}"
+def _undecodable(stream: ByteStream, reason: str = "libsndfile and FFmpeg find no audio in it") -> AudioError:
+    if content := describe_content(stream):
+        message = f"cannot decode {stream.label!r}: it looks like {content}"
     else:
-        message = f"cannot decode {stream.label!r}: {why}; check where it came from, or convert it to WAV or FLAC"
+        message = f"cannot decode {stream.label!r}: {reason}; check where it came from, or convert it to WAV or FLAC"
     return AudioError(message, source=stream.label, reason="undecodable")
 
 
-class PyavDecoder:
-    """A `Decoder` over an open PyAV container.
+class PyavDecoder(Decoder):
+    """Decoder of one track of an open PyAV container.
 
-    Where a packet is damaged, silence takes its place; the reader compares the lengths and reports it.
+    Silence replaces a damaged packet; the reader compares the lengths and reports the damage.
 
     Attributes:
         was_chosen: Whether the caller chose the track.
@@ -120,53 +120,51 @@ class PyavDecoder:
     def __init__(self, container: Any, track: Any, stream: ByteStream) -> None:
         kind = container.format.name.partition(",")[0]
         self._container, self._track, self._label = container, track, stream.label
-        self._seeks = kind == "mov"  # an MP4 has an index of every packet, so that its start need not even be read
-        self._may_skip = kind != "asf"  # the WMA decoder labels its frames with the times of later packets
+        self._can_seek = kind == "mov"  # an MP4 has an index of all packets, so the start need not be read
+        self._can_skip = kind != "asf"  # the WMA decoder labels its frames with the times of later packets
         self._has_stamps = has_stamps(kind)
-        self._timeline = timeline_of(kind, container, track)
-        self._has_begun = False
-        self._film = declared_film_seconds(kind, container)
-        self.declared = declared_seconds(kind, container, track, stream)
+        self._timeline = create_timeline(kind, container, track)
+        self._has_frames = False
+        self._film_end = declared_film_end(kind, container)
+        self.declared = declared_end(kind, container, track, stream)
         self.tolerance = length_tolerance(kind)
-        self.available: float | None = None
         self.failure = early_end(stream)
-        self.lost = 0.0
-        self.track = track_facts(container, track)
+        self.track = track_info(track) if len(container.streams.audio) > 1 else None
         self.was_chosen = False
-        is_joined = isinstance(stream, StreamWithoutTags)  # a FLAC's MD5 is then of the first one alone
-        self._md5 = SampleMd5(stream) if kind == "flac" and not is_joined else None
+        is_joined = isinstance(stream, StreamWithoutTags)  # the MD5 in the header is then that of the first FLAC alone
+        self._md5 = FlacMd5(stream) if kind == "flac" and not is_joined else None
 
-    def chunks(self, *, offset: float) -> Iterator[Chunk]:
-        """Yield chunks of all channels from second *offset* on, with silence where the file has no audio."""
-        begun = False
-        for start, samples, rate in self._placed(offset):
-            early = 0 if begun else max(0, round((offset - start) * rate))
-            if early < len(samples):
-                begun = True
-                yield Chunk(samples[early:], rate)
+    def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
+        """Yield blocks of all channels from second *offset* on, with silence where the file has no audio."""
+        has_started = False
+        for start, samples, rate in self._timed_samples(offset):
+            skip = 0 if has_started else max(0, round((offset - start) * rate))
+            if skip < len(samples):
+                has_started = True
+                yield AudioBlock(samples[skip:], rate)
 
-    def _placed(self, offset: float) -> Iterator[tuple[float, NDArray[np.float32], int]]:
-        """Yield each second at which samples start, the samples, and their rate."""
-        batch: list[Any] = []
-        held, start, end = 0, 0.0, 0.0
+    def _timed_samples(self, offset: float) -> Iterator[tuple[float, NDArray[np.float32], int]]:
+        """Yield the second at which samples start, the samples, and their rate."""
+        frames: list[Any] = []
+        size, start, end = 0, 0.0, 0.0
         for frame, position in self._frames(offset):
             length = frame.samples / frame.sample_rate
             gap = round((position - end) * frame.sample_rate)
-            if batch and (gap > 0 or held >= CHUNK_SAMPLES or _layout(frame) != _layout(batch[0])):
-                yield start, _joined(batch), batch[0].sample_rate
-                batch, held = [], 0
+            if frames and (gap > 0 or size >= BLOCK_SAMPLES or _layout(frame) != _layout(frames[0])):
+                yield start, _concatenate(frames), frames[0].sample_rate
+                frames, size = [], 0
             if gap > 0:
                 yield from _silence(end, gap, frame.sample_rate, offset=offset)
-            if not batch:
+            if not frames:
                 start = position
-            batch.append(frame)
-            held += frame.samples * frame.layout.nb_channels
+            frames.append(frame)
+            size += frame.samples * frame.layout.nb_channels
             end = position + length
-        if batch:
-            yield start, _joined(batch), batch[0].sample_rate
+        if frames:
+            yield start, _concatenate(frames), frames[0].sample_rate
 
     def _frames(self, offset: float) -> Iterator[tuple[Any, float]]:
-        """Yield the frames and the seconds at which they start."""
+        """Yield each frame and the second at which it starts."""
         import av
 
         damaged = False
@@ -174,29 +172,29 @@ class PyavDecoder:
             for packet in self._packets(offset):
                 frames = self._decode(packet, offset)
                 if frames is None:
-                    damaged = self._has_begun
+                    damaged = self._has_frames
                 elif frames:
                     if damaged and self.lost:
-                        self.failure = self.failure or "packets in its middle are damaged"
-                    self._has_begun = True
+                        self.failure = self.failure or "packets in the middle are damaged"
+                    self._has_frames = True
                     for frame in frames:
                         if self._md5 is not None:
                             self._md5.update(frame)
-                        yield frame, self._place(frame, damaged=damaged)
+                        yield frame, self._advance(frame, after_damage=damaged)
                         damaged = False
         except av.error.FFmpegError as error:
             self.failure = self.failure or error.strerror or str(error)
-        if not self._has_begun and self.lost:
+        if not self._has_frames and self.lost:
             self.failure = self.failure or "every packet is damaged, or of a kind that FFmpeg cannot decode"
-        if self._has_begun and not offset and self._md5 is not None and self._md5.differs:
+        if self._has_frames and not offset and self._md5 is not None and self._md5.is_different:
             self.failure = self.failure or "its samples do not have the MD5 that its header declares"
 
-    def _place(self, frame: Any, *, damaged: bool) -> float:
+    def _advance(self, frame: Any, *, after_damage: bool) -> float:
         stamp = float(frame.time) if self._has_stamps and frame.time is not None else None
-        return self._timeline.place(stamp, samples=frame.samples, rate=frame.sample_rate, damaged=damaged)
+        return self._timeline.advance(stamp, samples=frame.samples, rate=frame.sample_rate, after_damage=after_damage)
 
     def _decode(self, packet: Any, offset: float) -> list[Any] | None:
-        """Return the frames in *packet*; None if it is damaged."""
+        """Return the frames in *packet*; None if the packet is damaged."""
         import av
 
         try:
@@ -205,27 +203,27 @@ class PyavDecoder:
             return []
         except av.error.FFmpegError:
             if self._timeline.position >= offset:
-                self.lost += float((packet.duration or 0) * packet.time_base) or _DAMAGED_PACKET
+                self.lost += float((packet.duration or 0) * packet.time_base) or _DAMAGED_PACKET_S
             return None
 
     def _packets(self, offset: float) -> Iterator[Any]:
-        """Yield the packets that matter from *offset* on; others are read, but not decoded.
+        """Yield the packets that are needed from *offset* on; others are read, but not decoded.
 
-        The first ones always matter, unless they are jumped over: their frame tells which stamp is second 0.
+        The first packets are always needed unless the file is seeked: their frame tells which stamp is second 0.
         """
-        if offset <= _PREROLL or not self._may_skip:
+        if offset <= _PREROLL_S or not self._can_skip:
             yield from self._track_packets()
-        elif self._seeks:
-            yield from self._indexed_packets(offset - _PREROLL + (self._timeline.zero or 0.0))
+        elif self._can_seek:
+            yield from self._indexed_packets(offset - _PREROLL_S + (self._timeline.origin or 0.0))
         else:
             yield from self._later_packets(offset)
 
     def _indexed_packets(self, target: float) -> Iterator[Any]:
-        """Yield the packets from that on which is to be heard at stamp *target*.
+        """Yield the packets from stamp *target* on.
 
-        Where a gap follows at once, too few packets lie in front of it for what a decoder builds on: then from earlier.
+        If a gap follows at once, too few packets lie in front of it to give the decoder its state: then start earlier.
         """
-        self._timeline.seek()
+        self._timeline.jump()
         while True:
             self._container.seek(int(target / self._track.time_base), stream=self._track)
             packets = self._track_packets()
@@ -234,68 +232,68 @@ class PyavDecoder:
             has_gap = any(after[0] - before[1] > TOLERANCE_S for before, after in pairwise(spans))
             if not has_gap or spans[0][0] <= 0 or spans[0][0] > target:
                 break
-            target = max(0.0, spans[0][0] - _PREROLL)
+            target = max(0.0, spans[0][0] - _PREROLL_S)
         yield from head
         yield from packets
 
     def _later_packets(self, offset: float) -> Iterator[Any]:
-        """Yield the packets from a second before *offset* on, and those in front that tell where second 0 is."""
+        """Yield the packets from a second before *offset* on, and the first packets, which tell where second 0 is."""
         timeline = self._timeline
-        recent: deque[tuple[Any, float | None, float, Mark]] = deque()
+        recent: deque[tuple[Any, float | None, float, TimelineState]] = deque()
         recent_s = 0.0
         packets = self._track_packets()
         for packet in packets:
-            if not self._has_begun or not packet.size or (not recent and timeline.position > offset - _PREROLL):
+            if not self._has_frames or not packet.size or (not recent and timeline.position > offset - _PREROLL_S):
                 yield packet
                 continue
             stamp = float(packet.pts * packet.time_base) if self._has_stamps and packet.pts is not None else None
             duration, is_exact = self._length(packet)
-            recent.append((packet, stamp, duration, timeline.mark()))
+            recent.append((packet, stamp, duration, timeline.snapshot()))
             recent_s += duration
             timeline.skip(stamp, duration, exact=is_exact, rate=self._track.codec_context.sample_rate or SAMPLE_RATE)
             if timeline.position > offset:
-                timeline.go_back(recent[0][3], recent[0][1])
+                timeline.rewind(recent[0][3], recent[0][1])
                 self._track.codec_context.flush_buffers()
                 yield from (packet for packet, *_ in recent)
                 yield from packets
                 return
-            while recent_s - recent[0][2] >= _PREROLL:
+            while recent_s - recent[0][2] >= _PREROLL_S:
                 recent_s -= recent.popleft()[2]
 
     def _length(self, packet: Any) -> tuple[float, bool]:
-        """Return the seconds that *packet* lasts, and whether that is exact rather than rounded by the container."""
+        """Return the duration of *packet* in seconds, and whether it is exact instead of rounded by the container."""
         context = self._track.codec_context
-        stated = float((packet.duration or 0) * packet.time_base)
-        if not self._has_stamps or context.name == "opus":  # which lasts whole milliseconds
-            return stated, True
+        declared = float((packet.duration or 0) * packet.time_base)
+        if not self._has_stamps or context.name == "opus":  # whose packets last whole milliseconds
+            return declared, True
         samples = context.frame_size
         if context.name.startswith("pcm_") and context.format is not None:
             samples = packet.size // (context.format.bytes * context.layout.nb_channels)
         counted = samples / context.sample_rate if context.sample_rate else 0.0
-        is_exact = bool(counted) and abs(counted - stated) <= float(packet.time_base)
-        return (counted if is_exact else stated), is_exact
+        is_exact = bool(counted) and abs(counted - declared) <= float(packet.time_base)
+        return (counted if is_exact else declared), is_exact
 
     def _track_packets(self) -> Iterator[Any]:
-        """Yield the track's packets, and see whether the whole film is there where its header declares a length."""
-        if self._film is None:
+        """Yield the track's packets, and check that the whole film is present if its header declares a length."""
+        if self._film_end is None:
             yield from self._container.demux(self._track)
             return
-        seen = 0.0
+        end = 0.0
         for packet in self._container.demux():
             if packet.pts is not None:
-                seen = max(seen, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream_index == self._track.index:
                 yield packet
-        if seen < self._film - max(_FILM_TOLERANCE_S, _FILM_TOLERANCE * self._film):
-            self.failure = self.failure or f"it declares {self._film:.2f} s, but ends at {seen:.2f} s"
+        if end < self._film_end - max(_FILM_TOLERANCE_S, _FILM_TOLERANCE * self._film_end):
+            self.failure = self.failure or f"it declares {self._film_end:.2f} s, but ends at {end:.2f} s"
 
-    def findings(self, *, start: float, end: float) -> list[AudioWarning]:
-        """Return what a user should know of the seconds from *start* to *end*, once they have been decoded."""
-        tracks = [] if self.was_chosen else track_findings(self.track, source=self._label)
-        return [*tracks, *timeline_findings(self._timeline, source=self._label, start=start, end=end)]
+    def warnings(self, *, start: float, end: float) -> list[AudioWarning]:
+        """Return the warnings about the seconds from *start* to *end*, which have been decoded."""
+        tracks = [track_warning(self.track, source=self._label)] if self.track and not self.was_chosen else []
+        return [*tracks, *timeline_warnings(self._timeline, source=self._label, start=start, end=end)]
 
     def close(self) -> None:
-        """Close the container; the stream beneath stays open."""
+        """Close the container; the underlying stream stays open."""
         self._container.close()
 
 
@@ -308,31 +306,31 @@ def _layout(frame: Any) -> tuple[str, int, int]:
     return frame.format.name, frame.layout.nb_channels, frame.sample_rate
 
 
-def _joined(frames: list[Any]) -> NDArray[np.float32]:
+def _concatenate(frames: list[Any]) -> NDArray[np.float32]:
     """Return the samples of *frames*, shape (n, channels)."""
     import numpy as np
 
     first = frames[0]
     samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)  # planes, or one interleaved row
     samples = samples.T if first.format.is_planar else samples.reshape(-1, first.layout.nb_channels)
-    return as_float(samples)
+    return to_float32(samples)
 
 
 def _silence(
     start: float, length: int, rate: int, *, offset: float
 ) -> Iterator[tuple[float, NDArray[np.float32], int]]:
-    """Yield *length* samples of silence from second *start* on, in pieces, without those before *offset*."""
+    """Yield *length* samples of silence from second *start* on, in blocks, without those before *offset*."""
     import numpy as np
 
     done = min(length, max(0, round((offset - start) * rate)))
     while done < length:
-        size = min(CHUNK_SAMPLES, length - done)
+        size = min(BLOCK_SAMPLES, length - done)
         yield start + done / rate, np.zeros((size, 1), dtype=np.float32), rate
         done += size
 
 
 MAX_ALLOCATION_BYTES = 128 * 2**20
-"""A tag of 0x7FFFFFE0 bytes in a file of 48 KB takes 2 GiB otherwise. Covers in tags are a hundredth of this."""
+"""A tag of 0x7FFFFFE0 bytes in a file of 48 KB would take 2 GiB. Covers in tags are a hundredth of this."""
 _DEFAULT_BYTES = 2**31 - 1  # INT_MAX; FFmpeg has no function that returns the limit
 _lock = threading.Lock()
 _users = 0
@@ -340,12 +338,12 @@ _users = 0
 
 @contextmanager
 def limited_allocations() -> Iterator[None]:
-    """Bound each allocation of FFmpeg's libraries to `MAX_ALLOCATION_BYTES`.
+    """Limit each allocation of FFmpeg's libraries to `MAX_ALLOCATION_BYTES`.
 
-    ``av_max_alloc`` holds for the whole process, so the limit is undone when the last thread has left; nothing happens
-    where the function cannot be reached (Windows).
+    ``av_max_alloc`` applies to the whole process, so the limit is undone when the last thread has left. No limit is set
+    if the function cannot be reached (Windows).
     """
-    global _users  # noqa: PLW0603 - counts the users of a limit that FFmpeg has once a process
+    global _users  # noqa: PLW0603 - counts the users of a limit that is global in FFmpeg
     with _lock:
         _users += 1
         if _users == 1:
@@ -360,7 +358,7 @@ def limited_allocations() -> Iterator[None]:
 
 
 def _set_limit(size: int) -> None:
-    """Call ``av_max_alloc`` of the libavutil that PyAV is linked to; a handle of PyAV's core finds it."""
+    """Call ``av_max_alloc`` of the libavutil that PyAV is linked to, through a handle of PyAV's core."""
     core = importlib.import_module("av._core")
     try:
         set_limit = ctypes.CDLL(core.__file__).av_max_alloc

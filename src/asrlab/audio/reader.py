@@ -1,4 +1,4 @@
-"""The audio reader: any source as blocks of mono float32 at 16 kHz, every sample checked on the way."""
+"""Reader of any audio source as blocks of mono float32 at 16 kHz, which checks every sample."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Self
 
 from asrlab.audio.checks import (
     SILENT_PEAK,
-    checked_peak,
+    check_peak,
     empty_error,
-    opposite_phase_finding,
+    opposite_phase_warning,
     truncated_error,
     undecodable_error,
 )
-from asrlab.audio.integrity import joined_findings
+from asrlab.audio.integrity import second_recording_warning
 from asrlab.audio.opening import OpenedSource, open_source
-from asrlab.audio.samples import BLOCK_S, Chunk, Mixer, Resampler
+from asrlab.audio.samples import MIX_BLOCK_S, AudioBlock, Mixer, Resampler
 from asrlab.audio.types import SAMPLE_RATE, Audio, AudioSource, AudioTrack, AudioWarning
 from asrlab.errors import AudioError, OptionError
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("asrlab.audio")
 
-_PART_TOLERANCE = 0.25  # seconds by which a manifest's part may overshoot the end of its file
-_MOST_RESERVED = 3600 * SAMPLE_RATE  # a header can declare anything; beyond an hour the array grows as samples come
+_PART_TOLERANCE_S = 0.25  # by which a part in a manifest may exceed the end of its file
+_MAX_RESERVED = 3600 * SAMPLE_RATE  # a header can declare any length; beyond an hour the array grows with the samples
 _GROWTH = 1.25
 
 
@@ -42,15 +42,16 @@ def open_audio(
 
     Args:
         source: A path, a file's bytes, a binary file object (read from its current position on, never closed), a numpy
-            array, an `Audio` or an `AudioFile`. Files are known by their content, never by their name.
-        sample_rate: Hz; needed for a numpy array and refused for anything else.
-        allow_truncated: Take what is there of audio that is shorter than its header declares, with a warning.
-        track: Number of the audio track, from 1, unless an `AudioFile` names one itself; None takes the one that the
-            file marks as its default, or else the first, with a warning where there are several.
+            array, an `Audio` or an `AudioFile`. Files are recognized by their content, never by their name.
+        sample_rate: Sample rate in Hz; required for a numpy array and refused for other sources.
+        allow_truncated: Accept audio that is shorter than its header declares, with a warning.
+        track: Number of the audio track, from 1, unless an `AudioFile` states one itself; None chooses the track that
+            the file marks as its default, or else the first, with a warning if there are several.
 
     Raises:
-        AudioError: The source is missing, unreadable, empty, undecodable, or visibly truncated, or has no such track.
-        OptionError: *sample_rate* is missing, superfluous, or not a rate; *track* is not a whole number from 1 up.
+        AudioError: If the source is missing, unreadable, empty, undecodable, visibly truncated, or has no such track.
+        OptionError: If *sample_rate* is missing, superfluous, or not a rate, or *track* is not a whole number of at
+            least 1.
     """
     started = time.perf_counter()
     opened = open_source(source, sample_rate=sample_rate, track=track)
@@ -64,9 +65,9 @@ def open_audio(
 def load_audio(
     source: AudioSource, *, sample_rate: int | None = None, allow_truncated: bool = False, track: int | None = None
 ) -> Audio:
-    """Return the whole of *source* in memory as mono float32 at 16 kHz, with its warnings: 230 MB an hour.
+    """Load the whole of *source* as mono float32 at 16 kHz, with its warnings: 230 MB an hour.
 
-    Takes and raises what `open_audio` and `AudioReader.read` do.
+    The arguments and errors are those of `open_audio` and `AudioReader.read`.
     """
     with open_audio(source, sample_rate=sample_rate, allow_truncated=allow_truncated, track=track) as reader:
         samples = reader.read()
@@ -74,7 +75,7 @@ def load_audio(
 
 
 def load_samples(source: AudioSource, *, sample_rate: int | None = None) -> NDArray[np.float32]:
-    """Return the samples of `load_audio` alone; what samples cannot carry, its warnings, is logged."""
+    """Load only the samples of `load_audio`, and log the warnings."""
     audio = load_audio(source, sample_rate=sample_rate)
     log_warnings(audio)
     return audio.samples
@@ -87,12 +88,12 @@ def log_warnings(audio: Audio) -> None:
 
 
 class AudioReader:
-    """An open source, read once, from front to back. Use it as a context manager.
+    """Open source that is read once, from front to back. Use it as a context manager.
 
     Attributes:
-        name: How messages call the source: its path, or ``<bytes>``, ``<array>``, ``<Audio>``, ``<file object>``.
+        name: Name of the source in messages: its path, or ``<bytes>``, ``<array>``, ``<Audio>``, ``<file object>``.
         decoder: ``soundfile``, ``pyav`` or ``array``.
-        track: The audio track that is read of a file that has several; None otherwise.
+        track: Audio track that is read, of a file that has several; None otherwise.
     """
 
     def __init__(self, opened: OpenedSource, *, allow_truncated: bool, started: float) -> None:
@@ -104,18 +105,18 @@ class AudioReader:
         self._warnings: list[AudioWarning] = []
         self._samples = 0
         self._peak = 0.0
-        self._begun = self._closed = False
-        self._check_ahead()
+        self._started = self._closed = False
+        self._check_available()
         self._decoding_time = time.perf_counter() - started
 
     @property
     def declared_duration(self) -> float | None:
-        """Seconds that should come, of the part asked for, or what the header declares; None if it does not."""
+        """Expected seconds: of the part asked for, or as the header declares; None if no length is declared."""
         declared, duration, offset = self._source.decoder.declared, self._source.duration, self._source.offset
         if declared is None:
             return duration
-        rest = max(0.0, declared - offset)
-        return rest if duration is None else min(rest, duration)
+        remaining = max(0.0, declared - offset)
+        return remaining if duration is None else min(remaining, duration)
 
     @property
     def duration(self) -> float:
@@ -129,44 +130,44 @@ class AudioReader:
 
     @property
     def warnings(self) -> tuple[AudioWarning, ...]:
-        """What the reader found, such as ``truncated`` or ``gap``; complete once the audio has been read."""
+        """Warnings about the audio, such as ``truncated`` or ``gap``; complete once the audio has been read."""
         return tuple(self._warnings)
 
     def blocks(self, block_s: float = 30.0) -> Iterator[NDArray[np.float32]]:
-        """The audio in blocks of *block_s* seconds, the last one shorter.
+        """Return the audio in blocks of *block_s* seconds; the last block is shorter.
 
         Yields:
-            samples: float32, shape (n,), n > 0, at 16 kHz, in [-1, 1] but for slight overs.
+            samples: float32, shape (n,), n > 0, at 16 kHz, in [-1, 1] except for slight overs.
 
         Raises:
-            OptionError: *block_s* is not positive.
-            AudioError: A sample is not finite (``not-finite``) or exceeds 16 (``out-of-range``), there are no samples
-                (``empty``), fewer than declared (``truncated``, after the last whole block), they cannot be decoded
-                (``undecodable``), or the audio has been read already (``unreadable``).
+            OptionError: If *block_s* is not positive.
+            AudioError: If a sample is not finite (``not-finite``) or exceeds 16 (``out-of-range``), there are no
+                samples (``empty``), fewer than declared (``truncated``, after the last whole block), they cannot be
+                decoded (``undecodable``), or the audio has been read already (``unreadable``).
         """
         if not (math.isfinite(block_s) and round(block_s * SAMPLE_RATE) > 0):
             raise OptionError(f"block_s must be a positive number of seconds, not {block_s!r}", option="block_s")
-        return _in_blocks(self._decoded(), round(block_s * SAMPLE_RATE))
+        return _in_blocks(self._decode(), round(block_s * SAMPLE_RATE))
 
     def read(self) -> NDArray[np.float32]:
-        """The whole as one array: float32, shape (n,), at 16 kHz; raises what `blocks` does."""
+        """Return the whole audio as one array: float32, shape (n,), at 16 kHz. The errors are those of `blocks`."""
         import numpy as np
 
-        decoded = self._decoded()
+        arrays = self._decode()
         expected = self.declared_duration or 0.0
-        buffer = np.empty(min(round(expected * SAMPLE_RATE) + SAMPLE_RATE, _MOST_RESERVED), dtype=np.float32)
-        filled = 0
-        for samples in decoded:
-            end = filled + len(samples)
+        buffer = np.empty(min(round(expected * SAMPLE_RATE) + SAMPLE_RATE, _MAX_RESERVED), dtype=np.float32)
+        size = 0
+        for samples in arrays:
+            end = size + len(samples)
             if end > len(buffer):
                 buffer.resize(max(end, int(len(buffer) * _GROWTH)), refcheck=False)
-            buffer[filled:end] = samples
-            filled = end
-        buffer.resize(filled, refcheck=False)
+            buffer[size:end] = samples
+            size = end
+        buffer.resize(size, refcheck=False)
         return buffer
 
     def close(self) -> None:
-        """Let go of the source; a file object that the caller opened stays open."""
+        """Close the source; a file object that the caller opened stays open."""
         self._closed = True
         self._source.close()
 
@@ -181,11 +182,11 @@ class AudioReader:
     def __repr__(self) -> str:
         return f"<AudioReader of {self.name!r} with {self.decoder}, {self.duration:.2f} s decoded>"
 
-    def _decoded(self) -> Iterator[NDArray[np.float32]]:
-        if self._begun or self._closed:
-            state = "has been read" if self._begun else "was closed"
+    def _decode(self) -> Iterator[NDArray[np.float32]]:
+        if self._started or self._closed:
+            state = "has been read" if self._started else "was closed"
             raise AudioError(f"{self.name!r} {state} already; open it again", source=self.name, reason="unreadable")
-        self._begun = True
+        self._started = True
         return self._timed(self._resampled())
 
     def _timed(self, arrays: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
@@ -198,7 +199,8 @@ class AudioReader:
 
     def _next(self, arrays: Iterator[NDArray[np.float32]]) -> NDArray[np.float32] | None:
         if self._closed:
-            raise AudioError(f"{self.name!r} was closed while it was read", source=self.name, reason="unreadable")
+            message = f"{self.name!r} was closed while it was read; keep it open until the end"
+            raise AudioError(message, source=self.name, reason="unreadable")
         start = time.perf_counter()
         try:
             return next(arrays, None)
@@ -207,48 +209,48 @@ class AudioReader:
 
     def _resampled(self) -> Iterator[NDArray[np.float32]]:
         resampler = Resampler()
-        # Parts begin with a whole second, so that each second is mixed as it is in the whole.
-        begin = self._source.offset // BLOCK_S * BLOCK_S
-        mixer = Mixer(start=begin)
+        # Parts begin with a whole second, so that each second is mixed as in the whole recording.
+        start = self._source.offset // MIX_BLOCK_S * MIX_BLOCK_S
+        mixer = Mixer(start=start)
         seconds = 0.0
-        for chunk in self._wanted(mixer.mono(self._source.chunks(offset=begin)), begin):
-            peak = checked_peak(chunk, at=self._source.offset + seconds, source=self.name)
+        for block in self._trim(mixer.mix(self._source.blocks(offset=start)), start):
+            peak = check_peak(block, start=self._source.offset + seconds, source=self.name)
             self._peak = max(self._peak, peak)
-            seconds += len(chunk.samples) / chunk.sample_rate
-            yield from resampler.feed(chunk)
+            seconds += len(block.samples) / block.sample_rate
+            yield from resampler.feed(block)
         self._check_end(seconds, cancelled_s=mixer.cancelled_s)
         yield from resampler.finish()
 
-    def _wanted(self, chunks: Iterator[Chunk], begin: float) -> Iterator[Chunk]:
-        """Yield the part of *chunks*, which start at second *begin*, that was asked for."""
-        offset, left = self._source.offset, self._source.duration
-        early: int | None = None
-        for chunk in chunks:
-            rate = chunk.sample_rate
-            early = round(offset * rate) - round(begin * rate) if early is None else early
-            samples, early = chunk.samples[early:], max(0, early - len(chunk.samples))
-            wanted = len(samples) if left is None else round(left * rate)
+    def _trim(self, blocks: Iterator[AudioBlock], start: float) -> Iterator[AudioBlock]:
+        """Yield the part of *blocks*, which start at second *start*, that the caller asked for."""
+        offset, remaining = self._source.offset, self._source.duration
+        skip: int | None = None
+        for block in blocks:
+            rate = block.sample_rate
+            skip = round(offset * rate) - round(start * rate) if skip is None else skip
+            samples, skip = block.samples[skip:], max(0, skip - len(block.samples))
+            wanted = len(samples) if remaining is None else round(remaining * rate)
             if min(wanted, len(samples)) > 0:
-                yield Chunk(samples[:wanted], rate)
-            if left is not None:
-                left -= len(samples) / rate
+                yield AudioBlock(samples[:wanted], rate)
+            if remaining is not None:
+                remaining -= len(samples) / rate
                 if wanted <= len(samples):
                     return
 
-    def _check_ahead(self) -> None:
-        """Refuse what is seen to be truncated before any of it is transcribed."""
+    def _check_available(self) -> None:
+        """Raise an error for audio that is visibly truncated, before any of it is transcribed."""
         available = self._source.decoder.available
         if available is None or self._allow_truncated:
             return
-        there = available - self._source.offset
-        if there > 0 and self._is_short(min(there, self._source.duration or there)):
-            raise self._truncated(min(there, self._source.duration or there))
+        seconds = available - self._source.offset
+        if seconds > 0 and self._is_short(min(seconds, self._source.duration or seconds)):
+            raise self._truncated(min(seconds, self._source.duration or seconds))
 
     def _check_end(self, seconds: float, *, cancelled_s: float) -> None:
-        """Refuse what is too short, and collect the warnings.
+        """Raise an error for audio that is too short, and collect the warnings.
 
         Args:
-            seconds: The length of what came, silence in place of damaged packets included.
+            seconds: Decoded seconds, including silence in place of damaged packets.
             cancelled_s: Seconds in which the channels cancelled each other out.
         """
         stream, decoder, offset = self._source.stream, self._source.decoder, self._source.offset
@@ -264,26 +266,26 @@ class AudioReader:
                 raise error
             self._warn("truncated", error.message.partition("; ")[0])
         elif decoder.failure or decoder.lost:
-            what = decoder.failure or f"{decoder.lost:.2f} s cannot be decoded"
-            self._warn("damaged", f"{self.name!r} is damaged: {what}")
-        self._warnings += decoder.findings(start=offset, end=offset + seconds)
-        if stream is not None and self._source.duration is None:
-            self._warnings += joined_findings(stream)
+            damage = decoder.failure or f"{decoder.lost:.2f} s cannot be decoded"
+            self._warn("damaged", f"{self.name!r} is damaged: {damage}")
+        self._warnings += decoder.warnings(start=offset, end=offset + seconds)
+        if stream is not None and self._source.duration is None and (warning := second_recording_warning(stream)):
+            self._warnings.append(warning)
         if cancelled_s:
-            self._warnings.append(opposite_phase_finding(self.name, cancelled_s=cancelled_s, duration=seconds))
+            self._warnings.append(opposite_phase_warning(self.name, cancelled_s=cancelled_s, duration=seconds))
         if self._peak < SILENT_PEAK:
             self._warn("silent", f"{self.name!r} is silent: no sample of its {seconds:.2f} s exceeds -80 dBFS")
 
     def _is_short(self, seconds: float) -> bool:
-        """Whether *seconds* are too few; a source that does not say how long it is must just be decoded to its end."""
-        decoder, promised = self._source.decoder, self._promised()
-        if promised is None:
+        """Return whether *seconds* are too few; a source without a declared length need only be decoded to its end."""
+        decoder, expected = self._source.decoder, self._expected()
+        if expected is None:
             return bool(decoder.failure)
-        tolerance = decoder.tolerance if self._source.duration is None else _PART_TOLERANCE
-        return seconds < promised - tolerance
+        tolerance = decoder.tolerance if self._source.duration is None else _PART_TOLERANCE_S
+        return seconds < expected - tolerance
 
-    def _promised(self) -> float | None:
-        """Seconds that were asked for, or else that the header declares; None if it does not."""
+    def _expected(self) -> float | None:
+        """Return the seconds that the caller asked for, or else that the header declares; None if undeclared."""
         if self._source.duration is not None:
             return self._source.duration
         declared = self._source.decoder.declared
@@ -292,10 +294,10 @@ class AudioReader:
     def _truncated(self, seconds: float) -> AudioError:
         return truncated_error(
             self.name,
-            declared=self._promised(),
+            declared=self._expected(),
             decoded=seconds,
             failure=self._source.decoder.failure,
-            part=self._source.duration is not None,
+            is_part=self._source.duration is not None,
         )
 
     def _warn(self, code: str, message: str) -> None:
@@ -303,17 +305,17 @@ class AudioReader:
 
 
 def _in_blocks(arrays: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
-    """*arrays* cut and joined to *size* samples each; the rest comes last."""
+    """Yield *arrays*, cut and joined to *size* samples each; the last block is shorter."""
     import numpy as np
 
-    held: list[NDArray[np.float32]] = []
+    pending: list[NDArray[np.float32]] = []
     missing = size
     for samples in arrays:
-        rest = samples
-        while len(rest) >= missing:
-            yield np.concatenate([*held, rest[:missing]])
-            held, rest, missing = [], rest[missing:], size
-        held.append(rest)
-        missing -= len(rest)
+        remaining = samples
+        while len(remaining) >= missing:
+            yield np.concatenate([*pending, remaining[:missing]])
+            pending, remaining, missing = [], remaining[missing:], size
+        pending.append(remaining)
+        missing -= len(remaining)
     if missing < size:
-        yield np.concatenate(held)
+        yield np.concatenate(pending)

@@ -1,4 +1,4 @@
-"""Samples of any type to float32 in [-1, 1], at 16 kHz."""
+"""Conversion of decoded samples to mono float32 at 16 kHz: scaling, channel mixing and resampling."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CHUNK_SAMPLES = 2**18
-"""How many samples, over all channels, a decoder holds at once: 1 MiB of float32."""
+BLOCK_SAMPLES = 2**18
+"""Samples, over all channels, that a decoder holds at once: 1 MiB of float32."""
+MIX_BLOCK_S = 1
+"""Seconds of the file's clock that are mixed in one way. Whole seconds, so that a part is mixed as the whole is."""
+_CANCELLED = 0.02
+"""Energy of the mean, relative to that of independent channels of the same loudness, below which channels cancel.
+
+Opposite channels whose levels are within 2 dB give less, even after a codec. One channel that speaks while the others
+are silent gives 1; the same sound in all channels gives the number of channels.
+"""
+_INAUDIBLE = 1e-8  # energy a sample at -80 dBFS
+_AS_LOUD = 0.5  # of the loudest channel's energy
 
 
-class Chunk(NamedTuple):
-    """A stretch of decoded audio.
+class AudioBlock(NamedTuple):
+    """Consecutive decoded samples.
 
     Attributes:
         samples: float32, n > 0: shape (n, channels) from a decoder, shape (n,) once the channels are mixed.
-        sample_rate: Hz.
+        sample_rate: Sample rate in Hz.
     """
 
     samples: NDArray[np.float32]
     sample_rate: int
 
 
-def as_float(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """*samples* as float32: integers scaled to [-1, 1) by their type, floats as they are."""
+def to_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Return *samples* as float32: integers scaled to [-1, 1) by their type, floats unchanged."""
     import numpy as np
 
     if samples.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # beyond float32 is infinite, which the checks refuse by its place
+        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, which check_peak reports
             return samples.astype(np.float32, copy=False)
     scale = np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
     floats = samples.astype(np.float32)
@@ -42,42 +52,32 @@ def as_float(samples: NDArray[Any]) -> NDArray[np.float32]:
     return floats
 
 
-def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean over the channels of *samples*, shape (n, 2 or more)."""
-    channels = samples.shape[1]
-    mono = samples[:, 0] + samples[:, 1]
-    for channel in range(2, channels):
-        mono += samples[:, channel]
-    mono /= channels
-    return mono
-
-
 class Resampler:
-    """Chunks of any rate to 16 kHz without seams; 16 kHz passes bit for bit.
+    """Resampler of blocks of any rate to 16 kHz without seams; 16 kHz passes bit for bit.
 
-    A rate may change between chunks, as in a radio recording of several programmes: each run of one rate is resampled
-    by itself.
+    The rate may change between blocks, as in a radio recording of several programmes. Each run of blocks of one rate is
+    resampled by itself.
     """
 
     def __init__(self) -> None:
         self._rate = SAMPLE_RATE
         self._stream: Any = None
 
-    def feed(self, chunk: Chunk) -> list[NDArray[np.float32]]:
-        """What *chunk* adds to the output: arrays of shape (n,), some possibly empty."""
+    def feed(self, block: AudioBlock) -> list[NDArray[np.float32]]:
+        """Return the output that *block* completes: arrays of shape (n,), some possibly empty."""
         import numpy as np
 
-        if chunk.sample_rate != self._rate:
-            return [*self._switch(chunk.sample_rate), *self.feed(chunk)]
+        if block.sample_rate != self._rate:
+            return [*self._change_rate(block.sample_rate), *self.feed(block)]
         if self._stream is None:
-            return [chunk.samples]
-        return [self._stream.resample_chunk(np.ascontiguousarray(chunk.samples))]
+            return [block.samples]
+        return [self._stream.resample_chunk(np.ascontiguousarray(block.samples))]
 
     def finish(self) -> list[NDArray[np.float32]]:
-        """What the resampler still held."""
-        return self._switch(SAMPLE_RATE)
+        """Return the remaining output."""
+        return self._change_rate(SAMPLE_RATE)
 
-    def _switch(self, rate: int) -> list[NDArray[np.float32]]:
+    def _change_rate(self, rate: int) -> list[NDArray[np.float32]]:
         import numpy as np
         import soxr  # type: ignore[import-untyped, unused-ignore]
 
@@ -87,30 +87,18 @@ class Resampler:
         return [] if stream is None else [stream.resample_chunk(np.empty(0, dtype=np.float32), last=True)]
 
 
-BLOCK_S = 1
-"""Seconds of the file's clock that are mixed in one way: whole ones, so that a part is mixed as the whole is."""
-_CANCELLED = 0.02
-"""The energy of the mean, over what independent channels of the same loudness give, below which channels cancel.
-
-Opposite channels whose levels are within 2 dB give less, and so do codecs' remains of them. One channel that speaks
-while the others are silent gives 1, the same sound in all channels gives their number.
-"""
-_INAUDIBLE = 1e-8  # energy a sample at -80 dBFS
-_AS_LOUD = 0.5  # of the loudest channel's energy
-
-
 class Mixer:
-    """Chunks of any number of channels to mono chunks.
+    """Mixer of blocks of any number of channels to mono blocks.
 
     A microphone whose wires are swapped records the opposite of its neighbour, and the mean of both is silence. Each
-    second is looked at by itself: where the mean has lost nearly all the energy of the channels, the first channel that
-    is about as loud as the loudest takes its place.
+    second is checked by itself: where the mean has lost nearly all energy of the channels, the first channel that is
+    about as loud as the loudest replaces it.
 
     Args:
-        start: Seconds of the file's clock at which the first sample lies: a whole number of `BLOCK_S`.
+        start: Position of the first sample on the file's clock in seconds: a whole number of `MIX_BLOCK_S`.
 
     Attributes:
-        cancelled_s: Seconds in which a single channel took the place of the mean, so far.
+        cancelled_s: Seconds so far in which a single channel replaced the mean.
     """
 
     def __init__(self, *, start: float) -> None:
@@ -119,25 +107,25 @@ class Mixer:
         self._pending: list[NDArray[np.float32]] = []
         self._layout = (0, 0)  # channels and rate of _pending
 
-    def mono(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Yield *chunks*, shape (n, channels), as chunks of shape (n,); what comes in is what comes out."""
-        for chunk in chunks:
-            layout = (chunk.samples.shape[1], chunk.sample_rate)
+    def mix(self, blocks: Iterable[AudioBlock]) -> Iterator[AudioBlock]:
+        """Yield *blocks*, shape (n, channels), as blocks of shape (n,) with the same number of samples in all."""
+        for block in blocks:
+            layout = (block.samples.shape[1], block.sample_rate)
             if layout != self._layout:
-                yield from self._rest()
+                yield from self._flush()
                 self._layout = layout
             if layout[0] == 1:
-                self._position += len(chunk.samples) / chunk.sample_rate
-                yield Chunk(chunk.samples[:, 0], chunk.sample_rate)
+                self._position += len(block.samples) / block.sample_rate
+                yield AudioBlock(block.samples[:, 0], block.sample_rate)
             else:
-                yield from self._whole_blocks(chunk.samples)
-        yield from self._rest()
+                yield from self._mix_whole_seconds(block.samples)
+        yield from self._flush()
 
-    def _whole_blocks(self, samples: NDArray[np.float32]) -> Iterator[Chunk]:
+    def _mix_whole_seconds(self, samples: NDArray[np.float32]) -> Iterator[AudioBlock]:
         import numpy as np
 
         self._pending.append(samples)
-        size = BLOCK_S * self._layout[1]
+        size = MIX_BLOCK_S * self._layout[1]
         missing = size - round(self._position * self._layout[1]) % size
         length = sum(map(len, self._pending))
         if length < missing:
@@ -145,37 +133,46 @@ class Mixer:
         joined = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
         end = missing + (length - missing) // size * size
         self._pending = [joined[end:]]
-        yield self._mixed(joined[:missing])
+        yield self._mix(joined[:missing])
         if end > missing:
-            yield self._mixed(joined[missing:end])
+            yield self._mix(joined[missing:end])
 
-    def _rest(self) -> Iterator[Chunk]:
+    def _flush(self) -> Iterator[AudioBlock]:
         import numpy as np
 
         if any(map(len, self._pending)):
-            yield self._mixed(np.concatenate(self._pending))
+            yield self._mix(np.concatenate(self._pending))
         self._pending = []
 
-    def _mixed(self, samples: NDArray[np.float32]) -> Chunk:
-        """Mix whole blocks, or one that is not whole."""
+    def _mix(self, samples: NDArray[np.float32]) -> AudioBlock:
+        """Mix *samples*: whole seconds, or a part of one second."""
         import numpy as np
 
         rate = self._layout[1]
-        mono = mean_of_channels(samples)
-        for start in range(0, len(samples), BLOCK_S * rate):
-            block = slice(start, start + BLOCK_S * rate)
-            channel = _instead_of_mean(samples[block], mono[block])
+        mono = _mean_of_channels(samples)
+        for start in range(0, len(samples), MIX_BLOCK_S * rate):
+            second = slice(start, start + MIX_BLOCK_S * rate)
+            channel = _replacement_channel(samples[second], mono[second])
             if channel is not None:
-                mono[block] = samples[block, channel]
-                self.cancelled_s += len(mono[block]) / rate
+                mono[second] = samples[second, channel]
+                self.cancelled_s += len(mono[second]) / rate
         self._position += len(samples) / rate
-        return Chunk(np.ascontiguousarray(mono), rate)
+        return AudioBlock(np.ascontiguousarray(mono), rate)
 
 
-def _instead_of_mean(samples: NDArray[np.float32], mono: NDArray[np.float32]) -> int | None:
-    """Return the channel to take instead of *mono*, the mean of *samples*; None if the mean is as it should be.
+def _mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    channels = samples.shape[1]
+    mono = samples[:, 0] + samples[:, 1]
+    for channel in range(2, channels):
+        mono += samples[:, channel]
+    mono /= channels
+    return mono
 
-    Samples that are not finite leave the mean, so that they are found.
+
+def _replacement_channel(samples: NDArray[np.float32], mono: NDArray[np.float32]) -> int | None:
+    """Return the channel to use instead of *mono*, the mean of *samples*; None if the channels do not cancel.
+
+    For samples that are not finite the mean stays, so that `check_peak` finds them.
     """
     import numpy as np
 

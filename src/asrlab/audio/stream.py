@@ -1,4 +1,4 @@
-"""The bytes of a source behind one nameless, seekable stream, so that no decoder can go by a file's name."""
+"""Byte streams without a name, so that no decoder can guess a format from a file's extension."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _MAX_POSITION = 2**43
 
 
 class ByteStream:
-    """A binary file seen from its current position on: what soundfile and PyAV take for a file object.
+    """View of a binary file from its current position on, which soundfile and PyAV accept as a file object.
 
-    It has no ``name`` on purpose: both libraries would guess the format from its extension. An exception of the file
-    beneath is kept in *error* and answered as the end of the file, because it would have to cross C code that can only
-    print it.
+    The view has no ``name`` on purpose: both libraries would guess the format from its extension. An exception of the
+    underlying file is stored in *error* and reported as the end of the file, because C code between the file and the
+    caller could only print it.
 
     Attributes:
-        label: How messages call the source.
-        size: Bytes.
-        error: What the file beneath raised, if it did.
+        label: Name of the source in messages.
+        size: Size in bytes.
+        error: Exception that the underlying file raised; None if it raised none.
     """
 
     def __init__(self, file: BinaryIO, *, label: str, owned: bool) -> None:
@@ -40,24 +40,24 @@ class ByteStream:
         self.size = file.seek(0, os.SEEK_END) - self._origin
 
     def read(self, size: int = -1) -> bytes:
-        """Up to *size* bytes, all that are left if it is negative."""
+        """Return up to *size* bytes; all remaining bytes if *size* is negative."""
         return self._guarded(lambda: self._file.read(size) or b"", otherwise=b"")
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill *buffer* from the file; the number of bytes written to it."""
+        """Fill *buffer* from the file and return the number of bytes written to it."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move within the stream; return the new position, or -1 where there is none."""
+        """Move to *offset* and return the new position; -1 if there is no such position."""
         target = offset + (0 if whence == os.SEEK_SET else self.tell() if whence == os.SEEK_CUR else self.size)
-        if not 0 <= target <= _MAX_POSITION:  # out of a damaged header, and not a bad disk
+        if not 0 <= target <= _MAX_POSITION:  # from a damaged header; the disk is not at fault
             return -1
         return self._guarded(lambda: self._file.seek(self._origin + target) - self._origin, otherwise=-1)
 
     def tell(self) -> int:
-        """The position, counted from where the stream starts."""
+        """Return the position, counted from the start of the stream."""
         return self._guarded(lambda: self._file.tell() - self._origin, otherwise=-1)
 
     def _guarded[T](self, call: Callable[[], T], *, otherwise: T) -> T:
@@ -68,7 +68,7 @@ class ByteStream:
             return otherwise
 
     def read_at(self, position: int, size: int) -> bytes:
-        """Up to *size* bytes from *position*; the stream's own position, which a decoder relies on, stays."""
+        """Return up to *size* bytes from *position* without moving the stream, on whose position decoders rely."""
         before = self.tell()
         self.seek(position)
         data = self.read(size)
@@ -76,36 +76,36 @@ class ByteStream:
         return data
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True: every stream can seek."""
         return True
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True: every stream can be read."""
         return True
 
     def raise_error(self) -> None:
-        """Raise what the file beneath raised, if it did.
+        """Raise the stored exception of the underlying file, if there is one.
 
         Raises:
-            AudioError: Reading the file failed; the cause is chained.
+            AudioError: If reading the file failed; the cause is chained.
         """
         if self.error is not None:
             message = f"reading {self.label!r} failed: {self.error}; check the disk or the object it comes from"
             raise AudioError(message, source=self.label, reason="unreadable") from self.error
 
     def close(self) -> None:
-        """Close the file if it was opened here; a caller's file object stays open."""
+        """Close the file unless the caller opened it."""
         if self._owned:
             self._file.close()
 
 
 def open_stream(source: object) -> ByteStream:
-    """The bytes of *source*: a path, bytes, or a binary file object, which is read from its current position on.
+    """Open the bytes of *source*: a path, bytes, or a binary file object, which is read from its current position on.
 
     A file object that cannot seek is copied first, to memory up to 8 MiB and to a temporary file beyond that.
 
     Raises:
-        AudioError: There is no such file, it is a directory, it may not be read, or *source* is something else.
+        AudioError: If the file is missing, is a directory or is not readable, or if *source* has another type.
     """
     if isinstance(source, str | os.PathLike):
         return _open_path(source)
@@ -126,16 +126,21 @@ def _open_path(source: str | os.PathLike[str]) -> ByteStream:
     path = os.fspath(source)
     label = os.fsdecode(path)
     if _ADDRESS.match(label):
-        raise AudioError(
-            f"cannot open {label!r}: asrlab reads local files only; download it and give its path",
-            source=label,
-            reason="unreadable",
-        )
+        message = f"cannot open {label!r}: asrlab reads local files only; download it and give its path"
+        raise AudioError(message, source=label, reason="unreadable")
     try:
         file = open(path, "rb")  # noqa: PTH123, SIM115 - the stream closes it; a path may be a str
     except (OSError, ValueError) as error:
         raise _path_error(label, error) from error
-    return _owned_stream(file, label=label)
+    try:
+        seekable = file.seekable()
+        stream = ByteStream(file if seekable else _copied(file), label=label, owned=True)
+    except OSError as error:
+        file.close()
+        raise _path_error(label, error) from error
+    if not seekable:
+        file.close()
+    return stream
 
 
 def _path_error(label: str, error: Exception) -> AudioError:
@@ -145,8 +150,8 @@ def _path_error(label: str, error: Exception) -> AudioError:
         case IsADirectoryError():
             message = f"{label!r} is a directory, not an audio file; give the path of a file in it"
             return AudioError(message, source=label, reason="directory")
-    why = getattr(error, "strerror", None) or error
-    message = f"cannot open {label!r}: {why}; check that you may read it"
+    cause = getattr(error, "strerror", None) or error
+    message = f"cannot open {label!r}: {cause}; check that you may read it"
     return AudioError(message, source=label, reason="unreadable")
 
 
@@ -154,18 +159,14 @@ def _open_file_object(file: BinaryIO) -> ByteStream:
     name = getattr(file, "name", None)
     label = name if isinstance(name, str) else "<file object>"
     try:
-        if not isinstance(file.read(0), bytes):
-            raise AudioError(
-                f"{label!r} gives text, not bytes; open it with mode 'rb'", source=label, reason="unreadable"
-            )
-        if not _can_seek(file):
-            return _owned_stream(_spooled(file), label=label)
-        return ByteStream(file, label=label, owned=False)
+        if isinstance(file.read(0), bytes):
+            can_seek = _can_seek(file)
+            return ByteStream(file if can_seek else _copied(file), label=label, owned=not can_seek)
     except (OSError, ValueError) as error:
-        if isinstance(error, AudioError):
-            raise
         message = f"cannot read {label!r}: {error}; give an open, readable binary file object"
         raise AudioError(message, source=label, reason="unreadable") from error
+    message = f"{label!r} gives text, not bytes; open it with mode 'rb'"
+    raise AudioError(message, source=label, reason="unreadable")
 
 
 def _can_seek(file: BinaryIO) -> bool:
@@ -173,24 +174,12 @@ def _can_seek(file: BinaryIO) -> bool:
     return bool(seekable()) if seekable is not None else hasattr(file, "seek") and hasattr(file, "tell")
 
 
-def _spooled(file: BinaryIO) -> BinaryIO:
-    spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - the stream closes it
+def _copied(file: BinaryIO) -> BinaryIO:
+    copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - the stream closes it
     try:
-        shutil.copyfileobj(file, spool)
-        spool.seek(0)
+        shutil.copyfileobj(file, copy)
+        copy.seek(0)
     except BaseException:
-        spool.close()
+        copy.close()
         raise
-    return cast(BinaryIO, spool)
-
-
-def _owned_stream(file: BinaryIO, *, label: str) -> ByteStream:
-    try:
-        seekable = file.seekable()
-        stream = ByteStream(file if seekable else _spooled(file), label=label, owned=True)
-    except OSError as error:
-        file.close()
-        raise _path_error(label, error) from error
-    if not seekable:
-        file.close()
-    return stream
+    return cast(BinaryIO, copy)

@@ -1,4 +1,4 @@
-"""What callers hand in: samples they have, files, and parts of files."""
+"""Types of audio that callers pass in: samples in memory, files, and parts of files."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 SAMPLE_RATE = 16_000
-"""Hz. What every engine is given."""
+"""Sample rate in Hz of the audio that every engine receives."""
 
 MIN_HZ = 1_000
 MAX_HZ = 1_000_000
 
 
 def checked_sample_rate(rate: object) -> int:
-    """*rate* in Hz as an integer.
+    """Return *rate* in Hz as an integer.
 
     Raises:
-        OptionError: It is not a whole number from 1,000 to 1,000,000.
+        OptionError: If *rate* is not a whole number from 1,000 to 1,000,000.
     """
     if isinstance(rate, float) and rate.is_integer():
         rate = int(rate)
     if not isinstance(rate, SupportsIndex):
-        message = f"sample_rate must be a whole number of Hz, not {rate!r}; 16 kHz is 16000"
+        message = f"sample_rate must be a whole number in Hz, not {rate!r}; 16 kHz is 16000"
         raise OptionError(message, option="sample_rate")
     hertz = operator.index(rate)
     if not MIN_HZ <= hertz <= MAX_HZ:
@@ -44,14 +44,14 @@ def checked_sample_rate(rate: object) -> int:
 
 @attrs.frozen(kw_only=True)
 class AudioWarning:
-    """Something about the audio that its reader should know.
+    """Warning about a problem in the audio that still could be read.
 
     Attributes:
-        code: ``truncated``, ``damaged`` or ``silent``; ``gap`` where the file has no audio for a while;
-            ``timestamps`` where its time stamps cannot be right; ``opposite-phase`` where its channels cancel each
-            other out; ``tracks`` where it has several audio tracks and none was chosen; ``joined`` where a second
-            recording behind the first is not read.
-        message: The same for people.
+        code: ``truncated``, ``damaged`` or ``silent``; ``gap`` if audio is missing for a while; ``timestamps`` if
+            time stamps are wrong; ``opposite-phase`` if channels cancel each other out; ``tracks`` if the file has
+            several audio tracks and the caller chose none; ``joined`` if a second recording after the first is not
+            read.
+        message: Description for people.
     """
 
     code: str
@@ -63,11 +63,11 @@ class AudioWarning:
 
 @attrs.frozen(kw_only=True)
 class AudioTrack:
-    """An audio track of a file that has several.
+    """One audio track of a file that has several.
 
     Attributes:
-        number: Its place among the audio tracks of the file, from 1.
-        count: How many audio tracks the file has.
+        number: Number of the track among the audio tracks of the file, from 1.
+        count: Number of audio tracks in the file.
         language: The language tag in the file, such as ``eng``; None if there is none.
         title: The title in the file; None if there is none.
     """
@@ -84,17 +84,17 @@ class AudioTrack:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Audio:
-    """Samples that the caller has in memory.
+    """Audio samples in memory.
 
     Attributes:
         samples: Shape (n,) or (n, channels), at most 32 channels. Floats in [-1, 1], or int8, uint8, int16 or int32,
-            which are scaled by their type. Checked when the audio is opened.
-        sample_rate: Hz.
-        warnings: What `load_audio` found in the file that the samples come from; transcripts of them repeat it.
-        track: The audio track that `load_audio` read of a file that has several; None otherwise.
+            which are scaled by their type. The samples are checked when the audio is opened.
+        sample_rate: Sample rate in Hz.
+        warnings: Warnings of `load_audio` about the source file; transcripts repeat them.
+        track: Audio track that `load_audio` read, if the file has several; None otherwise.
 
     Raises:
-        OptionError: *sample_rate* is not a whole number from 1,000 to 1,000,000.
+        OptionError: If *sample_rate* is not a whole number from 1,000 to 1,000,000.
     """
 
     samples: NDArray[Any]
@@ -104,7 +104,7 @@ class Audio:
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration in seconds."""
         return len(self.samples) / self.sample_rate
 
 
@@ -121,14 +121,14 @@ def _check_duration(_file: AudioFile, _field: attrs.Attribute[float | None], sec
 
 
 def check_track(number: object) -> None:
-    """Check the number of an audio track.
+    """Raise an error unless *number* is None or a valid number of an audio track.
 
     Raises:
-        OptionError: *number* is neither None nor a whole number from 1 up.
+        OptionError: If *number* is neither None nor a whole number of at least 1.
     """
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
         raise OptionError(
-            f"track {number!r} must be a whole number: audio tracks are counted from 1, pictures left out",
+            f"track {number!r} must be a whole number; audio tracks are counted from 1, without video tracks",
             option="track",
         )
 
@@ -139,18 +139,18 @@ def _check_track(_file: AudioFile, _field: attrs.Attribute[int | None], number: 
 
 @attrs.frozen(kw_only=True)
 class AudioFile:
-    """A file, a part of one, or one of its audio tracks.
+    """Audio file, or a part of a file, or one audio track of a file.
 
     Attributes:
-        path: Where it is.
-        offset: Seconds from the start of the file at which the part starts, as a player shows them.
-        duration: Seconds that the part lasts; None means to the end of the file.
-        track: Number of the audio track, from 1; None takes the one that the file marks as its default, or else the
-            first.
+        path: Path of the file.
+        offset: Start of the part, in seconds from the start of the file as a player shows them.
+        duration: Length of the part in seconds; None reads to the end of the file.
+        track: Number of the audio track, from 1; None chooses the track that the file marks as its default, or else
+            the first.
 
     Raises:
-        OptionError: *offset* is negative, *duration* is not positive, one of them is not finite, or *track* is not a
-            whole number from 1 up.
+        OptionError: If *offset* is negative, *duration* is not positive, one of them is not finite, or *track* is not a
+            whole number of at least 1.
     """
 
     path: str | PathLike[str]
@@ -160,4 +160,4 @@ class AudioFile:
 
 
 type AudioSource = str | PathLike[str] | bytes | BinaryIO | NDArray[Any] | Audio | AudioFile
-"""What can be opened: a path, a file's bytes, a binary file object, a numpy array, an `Audio` or an `AudioFile`."""
+"""Sources that can be opened: a path, bytes, a binary file object, a numpy array, an `Audio` or an `AudioFile`."""
