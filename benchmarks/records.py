@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from asrlab.environment import installed_version, now, this_machine
+from asrlab.environment import installed_version, this_machine, utc_timestamp
 
 __all__ = ["Table", "load_average", "write_record"]
 
@@ -53,7 +53,7 @@ def write_record(path: Path | None, *, benchmark: str, table: Table, **measured:
     versions = {name: version for name in _PACKAGES if (version := installed_version(name)) is not None}
     record = {
         "benchmark": benchmark,
-        "date": now(),
+        "date": utc_timestamp(),
         "machine": attrs.asdict(this_machine()),
         "packages": versions,
         "table": attrs.asdict(table),

@@ -19,7 +19,8 @@ from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import read_rows
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses, sniff_trn
 from asrlab.evaluation.datasets.references import from_file
-from asrlab.evaluation.runs.gates import _words as gate_words
+from asrlab.evaluation.runs.words import split_words
+from asrlab.transcript.alternatives import parse_alternatives
 from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import trn_line, unescape_id
 
@@ -87,8 +88,8 @@ FILES: dict[str, tuple[Callable[[int], str], str, Callable[[Path], object]]] = {
     "document entities": (lambda size: "&copy; WER " * (size // 11), "x.md", document),
 }  # fmt: skip
 TEXTS: dict[str, tuple[Callable[[int], str], Callable[[str], object]]] = {
-    "brackets in a hypothesis": (lambda size: "([<" * (size // 3), lambda text: list(gate_words(text))),
-    "brackets that close": (lambda size: "(a) [b" * (size // 6), lambda text: list(gate_words(text))),
+    "brackets in a hypothesis": (lambda size: "([<" * (size // 3), lambda text: list(split_words(text))),
+    "brackets that close": (lambda size: "(a) [b" * (size // 6), lambda text: list(split_words(text))),
     "apostrophes of a cell": (lambda size: "'" * size, lambda text: (escape_formula(text), unescape_formula(text))),
     "percent signs of an id": (lambda size: "%2" * (size // 2), unescape_id),
     "spaces of a trn line": (lambda size: " " * size + ";;", lambda text: trn_line(text, "u")),
@@ -169,4 +170,4 @@ def test_long_sentence_loses_no_findings(tmp_path: Path):
 def test_annotations_are_left_out_as_by_whispers_patterns(text: str, words: list[str]):
     """What stands in brackets goes, as with Whisper's patterns, which take quadratic time."""
     left = re.sub(r"\(([^)]+?)\)", "", re.sub(r"[<\[][^>\]]*[>\]]", "", text))
-    assert list(gate_words(text)) == list(gate_words(left)) == words
+    assert list(split_words(text)) == list(split_words(left)) == words

@@ -13,8 +13,7 @@ from benchmarks.records import Table, load_average, write_record
 from benchmarks.speech import Clip, default_folder, read_clips
 
 import asrlab
-from asrlab.evaluation.runs.executor import Executor
-from asrlab.evaluation.runs.messages import Job, Message, Unit, WorkerReady
+from asrlab.evaluation.runs.executor import Executor, ModelJob, WorkerMessage, WorkerReady, WorkUnit
 from asrlab.testing.in_process import InProcessExecutor
 
 from .threads import ThreadTimes
@@ -40,8 +39,13 @@ class Watched:
         self.times = ThreadTimes()
 
     def run(
-        self, job: Job, units: Sequence[Unit], *, warmups: Sequence[Unit] = (), stop: Callable[[], bool] = bool
-    ) -> Generator[Message]:
+        self,
+        job: ModelJob,
+        units: Sequence[WorkUnit],
+        *,
+        warmups: Sequence[WorkUnit] = (),
+        stop: Callable[[], bool] = bool,
+    ) -> Generator[WorkerMessage]:
         """As ``Executor.run`` says."""
         for message in InProcessExecutor().run(job, units, warmups=warmups, stop=stop):
             if isinstance(message, WorkerReady):

@@ -143,7 +143,7 @@ def this_machine() -> Machine:
     )
 
 
-def backend(kind: str) -> str:
+def torch_build(kind: str) -> str:
     """The build of torch in this process, and the device behind *kind*; empty if torch was not imported."""
     if "torch" not in sys.modules:
         return ""
@@ -203,7 +203,7 @@ class GitState:
     changed: bool
 
 
-def environment() -> tuple[tuple[str, str], ...]:
+def engine_variables() -> tuple[tuple[str, str], ...]:
     """The variables that are set and change what engines do, by an allow-list, in alphabetical order.
 
     The home directory is written ``~`` in their values.
@@ -227,7 +227,7 @@ def load_average() -> tuple[float, float, float] | None:
         return None
 
 
-def now() -> str:
+def utc_timestamp() -> str:
     """The time, UTC, ISO 8601 to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 

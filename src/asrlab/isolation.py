@@ -46,7 +46,7 @@ class Task:
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class TaskResult:
     """What became of a task.
 
     Attributes:
@@ -67,7 +67,7 @@ def run_tasks(
     *,
     timeout_s: float,
     progress: Callable[[Sequence[str]], object] = lambda _labels: None,
-) -> Iterator[tuple[Task, Answer]]:
+) -> Iterator[tuple[Task, TaskResult]]:
     """Run all tasks and yield each with its answer as soon as there is one.
 
     The processes start with the call, before the first answer is asked for.
@@ -77,7 +77,7 @@ def run_tasks(
         timeout_s: Seconds that one task may take.
         progress: Called with the labels of the tasks that have no answer yet, whenever that changes.
     """
-    answers: queue.SimpleQueue[tuple[Task, Answer]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[Task, TaskResult]] = queue.SimpleQueue()
     slots = threading.Semaphore(max(2, os.cpu_count() or 2))
     runners = [_Group(list(group), timeout_s, answers, slots) for group in groups if group]
     progress([task.label for runner in runners for task in runner.tasks])
@@ -88,9 +88,9 @@ def run_tasks(
 
 def _collect(
     runners: Sequence[_Group],
-    answers: queue.SimpleQueue[tuple[Task, Answer]],
+    answers: queue.SimpleQueue[tuple[Task, TaskResult]],
     progress: Callable[[Sequence[str]], object],
-) -> Iterator[tuple[Task, Answer]]:
+) -> Iterator[tuple[Task, TaskResult]]:
     waiting = [task for runner in runners for task in runner.tasks]
     try:
         progress([task.label for task in waiting])  # again: the caller may have printed something in between
@@ -111,7 +111,7 @@ class _Group(threading.Thread):
         self,
         tasks: list[Task],
         timeout_s: float,
-        answers: queue.SimpleQueue[tuple[Task, Answer]],
+        answers: queue.SimpleQueue[tuple[Task, TaskResult]],
         slots: threading.Semaphore,
     ) -> None:
         super().__init__(name="asrlab-isolation", daemon=True)
@@ -131,7 +131,7 @@ class _Group(threading.Thread):
                     remaining = self._attend(self._child, remaining)
             except OSError as error:
                 for task in remaining:
-                    self._answers.put((task, Answer(failure=f"cannot be run in a process: {error}", died=True)))
+                    self._answers.put((task, TaskResult(failure=f"cannot be run in a process: {error}", died=True)))
                 return
 
     def stop(self) -> None:
@@ -193,17 +193,17 @@ class _Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def answer(self, timeout_s: float) -> Answer:
+    def answer(self, timeout_s: float) -> TaskResult:
         """Return the next answer, or why there is none."""
         line = self._line(time.monotonic() + timeout_s)
         if line is None:
-            return Answer(failure=f"does not end within {timeout_s:g} s", died=True)
+            return TaskResult(failure=f"does not end within {timeout_s:g} s", died=True)
         if not line:
-            return Answer(failure=self._cause_of_death(), died=True)
+            return TaskResult(failure=self._cause_of_death(), died=True)
         message = json.loads(line)
         for name, level, text in message["log"]:
             logging.getLogger(name).log(level, "%s", text)
-        return Answer(value=message["value"], failure=message["failure"], raised=message["raised"])
+        return TaskResult(value=message["value"], failure=message["failure"], raised=message["raised"])
 
     def _line(self, deadline: float) -> bytes | None:
         """Return the next line; empty at the end of the output, None at the deadline."""

@@ -36,12 +36,12 @@ def test_kills_and_faults_have_their_tables_and_lose_nothing(tmp_path: Path):
 
 
 FORGETFUL = """
-import asrlab.evaluation.runs.ledger
+import asrlab.evaluation.runs.storage
 
 def unsynced(file):
     pass
 
-asrlab.evaluation.runs.ledger.sync_file = unsynced
+asrlab.evaluation.runs.storage.sync_file = unsynced
 import sys
 sys.argv = ["boundaries", *sys.argv[1:]]
 from benchmarks.durability.boundaries import main

@@ -13,9 +13,9 @@ from asrlab import Capabilities, Device, ModelInfo, Timings
 from asrlab.cli.main import main
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.environment import Machine
-from asrlab.evaluation.runs.fingerprint import UtteranceFacts, fingerprint
-from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
-from asrlab.evaluation.runs.records import Failure, Loaded, Outcome, Recognized, Record, to_line
+from asrlab.evaluation.runs.fingerprint import UtteranceFacts, dataset_fingerprint
+from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts, ModelFacts, RunManifest
+from asrlab.evaluation.runs.records import Failure, ModelLoaded, Recognized, Record, UtteranceOutcome, to_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,15 +33,19 @@ def facts(count: int = 8, *, audio: str = "a") -> list[UtteranceFacts]:
     ]
 
 
-def manifest(name: str, model: str, utterances: list[UtteranceFacts]) -> Manifest:
+def manifest(name: str, model: str, utterances: list[UtteranceFacts]) -> RunManifest:
     """Of a run of one model on a machine that is always the same."""
     info = ModelInfo(name=model, engine=model.partition("/")[0], weights_sha256=model)
-    return Manifest(
+    return RunManifest(
         run=name,
         created="2026-01-02T03:04:05+00:00",
-        request=Request(dataset="set", models=(model,)),
+        request=BenchRequest(dataset="set", models=(model,)),
         dataset=DatasetFacts(
-            name="set", source="a test", licence=None, utterances=len(utterances), fingerprint=fingerprint(utterances)
+            name="set",
+            source="a test",
+            licence=None,
+            utterances=len(utterances),
+            fingerprint=dataset_fingerprint(utterances),
         ),
         models=(ModelFacts(info=info, packages=()),),
         normalizer="english",
@@ -50,7 +54,7 @@ def manifest(name: str, model: str, utterances: list[UtteranceFacts]) -> Manifes
     )
 
 
-def records(run: Manifest, utterances: list[UtteranceFacts], text: str | None) -> Iterator[Record]:
+def records(run: RunManifest, utterances: list[UtteranceFacts], text: str | None) -> Iterator[Record]:
     """The model loaded, and every utterance with the same text or, for None, a failure."""
     [model] = run.models
     info = TranscriberInfo(
@@ -59,13 +63,13 @@ def records(run: Manifest, utterances: list[UtteranceFacts], text: str | None) -
         compute_type="int8",
         capabilities=Capabilities(),
     )
-    yield Loaded(model=model.info.name, number=0, info=info, load_time=1.0)
+    yield ModelLoaded(model=model.info.name, number=0, info=info, load_time=1.0)
     timings = Timings(audio=0.1, inference=0.9, total=1.0)
     heard = Recognized(language="en", duration=4.0, timings=timings)
     for each in utterances:
         failed = {"failure": Failure(kind="crashed", message="gone")}
         recognized = {"hypothesis": text, "recognized": heard, "loaded": 0}
-        outcome = Outcome(model=model.info.name, id=each.id, reference=each.reference)
+        outcome = UtteranceOutcome(model=model.info.name, id=each.id, reference=each.reference)
         yield attrs.evolve(outcome, **(failed if text is None else recognized))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asrlab.doctor.checks import bad_pairs
+from asrlab.doctor.checks import check_version_pairs
 from asrlab.installation import asrlab_command, install_command
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ BUSY = "asrlab: checking "
 )
 def test_a_known_bad_pair_is_found_with_its_cure(versions: dict[str, str | None], expected: list[str]):
     """Only versions that are known not to work together are named, with the command that mends them."""
-    found = [(finding.subject, finding.verdict, finding.cure) for finding in bad_pairs(versions)]
+    found = [(finding.subject, finding.verdict, finding.cure) for finding in check_version_pairs(versions)]
     assert found == [(subject, "note", install_command("av<19")) for subject in expected]
 
 

@@ -38,12 +38,12 @@ def test_a_calibration_is_shown_kept_told_and_forgotten(asrlab_cli: Any, tmp_pat
 
 def findings(cache: Path) -> list[Any]:
     """What doctor finds about calibrations."""
-    from asrlab.doctor.checks import calibrations
+    from asrlab.doctor.checks import check_calibrations
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
     from asrlab.tuning.calibration import CalibrationStore
 
-    return list(calibrations(Registry(PluginHost()).engines(), CalibrationStore(cache / "tuning")))
+    return list(check_calibrations(Registry(PluginHost()).engines(), CalibrationStore(cache / "tuning")))
 
 
 def test_an_engine_that_takes_recordings_one_by_one_is_told(asrlab_cli: Any):

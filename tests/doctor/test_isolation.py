@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asrlab.isolation import Answer, Task, run_tasks
+from asrlab.isolation import Task, TaskResult, run_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def behaviours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sys.path.remove(str(folder))
 
 
-def run(*groups: list[str], timeout_s: float = 60.0) -> dict[str, Answer]:
+def run(*groups: list[str], timeout_s: float = 60.0) -> dict[str, TaskResult]:
     """Return the answer of each kind of task."""
     tasks = [
         [Task(label=kind, function="behaviours:work", arguments={"kind": kind}) for kind in group] for group in groups
@@ -75,7 +75,7 @@ def test_a_task_that_fails_is_named_and_the_others_answer(kind: str):
 def test_a_task_that_hangs_is_ended():
     """A task that takes longer than the limit is named, and its process is gone."""
     answer = run(["hangs"], timeout_s=1.0)["hangs"]
-    assert answer == Answer(failure="does not end within 1 s", died=True)
+    assert answer == TaskResult(failure="does not end within 1 s", died=True)
 
 
 @pytest.mark.parametrize("kind", ["prints", "json"])
@@ -87,7 +87,7 @@ def test_what_a_task_prints_or_replaces_is_not_taken_for_an_answer(kind: str):
 
 def test_a_task_that_fails_after_others_is_run_again_alone():
     """A failure that only what came before caused is not reported."""
-    assert run(["first", "alone"])["alone"] == Answer(value="alone")
+    assert run(["first", "alone"])["alone"] == TaskResult(value="alone")
 
 
 def test_the_tasks_of_a_group_share_a_process():

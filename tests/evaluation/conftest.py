@@ -13,7 +13,7 @@ from asrlab.engine.contract import TranscriberInfo
 from asrlab.environment import Machine
 from asrlab.evaluation.metrics import Resampling, get_profile
 from asrlab.evaluation.reports.comparison import Comparison, compare
-from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, Request
+from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts, RunManifest
 from asrlab.evaluation.runs.records import Failure
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 
@@ -64,17 +64,17 @@ def _model(
 
 def _run(*models: ModelResult, name: str = "monday", fingerprint: str = "f", **changes: Any) -> BenchResult:
     """A run of them; *changes* are of its manifest or, where that has no such field, of the result."""
-    manifest = Manifest(
+    manifest = RunManifest(
         run=name,
         created="2026-01-02T03:04:05+00:00",
-        request=Request(dataset="set", models=tuple(each.model for each in models)),
+        request=BenchRequest(dataset="set", models=tuple(each.model for each in models)),
         dataset=DatasetFacts(name="set", source="a test", licence=None, utterances=1, fingerprint=fingerprint),
         models=(),
         normalizer="english",
         normalizer_version=get_profile("english").version,
         machine=MACHINE,
     )
-    known = {field.name for field in attrs.fields(Manifest)}
+    known = {field.name for field in attrs.fields(RunManifest)}
     manifest = attrs.evolve(manifest, **{key: value for key, value in changes.items() if key in known})
     rest = {key: value for key, value in changes.items() if key not in known}
     return BenchResult(dataset="set", models=models, seconds=1.0, run=Path(f"/runs/{name}"), manifest=manifest, **rest)

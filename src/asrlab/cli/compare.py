@@ -52,8 +52,9 @@ def compare(
     from asrlab.evaluation.metrics import Resampling
     from asrlab.evaluation.reports.comparison import compare as compared
     from asrlab.evaluation.reports.details import build_details
-    from asrlab.evaluation.runs.folder import find_run
+    from asrlab.evaluation.runs.storage import find_run
     from asrlab.evaluation.runs.load import load_run
+    from asrlab.evaluation.runs.storage import find_run
 
     results = [load_run(find_run(run)) for run in runs]
     resampling = Resampling(resamples=resamples, seed=seed)

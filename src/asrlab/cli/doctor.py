@@ -31,11 +31,11 @@ def doctor(engines: tuple[str, ...], verify_weights: bool, as_json: bool) -> int
 
     The engines are imported in processes of their own. Exits with 1 if there is a problem.
     """
-    from asrlab.doctor.checks import all_findings
+    from asrlab.doctor.checks import run_checks
 
     status = StatusLine("checking")
     findings = []
-    for finding in all_findings(engines=engines, verify_weights=verify_weights, progress=status.show):
+    for finding in run_checks(engines=engines, verify_weights=verify_weights, progress=status.show):
         findings.append(finding)
         if not as_json:
             status.clear()

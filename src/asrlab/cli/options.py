@@ -253,7 +253,7 @@ def warnings_on_stderr() -> Iterator[None]:
 def _complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from asrlab.evaluation.runs.folder import runs_root
+    from asrlab.evaluation.runs.storage import runs_root
 
     names = sorted(path.parent.name for path in runs_root().glob("*/manifest.json"))
     return [*(CompletionItem(name) for name in names if name.startswith(typed)), CompletionItem(typed, type="file")]

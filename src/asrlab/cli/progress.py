@@ -20,7 +20,7 @@ from asrlab.cli.options import progress_bar
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars, TaskID
 
-    from asrlab.evaluation.runs.runner import Progress
+    from asrlab.evaluation.runs.runner import RunProgress
 
 _EVERY_S = 30.0
 
@@ -52,7 +52,7 @@ class Running:
         message = "asrlab: stopping in a few seconds, or after the utterance under way; Ctrl-C again does not wait"
         click.echo(message, err=True)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         """Show how far a model is; where that is no terminal, as a line now and then."""
         self.run = progress.run
         if progress.model not in self._tasks:
@@ -70,7 +70,7 @@ class _Task:
     bar: TaskID
     start: float
 
-    def told(self, progress: Progress) -> str:
+    def told(self, progress: RunProgress) -> str:
         """The model with its rate and failures."""
         spent, fresh = time.monotonic() - self.start, progress.done - progress.earlier
         rate = f", {fresh / spent:.2f}/s" if fresh and spent > 0 else ""

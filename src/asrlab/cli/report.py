@@ -69,8 +69,8 @@ def report(
     """
     from asrlab.evaluation.metrics import Resampling
     from asrlab.evaluation.reports.html.report import report as made
-    from asrlab.evaluation.runs.folder import find_run
     from asrlab.evaluation.runs.load import load_run
+    from asrlab.evaluation.runs.storage import find_run
 
     target = Target.of(output, as_json=as_json, option="output")
     target.check()

@@ -68,8 +68,8 @@ def runs(
         if any(each is not None for each in (export, texts, form, model, normalizers)):
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
         return _list(as_json=as_json)
-    from asrlab.evaluation.runs.folder import find_run
     from asrlab.evaluation.runs.load import load_run_records
+    from asrlab.evaluation.runs.storage import find_run
 
     records = load_run_records(find_run(run))
     if export is not None:
@@ -85,18 +85,18 @@ def runs(
 
 
 def _export(records: RunRecords, target: Target) -> int:
-    from asrlab.evaluation.runs.export import exported
+    from asrlab.evaluation.runs.export import render_export
 
-    target.write(exported(records))
+    target.write(render_export(records))
     click.echo(f"asrlab: wrote {target}", err=True)
     return exit_codes.DONE
 
 
 def _write_texts(result: BenchResult, target: Target, form: str | None, model: str | None) -> int:
-    from asrlab.evaluation.runs.export_hypotheses import form_of, texts_document
+    from asrlab.evaluation.runs.export import hypothesis_format, render_hypotheses
 
-    form = form or ("csv" if target.is_stdout else form_of(target.path))
-    document, left_out = texts_document(result, form, model=model)
+    form = form or ("csv" if target.is_stdout else hypothesis_format(target.path))
+    document, left_out = render_hypotheses(result, form, model=model)
     target.write(document)
     told = f"; {left_out} failed and are not in it" if left_out else ""
     click.echo(f"asrlab: wrote {target}{told}", err=True)
@@ -104,8 +104,8 @@ def _write_texts(result: BenchResult, target: Target, form: str | None, model: s
 
 
 def _list(*, as_json: bool) -> int:
-    from asrlab.evaluation.runs.folder import runs_root
     from asrlab.evaluation.runs.index import list_runs
+    from asrlab.evaluation.runs.storage import runs_root
 
     root = runs_root()
     found = list_runs(root)

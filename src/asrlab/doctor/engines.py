@@ -16,7 +16,7 @@ import attrs
 from asrlab.engine.spec import EngineSpec
 from asrlab.engine_import import import_engine
 from asrlab.errors import EngineUnavailableError
-from asrlab.isolation import Answer, Task, run_tasks
+from asrlab.isolation import Task, TaskResult, run_tasks
 from asrlab.patches import PatchSelection
 from asrlab.patches.direct import known_patches
 
@@ -76,7 +76,7 @@ def _index(task: Task, tasks: Sequence[Task]) -> int:
     return next(index for index, known in enumerate(tasks) if known is task)
 
 
-def _probe_of(answer: Answer) -> EngineProbe:
+def _probe_of(answer: TaskResult) -> EngineProbe:
     failure = answer.failure if answer.raised or not answer.failure else f"its import {answer.failure}"
     return EngineProbe(row=answer.value, failure=failure)
 

@@ -12,7 +12,7 @@ import attrs
 from asrlab.engine.spec import EngineSpec
 from asrlab.environment import installed_version
 from asrlab.errors import OptionError
-from asrlab.isolation import Answer, Task, run_tasks
+from asrlab.isolation import Task, TaskResult, run_tasks
 from asrlab.patches import Patch, PatchSelection
 from asrlab.patches.direct import check_device, known_patches, try_patches
 from asrlab.plugins.manager import BUILTINS, DISABLE, HOOKS, PluginHost
@@ -81,7 +81,7 @@ def _groups(tasks: Iterable[Task], host: PluginHost) -> list[list[Task]]:
     return [shared, *alone]
 
 
-def _statuses(task: Task, answer: Answer, patches: Iterable[Patch]) -> Mapping[str, PatchStatus]:
+def _statuses(task: Task, answer: TaskResult, patches: Iterable[Patch]) -> Mapping[str, PatchStatus]:
     if not answer.failure:
         return {row["name"]: PatchStatus(**row) for row in answer.value}
     reason = answer.failure if answer.raised else f"importing {task.label} {answer.failure}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
-from asrlab.evaluation.runs.job import SpeechDetector, hello_of, load_job, transcribe_unit
-from asrlab.evaluation.runs.messages import ItemsStarted, Job, Key, Message, Unit
+from asrlab.evaluation.runs.executor import ItemKey, ItemsStarted, ModelJob, WorkerMessage, WorkUnit
+from asrlab.evaluation.runs.job import SpeechDetector, load_job, model_loaded_message, transcribe_unit
 
 
 class InProcessExecutor:
@@ -17,15 +17,20 @@ class InProcessExecutor:
     """
 
     def __init__(self) -> None:
-        self.keys: list[Key] = []
+        self.keys: list[ItemKey] = []
 
     def run(
-        self, job: Job, units: Sequence[Unit], *, warmups: Sequence[Unit] = (), stop: Callable[[], bool] = bool
-    ) -> Generator[Message]:
+        self,
+        job: ModelJob,
+        units: Sequence[WorkUnit],
+        *,
+        warmups: Sequence[WorkUnit] = (),
+        stop: Callable[[], bool] = bool,
+    ) -> Generator[WorkerMessage]:
         """As ``asrlab.evaluation.runs.executor.Executor`` says, but for what would need another process."""
         ear = SpeechDetector()
         with load_job(job) as transcriber:
-            yield hello_of(transcriber, job)
+            yield model_loaded_message(transcriber, job)
             for unit in warmups:
                 deque(transcribe_unit(transcriber, unit, job, ear), maxlen=0)
             for unit in units:

@@ -16,8 +16,8 @@ from asrlab.evaluation.claims.verify import ClaimFinding, Verification, verify
 from asrlab.evaluation.runs.export import export
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.load import RunRecords
-from asrlab.evaluation.runs.manifest import DatasetFacts, Manifest, ModelFacts, Request
-from asrlab.evaluation.runs.records import Loaded, Outcome, Recognized, Verdict
+from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts, ModelFacts, RunManifest
+from asrlab.evaluation.runs.records import GateResult, ModelLoaded, Recognized, UtteranceOutcome
 
 BASE = "faster-whisper/base"
 SAID = "the quick brown fox jumps over the lazy dog today"
@@ -48,10 +48,10 @@ It took <!-- asrlab:figure json=scoring.json path=rows.1.ms scale=0.001 format="
 def _records(path: Path, texts: tuple[str, ...]) -> RunRecords:
     """A run of smoke with one model: utterances u0, u1, ..., each 4 s of audio in 2 s."""
     info = ModelInfo(name=BASE, engine="faster-whisper", weights_sha256="0" * 64)
-    manifest = Manifest(
+    manifest = RunManifest(
         run="monday",
         created="2026-01-02T03:04:05+00:00",
-        request=Request(dataset="smoke", models=(BASE,)),
+        request=BenchRequest(dataset="smoke", models=(BASE,)),
         dataset=DatasetFacts(name="smoke", source="", licence=None, utterances=len(texts), fingerprint="f"),
         models=(ModelFacts(info=info, packages=()),),
         normalizer="english",
@@ -62,17 +62,17 @@ def _records(path: Path, texts: tuple[str, ...]) -> RunRecords:
     records = RunRecords(path=path, manifest=manifest, utterances=facts)
     device = Device(requested="auto", resolved="cpu")
     loaded = TranscriberInfo(model=info, device=device, compute_type="int8", threads=2, capabilities=Capabilities())
-    records.add(Loaded(model=BASE, number=0, info=loaded, load_time=0.5))
+    records.add(ModelLoaded(model=BASE, number=0, info=loaded, load_time=0.5))
     recognized = Recognized(language="en", duration=4.0, timings=Timings(audio=0.0, inference=2.0, total=2.0))
     for number, text in enumerate(texts):
         records.add(
-            Outcome(
+            UtteranceOutcome(
                 model=BASE,
                 id=f"u{number}",
                 reference=SAID,
                 hypothesis=text,
                 recognized=recognized,
-                gates=(Verdict(gate="empty", outcome="passed"),),
+                gates=(GateResult(gate="empty", outcome="passed"),),
                 loaded=0,
                 peak_resident_bytes=300 * 2**20,
             )

@@ -15,8 +15,8 @@ from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
 from asrlab.evaluation.claims.markdown import RenderContext
 from asrlab.evaluation.claims.support_status import SupportCell, SupportMatrix, build_support_matrix
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts, MatrixRecord
-from asrlab.evaluation.runs.manifest import DatasetFacts, Request
-from asrlab.evaluation.runs.records import Failure, Verdict
+from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts
+from asrlab.evaluation.runs.records import Failure, GateResult
 from asrlab.transcript import PackageVersion
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BASE = "faster-whisper/base"
 LFM = "liquid-audio/lfm2.5-audio-1.5b"
 SAID = "the quick brown fox jumps over the lazy dog today"
-PASSED = {"gates": (Verdict(gate="output-truncated", outcome="passed"),)}
+PASSED = {"gates": (GateResult(gate="output-truncated", outcome="passed"),)}
 MACHINE = Machine(system="Linux 6.8", architecture="x86_64", processor="one", cores=4, python="CPython 3.12.1")
 TORCH = PackageVersion(name="torch", version="2.11.0")
 
@@ -41,7 +41,7 @@ def smoke(run: Callable[..., BenchResult]) -> Callable[..., BenchResult]:
         facts = DatasetFacts(
             name="smoke", source="", licence=None, utterances=len(models[0].utterances), fingerprint="f"
         )
-        request = Request(dataset=dataset, models=names, device=device)
+        request = BenchRequest(dataset=dataset, models=names, device=device)
         return run(*models, request=request, dataset=facts, **changes)
 
     return made
@@ -122,7 +122,7 @@ def test_a_failed_gate_and_no_gate_at_all_leave_it_unverified(
     smoke: Any, model: Any, outcomes: tuple[Any, ...], reason: str
 ):
     """What was not asked is not taken for passed, and what could not be asked is no failure."""
-    gates = tuple(Verdict(gate=str(number), outcome=each) for number, each in enumerate(outcomes))
+    gates = tuple(GateResult(gate=str(number), outcome=each) for number, each in enumerate(outcomes))
     cell = _cell(_board(smoke(model(BASE, [SAID, SAID], each={"gates": gates}))))
     assert cell.statuses == (("unverified",) if reason else ("working",))
     assert reason in cell.standings[0].reason

@@ -13,8 +13,8 @@ from asrlab.evaluation.claims.documents import read_document
 from asrlab.evaluation.claims.evidence import Evidence, RunFile
 from asrlab.evaluation.claims.lint import LintFinding, lint_document
 from asrlab.evaluation.claims.support_status import build_support_matrix
-from asrlab.evaluation.runs.manifest import DatasetFacts, Request
-from asrlab.evaluation.runs.records import Verdict
+from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts
+from asrlab.evaluation.runs.records import GateResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ SAID = "the quick brown fox jumps over the lazy dog today"
 @pytest.fixture(scope="module")
 def flags(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Flags:
     """What is flagged in a text, where both base models work on the CPU, LFM2.5-Audio ran simulated, and no more."""
-    gates = {"gates": (Verdict(gate="output-truncated", outcome="passed"),)}
+    gates = {"gates": (GateResult(gate="output-truncated", outcome="passed"),)}
     works = [model(name, [SAID], each=gates) for name in ("faster-whisper/base", "openai-whisper/base")]
     imitated = model("liquid-audio/lfm2.5-audio-1.5b", [SAID], each=gates)
     device = Device(requested="mps", resolved="mps", simulated=True)
@@ -35,7 +35,7 @@ def flags(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Fla
     models = (*works, imitated)
     result = run(
         *models,
-        request=Request(dataset="smoke", models=tuple(each.model for each in models)),
+        request=BenchRequest(dataset="smoke", models=tuple(each.model for each in models)),
         dataset=DatasetFacts(name="smoke", source="", licence=None, utterances=1, fingerprint="f"),
     )
     evidence = Evidence(folder=Path("evidence"), runs=(RunFile(name="a.jsonl", result=result),))

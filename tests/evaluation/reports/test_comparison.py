@@ -13,9 +13,9 @@ from asrlab import TranscribeOptions
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.reports.comparison import compare
-from asrlab.evaluation.runs.manifest import Request
-from asrlab.evaluation.runs.records import Failure, Verdict
-from asrlab.evaluation.runs.result import ModelResult, Repeat
+from asrlab.evaluation.runs.manifest import BenchRequest
+from asrlab.evaluation.runs.records import Failure, GateResult
+from asrlab.evaluation.runs.result import ModelResult, RepeatResult
 
 RESAMPLING = Resampling(resamples=2000)
 SAID = "the quick brown fox jumps over the lazy dog today"
@@ -225,9 +225,11 @@ def test_speed_is_not_compared_across_machines(model: Any, run: Any):
 
 def test_speed_takes_the_median_of_repeats(model: Any, compared: Any):
     """One slow repeat of three does not count."""
-    steady = model("a/one", [SAID] * 8, each={"repeats": (Repeat(text=SAID, seconds=1.0),) * 2})
+    steady = model("a/one", [SAID] * 8, each={"repeats": (RepeatResult(text=SAID, seconds=1.0),) * 2})
     once_slow = model(
-        "b/two", [SAID] * 8, each={"repeats": (Repeat(text=SAID, seconds=9.0), Repeat(text=SAID, seconds=1.0))}
+        "b/two",
+        [SAID] * 8,
+        each={"repeats": (RepeatResult(text=SAID, seconds=9.0), RepeatResult(text=SAID, seconds=1.0))},
     )
     found = compared(steady, once_slow)
 
@@ -258,9 +260,9 @@ def test_simulated_device_is_in_the_headline(model: Any, compared: Any):
 
 def test_notes_tell_what_limits_the_comparison(model: Any, run: Any):
     """Failed gates, repeats with other texts, a busy machine and other options are told."""
-    gate = Verdict(gate="repetition-loop", outcome="failed", detail="x x x")
-    odd = model("b/two", [SAID] * 6, each={"gates": (gate,), "repeats": (Repeat(text="else", seconds=1.0),)})
-    request = Request(dataset="set", models=("b/two",), options=TranscribeOptions(beam_size=5))
+    gate = GateResult(gate="repetition-loop", outcome="failed", detail="x x x")
+    odd = model("b/two", [SAID] * 6, each={"gates": (gate,), "repeats": (RepeatResult(text="else", seconds=1.0),)})
+    request = BenchRequest(dataset="set", models=("b/two",), options=TranscribeOptions(beam_size=5))
     notes = compare(
         [
             run(model("a/one", [SAID] * 6)),

@@ -10,7 +10,7 @@ from asrlab.evaluation.metrics import ErrorCounts, Resampling, wer_interval
 from asrlab.evaluation.reports.details import Details, build_details
 from asrlab.evaluation.reports.speed import N_BINS
 from asrlab.evaluation.reports.worst import alignment_spans
-from asrlab.evaluation.runs.records import Verdict
+from asrlab.evaluation.runs.records import GateResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,9 +110,12 @@ def test_words_are_told_in_stretches(details: Any, model: Any):
 def test_gates_are_counted_and_findings_listed(details: Any, model: Any):
     """Failures, failed gates and unstable texts are findings; each gate is counted for each system."""
     made = model("a/one", [SAID, None])
-    looped = (Verdict(gate="repetition-loop", outcome="failed", detail="bye"), Verdict(gate="device", outcome="passed"))
+    looped = (
+        GateResult(gate="repetition-loop", outcome="failed", detail="bye"),
+        GateResult(gate="device", outcome="passed"),
+    )
     first, second = made.utterances
-    unchecked = (Verdict(gate="device", outcome="not-checked"),)
+    unchecked = (GateResult(gate="device", outcome="not-checked"),)
     utterances = (attrs.evolve(first, gates=looped), attrs.evolve(second, gates=unchecked))
     found = details(attrs.evolve(made, utterances=utterances))
 

@@ -13,9 +13,9 @@ import asrlab
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.reports.comparison import Comparison, compare
 from asrlab.evaluation.runs.machine_load import LoadMeter, MachineLoad
-from asrlab.evaluation.runs.manifest import Request
-from asrlab.evaluation.runs.records import Pass
-from asrlab.evaluation.runs.result import Repeat
+from asrlab.evaluation.runs.manifest import BenchRequest
+from asrlab.evaluation.runs.records import ModelPass
+from asrlab.evaluation.runs.result import RepeatResult
 from asrlab.loading import fetch_weights
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
@@ -43,14 +43,14 @@ def measured(model: Any, run: Any) -> Any:
         **changes: Any,
     ) -> Comparison:
         passes = tuple(
-            Pass(model=name, repeat=repeat, session=session, load=load)
+            ModelPass(model=name, repeat=repeat, session=session, load=load)
             for (name, repeat), load, session in zip(order, loads, sessions, strict=False)
         )
         models = [
-            model(name, [SAID] * 8, seconds=seconds, each={"repeats": (Repeat(text=SAID, seconds=seconds),) * 2})
+            model(name, [SAID] * 8, seconds=seconds, each={"repeats": (RepeatResult(text=SAID, seconds=seconds),) * 2})
             for name, seconds in zip(NAMES, (2.0, 1.0), strict=True)
         ]
-        request = Request(dataset="set", models=NAMES, repeat=3)
+        request = BenchRequest(dataset="set", models=NAMES, repeat=3)
         result = run(*models, request=request, passes=passes, **changes)
         return compare([result], resampling=Resampling(resamples=2000))
 
@@ -98,7 +98,7 @@ def test_two_runs_are_no_verdict(model: Any, run: Any):
 
 def test_a_model_that_is_not_repeatable_is_named(model: Any, run: Any, compared: Any):
     """Other texts in repeats, or in two runs of the same weights and options, are named with the word error rates."""
-    again = {"repeats": (Repeat(text=f"{SAID} x", seconds=1.0), Repeat(text=SAID, seconds=1.0))}
+    again = {"repeats": (RepeatResult(text=f"{SAID} x", seconds=1.0), RepeatResult(text=SAID, seconds=1.0))}
     said = [SAID] * 8
     notes = compared(
         model("a/one", [SAID] * 8, references=said, each=again), model("b/two", [SAID] * 8, references=said)

@@ -14,9 +14,9 @@ import pytest
 
 import asrlab
 from asrlab.evaluation.runs.bench import bench, resume
-from asrlab.evaluation.runs.folder import RunFolder
 from asrlab.evaluation.runs.load import load_run, load_run_records
-from asrlab.evaluation.runs.manifest import Request, bench_command
+from asrlab.evaluation.runs.manifest import BenchRequest, bench_command
+from asrlab.evaluation.runs.storage import RunFolder
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def test_the_bench_command_asks_for_the_same():
     from asrlab.cli.bench import bench as command
     from asrlab.cli.options import batching_of, options_of
 
-    request = Request(
+    request = BenchRequest(
         dataset="some where/set",
         models=("echo", "faster-whisper/tiny.en"),
         device="cuda:1",
@@ -213,7 +213,7 @@ def test_the_bench_command_asks_for_the_same():
         format="kaldi",
         allow_external_audio=True,
     )
-    assert all(getattr(request, field.name) != field.default for field in attrs.fields(Request)), (
+    assert all(getattr(request, field.name) != field.default for field in attrs.fields(BenchRequest)), (
         "an option is left at its default"
     )
     with command.make_context("bench", shlex.split(bench_command(request, Path("run dir")))[2:]) as context:
@@ -222,5 +222,5 @@ def test_the_bench_command_asks_for_the_same():
     options = options_of({name: given[name] for name in attrs.asdict(request.options)})
     rest = {name: given[name] for name in attrs.asdict(request) if name in given}
     rest |= {"patches": tuple(rest["patches"].split(",")), "memory_limit_bytes": given["memory_limit"] * 2**20}
-    assert Request(**rest, options=options, batching=batching) == request
+    assert BenchRequest(**rest, options=options, batching=batching) == request
     assert given["run"] == Path("run dir")

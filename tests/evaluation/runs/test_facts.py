@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio, AudioFile
-from asrlab.environment import environment, git_state, load_average, now
+from asrlab.environment import engine_variables, git_state, load_average, utc_timestamp
+from asrlab.evaluation.runs.executor import known_timeout, utterance_timeout
 from asrlab.evaluation.runs.manifest import GitState
-from asrlab.evaluation.runs.timeouts import known_seconds, utterance_timeout
 
 
 def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch):
@@ -33,7 +33,7 @@ def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("ASRLAB_PATCHES", "none")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    told = dict(environment())
+    told = dict(engine_variables())
     assert told["OMP_NUM_THREADS"] == "3"
     assert told["ASRLAB_PATCHES"] == "none"
     assert "MKL_NUM_THREADS" not in told
@@ -56,7 +56,7 @@ def test_the_home_directory_is_not_told(monkeypatch: pytest.MonkeyPatch, home: s
     """A record goes to other people, and a home's name is mostly a person's."""
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("OMP_PLACES", value)
-    assert dict(environment())["OMP_PLACES"] == told
+    assert dict(engine_variables())["OMP_PLACES"] == told
 
 
 def test_the_load_is_three_numbers():
@@ -69,7 +69,7 @@ def test_the_load_is_three_numbers():
 
 def test_the_time_is_in_utc():
     """To the second, with its zone."""
-    told = datetime.fromisoformat(now())
+    told = datetime.fromisoformat(utc_timestamp())
     assert told.tzinfo == UTC
     assert abs((datetime.now(UTC) - told).total_seconds()) < 5
 
@@ -162,12 +162,12 @@ def test_a_deadline_follows_the_declared_duration(clips: tuple[Path, ...], tmp_p
 
 def test_a_deadline_is_known_without_a_look_into_a_file(clips: tuple[Path, ...]):
     """One that was given is taken, whatever the audio is; parts and arrays have a duration; no file is opened."""
-    assert known_seconds(clips[0], 2.5) == 2.5
-    assert known_seconds("missing", 2.5) == 2.5
-    assert known_seconds(AudioFile(path="missing", duration=10.0), None) == 600.0
-    assert known_seconds(Audio(samples=np.zeros(8000 * 20), sample_rate=8000), None) == 1200.0
+    assert known_timeout(clips[0], 2.5) == 2.5
+    assert known_timeout("missing", 2.5) == 2.5
+    assert known_timeout(AudioFile(path="missing", duration=10.0), None) == 600.0
+    assert known_timeout(Audio(samples=np.zeros(8000 * 20), sample_rate=8000), None) == 1200.0
     unopened: list[Any] = [clips[0], str(clips[0]), clips[0].read_bytes(), AudioFile(path=clips[0], offset=1.0)]
-    assert [known_seconds(audio, None) for audio in unopened] == [None] * 4
+    assert [known_timeout(audio, None) for audio in unopened] == [None] * 4
 
 
 def test_an_unknown_duration_has_an_hour(tmp_path: Path):

@@ -15,8 +15,8 @@ import pytest
 from asrlab.audio import Audio, AudioFile
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import Utterance
-from asrlab.evaluation.runs.fingerprint import UtteranceFacts, audio_sha256, describe, fingerprint
-from asrlab.evaluation.runs.ledger import read_lines
+from asrlab.evaluation.runs.fingerprint import UtteranceFacts, audio_sha256, dataset_fingerprint, describe_utterances
+from asrlab.evaluation.runs.storage import read_json_lines
 
 FACTS = UtteranceFacts(id="a", reference="so", language="en", speaker="s", recording="r", audio_sha256="00")
 
@@ -107,7 +107,7 @@ def test_a_data_set_is_described_in_order(clips: tuple[Path, ...]):
         for i in range(200)
     ]
     counts: list[int] = []
-    facts = describe(iter(utterances), progress=counts.append)
+    facts = describe_utterances(iter(utterances), progress=counts.append)
     assert [each.id for each in facts] == [utterance.id for utterance in utterances]
     assert counts == list(range(1, 201))
     assert facts[7] == UtteranceFacts(
@@ -124,7 +124,7 @@ def test_a_file_is_read_once_for_all_of_its_parts(tmp_path: Path, monkeypatch: p
     really = room._of_file  # noqa: SLF001 - counted
     monkeypatch.setattr(room, "_of_file", lambda path: (read.append(path), really(path))[1])
     parts = [AudioFile(path=tmp_path / "long", offset=i, duration=1) for i in range(1000)]
-    facts = describe(Utterance(id=str(i), audio=part) for i, part in enumerate(parts))
+    facts = describe_utterances(Utterance(id=str(i), audio=part) for i, part in enumerate(parts))
     assert len(read) == 1
     assert len({each.audio_sha256 for each in facts}) == 1000
     assert facts[3].audio_sha256 == audio_sha256(parts[3])
@@ -139,8 +139,8 @@ def test_memory_does_not_grow_with_the_audio(tmp_path: Path):
     )
     tracemalloc.start()
     try:
-        describe([Utterance(id="big", audio=tmp_path / "big")])
-        assert len({each.audio_sha256 for each in describe(made)}) == 100
+        describe_utterances([Utterance(id="big", audio=tmp_path / "big")])
+        assert len({each.audio_sha256 for each in describe_utterances(made)}) == 100
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -155,7 +155,7 @@ def test_an_error_of_the_data_set_comes_through(clips: tuple[Path, ...]):
         raise DatasetError("line 2 is no JSON")
 
     with pytest.raises(DatasetError, match="line 2 is no JSON"):
-        describe(utterances())
+        describe_utterances(utterances())
 
 
 @pytest.mark.parametrize(
@@ -175,15 +175,15 @@ def test_an_error_of_the_data_set_comes_through(clips: tuple[Path, ...]):
 )
 def test_any_change_is_another_fingerprint(changed: dict[str, Any]):
     """Of any field, whichever it is in."""
-    assert fingerprint([FACTS]) != fingerprint([attrs.evolve(FACTS, **changed)])
+    assert dataset_fingerprint([FACTS]) != dataset_fingerprint([attrs.evolve(FACTS, **changed)])
 
 
 def test_order_and_number_are_in_the_fingerprint():
     """The same utterances in another order are another data set."""
     other = attrs.evolve(FACTS, id="b")
-    found = {fingerprint(facts) for facts in ([], [FACTS], [FACTS, FACTS], [FACTS, other], [other, FACTS])}
+    found = {dataset_fingerprint(facts) for facts in ([], [FACTS], [FACTS, FACTS], [FACTS, other], [other, FACTS])}
     assert len(found) == 5
-    assert fingerprint([FACTS, other]) == fingerprint(iter([FACTS, other]))
+    assert dataset_fingerprint([FACTS, other]) == dataset_fingerprint(iter([FACTS, other]))
 
 
 @pytest.mark.parametrize(
@@ -207,4 +207,4 @@ def test_another_line_is_refused(line: bytes, tmp_path: Path):
     """It is a DatasetError, whatever is wrong."""
     (tmp_path / "utterances.jsonl").write_bytes(line + b"\n")
     with pytest.raises(DatasetError):
-        [UtteranceFacts.from_plain(plain) for _, plain in read_lines(tmp_path / "utterances.jsonl")]
+        [UtteranceFacts.from_plain(plain) for _, plain in read_json_lines(tmp_path / "utterances.jsonl")]

@@ -9,10 +9,11 @@ import pytest
 
 import asrlab
 from asrlab import Audio, Device, ModelInfo, Segment, Transcriber, Transcript
+from asrlab.evaluation.runs.executor import ItemFinished
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.gates import GATES, has_words, judge
-from asrlab.evaluation.runs.messages import ItemFinished
-from asrlab.evaluation.runs.records import Failure, Verdict
+from asrlab.evaluation.runs.gates import GATES, check_gates
+from asrlab.evaluation.runs.records import Failure, GateResult
+from asrlab.evaluation.runs.words import has_words
 from asrlab.transcript import TranscriptWarning
 
 RATE = 16_000
@@ -36,7 +37,7 @@ def heard(echo: Transcriber, clips: tuple[Path, ...]) -> Transcript:
 
 
 @pytest.fixture
-def gate(heard: Transcript) -> Callable[..., Verdict]:
+def gate(heard: Transcript) -> Callable[..., GateResult]:
     """What one gate says of the transcript of a clip, changed as said."""
 
     def verdict(
@@ -48,12 +49,12 @@ def gate(heard: Transcript) -> Callable[..., Verdict]:
         asked: str = "cpu",
         warnings: tuple[tuple[str, str], ...] = (),
         **changes: object,
-    ) -> Verdict:
+    ) -> GateResult:
         told = tuple(TranscriptWarning(code=code, message=message) for code, message in warnings)
         transcript = attrs.evolve(heard, warnings=told, **{"text": SAID, **changes})
         outcome = done or ItemFinished(key=(0, 0), transcript=transcript, voiced=voiced)
         facts = UtteranceFacts(id="a", reference=reference, audio_sha256="")
-        return {verdict.gate: verdict for verdict in judge(outcome, facts=facts, asked_device=asked)}[name]
+        return {verdict.gate: verdict for verdict in check_gates(outcome, facts=facts, asked_device=asked)}[name]
 
     return verdict
 
@@ -68,7 +69,7 @@ def refused(echo: Transcriber, audio: object) -> ItemFinished:
 def test_a_good_transcript_fails_no_gate(heard: Transcript):
     """Eight verdicts in the order of GATES; only the limit of an unknown engine is not checked."""
     facts = UtteranceFacts(id="a", reference="loud loud loud", audio_sha256="")
-    verdicts = judge(ItemFinished(key=(0, 0), transcript=heard), facts=facts, asked_device="cpu")
+    verdicts = check_gates(ItemFinished(key=(0, 0), transcript=heard), facts=facts, asked_device="cpu")
     assert tuple(verdict.gate for verdict in verdicts) == GATES
     assert {verdict.outcome for verdict in verdicts if verdict.gate != "output-truncated"} == {"passed"}
     assert all(verdict.detail for verdict in verdicts)
@@ -78,7 +79,7 @@ def test_a_failed_utterance_passes_no_gate():
     """Without a transcript nothing was seen."""
     done = ItemFinished(key=(0, 0), failure=Failure(kind="crashed", message="the worker died by signal 6"))
     facts = UtteranceFacts(id="a", reference=SAID, audio_sha256="")
-    verdicts = judge(done, facts=facts, asked_device="cpu")
+    verdicts = check_gates(done, facts=facts, asked_device="cpu")
     assert {verdict.outcome for verdict in verdicts} == {"not-checked"}
     assert {verdict.detail for verdict in verdicts} == {"there is no transcript (crashed)"}
 
@@ -94,13 +95,13 @@ def test_cut_off_audio_is_told_with_its_seconds(echo: Transcriber, clips: tuple[
     facts = UtteranceFacts(id="a", reference="loud", audio_sha256="")
     accepted = ItemFinished(key=(0, 0), transcript=echo.transcribe(short, allow_truncated=True))
     for done in (refused(echo, short), accepted):
-        first, *others = judge(done, facts=facts, asked_device="auto")
+        first, *others = check_gates(done, facts=facts, asked_device="auto")
         assert (first.gate, first.outcome) == ("audio-truncated", "failed")
         assert "declares 2.99 s, but 2.49 s" in first.detail
         assert "failed" not in {verdict.outcome for verdict in others}
 
 
-def test_a_text_that_did_not_end_is_told(gate: Callable[..., Verdict]):
+def test_a_text_that_did_not_end_is_told(gate: Callable[..., GateResult]):
     """The engine's warning fails the gate, but not one of a text whose halves ended."""
     verdict = gate("output-truncated", warnings=(("output-truncated", "the text of 0.00 to 7.10 s did not end"),))
     assert (verdict.outcome, verdict.detail) == ("failed", "the text of 0.00 to 7.10 s did not end")
@@ -129,7 +130,7 @@ def windows(*tokens: tuple[int, ...]) -> tuple[Segment, ...]:
     ],
 )
 def test_a_window_of_whisper_at_its_limit_is_cut_off(
-    gate: Callable[..., Verdict], segments: tuple[Segment, ...], hotwords: str | None, outcome: str
+    gate: Callable[..., GateResult], segments: tuple[Segment, ...], hotwords: str | None, outcome: str
 ):
     """220 tokens in one segment without a time at its end: what was said behind them is lost."""
     whisper = ModelInfo(name="faster-whisper/base", engine="faster-whisper")
@@ -140,20 +141,20 @@ def test_a_window_of_whisper_at_its_limit_is_cut_off(
         assert "from 30.00 s has 220 tokens" in verdict.detail
 
 
-def test_a_window_in_several_segments_goes_on(gate: Callable[..., Verdict]):
+def test_a_window_in_several_segments_goes_on(gate: Callable[..., GateResult]):
     """Whisper decodes anew from the last pair of times, so that nothing is lost there."""
     whisper = ModelInfo(name="openai-whisper/base", engine="openai-whisper")
     both = tuple(Segment(text="x", start=i, end=i + 1, tokens=(TIME, *(WORD,) * 220), seek=0) for i in (0, 1))
     assert gate("output-truncated", segments=both, model=whisper).outcome == "passed"
 
 
-def test_an_engine_that_does_not_tell_is_not_passed(gate: Callable[..., Verdict]):
+def test_an_engine_that_does_not_tell_is_not_passed(gate: Callable[..., GateResult]):
     """Where nothing can be seen, nothing is vouched for."""
     verdict = gate("output-truncated")
     assert (verdict.outcome, verdict.detail) == ("not-checked", "echo does not tell whether a text reached its limit")
 
 
-def test_a_loop_is_found_in_any_engines_text(gate: Callable[..., Verdict]):
+def test_a_loop_is_found_in_any_engines_text(gate: Callable[..., GateResult]):
     """Its phrase and count are told; one that was really said passes, and a warning alone fails."""
     verdict = gate("repetition-loop", text=LOOP)
     assert (verdict.outcome, verdict.detail) == ("failed", '"and on it goes" is there 20 times in a row')
@@ -177,7 +178,7 @@ def test_a_loop_is_found_in_any_engines_text(gate: Callable[..., Verdict]):
     ],
 )
 def test_nothing_on_speech_is_told(
-    gate: Callable[..., Verdict], text: str, reference: str | None, voiced: float | None, outcome: str
+    gate: Callable[..., GateResult], text: str, reference: str | None, voiced: float | None, outcome: str
 ):
     """The reference decides where there is one, and the voice elsewhere."""
     verdict = gate("empty-on-speech", text=text, reference=reference, voiced=voiced)
@@ -202,7 +203,7 @@ def test_nothing_on_speech_is_told(
     ],
 )
 def test_text_where_nobody_speaks_is_told(
-    gate: Callable[..., Verdict], text: str, reference: str | None, voiced: float | None, warned: str, outcome: str
+    gate: Callable[..., GateResult], text: str, reference: str | None, voiced: float | None, warned: str, outcome: str
 ):
     """Digital silence, an empty reference, or no speech found, unless the text is what was said."""
     warnings = ((warned, "no sample of its 2.00 s exceeds -80 dBFS"),)
@@ -224,7 +225,9 @@ def test_text_where_nobody_speaks_is_told(
         ("mps", "cpu", "failed"),
     ],
 )
-def test_another_device_than_the_one_named_is_told(gate: Callable[..., Verdict], asked: str, used: str, outcome: str):
+def test_another_device_than_the_one_named_is_told(
+    gate: Callable[..., GateResult], asked: str, used: str, outcome: str
+):
     """``auto`` is content with any; ``cuda`` is the first."""
     verdict = gate("device", asked=asked, device=Device(requested=asked, resolved=used))
     assert (verdict.outcome, verdict.detail) == (outcome, f"asked for {asked}, ran on {used}")
@@ -234,11 +237,11 @@ def test_the_device_of_a_failed_utterance_is_the_models(echo: Transcriber):
     """Where a model was loaded, its device is known without a transcript."""
     done = ItemFinished(key=(0, 0), failure=Failure(kind="timeout", message="300 s"))
     facts = UtteranceFacts(id="a", audio_sha256="")
-    found = {v.gate: v.outcome for v in judge(done, facts=facts, asked_device="mps", info=echo.info)}
+    found = {v.gate: v.outcome for v in check_gates(done, facts=facts, asked_device="mps", info=echo.info)}
     assert found["device"] == "failed"
 
 
-def test_a_sample_that_is_no_number_is_told(echo: Transcriber, gate: Callable[..., Verdict]):
+def test_a_sample_that_is_no_number_is_told(echo: Transcriber, gate: Callable[..., GateResult]):
     """Only this gate fails, and it says where the sample is; another refusal leaves it unchecked."""
     samples = np.zeros(RATE, np.float32)
     samples[800] = np.nan
@@ -262,7 +265,9 @@ def test_a_sample_that_is_no_number_is_told(echo: Transcriber, gate: Callable[..
         pytest.param(None, "not-checked", id="none"),
     ],
 )
-def test_a_reference_that_nobody_can_say_is_suspect(gate: Callable[..., Verdict], reference: str | None, outcome: str):
+def test_a_reference_that_nobody_can_say_is_suspect(
+    gate: Callable[..., GateResult], reference: str | None, outcome: str
+):
     """Eleven words a second are the record."""
     assert gate("reference-suspect", reference=reference).outcome == outcome
 
@@ -272,13 +277,13 @@ def test_a_reference_that_nobody_can_say_is_suspect(gate: Callable[..., Verdict]
     [(SAID, 5.0, "failed"), (SAID, 0.2, "passed"), (SAID, None, "not-checked"), ("", 5.0, "passed")],
 )
 def test_an_empty_reference_of_speech_is_suspect(
-    gate: Callable[..., Verdict], text: str, voiced: float | None, outcome: str
+    gate: Callable[..., GateResult], text: str, voiced: float | None, outcome: str
 ):
     """It says that nothing is said, but a model writes words and another finds speech."""
     assert gate("reference-suspect", reference="(noise)", text=text, voiced=voiced).outcome == outcome
 
 
-def test_a_reference_of_silence_is_suspect(gate: Callable[..., Verdict]):
+def test_a_reference_of_silence_is_suspect(gate: Callable[..., GateResult]):
     """Words cannot be said in digital silence."""
     verdict = gate("reference-suspect", warnings=(("silent", "'a.wav' is silent"),))
     assert (verdict.outcome, verdict.detail) == ("failed", "the reference has 20 words, but 'a.wav' is silent")

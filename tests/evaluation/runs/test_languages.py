@@ -17,7 +17,7 @@ from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.metrics.normalizers import scoring_version
 from asrlab.evaluation.reports.comparison import compare
 from asrlab.evaluation.runs.index import list_runs
-from asrlab.evaluation.runs.languages import text_language, unfit_languages
+from asrlab.evaluation.runs.languages import text_language, unsupported_languages
 from asrlab.evaluation.runs.load import load_run
 from asrlab.testing.in_process import InProcessExecutor
 
@@ -228,7 +228,7 @@ def test_languages_that_a_model_was_not_made_for(
     known: tuple[str, ...] | None, spoken: list[str | None], remark: str | None
 ):
     """Regions and other codes for the same language do not count, and unknown languages do not either."""
-    found = unfit_languages(known, spoken)
+    found = unsupported_languages(known, spoken)
 
     assert (found and found.remark) == remark
     assert found is None or found.total == len(spoken)

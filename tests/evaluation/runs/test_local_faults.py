@@ -16,19 +16,19 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio
-from asrlab.evaluation.runs.local import LocalExecutor, memory
-from asrlab.evaluation.runs.local.worker_process import WorkerState
-from asrlab.evaluation.runs.messages import (
-    Item,
+from asrlab.evaluation.runs.executor import (
     ItemFinished,
     ItemsLost,
     ItemsStarted,
-    Job,
-    Message,
+    ModelJob,
     TimeLimits,
-    Unit,
+    WorkerMessage,
     WorkerReady,
+    WorkItem,
+    WorkUnit,
 )
+from asrlab.evaluation.runs.local import LocalExecutor, memory
+from asrlab.evaluation.runs.local.worker_process import WorkerState
 from asrlab.evaluation.runs.records import Failure
 
 if TYPE_CHECKING:
@@ -53,23 +53,23 @@ class Scene:
 
     folder: Path
 
-    def units(self, *given: str) -> list[Unit]:
+    def units(self, *given: str) -> list[WorkUnit]:
         """Each of *given* is a unit, the names in it its items.
 
         ``name:1.5`` gives one 1.5 seconds, not 30, and ``name:?`` leaves its limit to the worker.
         """
         numbers = iter(range(100))
-        return [Unit(items=tuple(self._item(next(numbers), *name.split(":")) for name in u.split())) for u in given]
+        return [WorkUnit(items=tuple(self._item(next(numbers), *name.split(":")) for name in u.split())) for u in given]
 
-    def _item(self, number: int, name: str, seconds: str = "30") -> Item:
+    def _item(self, number: int, name: str, seconds: str = "30") -> WorkItem:
         path = self.folder / f"{name}.wav"
         path.write_bytes(WAV)
-        return Item(key=(number, 0), audio=path, seconds=float(seconds) if seconds != "?" else None)
+        return WorkItem(key=(number, 0), audio=path, seconds=float(seconds) if seconds != "?" else None)
 
-    def run(self, *given: str, model: str = "calm", limit: int | None = None, **more: Any) -> list[Message]:
+    def run(self, *given: str, model: str = "calm", limit: int | None = None, **more: Any) -> list[WorkerMessage]:
         """All that is said; *more* is for the executor and its run."""
         sizes = {name: more.pop(name) for name in ("workers", "load_seconds") if name in more}
-        job = Job(model=f"tempers/{model}", memory_limit_bytes=limit)
+        job = ModelJob(model=f"tempers/{model}", memory_limit_bytes=limit)
         return list(LocalExecutor(**sizes).run(job, self.units(*given), **more))
 
     def calls(self) -> list[str]:
@@ -111,7 +111,7 @@ class Havoc:
     """
 
     scene: Scene
-    told: list[Message]
+    told: list[WorkerMessage]
 
     def lost(self, number: int) -> list[ItemsLost]:
         """Those that an item was in."""
@@ -132,14 +132,14 @@ def havoc(tmp_path_factory: pytest.TempPathFactory, plugin: Path) -> Havoc:
 CULPRITS = ("abort", "exit", "fork", "memory", "eat")
 
 
-def _outcomes(messages: Iterable[Message]) -> list[str]:
+def _outcomes(messages: Iterable[WorkerMessage]) -> list[str]:
     """By key, the text or the kind of failure."""
     done = sorted((message for message in messages if isinstance(message, ItemFinished)), key=lambda done: done.key)
     assert [message.key[0] for message in done] == list(range(len(done)))  # each once
     return [d.transcript.text if d.transcript else d.failure.kind for d in done]  # type: ignore[union-attr]
 
 
-def _of[Kind](messages: Iterable[Message], kind: type[Kind]) -> list[Kind]:
+def _of[Kind](messages: Iterable[WorkerMessage], kind: type[Kind]) -> list[Kind]:
     return [message for message in messages if isinstance(message, kind)]
 
 
@@ -195,8 +195,8 @@ def test_a_kernel_that_counts_a_kill_makes_it_oom(scene: Scene, monkeypatch: pyt
     (scene.folder / "vmstat").write_text("pgfault 7\noom_kill 3\n")
     monkeypatch.setattr(memory, "_CGROUPS", scene.folder)
     monkeypatch.setattr(memory, "_PROC", scene.folder)
-    units = [Unit(items=(attrs.evolve(u.items[0], lost_before=1),)) for u in scene.units("oomkill", "kill")]
-    told = list(LocalExecutor().run(Job(model="tempers"), units))
+    units = [WorkUnit(items=(attrs.evolve(u.items[0], lost_before=1),)) for u in scene.units("oomkill", "kill")]
+    told = list(LocalExecutor().run(ModelJob(model="tempers"), units))
     assert _outcomes(told) == ["oom", "crashed"]
     assert "the kernel killed the worker process for want of memory" in _of(told, ItemsLost)[0].failure.message
     assert "SIGKILL while transcribing this utterance (killed by hand" in _of(told, ItemsLost)[1].failure.message
@@ -276,9 +276,9 @@ def test_a_frozen_worker_does_not_block_sending(scene: Scene, monkeypatch: pytes
     """
     monkeypatch.setattr("asrlab.evaluation.runs.local.worker_process.OPENING_S", 2.0)
     audio = Audio(samples=np.zeros(16_000 * 10, np.float32), sample_rate=16_000)
-    units = [*scene.units("calm"), Unit(items=(Item(key=(1, 0), audio=audio),))]
-    told: list[Message] = []
-    for message in LocalExecutor().run(Job(model="tempers"), units):
+    units = [*scene.units("calm"), WorkUnit(items=(WorkItem(key=(1, 0), audio=audio),))]
+    told: list[WorkerMessage] = []
+    for message in LocalExecutor().run(ModelJob(model="tempers"), units):
         told += [message]
         if isinstance(message, ItemFinished) and message.key == (0, 0):
             os.kill(scene.workers().pop(), signal.SIGSTOP)
@@ -319,7 +319,7 @@ def test_the_process_of_a_run_never_opens_audio(small_folder: Path):
 def test_closing_ends_all_workers_at_once(scene: Scene):
     """Closed while one worker hangs and another is free, nothing runs any more."""
     units = scene.units("hang", "beside")
-    with closing(LocalExecutor(workers=2).run(Job(model="tempers"), units)) as messages:
+    with closing(LocalExecutor(workers=2).run(ModelJob(model="tempers"), units)) as messages:
         done = next(message for message in messages if isinstance(message, ItemFinished))
         assert done.transcript is not None
     scene.assert_nothing_runs()
@@ -370,7 +370,7 @@ SCRIPT = """
 import sys, threading
 from pathlib import Path
 from asrlab.evaluation.runs.local import LocalExecutor
-from asrlab.evaluation.runs.messages import Item, Job, Unit
+from asrlab.evaluation.runs.executor import Item, Job, Unit
 
 def run():
     unit = Unit(items=(Item(key=(0, 0), audio=Path(sys.argv[1]), seconds=60),))

@@ -9,7 +9,8 @@ import pytest
 
 from asrlab.errors import AudioError
 from asrlab.evaluation.runs.local import memory
-from asrlab.evaluation.runs.local.memory import kernel_oom_kills, ran_out_of_memory, resident_bytes_of
+from asrlab.evaluation.runs.job import is_out_of_memory
+from asrlab.evaluation.runs.local.memory import kernel_oom_kills, resident_bytes_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,14 +39,14 @@ def _raised_from(cause: Exception) -> Exception:
 )
 def test_lack_of_memory_is_known_by_what_engines_say(error: Exception, expected: object):
     """Engines' errors for it are known, and a file's name does not look like one."""
-    assert ran_out_of_memory(error) is expected
+    assert is_out_of_memory(error) is expected
 
 
 def test_an_error_of_the_audio_is_never_lack_of_memory():
     """A damaged header may ask for any amount: trying it again would not help."""
     error = AudioError("a.wav cannot be read")
     error.__cause__ = MemoryError()
-    assert not ran_out_of_memory(error)
+    assert not is_out_of_memory(error)
 
 
 def test_another_process_tells_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,10 +15,9 @@ import pytest
 
 import asrlab
 from asrlab.evaluation.runs.bench import bench, resume
-from asrlab.evaluation.runs.folder import RunFolder
-from asrlab.evaluation.runs.ledger import Ledger, read_records
 from asrlab.evaluation.runs.load import load_run, load_run_records
-from asrlab.evaluation.runs.records import Attempt, Failure, Outcome, Started
+from asrlab.evaluation.runs.records import Failure, LostAttempt, UnitStarted, UtteranceOutcome
+from asrlab.evaluation.runs.storage import Ledger, RunFolder, read_records
 from asrlab.testing.in_process import InProcessExecutor
 
 IDS = ("a-first", "b-odd", "c-last")
@@ -45,7 +44,7 @@ def copy_of(run: Path, to: Path) -> RunFolder:
 
 def outcomes(path: Path) -> list[str]:
     """The ids with an outcome, in the order of the ledger."""
-    return [record.id for record in read_records(RunFolder(path).ledger) if isinstance(record, Outcome)]
+    return [record.id for record in read_records(RunFolder(path).ledger) if isinstance(record, UtteranceOutcome)]
 
 
 def test_a_run_is_a_manifest_utterances_and_a_ledger(finished: Path, small_folder: Path):
@@ -190,8 +189,8 @@ def test_what_was_lost_twice_is_set_aside_without_a_third_try(
         for record in records[:4]:
             ledger.append(record)
         for _ in range(2):
-            ledger.append(Started(model="echo/echo", repeat=0, ids=("b-odd",)))
-            ledger.append(Attempt(model="echo/echo", repeat=0, ids=("b-odd",), failure=failure))
+            ledger.append(UnitStarted(model="echo/echo", repeat=0, ids=("b-odd",)))
+            ledger.append(LostAttempt(model="echo/echo", repeat=0, ids=("b-odd",), failure=failure))
     model = resume(folder.path, executor=in_process).models[0]
     assert [key[0] for key in in_process.keys] == [2]
     assert model.utterances[1].failure == failure
@@ -328,7 +327,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_cure(
 
 def test_two_folders_of_the_same_name_are_two_models():
     """Models of the user's own are told apart by their paths where their folders' names are the same."""
-    from asrlab.evaluation.runs.plan import models_by_name
+    from asrlab.evaluation.runs.bench import models_by_name
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 

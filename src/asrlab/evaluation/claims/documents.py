@@ -22,7 +22,7 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.markup import Comment, Source, TextBlock, read_markup
-from asrlab.evaluation.runs.ledger import write_whole
+from asrlab.output_files import write_file
 
 _MARKER = re.compile(r"<!--\s*asrlab:\s*([\w-]*)(.*?)-->", re.DOTALL)
 _KINDS = ("begin", "figure", "end", "allow")
@@ -102,7 +102,7 @@ class MarkdownDocument:
             OutputError: It cannot be written.
         """
         ending = "\r\n" if b"\r\n" in self.path.read_bytes() else "\n"
-        write_whole(self.path.resolve(), text.replace("\n", ending).encode())
+        write_file(self.path.resolve(), text.replace("\n", ending).encode())
 
 
 def find_documents(paths: Iterable[Path]) -> list[Path]:

@@ -12,11 +12,11 @@ from asrlab.environment import Machine
 from asrlab.errors import DatasetError, EngineNotFoundError, WeightsError
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.runs.bench import bench
-from asrlab.evaluation.runs.fingerprint import describe, fingerprint
+from asrlab.evaluation.runs.fingerprint import dataset_fingerprint, describe_utterances
 from asrlab.evaluation.runs.load import load_run
-from asrlab.evaluation.runs.manifest import Manifest, ModelFacts
+from asrlab.evaluation.runs.manifest import ModelFacts, RunManifest
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
-from asrlab.evaluation.runs.runner import Progress
+from asrlab.evaluation.runs.runner import RunProgress
 from asrlab.loading import fetch_weights_to_load, model_info
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
@@ -105,8 +105,8 @@ class ReproductionReport:
     """
 
     record: Path
-    then: Manifest
-    now: Manifest
+    then: RunManifest
+    now: RunManifest
     models: tuple[ModelReproduction, ...]
 
     @property
@@ -135,7 +135,7 @@ def rerun(
     *,
     device: str | None = None,
     offline: bool = False,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[RunProgress], object] | None = None,
     host: PluginHost | None = None,
 ) -> ReproductionReport:
     """Repeat an exported run with the same data set, models and options.
@@ -177,7 +177,7 @@ def _agreement(record: Path, then: BenchResult, now: BenchResult) -> Reproductio
     return ReproductionReport(record=record, then=then.manifest, now=now.manifest, models=tuple(models))
 
 
-def _check_dataset(record: Path, manifest: Manifest, host: PluginHost) -> None:
+def _check_dataset(record: Path, manifest: RunManifest, host: PluginHost) -> None:
     name = manifest.request.dataset
     if name is None:
         raise DatasetError(f"{record} cannot be repeated: its data set was given as an object", path=record)
@@ -186,7 +186,7 @@ def _check_dataset(record: Path, manifest: Manifest, host: PluginHost) -> None:
         found = load_dataset(
             _expanded(name), format=request.format, allow_external_audio=request.allow_external_audio, host=host
         )
-        same = fingerprint(describe(found)) == manifest.dataset.fingerprint
+        same = dataset_fingerprint(describe_utterances(found)) == manifest.dataset.fingerprint
     except DatasetError as error:
         raise DatasetError(f"{record} cannot be repeated: its data set is not here ({error.message})") from error
     if not same:

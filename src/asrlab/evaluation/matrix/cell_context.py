@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from asrlab.environment import backend
+from asrlab.environment import torch_build
 from asrlab.errors import AsrlabError
 from asrlab.evaluation.matrix.messages import CheckStarted, Job
 from asrlab.evaluation.matrix.records import CheckResult, Facts, Figure, Outcome
@@ -131,7 +131,7 @@ class CellContext:
                 compute_type=info.compute_type,
                 packages=info.packages,
                 patches=transcriber.patch_report,
-                backend=backend(self.device),
+                backend=torch_build(self.device),
             )
         )
         return transcriber

@@ -14,7 +14,7 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.metrics import LatencySummary, Resampling, SpeedComparison, UtteranceTime, compare_speed
 from asrlab.evaluation.reports.scored_system import ScoredSystem
 from asrlab.evaluation.reports.systems import System
-from asrlab.evaluation.runs.records import Pass
+from asrlab.evaluation.runs.records import ModelPass
 from asrlab.evaluation.runs.result import UtteranceResult
 
 _BUSY_LOAD = 0.5
@@ -89,7 +89,7 @@ def _no_verdict(one: System, other: System) -> str:
     return _busy(passes) or _busy_before(one)
 
 
-def _in_turn(passes: Sequence[Pass], repeat: int) -> bool:
+def _in_turn(passes: Sequence[ModelPass], repeat: int) -> bool:
     """Return whether both models went through the data set once, then again, and so on, without a pause."""
     if len(passes) != 2 * repeat or len({each.session for each in passes}) > 1:
         return False
@@ -100,7 +100,7 @@ def _in_turn(passes: Sequence[Pass], repeat: int) -> bool:
     )
 
 
-def _busy(passes: Sequence[Pass]) -> str:
+def _busy(passes: Sequence[ModelPass]) -> str:
     busy = [each.load for each in passes if each.load.is_busy]
     if not busy:
         return ""

@@ -12,7 +12,7 @@ import attrs
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import OptionError
 from asrlab.evaluation.metrics import TextPair, profile_for
-from asrlab.evaluation.runs.languages import UnfitLanguages, unfit_languages
+from asrlab.evaluation.runs.languages import UnsupportedLanguages, unsupported_languages
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.languages import is_english
 
@@ -65,9 +65,9 @@ class System:
         return self.result.manifest.run
 
     @cached_property
-    def unfit(self) -> UnfitLanguages | None:
+    def unfit(self) -> UnsupportedLanguages | None:
         """The utterances in languages that it was not made for; None if there are none, or nobody knows."""
-        return unfit_languages(self.info.capabilities.languages, [each.language for each in self.utterances])
+        return unsupported_languages(self.info.capabilities.languages, [each.language for each in self.utterances])
 
     @property
     def random(self) -> bool:

@@ -68,7 +68,7 @@ class UtteranceFacts:
             raise DatasetError(f"a line that is no utterance of a run: {error}") from error
 
 
-def describe(
+def describe_utterances(
     utterances: Iterable[Utterance], *, progress: Callable[[int], object] | None = None
 ) -> tuple[UtteranceFacts, ...]:
     """The facts of each utterance, with its audio read: a few files at once, and each file once.
@@ -100,7 +100,7 @@ def describe(
     return tuple(done)
 
 
-def fingerprint(facts: Iterable[UtteranceFacts]) -> str:
+def dataset_fingerprint(facts: Iterable[UtteranceFacts]) -> str:
     """sha256 of all of it, in order."""
     digest = hashlib.sha256()
     for each in facts:

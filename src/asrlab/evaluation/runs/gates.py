@@ -5,7 +5,6 @@ A verdict is ``passed`` only where the gate saw what it takes; where it could no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Literal
@@ -13,10 +12,10 @@ from typing import Literal
 import attrs
 
 from asrlab.engine.contract import TranscriberInfo
-from asrlab.evaluation.metrics.normalizers import visible_text, without_brackets
+from asrlab.evaluation.runs.executor import ItemFinished
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.messages import ItemFinished
-from asrlab.evaluation.runs.records import Failure, Verdict
+from asrlab.evaluation.runs.records import Failure, GateResult
+from asrlab.evaluation.runs.words import count_words, has_words, min_speech_seconds, split_words
 from asrlab.transcript import Segment, Transcript
 from asrlab.vad import find_repetition
 
@@ -33,16 +32,7 @@ Source: openai-whisper 20250625, decoding.py, ``sample_len`` and ``_main_loop``;
 """
 _WHISPER_STAMPS = 50363
 """The first token of a time, ``<|0.00|>``, of Whisper's English models, the lowest of all; text is below 50,257."""
-_MOST_WORDS_A_SECOND = 11.0
-"""Source: 655 words a minute, Sean Shannon in 1995, the fastest in the Guinness World Records."""
-_MOST_SYLLABLES_A_SECOND = 20.0
-"""For scripts without spaces. Source: as fast as the fastest rap that is claimed, 852 syllables in 42 s."""
-_LETTERS_A_SYLLABLE = 4
 _CUT_S = 0.25  # a manifest's times cut off the edges of words
-
-_HAN_AND_KANA = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai and Lao, Myanmar, Khmer
-
 type _Seen = tuple[Literal["passed", "failed", "not-checked"], str]
 
 
@@ -84,9 +74,9 @@ class _Case:
         return "speech was not looked for" if self.voiced is None else f"{self.voiced:.1f} s of speech were found"
 
 
-def judge(
+def check_gates(
     done: ItemFinished, *, facts: UtteranceFacts, asked_device: str, info: TranscriberInfo | None = None
-) -> tuple[Verdict, ...]:
+) -> tuple[GateResult, ...]:
     """What each gate says of an outcome, in the order of `GATES`.
 
     Args:
@@ -104,12 +94,7 @@ def judge(
         info=info,
     )
     seen = ((name, gate(case)) for name, gate in _GATES.items())
-    return tuple(Verdict(gate=name, outcome=outcome, detail=detail) for name, (outcome, detail) in seen)
-
-
-def has_words(text: str | None) -> bool:
-    """Whether *text* has a word, annotations in brackets left out."""
-    return next(_words(text or ""), None) is not None
+    return tuple(GateResult(gate=name, outcome=outcome, detail=detail) for name, (outcome, detail) in seen)
 
 
 def _audio_truncated(case: _Case) -> _Seen:
@@ -183,8 +168,8 @@ def _empty_on_speech(case: _Case) -> _Seen:
     if case.transcript is None:
         return _without_transcript(case)
     if has_words(case.text):
-        return "passed", f"{_count(case.text)} words were written"
-    if words := _count(case.reference):
+        return "passed", f"{count_words(case.text)} words were written"
+    if words := count_words(case.reference):
         return "failed", f"nothing was written; the reference has {words} words, and {case.heard()}"
     if case.reference is not None:
         return "passed", "nothing was written, and the reference is empty"
@@ -196,7 +181,7 @@ def _empty_on_speech(case: _Case) -> _Seen:
 def _text_on_silence(case: _Case) -> _Seen:
     if case.transcript is None:
         return _without_transcript(case)
-    words = _count(case.text)
+    words = count_words(case.text)
     if not words:
         return "passed", "nothing was written"
     if silent := case.warning("silent"):
@@ -205,7 +190,7 @@ def _text_on_silence(case: _Case) -> _Seen:
         if (case.voiced or 0.0) >= _LEAST_SPEECH_S:
             return "not-checked", f"the reference is empty, but {case.heard()}"
         return "failed", f"{words} words were written, the reference is empty, and {case.heard()}"
-    if shared := len(set(_words(case.text)) & set(_words(case.reference or ""))):
+    if shared := len(set(split_words(case.text)) & set(split_words(case.reference or ""))):
         return "passed", f"{shared} different words are in the reference too"
     if case.voiced is None:
         return "not-checked", f"{words} words were written; {case.heard()}"
@@ -238,12 +223,12 @@ def _reference_suspect(case: _Case) -> _Seen:
         return "not-checked", "there is no reference"
     if case.transcript is None:
         return _without_transcript(case)
-    words, duration = _count(case.reference), case.transcript.duration
+    words, duration = count_words(case.reference), case.transcript.duration
     if not words:
         return _empty_reference(case)
     if silent := case.warning("silent"):
         return "failed", f"the reference has {words} words, but {silent}"
-    least = _least_seconds(case.reference)
+    least = min_speech_seconds(case.reference)
     rate = f"{words} words in {duration:.2f} s"
     if least > duration + _CUT_S:
         return "failed", f"{rate}: the fastest speaker on record takes {least:.2f} s"
@@ -253,7 +238,7 @@ def _reference_suspect(case: _Case) -> _Seen:
 def _empty_reference(case: _Case) -> _Seen:
     if not has_words(case.text):
         return "passed", "the reference is empty, and nothing was written"
-    detail = f"the reference is empty, but {_count(case.text)} words were written, and {case.heard()}"
+    detail = f"the reference is empty, but {count_words(case.text)} words were written, and {case.heard()}"
     if case.voiced is None:
         return "not-checked", detail
     return "failed" if case.voiced >= _LEAST_SPEECH_S else "passed", detail
@@ -261,30 +246,6 @@ def _empty_reference(case: _Case) -> _Seen:
 
 def _without_transcript(case: _Case) -> _Seen:
     return "not-checked", f"there is no transcript ({case.failure.kind})" if case.failure else "there is no transcript"
-
-
-def _words(text: str) -> Iterator[str]:
-    """The words, and the characters of Han and kana; nothing that is punctuation alone."""
-    for written in without_brackets(visible_text(text)).casefold().split():
-        if _HAN_AND_KANA.search(written):
-            yield from (character for character in written if character.isalnum())
-        elif word := "".join(character for character in written if character.isalnum()):
-            yield word
-
-
-def _count(text: str | None) -> int:
-    return sum(1 for _ in _words(text or ""))
-
-
-def _least_seconds(text: str) -> float:
-    """How long the fastest speaker takes for it, by the fastest rates on record."""
-    seconds = 0.0
-    for word in _words(text):
-        if _UNSPACED.search(word):
-            seconds += len(word) / _LETTERS_A_SYLLABLE / _MOST_SYLLABLES_A_SECOND
-        else:
-            seconds += 1 / (_MOST_SYLLABLES_A_SECOND if _HAN_AND_KANA.search(word) else _MOST_WORDS_A_SECOND)
-    return seconds
 
 
 _GATES: dict[str, Callable[[_Case], _Seen]] = {
@@ -297,6 +258,5 @@ _GATES: dict[str, Callable[[_Case], _Seen]] = {
     "non-finite-input": _non_finite_input,
     "reference-suspect": _reference_suspect,
 }
-
 GATES = tuple(_GATES)
 """The names of the gates, in order."""

@@ -9,11 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from asrlab.errors import DatasetError
+from asrlab.errors import DatasetError, OutputError
 from asrlab.evaluation.metrics.normalizers import scoring_version
-from asrlab.evaluation.runs.folder import RunFolder
-from asrlab.evaluation.runs.load import load_run_records
-from asrlab.evaluation.runs.summary import summary_of
+from asrlab.evaluation.runs.load import RunRecords, load_run_records
+from asrlab.evaluation.runs.result import BenchResult
+from asrlab.evaluation.runs.storage import RunFolder
+from asrlab.output_files import write_file
 
 _NAME = "index.sqlite"
 _TABLE = "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, summary TEXT NOT NULL)"
@@ -81,6 +82,47 @@ def _stamp(folder: RunFolder) -> str:
 def _summary(folder: RunFolder) -> dict[str, Any]:
     try:
         records = load_run_records(folder.path)
-        return {**summary_of(records, records.result()), "run": folder.path.name}
+        return {**summarize_run(records, records.result()), "run": folder.path.name}
     except DatasetError as error:
         return {"run": folder.path.name, "created": "", "error": error.message}
+
+
+def summarize_run(records: RunRecords, result: BenchResult) -> dict[str, Any]:
+    """A run in a few figures, as JSON values; *result* is what *records* say."""
+    return {
+        "run": records.manifest.run,
+        "created": records.manifest.created,
+        "dataset": result.dataset,
+        "normalizer": records.manifest.normalizer,
+        "scored_by": scoring_version(),
+        "complete": records.complete,
+        "done": len(records.outcomes),
+        "expected": records.expected,
+        "failed": sum(outcome.failure is not None for outcome in records.outcomes.values()),
+        "sessions": len(records.sessions),
+        "seconds": result.seconds,
+        "models": [
+            {
+                "model": model.model,
+                "device": str(model.info.device) if model.info else None,
+                "failure": model.failure.kind if model.failure else None,
+                "utterances": len(model.utterances),
+                "failed": model.failed,
+                "failed_gates": model.failed_gates,
+                "wer": model.score.wer if model.score else None,
+                "wer_of_finished": model.finished_score.wer if model.finished_score else None,
+                "rtfx": model.rtfx,
+            }
+            for model in result.models
+        ],
+    }
+
+
+def write_summary(folder: RunFolder, records: RunRecords, result: BenchResult) -> None:
+    """Write the summary beside the records; a disk without room for it has room for none."""
+    try:
+        write_file(
+            folder.summary, (json.dumps(summarize_run(records, result), ensure_ascii=False, indent=1) + "\n").encode()
+        )
+    except OutputError:
+        folder.summary.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ _SAME = {"fil": "tl", "jv": "jw", "nb": "no", "yue": "zh"}
 
 
 @attrs.frozen(kw_only=True)
-class UnfitLanguages:
+class UnsupportedLanguages:
     """Utterances in languages that a model was not made for.
 
     Attributes:
@@ -59,7 +59,7 @@ def text_language(spoken: str | None, options: TranscribeOptions) -> str | None:
     return "en" if options.task == "translate" else spoken
 
 
-def unfit_languages(known: tuple[str, ...] | None, spoken: Iterable[str | None]) -> UnfitLanguages | None:
+def unsupported_languages(known: tuple[str, ...] | None, spoken: Iterable[str | None]) -> UnsupportedLanguages | None:
     """Return the utterances that a model was not made for; None if there are none, or nobody knows.
 
     Args:
@@ -73,7 +73,7 @@ def unfit_languages(known: tuple[str, ...] | None, spoken: Iterable[str | None])
     others = Counter(language for language in languages if language is not None and language not in made_for)
     if not others:
         return None
-    return UnfitLanguages(known=known, spoken=tuple(others.most_common()), total=len(languages))
+    return UnsupportedLanguages(known=known, spoken=tuple(others.most_common()), total=len(languages))
 
 
 def _listed(names: list[str]) -> str:

@@ -14,22 +14,21 @@ import attrs
 from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.folder import RunFolder, find_run
 from asrlab.evaluation.runs.languages import spoken_language
-from asrlab.evaluation.runs.ledger import located, read_lines, read_records
-from asrlab.evaluation.runs.manifest import Manifest
+from asrlab.evaluation.runs.manifest import RunManifest
 from asrlab.evaluation.runs.records import (
-    Attempt,
-    Loaded,
-    NotLoaded,
-    Outcome,
-    Pass,
+    LostAttempt,
+    ModelLoaded,
+    ModelNotLoaded,
+    ModelPass,
     Record,
     SessionEnd,
     SessionStart,
-    record_from,
+    UtteranceOutcome,
+    parse_record,
 )
-from asrlab.evaluation.runs.result import BenchResult, ModelResult, Repeat, UtteranceResult
+from asrlab.evaluation.runs.result import BenchResult, ModelResult, RepeatResult, UtteranceResult
+from asrlab.evaluation.runs.storage import RunFolder, at_location, find_run, read_json_lines, read_records
 
 _log = logging.getLogger("asrlab.evaluation.runs")
 
@@ -58,14 +57,14 @@ class RunRecords:
     """
 
     path: Path
-    manifest: Manifest
+    manifest: RunManifest
     utterances: tuple[UtteranceFacts, ...]
-    outcomes: dict[OutcomeKey, Outcome] = attrs.field(factory=dict)
+    outcomes: dict[OutcomeKey, UtteranceOutcome] = attrs.field(factory=dict)
     lost: Counter[OutcomeKey] = attrs.field(factory=Counter)
-    losses: dict[OutcomeKey, Attempt] = attrs.field(factory=dict)
-    loaded: dict[int, Loaded] = attrs.field(factory=dict)
-    not_loaded: dict[str, NotLoaded] = attrs.field(factory=dict)
-    passes: list[Pass] = attrs.field(factory=list)
+    losses: dict[OutcomeKey, LostAttempt] = attrs.field(factory=dict)
+    loaded: dict[int, ModelLoaded] = attrs.field(factory=dict)
+    not_loaded: dict[str, ModelNotLoaded] = attrs.field(factory=dict)
+    passes: list[ModelPass] = attrs.field(factory=list)
     sessions: list[SessionStart] = attrs.field(factory=list)
     ends: dict[int, SessionEnd] = attrs.field(factory=dict)
     unattributed: int = 0
@@ -77,26 +76,26 @@ class RunRecords:
             DatasetError: An outcome is there a second time, or is none of this run's.
         """
         match record:
-            case Outcome():
+            case UtteranceOutcome():
                 self._add_outcome(record)
-            case Attempt():
+            case LostAttempt():
                 for utterance in record.ids:
                     key = (record.model, utterance, record.repeat)
                     self.lost[key] += 1
                     self.losses[key] = record
-            case Loaded():
+            case ModelLoaded():
                 self.loaded[record.number] = record
                 self.not_loaded.pop(record.model, None)
-            case NotLoaded():
+            case ModelNotLoaded():
                 self.not_loaded[record.model] = record
-            case Pass():
+            case ModelPass():
                 self.passes.append(record)
             case SessionStart():
                 self.sessions.append(record)
             case SessionEnd():
                 self.ends[record.session] = record
 
-    def _add_outcome(self, record: Outcome) -> None:
+    def _add_outcome(self, record: UtteranceOutcome) -> None:
         self._check_outcome(record)
         if record.loaded is not None and record.loaded not in self.loaded:
             self.unattributed += 1
@@ -109,7 +108,7 @@ class RunRecords:
             )
         self.outcomes[key] = record
 
-    def _check_outcome(self, record: Outcome) -> None:
+    def _check_outcome(self, record: UtteranceOutcome) -> None:
         """Refuse an outcome that this run cannot have written.
 
         Raises:
@@ -161,7 +160,7 @@ class RunRecords:
 
     def result(self) -> BenchResult:
         """What they say."""
-        per_model: dict[str, list[Outcome]] = defaultdict(list)
+        per_model: dict[str, list[UtteranceOutcome]] = defaultdict(list)
         for outcome in self.outcomes.values():
             per_model[outcome.model].append(outcome)
         names = [model.info.name for model in self.manifest.models]
@@ -176,7 +175,7 @@ class RunRecords:
             passes=tuple(self.passes),
         )
 
-    def _model(self, name: str, outcomes: list[Outcome]) -> ModelResult:
+    def _model(self, name: str, outcomes: list[UtteranceOutcome]) -> ModelResult:
         peaks = [outcome.peak_resident_bytes for outcome in outcomes if outcome.peak_resident_bytes]
         loads = [loaded for loaded in self.loaded.values() if loaded.model == name]
         result = ModelResult(
@@ -198,15 +197,15 @@ class RunRecords:
             batching=first.batching,
         )
 
-    def _utterances(self, outcomes: list[Outcome]) -> Iterator[UtteranceResult]:
-        by_id: dict[str, dict[int, Outcome]] = defaultdict(dict)
+    def _utterances(self, outcomes: list[UtteranceOutcome]) -> Iterator[UtteranceResult]:
+        by_id: dict[str, dict[int, UtteranceOutcome]] = defaultdict(dict)
         for outcome in outcomes:
             by_id[outcome.id][outcome.repeat] = outcome
         for facts in self.utterances:
             if 0 in (rounds := by_id.get(facts.id, {})):
                 yield self._utterance(facts, rounds)
 
-    def _utterance(self, facts: UtteranceFacts, rounds: dict[int, Outcome]) -> UtteranceResult:
+    def _utterance(self, facts: UtteranceFacts, rounds: dict[int, UtteranceOutcome]) -> UtteranceResult:
         first, options = rounds[0], self.manifest.request.options
         transcript = None
         if first.recognized is not None and first.hypothesis is not None and first.loaded is not None:
@@ -224,7 +223,7 @@ class RunRecords:
             gates=first.gates,
             attempts=first.attempts,
             repeats=tuple(
-                Repeat(text=each.hypothesis, seconds=each.recognized.timings.total if each.recognized else None)
+                RepeatResult(text=each.hypothesis, seconds=each.recognized.timings.total if each.recognized else None)
                 for each in again
             ),
         )
@@ -234,7 +233,7 @@ def load_run(run: str | PathLike[str]) -> BenchResult:
     """What the records of a run say.
 
     Args:
-        run: Its folder, its name under ``asrlab.evaluation.runs.folder.runs_root``, or an exported file.
+        run: Its folder, its name under ``asrlab.evaluation.runs.storage.runs_root``, or an exported file.
 
     Raises:
         DatasetError: There is no such run, or its records are damaged; it names the file and line.
@@ -257,12 +256,12 @@ def _from_folder(folder: RunFolder) -> RunRecords:
     except (OSError, ValueError) as error:
         message = f"{folder.manifest} cannot be read ({error}); restore the file, or start a new run"
         raise DatasetError(message, path=folder.manifest) from error
-    with located(folder.manifest):
-        manifest = Manifest.from_plain(plain)
+    with at_location(folder.manifest):
+        manifest = RunManifest.from_plain(plain)
     result = RunRecords(path=folder.path, manifest=manifest, utterances=tuple(_utterances(folder.utterances)))
     if folder.ledger.exists():
         for number, record in enumerate(read_records(folder.ledger), start=1):
-            with located(folder.ledger, number):
+            with at_location(folder.ledger, number):
                 result.add(record)
     if result.unattributed:
         _log.warning(
@@ -274,31 +273,31 @@ def _from_folder(folder: RunFolder) -> RunRecords:
 
 
 def _utterances(path: Path) -> Iterator[UtteranceFacts]:
-    for number, plain in read_lines(path):
-        with located(path, number):
+    for number, plain in read_json_lines(path):
+        with at_location(path, number):
             yield UtteranceFacts.from_plain(plain)
 
 
 def _from_file(path: Path) -> RunRecords:
-    manifest: Manifest | None = None
+    manifest: RunManifest | None = None
     utterances: list[UtteranceFacts] = []
     records: list[tuple[int, Record]] = []
-    for number, plain in read_lines(path):
+    for number, plain in read_json_lines(path):
         kind = plain.pop("record", None) if isinstance(plain, dict) else None
-        with located(path, number):
+        with at_location(path, number):
             if kind == "manifest":
-                manifest = Manifest.from_plain(plain)
+                manifest = RunManifest.from_plain(plain)
             elif kind == "utterance":
                 utterances.append(UtteranceFacts.from_plain(plain))
             else:
-                records.append((number, record_from({"record": kind, **plain} if isinstance(plain, dict) else plain)))
+                records.append((number, parse_record({"record": kind, **plain} if isinstance(plain, dict) else plain)))
     if manifest is None:
         raise DatasetError(
             f"{path} is no run: it has no manifest; export one with: asrlab runs RUN --export", path=path
         )
     result = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
     for number, record in records:
-        with located(path, number):
+        with at_location(path, number):
             result.add(record)
     if result.unattributed:
         message = f"{path}: {result.unattributed} outcomes name a loaded model that the file does not describe"

@@ -12,7 +12,7 @@ import attrs
 
 from asrlab.environment import GitState, Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.runs.records import converter, structured
+from asrlab.evaluation.runs.records import converter, structure
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginFailure
 from asrlab.transcript import ModelInfo, PackageVersion
@@ -23,7 +23,7 @@ SCHEMA = 1
 
 
 @attrs.frozen(kw_only=True)
-class Request:
+class BenchRequest:
     """What was asked for.
 
     Attributes:
@@ -71,7 +71,7 @@ class Request:
         Raises:
             DatasetError: It is no request.
         """
-        return structured(_with_current_names(plain), cls, "a damaged request")
+        return structure(_with_current_names(plain), cls, "a damaged request")
 
 
 def _with_current_names(request: Any) -> Any:
@@ -114,7 +114,7 @@ class ModelFacts:
 
 
 @attrs.frozen(kw_only=True)
-class Manifest:
+class RunManifest:
     """The facts of a run that are known before it begins.
 
     Attributes:
@@ -136,7 +136,7 @@ class Manifest:
 
     run: str
     created: str
-    request: Request
+    request: BenchRequest
     dataset: DatasetFacts
     models: tuple[ModelFacts, ...]
     normalizer: str
@@ -164,13 +164,13 @@ class Manifest:
         if found != SCHEMA:
             raise DatasetError(f"a manifest of schema {found!r}, this asrlab reads {SCHEMA}; use the one that wrote it")
         request = _with_current_names(plain.get("request"))
-        return structured({**plain, "request": request}, cls, "a damaged manifest")
+        return structure({**plain, "request": request}, cls, "a damaged manifest")
 
     def to_json(self) -> str:
         """As one JSON object."""
         return json.dumps(self.to_plain(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
-    def changes(self, now: Manifest) -> list[str]:
+    def changes(self, now: RunManifest) -> list[str]:
         """What differs in *now*, a sentence each, so that its outcomes would not belong to this run."""
         asked = _changed(attrs.asdict(self.request), attrs.asdict(now.request), "the option ")
         data = _changed(attrs.asdict(self.dataset), attrs.asdict(now.dataset), "the data set's ", only=_DATASET)
@@ -208,13 +208,13 @@ _RENAMED = {"memory_limit_bytes": "memory-limit", "threads": "threads"}
 _BATCHING = {"threads": "worker-threads"}
 
 
-def bench_command(request: Request, run: Path) -> str:
+def bench_command(request: BenchRequest, run: Path) -> str:
     """Return the ``asrlab bench`` command that asks for *request* with its records in *run*, quoted for a shell."""
     words = ["asrlab", "bench", request.dataset or "DATASET"]
     for model in request.models:
         words += ["-m", model]
     words += ["--run", str(run)]
-    for name, value in _changed_fields(request, Request(dataset=None, models=())):
+    for name, value in _changed_fields(request, BenchRequest(dataset=None, models=())):
         if name not in ("dataset", "models", "options", "batching", "warmup"):
             words += _option(_RENAMED.get(name, name), value // _MIB if name == "memory_limit_bytes" else value)
     if request.warmup != int(request.repeat > 1):

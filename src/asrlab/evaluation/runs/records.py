@@ -39,7 +39,7 @@ class Failure:
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class GateResult:
     """What one gate says of one utterance.
 
     Attributes:
@@ -86,7 +86,7 @@ class SessionEnd:
 
 
 @attrs.frozen(kw_only=True)
-class Loaded:
+class ModelLoaded:
     """A worker has loaded a model.
 
     Attributes:
@@ -109,7 +109,7 @@ class Loaded:
 
 
 @attrs.frozen(kw_only=True)
-class NotLoaded:
+class ModelNotLoaded:
     """A model did not load, and nothing was tried with it.
 
     Attributes:
@@ -122,7 +122,7 @@ class NotLoaded:
 
 
 @attrs.frozen(kw_only=True)
-class Started:
+class UnitStarted:
     """A unit of work goes to a worker.
 
     Attributes:
@@ -137,7 +137,7 @@ class Started:
 
 
 @attrs.frozen(kw_only=True)
-class Attempt:
+class LostAttempt:
     """A unit whose worker hung, died or ran out of memory; its utterances are tried again, each by itself.
 
     Attributes:
@@ -155,7 +155,7 @@ class Attempt:
 
 @attrs.frozen(kw_only=True)
 class Recognized:
-    """What is one utterance's own in its transcript; the rest stands in `Loaded` and in the manifest.
+    """What is one utterance's own in its transcript; the rest stands in `ModelLoaded` and in the manifest.
 
     Attributes:
         language: As in ``Transcript``.
@@ -182,7 +182,7 @@ class Recognized:
         """What is this transcript's own."""
         return cls(**{field.name: getattr(transcript, field.name) for field in attrs.fields(cls)})
 
-    def transcript(self, text: str, loaded: Loaded, options: TranscribeOptions) -> Transcript:
+    def transcript(self, text: str, loaded: ModelLoaded, options: TranscribeOptions) -> Transcript:
         """The whole transcript again."""
         info = loaded.info
         return Transcript(
@@ -199,7 +199,7 @@ class Recognized:
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
+class UtteranceOutcome:
     """What became of one utterance with one model, once: a text or a failure.
 
     Attributes:
@@ -212,7 +212,7 @@ class Outcome:
         recognized: The rest of the transcript; None if it failed.
         gates: What each gate says.
         attempts: How often it was tried under a supervisor that saw the end of it.
-        loaded: The `Loaded` that it ran with; None where it never reached a model.
+        loaded: The `ModelLoaded` that it ran with; None where it never reached a model.
         peak_resident_bytes: Of the worker's life so far; None where the system does not tell, or the worker died.
     """
 
@@ -223,14 +223,14 @@ class Outcome:
     hypothesis: str | None = None
     failure: Failure | None = None
     recognized: Recognized | None = None
-    gates: tuple[Verdict, ...] = ()
+    gates: tuple[GateResult, ...] = ()
     attempts: int = 1
     loaded: int | None = None
     peak_resident_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Pass:
+class ModelPass:
     """One model has gone through the data set once, or through as much of it as was not done before.
 
     Attributes:
@@ -246,17 +246,19 @@ class Pass:
     load: MachineLoad
 
 
-type Record = SessionStart | SessionEnd | Loaded | NotLoaded | Started | Attempt | Outcome | Pass
+type Record = (
+    SessionStart | SessionEnd | ModelLoaded | ModelNotLoaded | UnitStarted | LostAttempt | UtteranceOutcome | ModelPass
+)
 
 _KINDS: dict[str, type[Record]] = {
     "session": SessionStart,
     "session-end": SessionEnd,
-    "loaded": Loaded,
-    "not-loaded": NotLoaded,
-    "started": Started,
-    "attempt": Attempt,
-    "outcome": Outcome,
-    "pass": Pass,
+    "loaded": ModelLoaded,
+    "not-loaded": ModelNotLoaded,
+    "started": UnitStarted,
+    "attempt": LostAttempt,
+    "outcome": UtteranceOutcome,
+    "pass": ModelPass,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -298,7 +300,7 @@ def json_line(plain: dict[str, Any]) -> bytes:
         return json.dumps(plain, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def record_from(plain: Any) -> Record:
+def parse_record(plain: Any) -> Record:
     """The record that a line holds, read as JSON.
 
     Raises:
@@ -307,10 +309,10 @@ def record_from(plain: Any) -> Record:
     kind = plain.get("record") if isinstance(plain, dict) else None
     if not isinstance(kind, str) or kind not in _KINDS:
         raise DatasetError(f"there is no kind of record {kind!r}; it was written by another version of asrlab")
-    return structured(plain, _KINDS[kind], f"the record {kind!r} has not the fields of one")
+    return structure(plain, _KINDS[kind], f"the record {kind!r} has not the fields of one")
 
 
-def structured[Kind](plain: Any, kind: type[Kind], complaint: str) -> Kind:
+def structure[Kind](plain: Any, kind: type[Kind], complaint: str) -> Kind:
     """*plain*, JSON values, as one of *kind*.
 
     Raises:

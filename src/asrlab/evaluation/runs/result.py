@@ -15,14 +15,14 @@ import attrs
 from asrlab.control_characters import escape_json
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.evaluation.metrics import LatencySummary, Score, TextPair, get_profile, latency_summary, rtfx
-from asrlab.evaluation.runs.manifest import Manifest
-from asrlab.evaluation.runs.records import Failure, Pass, Verdict
+from asrlab.evaluation.runs.manifest import RunManifest
+from asrlab.evaluation.runs.records import Failure, GateResult, ModelPass
 from asrlab.options import Batching
 from asrlab.transcript import PatchStatus, Transcript
 
 
 @attrs.frozen(kw_only=True)
-class Repeat:
+class RepeatResult:
     """One more transcription of the same utterance.
 
     Attributes:
@@ -59,9 +59,9 @@ class UtteranceResult:
     language: str | None = None
     speaker: str | None = None
     recording: str | None = None
-    gates: tuple[Verdict, ...] = ()
+    gates: tuple[GateResult, ...] = ()
     attempts: int = 1
-    repeats: tuple[Repeat, ...] = ()
+    repeats: tuple[RepeatResult, ...] = ()
     translated: bool = False
 
     @property
@@ -76,7 +76,7 @@ class UtteranceResult:
         return TextPair(id=self.id, reference=self.reference or "", hypothesis=self.hypothesis, language=language)
 
     @property
-    def failed_gates(self) -> tuple[Verdict, ...]:
+    def failed_gates(self) -> tuple[GateResult, ...]:
         """Those that found something."""
         return tuple(verdict for verdict in self.gates if verdict.outcome == "failed")
 
@@ -238,10 +238,10 @@ class BenchResult:
     models: tuple[ModelResult, ...]
     seconds: float
     run: Path
-    manifest: Manifest
+    manifest: RunManifest
     load_averages: tuple[tuple[float, ...], ...] = ()
     complete: bool = True
-    passes: tuple[Pass, ...] = ()
+    passes: tuple[ModelPass, ...] = ()
 
     @property
     def failed(self) -> int:

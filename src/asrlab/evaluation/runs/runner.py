@@ -11,44 +11,45 @@ from typing import Literal
 
 import attrs
 
-from asrlab.environment import load_average, now
+from asrlab.environment import load_average, utc_timestamp
 from asrlab.evaluation.datasets import Utterance
-from asrlab.evaluation.runs.executor import Executor
-from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.gates import has_words, judge
-from asrlab.evaluation.runs.ledger import Ledger
-from asrlab.evaluation.runs.load import RunRecords
-from asrlab.evaluation.runs.machine_load import LoadMeter
-from asrlab.evaluation.runs.manifest import Request
-from asrlab.evaluation.runs.messages import (
-    TRIES,
-    Item,
+from asrlab.evaluation.runs.executor import (
+    MAX_ATTEMPTS,
+    Executor,
     ItemFinished,
+    ItemKey,
     ItemsLost,
     ItemsStarted,
-    Job,
-    Key,
-    Unit,
+    ModelJob,
     WorkerReady,
+    WorkItem,
+    WorkUnit,
+    known_timeout,
 )
+from asrlab.evaluation.runs.fingerprint import UtteranceFacts
+from asrlab.evaluation.runs.gates import check_gates
+from asrlab.evaluation.runs.load import RunRecords
+from asrlab.evaluation.runs.machine_load import LoadMeter
+from asrlab.evaluation.runs.manifest import BenchRequest
 from asrlab.evaluation.runs.records import (
-    Attempt,
     Failure,
-    Loaded,
-    NotLoaded,
-    Outcome,
-    Pass,
+    LostAttempt,
+    ModelLoaded,
+    ModelNotLoaded,
+    ModelPass,
     Recognized,
     Record,
     SessionEnd,
     SessionStart,
-    Started,
+    UnitStarted,
+    UtteranceOutcome,
 )
-from asrlab.evaluation.runs.timeouts import known_seconds
+from asrlab.evaluation.runs.storage import Ledger
+from asrlab.evaluation.runs.words import has_words
 
 
 @attrs.frozen(kw_only=True)
-class Progress:
+class RunProgress:
     """How far a run is.
 
     Attributes:
@@ -86,8 +87,8 @@ class Runner:
     ledger: Ledger
     utterances: list[Utterance]
     executor: Executor
-    jobs: dict[str, Job]
-    progress: Callable[[Progress], object]
+    jobs: dict[str, ModelJob]
+    progress: Callable[[RunProgress], object]
     stop: Callable[[], bool]
 
     def run(self) -> None:
@@ -97,7 +98,9 @@ class Runner:
             DatasetError: The ledger cannot be written.
         """
         session = 1 + max((earlier.session for earlier in self.records.sessions), default=-1)
-        start = SessionStart(session=session, date=now(), load_average=load_average(), monotonic=time.monotonic())
+        start = SessionStart(
+            session=session, date=utc_timestamp(), load_average=load_average(), monotonic=time.monotonic()
+        )
         self.write(start)
         why: Literal["finished", "drained", "stopped"] = "stopped"
         try:
@@ -133,10 +136,10 @@ class _ModelPass:
 
     runner: Runner
     model: str
-    job: Job
+    job: ModelJob
     repeat: int
     session: int
-    loaded: Loaded | None = None
+    loaded: ModelLoaded | None = None
     failed_to_load: bool = False
     done: int = 0
     failed: int = 0
@@ -155,51 +158,51 @@ class _ModelPass:
         if not left:
             return
         meter = LoadMeter()
-        units = [Unit(items=tuple(map(self._item, keys))) for keys in self._units(left)]
-        warmups = [Unit(items=(self._item(key),)) for key in self._warmups()]
+        units = [WorkUnit(items=tuple(map(self._item, keys))) for keys in self._units(left)]
+        warmups = [WorkUnit(items=(self._item(key),)) for key in self._warmups()]
         answers = self.runner.executor.run(self.job, units, warmups=warmups, stop=self.runner.stop)
         with closing(answers):  # an interrupt ends the workers now, not when it is collected
             for message in answers:
                 self._take(message)
                 if isinstance(message, ItemFinished):
                     self._tell(total, earlier)
-        record = Pass(model=self.model, repeat=self.repeat, session=self.session, load=meter.read())
+        record = ModelPass(model=self.model, repeat=self.repeat, session=self.session, load=meter.read())
         self.runner.write(record)
 
     @property
-    def _request(self) -> Request:
+    def _request(self) -> BenchRequest:
         return self.runner.records.manifest.request
 
-    def _units(self, keys: list[Key]) -> Iterator[tuple[Key, ...]]:
+    def _units(self, keys: list[ItemKey]) -> Iterator[tuple[ItemKey, ...]]:
         """Yield *keys* as they are handed over; what was lost before, by itself."""
         lost = self.runner.records.lost
         yield from batched((key for key in keys if not lost[self._ledger_key(key)]), self.job.unit_size)
         yield from ((key,) for key in keys if lost[self._ledger_key(key)])
 
-    def _warmups(self) -> Iterator[Key]:
+    def _warmups(self) -> Iterator[ItemKey]:
         """The first utterances, again and again if there are fewer."""
         return ((index, -1) for index in islice(cycle(range(len(self.runner.utterances))), self._request.warmup))
 
-    def _facts(self, key: Key) -> UtteranceFacts:
+    def _facts(self, key: ItemKey) -> UtteranceFacts:
         return self.runner.records.utterances[key[0]]
 
-    def _ledger_key(self, key: Key) -> tuple[str, str, int]:
+    def _ledger_key(self, key: ItemKey) -> tuple[str, str, int]:
         return self.model, self._facts(key).id, key[1]
 
-    def _item(self, key: Key) -> Item:
+    def _item(self, key: ItemKey) -> WorkItem:
         audio = self.runner.utterances[key[0]].audio
-        return Item(
+        return WorkItem(
             key=key,
             audio=audio,
-            seconds=known_seconds(audio, self._request.timeout),
+            seconds=known_timeout(audio, self._request.timeout),
             listen=not has_words(self._facts(key).reference),
             lost_before=self.runner.records.lost[self._ledger_key(key)],
         )
 
-    def _give_up(self, key: Key) -> bool:
+    def _give_up(self, key: ItemKey) -> bool:
         """Set aside what an earlier session lost for the last time and was killed before it could say so."""
         lost = self._ledger_key(key)
-        if self.runner.records.lost[lost] < TRIES:
+        if self.runner.records.lost[lost] < MAX_ATTEMPTS:
             return False
         self._take(ItemFinished(key=key, failure=self.runner.records.losses[lost].failure))
         return True
@@ -211,22 +214,24 @@ class _ModelPass:
                 self.loaded = self._loaded(message)
                 self.runner.write(self.loaded)
             case ItemsStarted(keys=keys):
-                self.runner.write(Started(model=self.model, repeat=keys[0][1], ids=self._ids(keys)))
+                self.runner.write(UnitStarted(model=self.model, repeat=keys[0][1], ids=self._ids(keys)))
             case ItemsLost(keys=keys, failure=failure):
-                self.runner.write(Attempt(model=self.model, repeat=keys[0][1], ids=self._ids(keys), failure=failure))
+                self.runner.write(
+                    LostAttempt(model=self.model, repeat=keys[0][1], ids=self._ids(keys), failure=failure)
+                )
             case ItemFinished():
                 self.runner.write(self._outcome(message))
                 self.done += 1
                 self.failed += message.failure is not None
             case Failure() if self.loaded is None:
                 self.failed_to_load = True
-                self.runner.write(NotLoaded(model=self.model, failure=message))
+                self.runner.write(ModelNotLoaded(model=self.model, failure=message))
 
-    def _ids(self, keys: tuple[Key, ...]) -> tuple[str, ...]:
+    def _ids(self, keys: tuple[ItemKey, ...]) -> tuple[str, ...]:
         return tuple(self._facts(key).id for key in keys)
 
-    def _loaded(self, hello: WorkerReady) -> Loaded:
-        return Loaded(
+    def _loaded(self, hello: WorkerReady) -> ModelLoaded:
+        return ModelLoaded(
             model=self.model,
             number=1 + max(self.runner.records.loaded, default=-1),
             info=hello.info,
@@ -236,10 +241,10 @@ class _ModelPass:
             batching=hello.batching,
         )
 
-    def _outcome(self, done: ItemFinished) -> Outcome:
+    def _outcome(self, done: ItemFinished) -> UtteranceOutcome:
         facts, transcript = self._facts(done.key), done.transcript
         lost = self.runner.records.lost[self._ledger_key(done.key)]
-        return Outcome(
+        return UtteranceOutcome(
             model=self.model,
             id=facts.id,
             repeat=done.key[1],
@@ -247,7 +252,7 @@ class _ModelPass:
             hypothesis=transcript.text if transcript else None,
             failure=done.failure,
             recognized=Recognized.of(transcript) if transcript else None,
-            gates=judge(
+            gates=check_gates(
                 done, facts=facts, asked_device=self.job.device, info=self.loaded.info if self.loaded else None
             ),
             attempts=lost + (transcript is not None or not lost),
@@ -257,7 +262,7 @@ class _ModelPass:
 
     def _tell(self, total: int, earlier: int) -> None:
         self.runner.progress(
-            Progress(
+            RunProgress(
                 model=self.model,
                 done=self.done,
                 total=total,

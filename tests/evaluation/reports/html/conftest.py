@@ -9,7 +9,7 @@ import pytest
 
 from asrlab.evaluation import report
 from asrlab.evaluation.metrics import Resampling
-from asrlab.evaluation.runs.records import Verdict
+from asrlab.evaluation.runs.records import GateResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def two_models(model: Callable[..., Any], run: Callable[..., BenchResult]) -> Be
     wrong[7] = None
     right = model("a/right", [SPOKEN] * 120, seconds=0.5)
     other = model("b/wrong", wrong, seconds=2.0)
-    found = (Verdict(gate="repetition-loop", outcome="failed", detail='"bye" is there 9 times in a row'),)
+    found = (GateResult(gate="repetition-loop", outcome="failed", detail='"bye" is there 9 times in a row'),)
     speakers = ("ann", "bob", "cem")
     utterances = tuple(
         attrs.evolve(each, speaker=speakers[place % 3], gates=found if place == 9 else ())

@@ -21,8 +21,8 @@ from asrlab.evaluation.reports.html.render import render_page
 from asrlab.evaluation.reports.html.trust_checks import trust_checks
 from asrlab.evaluation.reports.systems import BootstrapUnit
 from asrlab.evaluation.reports.worst import alignment_spans
-from asrlab.evaluation.runs.ledger import write_whole
 from asrlab.evaluation.runs.result import BenchResult
+from asrlab.output_files import write_file
 
 AUDIO_LIMIT_BYTES = 8 * 2**20
 """What many mail servers let through, with the rest of the page."""
@@ -46,7 +46,7 @@ class Report:
         Raises:
             OutputError: It cannot be written.
         """
-        write_whole(Path(path), self.html)
+        write_file(Path(path), self.html)
 
 
 def report(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator, Sequence
 import attrs
 
 from asrlab.errors import OptionError
+from asrlab.evaluation.runs.executor import ModelJob, WorkerMessage, WorkUnit
 from asrlab.evaluation.runs.local.worker_pool import WorkerPool
-from asrlab.evaluation.runs.messages import Job, Message, Unit
 
 
 @attrs.frozen(kw_only=True)
@@ -34,8 +34,13 @@ class LocalExecutor:
             raise OptionError(f"load_seconds must be above 0, not {self.load_seconds}", option="load_seconds")
 
     def run(
-        self, job: Job, units: Sequence[Unit], *, warmups: Sequence[Unit] = (), stop: Callable[[], bool] = bool
-    ) -> Generator[Message]:
+        self,
+        job: ModelJob,
+        units: Sequence[WorkUnit],
+        *,
+        warmups: Sequence[WorkUnit] = (),
+        stop: Callable[[], bool] = bool,
+    ) -> Generator[WorkerMessage]:
         """See ``Executor.run``.
 
         What was lost is tried again after everything else: a culprit kills a second worker, and where that happens last

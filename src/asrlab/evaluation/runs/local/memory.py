@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from asrlab.errors import AsrlabError, AudioError
-
-_SAYINGS = (
-    "out of memory",  # torch on CUDA and MPS, CTranslate2, CUDA itself
-    "bad_alloc",
-    "bad allocation",
-    "allocate memory",  # torch on a CPU, ONNX Runtime, strerror(ENOMEM)
-    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED
-)
 _CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an engine's error, or what it was raised from, says that there was too little memory.
-
-    An ``AudioError`` never does: a damaged header may ask for any amount.
-    """
-    if isinstance(error, AudioError):
-        return False
-    if _says_so(error):
-        return True
-    return error.__cause__ is not None and ran_out_of_memory(error.__cause__)
-
-
-def _says_so(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    # messages of asrlab's own errors quote paths and names, which may read like anything
-    return not isinstance(error, AsrlabError) and any(saying in str(error).lower() for saying in _SAYINGS)
 
 
 def resident_bytes_of(pid: int) -> int | None:

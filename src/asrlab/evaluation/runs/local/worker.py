@@ -19,16 +19,23 @@ from typing import BinaryIO
 import attrs
 
 from asrlab.evaluation.metrics import peak_resident_bytes
-from asrlab.evaluation.runs.job import SpeechDetector, failure_of, hello_of, load_job, transcribe_unit
-from asrlab.evaluation.runs.messages import OOM, ItemFinished, Job, TimeLimits, Unit, WorkerReady
+from asrlab.evaluation.runs.executor import (
+    OOM,
+    ItemFinished,
+    ModelJob,
+    TimeLimits,
+    WorkerReady,
+    WorkUnit,
+    utterance_timeout,
+)
+from asrlab.evaluation.runs.job import SpeechDetector, load_job, model_loaded_message, to_failure, transcribe_unit
 from asrlab.evaluation.runs.records import Failure
-from asrlab.evaluation.runs.timeouts import utterance_timeout
 from asrlab.terminal import guard_streams
 
 
 def main(parent: int, *, bound: bool) -> None:
-    """Serve one job until the input ends; the arguments are those of `end_with_parent`."""
-    end_with_parent(parent, bound=bound)
+    """Serve one job until the input ends; the arguments are those of `exit_with_parent`."""
+    exit_with_parent(parent, bound=bound)
     # broken plugins have been reported by the process that started this one
     logging.getLogger("asrlab.plugins").setLevel(logging.CRITICAL)
     questions, answers = _take_pipes()
@@ -42,18 +49,18 @@ def main(parent: int, *, bound: bool) -> None:
 def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
     messages = _messages(questions)
     job = next(messages, None)
-    if not isinstance(job, Job):  # the other side has ended already
+    if not isinstance(job, ModelJob):  # the other side has ended already
         return
     try:
         transcriber = load_job(job)
     except Exception as error:  # noqa: BLE001 - reported to the other side, whatever it is
-        _send(answers, failure_of(error))
+        _send(answers, to_failure(error))
         return
     ear = SpeechDetector()
     with transcriber:
-        _send(answers, hello_of(transcriber, job))
+        _send(answers, model_loaded_message(transcriber, job))
         for unit in messages:
-            assert isinstance(unit, Unit)  # noqa: S101 - nothing else comes after the job
+            assert isinstance(unit, WorkUnit)  # noqa: S101 - nothing else comes after the job
             if any(item.seconds is None for item in unit.items):
                 _send(answers, _time_limits(unit))
             for done in transcribe_unit(transcriber, unit, job, ear):
@@ -62,7 +69,7 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
                     return  # another worker takes over
 
 
-def _time_limits(unit: Unit) -> TimeLimits:
+def _time_limits(unit: WorkUnit) -> TimeLimits:
     """Return what each item may take, by its own limit or by the duration that its audio declares."""
     limits = {item.key: utterance_timeout(item.audio) if item.seconds is None else item.seconds for item in unit.items}
     return TimeLimits(seconds=limits)
@@ -88,7 +95,7 @@ def _send(stream: BinaryIO, message: WorkerReady | TimeLimits | ItemFinished | F
     try:
         data = pickle.dumps(message)
     except Exception as error:  # noqa: BLE001 - an engine's records may hold anything
-        failure = attrs.evolve(failure_of(error), message=f"the engine's result cannot be sent: {error}")
+        failure = attrs.evolve(to_failure(error), message=f"the engine's result cannot be sent: {error}")
         data = pickle.dumps(
             ItemFinished(key=message.key, failure=failure) if isinstance(message, ItemFinished) else failure
         )
@@ -99,7 +106,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOOK_S = 0.5
 
 
-def end_with_parent(parent: int, *, bound: bool) -> None:
+def exit_with_parent(parent: int, *, bound: bool) -> None:
     """End this process when its parent ends, however that ends.
 
     Linux kills it, whatever it is doing. Elsewhere a thread looks who the parent is, which does not help against

@@ -10,27 +10,27 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from asrlab.evaluation.runs.local.worker_process import (
-    FAREWELL_S,
-    Ended,
-    Heard,
-    Inbox,
-    Unreadable,
-    WorkerProcess,
-    WorkerState,
-)
-from asrlab.evaluation.runs.messages import (
+from asrlab.evaluation.runs.executor import (
+    MAX_ATTEMPTS,
     OOM,
-    TRIES,
-    Item,
     ItemFinished,
     ItemsLost,
     ItemsStarted,
-    Job,
-    Message,
+    ModelJob,
     TimeLimits,
-    Unit,
+    WorkerMessage,
     WorkerReady,
+    WorkItem,
+    WorkUnit,
+)
+from asrlab.evaluation.runs.local.worker_process import (
+    SHUTDOWN_TIMEOUT_S,
+    Inbox,
+    UnreadableMessage,
+    WorkerEvent,
+    WorkerExited,
+    WorkerProcess,
+    WorkerState,
 )
 from asrlab.evaluation.runs.records import Failure
 
@@ -57,10 +57,10 @@ class WorkerPool:
 
     def __init__(
         self,
-        job: Job,
-        units: Sequence[Unit],
+        job: ModelJob,
+        units: Sequence[WorkUnit],
         *,
-        warmups: Sequence[Unit],
+        warmups: Sequence[WorkUnit],
         stop: Callable[[], bool],
         places: int,
         load_seconds: float,
@@ -76,10 +76,10 @@ class WorkerPool:
         self._loaded = False
         self._reloading = False  # whether the model, which has loaded before, did not the last time
         self._inbox: Inbox = SimpleQueue()
-        self._heard: deque[tuple[WorkerProcess, Heard]] = deque()
+        self._heard: deque[tuple[WorkerProcess, WorkerEvent]] = deque()
         self._next_look = 0.0
 
-    def work(self) -> Generator[Message]:
+    def work(self) -> Generator[WorkerMessage]:
         """Everything, to its end; see ``Executor.run``."""
         self._hire()
         while not self._over():
@@ -93,13 +93,13 @@ class WorkerPool:
             free = [hand.process for hand in self._hands if gently and hand.idle]
             for process in free:
                 process.dismiss()
-            until = time.monotonic() + (STOP_FAREWELL_S if self._stopping else FAREWELL_S)
+            until = time.monotonic() + (STOP_FAREWELL_S if self._stopping else SHUTDOWN_TIMEOUT_S)
             for process in free:
                 process.join(until - time.monotonic())
         finally:
             for hand in self._hands:
                 hand.process.kill()
-            until = time.monotonic() + FAREWELL_S
+            until = time.monotonic() + SHUTDOWN_TIMEOUT_S
             for hand in self._hands:
                 hand.process.join(until - time.monotonic())
 
@@ -121,7 +121,7 @@ class WorkerPool:
             process = WorkerProcess(self._job, self._inbox)
             self._hands.append(WorkerState(process=process, seconds=self._load_seconds, warmups=list(self._warmups)))
 
-    def _hand_out(self) -> Generator[Message]:
+    def _hand_out(self) -> Generator[WorkerMessage]:
         for hand in self._hands:
             while hand.idle and self._backlog and not self._asked_to_stop():
                 if hand.warmups:
@@ -137,7 +137,7 @@ class WorkerPool:
             self._stopped_at = time.monotonic()
         return self._stopping
 
-    def _give(self, hand: WorkerState, unit: Unit) -> Generator[Message]:
+    def _give(self, hand: WorkerState, unit: WorkUnit) -> Generator[WorkerMessage]:
         """Hand over what can be sent; what cannot has its outcome."""
         data = _pickled(unit)
         if isinstance(data, bytes):
@@ -148,14 +148,14 @@ class WorkerPool:
             failure = Failure(kind="AudioError", message=message, reason="unreadable")
             yield ItemFinished(key=unit.items[0].key, failure=failure)
             return
-        good: list[Item] = []
-        for alone in (Unit(items=(item,)) for item in unit.items):
+        good: list[WorkItem] = []
+        for alone in (WorkUnit(items=(item,)) for item in unit.items):
             if isinstance(_pickled(alone), bytes):
                 good += alone.items
             else:
                 yield from self._give(hand, alone)
         if good:
-            yield from self._give(hand, Unit(items=tuple(good)))
+            yield from self._give(hand, WorkUnit(items=tuple(good)))
 
     def _warm_up(self, hand: WorkerState) -> None:
         unit = hand.warmups.pop(0)
@@ -165,7 +165,7 @@ class WorkerPool:
         else:
             _log.info("a warm-up of %s is left out: %s", self._job.model, data)
 
-    def _hear(self) -> tuple[WorkerProcess, Heard] | None:
+    def _hear(self) -> tuple[WorkerProcess, WorkerEvent] | None:
         """What a worker says, or None after a while.
 
         All that has come is taken in first: an answer that came in time is in time, however long the caller was busy.
@@ -189,7 +189,7 @@ class WorkerPool:
                 continue
             hand.process.free_pipe()
             if hand.overdue and hand.verdict is not None:  # not even SIGKILL ends it: a driver hangs
-                self._heard.append((hand.process, Ended(-9)))
+                self._heard.append((hand.process, WorkerExited(-9)))
             elif hand.overdue:
                 hand.dismiss(hand.timeout())
             elif (overweight := hand.overweight(self._job.memory_limit_bytes)) is not None:
@@ -201,7 +201,7 @@ class WorkerPool:
     def _grace_is_over(self) -> bool:
         return self._stopped_at is not None and time.monotonic() - self._stopped_at >= STOP_GRACE_S
 
-    def _take(self, process: WorkerProcess, heard: Heard) -> Generator[Message]:
+    def _take(self, process: WorkerProcess, heard: WorkerEvent) -> Generator[WorkerMessage]:
         hand = next((hand for hand in self._hands if hand.process is process), None)
         if hand is None:  # it was given up
             return
@@ -214,14 +214,14 @@ class WorkerPool:
                 hand.limit(heard)
             case ItemFinished():
                 yield from self._answer(hand, heard)
-            case Unreadable(error) if hand.open:
+            case UnreadableMessage(error) if hand.open:
                 yield from self._answer(hand, ItemFinished(key=next(iter(hand.open)), failure=_unreadable(error)))
-            case Unreadable(error):
+            case UnreadableMessage(error):
                 hand.dismiss(_unreadable(error))
-            case Ended(code):
+            case WorkerExited(code):
                 yield from self._settle(hand, code)
 
-    def _greet(self, hand: WorkerState, hello: WorkerReady) -> Generator[Message]:
+    def _greet(self, hand: WorkerState, hello: WorkerReady) -> Generator[WorkerMessage]:
         overweight = hand.overweight(self._job.memory_limit_bytes)
         if overweight is not None:  # before utterance after utterance is blamed for the model's own weight
             hand.dismiss(overweight)
@@ -229,7 +229,7 @@ class WorkerPool:
         self._loaded, self._reloading, hand.loaded = True, False, True
         yield hello
 
-    def _answer(self, hand: WorkerState, done: ItemFinished) -> Generator[Message]:
+    def _answer(self, hand: WorkerState, done: ItemFinished) -> Generator[WorkerMessage]:
         if done.failure is not None and done.failure.kind == OOM:
             hand.dismiss(done.failure)  # its memory is not to be trusted any more
             return
@@ -240,7 +240,7 @@ class WorkerPool:
         elif done.failure is not None:
             _log.info("a warm-up of %s failed: %s: %s", self._job.model, done.failure.kind, done.failure.message)
 
-    def _settle(self, hand: WorkerState, code: int) -> Generator[Message]:
+    def _settle(self, hand: WorkerState, code: int) -> Generator[WorkerMessage]:
         """A worker is no more."""
         self._hands.remove(hand)
         failure = hand.verdict or hand.death(code)
@@ -257,7 +257,7 @@ class WorkerPool:
         if not self._hands and not self._places and not self._stopping:
             yield from self._give_up(failure)
 
-    def _lose(self, hand: WorkerState, failure: Failure) -> Generator[Message]:
+    def _lose(self, hand: WorkerState, failure: Failure) -> Generator[WorkerMessage]:
         yield ItemsLost(keys=tuple(hand.open), failure=failure)
         for key, item in hand.open.items():
             if not self._backlog.put_back(item, kind=failure.kind, single=hand.single):
@@ -273,7 +273,7 @@ class WorkerPool:
         if self._places:
             _log.warning("%s: %s; going on with a worker less", self._job.model, failure.message)
 
-    def _give_up(self, failure: Failure) -> Generator[Message]:
+    def _give_up(self, failure: Failure) -> Generator[WorkerMessage]:
         """No worker is left, and none can be had."""
         left = self._backlog.clear()
         for item in left if self._loaded else ():
@@ -281,7 +281,7 @@ class WorkerPool:
         yield failure
 
 
-def _pickled(unit: Unit) -> bytes | Exception:
+def _pickled(unit: WorkUnit) -> bytes | Exception:
     """*unit* as it is sent, or why it cannot be."""
     try:
         return pickle.dumps(unit)
@@ -296,15 +296,15 @@ def _unreadable(error: Exception) -> Failure:
 class RetryQueue:
     """Units in order, and after them what was lost, an item at a time; last of all, what was lost to lack of memory."""
 
-    def __init__(self, units: Sequence[Unit]) -> None:
+    def __init__(self, units: Sequence[WorkUnit]) -> None:
         self._units = deque(units)
-        self._lonely: deque[Unit] = deque()
+        self._lonely: deque[WorkUnit] = deque()
         self._losses = Counter({item.key: item.lost_before for unit in units for item in unit.items})
 
     def __len__(self) -> int:
         return len(self._units) + len(self._lonely)
 
-    def take(self, *, at_work: bool) -> Unit | None:
+    def take(self, *, at_work: bool) -> WorkUnit | None:
         """The next unit; None if there is none that may run while others are *at_work*.
 
         What was lost to lack of memory runs with nothing else at work, which may have been what took the memory.
@@ -313,7 +313,7 @@ class RetryQueue:
             return self._units.popleft()
         return None if at_work or not self._lonely else self._lonely.popleft()
 
-    def put_back(self, item: Item, *, kind: str, single: bool) -> bool:
+    def put_back(self, item: WorkItem, *, kind: str, single: bool) -> bool:
         """Take in an item that was lost.
 
         Args:
@@ -325,12 +325,12 @@ class RetryQueue:
             Whether it is to be tried again; False after the last time.
         """
         self._losses[item.key] += 1
-        if single and self._losses[item.key] >= TRIES:
+        if single and self._losses[item.key] >= MAX_ATTEMPTS:
             return False
-        (self._lonely if kind == OOM else self._units).append(Unit(items=(item,)))
+        (self._lonely if kind == OOM else self._units).append(WorkUnit(items=(item,)))
         return True
 
-    def clear(self) -> list[Item]:
+    def clear(self) -> list[WorkItem]:
         """Empty it; what was in it."""
         units = [*self._units, *self._lonely]
         self._units.clear()

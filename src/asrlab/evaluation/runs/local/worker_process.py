@@ -14,37 +14,37 @@ from queue import SimpleQueue
 
 import attrs
 
-from asrlab.evaluation.runs.local.memory import kernel_oom_kills, resident_bytes_of
-from asrlab.evaluation.runs.local.worker import read_frame, write_frame
-from asrlab.evaluation.runs.messages import (
+from asrlab.evaluation.runs.executor import (
     CRASHED,
     OOM,
+    OPEN_TIMEOUT_S,
     STOPPED,
     TIMEOUT,
-    Item,
     ItemFinished,
-    Job,
-    Key,
+    ItemKey,
+    ModelJob,
     TimeLimits,
-    Unit,
     WorkerReady,
+    WorkItem,
+    WorkUnit,
 )
+from asrlab.evaluation.runs.local.memory import kernel_oom_kills, resident_bytes_of
+from asrlab.evaluation.runs.local.worker import read_frame, write_frame
 from asrlab.evaluation.runs.records import Failure
-from asrlab.evaluation.runs.timeouts import OPENING_S
 
-FAREWELL_S = 10.0
+SHUTDOWN_TIMEOUT_S = 10.0
 """Seconds a worker may take to end; an engine's threads, or a hanging driver, may keep it from that for ever."""
 # The path of this process, so that the worker imports what is imported here, and nothing from where it is started.
 _START = (
     "import sys; sys.path[:] = {path!r}; from asrlab.evaluation.runs.local.worker import main; "
     "main(parent={parent}, bound={bound})"
 )
-type Heard = WorkerReady | TimeLimits | ItemFinished | Failure | Unreadable | Ended
-type Inbox = SimpleQueue[tuple[WorkerProcess, Heard]]
+type WorkerEvent = WorkerReady | TimeLimits | ItemFinished | Failure | UnreadableMessage | WorkerExited
+type Inbox = SimpleQueue[tuple[WorkerProcess, WorkerEvent]]
 
 
 @attrs.frozen
-class Unreadable:
+class UnreadableMessage:
     """A message that this process cannot unpickle.
 
     Attributes:
@@ -55,7 +55,7 @@ class Unreadable:
 
 
 @attrs.frozen
-class Ended:
+class WorkerExited:
     """The worker is no more, and nothing comes after this.
 
     Attributes:
@@ -66,12 +66,12 @@ class Ended:
 
 
 class WorkerProcess:
-    """A started ``asrlab.evaluation.runs.local.worker``. What it says comes into *inbox*, last an `Ended`.
+    """A started ``asrlab.evaluation.runs.local.worker``. What it says comes into *inbox*, last an `WorkerExited`.
 
     Two threads do the talking: a worker that hangs reads nothing, and sending it an hour of audio would never end.
     """
 
-    def __init__(self, job: Job, inbox: Inbox) -> None:
+    def __init__(self, job: ModelJob, inbox: Inbox) -> None:
         self._inbox = inbox
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._outbox.put(pickle.dumps(job))
@@ -123,9 +123,9 @@ class WorkerProcess:
             while (data := read_frame(stdout)) is not None:  # type: ignore[arg-type]
                 self._inbox.put((self, _read(data)))
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(FAREWELL_S)
+            self._process.wait(SHUTDOWN_TIMEOUT_S)
         self.kill()
-        self._inbox.put((self, Ended(self._process.wait())))
+        self._inbox.put((self, WorkerExited(self._process.wait())))
 
     def _speak(self) -> None:
         stdin = self._process.stdin
@@ -137,11 +137,11 @@ class WorkerProcess:
             stdin.close()
 
 
-def _read(data: bytes) -> Heard:
+def _read(data: bytes) -> WorkerEvent:
     try:
-        message: Heard = pickle.loads(data)  # noqa: S301 - from our own child
+        message: WorkerEvent = pickle.loads(data)  # noqa: S301 - from our own child
     except Exception as error:  # noqa: BLE001 - an engine's records may hold what only unpickles there
-        return Unreadable(error)
+        return UnreadableMessage(error)
     return message
 
 
@@ -180,9 +180,9 @@ class WorkerState:
 
     process: WorkerProcess
     seconds: float
-    warmups: list[Unit]
+    warmups: list[WorkUnit]
     loaded: bool = False
-    open: dict[Key, Item] = attrs.field(factory=dict)
+    open: dict[ItemKey, WorkItem] = attrs.field(factory=dict)
     single: bool = False
     warming: bool = False
     verdict: Failure | None = None
@@ -201,11 +201,11 @@ class WorkerState:
         """Whether it can be given something."""
         return self.loaded and not self.open and self.verdict is None
 
-    def give(self, unit: Unit, data: bytes, *, warming: bool) -> None:
+    def give(self, unit: WorkUnit, data: bytes, *, warming: bool) -> None:
         """Hand over *unit*, which is *data* when pickled."""
         self.open = {item.key: item for item in unit.items}
         self.single, self.warming = len(unit.items) == 1, warming
-        self._limit(max(OPENING_S if item.seconds is None else item.seconds for item in unit.items))
+        self._limit(max(OPEN_TIMEOUT_S if item.seconds is None else item.seconds for item in unit.items))
         if self.since - self.counted >= _RECOUNT_S:
             self.counted, self.oom_kills = self.since, kernel_oom_kills()
         self.process.send(data)
@@ -221,7 +221,7 @@ class WorkerState:
         self.seconds = seconds if self.single else seconds * _TOGETHER
         self.since = time.monotonic()
 
-    def heard(self, key: Key) -> bool:
+    def heard(self, key: ItemKey) -> bool:
         """Take in that *key* is answered; whether it was open."""
         self.since = time.monotonic() if self.verdict is None else self.since
         return self.open.pop(key, None) is not None
@@ -229,7 +229,7 @@ class WorkerState:
     def dismiss(self, verdict: Failure) -> None:
         """Kill it; it stays until its end is heard of, and answers that it gave before that count."""
         if self.verdict is None:
-            self.verdict, self.seconds, self.since = verdict, FAREWELL_S, time.monotonic()
+            self.verdict, self.seconds, self.since = verdict, SHUTDOWN_TIMEOUT_S, time.monotonic()
         self.process.kill()
 
     def abandon(self) -> None:
