@@ -281,22 +281,22 @@ def verify_stored_weights(
     """
     store = store or WeightsStore()
     wanted = {key for spec in specs for model in spec.models for key in model.weights}
-    for entry in entries():
-        if entry.key not in wanted:
+    for known in entries():
+        if known.key not in wanted:
             continue
-        progress([entry.key])
-        model = _model_of(entry, registry)
+        progress([known.key])
+        model = _model_of(known, registry)
         try:
-            stored = store.find(entry, fresh=True)
+            stored = store.find(known, fresh=True)
         except WeightsError as error:
-            yield VerifiedWeights(key=entry.key, model=model, failure=error.message)
+            yield VerifiedWeights(key=known.key, model=model, failure=error.message)
             continue
         if stored is not None:
             size = sum((stored.folder / file.name).stat().st_size for file in stored.files)
             against = "the catalogue" if stored.pinned else "what was first fetched"
             count = f"{len(stored.files)} file" + ("s" if len(stored.files) > 1 else "")
             detail = f"{count}, {size / _MB:.1f} MB, read again; sha256 as in {against}"
-            yield VerifiedWeights(key=entry.key, model=model, detail=detail)
+            yield VerifiedWeights(key=known.key, model=model, detail=detail)
     progress(())
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.errors import AudioError
-from asrlab.evaluation.runs.local import memory
 from asrlab.evaluation.runs.job import is_out_of_memory
+from asrlab.evaluation.runs.local import memory
 from asrlab.evaluation.runs.local.memory import kernel_oom_kills, resident_bytes_of
 
 if TYPE_CHECKING:
