@@ -52,7 +52,6 @@ def compare(
     from asrlab.evaluation.metrics import Resampling
     from asrlab.evaluation.reports.comparison import compare as compared
     from asrlab.evaluation.reports.details import build_details
-    from asrlab.evaluation.runs.storage import find_run
     from asrlab.evaluation.runs.load import load_run
     from asrlab.evaluation.runs.storage import find_run
 
