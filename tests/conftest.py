@@ -146,7 +146,7 @@ THIRD_PARTY = '''
 import os, signal, sys, time
 import asrlab
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 MODELS = ("calm", "abort", "exit", "raise", "print", "hang", "unsendable", "load-raises", "load-aborts", "load-hangs",
           "aborts-then-cannot-load", "info-unsendable")
 
@@ -207,7 +207,7 @@ class Unpicklable(Exception):
         self.hook = lambda: why
 
 
-class ThirdParty(asrlab.Transcriber):
+class ThirdParty(asrlab.plugin.Recognizer):
     def recognize(self, audio, options):
         samples = audio.read()
         model = self.info.model.name.partition("/")[2]

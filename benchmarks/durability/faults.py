@@ -63,7 +63,7 @@ def eat():
     hang()
 
 
-class Faults(asrlab.Transcriber):
+class Faults(asrlab.plugin.Recognizer):
     def recognize(self, audio, options):
         audio.read()
         for fault in (abort, exit, hang, eat):

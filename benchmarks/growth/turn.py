@@ -21,7 +21,7 @@ def main() -> None:
     count = parser.parse_args().clips
     speech = [utterance.audio for utterance in asrlab.evaluation.load_dataset("smoke")]
     with asrlab.load(MODEL, device="cpu", offline=True) as transcriber:
-        transcriber.tuned = None
+        transcriber.calibration = None
         for outcome in transcriber.transcribe_many(speech):
             outcome.unwrap()
         wall, cpu = time.perf_counter(), time.process_time()

@@ -57,7 +57,7 @@ def _raw(threads: int, *, pipeline: bool) -> Work:
 
 def _asrlab(threads: int) -> Work:
     transcriber = asrlab.load(MODEL, device="cpu", threads=threads, offline=True)
-    transcriber.tuned = None
+    transcriber.calibration = None
 
     def work(joined: Joined, words: bool) -> Spoken:  # noqa: FBT001 - as Work says
         (outcome,) = transcriber.transcribe_many([joined.samples], sample_rate=RATE, word_timestamps=words)

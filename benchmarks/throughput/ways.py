@@ -92,7 +92,7 @@ def _asrlab(model: str, batching: Callable[[int], Batching]) -> Callable[[bool, 
             torch.set_num_threads(threads)
         given = threads if model.startswith("faster-whisper") else None
         transcriber = asrlab.load(model, device="cpu", threads=given, offline=True)
-        transcriber.tuned = None  # the defaults are measured
+        transcriber.calibration = None  # the defaults are measured
 
         def work(clips: Sequence[Clip]) -> list[Text]:
             found: dict[str, Text] = {}

@@ -105,7 +105,7 @@ def load(
         offline=offline or is_offline(),
     )
     transcriber = _load_patched(spec, request, [patch for patch in known if spec.uses(patch.distribution)], choice)
-    transcriber.tuned = _tuned(transcriber, spec, threads=threads)
+    transcriber.calibration = _tuned(transcriber, spec, threads=threads)
     transcriber.load_time = importing_s + time.monotonic() - start
     return transcriber
 
@@ -128,27 +128,23 @@ def _tuned(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -
 def _load_patched(
     spec: EngineSpec, request: LoadRequest, patches: Iterable[Patch], choice: PatchSelection
 ) -> Transcriber:
+    from asrlab.engine.contract import Recognizer
+    from asrlab.engine.transcriber import Transcriber
+
     scope = apply_patches(patches, request.device.resolved, choice=choice)
     try:
         scope.require(choice)
-        transcriber = _checked(spec.call(spec.factory, attrs.evolve(request, patches=scope.report)), spec)
+        recognizer = spec.call(spec.factory, attrs.evolve(request, patches=scope.report))
+        if not isinstance(recognizer, Recognizer):
+            raise EngineUnavailableError(
+                f"engine {spec.name!r}: {spec.factory} returned a {type(recognizer).__name__} instead of a Recognizer; "
+                "report this to its authors",
+                engine=spec.name,
+            )
     except BaseException:
         scope.close()
         raise
-    transcriber.keep_patches(scope.report, scope.close)
-    return transcriber
-
-
-def _checked(made: object, spec: EngineSpec) -> Transcriber:
-    from asrlab.engine.transcriber import Transcriber
-
-    if not isinstance(made, Transcriber):
-        raise EngineUnavailableError(
-            f"engine {spec.name!r}: {spec.factory} gave a {type(made).__name__} where a Transcriber is needed; tell "
-            "its authors",
-            engine=spec.name,
-        )
-    return made
+    return Transcriber(recognizer, patch_report=scope.report, undo_patches=scope.close)
 
 
 def list_models(host: PluginHost | None = None) -> tuple[ResolvedModel, ...]:

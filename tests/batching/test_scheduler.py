@@ -18,12 +18,10 @@ import soundfile
 import asrlab
 from asrlab import AudioError, Capabilities, Device, ModelInfo, Segment, TranscriberInfo
 from asrlab.audio import AudioReader
-from asrlab.batching import ChunkFeatures, Decoded, Detected, transcribe_together
-from asrlab.engine.contract import BatchRequest
+from asrlab.batching import ChunkFeatures, Decoded, Detected, scheduler
 from asrlab.engine.transcriber import Transcriber
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.plugin import Recognition
-from asrlab.transcript import Outcome
+from asrlab.plugin import Recognition, Recognizer
 from asrlab.vad import EnergyVad
 
 RATE = 16_000
@@ -85,7 +83,7 @@ class Lengths:
         )
 
 
-class Measuring(Transcriber):
+class Measuring(Recognizer):
     """Hears "full" by the way of `transcribe`, and lengths in batches."""
 
     def __init__(self, steps: Lengths) -> None:
@@ -104,11 +102,14 @@ class Measuring(Transcriber):
             raise AudioError("half a second")
         return Recognition(segments=iter([Segment(text="full", start=0.0, end=0.1)]), language=options.language or "en")
 
-    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome]:
-        """With its steps."""
-        if many.batching.batch_size is not None:
-            self.steps.size = many.batching.batch_size
-        return transcribe_together(self, self.steps, many, vad=EnergyVad)
+    def resolve_batching(self, given: Batching) -> Batching:
+        """Return *given* over the settings of the backend."""
+        return given.over(self.steps.batching)
+
+    def batch_backend(self, options: TranscribeOptions, batching: Batching) -> Lengths:  # noqa: ARG002 - takes any
+        """Return the backend, with the batch size asked for."""
+        self.steps.size = batching.batch_size or SIZE
+        return self.steps
 
     def release(self) -> None:
         """Nothing to give back."""
@@ -120,10 +121,16 @@ def steps() -> Lengths:
     return Lengths()
 
 
+@pytest.fixture(autouse=True)
+def energy_vad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Split long recordings by their energy."""
+    monkeypatch.setattr(scheduler, "load_vad", EnergyVad)
+
+
 @pytest.fixture
-def measuring(steps: Lengths) -> Iterator[Measuring]:
+def measuring(steps: Lengths) -> Iterator[Transcriber]:
     """The engine, loaded."""
-    with Measuring(steps) as transcriber:
+    with Transcriber(Measuring(steps)) as transcriber:
         yield transcriber
 
 
@@ -132,7 +139,7 @@ def lasting(*seconds: float) -> list[np.ndarray]:
     return [np.full(round(RATE * each), 0.1, np.float32) for each in seconds]
 
 
-def test_outcomes_come_in_the_order_of_the_items(measuring: Measuring, steps: Lengths):
+def test_outcomes_come_in_the_order_of_the_items(measuring: Transcriber, steps: Lengths):
     """Whatever order they were decoded in, and each with its own text and language."""
     lengths = [0.1, 1.0, 0.2, 0.9, 0.3, 0.8, 0.4, 0.7, 0.6]
     outcomes = list(measuring.transcribe_many(lasting(*lengths), sample_rate=RATE))
@@ -143,13 +150,13 @@ def test_outcomes_come_in_the_order_of_the_items(measuring: Measuring, steps: Le
     assert len(steps.batches) == 3
 
 
-def test_clips_of_like_length_are_decoded_together(measuring: Measuring, steps: Lengths):
+def test_clips_of_like_length_are_decoded_together(measuring: Transcriber, steps: Lengths):
     """The longest first, and none twice."""
     list(measuring.transcribe_many(lasting(0.1, 1.0, 0.2, 0.9, 0.3, 0.8, 0.4, 0.7), sample_rate=RATE))
     assert steps.batches == [[1.0, 0.9, 0.8, 0.7], [0.4, 0.3, 0.2, 0.1]]
 
 
-def test_a_bad_item_fails_alone(measuring: Measuring):
+def test_a_bad_item_fails_alone(measuring: Transcriber):
     """A missing file, samples that are not finite, and an item without audio are their own outcomes."""
 
     class Broken:
@@ -171,7 +178,7 @@ def test_a_bad_item_fails_alone(measuring: Measuring):
     assert reasons == ["missing", "not-finite", "the archive is gone"]
 
 
-def test_items_are_taken_ahead_only_so_far(measuring: Measuring):
+def test_items_are_taken_ahead_only_so_far(measuring: Transcriber):
     """Nothing before the first outcome is asked for; then never more than two blocks beyond it."""
     taken: list[int] = []
 
@@ -188,7 +195,7 @@ def test_items_are_taken_ahead_only_so_far(measuring: Measuring):
     assert len(taken) > 50 + SIZE * 6
 
 
-def test_what_is_in_doubt_goes_the_full_way(measuring: Measuring, steps: Lengths):
+def test_what_is_in_doubt_goes_the_full_way(measuring: Transcriber, steps: Lengths):
     """Only that clip, with the reason in its transcript, and the time of both ways."""
     steps.doubted = 0.2
     first, second = [outcome.unwrap() for outcome in measuring.transcribe_many(lasting(0.1, 0.2), sample_rate=RATE)]
@@ -197,7 +204,7 @@ def test_what_is_in_doubt_goes_the_full_way(measuring: Measuring, steps: Lengths
     assert second.timings.total == pytest.approx(second.timings.audio + second.timings.inference)
 
 
-def test_a_batch_that_fails_is_tried_one_by_one(measuring: Measuring, steps: Lengths):
+def test_a_batch_that_fails_is_tried_one_by_one(measuring: Transcriber, steps: Lengths):
     """The culprit's own error is its outcome; the others lose nothing but the time."""
     steps.fails = 0.5
     outcomes = list(measuring.transcribe_many(lasting(0.4, 0.5, 0.6), sample_rate=RATE))
@@ -205,7 +212,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(measuring: Measuring, steps: Len
     assert {outcomes[place].unwrap().path for place in (0, 2)} == {"batched, then full: ArithmeticError"}
 
 
-def test_streams_go_the_full_way(measuring: Measuring, steps: Lengths, tmp_path: Path):
+def test_streams_go_the_full_way(measuring: Transcriber, steps: Lengths, tmp_path: Path):
     """Others may move their place, so they are read when it is their turn."""
     short = tmp_path / "short.wav"
     soundfile.write(short, lasting(1.5)[0], RATE)
@@ -221,7 +228,7 @@ def speaking(*seconds: float) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-def test_long_recordings_go_in_pieces(measuring: Measuring, steps: Lengths):
+def test_long_recordings_go_in_pieces(measuring: Transcriber, steps: Lengths):
     """Cut at silence, together with the others, and put together again, in the time of the recording."""
     long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
     outcomes = list(measuring.transcribe_many([long, *lasting(0.3)], sample_rate=RATE))
@@ -237,7 +244,7 @@ def test_long_recordings_go_in_pieces(measuring: Measuring, steps: Lengths):
     assert outcomes[1].unwrap().text == "0.3"
 
 
-def test_a_long_recording_has_one_language(measuring: Measuring, steps: Lengths):
+def test_a_long_recording_has_one_language(measuring: Transcriber, steps: Lengths):
     """That of its first piece, which is decoded before the others; given, none has to wait."""
     long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
     transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
@@ -249,7 +256,7 @@ def test_a_long_recording_has_one_language(measuring: Measuring, steps: Lengths)
     assert len(steps.batches[0]) > 1
 
 
-def test_a_doubtful_piece_goes_the_full_way_alone(measuring: Measuring, steps: Lengths):
+def test_a_doubtful_piece_goes_the_full_way_alone(measuring: Transcriber, steps: Lengths):
     """Its place in the recording stays, and the path tells why."""
     long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
     list(measuring.transcribe_many([long], sample_rate=RATE))
@@ -262,7 +269,7 @@ def test_a_doubtful_piece_goes_the_full_way_alone(measuring: Measuring, steps: L
     assert full.start >= first
 
 
-def test_silence_in_a_long_recording_is_left_out_and_told(measuring: Measuring, steps: Lengths):
+def test_silence_in_a_long_recording_is_left_out_and_told(measuring: Transcriber, steps: Lengths):
     """As where an engine takes one piece after the other."""
     long = np.concatenate([speaking(2.2), np.zeros(8 * RATE, np.float32), speaking(2.4)])
     transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
@@ -270,7 +277,7 @@ def test_silence_in_a_long_recording_is_left_out_and_told(measuring: Measuring, 
     assert sum(piece for batch in steps.batches for piece in batch) < len(long) / RATE - 4
 
 
-def test_a_long_recording_that_breaks_off_is_one_failure(measuring: Measuring, tmp_path: Path):
+def test_a_long_recording_that_breaks_off_is_one_failure(measuring: Transcriber, tmp_path: Path):
     """Its pieces that were decoded already are nobody's."""
     whole = tmp_path / "long.wav"
     soundfile.write(whole, speaking(*[1.3] * 8), RATE, subtype="PCM_16")
@@ -284,14 +291,14 @@ def test_a_long_recording_that_breaks_off_is_one_failure(measuring: Measuring, t
     ]
 
 
-def test_out_of_order_outcomes_come_as_they_are_ready(measuring: Measuring):
+def test_out_of_order_outcomes_come_as_they_are_ready(measuring: Transcriber):
     """The longest clips are decoded first."""
     items = lasting(*[0.1] * SIZE, *[1.0] * SIZE)
     outcomes = list(measuring.transcribe_many(items, sample_rate=RATE, in_order=False))
     assert [outcome.index for outcome in outcomes] == [4, 5, 6, 7, 0, 1, 2, 3]
 
 
-def test_batches_do_not_depend_on_the_speed_of_reading(measuring: Measuring, steps: Lengths):
+def test_batches_do_not_depend_on_the_speed_of_reading(measuring: Transcriber, steps: Lengths):
     """So that a run again gives the same texts."""
     lengths = [0.1 + place * 7 % 13 / 10 for place in range(60)]
     batches = []
@@ -309,14 +316,14 @@ def test_batches_do_not_depend_on_the_speed_of_reading(measuring: Measuring, ste
     assert batches[0] == batches[1]
 
 
-def test_a_single_item_goes_the_full_way(measuring: Measuring, steps: Lengths):
+def test_a_single_item_goes_the_full_way(measuring: Transcriber, steps: Lengths):
     """So that `transcribe_many` of one is `transcribe`."""
     (outcome,) = measuring.transcribe_many(lasting(1.0), sample_rate=RATE)
     assert (outcome.unwrap().text, outcome.unwrap().path) == ("full", "full")
     assert list(measuring.transcribe_many([])) == []
 
 
-def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Measuring, steps: Lengths):
+def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Transcriber, steps: Lengths):
     """No batch, no reading ahead, no path in the transcript or its JSON."""
     taken: list[float] = []
     items = (taken.append(1.0) or each for each in lasting(0.1, 0.2, 0.3))
@@ -326,13 +333,13 @@ def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Measuring, steps: 
     assert '"path"' not in transcript.to("json")
 
 
-def test_the_batch_size_is_the_most(measuring: Measuring, steps: Lengths):
+def test_the_batch_size_is_the_most(measuring: Transcriber, steps: Lengths):
     """As it was given; the last batches are made even."""
     list(measuring.transcribe_many(lasting(0.1, 0.2, 0.3, 0.4), sample_rate=RATE, batching=Batching(batch_size=3)))
     assert sorted(map(len, steps.batches)) == [2, 2]
 
 
-def test_the_path_survives_json(measuring: Measuring):
+def test_the_path_survives_json(measuring: Transcriber):
     """A batched transcript reads back as it was, its times inside the recording."""
     transcript = next(measuring.transcribe_many(lasting(0.1, 0.2), sample_rate=RATE)).unwrap()
     assert transcript.segments[0].end == 0.1
@@ -340,7 +347,7 @@ def test_the_path_survives_json(measuring: Measuring):
     assert transcript.path == "batched"
 
 
-def test_what_the_input_raises_comes_after_its_items(measuring: Measuring):
+def test_what_the_input_raises_comes_after_its_items(measuring: Transcriber):
     """Nothing that was taken before is lost."""
 
     def breaking() -> Iterator[np.ndarray]:
@@ -354,7 +361,7 @@ def test_what_the_input_raises_comes_after_its_items(measuring: Measuring):
     assert texts == ["0.1", "0.2", "0.3"]
 
 
-def test_a_transcriber_closed_meanwhile_says_so(measuring: Measuring):
+def test_a_transcriber_closed_meanwhile_says_so(measuring: Transcriber):
     """As one by one."""
     outcomes = measuring.transcribe_many(lasting(*[0.1] * 50), sample_rate=RATE)
     next(outcomes)
@@ -363,7 +370,7 @@ def test_a_transcriber_closed_meanwhile_says_so(measuring: Measuring):
         next(outcomes)
 
 
-def test_leaving_early_ends_the_threads(measuring: Measuring):
+def test_leaving_early_ends_the_threads(measuring: Transcriber):
     """None of them outlives the iterator, and none is there before it is used."""
     before = threading.active_count()
     outcomes = measuring.transcribe_many(lasting(*[0.1] * 50), sample_rate=RATE)
@@ -378,7 +385,7 @@ def test_several_workers_keep_the_order(steps: Lengths):
     """With three batches at once."""
     steps.workers = 3
     lengths = [0.1 + place % 11 / 10 for place in range(100)]
-    with Measuring(steps) as transcriber:
+    with Transcriber(Measuring(steps)) as transcriber:
         outcomes = list(transcriber.transcribe_many(lasting(*lengths), sample_rate=RATE))
     assert [float(outcome.unwrap().text) for outcome in outcomes] == pytest.approx(lengths)
     assert sum(map(len, steps.batches)) == 100
@@ -390,7 +397,7 @@ def test_audio_goes_with_its_outcome():
     items = (asrlab.Audio(samples=clip, sample_rate=8000) for clip in lasting(*[0.1] * 400))
     gc.disable()
     try:
-        with Measuring(steps) as measuring:
+        with Transcriber(Measuring(steps)) as measuring:
             for _ in measuring.transcribe_many(items):
                 most = max(most, sum(each() is not None for each in steps.held))
     finally:

@@ -25,10 +25,10 @@ def test_it_prints_what_it_wrote_and_what_to_do_next(asrlab_cli: Any, tmp_path: 
     ran = asrlab_cli("new-plugin", "asrlab-morse", cwd=tmp_path)
     assert ran.code == 0
     files = [Path(line) for line in ran.out.splitlines()]
-    assert Path("asrlab-morse/src/asrlab_morse/transcriber.py") in files
+    assert Path("asrlab-morse/src/asrlab_morse/recognizer.py") in files
     assert all((tmp_path / file).is_file() for file in files)
     assert f"cd asrlab-morse\n  {install_command('-e', '.')}\n  pytest" in ran.err
-    assert "put your engine into src/asrlab_morse/transcriber.py" in ran.err
+    assert "put your engine into src/asrlab_morse/recognizer.py" in ran.err
 
 
 def test_json_names_the_parts(asrlab_cli: Any, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_skeleton_conforms_as_written(written: Path, monkeypatch: pytest.Mon
 def test_the_skeletons_metadata_names_its_hook(written: Path) -> None:
     """The entry point is the module that is written, and the tests inherit the kit."""
     assert 'morse-code = "asrlab_morse_code.asrlab_plugin"' in (written / "pyproject.toml").read_text()
-    assert "class MorseCodeTranscriber" in (written / "src" / "asrlab_morse_code" / "transcriber.py").read_text()
+    assert "class MorseCodeRecognizer" in (written / "src" / "asrlab_morse_code" / "recognizer.py").read_text()
     assert "(TranscriberConformance)" in (written / "tests" / "test_conformance.py").read_text()
 
 

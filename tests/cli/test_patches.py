@@ -54,7 +54,7 @@ def load(request):
     ))
 
 
-class Toy(asrlab.Transcriber):
+class Toy(asrlab.plugin.Recognizer):
     def recognize(self, audio, options):
         segment = asrlab.Segment(text="heard", start=0.0, end=len(audio.read()) / 16000)
         return asrlab.plugin.Recognition(segments=iter([segment]), language="en")

@@ -30,7 +30,7 @@ import asrlab
 from asrlab.patches import Need, Patch
 
 HOSTILE, NAME = {hostile!r}, {name!r}
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 
 
 @asrlab.plugin.hookimpl
@@ -63,7 +63,7 @@ def devices():
     return asrlab.DeviceReport(available=("cpu",), missing=(("mps", HOSTILE),))
 
 
-class Hostile(asrlab.Transcriber):
+class Hostile(asrlab.plugin.Recognizer):
     def recognize(self, audio, options):
         samples = audio.read()
         print(HOSTILE, file=sys.stderr)

@@ -24,7 +24,7 @@ from asrlab import (
 )
 from asrlab.audio import AudioReader
 from asrlab.options import TranscribeOptions
-from asrlab.plugin import Recognition
+from asrlab.plugin import Recognition, Recognizer
 
 RATE = 16_000
 
@@ -46,7 +46,7 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-class Slow(Transcriber):
+class Slow(Recognizer):
     """Yields two segments, and says what happened to it."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ def test_many_refuses_options_at_once(echo: Transcriber, recording: Path):
 def test_stream_yields_segments_as_they_are_ready():
     """The first segment is there before the second is made, and the transcript when all are read."""
     slow = Slow()
-    stream = slow.stream(np.zeros(RATE * 2, np.float32), sample_rate=RATE)
+    stream = Transcriber(slow).stream(np.zeros(RATE * 2, np.float32), sample_rate=RATE)
     assert slow.events == []
     assert next(stream).text == "0"
     assert slow.events == ["segment 0"]
@@ -179,14 +179,14 @@ def test_stream_yields_segments_as_they_are_ready():
 def test_a_stream_that_is_left_lets_go():
     """Leaving a stream early ends the engine's work on it."""
     slow = Slow()
-    with slow.stream(np.zeros(RATE, np.float32), sample_rate=RATE) as stream:
+    with Transcriber(slow).stream(np.zeros(RATE, np.float32), sample_rate=RATE) as stream:
         next(stream)
     assert slow.events == ["segment 0", "ended"]
 
 
 def test_times_beyond_the_audio_are_brought_back():
     """Whatever the engine says, segments lie inside the recording."""
-    transcript = Slow().transcribe(np.zeros(RATE * 3 // 2, np.float32), sample_rate=RATE)
+    transcript = Transcriber(Slow()).transcribe(np.zeros(RATE * 3 // 2, np.float32), sample_rate=RATE)
     assert [(segment.start, segment.end) for segment in transcript.segments] == [(0, 1), (1, 1.5)]
 
 
@@ -208,8 +208,8 @@ def test_a_closed_transcriber_says_so(recording: Path):
 def test_release_is_called_once():
     """However often a transcriber is closed."""
     slow = Slow()
-    with slow:
-        slow.close()
+    with Transcriber(slow) as transcriber:
+        transcriber.close()
     assert slow.events == ["released"]
 
 

@@ -123,10 +123,10 @@ def test_an_engine_option_goes_the_full_path(base: Transcriber, speech: dict[str
 def test_what_is_known_before_the_first_segment(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):
     """The language and what it was weighed against, and what the filter left."""
     with base.stream(speech["0880"].audio, vad_filter=True) as stream:
-        begun = stream.begin()
+        begun = stream.start()
         assert (begun.language, begun.language_probabilities[0][0]) == ("en", "en")
         assert 1.0 < begun.speech_duration < 3.0
-        assert stream.begin() is begun
+        assert stream.start() is begun
         assert "young man" in next(stream).text
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import asrlab
-from asrlab import Audio, Outcome, Transcriber
+from asrlab import Audio, Outcome, TranscribeOptions, Transcriber
 from asrlab.options import Batching
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
@@ -130,7 +130,7 @@ def test_what_only_the_full_path_can_do_goes_there(base: Transcriber, speech: di
     """Voice activity detection, and sampling from the start."""
     audio = [speech["0890"].audio] * 2
     for options in ({"vad_filter": True}, {"temperature": 0.4}, {"temperature": (0.2, 0.4)}):
-        assert base.transcribe_batches(many_of(audio, **options)) is None
+        assert base.recognizer.batch_backend(TranscribeOptions(**options), Batching()) is None
     given_vad = next(base.transcribe_many(audio, language="en", vad_filter=True, **GREEDY)).unwrap()
     assert given_vad.path is None
 
@@ -142,7 +142,7 @@ def test_the_language_and_the_text_share_one_encoding(
     from faster_whisper import WhisperModel
 
     samples = asrlab.load_audio(speech["0890"].audio).samples
-    model = base.model
+    model = base.recognizer.model  # type: ignore[attr-defined] # of this engine only
     raw = WhisperModel.__new__(WhisperModel)
     raw.__dict__ = model.__dict__
     upstream, info = raw.transcribe(samples, beam_size=1, temperature=0.0)
@@ -190,25 +190,19 @@ def test_workers_and_threads_are_the_callers_choice(base: Transcriber):
     default = base.batching()
     assert None not in attrs.astuple(default)
     assert base.batching(Batching(workers=3)) == attrs.evolve(default, workers=3)
-    base.tuned = Batching(batch_size=4, workers=2)
+    base.calibration = Batching(batch_size=4, workers=2)
     try:
         assert base.batching(Batching(workers=3)) == attrs.evolve(default, workers=3, batch_size=4)
     finally:
-        base.tuned = None
+        base.calibration = None
     with asrlab.load("faster-whisper/base", device="cpu", threads=2) as other:
-        crew = other.crew(Batching(workers=2, threads=1))
-        assert crew is other.crew(Batching(workers=2, threads=1))
-        assert crew.info.threads == 1
-        assert other.crew(Batching(workers=1, threads=2)) is other
-    assert crew.closed
-
-
-def many_of(items: list[Any], **options: Any) -> Any:
-    """A call of `transcribe_many`."""
-    from asrlab.engine.contract import BatchRequest
-    from asrlab.options import TranscribeOptions
-
-    return BatchRequest(items=items, options=TranscribeOptions(**options))
+        recognizer = other.recognizer
+        loaded = recognizer.batch_recognizer(Batching(workers=2, threads=1))
+        assert loaded is recognizer.batch_recognizer(Batching(workers=2, threads=1))
+        assert loaded.info.threads == 1
+        assert recognizer.batch_recognizer(Batching(workers=1, threads=2)) is recognizer
+    with pytest.raises(asrlab.AsrlabError, match="closed"):
+        loaded.model  # type: ignore[attr-defined] # noqa: B018 - it is released along with the transcriber
 
 
 def test_prompts_and_hotwords_reach_the_batch(base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]):

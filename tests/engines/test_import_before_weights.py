@@ -55,7 +55,7 @@ def test_a_package_that_does_not_import_is_reported_before_weights(engine: str, 
 PLUGIN = """
 import asrlab
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 MODEL = asrlab.plugin.ModelSpec(name="lfm", weights=("liquidai/lfm2.5-audio-1.5b",))
 
 

@@ -19,7 +19,7 @@ from asrlab import AudioError, OptionError, Transcriber, WeightsError
 liquid_audio = pytest.importorskip("liquid_audio", reason="liquid-audio is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from asrlab.engines.liquid_audio.recognizer import LiquidAudioTranscriber, asr_chat, transcribe_piece  # noqa: E402
+from asrlab.engines.liquid_audio.recognizer import LiquidAudioRecognizer, asr_chat, transcribe_piece  # noqa: E402
 
 Maker = Callable[..., Path]
 SAYS = "speak_now"
@@ -46,7 +46,7 @@ def endless(tiny_lfm2_audio: Maker) -> Iterator[Transcriber]:
 
 def as_documented(transcriber: Any, samples: np.ndarray) -> list[int]:
     """The tokens that the lines of liquid-audio's README give, on the same loaded model."""
-    chat = liquid_audio.ChatState(transcriber.processor, dtype=torch.float32)
+    chat = liquid_audio.ChatState(transcriber.recognizer.processor, dtype=torch.float32)
     chat.new_turn("system")
     chat.add_text("Perform ASR.")
     chat.end_turn()
@@ -54,7 +54,7 @@ def as_documented(transcriber: Any, samples: np.ndarray) -> list[int]:
     chat.add_audio(torch.from_numpy(samples).unsqueeze(0), 16_000)
     chat.end_turn()
     chat.new_turn("assistant")
-    generated = transcriber.model.generate_sequential(**chat, max_new_tokens=512)
+    generated = transcriber.recognizer.model.generate_sequential(**chat, max_new_tokens=512)
     return [token.item() for token in generated if token.numel() == 1]
 
 
@@ -92,24 +92,24 @@ def test_the_same_tokens_as_upstream(
     """The engine gives what the lines of upstream's README give, with weights that heed the audio and never end."""
     samples = asrlab.load_audio(speech["0880"].audio).samples
     with load(tiny_lfm2_audio("", seed=seed)) as transcriber:
-        assert isinstance(transcriber, LiquidAudioTranscriber)
+        assert isinstance(transcriber.recognizer, LiquidAudioRecognizer)
         expected = as_documented(transcriber, samples)
-        heard = transcribe_piece(transcriber.processor, transcriber.model, samples)
+        heard = transcribe_piece(transcriber.recognizer.processor, transcriber.recognizer.model, samples)
     assert len(expected) == 512
     assert (list(heard.tokens or ()), heard.ended) == (expected, False)
 
 
 def test_the_model_is_prompted_as_documented(saying: Transcriber) -> None:
     """The turns are those of upstream's README, word for word: the tiny weights would not heed another prompt."""
-    assert isinstance(saying, LiquidAudioTranscriber)
-    chat = asr_chat(saying.processor, saying.model, np.ones(16_000, np.float32) / 10)
+    assert isinstance(saying.recognizer, LiquidAudioRecognizer)
+    chat = asr_chat(saying.recognizer.processor, saying.recognizer.model, np.ones(16_000, np.float32) / 10)
     turns = ("system\nPerform ASR.<|im_end|>\n", "user\n<|im_end|>\n", "assistant\n")
     expected = "<|startoftext|>" + "".join(f"<|im_start|>{turn}" for turn in turns)
-    assert saying.processor.text.decode(chat.text[0]) == expected
+    assert saying.recognizer.processor.text.decode(chat.text[0]) == expected
     # the second of audio stands between the line break of the user's turn and its end
     flags = chat.modality_flag[0].tolist()
     audio = [place for place, flag in enumerate(flags) if flag == liquid_audio.LFMModality.AUDIO_IN]
-    heard = saying.processor.text.decode(chat.text[0][: audio[0]])
+    heard = saying.recognizer.processor.text.decode(chat.text[0][: audio[0]])
     assert audio == list(range(audio[0], audio[-1] + 1))
     assert heard.endswith("<|im_start|>user\n")
 
@@ -124,7 +124,7 @@ def test_upstream_says_the_same(saying: Transcriber, speech: dict[str, asrlab.ev
 def test_bfloat16_is_stated_and_used(tiny_lfm2_audio: Maker, speech: dict[str, asrlab.evaluation.Utterance]) -> None:
     """The number format asked for is the one of the weights in memory, and stands in the transcript."""
     with load(tiny_lfm2_audio(SAYS), compute_type="bfloat16") as transcriber:
-        assert {weight.dtype for weight in transcriber.model.parameters()} == {torch.bfloat16}
+        assert {weight.dtype for weight in transcriber.recognizer.model.parameters()} == {torch.bfloat16}
         transcript = transcriber.transcribe(speech["0930"].audio)
     assert (transcript.text, transcript.compute_type) == (SAYS, "bfloat16")
 
@@ -182,7 +182,7 @@ def test_silence_gives_no_text(saying: Transcriber) -> None:
 def test_speech_is_decoded_on_the_device(saying: Any) -> None:
     """The speech decoder runs where the model is, which upstream allows on CUDA alone."""
     codes = torch.arange(8 * 6).reshape(1, 8, 6)
-    waveform = saying.processor.decode(codes)
+    waveform = saying.recognizer.processor.decode(codes)
     assert waveform.shape == (1, 6 * 6 * 320)
     assert waveform.device.type == "cpu"
     assert bool(waveform.isfinite().all())
@@ -243,7 +243,7 @@ def test_closing_lets_go_of_the_model(tiny_lfm2_audio: Maker, saying: Transcribe
     transcriber: Any = load(tiny_lfm2_audio(SAYS))
     transcriber.close()
     with pytest.raises(asrlab.AsrlabError, match="closed"):
-        _ = transcriber.processor
+        _ = transcriber.recognizer.processor
     assert "cuda" not in getter_of_the_speech_decoder().__code__.co_names
 
 

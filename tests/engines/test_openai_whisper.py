@@ -150,7 +150,7 @@ def test_the_language_is_detected_with_its_probability(
 
 def test_the_models_own_alignment_heads_are_set(base: Transcriber, raw: Any):
     """Word times come from the heads that the model's authors chose, from every kind of weights."""
-    heads = base._model.alignment_heads.indices()  # noqa: SLF001 - what is set has no public name
+    heads = base.recognizer._model.alignment_heads.indices()  # noqa: SLF001 - what is set has no public name
     assert torch.equal(heads, raw.alignment_heads.indices())
 
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings, strategies as st
 import asrlab
 from asrlab import Audio, Batching, TranscribeOptions, Transcriber
 from asrlab.batching import ChunkFeatures
-from asrlab.engine.contract import BatchRequest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("whisper", reason="openai-whisper is not installed")
@@ -43,7 +42,7 @@ def test_texts_of_the_full_window_are_upstreams(base: Transcriber, samples: list
     from whisper import transcribe
 
     together = [each.unwrap() for each in base.transcribe_many(samples, sample_rate=RATE, batching=FULL_WINDOW)]
-    model = base._model  # type: ignore[attr-defined] # noqa: SLF001 - upstream's own loop wants it
+    model = base.recognizer._model  # type: ignore[attr-defined] # noqa: SLF001 - upstream's own loop wants it
     for ours, clip in zip(together, samples, strict=True):
         theirs = transcribe(model, clip, fp16=False)
         assert ours.text == " ".join(segment["text"].strip() for segment in theirs["segments"])
@@ -63,7 +62,7 @@ def test_a_short_window_keeps_the_words(base: Transcriber, samples: list[np.ndar
 
     words = get_normalizer("english")
     shapes: list[tuple[int, ...]] = []
-    hook = base._model.encoder.ln_post.register_forward_hook(  # type: ignore[attr-defined] # noqa: SLF001 - to look in
+    hook = base.recognizer._model.encoder.ln_post.register_forward_hook(  # type: ignore[attr-defined] # noqa: SLF001 - to look in
         lambda _module, _inputs, output: shapes.append(tuple(output.shape))
     )
     try:
@@ -83,7 +82,7 @@ def test_each_clip_has_its_own_language(base: Transcriber, samples: list[np.ndar
     assert (detected.language, detected.path) == ("en", "batched")
     assert detected.language_probability is not None
     assert detected.language_probability > 0.5
-    steps = base._steps(TranscribeOptions(), base.batching())  # type: ignore[attr-defined] # noqa: SLF001 - to look in
+    steps = base.recognizer.batch_backend(TranscribeOptions(), base.batching())  # type: ignore[attr-defined]
     pieces = [ChunkFeatures(features=steps.features(clip), duration=len(clip) / RATE) for clip in samples[:2]]
     apart = [
         steps.decode(steps.encode([piece]), [piece], [tag])[0] for piece, tag in zip(pieces, ("en", "fr"), strict=True)
@@ -123,7 +122,7 @@ def test_silence_takes_the_full_path(base: Transcriber):
 def test_what_only_the_loop_over_windows_can_do_goes_there(base: Transcriber):
     """Word timestamps, sampling from the start, and upstream's own options."""
     for options in ({"word_timestamps": True}, {"temperature": 0.4}, {"engine_options": {"best_of": 2}}):
-        assert base.transcribe_batches(BatchRequest(items=[], options=TranscribeOptions(**options))) is None
+        assert base.recognizer.batch_backend(TranscribeOptions(**options), Batching()) is None
 
 
 @settings(max_examples=200, deadline=None)

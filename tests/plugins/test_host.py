@@ -64,7 +64,7 @@ def listing(zoo: Path, asrlab_cli: Any) -> Any:
         ("not-a-list", "asrlab_engines", "TypeError"),
         ("mistyped-hook", "hooks", "asrlab_enignes"),
         ("wrong-argument", "hooks", "event"),
-        ("other-api", "api", "plugin API 99, this asrlab has 1"),
+        ("other-api", "api", "plugin API 99, this asrlab has 2"),
         ("missing-module", "import", "a_module_that_nobody_has"),
     ],
 )

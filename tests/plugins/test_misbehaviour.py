@@ -88,7 +88,7 @@ def load(request):
     return Odd(asrlab.TranscriberInfo(
         model=request.model, device=request.device, compute_type="float32", capabilities=asrlab.Capabilities()))
 
-class Odd(asrlab.Transcriber):
+class Odd(asrlab.plugin.Recognizer):
     def recognize(self, audio, options):
         audio.read()
         chatter()

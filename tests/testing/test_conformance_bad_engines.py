@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ def asrlab_engines():
         )
     ]
 """
-API = "asrlab_plugin_api = 1"
+API = "asrlab_plugin_api = 2"
 OTHERS = {
     "says-nothing": {"name": "says-nothing"},
     "of-later-times": {"name": "of-later-times", "before": "asrlab_plugin_api = 99"},
@@ -49,8 +50,8 @@ OTHERS = {
 LEAKS = tuple(check.name for check in CHECKS if check.name.startswith("leaves-"))
 # what is wrong with a model, and what is told of it
 FAULTS = {
-    "says-nothing/good": ("plugin", "write asrlab_plugin_api = 1"),
-    "of-later-times/good": ("plugin", "it is written for plugin API 99, this asrlab has 1"),
+    "says-nothing/good": ("plugin", "write asrlab_plugin_api = 2"),
+    "of-later-times/good": ("plugin", "it is written for plugin API 99, this asrlab has 2"),
     "twin/good": ("names", "2 engines are called 'twin' (first-twin, second-twin)"),
     "no-default/good": ("names", "default_model 'better' is none of the models good"),
     "no-install/good": ("spec", "state the command that installs numpy"),
@@ -107,6 +108,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, write_distribution: Call
         write_distribution(folder, name, source=ENGINE.format(**parts))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
+        patch.setattr("asrlab.engine.transcriber.Transcriber", importlib.import_module("bad_engines").BadTranscriber)
         yield folder
 
 

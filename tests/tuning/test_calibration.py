@@ -176,21 +176,21 @@ def test_load_takes_what_was_stored(caplog: pytest.LogCaptureFixture):
     from asrlab.engines.faster_whisper import SPEC
 
     with asrlab.load("faster-whisper/base") as plain:
-        assert plain.tuned is None
+        assert plain.calibration is None
         here = CalibrationKey.of(plain.info, SPEC, threads=None)
     assert [package.name for package in here.packages][:3] == ["asrlab", "faster-whisper", "ctranslate2"]
     store = CalibrationStore()
     path = store.put(calibration(here))
     try:
         with asrlab.load("faster-whisper/base") as tuned:
-            assert tuned.tuned == CHOSEN
+            assert tuned.calibration == CHOSEN
             assert tuned.batching() == CHOSEN
             assert tuned.batching(Batching(workers=1)) == attrs.evolve(CHOSEN, workers=1)
         with asrlab.load("faster-whisper/base", threads=1) as other:
-            assert other.tuned is None
+            assert other.calibration is None
         path.write_text("{")
         with asrlab.load("faster-whisper/base") as damaged:
-            assert damaged.tuned is None
+            assert damaged.calibration is None
         assert str(path) in caplog.text
     finally:
         store.forget("faster-whisper/base")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import attrs
 import pytest
 
 import asrlab
-from asrlab import AsrlabError, Batching, Capabilities, Device, ModelInfo, OptionError, Segment, Transcript
-from asrlab.audio import AudioReader, open_audio
-from asrlab.engine.contract import BatchRequest, TranscriberInfo
+from asrlab import AsrlabError, Batching, Capabilities, Device, ModelInfo, OptionError, Segment
+from asrlab.audio import Audio, open_audio
+from asrlab.engine.contract import TranscriberInfo
 from asrlab.engine.spec import EngineSpec
-from asrlab.engine.transcriber import Transcriber
+from asrlab.engine.transcriber import Transcriber, build_transcript
 from asrlab.options import TranscribeOptions
 from asrlab.plugin import Recognition
 from asrlab.transcript import Outcome
@@ -27,47 +28,42 @@ DEFAULT = Batching(batch_size=8, workers=2, threads=2, margin=6.0, encode_togeth
 Pace = Callable[[Batching], float]
 
 
-class Paced(Transcriber):
-    """Hears nothing, and takes one second over *pace* for each second of audio, by a clock of its own."""
+class Paced:
+    """A stand-in for a transcriber: it takes one second over *pace* for each second of audio, by its own clock."""
 
     def __init__(self, pace: Pace) -> None:
-        super().__init__(
-            TranscriberInfo(
-                model=ModelInfo(name="paced/one", engine="paced"),
-                device=Device(requested="auto", resolved="cpu"),
-                compute_type="float32",
-                capabilities=Capabilities(),
-            )
+        self.info = TranscriberInfo(
+            model=ModelInfo(name="paced/one", engine="paced"),
+            device=Device(requested="auto", resolved="cpu"),
+            compute_type="float32",
+            capabilities=Capabilities(),
         )
+        self.calibration: Batching | None = None
         self.pace, self.now = pace, 0.0
         self.seen: set[Batching] = set()
 
     def batching(self, given: Batching | None = None) -> Batching:
-        """Over the defaults."""
+        """Return *given* over the defaults."""
         return (given or Batching()).over(DEFAULT)
 
-    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome]:
-        """Let time pass."""
-        batching = self.batching(many.batching)
-        self.seen.add(batching)
-        for index, item in enumerate(many.items):
-            reader = open_audio(item)  # type: ignore[arg-type] # clips
+    def transcribe_many(
+        self, items: Iterable[Audio], *, options: TranscribeOptions, batching: Batching, in_order: bool
+    ) -> Iterator[Outcome]:
+        """Advance the clock for each item."""
+        assert not in_order
+        settings = self.batching(batching)
+        self.seen.add(settings)
+        for index, item in enumerate(items):
+            reader = open_audio(item)
             reader.read()
-            self.now += reader.duration / self.pace(batching)
-            heard = Recognition(segments=iter([Segment(text="one", start=0.0, end=1.0)]))
-            made: Transcript = self.finish(reader, heard, many.options, busy=0.0)
-            yield Outcome(index=index, item=item, transcript=attrs.evolve(made, path="batched"))
-
-    def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
-        """Never asked."""
-        raise NotImplementedError
-
-    def release(self) -> None:
-        """Nothing to give back."""
+            self.now += reader.duration / self.pace(settings)
+            recognition = Recognition(segments=iter([Segment(text="one", start=0.0, end=1.0)]))
+            transcript = build_transcript(self.info, reader, recognition, options, busy_s=0.0)
+            yield Outcome(index=index, item=item, transcript=attrs.evolve(transcript, path="batched"))
 
     def calibrated(self, seconds: float = 1000.0) -> Calibration:
-        """On four cores, by its own clock."""
-        return calibrate(self, ENGINE, threads=4, seconds=seconds, clock=lambda: self.now)
+        """Calibrate on four cores, by its own clock."""
+        return calibrate(cast("Transcriber", self), ENGINE, threads=4, seconds=seconds, clock=lambda: self.now)
 
 
 def test_the_fastest_is_found():
@@ -152,7 +148,7 @@ def test_what_was_tuned_is_used_by_load(use_weights: Path, tmp_path: Path, monke
     (stored,) = CalibrationStore().all()
     assert stored[1] == made
     with asrlab.load("faster-whisper/tiny.en", device="cpu", offline=True) as transcriber:
-        assert transcriber.tuned == made.chosen == transcriber.batching()
+        assert transcriber.calibration == made.chosen == transcriber.batching()
         assert transcriber.batching(Batching(batch_size=3)) == attrs.evolve(made.chosen, batch_size=3)
     with asrlab.load("faster-whisper/tiny.en", device="cpu", threads=1, offline=True) as other:
-        assert other.tuned is None
+        assert other.calibration is None

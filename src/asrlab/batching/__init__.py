@@ -5,6 +5,21 @@ from __future__ import annotations
 from asrlab.batching.backend import BatchBackend, ChunkFeatures, Decoded, Detected
 from asrlab.batching.quality import doubt
 from asrlab.batching.recording import BATCHED, FULL
-from asrlab.batching.scheduler import transcribe_together
+from asrlab.batching.request import BatchedRecording, BatchRequest, BatchResult, FullPath, HasAudio
+from asrlab.batching.scheduler import transcribe_batched
 
-__all__ = ["BATCHED", "FULL", "BatchBackend", "ChunkFeatures", "Decoded", "Detected", "doubt", "transcribe_together"]
+__all__ = [
+    "BATCHED",
+    "FULL",
+    "BatchBackend",
+    "BatchRequest",
+    "BatchResult",
+    "BatchedRecording",
+    "ChunkFeatures",
+    "Decoded",
+    "Detected",
+    "FullPath",
+    "HasAudio",
+    "doubt",
+    "transcribe_batched",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +12,8 @@ from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.batching.backend import BatchBackend, Detected
 from asrlab.batching.quality import doubt
 from asrlab.batching.recording import Task
+from asrlab.batching.request import FullPath
 from asrlab.batching.shared_timer import SharedClock
-from asrlab.engine.transcriber import Transcriber
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment
 
@@ -34,9 +34,7 @@ def decode_together(tasks: Sequence[Task], steps: BatchBackend[Any, Any], clock:
             task.segments = _placed(text.segments, task)
 
 
-def transcribe_fully(
-    task: Task, crew: Callable[[], Transcriber], options: TranscribeOptions, clock: SharedClock
-) -> None:
+def transcribe_fully(task: Task, full_path: FullPath, options: TranscribeOptions, clock: SharedClock) -> None:
     """Put the piece through the engine's full path, from the samples in memory.
 
     The language of a long recording stays that of its first piece.
@@ -45,7 +43,7 @@ def transcribe_fully(
     language = options.language if known is None else options.language or known.language
     chosen = attrs.evolve(options, language=language, track=None)  # samples have none
     with _timed([task], clock):
-        made = crew().transcribe(Audio(samples=task.clip.samples, sample_rate=SAMPLE_RATE), options=chosen)
+        made = full_path(Audio(samples=task.clip.samples, sample_rate=SAMPLE_RATE), chosen)
     task.language = known or Detected(language=made.language or "", probability=made.language_probability)
     task.warnings = tuple(warning for warning in made.warnings if warning.code not in _AUDIO_WARNINGS)
     task.segments = _placed(made.segments, task)

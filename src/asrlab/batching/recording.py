@@ -9,10 +9,8 @@ import attrs
 
 from asrlab.batching.backend import Decoded, Detected
 from asrlab.batching.reader import ChunkReader, Clip
-from asrlab.engine.contract import Recognition
-from asrlab.engine.transcriber import Transcriber
-from asrlab.options import TranscribeOptions
-from asrlab.transcript import Segment, Transcript, TranscriptWarning
+from asrlab.batching.request import BatchedRecording
+from asrlab.transcript import Segment, TranscriptWarning
 
 BATCHED = "batched"
 FULL = "full"
@@ -91,20 +89,20 @@ class Recording:
         """Whether all of it has been read and decoded."""
         return self.intake is not None and self.intake.over and all(task.segments is not None for task in self.tasks)
 
-    def transcript(self, transcriber: Transcriber, options: TranscribeOptions) -> Transcript:
-        """What its pieces make together."""
+    def result(self) -> BatchedRecording:
+        """Join the chunks."""
         assert self.intake is not None and self.intake.reader is not None  # noqa: PT018, S101 - it was read
-        language, skipped = self.language, self.intake.skipped
+        language, skipped, reader = self.language, self.intake.skipped, self.intake.reader
         warnings = [warning for task in self.tasks for warning in task.warnings]
-        recognition = Recognition(
-            segments=(segment for task in self.tasks for segment in task.segments or ()),
-            language=options.language or (language.language if language else None),
+        return BatchedRecording(
+            reader=reader,
+            segments=tuple(segment for task in self.tasks for segment in task.segments or ()),
+            language=language.language if language else None,
             language_probability=language.probability if language else None,
-            warnings=[*(skipped.warnings() if skipped else ()), *warnings],
+            warnings=(*(skipped.warnings() if skipped else ()), *warnings),
+            busy_s=reader.decoding_time + sum(task.busy for task in self.tasks),
+            path=self._path(),
         )
-        reader = self.intake.reader
-        busy = reader.decoding_time + sum(task.busy for task in self.tasks)
-        return attrs.evolve(transcriber.finish(reader, recognition, options, busy=busy), path=self._path())
 
     def _path(self) -> str:
         """Which way it took: ``batched``; how many pieces, if several; why any of them took the full path."""

@@ -17,38 +17,32 @@ from asrlab.batching.batch import decode_together, transcribe_fully
 from asrlab.batching.bucketing import LengthBucketer
 from asrlab.batching.reader import ChunkReader, Clip, readable_ahead
 from asrlab.batching.recording import FULL, Recording, Task
+from asrlab.batching.request import BatchedRecording, BatchRequest, BatchResult, FullPath, HasAudio
 from asrlab.batching.shared_timer import SharedClock
-from asrlab.engine.contract import BatchRequest, HasAudio
-from asrlab.engine.transcriber import Transcriber
-from asrlab.transcript import Outcome, Transcript
-from asrlab.vad import VoiceActivityDetector, load_vad
+from asrlab.transcript import Transcript
+from asrlab.vad import load_vad
 
 _logger = logging.getLogger("asrlab.batching")
 
 
-def transcribe_together(
-    transcriber: Transcriber,
-    steps: BatchBackend[Any, Any],
-    many: BatchRequest,
-    *,
-    crew: Callable[[], Transcriber] | None = None,
-    vad: Callable[[], VoiceActivityDetector] = load_vad,
-) -> Iterator[Outcome]:
-    """An outcome per item, whatever order they were decoded in.
+def transcribe_batched(
+    request: BatchRequest,
+    backend: BatchBackend[Any, Any],
+    full_path: FullPath,
+) -> Iterator[BatchResult]:
+    """Transcribe items in batches and yield a result for each.
 
-    Items are taken in the caller's thread, audio and features are made in another, the engine works in others again.
-    What an item raises is its own outcome; what taking the next raises comes after the outcomes of all items before it.
+    The caller's thread reads the items. One thread decodes audio and computes features, others run the engine.
+    An error of an item is its own result. An error of the iterator is raised after the results of all items before it.
 
     Args:
-        transcriber: The one that was asked; an only short recording goes through its full path.
-        steps: For what goes together.
-        many: The items, and how.
-        crew: Gives what any other full path goes through, beside the batches; None for *transcriber* itself.
-        vad: Gives the detector that long recordings are cut with; called once, if there are any.
+        request: The items, and the options for all of them.
+        backend: Decodes batches.
+        full_path: Transcribes what batches cannot.
     """
-    line = _Pipeline(transcriber, steps, many, crew=crew or (lambda: transcriber), vad=cache(vad))
+    line = _Pipeline(request, backend, full_path)
     try:
-        yield from line.outcomes()
+        yield from line.results()
     finally:
         line.stop()
 
@@ -58,16 +52,13 @@ class _Pipeline:
 
     def __init__(
         self,
-        transcriber: Transcriber,
+        request: BatchRequest,
         steps: BatchBackend[Any, Any],
-        many: BatchRequest,
-        *,
-        crew: Callable[[], Transcriber],
-        vad: Callable[[], VoiceActivityDetector],
+        full_path: FullPath,
     ) -> None:
-        self._transcriber, self._steps, self._many = transcriber, steps, many
-        self._crew, self._vad = crew, vad
-        self._items = enumerate(many.items)
+        self._steps, self._many = steps, request
+        self._full_path, self._load_vad = full_path, cache(load_vad)
+        self._items = enumerate(request.items)
         self._workers = steps.batching.workers or 1
         size = steps.batching.batch_size or 1
         self._planner = LengthBucketer(size=size, workers=self._workers, detects=steps.language is None)
@@ -79,17 +70,16 @@ class _Pipeline:
         self._unread: deque[Recording] = deque()
         self._is_reading = False
         self._alone: deque[Callable[[], None]] = deque()
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[int, BatchResult] = {}
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="asrlab-reading")
         self._decoders = ThreadPoolExecutor(self._workers, thread_name_prefix="asrlab-decoding")
         self._clock = SharedClock()
         self._paths: Counter[str | None] = Counter()
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def results(self) -> Iterator[BatchResult]:
         """All of them, in order if that is asked for."""
         while True:
-            self._check_open()
             self._take_ahead()
             self._read_on()
             self._start_work()
@@ -117,10 +107,6 @@ class _Pipeline:
         if self._many.in_order:
             return self._given if self._given in self._outcomes else None
         return next(iter(self._outcomes), None)
-
-    def _check_open(self) -> None:
-        if self._transcriber.closed:
-            raise self._transcriber.closed_error()
 
     def _take_ahead(self) -> None:
         """Take items while there is room, giving idle workers something to do in between."""
@@ -165,7 +151,7 @@ class _Pipeline:
             recording.intake = ChunkReader(
                 recording.audio,
                 self._steps,
-                vad=self._vad,
+                vad=self._load_vad,
                 sample_rate=self._many.sample_rate,
                 allow_truncated=self._many.options.allow_truncated,
                 track=self._many.options.track,
@@ -178,7 +164,7 @@ class _Pipeline:
         if error := done.exception():
             self._fail(recording, error)
         elif recording.intake is None:
-            self._alone.append(partial(self._start_alone, recording, self._crew()))
+            self._alone.append(partial(self._start_alone, recording))
         elif (clip := done.result()) is not None and not recording.ended:
             self._planner.add(recording.add(clip))
         if recording.ended or recording.intake is None or recording.intake.over:
@@ -209,7 +195,7 @@ class _Pipeline:
 
     def _start_group(self, tasks: list[Task]) -> None:
         if self._taken == 1 and self._ended and tasks[0].clip.whole:
-            self._start_alone(tasks[0].recording, self._transcriber)  # nothing is gained by a batch of one
+            self._start_alone(tasks[0].recording, is_sole=True)  # nothing is gained by a batch of one
             return
         self._work(partial(decode_together, tasks, self._steps, self._clock), partial(self._after_group, tasks))
 
@@ -227,7 +213,7 @@ class _Pipeline:
         if task.recording.ended:
             return
         self._work(
-            partial(transcribe_fully, task, self._crew, self._many.options, self._clock),
+            partial(transcribe_fully, task, self._full_path, self._many.options, self._clock),
             partial(self._after_fully, task),
         )
 
@@ -241,10 +227,10 @@ class _Pipeline:
         """A piece has its text."""
         self._complete(task.recording)
 
-    def _start_alone(self, recording: Recording, transcriber: Transcriber) -> None:
+    def _start_alone(self, recording: Recording, *, is_sole: bool = False) -> None:
         def transcribe() -> Transcript:
             rate = self._many.sample_rate
-            made = transcriber.transcribe(recording.audio, sample_rate=rate, options=self._many.options)
+            made = self._full_path(recording.audio, self._many.options, sample_rate=rate, is_sole=is_sole)
             return attrs.evolve(made, path=FULL)
 
         self._work(transcribe, partial(self._after_alone, recording))
@@ -258,12 +244,12 @@ class _Pipeline:
     def _complete(self, recording: Recording) -> None:
         """Give the outcome of *recording*, if all of it is there."""
         if recording.done and not recording.ended:
-            self._give(recording, recording.transcript(self._crew(), self._many.options))
+            self._give(recording, recording.result())
 
-    def _give(self, recording: Recording, made: Transcript) -> None:
+    def _give(self, recording: Recording, made: BatchedRecording | Transcript) -> None:
         self._paths[made.path] += 1
         recording.ended = True
-        self._outcomes[recording.index] = Outcome(index=recording.index, item=recording.item, transcript=made)
+        self._outcomes[recording.index] = BatchResult(index=recording.index, item=recording.item, value=made)
         recording.forget()
 
     def _fail(self, recording: Recording, error: BaseException) -> None:
@@ -275,7 +261,7 @@ class _Pipeline:
         recording.ended = True
         self._planner.drop(recording)
         recording.forget()
-        self._outcomes[recording.index] = Outcome(index=recording.index, item=recording.item, error=error)
+        self._outcomes[recording.index] = BatchResult(index=recording.index, item=recording.item, value=error)
 
     def _work(self, work: Callable[[], Any], after: Callable[[Future[Any]], None]) -> None:
         """Have a worker do *work*, and *after* it in the caller's thread."""

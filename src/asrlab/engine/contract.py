@@ -1,29 +1,32 @@
-"""What goes into a transcriber and comes out of an engine: the facts of a model, items, and what was recognized."""
+"""The contract between asrlab and an engine: what an engine implements, and what it gives back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
-from asrlab.audio import AudioSource
+from asrlab.audio import AudioReader
+from asrlab.batching import BatchBackend
 from asrlab.device import Device
+from asrlab.errors import AsrlabError
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.transcript import ModelInfo, PackageVersion, Segment, TranscriptWarning
 
 
 @attrs.frozen(kw_only=True)
 class TranscriberInfo:
-    """The facts of a loaded model, the same for all of its transcripts.
+    """Facts of a loaded model, the same for all of its transcripts.
 
     Attributes:
-        model: Which weights were loaded.
-        device: Where they really are.
+        model: The model's name and its weights.
+        device: The device that holds the model.
         compute_type: Number format of the computation.
-        threads: CPU threads that one inference uses; None if the engine does not tell.
-        capabilities: What it can honour.
-        packages: The distributions that take part.
+        threads: CPU threads that one inference uses; None if the engine does not report them.
+        capabilities: The options that the model can honour.
+        packages: The installed distributions that take part.
     """
 
     model: ModelInfo
@@ -36,16 +39,16 @@ class TranscriberInfo:
 
 @attrs.define(kw_only=True)
 class Recognition:
-    """What an engine hands back at once: the language, and segments that come as they are ready.
+    """Result of `Recognizer.recognize`: the language, and segments that may still be decoded while they are read.
 
     Attributes:
-        segments: In order; consumed once.
-        language: BCP 47 tag; None if the engine does not tell.
-        language_probability: In [0, 1]; None if it was given or the engine does not tell.
-        language_probabilities: Of each language that was weighed, the likeliest first; None likewise.
-        speech_duration: Seconds of audio that were left when silence was left out; None where none was, or the engine
-            does not tell.
-        warnings: May grow while *segments* are consumed.
+        segments: Segments in order; read once.
+        language: BCP 47 tag; None if the engine does not report it.
+        language_probability: Probability in [0, 1]; None if the language was given or the engine does not report it.
+        language_probabilities: Probability of each candidate language, the likeliest first; None as above.
+        speech_duration: Seconds of audio that remained after silence was removed; None if none was removed or the
+            engine does not report it.
+        warnings: Warnings for the transcript; may grow while *segments* are read.
     """
 
     segments: Iterator[Segment]
@@ -56,30 +59,55 @@ class Recognition:
     warnings: list[TranscriptWarning] = attrs.field(factory=list)
 
 
-@runtime_checkable
-class HasAudio(Protocol):
-    """An item of a data set, such as an ``Utterance``."""
+class Recognizer(ABC):
+    """A loaded model as an engine implements it. `asrlab.load` wraps it in a `Transcriber`.
 
-    @property
-    def audio(self) -> AudioSource:
-        """What to transcribe."""
-        ...
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class BatchRequest:
-    """What `Transcriber.transcribe_many` was called with.
+    An engine writes `recognize` and `release`. An engine that decodes several recordings in one call also writes
+    `resolve_batching` and `batch_backend`. Several threads may call the methods at once.
 
     Attributes:
-        items: Not begun.
-        options: The same for all; checked.
-        sample_rate: In Hz, for numpy arrays.
-        batching: As it was given; `Transcriber.batching` fills in what is not.
-        in_order: Whether outcomes come in the order of *items*; otherwise each comes as soon as it is there.
+        info: Facts of the loaded model.
     """
 
-    items: Iterable[AudioSource | HasAudio]
-    options: TranscribeOptions
-    sample_rate: int | None = None
-    batching: Batching = attrs.field(factory=Batching)
-    in_order: bool = True
+    def __init__(self, info: TranscriberInfo) -> None:
+        self.info = info
+
+    @abstractmethod
+    def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
+        """Transcribe *audio*; *options* have been checked against ``info.capabilities`` and by `check_options`.
+
+        Raises:
+            AudioError: If the model cannot take the audio, for example because it is too short.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """Free the model's memory. Called once; calls that are still running may hold the model longer."""
+
+    def check_options(self, options: TranscribeOptions) -> None:  # noqa: B027 - most have nothing more to check
+        """Raise ``OptionError`` for what ``info.capabilities`` cannot express, such as values of engine options."""
+
+    def resolve_batching(self, given: Batching) -> Batching | None:  # noqa: ARG002 - for engines that decode batches
+        """Return *given* completed with the engine's defaults; None if the engine decodes one recording at a time."""
+        return None
+
+    def batch_recognizer(self, batching: Batching) -> Recognizer:  # noqa: ARG002 - as above
+        """Return the recognizer loaded for the workers and threads of *batching*; released along with this one."""
+        return self
+
+    def batch_backend(
+        self,
+        options: TranscribeOptions,  # noqa: ARG002 - as above
+        batching: Batching,  # noqa: ARG002 - as above
+    ) -> BatchBackend[Any, Any] | None:
+        """Return the backend that decodes batches with *options*; None if they need `recognize`.
+
+        Args:
+            options: Checked options, the same for all recordings.
+            batching: Complete settings from `resolve_batching`.
+        """
+        return None
+
+    def closed_error(self) -> AsrlabError:
+        """Return the error to raise when a released model is used."""
+        return AsrlabError(f"the transcriber of {self.info.model.name} is closed; load the model again")

@@ -16,7 +16,7 @@ from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.installation import runnable
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 
-PLUGIN_API = 1
+PLUGIN_API = 2
 """Number of the plugin interface. A plugin states the one it was written for as ``asrlab_plugin_api = 1``."""
 
 # what decodes the audio takes part in every transcript
@@ -52,7 +52,7 @@ class EngineSpec:
 
     Attributes:
         name: The part before the slash, such as ``faster-whisper``.
-        factory: ``package.module:function`` taking a `LoadRequest` and giving a ``Transcriber``.
+        factory: ``package.module:function`` taking a `LoadRequest` and returning a `Recognizer`.
         devices: ``package.module:function`` taking nothing and giving a ``DeviceReport``.
         models: The models it knows by name.
         other_models: What a name means that is not among *models*, such as ``an id on the Hugging Face hub``: the

@@ -5,7 +5,7 @@ by ``asrlab.plugin.hookimpl``::
 
     import asrlab
 
-    asrlab_plugin_api = 1
+    asrlab_plugin_api = 2
 
 
     @asrlab.plugin.hookimpl

@@ -101,7 +101,7 @@ def calibrate(
         OptionError: The engine takes recordings one by one.
         AsrlabError: The engine fails with its own defaults.
     """
-    transcriber.tuned = None
+    transcriber.calibration = None
     default = transcriber.batching()
     if default is None:
         raise OptionError(

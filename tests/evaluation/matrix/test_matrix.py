@@ -20,7 +20,7 @@ TEMPERS = """
 import os, signal
 import asrlab
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 MODELS = ("calm", "fails", "aborts", "hangs", "exits", "misplaced", "disordered", "silent", "raises-on-load")
 
 
@@ -41,7 +41,7 @@ def devices():
     return asrlab.DeviceReport(available=("cpu",), missing=(("mps", "no such backend"), ("cuda", "no such backend")))
 
 
-class Tempers(asrlab.Transcriber):
+class Tempers(asrlab.plugin.Recognizer):
     def recognize(self, audio, options):
         end = len(audio.read()) / 16000
         model = self.info.model.name.partition("/")[2]

@@ -17,7 +17,7 @@ import asrlab
 if TYPE_CHECKING:
     from asrlab.audio import AudioReader
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 FOLDER = Path(os.environ["TEMPERS"])
 MODELS = ("calm", "hangs", "raises", "aborts", "second-raises", "first-only")
 
@@ -106,7 +106,7 @@ def act(temper: str) -> None:
             meet("beside", "hanging")
 
 
-class Tempers(asrlab.Transcriber):
+class Tempers(asrlab.plugin.Recognizer):
     """Hears the name of the file."""
 
     def recognize(self, audio: AudioReader, _options: asrlab.TranscribeOptions) -> asrlab.plugin.Recognition:
@@ -125,7 +125,7 @@ class Tempers(asrlab.Transcriber):
         (FOLDER / "released").touch()
 
 
-def load(request: asrlab.plugin.LoadRequest) -> asrlab.Transcriber:
+def load(request: asrlab.plugin.LoadRequest) -> asrlab.plugin.Recognizer:
     """Do what the model's name says."""
     number = len(list(FOLDER.glob("load-*")))
     (FOLDER / f"load-{number}").touch()

@@ -32,7 +32,7 @@ import attrs, asrlab
 from asrlab.engines.echo import SPEC
 from asrlab.engines.echo.recognizer import load as load_echo
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 
 
 @asrlab.plugin.hookimpl

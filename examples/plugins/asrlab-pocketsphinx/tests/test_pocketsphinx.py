@@ -16,7 +16,7 @@ import numpy as np
 import pocketsphinx
 import pytest
 from asrlab_pocketsphinx import SPEC
-from asrlab_pocketsphinx.transcriber import to_int16
+from asrlab_pocketsphinx.recognizer import to_int16
 from asrlab_pocketsphinx.words import Heard, to_segments
 
 import asrlab

@@ -98,7 +98,7 @@ def test_options_reach_the_model(transcriber: asrlab.Transcriber, clips: dict[st
 def test_the_language_is_known_before_the_first_segment(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
     """A stream that has begun tells it, with nothing transcribed yet."""
     with transcriber.stream(list(clips.values())[1], sample_rate=RATE) as stream:
-        begun = stream.begin()
+        begun = stream.start()
     assert begun.language == "en"
     assert (begun.language_probability or 0) > 0.9
 

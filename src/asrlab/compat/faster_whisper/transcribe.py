@@ -142,7 +142,7 @@ class WhisperModel(CompatModel):
         options = to_options(given, _DEFAULTS, self.transcriber, native=_NATIVE)
         heard = loaded(audio)
         stream = self.transcriber.stream(heard, options=options)
-        recognition = stream.begin()
+        recognition = stream.start()
         info = info_of(recognition, given, duration=heard.duration, english=self.supported_languages == ["en"])
         return shown(_segments(stream, info.language), info.duration, on=log_progress), info
 
@@ -274,7 +274,7 @@ class BatchedInferencePipeline:
         heard = loaded(audio)
         opening = self.model.transcriber.stream(_opening(heard), options=options)
         with opening:
-            recognition = opening.begin()
+            recognition = opening.start()
         english = self.model.supported_languages == ["en"]
         info = info_of(recognition, given, duration=heard.duration, english=english)
         known = attrs.evolve(options, language=options.language or info.language)

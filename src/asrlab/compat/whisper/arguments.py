@@ -127,7 +127,7 @@ def options_for(transcriber: Transcriber, given: Mapping[str, Any]) -> Transcrib
     except OptionError as error:
         option = next((name for name in rest if _named(name, can.engine_options) == error.option), error.option)
         raise OptionError(_pointed(error, option, given), option=option, supported=error.supported) from error
-    transcriber.check_options(options)
+    transcriber.recognizer.check_options(options)
     return options
 
 

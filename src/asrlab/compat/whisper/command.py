@@ -66,7 +66,7 @@ def _run(flags: dict[str, Any], given: dict[str, Any]) -> int:
     layout = {name: flags[name] for name in LAYOUT}
     Path(flags["output_dir"]).mkdir(parents=True, exist_ok=True)
     with _load(flags) as model:
-        named = flags if isinstance(model.transcriber, SupportsUpstreamLoop) else given
+        named = flags if isinstance(model.transcriber.recognizer, SupportsUpstreamLoop) else given
         chosen = {name: value for name, value in named.items() if name not in (*BOOKKEEPING, *LAYOUT)}
         chosen |= {"verbose": flags["verbose"], "language": _language(flags)}
         if {"temperature", "temperature_increment_on_fallback"} & set(named):

@@ -87,8 +87,8 @@ def detect_language(model: Model, mel: Any, tokenizer: Any = None) -> tuple[Any,
         OptionError: The model knows one language, does not tell the language, or *mel* has no samples.
     """
     transcriber = model.transcriber
-    if isinstance(transcriber, SupportsUpstreamLoop):
-        with transcriber.using_model() as raw:
+    if isinstance(transcriber.recognizer, SupportsUpstreamLoop):
+        with transcriber.recognizer.using_model() as raw:
             if not raw.is_multilingual:
                 raise _knows_one(transcriber)
             return raw.detect_language(_tensor(mel), tokenizer)  # type: ignore[no-any-return] # has no types
@@ -96,7 +96,7 @@ def detect_language(model: Model, mel: Any, tokenizer: Any = None) -> tuple[Any,
     if known is not None and len(known) == 1:
         raise _knows_one(transcriber)
     with transcriber.stream(_samples(mel, transcriber)) as stream:
-        found = stream.begin()
+        found = stream.start()
     if found.language is None:
         name = transcriber.info.model.name
         raise OptionError(f"{name} does not tell the language; give it with language=", option="language")
@@ -112,11 +112,11 @@ def decode(model: Model, mel: Any, options: DecodingOptions | None = None, **giv
     """
     chosen = dataclasses.replace(options or DecodingOptions(), **given)
     transcriber = model.transcriber
-    if not isinstance(transcriber, SupportsUpstreamLoop):
+    if not isinstance(transcriber.recognizer, SupportsUpstreamLoop):
         return _decode_samples(transcriber, _samples(mel, transcriber), chosen)
     from whisper.decoding import DecodingOptions as Upstreams
 
-    with transcriber.using_model() as raw:
+    with transcriber.recognizer.using_model() as raw:
         try:
             found = raw.decode(_tensor(mel), Upstreams(**vars(chosen)))
         except ValueError as error:  # upstream's word for options that do not go together

@@ -69,7 +69,7 @@ class Model(CompatModel):
     def device(self) -> Any:
         """Where it runs: torch's device for openai-whisper, a name like it for others."""
         name = self.transcriber.info.device.resolved
-        if not isinstance(self.transcriber, SupportsUpstreamLoop):
+        if not isinstance(self.transcriber.recognizer, SupportsUpstreamLoop):
             return DeviceName(name)
         import torch
 
@@ -78,9 +78,9 @@ class Model(CompatModel):
     @property
     def dims(self) -> ModelDimensions:
         """The sizes of the model."""
-        if not isinstance(self.transcriber, SupportsUpstreamLoop):
+        if not isinstance(self.transcriber.recognizer, SupportsUpstreamLoop):
             return ModelDimensions()
-        with self.transcriber.using_model() as raw:
+        with self.transcriber.recognizer.using_model() as raw:
             return ModelDimensions(**vars(raw.dims))
 
     @property
@@ -92,9 +92,9 @@ class Model(CompatModel):
     @property
     def num_languages(self) -> int:
         """How many languages it knows; 0 where the engine does not say."""
-        if not isinstance(self.transcriber, SupportsUpstreamLoop):
+        if not isinstance(self.transcriber.recognizer, SupportsUpstreamLoop):
             return len(self.transcriber.info.capabilities.languages or ())
-        with self.transcriber.using_model() as raw:
+        with self.transcriber.recognizer.using_model() as raw:
             return int(raw.num_languages)
 
     def transcribe(self, audio: Any, **given: Unpack[Arguments]) -> Result:

@@ -10,6 +10,8 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
+import attrs
+
 from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, open_audio
 from asrlab.compat.base import leading_space, words_with_spaces
 from asrlab.compat.whisper.arguments import Arguments, options_for
@@ -18,7 +20,7 @@ from asrlab.compat.whisper.model import Model
 from asrlab.compat.whisper.protocols import SupportsUpstreamLoop, WindowDecoder
 from asrlab.compat.whisper.verbose import ProgressPrinter
 from asrlab.engine.contract import Recognition
-from asrlab.engine.transcriber import Transcriber
+from asrlab.engine.transcriber import Transcriber, build_transcript
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment, Transcript
@@ -54,8 +56,8 @@ def transcribe(model: Model | Transcriber, audio: Any, **given: Unpack[Arguments
     if options.word_timestamps and options.task == "translate":
         warnings.warn("the times of words in a translation may not be reliable", stacklevel=2)
     with teller:
-        if isinstance(transcriber, SupportsUpstreamLoop):
-            loop = partial(transcriber.windows, options=options, half=half)
+        if isinstance(transcriber.recognizer, SupportsUpstreamLoop):
+            loop = partial(transcriber.recognizer.windows, options=options, half=half)
             result = _by_windows(transcriber, loop, _source(audio), options, teller)
         else:
             result = _by_stream(transcriber, _source(audio), options, teller)
@@ -79,10 +81,10 @@ def _half(transcriber: Transcriber, *, fp16: bool) -> bool | None:
     """Whether to compute in float16; None leaves it at what was loaded."""
     loaded = transcriber.info.compute_type
     if fp16:
-        if isinstance(transcriber, SupportsUpstreamLoop) and transcriber.info.device.resolved == "cpu":
+        if isinstance(transcriber.recognizer, SupportsUpstreamLoop) and transcriber.info.device.resolved == "cpu":
             warnings.warn("FP16 is not supported on CPU; using FP32 instead", stacklevel=3)
         return None
-    if isinstance(transcriber, SupportsUpstreamLoop) or loaded == "float32":
+    if isinstance(transcriber.recognizer, SupportsUpstreamLoop) or loaded == "float32":
         return False
     name = transcriber.info.model.name
     raise OptionError(
@@ -117,7 +119,8 @@ def _by_windows(
             language_probability=windows.language_probability,
             language_probabilities=windows.language_probabilities,
         )
-        transcript = transcriber.finish(reader, heard, options, busy=time.monotonic() - start)
+        transcript = build_transcript(transcriber.info, reader, heard, options, busy_s=time.monotonic() - start)
+        transcript = attrs.evolve(transcript, patches=transcriber.patch_report)
     segments = [{"id": place, **blank_segment(segment)} for place, segment in enumerate(found)]
     return _result(transcript, windows.text, segments, windows.language)
 
@@ -128,7 +131,7 @@ def _by_stream(
     """From what any engine gives."""
     segments = []
     with transcriber.stream(source, options=options) as stream:
-        language = stream.begin().language
+        language = stream.start().language
         teller.language(language)
         for place, segment in enumerate(stream):
             segments.append(segment_dict(place, segment, language))

@@ -8,9 +8,8 @@ import numpy as np
 
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.device import DeviceReport
-from asrlab.engine.contract import Recognition, TranscriberInfo
+from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
-from asrlab.engine.transcriber import Transcriber
 from asrlab.options import Capabilities, TranscribeOptions
 from asrlab.transcript import Segment, Word
 
@@ -18,7 +17,7 @@ SILENCE_DBFS = -60.0
 QUIET_DBFS = -30.0
 
 
-class EchoTranscriber(Transcriber):
+class EchoRecognizer(Recognizer):
     """Names how loud each second of the audio is. Reads it a second at a time, so that memory stays flat."""
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
@@ -52,8 +51,8 @@ def devices() -> DeviceReport:
     return DeviceReport(available=("cpu",), missing=(("cuda", reason), ("mps", reason)))
 
 
-def load(request: LoadRequest) -> EchoTranscriber:
-    """An echo transcriber."""
+def load(request: LoadRequest) -> EchoRecognizer:
+    """Load the echo engine."""
     info = TranscriberInfo(
         model=request.model,
         device=request.device,
@@ -62,4 +61,4 @@ def load(request: LoadRequest) -> EchoTranscriber:
         capabilities=Capabilities(word_timestamps=True),
         packages=request.packages,
     )
-    return EchoTranscriber(info)
+    return EchoRecognizer(info)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
 import attrs
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import TranscriptionInfo
 
 from asrlab.audio import AudioReader
-from asrlab.batching import transcribe_together
-from asrlab.engine.contract import BatchRequest, Recognition, TranscriberInfo
+from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
-from asrlab.engine.transcriber import Transcriber
 from asrlab.engines.faster_whisper.batch_backend import FasterWhisperBatchBackend
 from asrlab.engines.faster_whisper.decode import arguments, to_segments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
@@ -24,7 +21,6 @@ from asrlab.engines.faster_whisper.skipped_silence import Speech, find_speech
 from asrlab.engines.option_checks import TokenBudget, refuse_long_texts
 from asrlab.environment import usable_cores
 from asrlab.options import Batching, Capabilities, TranscribeOptions
-from asrlab.transcript import Outcome
 from asrlab.weights import explain_failed_load
 
 _ADVICE = (
@@ -35,7 +31,7 @@ type Load = Callable[[int, int], WhisperModel]
 """Loads the weights for a number of workers, and of threads for each."""
 
 
-class FasterWhisperTranscriber(Transcriber):
+class FasterWhisperRecognizer(Recognizer):
     """Whisper on CTranslate2. CTranslate2 lets one inference run at a time and queues the calls of other threads.
 
     Args:
@@ -51,7 +47,7 @@ class FasterWhisperTranscriber(Transcriber):
         self._model: WhisperModel | None = model
         self._load = load
         self._lock = threading.Lock()
-        self._crews: dict[tuple[int, int], FasterWhisperTranscriber] = {}
+        self._batch_recognizers: dict[tuple[int, int], FasterWhisperRecognizer] = {}
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
         """Hand the samples as one float32 array to ``WhisperModel.transcribe``, which yields as it decodes."""
@@ -94,32 +90,27 @@ class FasterWhisperTranscriber(Transcriber):
             raise self.closed_error()
         return model
 
-    def batching(self, given: Batching | None = None) -> Batching:
-        """*given*, over what was tuned, over the defaults."""
-        tuned = (given or Batching()).over(self.tuned)
-        return tuned.over(self._default)
+    def resolve_batching(self, given: Batching) -> Batching:
+        """Return *given* completed with the defaults for the device."""
+        return given.over(self._default)
 
-    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome] | None:
-        """Encode each piece once and decode several together; None for what only ``WhisperModel.transcribe`` can do.
+    def batch_backend(self, options: TranscribeOptions, batching: Batching) -> FasterWhisperBatchBackend | None:
+        """Return the batch backend; None for what only ``WhisperModel.transcribe`` can do.
 
-        That is voice activity detection, sampling from the start, and faster-whisper's own options.
+        Those are voice activity detection, sampling from the start, and faster-whisper's own options.
         """
-        options, batching = many.options, self.batching(many.batching)
-        ladder = options.temperature_ladder or (0.0,)
-        if options.vad_filter or options.engine_options or ladder[0] or batching.batch_size == 1:
+        first_temperature = (options.temperature_ladder or (0.0,))[0]
+        if options.vad_filter or options.engine_options or first_temperature:
             return None
-        crew = partial(self.crew, batching)
-        steps = FasterWhisperBatchBackend(
-            model=self.model, crew=lambda: crew().model, options=options, batching=batching
+        return FasterWhisperBatchBackend(
+            model=self.model,
+            crew=lambda: self.batch_recognizer(batching).model,
+            options=options,
+            batching=batching,
         )
-        return transcribe_together(self, steps, many, crew=crew)
 
-    def prepare_batches(self, given: Batching | None = None) -> None:
-        """Load the crew."""
-        self.crew(self.batching(given))
-
-    def crew(self, batching: Batching) -> FasterWhisperTranscriber:
-        """The same weights loaded for these workers and threads, when they are first asked for; closed with this one.
+    def batch_recognizer(self, batching: Batching) -> FasterWhisperRecognizer:
+        """Return the same weights loaded for these workers and threads, on the first call.
 
         On the CPU that takes the memory of the weights once more.
         """
@@ -127,24 +118,24 @@ class FasterWhisperTranscriber(Transcriber):
         if (workers, threads) == (1, self.info.threads):
             return self
         with self._lock:
-            if self.closed:
+            if self._model is None:
                 raise self.closed_error()
-            if (workers, threads) not in self._crews:
+            if (workers, threads) not in self._batch_recognizers:
                 info = attrs.evolve(self.info, threads=threads)
-                crew = FasterWhisperTranscriber(info, self._load(workers, threads), self._load, default=batching)
-                crew.patch_report = self.patch_report
-                self._crews[workers, threads] = crew
-            return self._crews[workers, threads]
+                model = self._load(workers, threads)
+                loaded = FasterWhisperRecognizer(info, model, self._load, default=batching)
+                self._batch_recognizers[workers, threads] = loaded
+            return self._batch_recognizers[workers, threads]
 
     def release(self) -> None:
         """Drop the model; CTranslate2 frees it with the last reference."""
         with self._lock:
             self._model = None
-            for crew in self._crews.values():
-                crew.shut()  # not close: memory is handed to the system once for all of them
+            for recognizer in self._batch_recognizers.values():
+                recognizer.release()
 
 
-def load(request: LoadRequest) -> FasterWhisperTranscriber:
+def load(request: LoadRequest) -> FasterWhisperRecognizer:
     """Load a folder of CTranslate2 weights.
 
     Raises:
@@ -176,7 +167,7 @@ def load(request: LoadRequest) -> FasterWhisperTranscriber:
         packages=request.packages,
     )
     batching = default_batching(request.device.resolved, threads=request.threads or usable_cores())
-    return FasterWhisperTranscriber(info, model, load_for, default=batching)
+    return FasterWhisperRecognizer(info, model, load_for, default=batching)
 
 
 def _capabilities(model: WhisperModel) -> Capabilities:

@@ -22,7 +22,7 @@ from asrlab.audio import SAMPLE_RATE
 from asrlab.device import Device
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.engine.spec import LoadRequest
-from asrlab.engines.liquid_audio.recognizer import LiquidAudioTranscriber
+from asrlab.engines.liquid_audio.recognizer import LiquidAudioRecognizer
 from asrlab.engines.pytorch import refuse_oversized, refuse_threads
 from asrlab.errors import WeightsError
 from asrlab.options import Capabilities
@@ -32,7 +32,7 @@ from asrlab.weights import explain_failed_load
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def load(request: LoadRequest) -> LiquidAudioTranscriber:
+def load(request: LoadRequest) -> LiquidAudioRecognizer:
     """Load a folder with ``config.json``, ``model.safetensors``, a tokenizer and ``audio_detokenizer/``.
 
     Raises:
@@ -65,7 +65,7 @@ def load(request: LoadRequest) -> LiquidAudioTranscriber:
         capabilities=Capabilities(languages=languages),
         packages=request.packages,
     )
-    return LiquidAudioTranscriber(info, processor, model, vad=load_vad())
+    return LiquidAudioRecognizer(info, processor, model, vad=load_vad())
 
 
 @contextmanager

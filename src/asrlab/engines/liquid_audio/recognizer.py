@@ -9,8 +9,7 @@ import torch
 from liquid_audio import ChatState, LFM2AudioModel, LFM2AudioProcessor
 
 from asrlab.audio import SAMPLE_RATE, AudioReader
-from asrlab.engine.contract import Recognition, TranscriberInfo
-from asrlab.engine.transcriber import Transcriber
+from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engines.pytorch import empty_cache
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import TranscriptWarning
@@ -31,7 +30,7 @@ _MINIMUM_S = 0.09
 _LONGEST_S = 30.0
 
 
-class LiquidAudioTranscriber(Transcriber):
+class LiquidAudioRecognizer(Recognizer):
     """LFM2.5-Audio on PyTorch, greedy, in pieces of at most 30 s cut at silence; a segment is a piece.
 
     Pieces are decoded one at a time, and those of several threads take turns: upstream's ``generate_sequential`` takes

@@ -15,7 +15,7 @@ from whisper.model import ModelDimensions, Whisper
 from asrlab.device import Device
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.engine.spec import LoadRequest
-from asrlab.engines.openai_whisper.recognizer import OpenAIWhisperTranscriber
+from asrlab.engines.openai_whisper.recognizer import OpenAIWhisperRecognizer
 from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS
 from asrlab.engines.pytorch import refuse_threads
 from asrlab.errors import OptionError, WeightsError
@@ -24,7 +24,7 @@ from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
 from asrlab.weights import convert, explain_failed_load, why_not_whisper
 
 
-def load(request: LoadRequest) -> OpenAIWhisperTranscriber:
+def load(request: LoadRequest) -> OpenAIWhisperRecognizer:
     """Load a ``.pt`` file or a float16 CTranslate2 folder.
 
     Raises:
@@ -49,7 +49,7 @@ def load(request: LoadRequest) -> OpenAIWhisperTranscriber:
         capabilities=_capabilities(model, request),
         packages=request.packages,
     )
-    return OpenAIWhisperTranscriber(info, model)
+    return OpenAIWhisperRecognizer(info, model)
 
 
 def _path(request: LoadRequest) -> Path:

@@ -13,9 +13,7 @@ from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from asrlab.audio import AudioReader
-from asrlab.batching import transcribe_together
-from asrlab.engine.contract import BatchRequest, Recognition, TranscriberInfo
-from asrlab.engine.transcriber import Transcriber
+from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engines.openai_whisper.batch_backend import DEFAULT_BATCHING, OpenAIWhisperBatchBackend
 from asrlab.engines.openai_whisper.convert import to_segments
 from asrlab.engines.openai_whisper.decode_loop import WindowDecoder
@@ -23,10 +21,9 @@ from asrlab.engines.openai_whisper.settings import Settings
 from asrlab.engines.option_checks import TokenBudget, refuse_long_texts
 from asrlab.engines.pytorch import empty_cache
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.transcript import Outcome
 
 
-class OpenAIWhisperTranscriber(Transcriber):
+class OpenAIWhisperRecognizer(Recognizer):
     """Whisper on PyTorch. Windows of several threads take turns."""
 
     def __init__(self, info: TranscriberInfo, model: Whisper) -> None:
@@ -89,28 +86,22 @@ class OpenAIWhisperTranscriber(Transcriber):
     def _half(self) -> bool:
         return self.info.compute_type == "float16"
 
-    def batching(self, given: Batching | None = None) -> Batching:
-        """*given*, over what was tuned, over the defaults; there is one worker, and PyTorch has its own threads."""
-        tuned = (given or Batching()).over(self.tuned)
+    def resolve_batching(self, given: Batching) -> Batching:
+        """Return *given* completed with the defaults; always one worker, as PyTorch has threads of its own."""
         fixed = attrs.evolve(DEFAULT_BATCHING, threads=self.info.threads or 1)
-        return attrs.evolve(tuned.over(fixed), workers=fixed.workers, threads=fixed.threads)
+        return attrs.evolve(given.over(fixed), workers=fixed.workers, threads=fixed.threads)
 
-    def transcribe_batches(self, many: BatchRequest) -> Iterator[Outcome] | None:
-        """Encode each piece once and decode several together; None for what only the loop over windows can do.
+    def batch_backend(self, options: TranscribeOptions, batching: Batching) -> OpenAIWhisperBatchBackend | None:
+        """Return the batch backend; None for what only the loop over windows can do.
 
-        That is word timestamps, which upstream encodes a clip for once more, by itself; sampling from the start; and
+        Those are word timestamps, for which upstream encodes each clip again by itself, sampling from the start, and
         upstream's own options.
         """
-        ladder = many.options.temperature_ladder or (0.0,)
-        batching = self.batching(many.batching)
-        options = many.options
-        if options.word_timestamps or options.engine_options or ladder[0] or batching.batch_size == 1:
-            return None
-        return transcribe_together(self, self._steps(options, batching), many)
-
-    def _steps(self, options: TranscribeOptions, batching: Batching) -> OpenAIWhisperBatchBackend:
         if self._model is None:
             raise self.closed_error()
+        first_temperature = (options.temperature_ladder or (0.0,))[0]
+        if options.word_timestamps or options.engine_options or first_temperature:
+            return None
         return OpenAIWhisperBatchBackend(
             model=self._model, lock=self._lock, options=options, batching=batching, half=self._half
         )

@@ -21,7 +21,7 @@ def _run(stage: CellContext, _prepared: Any) -> None:
         return
     speech = joined_smoke()
     with transcriber:
-        check_device(stage, transcriber, really=next(transcriber.model.parameters()).device.type)
+        check_device(stage, transcriber, really=next(transcriber.recognizer.model.parameters()).device.type)
         transcript = transcribe_checked(stage, transcriber, speech)
         if transcript is not None:
             check_times(stage, transcript)
@@ -30,7 +30,7 @@ def _run(stage: CellContext, _prepared: Any) -> None:
                 check.saw(f"{errors.errors} errors in {errors.reference_length} words")
                 check.require(errors.errors <= _MOST_ERRORS, f"more than {_MOST_ERRORS} errors: {transcript.text}")
         with stage.check("speech decoding") as check:
-            wave = transcriber.processor.decode(codes(stage.device))
+            wave = transcriber.recognizer.processor.decode(codes(stage.device))
             check.saw(f"waveform {tuple(wave.shape)} on {wave.device}")
             check.require(bool(wave.isfinite().all()), "the waveform has values that are not finite")
 

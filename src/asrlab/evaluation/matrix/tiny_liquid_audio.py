@@ -21,7 +21,7 @@ from asrlab.transcript import Transcript
 if TYPE_CHECKING:
     import torch
 
-    from asrlab.engines.liquid_audio.recognizer import LiquidAudioTranscriber
+    from asrlab.engine.transcriber import Transcriber
 
 _SAYS = "speak_now"
 _LONGEST_PIECE_S = 30.0
@@ -88,7 +88,7 @@ def _check_transcription(stage: CellContext, prepared: _Prepared) -> None:
     if transcriber is None:
         return
     with transcriber:
-        check_device(stage, transcriber, really=next(transcriber.model.parameters()).device.type)
+        check_device(stage, transcriber, really=next(transcriber.recognizer.model.parameters()).device.type)
         with stage.check("transcribe") as check:
             text = transcriber.transcribe(_speech(_SHORT_S)).text
             check.saw(f"text {text!r}")
@@ -101,7 +101,7 @@ def _speech(seconds: float) -> Audio:
     return Audio(samples=joined.samples[: int(seconds * SAMPLE_RATE)], sample_rate=SAMPLE_RATE)
 
 
-def _check_long(stage: CellContext, transcriber: LiquidAudioTranscriber, prepared: _Prepared) -> None:
+def _check_long(stage: CellContext, transcriber: Transcriber, prepared: _Prepared) -> None:
     with stage.check("long audio") as check:
         transcript = transcriber.transcribe(_speech(_LONG_S))
         times = [(segment.start, segment.end) for segment in transcript.segments]
@@ -133,8 +133,8 @@ def _check_retry(stage: CellContext, prepared: _Prepared) -> None:
 
 def _shorten(transcriber: Any) -> None:
     """Have upstream's generation end early; only this loaded model's."""
-    generate = transcriber.model.generate_sequential
-    transcriber.model.generate_sequential = lambda **inputs: generate(
+    generate = transcriber.recognizer.model.generate_sequential
+    transcriber.recognizer.model.generate_sequential = lambda **inputs: generate(
         **{**inputs, "max_new_tokens": _MOST_TOKENS_SIMULATED}
     )
 
@@ -162,7 +162,7 @@ def _numbers(transcriber: Any) -> dict[str, Any]:
     """By name, on the CPU: the first step's logits and what leads to them, generated tokens, decoded speech."""
     import torch
 
-    processor, model = transcriber.processor, transcriber.model
+    processor, model = transcriber.recognizer.processor, transcriber.recognizer.model
     with torch.no_grad():
         chat = _chat(processor, model)
         prompt = model._prefill(**chat)  # noqa: SLF001 - upstream gives its encoder's output nowhere else

@@ -80,7 +80,7 @@ SUITE = Suite(prepare=_prepare, run=_run)
 
 def _place(transcriber: Any) -> str:
     """The kind of device that the parameters are on."""
-    model = transcriber._model  # noqa: SLF001 - the engines keep it nowhere else
+    model = transcriber.recognizer._model  # noqa: SLF001 - the engines keep it nowhere else
     return str(model.device.type) if hasattr(model, "device") else str(model.model.device)
 
 
@@ -143,7 +143,7 @@ def _numbers(transcriber: Any, speech: Speech) -> Mapping[str, Any]:
 
     samples: NDArray[np.float32] = np.zeros(_WINDOW, np.float32)
     samples[: len(speech.audio.samples)] = speech.audio.samples
-    model = transcriber._model  # noqa: SLF001 - the engines keep it nowhere else
+    model = transcriber.recognizer._model  # noqa: SLF001 - the engines keep it nowhere else
     is_torch = transcriber.info.model.engine == "openai-whisper"
     return _torch_numbers(model, samples, speech.text) if is_torch else _ctranslate2_numbers(model, samples)
 

@@ -50,7 +50,7 @@ def load_job(job: ModelJob) -> Transcriber:
     transcriber.info.capabilities.check(job.options, model=transcriber.info.model.name)
     if job.unit_size > 1:
         start = time.monotonic()
-        transcriber.prepare_batches(job.batching)
+        transcriber.prepare_batching(job.batching)
         transcriber.load_time += time.monotonic() - start
     return transcriber
 

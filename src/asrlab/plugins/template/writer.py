@@ -28,13 +28,13 @@ class PluginNames:
         distribution: Such as ``asrlab-morse``.
         package: Such as ``asrlab_morse``.
         engine: Such as ``morse``.
-        transcriber: The class, such as ``MorseTranscriber``.
+        recognizer: The class, such as ``MorseRecognizer``.
     """
 
     distribution: str
     package: str
     engine: str
-    transcriber: str
+    recognizer: str
 
     @classmethod
     def of(cls, name: str, *, taken: Iterable[str] = ()) -> PluginNames:
@@ -63,7 +63,7 @@ class PluginNames:
                 f"there is an engine {engine!r} already; choose another name than {name!r}", option="name"
             )
         words = "".join(word.capitalize() for word in engine.split("-"))
-        return cls(distribution=name, package=package, engine=engine, transcriber=f"{words}Transcriber")
+        return cls(distribution=name, package=package, engine=engine, recognizer=f"{words}Recognizer")
 
 
 _FILES = {
@@ -71,7 +71,7 @@ _FILES = {
     "README.md": "README.md.j2",
     "src/{package}/__init__.py": "init.py.j2",
     "src/{package}/asrlab_plugin.py": "asrlab_plugin.py.j2",
-    "src/{package}/transcriber.py": "transcriber.py.j2",
+    "src/{package}/recognizer.py": "recognizer.py.j2",
     "tests/test_conformance.py": "test_conformance.py.j2",
 }
 

@@ -143,7 +143,7 @@ class CheckContext:
     def raw(self) -> tuple[Segment, ...]:
         """What the engine itself gives, before asrlab keeps times inside the recording."""
         with open_audio(self.speech) as reader:
-            return tuple(self.transcriber.recognize(reader, self.words_option).segments)
+            return tuple(self.transcriber.recognizer.recognize(reader, self.words_option).segments)
 
     def close(self) -> None:
         """Give the model's memory back."""

@@ -6,7 +6,7 @@ from asrlab.plugin import EngineSpec, ModelSpec, hookimpl
 
 __all__ = ["SPEC", "asrlab_engines", "asrlab_plugin_api"]
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 
 SPEC = EngineSpec(
     name="pocketsphinx",

@@ -12,7 +12,7 @@ from asrlab import Capabilities, DeviceReport, ModelInfo, OptionError, Transcrib
 from asrlab.audio import SAMPLE_RATE
 from asrlab.plugin import LoadRequest
 from asrlab.vad import load_vad
-from asrlab_pocketsphinx.transcriber import PocketSphinxTranscriber
+from asrlab_pocketsphinx.recognizer import PocketSphinxRecognizer
 
 __all__ = ["devices", "load"]
 
@@ -23,7 +23,7 @@ def devices() -> DeviceReport:
     return DeviceReport(available=("cpu",), missing=(("cuda", reason), ("mps", reason)))
 
 
-def load(request: LoadRequest) -> PocketSphinxTranscriber:
+def load(request: LoadRequest) -> PocketSphinxRecognizer:
     """Load the acoustic model, the language model and the dictionary.
 
     Raises:
@@ -46,7 +46,7 @@ def load(request: LoadRequest) -> PocketSphinxTranscriber:
         capabilities=Capabilities(languages=("en",), word_timestamps=True),
         packages=request.packages,
     )
-    return PocketSphinxTranscriber(info, _decoder(folder), vad=load_vad())
+    return PocketSphinxRecognizer(info, _decoder(folder), vad=load_vad())
 
 
 def _decoder(folder: Path) -> pocketsphinx.Decoder:

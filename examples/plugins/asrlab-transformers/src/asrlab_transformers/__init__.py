@@ -6,7 +6,7 @@ from asrlab.plugin import EngineSpec, ModelSpec, hookimpl
 
 __all__ = ["SPEC", "asrlab_engines", "asrlab_plugin_api"]
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 
 # The bounds tell a model that works from one that is broken: they are those of asrlab's own Whisper engines.
 SPEC = EngineSpec(

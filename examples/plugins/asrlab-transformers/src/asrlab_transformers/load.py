@@ -12,14 +12,14 @@ from asrlab.vad import load_vad
 from asrlab_transformers.hub import find_folder
 from asrlab_transformers.kinds import capabilities_of
 from asrlab_transformers.pipeline import build_pipeline
-from asrlab_transformers.transcriber import TransformersTranscriber
+from asrlab_transformers.recognizer import TransformersRecognizer
 
 __all__ = ["load"]
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def load(request: LoadRequest) -> TransformersTranscriber:
+def load(request: LoadRequest) -> TransformersRecognizer:
     """Load the model on its device.
 
     Raises:
@@ -43,7 +43,7 @@ def load(request: LoadRequest) -> TransformersTranscriber:
         capabilities=capabilities_of(pipe, languages=request.spec.languages if request.spec else None),
         packages=request.packages,
     )
-    return TransformersTranscriber(info, pipe, vad=load_vad())
+    return TransformersRecognizer(info, pipe, vad=load_vad())
 
 
 def _compute_type(request: LoadRequest) -> str:

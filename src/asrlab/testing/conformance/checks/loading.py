@@ -73,12 +73,12 @@ def _device(case: CheckContext) -> Iterator[str]:
     if device.simulated != case.subject.simulated:
         yield f"info.device says simulated={device.simulated}, which is not so; hand on request.device"
     if case.transcript.device != device:
-        yield f"the transcript says {case.transcript.device}, the transcriber {device}; leave it to Transcriber.finish"
+        yield f"the transcript says {case.transcript.device}, the transcriber {device}; return request.device in the info"
 
 
 def _parameters(case: CheckContext) -> Iterator[str]:
     kind = case.transcriber.info.device.resolved.partition(":")[0]
-    shares = device_shares(case.transcriber)
+    shares = device_shares(case.transcriber.recognizer)
     elsewhere = {name: share for name, share in shares.items() if name != kind}
     if sum(elsewhere.values()) > _MOST_ELSEWHERE:
         found = ", ".join(f"{share:.0%} on {name}" for name, share in sorted(elsewhere.items()))
@@ -86,7 +86,7 @@ def _parameters(case: CheckContext) -> Iterator[str]:
 
 
 def _tells_nothing(case: CheckContext) -> str:
-    if device_shares(case.transcriber):
+    if device_shares(case.transcriber.recognizer):
         return ""
     return "the transcriber holds nothing that tells where its parameters are (torch, CTranslate2 or ONNX Runtime)"
 
@@ -115,7 +115,7 @@ def _closing(case: CheckContext) -> Iterator[str]:
         except Exception as error:  # noqa: BLE001 - the plugin boundary
             yield f"the {time} close() raised {told(error)}; release() must not fail, nor close() a second time"
     if not loaded.closed:
-        yield "closed is False after close(); do not override close(), write release()"
+        yield "closed is False after close(); report this to asrlab"
     for name, call in _calls(loaded, case).items():
         if said := _survives(call):
             yield f"{name} after close() {said}; do not override it, or raise closed_error() there"

@@ -8,22 +8,22 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from asrlab import TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
+from asrlab import TranscribeOptions, TranscriberInfo, TranscriptWarning
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.engines.pytorch import empty_cache
-from asrlab.plugin import Recognition
+from asrlab.plugin import Recognition, Recognizer
 from asrlab.vad import Chunker, ChunkResult, VoiceActivityDetector, transcribe_chunks
 from asrlab_transformers.kinds import call_arguments, detect_language, detects_language
 from asrlab_transformers.pipeline import SpeechPipeline
 from asrlab_transformers.segments import to_segments
 
-__all__ = ["TransformersTranscriber"]
+__all__ = ["TransformersRecognizer"]
 
 _LONGEST_S = 30.0  # Whisper's window, and about as much as attention over a whole recording should be given
 _MINIMUM_S = 0.1  # the convolutions of wav2vec 2.0 need 25 ms
 
 
-class TransformersTranscriber(Transcriber):
+class TransformersRecognizer(Recognizer):
     """A model of Hugging Face's, in pieces of at most 30 s cut at silence. Pieces of several threads take turns."""
 
     def __init__(self, info: TranscriberInfo, pipe: SpeechPipeline, *, vad: VoiceActivityDetector) -> None:

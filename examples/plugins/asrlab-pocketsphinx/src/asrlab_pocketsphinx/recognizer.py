@@ -8,20 +8,20 @@ import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
 
-from asrlab import TranscribeOptions, Transcriber, TranscriberInfo, TranscriptWarning
+from asrlab import TranscribeOptions, TranscriberInfo, TranscriptWarning
 from asrlab.audio import AudioReader
-from asrlab.plugin import Recognition
+from asrlab.plugin import Recognition, Recognizer
 from asrlab.vad import Chunker, ChunkResult, VoiceActivityDetector, transcribe_chunks
 from asrlab_pocketsphinx.words import Heard, to_segments
 
-__all__ = ["PocketSphinxTranscriber", "to_int16"]
+__all__ = ["PocketSphinxRecognizer", "to_int16"]
 
 _LONGEST_S = 30.0
 # A window lasts 25.6 ms, and its deltas take two frames of 10 ms on either side: less than this has nothing to search.
 _MINIMUM_S = 0.1
 
 
-class PocketSphinxTranscriber(Transcriber):
+class PocketSphinxRecognizer(Recognizer):
     """PocketSphinx, in pieces of at most 30 s cut at silence; a segment is what is said without a pause.
 
     A decoder is one recording's state, so the pieces of several threads take turns.
