@@ -1,13 +1,11 @@
-"""Long audio for engines that take only short: voice activity, cutting at silence, and transcribing piece by piece."""
+"""Voice activity detection, and transcription of long audio in chunks that are cut at silence."""
 
 from __future__ import annotations
 
-from asrlab.vad.buffer import Chunk
-from asrlab.vad.chunked import ChunkResult, Recognize, transcribe_chunks
-from asrlab.vad.chunking import Chunker
+from asrlab.vad.chunked import ChunkResult, RecognizeChunk, SkippedSilence, transcribe_chunks
+from asrlab.vad.chunking import Chunk, Chunker
 from asrlab.vad.detector import EnergyVad, VadInfo, VadStream, VoiceActivityDetector
 from asrlab.vad.repetition import RepetitionLoop, find_repetition
-from asrlab.vad.silence_skipping import SkippedSilence
 from asrlab.vad.silero import SileroVad, load_vad
 
 __all__ = [
@@ -15,7 +13,7 @@ __all__ = [
     "ChunkResult",
     "Chunker",
     "EnergyVad",
-    "Recognize",
+    "RecognizeChunk",
     "RepetitionLoop",
     "SileroVad",
     "SkippedSilence",

@@ -1,4 +1,4 @@
-"""A long recording transcribed piece by piece, and what a reader of the text should know about it."""
+"""Transcription of a long recording chunk by chunk, with warnings about its text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import attrs
 from asrlab.audio import SAMPLE_RATE
 from asrlab.errors import AudioError
 from asrlab.transcript import Segment, TranscriptWarning
-from asrlab.vad.buffer import Chunk
-from asrlab.vad.chunking import Chunker
+from asrlab.vad.chunking import Chunk, Chunker
 from asrlab.vad.repetition import find_repetition
-from asrlab.vad.silence_skipping import SkippedSilence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,22 +20,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-
-_LONGEST_PHRASE = 60
+_MAX_PHRASE_CHARACTERS = 60
+_MAX_LISTED = 5  # silences in a warning
+_INCOMPLETE = "the text so far is kept, and words are missing"
 
 _log = logging.getLogger("asrlab.vad")
 
 
 @attrs.frozen(kw_only=True)
 class ChunkResult:
-    """What an engine heard in a piece.
+    """Recognized text of a chunk.
 
     Attributes:
-        text: As the engine wrote it.
-        tokens: The model's token ids; None if the engine has none.
-        ended: Whether the model came to an end by itself; False if it was stopped at its limit.
-        segments: The text in segments that the engine timed, in seconds from the start of the piece; None if it times
-            nothing.
+        text: Text as the engine wrote it.
+        tokens: Token ids of the model; None if the engine has none.
+        ended: Whether the model ended the text by itself; False if the engine stopped it at a limit.
+        segments: Segments that the engine timed, in seconds from the start of the chunk; None if the engine gives no
+            times.
     """
 
     text: str
@@ -46,144 +45,165 @@ class ChunkResult:
     segments: tuple[Segment, ...] | None = None
 
 
-type Recognize = Callable[[NDArray[np.float32]], ChunkResult]
-"""Transcribes the samples of one piece: float32, shape (n,), at 16 kHz."""
+type RecognizeChunk = Callable[[NDArray[np.float32]], ChunkResult]
+"""Recognizer of the samples of one chunk: float32, shape (n,), at 16 kHz."""
+
+
+@attrs.define(kw_only=True)
+class SkippedSilence:
+    """Parts of one recording that were not transcribed because they contain no speech.
+
+    Attributes:
+        vad_name: Name of the voice activity detector, for messages.
+        spans: Start and end of each part in seconds; adjacent parts are one.
+    """
+
+    vad_name: str
+    spans: list[tuple[float, float]] = attrs.field(factory=list)
+
+    def add(self, chunk: Chunk) -> None:
+        """Add *chunk* to the skipped parts."""
+        if self.spans and self.spans[-1][1] == chunk.start:
+            self.spans[-1] = (self.spans[-1][0], chunk.end)
+        else:
+            self.spans.append((chunk.start, chunk.end))
+
+    def warnings(self) -> list[TranscriptWarning]:
+        """Return one warning about all skipped parts; none if there are none."""
+        if not self.spans:
+            return []
+        listed = [f"{start:.2f} to {end:.2f} s" for start, end in self.spans[:_MAX_LISTED]]
+        if len(self.spans) > _MAX_LISTED:
+            listed.append(f"{len(self.spans) - _MAX_LISTED} more")
+        seconds = sum(end - start for start, end in self.spans)
+        message = f"{seconds:.2f} s were not transcribed ({', '.join(listed)}): {self.vad_name} found no speech there"
+        return [TranscriptWarning(code="no-voice", message=message)]
 
 
 def transcribe_chunks(
     blocks: Iterable[NDArray[np.float32]],
     *,
-    recognize: Recognize,
+    recognize: RecognizeChunk,
     chunker: Chunker,
     warnings: list[TranscriptWarning],
     source: str = "<audio>",
 ) -> Iterator[Segment]:
-    """Cut a recording into pieces, transcribe them in order, and give the segments of each that has text.
+    """Split a recording into chunks, transcribe them in order, and yield the segments of each chunk with text.
 
-    They are those that the engine timed, or else one, which lasts from the first voice in its piece to the last; where
-    none was found, as long as the piece.
+    The segments are those that the engine timed, or else one segment from the first speech in its chunk to the last; if
+    the detector found none, as long as the chunk.
 
-    - A piece without voice is not transcribed: models make text up for silence. Audio that is a single piece is, unless
-      it is digital silence: a detector that errs must not swallow a whole recording. Both give a ``no-voice`` warning.
-    - A piece whose text did not end is transcribed once more, as two halves, each its own segment: a ``halved``
-      warning. A half that does not end either keeps what text there is: then both warnings are ``output-truncated``.
-    - A text that runs in a loop is kept, with a ``repetition`` warning.
+    - A chunk without speech is not transcribed, because models make up text for silence. A whole recording in one chunk
+      is, unless it is digital silence: a detector that errs must not swallow a whole recording. Both give a
+      ``no-voice`` warning.
+    - A chunk whose text did not end is transcribed once more in two halves, each a segment of its own, with a
+      ``halved`` warning. If a half does not end either, its text so far is kept, and both warnings are
+      ``output-truncated``.
+    - A text that repeats a phrase in a loop is kept, with a ``repetition`` warning.
 
     Args:
         blocks: float32, shape (n,), at 16 kHz, of any lengths, such as `AudioReader.blocks` gives.
-        recognize: Transcribes one piece; what it raises ends the transcription.
-        chunker: How to cut.
-        warnings: Grows while the segments are consumed.
-        source: How messages call the audio.
+        recognize: Recognizer of one chunk; its exceptions end the transcription.
+        chunker: Splitter of the recording.
+        warnings: List that grows while the segments are consumed.
+        source: Name of the audio in messages.
 
     Raises:
-        AudioError: The whole recording is shorter than the engine takes (``too-short``).
+        AudioError: If the whole recording is shorter than the engine accepts (``too-short``).
     """
-    reading = _Reading(recognize=recognize, chunker=chunker, warnings=warnings, source=source)
-    for piece in chunker.split(blocks):
-        reading.check_length(piece)
-        for part, heard in reading.texts_of(piece):
-            if heard.text.strip():
-                yield from reading.segments(part, heard)
-    reading.tell_skipped()
+    transcription = _ChunkedTranscription(recognize=recognize, chunker=chunker, warnings=warnings, source=source)
+    for chunk in chunker.split(blocks):
+        transcription.check_length(chunk)
+        for part, result in transcription.results(chunk):
+            if result.text.strip():
+                yield from transcription.segments(part, result)
+    warnings.extend(transcription.skipped.warnings())
 
 
 @attrs.define(kw_only=True)
-class _Reading:
-    """One recording on its way."""
-
-    recognize: Recognize
+class _ChunkedTranscription:
+    recognize: RecognizeChunk
     chunker: Chunker
     warnings: list[TranscriptWarning]
     source: str
     skipped: SkippedSilence = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.skipped = SkippedSilence(vad_name=self._finder)
+        self.skipped = SkippedSilence(vad_name=str(self.chunker.vad.info))
 
-    def check_length(self, piece: Chunk) -> None:
+    def check_length(self, chunk: Chunk) -> None:
         minimum = self.chunker.min_audio_s
-        if piece.is_whole and len(piece.samples) < minimum * SAMPLE_RATE:
+        if chunk.is_whole and len(chunk.samples) < minimum * SAMPLE_RATE:
             raise AudioError(
-                f"{self.source!r} lasts {piece.end:.3f} s, but this model takes {minimum:g} s at least; "
+                f"{self.source!r} lasts {chunk.end:.3f} s, but this model needs at least {minimum:g} s; "
                 "give it a longer recording",
                 source=self.source,
                 reason="too-short",
             )
 
-    def texts_of(self, piece: Chunk) -> Iterator[tuple[Chunk, ChunkResult]]:
-        """The texts of *piece*, of its halves, or none."""
-        if not piece.should_transcribe:
-            self._skip(piece)
+    def results(self, chunk: Chunk) -> Iterator[tuple[Chunk, ChunkResult]]:
+        """Yield the results of *chunk*, of its halves, or none."""
+        if not chunk.should_transcribe:
+            self._skip(chunk)
             return
-        heard = self._heard(piece)
-        if heard.ended:
-            yield piece, heard
-        elif (split_in_half := self.chunker.split_in_half(piece)) is None:
-            said = f"the text of {_times(piece)} did not end, and it is too short to cut: {_KEPT}"
-            self._warn("output-truncated", said)
-            yield piece, heard
+        result = self._recognize(chunk)
+        if result.ended:
+            yield chunk, result
+        elif (halves := self.chunker.split_in_half(chunk)) is None:
+            message = f"the text of {_span(chunk)} did not end, and the chunk is too short to cut: {_INCOMPLETE}"
+            self._warn("output-truncated", message)
+            yield chunk, result
         else:
-            yield from self._again(piece, split_in_half)
+            yield from self._half_results(chunk, halves)
 
-    def segments(self, piece: Chunk, heard: ChunkResult) -> tuple[Segment, ...]:
-        """The segments of *piece*, with a warning if its text is a loop or comes out of nowhere."""
-        text = heard.text.strip()
-        if not piece.has_speech:
-            self._warn("no-voice", f"{self._finder} found no voice in {_times(piece)}; the text may be made up")
-        if loop := find_repetition(text):
-            phrase = loop.phrase if len(loop.phrase) <= _LONGEST_PHRASE else f"{loop.phrase[:_LONGEST_PHRASE]}..."
-            said = f'the text of {_times(piece)} repeats "{phrase}" {loop.count} times in a row'
-            self._warn("repetition", f"{said}; listen to it, the model may have run in a loop")
-        if heard.segments is not None:
-            length = piece.end - piece.start  # an end may lie in what the model pads the piece with
-            return tuple(segment.clamped(length).shifted(piece.start) for segment in heard.segments)
-        start, end = piece.speech or (piece.start, piece.end)
-        return (Segment(text=text, start=start, end=end, tokens=heard.tokens),)
-
-    def tell_skipped(self) -> None:
-        """Warn of what was not transcribed, in one warning for all of it."""
-        self.warnings.extend(self.skipped.warnings())
-
-    @property
-    def _finder(self) -> str:
-        return str(self.chunker.vad.info)
-
-    def _again(self, piece: Chunk, split_in_half: tuple[Chunk, Chunk]) -> Iterator[tuple[Chunk, ChunkResult]]:
-        wanted = [half for half in split_in_half if half.has_speech] or list(split_in_half)
-        heard = [self._heard(half) for half in wanted]
-        said = f"the text of {_times(piece)} did not end; transcribed anew cut at {split_in_half[0].end:.2f} s,"
-        if all(text.ended for text in heard):
-            self._warn("halved", f"{said} and ended")
+    def _half_results(self, chunk: Chunk, halves: tuple[Chunk, Chunk]) -> Iterator[tuple[Chunk, ChunkResult]]:
+        retried = [half for half in halves if half.has_speech] or list(halves)
+        results = [self._recognize(half) for half in retried]
+        message = f"the text of {_span(chunk)} did not end; transcribed again, cut at {halves[0].end:.2f} s,"
+        if all(result.ended for result in results):
+            self._warn("halved", f"{message} and ended")
         else:
-            self._warn("output-truncated", f"{said} but did not end everywhere")
-        for half in split_in_half:
-            if half not in wanted:
+            self._warn("output-truncated", f"{message} but did not end everywhere")
+        for half in halves:
+            if half not in retried:
                 self._skip(half)
-        for half, text in zip(wanted, heard, strict=True):
-            if not text.ended:
-                self._warn(
-                    "output-truncated", f"the text of {_times(half)}, half of a piece, did not end either: {_KEPT}"
-                )
-            yield half, text
+        for half, result in zip(retried, results, strict=True):
+            if not result.ended:
+                message = f"the text of {_span(half)}, half of a chunk, did not end either: {_INCOMPLETE}"
+                self._warn("output-truncated", message)
+            yield half, result
 
-    def _heard(self, piece: Chunk) -> ChunkResult:
+    def segments(self, chunk: Chunk, result: ChunkResult) -> tuple[Segment, ...]:
+        """Return the segments of *chunk*, and warn if its text is a loop or belongs to a chunk without speech."""
+        text = result.text.strip()
+        if not chunk.has_speech:
+            message = f"{self.skipped.vad_name} found no speech in {_span(chunk)}; the text may be made up"
+            self._warn("no-voice", message)
+        if loop := find_repetition(text):
+            is_long = len(loop.phrase) > _MAX_PHRASE_CHARACTERS
+            phrase = f"{loop.phrase[:_MAX_PHRASE_CHARACTERS]}..." if is_long else loop.phrase
+            message = f'the text of {_span(chunk)} repeats "{phrase}" {loop.count} times in a row'
+            self._warn("repetition", f"{message}; listen to the audio, the model may have run in a loop")
+        if result.segments is not None:
+            length = chunk.end - chunk.start  # an end may lie in the padding that the model adds to the chunk
+            return tuple(segment.clamped(length).shifted(chunk.start) for segment in result.segments)
+        start, end = chunk.speech or (chunk.start, chunk.end)
+        return (Segment(text=text, start=start, end=end, tokens=result.tokens),)
+
+    def _recognize(self, chunk: Chunk) -> ChunkResult:
         try:
-            return self.recognize(piece.samples)
+            return self.recognize(chunk.samples)
         except Exception as error:
-            error.add_note(f"in {_times(piece)} of {self.source!r}")
+            error.add_note(f"in {_span(chunk)} of {self.source!r}")
             raise
 
-    def _skip(self, piece: Chunk) -> None:
-        _log.debug("%s of %r has no voice and is not transcribed", _times(piece), self.source)
-        self.skipped.add(piece)
+    def _skip(self, chunk: Chunk) -> None:
+        _log.debug("%s of %r has no speech and is not transcribed", _span(chunk), self.source)
+        self.skipped.add(chunk)
 
     def _warn(self, code: str, message: str) -> None:
         self.warnings.append(TranscriptWarning(code=code, message=message))
 
 
-_KEPT = "what there is was kept, and words are missing"
-
-
-def _times(piece: Chunk) -> str:
-    return f"{piece.start:.2f} to {piece.end:.2f} s"
+def _span(chunk: Chunk) -> str:
+    return f"{chunk.start:.2f} to {chunk.end:.2f} s"

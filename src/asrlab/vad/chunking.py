@@ -1,4 +1,4 @@
-"""Long audio in pieces that are cut at silence, while it streams."""
+"""Chunks of a long recording, cut at silence while the recording streams."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.audio import SAMPLE_RATE
+from asrlab.audio.checks import SILENT_PEAK
 from asrlab.errors import OptionError
-from asrlab.vad.buffer import AudioBuffer, Chunk
 from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivityDetector
-from asrlab.vad.silences import cut_at_gap, cut_at_quietest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,32 +18,82 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SHORTEST_WINDOW_S = 0.256  # eight frames: room to choose from
+_MIN_WINDOW_S = 0.256  # eight frames to choose from
+_EDGE_S = 0.1  # a detector finds the beginning of speech late, and its end early
+_QUIET = 0.35
+"""Probability of speech below which a frame is quiet.
+
+Source: Silero's ``neg_threshold``, its threshold of 0.5 less 0.15, in utils_vad.py.
+"""
+_MIN_FRAMES = 3
+"""96 ms: a shorter silence lies within a word, and a shorter sound is no word.
+
+Source: Silero cuts speech that lasts too long at silences of more than 98 ms.
+"""
+_PAUSE_FRAMES = 25
+"""0.8 s: a pause between sentences. A longer pause is no better for a cut."""
+_PADDING_FRAMES = 16
+"""0.5 s of silence that stay with the speech before and after a cut, if there is more."""
+_GAP_FRAMES = 94
+"""3 s: a silence of this length is separated from the speech around it."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Chunk:
+    """Part of a recording that an engine transcribes at once.
+
+    Attributes:
+        samples: float32, shape (n,), at 16 kHz.
+        start: Start in seconds from the start of the audio.
+        end: End in seconds, at which the next chunk starts.
+        speech: Start of the first speech and end of the last in seconds, each 0.1 s wider than detected; None if
+            there is no speech.
+        is_whole: Whether the chunk is the whole recording.
+    """
+
+    samples: NDArray[np.float32]
+    start: float
+    end: float
+    speech: tuple[float, float] | None
+    is_whole: bool = False
+
+    @property
+    def has_speech(self) -> bool:
+        """True if the detector found speech in the chunk."""
+        return self.speech is not None
+
+    @property
+    def should_transcribe(self) -> bool:
+        """True if the chunk has speech, or is a whole recording that is not digital silence.
+
+        Models make up text for silence, but a detector that errs must not swallow a whole recording.
+        """
+        return self.has_speech or (self.is_whole and bool(abs(self.samples).max() >= SILENT_PEAK))
 
 
 @attrs.frozen(kw_only=True)
 class Chunker:
-    """Cuts audio at silence, for an engine that takes only so much at once.
+    """Splitter of audio at silence, for an engine that transcribes only a limited length at once.
 
-    Audio that is no longer than *max_chunk_s* is one piece, untouched. Longer audio is cut
+    Audio that is no longer than *max_chunk_s* is one chunk, unchanged. Longer audio is cut
 
-    - around a silence of 3 s or more, so that half a second of it stays with the speech on either side and the rest is
-      a piece without voice, which an engine can skip,
-    - else at the best silence in the second half of what fits into a piece,
-    - else, where someone speaks without a pause, where speech is the least likely.
+    - around a silence of 3 s or more, so that half a second of silence stays with the speech on either side and the
+      rest is a chunk without speech, which an engine can skip,
+    - else at the best silence in the second half of the longest chunk,
+    - else, in speech without a pause, where speech is the least likely.
 
     The cuts depend on the samples and the detector alone, not on the blocks.
 
     Attributes:
-        vad: Tells voice from silence.
-        max_chunk_s: Seconds that a piece lasts at most.
-        min_chunk_s: Seconds that a piece lasts at least, unless it is all of the audio; at most a quarter of
+        vad: Voice activity detector.
+        max_chunk_s: Maximum chunk duration in seconds.
+        min_chunk_s: Minimum chunk duration in seconds, except for a whole recording; at most a quarter of
             *max_chunk_s*.
-        min_audio_s: Seconds that the engine takes at least, at most *min_chunk_s*; `transcribe_chunks` refuses a recording
-            that is shorter.
+        min_audio_s: Minimum seconds that the engine accepts, at most *min_chunk_s*; `transcribe_chunks` refuses a
+            shorter recording.
 
     Raises:
-        OptionError: The lengths do not fit.
+        OptionError: If the durations contradict each other.
     """
 
     vad: VoiceActivityDetector
@@ -55,84 +104,224 @@ class Chunker:
     def __attrs_post_init__(self) -> None:
         if not (math.isfinite(self.max_chunk_s) and 0 < self.min_chunk_s <= self.max_chunk_s / 4):
             message = (
-                f"a piece of at least {self.min_chunk_s:g} s and at most {self.max_chunk_s:g} s cannot be cut; "
-                "shortest_s must be more than 0 and at most a quarter of longest_s"
+                f"audio cannot be cut into chunks of {self.min_chunk_s:g} to {self.max_chunk_s:g} s; min_chunk_s must "
+                "be more than 0 and at most a quarter of max_chunk_s"
             )
-            raise OptionError(message, option="shortest_s")
-        if self.max_chunk_s < _SHORTEST_WINDOW_S:
-            message = f"longest_s must be {_SHORTEST_WINDOW_S} s or more, not {self.max_chunk_s:g}"
-            raise OptionError(message, option="longest_s")
+            raise OptionError(message, option="min_chunk_s")
+        if self.max_chunk_s < _MIN_WINDOW_S:
+            message = f"max_chunk_s must be {_MIN_WINDOW_S} s or more, not {self.max_chunk_s:g}"
+            raise OptionError(message, option="max_chunk_s")
         if self.min_audio_s > self.min_chunk_s:
-            message = f"minimum_s {self.min_audio_s:g} is more than shortest_s {self.min_chunk_s:g}; raise shortest_s"
-            raise OptionError(message, option="minimum_s")
+            message = (
+                f"min_audio_s {self.min_audio_s:g} is more than min_chunk_s {self.min_chunk_s:g}; raise min_chunk_s"
+            )
+            raise OptionError(message, option="min_audio_s")
 
     def split(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Chunk]:
-        """The pieces of a recording, each as soon as its end is decided; together they are all of its samples.
+        """Yield the chunks of a recording, each as soon as its end is known; together they are all of its samples.
 
-        Holds *max_chunk_s*, *min_chunk_s*, a second and a block at most.
+        At most *max_chunk_s*, *min_chunk_s*, a second and a block are in memory at once.
 
         Args:
             blocks: float32, shape (n,), at 16 kHz, of any lengths.
         """
-        held = AudioBuffer(self.vad)
-        for samples in _small(blocks, self._longest):
-            held.feed(samples)
-            while len(held.probabilities) >= self._ahead:
-                yield held.take(self._place(held, self._window))
-        held.finish()
-        while (place := self._last_place(held)) is not None:
-            yield held.take(place)
-        if held.samples:
-            yield held.rest()
+        buffer = AudioBuffer(self.vad)
+        for samples in _limit_blocks(blocks, self._max_samples):
+            buffer.feed(samples)
+            while len(buffer.probabilities) >= self._lookahead:
+                yield buffer.take(self._choose_cut(buffer, self._max_frames))
+        buffer.finish()
+        while (cut := self._final_cut(buffer)) is not None:
+            yield buffer.take(cut)
+        if buffer.samples:
+            yield buffer.take_all()
 
-    def split_in_half(self, piece: Chunk) -> tuple[Chunk, Chunk] | None:
-        """Cut *piece* at the most silent place in its middle half; None if it is too short to be two pieces."""
-        frames, least = len(piece.samples) // FRAME_SAMPLES, self._shortest
-        if frames < 2 * least:
+    def split_in_half(self, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
+        """Cut *chunk* at the quietest moment of its middle half; None if the chunk is too short for two chunks."""
+        frames = len(chunk.samples) // FRAME_SAMPLES
+        if frames < 2 * self._min_frames:
             return None
-        held = AudioBuffer(self.vad, start=round(piece.start * SAMPLE_RATE))
-        held.feed(piece.samples)
-        held.finish()
-        earliest = max(frames // 4, least)
-        return held.take(
-            cut_at_quietest(held.seen(frames + 1), earliest=earliest, latest=frames - earliest, ideal=frames // 2)
-        ), held.rest()
+        buffer = AudioBuffer(self.vad, start=round(chunk.start * SAMPLE_RATE))
+        buffer.feed(chunk.samples)
+        buffer.finish()
+        earliest = max(frames // 4, self._min_frames)
+        cut = cut_at_quietest(
+            buffer.rescored(frames + 1), earliest=earliest, latest=frames - earliest, ideal=frames // 2
+        )
+        return buffer.take(cut), buffer.take_all()
 
     @property
-    def _longest(self) -> int:
-        """In samples."""
+    def _max_samples(self) -> int:
         return math.floor(self.max_chunk_s * SAMPLE_RATE)
 
     @property
-    def _window(self) -> int:
-        """The frames of the longest piece."""
-        return self._longest // FRAME_SAMPLES
+    def _max_frames(self) -> int:
+        return self._max_samples // FRAME_SAMPLES
 
     @property
-    def _shortest(self) -> int:
-        """The frames of the shortest piece."""
+    def _min_frames(self) -> int:
         return math.ceil(self.min_chunk_s * SAMPLE_RATE / FRAME_SAMPLES)
 
     @property
-    def _ahead(self) -> int:
-        """The frames that decide where a piece ends: with fewer, too short a rest might be left behind it."""
-        return self._window + self._shortest
+    def _lookahead(self) -> int:
+        """Number of frames that decide on a cut; with fewer, the chunk after the cut might be too short."""
+        return self._max_frames + self._min_frames
 
-    def _last_place(self, held: AudioBuffer) -> int | None:
-        """Where to cut what is held, once it is known that nothing comes behind it; None if it is the last piece."""
-        latest = min(self._window, held.samples // FRAME_SAMPLES - self._shortest)
-        if held.samples > self._longest:
-            return self._place(held, latest)
-        return cut_at_gap(held.seen(self._window + 1), earliest=self._shortest, latest=latest) if held.start else None
+    def _final_cut(self, buffer: AudioBuffer) -> int | None:
+        """Return the frame before which to cut the end of a recording; None if the buffer is the last chunk."""
+        latest = min(self._max_frames, buffer.samples // FRAME_SAMPLES - self._min_frames)
+        if buffer.samples > self._max_samples:
+            return self._choose_cut(buffer, latest)
+        if not buffer.start:
+            return None
+        return cut_at_gap(buffer.rescored(self._max_frames + 1), earliest=self._min_frames, latest=latest)
 
-    def _place(self, held: AudioBuffer, latest: int) -> int:
-        seen = held.seen(self._ahead)
-        gap = cut_at_gap(seen, earliest=self._shortest, latest=latest)
-        return gap or cut_at_quietest(seen, earliest=self._window // 2, latest=latest, ideal=latest)
+    def _choose_cut(self, buffer: AudioBuffer, latest: int) -> int:
+        probabilities = buffer.rescored(self._lookahead)
+        gap = cut_at_gap(probabilities, earliest=self._min_frames, latest=latest)
+        return gap or cut_at_quietest(probabilities, earliest=self._max_frames // 2, latest=latest, ideal=latest)
 
 
-def _small(blocks: Iterable[NDArray[np.float32]], longest: int) -> Iterator[NDArray[np.float32]]:
-    """*blocks* in parts of *longest* samples at most, so that a recording given as one block is not copied whole."""
+def _limit_blocks(blocks: Iterable[NDArray[np.float32]], max_samples: int) -> Iterator[NDArray[np.float32]]:
+    """Yield *blocks* in parts of at most *max_samples*, so that a recording given as one block is not copied whole."""
     for block in blocks:
-        for start in range(0, len(block), longest):
-            yield block[start : start + longest]
+        for start in range(0, len(block), max_samples):
+            yield block[start : start + max_samples]
+
+
+class AudioBuffer:
+    """Samples that are not cut yet, and the probabilities of their frames, which arrive later.
+
+    Attributes:
+        samples: Number of samples.
+        start: Index of the first sample in the recording. Cuts lie between frames, so frames begin there.
+        probabilities: Probabilities of speech, shape (k,).
+    """
+
+    def __init__(self, vad: VoiceActivityDetector, *, start: int = 0) -> None:
+        import numpy as np
+
+        self._vad = vad
+        self._stream = vad.start()
+        self._arrays: list[NDArray[np.float32]] = []
+        self.samples = 0
+        self.start = start
+        self.probabilities = np.empty(0, np.float32)
+
+    def feed(self, samples: NDArray[np.float32]) -> None:
+        """Add *samples*."""
+        self._arrays.append(samples)
+        self.samples += len(samples)
+        self._add(self._stream.feed(samples))
+
+    def finish(self) -> None:
+        """Score the remaining samples at the end of the recording."""
+        self._add(self._stream.finish())
+
+    def rescored(self, frames: int) -> NDArray[np.float32]:
+        """Return the probabilities of the first *frames*; the detector scores them again if none of them is speech."""
+        probabilities = self.probabilities[:frames]
+        if speech_span(probabilities) is not None:
+            return probabilities
+        again = self._vad.rescore(self._concatenated()[: frames * FRAME_SAMPLES])
+        return probabilities if again is None else again
+
+    def take(self, frames: int) -> Chunk:
+        """Remove and return the first *frames* as a chunk."""
+        return self._take(frames * FRAME_SAMPLES, frames)
+
+    def take_all(self) -> Chunk:
+        """Remove and return all samples as a chunk."""
+        return self._take(self.samples, len(self.probabilities))
+
+    def _add(self, probabilities: NDArray[np.float32]) -> None:
+        import numpy as np
+
+        self.probabilities = np.concatenate([self.probabilities, probabilities])
+
+    def _take(self, samples: int, frames: int) -> Chunk:
+        joined = self._concatenated()
+        start, end = self.start / SAMPLE_RATE, (self.start + samples) / SAMPLE_RATE
+        speech = None
+        if span := speech_span(self.rescored(frames)):
+            first, last = (start + frame * FRAME_SAMPLES / SAMPLE_RATE for frame in span)
+            speech = (max(start, first - _EDGE_S), min(end, last + _EDGE_S))
+        is_whole = self.start == 0 and samples == self.samples
+        chunk = Chunk(samples=joined[:samples].copy(), start=start, end=end, speech=speech, is_whole=is_whole)
+        self._arrays, self.probabilities = [joined[samples:]], self.probabilities[frames:]
+        self.samples -= samples
+        self.start += samples
+        return chunk
+
+    def _concatenated(self) -> NDArray[np.float32]:
+        import numpy as np
+
+        self._arrays = [np.concatenate(self._arrays)]
+        return self._arrays[0]
+
+
+def cut_at_gap(probabilities: NDArray[np.float32], *, earliest: int, latest: int) -> int | None:
+    """Return the frame before which to cut off a long silence: after a silence at the start, else before the silence.
+
+    Args:
+        probabilities: Shape (n,); of the audio since the last cut, including the lookahead.
+        earliest: First frame before which a cut is allowed.
+        latest: Last frame before which a cut is allowed.
+
+    Returns:
+        The frame; None if there is no silence of 3 s, or only silence.
+    """
+    for begin, end in _runs(~_is_speech(probabilities)):
+        if end - begin < _GAP_FRAMES or (begin, end) == (0, len(probabilities)):
+            continue
+        cut = min(end - _PADDING_FRAMES, latest) if begin == 0 else begin + _PADDING_FRAMES
+        if earliest <= cut <= latest:
+            return cut
+    return None
+
+
+def cut_at_quietest(probabilities: NDArray[np.float32], *, earliest: int, latest: int, ideal: int) -> int:
+    """Return the best frame before which to cut, from *earliest* to *latest*.
+
+    The cut lies in the silence that is longest and surest, in its middle or 0.5 s after its beginning. Without a
+    silence of 96 ms, the two frames around the cut are those least likely to be speech. Of equals, the one nearest to
+    *ideal* is returned.
+    """
+    runs = [run for run in _runs(probabilities[earliest:latest] < _QUIET) if run[1] - run[0] >= _MIN_FRAMES]
+    if not runs:
+        around = probabilities[earliest - 1 : latest] + probabilities[earliest : latest + 1]
+        cuts = [earliest + int(index) for index in (around == around.min()).nonzero()[0]]
+    else:
+        silences = [(earliest + begin, earliest + end) for begin, end in runs]
+        scores = [_silence_score(probabilities[begin:end]) for begin, end in silences]
+        best = [silence for silence, score in zip(silences, scores, strict=True) if score == max(scores)]
+        cuts = [min((begin + end) // 2, begin + _PADDING_FRAMES) for begin, end in best]
+    return min(cuts, key=lambda cut: (abs(cut - ideal), cut))
+
+
+def speech_span(probabilities: NDArray[np.float32]) -> tuple[int, int] | None:
+    """Return the first frame of speech and the frame after the last; None if no speech lasts 96 ms or more."""
+    indices = _is_speech(probabilities).nonzero()[0]
+    return (int(indices[0]), int(indices[-1]) + 1) if len(indices) else None
+
+
+def _silence_score(silence: NDArray[np.float32]) -> float:
+    """Return the quality of a silence for a cut: its certainty times its length, up to that of a pause."""
+    return float((_QUIET - silence).mean()) * min(len(silence), _PAUSE_FRAMES)
+
+
+def _is_speech(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return the mask of the frames that are speech, without clicks."""
+    mask = probabilities >= _QUIET
+    for begin, end in _runs(mask):
+        if end - begin < _MIN_FRAMES:
+            mask[begin:end] = False
+    return mask
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the runs of *mask* that are true, as (first, after the last)."""
+    import numpy as np
+
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]

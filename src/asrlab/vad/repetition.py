@@ -1,4 +1,4 @@
-"""Loops: a phrase that a model says again and again instead of going on."""
+"""Repetition loops: phrases that a model repeats again and again instead of continuing."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_LEAST_COUNT = 3
-_LEAST_WORDS = 15
-"""Five seconds of the same words. People say a word a dozen times ("no, no, no", "5 5 5 5", "la la la"), a refrain of
-three words four times ("let it be"), and a sentence twice; a model that loops goes on until it is stopped.
+_MIN_COUNT = 3
+_MIN_WORDS = 15
+"""Words in a loop: five seconds of speech. People say a word a dozen times ("no, no, no", "5 5 5 5", "la la la"), a
+refrain of three words four times ("let it be"), and a sentence twice; a model in a loop continues until it is stopped.
 
 Source: asrlab's own. For comparison, WhisperLiveKit's pull request 339 calls any three repetitions a loop, and
-Whisper's own measure (``compression_ratio_threshold`` 2.4) calls nothing a loop that is short.
+Whisper's own measure (``compression_ratio_threshold`` 2.4) finds no short loops.
 """
-_LEAST_CHARACTERS = 20
-"""The same for scripts without spaces, where a word has one or two characters."""
-_LONGEST_PERIOD = 200
-"""Words, or characters, of the longest phrase that is looked for: some 70 seconds of speech."""
-_LONGEST_WORD = 64
-"""Letters. What is longer is no word in any language, but may be a loop without spaces ("hahaha...")."""
+_MIN_CHARACTERS = 20
+"""Characters in a loop in scripts without spaces, where a word has one or two characters."""
+_MAX_PERIOD = 200
+"""Words, or characters, in a phrase: some 70 seconds of speech."""
+_MAX_WORD = 64
+"""Letters in a word. A longer word exists in no language, but may be a loop without spaces ("hahaha...")."""
 
 # Thai and Lao, Myanmar, Khmer, kana, and the Han characters in use: written without spaces.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -33,13 +33,13 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3
 
 @attrs.frozen(kw_only=True)
 class RepetitionLoop:
-    """A phrase repeated without anything in between.
+    """Phrase that a text repeats without anything in between.
 
     Attributes:
-        phrase: As it stands in the text the first time.
-        count: How often it is there in full, one after the other.
-        start: Where the first begins, as an index into the text.
-        end: Behind the last repeated word or character.
+        phrase: First occurrence of the phrase in the text.
+        count: Number of complete repetitions in a row.
+        start: Index in the text of the start of the first repetition.
+        end: Index in the text of the end of the last repeated word or character.
     """
 
     phrase: str
@@ -53,20 +53,20 @@ class _Token:
     key: str
     start: int
     end: int
-    character: bool
+    is_character: bool
 
 
 def find_repetition(text: str) -> RepetitionLoop | None:
-    """The longest loop in *text*; None if there is none.
+    """Return the longest loop in *text*; None if there is none.
 
-    A loop is a phrase of up to 200 words that is there three times or more in a row and makes 15 words or more in all,
-    or 20 characters in a script without spaces. Case and punctuation do not count.
+    A loop is a phrase of up to 200 words that occurs three times or more in a row, with 15 words or more in all, or 20
+    characters in a script without spaces. Case and punctuation are ignored.
     """
     tokens = list(_tokens(text))
     start, end, period = _longest_run([token.key for token in tokens])
     looped = tokens[start:end]
-    least = _LEAST_CHARACTERS if looped and all(token.character for token in looped) else _LEAST_WORDS
-    if len(looped) < least:
+    has_words = not looped or not all(token.is_character for token in looped)
+    if len(looped) < (_MIN_WORDS if has_words else _MIN_CHARACTERS):
         return None
     return RepetitionLoop(
         phrase=text[looped[0].start : looped[period - 1].end],
@@ -77,37 +77,37 @@ def find_repetition(text: str) -> RepetitionLoop | None:
 
 
 def _longest_run(keys: list[str]) -> tuple[int, int, int]:
-    """The longest stretch that is a phrase three times or more: first, behind the last, and the phrase's length."""
+    """Return the longest run of a phrase repeated three times or more: start, end, and the length of the phrase."""
     import numpy as np
 
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     ids = np.array([numbers[key] for key in keys], np.int32)
     best = (0, 0, 1)
-    for period in range(1, min(_LONGEST_PERIOD, len(ids) // _LEAST_COUNT) + 1):
-        same = ids[period:] == ids[:-period]  # a run of n of them is n + period words
+    for period in range(1, min(_MAX_PERIOD, len(ids) // _MIN_COUNT) + 1):
+        same = ids[period:] == ids[:-period]  # n equal ids in a row are n + period words
         if np.count_nonzero(same) <= max(0, best[1] - best[0] - period):
             continue
         edges = np.flatnonzero(np.diff(same, prepend=False, append=False))
         lengths = edges[1::2] - edges[::2]
         longest = int(lengths.argmax())
         length = int(lengths[longest]) + period
-        if length >= _LEAST_COUNT * period and length > best[1] - best[0]:
+        if length >= _MIN_COUNT * period and length > best[1] - best[0]:
             best = (int(edges[2 * longest]), int(edges[2 * longest]) + length, period)
     return best
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """The words, and the characters of what is written without spaces; nothing that is punctuation alone."""
+    """Yield the words, and the single characters of scripts without spaces, without punctuation."""
     for word in re.finditer(r"\S+", text):
         written, start = word.group(), word.start()
-        kept = [place for place, character in enumerate(written) if not _is_punctuation(character)]
-        if _UNSPACED.search(written) or len(written) > _LONGEST_WORD:
-            for place in kept:
-                key = written[place].casefold()
-                yield _Token(key=key, start=start + place, end=start + place + 1, character=True)
-        elif kept:
-            key = "".join(written[place] for place in kept).casefold()
-            yield _Token(key=key, start=start + kept[0], end=start + kept[-1] + 1, character=False)
+        indices = [index for index, character in enumerate(written) if not _is_punctuation(character)]
+        if _UNSPACED.search(written) or len(written) > _MAX_WORD:
+            for index in indices:
+                key = written[index].casefold()
+                yield _Token(key=key, start=start + index, end=start + index + 1, is_character=True)
+        elif indices:
+            key = "".join(written[index] for index in indices).casefold()
+            yield _Token(key=key, start=start + indices[0], end=start + indices[-1] + 1, is_character=False)
 
 
 def _is_punctuation(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""How much speech there is in an utterance: what a text, or the lack of one, is held against."""
+"""Seconds of speech in an utterance, which quality gates compare with its text."""
 
 from __future__ import annotations
 
@@ -14,76 +14,69 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-
 _FRAME_S = 0.032
 _BLOCK_S = 29 * 32 * _FRAME_S
 """29.7 s: whole groups of the frames that a detector scores at once, so that each block has its own probabilities."""
 _SPEECH = 0.5
 _NO_SPEECH = 0.35
-"""Speech is frames above the second in a row, one of them above the first.
+"""Speech is a run of frames above the second threshold, one of them above the first.
 
 Source: Silero's ``threshold`` and ``neg_threshold``, utils_vad.py.
 """
-_LEAST_FRAMES = 3  # 96 ms: a shorter sound is no word
+_MIN_FRAMES = 3  # 96 ms: a shorter sound is no word
 
-_log = logging.getLogger("asrlab.evaluation.runs")
+_log = logging.getLogger("asrlab.vad")
 
 
 def speech_seconds(
     audio: AudioSource, *, vad: VoiceActivityDetector | None = None, track: int | None = None
 ) -> float | None:
-    """Seconds of speech that a voice activity model finds in *audio*.
+    """Return the seconds of speech that a voice activity model finds in *audio*.
 
-    Loudness alone, which is what there is without a model, cannot tell speech from noise: then the answer is 0 for
-    digital silence and None for anything else. Holds half a minute of audio at a time, and 125 bytes a second.
+    Without a model, loudness alone cannot tell speech from noise: the result is 0 for digital silence and None for any
+    other audio. Half a minute of audio is in memory at a time, and 125 bytes a second.
 
     Args:
-        audio: Truncated audio is heard as far as it goes.
-        vad: The detector; None looks for one, which takes as long as loading its model: give it for many utterances.
-        track: As in ``TranscribeOptions``.
+        audio: The audio; truncated audio is read to its end.
+        vad: Voice activity detector; None loads one. Pass one for many utterances, because loading takes time.
+        track: Number of the audio track, as in ``TranscribeOptions``.
 
     Returns:
-        None where the audio cannot be read, or no model is at hand.
+        The seconds; None if the audio cannot be read, or no model is installed.
     """
     try:
-        return _voiced(audio, vad or load_vad(), track)
+        return _measure(audio, vad or load_vad(), track)
     except AsrlabError as error:
-        _log.debug("speech was not looked for: %s", error)
-    except Exception as error:  # noqa: BLE001 - of the per-utterance boundary: a second look never costs the transcript
-        _log.warning("speech was not looked for: %s: %s", type(error).__name__, error)
+        _log.debug("cannot measure speech: %s", error)
+    except Exception as error:  # noqa: BLE001 - an optional measurement must never cost the transcript
+        _log.warning("cannot measure speech: %s: %s", type(error).__name__, error)
     return None
 
 
-def _voiced(audio: AudioSource, vad: VoiceActivityDetector, track: int | None) -> float | None:
+def _measure(audio: AudioSource, vad: VoiceActivityDetector, track: int | None) -> float | None:
     import numpy as np
 
     has_model = vad.info.sha256 is not None
     with open_audio(audio, allow_truncated=True, track=track) as reader:
-        heard = list(_probabilities(reader, vad)) if has_model else [0.0 for _ in reader.blocks(_BLOCK_S)]
+        probabilities = list(_probabilities(reader, vad)) if has_model else [0.0 for _ in reader.blocks(_BLOCK_S)]
         if any(warning.code == "silent" for warning in reader.warnings):
             return 0.0
         duration = reader.duration
-    if not has_model:
-        return None
-    return min(duration, _seconds(np.concatenate(heard)))
+    return min(duration, _seconds(np.concatenate(probabilities))) if has_model else None
 
 
 def _probabilities(reader: AudioReader, vad: VoiceActivityDetector) -> Iterator[NDArray[np.float32]]:
-    """Of each block; one in which there seems to be no speech at all is heard once more by itself."""
+    """Yield the probabilities of each block; the detector scores a block without speech again by itself."""
+    import numpy as np
+
     stream = vad.start()
     size = round(_BLOCK_S * SAMPLE_RATE)
     for samples in reader.blocks(_BLOCK_S):
-        found = stream.feed(samples)
+        probabilities = stream.feed(samples)
         if len(samples) < size:
-            found = _joined(found, stream.finish())
-        again = None if _seconds(found) else vad.rescore(samples)
-        yield found if again is None else again
-
-
-def _joined(*arrays: NDArray[np.float32]) -> NDArray[np.float32]:
-    import numpy as np
-
-    return np.concatenate(arrays)
+            probabilities = np.concatenate([probabilities, stream.finish()])
+        again = None if _seconds(probabilities) else vad.rescore(samples)
+        yield probabilities if again is None else again
 
 
 def _seconds(probabilities: NDArray[np.float32]) -> float:
@@ -91,4 +84,4 @@ def _seconds(probabilities: NDArray[np.float32]) -> float:
 
     edges = np.flatnonzero(np.diff(probabilities >= _NO_SPEECH, prepend=False, append=False))
     runs = [probabilities[begin:end] for begin, end in edges.reshape(-1, 2)]
-    return _FRAME_S * sum(len(run) for run in runs if len(run) >= _LEAST_FRAMES and run.max() >= _SPEECH)
+    return _FRAME_S * sum(len(run) for run in runs if len(run) >= _MIN_FRAMES and run.max() >= _SPEECH)

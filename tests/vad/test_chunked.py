@@ -218,7 +218,7 @@ def test_digital_silence_is_not_transcribed():
 
 def test_a_recording_below_the_minimum_is_refused():
     """The error names the recording, its length and the least that the model takes."""
-    with pytest.raises(AudioError, match=r"'<array>' lasts 0\.050 s, .* takes 0\.09 s at least") as caught:
+    with pytest.raises(AudioError, match=r"'<array>' lasts 0\.050 s, .* needs at least 0\.09 s") as caught:
         transcribed(np.full(800, 0.1, np.float32), Engine())
     assert caught.value.reason == "too-short"
     assert caught.value.source == "<array>"
