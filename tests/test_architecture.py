@@ -23,7 +23,14 @@ LAYERS = (
     ("environment", "options"),
     ("transcript",),
     ("engine", "vad", "weights"),
-    ("batching", "evaluation.datasets", "evaluation.metrics", "patches", "tuning.calibration"),
+    (
+        "batching",
+        "evaluation.alternatives",
+        "evaluation.datasets",
+        "evaluation.metrics",
+        "patches",
+        "tuning.calibration",
+    ),
     ("plugins",),
     ("engine_import", "engines", "evaluation.catalog", "loading", "patches.direct"),
     ("compat", "evaluation.matrix", "evaluation.runs", "tuning"),
@@ -144,6 +151,16 @@ def test_imports_point_downward() -> None:
         if RANKS[package_of(each.target)] > RANKS.get(package_of(each.importer), -1)
     ]
     assert upward == []
+
+
+def test_production_code_does_not_import_testing() -> None:
+    """Only asrlab.testing imports asrlab.testing."""
+    locations = [
+        each.location
+        for each in module_imports()
+        if package_of(each.target) == "testing" and package_of(each.importer) != "testing"
+    ]
+    assert locations == []
 
 
 def test_packages_form_no_cycle() -> None:

@@ -38,11 +38,13 @@ class Task:
         label: What a user calls the task, such as an engine's name.
         function: ``package.module:function``; it takes *arguments* by keyword and returns what JSON can hold.
         arguments: What JSON can hold.
+        variables: Environment variables of the process; the first task of a group sets them.
     """
 
     label: str
     function: str
     arguments: Mapping[str, Any] = attrs.field(factory=dict)
+    variables: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,18 +56,21 @@ class TaskResult:
         failure: Why there is no value; empty if there is one.
         died: Whether the process ended with the task, or was ended because the task took too long.
         raised: Whether *failure* is the text of an exception; otherwise it is what "the task ..." does.
+        seconds: Duration of the task; of the first task of a process, its start included.
     """
 
     value: Any = None
     failure: str = ""
     died: bool = False
     raised: bool = False
+    seconds: float = attrs.field(default=0.0, eq=False)
 
 
 def run_tasks(
     groups: Sequence[Sequence[Task]],
     *,
     timeout_s: float,
+    n_processes: int | None = None,
     progress: Callable[[Sequence[str]], object] = lambda _labels: None,
 ) -> Iterator[tuple[Task, TaskResult]]:
     """Run all tasks and yield each with its answer as soon as there is one.
@@ -75,10 +80,11 @@ def run_tasks(
     Args:
         groups: The tasks of a group run in one process, in order; the groups run in parallel.
         timeout_s: Seconds that one task may take.
+        n_processes: Number of processes at the same time; None for the number of processors, at least 2.
         progress: Called with the labels of the tasks that have no answer yet, whenever that changes.
     """
     answers: queue.SimpleQueue[tuple[Task, TaskResult]] = queue.SimpleQueue()
-    slots = threading.Semaphore(max(2, os.cpu_count() or 2))
+    slots = threading.Semaphore(n_processes or max(2, os.cpu_count() or 2))
     runners = [_Group(list(group), timeout_s, answers, slots) for group in groups if group]
     progress([task.label for runner in runners for task in runner.tasks])
     for runner in runners:
@@ -143,7 +149,8 @@ class _Group(threading.Thread):
     def _attend(self, child: _Child, remaining: list[Task]) -> list[Task]:
         """Return the tasks that are still to be run, in another process."""
         for index, task in enumerate(remaining):
-            answer = child.answer(self._timeout_s)
+            start = time.monotonic()
+            answer = attrs.evolve(child.answer(self._timeout_s), seconds=time.monotonic() - start)
             if answer.failure and index:
                 return remaining[index:]
             self._answers.put((task, answer))
@@ -164,7 +171,7 @@ class _Child:
         self._noise: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             [sys.executable, *options, "-c", _START.format(path=sys.path)],
-            env=variables,
+            env={**(os.environ if variables is None else variables), **tasks[0].variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._noise,
@@ -255,7 +262,8 @@ def describe_exit(code: int) -> str:
     """Return an exit status in words, such as ``SIGABRT`` for -6."""
     if code >= 0:
         return f"exit status {code}"
-    return next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+    name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+    return f"{name}, perhaps for lack of memory" if code == -signal.SIGKILL else name
 
 
 def serve() -> None:

@@ -14,7 +14,7 @@ from asrlab.evaluation.claims.blocks import render_block
 from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
 from asrlab.evaluation.claims.markdown import RenderContext
 from asrlab.evaluation.claims.support_status import SupportCell, SupportMatrix, build_support_matrix
-from asrlab.evaluation.matrix.records import CellResult, CheckResult, Facts, MatrixRecord
+from asrlab.evaluation.matrix.records import CellFacts, CellResult, CheckResult, MatrixRecord
 from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts
 from asrlab.evaluation.runs.records import Failure, GateResult
 from asrlab.transcript import PackageVersion
@@ -60,7 +60,7 @@ def _matrix(*cells: CellResult, date: str = "2026-01-01T00:00:00+00:00") -> Matr
 def _checked(model: str, column: str, outcome: Any, *, said: str = "", random: bool | None = False) -> CellResult:
     """A cell with one check; *random* None for a model that was not loaded."""
     check = CheckResult(name="load", outcome=outcome, detail=said, error=said if outcome == "failed" else "")
-    facts = Facts(
+    facts = CellFacts(
         info=ModelInfo(name=model, engine=model.partition("/")[0], weights_sha256="s", weights_random=bool(random)),
         device=Device(requested="mps", resolved="mps"),
         compute_type="float32",

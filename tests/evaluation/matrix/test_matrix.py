@@ -78,28 +78,28 @@ def load(request):
 
 
 @attrs.frozen
-class Ran:
-    """A finished run of the matrix."""
+class Finished:
+    """A finished run of the matrix command."""
 
     code: int
     out: str
     err: str
 
 
-type RunMatrix = Callable[..., Ran]
+type RunMatrix = Callable[..., Finished]
 
 
 @pytest.fixture(scope="module")
 def run_matrix(
     asrlab_cli: Any, write_distribution: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> RunMatrix:
-    """``python -m asrlab.evaluation.matrix`` as a user starts it, with an engine that has models of every temper."""
+    """Return a function that runs ``python -m asrlab.evaluation.matrix`` with an engine whose models have faults."""
     plugins = write_distribution(tmp_path_factory.mktemp("tempers"), "tempers", source=TEMPERS)
 
-    def run(*arguments: str | Path, engines: Iterable[str] = (), **variables: str) -> Ran:
-        chosen = [word for engine in engines for word in ("--engine", engine)]
+    def run(*arguments: str | Path, engines: Iterable[str] = (), **variables: str) -> Finished:
+        options = [word for engine in engines for word in ("--engine", engine)]
         done = subprocess.run(
-            [sys.executable, "-m", "asrlab.evaluation.matrix", *chosen, *map(str, arguments)],
+            [sys.executable, "-m", "asrlab.evaluation.matrix", *options, *map(str, arguments)],
             capture_output=True,
             text=True,
             cwd=plugins,
@@ -107,14 +107,14 @@ def run_matrix(
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return Finished(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
 @pytest.fixture(scope="module")
 def record(run_matrix: RunMatrix, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The record of a run over all tempers but the hanging one, on the CPU."""
+    """Return the record of a run with all models but the hanging model, on the CPU."""
     path = tmp_path_factory.mktemp("record") / "deep" / "record.json"
     names = ("calm", "fails", "aborts", "exits", "misplaced", "disordered", "silent", "raises-on-load")
     engines = [f"tempers/{name}" for name in names]
@@ -125,20 +125,22 @@ def record(run_matrix: RunMatrix, tmp_path_factory: pytest.TempPathFactory) -> d
     return document
 
 
-def cell_of(record: dict[str, Any], model: str) -> dict[str, Any]:
-    """The cell of a model on the CPU."""
-    found: dict[str, Any] = next(cell for cell in record["cells"] if cell["model"] == f"tempers/{model}")
-    return found
+def find_cell(record: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return the cell of a model on the CPU."""
+    cell: dict[str, Any] = next(cell for cell in record["cells"] if cell["model"] == f"tempers/{model}")
+    return cell
 
 
-def failures_of(record: dict[str, Any], model: str) -> dict[str, str]:
-    """The errors of a model's checks that failed."""
-    return {check["name"]: check["error"] for check in cell_of(record, model)["checks"] if check["outcome"] == "failed"}
+def find_failures(record: dict[str, Any], model: str) -> dict[str, str]:
+    """Return the errors of a model's failed checks by name."""
+    return {
+        check["name"]: check["error"] for check in find_cell(record, model)["checks"] if check["outcome"] == "failed"
+    }
 
 
-def test_a_cell_that_is_in_order_ran_all_checks(record: dict[str, Any]):
-    """An engine without fault loads, reports its device, transcribes, and its times are in order."""
-    cell = cell_of(record, "calm")
+def test_an_engine_without_fault_passes_all_checks(record: dict[str, Any]):
+    """An engine without fault loads, reports its device, transcribes, and has times in order."""
+    cell = find_cell(record, "calm")
     assert [(check["name"], check["outcome"]) for check in cell["checks"]] == [
         ("load", "ran"),
         ("device", "ran"),
@@ -152,45 +154,45 @@ def test_a_cell_that_is_in_order_ran_all_checks(record: dict[str, Any]):
     ("model", "check", "error"),
     [
         ("fails", "transcribe", "ValueError: no such kernel in ~/kernels"),
-        ("aborts", "transcribe", "the process died of SIGABRT: fatal: out of kernels"),
-        ("exits", "transcribe", "the process died of exit status 7"),
-        ("misplaced", "device", "not the cpu that was asked for: reported mps"),
+        ("aborts", "transcribe", "the cell ends its process (SIGABRT); last output: fatal: out of kernels"),
+        ("exits", "transcribe", "the cell ends its process (exit status 7)"),
+        ("misplaced", "device", "not the requested cpu: reported mps"),
         ("disordered", "segments", "the segment 'heard' is at 0.00 to 14.87 s, after 14.87 s"),
         ("silent", "transcribe", "the text is empty"),
         ("raises-on-load", "load", "engine 'tempers' failed in tempers:load: ZeroDivisionError: no weights in the box"),
     ],
 )
-def test_a_fault_fails_its_check_with_the_first_line(record: dict[str, Any], model: str, check: str, error: str):
-    """Whatever an engine does in a cell, the check under way has failed, and says so in one line."""
-    failures = failures_of(record, model)
+def test_a_fault_fails_its_check_with_one_line(record: dict[str, Any], model: str, check: str, error: str):
+    """Any fault of an engine fails the running check, with an error of one line."""
+    failures = find_failures(record, model)
     assert list(failures) == [check]
     assert failures[check].startswith(error)
     assert "\n" not in failures[check]
 
 
-def test_what_ran_before_a_crash_is_kept(record: dict[str, Any]):
-    """A process that dies takes only the check under way along."""
-    checks = [(check["name"], check["outcome"]) for check in cell_of(record, "aborts")["checks"]]
+def test_checks_before_a_crash_are_recorded(record: dict[str, Any]):
+    """A process that dies fails only the running check."""
+    checks = [(check["name"], check["outcome"]) for check in find_cell(record, "aborts")["checks"]]
     assert checks == [("load", "ran"), ("device", "ran"), ("transcribe", "failed")]
 
 
-def test_a_cell_that_hangs_is_ended(run_matrix: RunMatrix):
-    """A check that takes longer than the limit has failed, and the run goes on to its end."""
+def test_a_hanging_cell_is_ended(run_matrix: RunMatrix):
+    """A check that exceeds the limit fails, and the run continues."""
     ran = run_matrix("--device", "cpu", "--limit", "4", "--json", engines=["tempers/hangs", "tempers/calm"])
     assert ran.code == 1
-    hung, calm = json.loads(ran.out)["cells"]
-    assert hung["checks"][-1]["error"] == "it took longer than the limit of 4 s, and was ended"
-    assert hung["checks"][-1]["name"] == "transcribe"
+    hanging, calm = json.loads(ran.out)["cells"]
+    assert hanging["checks"][-1]["error"] == "the cell does not end within 4 s"
+    assert hanging["checks"][-1]["name"] == "transcribe"
     assert calm["outcome"] == "ran"
 
 
-def test_a_record_holds_the_facts_to_judge_it(record: dict[str, Any]):
-    """A record tells the machine, the versions, the date, the device and weights of each cell, and no host's name."""
+def test_a_record_has_the_facts_of_the_run(record: dict[str, Any]):
+    """A record has the machine, versions, date, and each cell's device and weights, and no name of the host."""
     assert (record["schema"], record["label"]) == (1, "here")
     assert abs((datetime.now(UTC) - datetime.fromisoformat(record["date"])).total_seconds()) < 600
     assert set(record["machine"]) == {"system", "architecture", "processor", "cores", "python"}
     assert {"asrlab", "numpy"} <= {package["name"] for package in record["packages"]}
-    facts = cell_of(record, "calm")["facts"]
+    facts = find_cell(record, "calm")["facts"]
     assert facts["device"] == {"requested": "cpu", "resolved": "cpu", "reason": "", "simulated": False}
     assert facts["info"]["weights_random"] is False
     text = json.dumps(record)
@@ -198,8 +200,8 @@ def test_a_record_holds_the_facts_to_judge_it(record: dict[str, Any]):
     assert not node() or not re.search(rf"\b{re.escape(node())}\b", text)
 
 
-def test_a_device_that_the_engine_never_has_is_refused(run_matrix: RunMatrix):
-    """Where nothing at all could run the exit code is 3, and each reason is told and counted."""
+def test_a_device_that_the_engine_does_not_support_is_refused(run_matrix: RunMatrix):
+    """If no cell can run, the exit code is 3, and each reason is printed and counted."""
     ran = run_matrix("--device", "mps-sim", engines=["tempers", "absent"])
     assert ran.code == 3
     assert "2 cells: 0 ran, 0 failed, 2 skipped" in ran.out
@@ -209,7 +211,7 @@ def test_a_device_that_the_engine_never_has_is_refused(run_matrix: RunMatrix):
 
 
 def test_a_device_that_the_machine_lacks_is_not_here(run_matrix: RunMatrix):
-    """The reason says that it is the machine that has no such device."""
+    """The reason states that the machine has no such device."""
     if machine_has("cuda"):
         pytest.skip("this machine has a CUDA device")
     ran = run_matrix("--device", "cuda", engines=["tempers"])
@@ -227,7 +229,7 @@ def test_a_skipped_device_does_not_fail_what_ran(run_matrix: RunMatrix):
 
 
 def test_a_missing_model_names_its_weights(run_matrix: RunMatrix):
-    """A model whose weights are not here is skipped with what they are and how to get them."""
+    """A model without local weights is skipped; the reason names the weights and the command that fetches them."""
     ran = run_matrix("--device", "cpu", engines=["faster-whisper/small"])
     assert ran.code == 3
     assert "Systran/faster-whisper-small @ 536b0662742c" in ran.out
@@ -235,7 +237,7 @@ def test_a_missing_model_names_its_weights(run_matrix: RunMatrix):
 
 
 def test_records_merge_into_one_table(run_matrix: RunMatrix, tmp_path: Path):
-    """Each device of each record is a column with the record's label, and a failure in any of them is exit code 1."""
+    """Each device of each record is a column with the record's label; a failure in any record is exit code 1."""
     first, second = tmp_path / "a.json", tmp_path / "b.json"
     assert run_matrix("--device", "cpu", "--record", first, "--label", "one", engines=["echo"]).code == 0
     assert (
@@ -249,15 +251,15 @@ def test_records_merge_into_one_table(run_matrix: RunMatrix, tmp_path: Path):
     assert run_matrix("--merge", first).code == 0
 
 
-def test_nothing_is_said_to_work(run_matrix: RunMatrix):
-    """A record says what ran; that something works is for its reader to say."""
+def test_the_output_does_not_claim_that_something_works(run_matrix: RunMatrix):
+    """The output states what ran. Whether something works is for its reader to decide."""
     ran = run_matrix("--device", "cpu", "--device", "mps-sim", engines=["echo", "tempers/fails"])
     assert "ran" in ran.out
     assert not re.search(r"\bwork(s|ing|ed)?\b", ran.out + ran.err, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (("--merge",), 2, "give FILES with --merge"),
         (("record.json",), 2, "give FILES with --merge"),
@@ -266,45 +268,45 @@ def test_nothing_is_said_to_work(run_matrix: RunMatrix):
         (("--merge", "nowhere.json"), 4, "cannot read the record nowhere.json"),
     ],
 )
-def test_a_mistake_is_told(run_matrix: RunMatrix, arguments: tuple[str, ...], code: int, said: str):
-    """A mistyped name, or a record that is not there, is one sentence and an exit code of its own."""
+def test_a_usage_error_has_an_exit_code(run_matrix: RunMatrix, arguments: tuple[str, ...], code: int, expected: str):
+    """An unknown name or a missing record is one sentence with an exit code."""
     ran = run_matrix(*arguments)
     assert ran.code == code
-    assert said in ran.err
+    assert expected in ran.err
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "expected"),
     [
-        ({"schema": 2}, "of schema 1 but of 2"),
-        ({"cells": [{"model": 1}]}, "is a damaged record"),
-        ({"machine": None}, "is a damaged record"),
+        ({"schema": 2}, "of schema 1, but of 2"),
+        ({"cells": [{"model": 1}]}, "is damaged"),
+        ({"machine": None}, "is damaged"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_refused(
-    run_matrix: RunMatrix, record: dict[str, Any], tmp_path: Path, damage: dict[str, Any], said: str
+    run_matrix: RunMatrix, record: dict[str, Any], tmp_path: Path, damage: dict[str, Any], expected: str
 ):
-    """A record of another form, or with parts missing, is refused with what to do."""
+    """A record of another version, or with missing parts, is refused with the next step."""
     path = tmp_path / "damaged.json"
     path.write_text(json.dumps(record | damage), encoding="utf-8")
     ran = run_matrix("--merge", path)
     assert ran.code == 4
-    assert said in ran.err
+    assert expected in ran.err
 
 
 @pytest.fixture(scope="module")
 def real_cell(run_matrix: RunMatrix, weights_cache: Path) -> dict[str, Any]:
-    """A real engine with real weights on the CPU."""
+    """Return the cell of a real engine with real weights on the CPU."""
     pytest.importorskip("faster_whisper")
     ran = run_matrix("--device", "cpu", "--json", engines=["faster-whisper/base"], ASRLAB_CACHE=str(weights_cache))
     (cell,) = json.loads(ran.out)["cells"]
     assert ran.code == 0, cell
-    found: dict[str, Any] = cell
-    return found
+    result: dict[str, Any] = cell
+    return result
 
 
 def test_a_real_engine_is_checked_on_real_speech(real_cell: dict[str, Any]):
-    """Whisper base hears the 70 words of smoke with at most two errors, and what was checked is told."""
+    """Whisper base has at most two errors in the 70 words of smoke, and every check is reported."""
     checks = {check["name"]: check for check in real_cell["checks"]}
     assert {check["outcome"] for check in checks.values()} == {"ran"}
     assert {"load", "device", "transcribe", "segments", "text", "language", "word times", "patches"} <= set(checks)

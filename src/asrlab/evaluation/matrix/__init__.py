@@ -1,7 +1,7 @@
-"""Every engine on every device: what ran there, what failed, and what this machine lacks.
+"""The device matrix: every engine checked on every device, with the reason where a check failed or could not run.
 
-``python -m asrlab.evaluation.matrix`` prints the table; with ``--record`` it leaves a document that can be sent to others,
-and ``--merge`` makes one table of several. Each cell (a model on a device) is a process of its own with a time limit.
+``python -m asrlab.evaluation.matrix`` prints the table. ``--record`` writes a record, and ``--merge`` prints one table
+of several records. Each cell, a model on a device, runs in a child process with a time limit.
 """
 
 from asrlab.evaluation.matrix.records import CellResult, CheckResult, Figure, MatrixRecord

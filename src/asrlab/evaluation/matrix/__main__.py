@@ -1,4 +1,4 @@
-"""``python -m asrlab.evaluation.matrix``."""
+"""The command ``python -m asrlab.evaluation.matrix``."""
 
 from __future__ import annotations
 
@@ -12,28 +12,39 @@ import click
 
 from asrlab.environment import this_machine
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.evaluation.matrix.plan import plan
+from asrlab.evaluation.matrix.plan import plan_cells
 from asrlab.evaluation.matrix.records import COLUMNS, CellResult, MatrixRecord
 from asrlab.evaluation.matrix.supervise import run_cells
-from asrlab.evaluation.matrix.view import view
+from asrlab.evaluation.matrix.view import format_matrix
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.terminal import run_guarded
 from asrlab.transcript import PackageVersion
 
-_USAGE, _BAD_FILE = 2, 4
-_NARROW, _WIDE = 100, 160
+_USAGE_ERROR, _FILE_ERROR = 2, 4
+_MIN_WIDTH, _DEFAULT_WIDTH = 100, 160
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-d", "--device", "devices", multiple=True, type=click.Choice(list(COLUMNS)), help="One; all if none.")
-@click.option("-e", "--engine", "models", multiple=True, help="An engine or engine/model; all engines if none.")
+@click.option(
+    "-d",
+    "--device",
+    "devices",
+    multiple=True,
+    type=click.Choice(list(COLUMNS)),
+    help="A device; repeatable. Default: all.",
+)
+@click.option(
+    "-e", "--engine", "models", multiple=True, help="An engine or engine/model; repeatable. Default: all engines."
+)
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="Write a record to this file.")
-@click.option("--label", help="The record's name in a table of several.")
+@click.option("--label", help="Name of the record in a merged table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of the table.")
-@click.option("--merge", is_flag=True, help="Run nothing; print one table of the records FILES.")
-@click.option("--limit", "limit_s", default=600.0, show_default=True, help="Seconds that a cell may take.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Cells at the same time.")
+@click.option("--merge", is_flag=True, help="Print one table of the records FILES; run nothing.")
+@click.option("--limit", "limit_s", default=600.0, show_default=True, help="Maximum seconds for a cell.")
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Number of cells that run at the same time."
+)
 @click.argument("files", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
 def main(
     devices: tuple[str, ...],
@@ -41,38 +52,38 @@ def main(
     record: Path | None,
     label: str | None,
     as_json: bool,  # noqa: FBT001 - click passes options by keyword
-    merge: bool,  # noqa: FBT001 - likewise
+    merge: bool,  # noqa: FBT001 - click passes options by keyword
     limit_s: float,
     jobs: int,
     files: tuple[Path, ...],
 ) -> None:
-    r"""Run every engine on every device that is here, and print what ran.
+    r"""Check every engine on every device of this machine, and print the results.
 
     \b
     python -m asrlab.evaluation.matrix --device mps --record mps.json
     python -m asrlab.evaluation.matrix --merge mps.json cuda.json
 
-    Exit codes: 0 all that could run did, 1 a check failed, 2 usage, 3 nothing could run, 4 a
-    record cannot be read or written.
+    Exit codes: 0 no check failed, 1 a check failed, 2 usage error, 3 no cell could run, 4 a record
+    cannot be read or written.
     """
     if merge != bool(files) or (merge and (devices or models or record or as_json)):
-        raise click.UsageError("give FILES with --merge, and nothing else with it")
+        raise click.UsageError("give FILES with --merge, and no other option with --merge")
     try:
         if merge:
             sys.exit(_merge(files))
-        made = _run(devices, models, label=label, limit_s=limit_s, jobs=jobs)
-        click.echo(made.to_json() if as_json else view([made], width=_width()), nl=False)
+        result = _run(devices, models, label=label, limit_s=limit_s, jobs=jobs)
+        click.echo(result.to_json() if as_json else format_matrix([result], width=_width()), nl=False)
         if record is not None:
-            made.write(record)
+            result.write(record)
     except AsrlabError as error:
         click.echo(f"asrlab: {error.message}", err=True)
-        sys.exit(_BAD_FILE if isinstance(error, DatasetError) else _USAGE)
-    sys.exit(made.exit_code)
+        sys.exit(_FILE_ERROR if isinstance(error, DatasetError) else _USAGE_ERROR)
+    sys.exit(result.exit_code)
 
 
 def _merge(files: tuple[Path, ...]) -> int:
     records = [MatrixRecord.read(path) for path in files]
-    click.echo(view(records, width=_width()), nl=False)
+    click.echo(format_matrix(records, width=_width()), nl=False)
     codes = {record.exit_code for record in records}
     return 1 if 1 in codes else 0 if 0 in codes else 3
 
@@ -81,7 +92,7 @@ def _run(
     devices: tuple[str, ...], models: tuple[str, ...], *, label: str | None, limit_s: float, jobs: int
 ) -> MatrixRecord:
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    cells = run_cells(plan(models, devices), limit_s=limit_s, at_once=jobs, done=_tell)
+    cells = run_cells(plan_cells(models, devices), limit_s=limit_s, n_processes=jobs, on_result=_print_result)
     machine, packages = this_machine(), _packages()
     versions = {package.name: package.version for package in packages}
     stack = [f"{name} {versions[name]}" for name in ("torch", "liquid-audio") if name in versions]
@@ -94,22 +105,20 @@ def _run(
     )
 
 
-def _tell(cell: CellResult) -> None:
-    first = cell.first_failure
-    said = f": {first.name}: {first.error}" if first else ""
-    click.echo(f"matrix: {cell.model} on {cell.column}: {cell.outcome}, {cell.seconds:.0f} s{said}", err=True)
+def _print_result(cell: CellResult) -> None:
+    failure = cell.first_failure
+    detail = f": {failure.name}: {failure.error}" if failure else ""
+    click.echo(f"matrix: {cell.model} on {cell.column}: {cell.outcome}, {cell.seconds:.0f} s{detail}", err=True)
 
 
 def _packages() -> tuple[PackageVersion, ...]:
-    """What any engine's results name."""
     specs = Registry(PluginHost()).engines()
-    found = {package.name: package for spec in specs for package in spec.packages()}
-    return tuple(found.values())
+    packages = {package.name: package for spec in specs for package in spec.packages()}
+    return tuple(packages.values())
 
 
 def _width() -> int:
-    """As wide as the terminal; wide enough for a table where there is none."""
-    return max(_NARROW, shutil.get_terminal_size((_WIDE, 24)).columns)
+    return max(_MIN_WIDTH, shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The checks that any engine has."""
+"""The checks of any engine."""
 
 from __future__ import annotations
 
@@ -6,73 +6,70 @@ from typing import Any
 
 from asrlab.engine.transcriber import Transcriber
 from asrlab.evaluation.matrix.cell_context import CellContext, Suite
-from asrlab.evaluation.matrix.measure import Speech, disorder, joined_smoke
+from asrlab.evaluation.matrix.measure import Speech, concatenated_smoke, timestamp_error
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Transcript
 
 
-def _nothing(_stage: CellContext) -> None:
-    """Nothing is compared with the CPU."""
-
-
-def _run(stage: CellContext, _prepared: Any) -> None:
-    transcriber = load_checked(stage)
+def _run(context: CellContext, _reference: Any) -> None:
+    transcriber = check_load(context)
     if transcriber is None:
         return
     with transcriber:
-        check_device(stage, transcriber)
-        transcript = transcribe_checked(stage, transcriber, joined_smoke())
+        check_device(context, transcriber)
+        transcript = check_transcription(context, transcriber, concatenated_smoke())
         if transcript is not None:
-            check_times(stage, transcript)
+            check_times(context, transcript)
 
 
-SUITE = Suite(prepare=_nothing, run=_run)
+SUITE = Suite(run=_run)
 
 
-def load_checked(stage: CellContext, **choices: Any) -> Transcriber | None:
-    """Load the cell's model; None if that fails."""
-    with stage.check("load") as check:
-        transcriber = stage.load(stage.job.asked, **choices)
-        check.saw(f"{transcriber.info.compute_type}, {transcriber.load_time:.1f} s")
+def check_load(context: CellContext, model: str | None = None) -> Transcriber | None:
+    """Load *model*, or else the cell's model, as a check; return None if loading fails."""
+    with context.check("load") as check:
+        transcriber = context.load(model or context.job.load_name)
+        check.note(f"{transcriber.info.compute_type}, {transcriber.load_time:.1f} s")
         return transcriber
     return None
 
 
-def check_device(stage: CellContext, transcriber: Transcriber, *, really: str = "") -> None:
-    """The device that is reported is the one asked for, and where the parameters are.
+def check_device(context: CellContext, transcriber: Transcriber, *, parameter_device: str = "") -> None:
+    """Check that the reported device is the requested device, and holds the parameters.
 
     Args:
-        stage: The cell.
+        context: The cell.
         transcriber: The loaded model.
-        really: The kind of device that the parameters are on; empty if the engine does not tell.
+        parameter_device: Kind of the device that holds the parameters; empty if the engine does not tell.
     """
-    with stage.check("device") as check:
+    with context.check("device") as check:
         device = transcriber.info.device
-        check.saw(f"reported {device}" + (f", parameters on {really}" if really else ""))
-        kinds = {device.resolved.partition(":")[0], really or stage.device}
-        check.require(kinds == {stage.device}, f"not the {stage.device} that was asked for: {check.detail}")
+        check.note(f"reported {device}" + (f", parameters on {parameter_device}" if parameter_device else ""))
+        kinds = {device.resolved.partition(":")[0], parameter_device or context.device}
+        check.require(kinds == {context.device}, f"not the requested {context.device}: {check.detail}")
+        simulated = context.job.device.simulated
         check.require(
-            device.simulated == stage.job.where.simulated, f"the device says simulated={device.simulated}, and is not"
+            device.simulated == simulated, f"the device reports simulated={device.simulated} instead of {simulated}"
         )
 
 
-def transcribe_checked(stage: CellContext, transcriber: Transcriber, speech: Speech) -> Transcript | None:
-    """Transcribe *speech*, with the times of words where the engine can; None if that fails."""
-    with stage.check("transcribe") as check:
+def check_transcription(context: CellContext, transcriber: Transcriber, speech: Speech) -> Transcript | None:
+    """Transcribe *speech* as a check, with word times if the engine has them; return None on failure."""
+    with context.check("transcribe") as check:
         words = transcriber.info.capabilities.word_timestamps
         transcript = transcriber.transcribe(speech.audio, options=TranscribeOptions(word_timestamps=words))
         codes = sorted({warning.code for warning in transcript.warnings})
-        check.saw(f"{transcript.duration:.1f} s in {transcript.timings.total:.1f} s")
+        check.note(f"{transcript.duration:.1f} s in {transcript.timings.total:.1f} s")
         if codes:
-            check.saw(f"warnings: {', '.join(codes)}")
+            check.note(f"warnings: {', '.join(codes)}")
         check.require(transcript.text.strip(), "the text is empty")
         return transcript
     return None
 
 
-def check_times(stage: CellContext, transcript: Transcript) -> None:
-    """Segments and words are in order and inside the audio."""
-    with stage.check("segments") as check:
-        check.saw(f"{len(transcript.segments)} segments, {len(transcript.words or ())} timed words")
-        wrong = disorder(transcript)
-        check.require(not wrong, wrong)
+def check_times(context: CellContext, transcript: Transcript) -> None:
+    """Check that segments and words are in order and inside the audio."""
+    with context.check("segments") as check:
+        check.note(f"{len(transcript.segments)} segments, {len(transcript.words or ())} timed words")
+        error = timestamp_error(transcript)
+        check.require(not error, error)

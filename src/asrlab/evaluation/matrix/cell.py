@@ -1,19 +1,17 @@
-"""The process of one cell."""
+"""The child process of one cell."""
 
 from __future__ import annotations
 
-import logging
-import os
+import gc
 import pickle
-import sys
 from contextlib import ExitStack
-from typing import BinaryIO
+from pathlib import Path
+from pkgutil import resolve_name
 
 from asrlab.engine.spec import EngineSpec
 from asrlab.errors import DeviceUnavailableError, WeightsError
-from asrlab.evaluation.matrix.cell_context import CellContext, Suite, first_line
-from asrlab.evaluation.matrix.messages import Job, Kernels
-from asrlab.evaluation.matrix.plan import suite_of
+from asrlab.evaluation.matrix.cell_context import CellContext, CellJob, KernelUse, Suite, describe_error
+from asrlab.evaluation.matrix.plan import find_suite
 from asrlab.evaluation.matrix.records import machine_has
 from asrlab.installation import runnable
 from asrlab.loading import fetch_weights
@@ -22,44 +20,34 @@ from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.weights import describe_origin, entry
 
 
-def main() -> None:
-    """Be the cell that standard input names, and tell of it on standard output."""
-    # broken plugins have been reported by the process that started this one
-    logging.getLogger("asrlab.plugins").setLevel(logging.CRITICAL)
-    job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the process that started this one
-    answers = _take_output()
+def run_job(job: dict[str, str], messages: str) -> None:
+    """Run a cell and append its messages to the file *messages*; the child's side of `supervise.run_cells`."""
+    gc.enable()  # a cell takes minutes
+    with Path(messages).open("wb") as stream:
 
-    def send(message: object) -> None:
-        answers.write(pickle.dumps(message))
-        answers.flush()
+        def send(message: object) -> None:
+            stream.write(pickle.dumps(message))
+            stream.flush()
 
-    run_cell(CellContext(job=job, send=send))
+        run_cell(CellContext(job=CellJob(**job), send=send))
 
 
-def _take_output() -> BinaryIO:
-    """The pipe to the other side; what engines print goes to standard error."""
-    answers = os.fdopen(os.dup(1), "wb")
-    sys.stdout.flush()
-    os.dup2(2, 1)
-    return answers
-
-
-def run_cell(stage: CellContext) -> None:
-    """Do the checks of a cell, or tell why there are none."""
-    with stage.check("engine", preliminary=True) as check:
-        resolved = Registry(PluginHost()).resolve(stage.job.asked)
-        suite = suite_of(stage.job.model)
+def run_cell(context: CellContext) -> None:
+    """Run the checks of a cell, or report why none can run."""
+    with context.check("engine", preliminary=True) as check:
+        resolved = Registry(PluginHost()).resolve(context.job.load_name)
+        suite = find_suite(context.job.model)
         if not resolved.engine.installed():
-            needed = resolved.engine.distribution or resolved.engine.import_name
-            check.stop("not here", f"{needed} is not installed; run: {runnable(resolved.engine.install)}")
-    if check.outcome != "ran" or not (suite.own_weights or _has_weights(stage, resolved)):
+            package = resolved.engine.distribution or resolved.engine.import_name
+            check.skip("not here", f"{package} is not installed; run: {runnable(resolved.engine.install)}")
+    if check.status != "ran" or not (suite.own_weights or _has_weights(context, resolved)):
         return
-    if _is_there(stage, resolved.engine):
-        _run(stage, suite)
+    if _has_device(context, resolved.engine):
+        _run_suite(context, suite)
 
 
-def _has_weights(stage: CellContext, resolved: ResolvedModel) -> bool:
-    with stage.check("weights", preliminary=True) as check:
+def _has_weights(context: CellContext, resolved: ResolvedModel) -> bool:
+    with context.check("weights", preliminary=True) as check:
         try:
             fetch_weights(resolved, offline=True)
         except WeightsError as error:
@@ -68,46 +56,45 @@ def _has_weights(stage: CellContext, resolved: ResolvedModel) -> bool:
             wanted = " or ".join(
                 describe_origin(entry(key)) for key in (resolved.model.weights if resolved.model else ())
             )
-            check.stop("not here", f"no weights ({wanted}); run: asrlab pull {resolved.name}")
-    return check.outcome == "ran"
+            check.skip("not here", f"no weights ({wanted}); run: asrlab pull {resolved.name}")
+    return check.status == "ran"
 
 
-def _is_there(stage: CellContext, spec: EngineSpec) -> bool:
-    """Whether the engine has the device, as far as can be told before the device is simulated."""
-    simulated, kind = stage.job.where.simulated, stage.device
+def _has_device(context: CellContext, spec: EngineSpec) -> bool:
+    """Return whether the engine has the device, as far as this is known before the device is simulated."""
+    simulated, kind = context.job.device.simulated, context.device
     if simulated and spec.uses("torch"):
         return True
-    with stage.check("device", preliminary=True) as check:
+    with context.check("device", preliminary=True) as check:
         report = spec.device_report()
-        offered = {name.partition(":")[0] for name in report.available}
-        if kind not in offered and (simulated or machine_has(kind)):
-            check.stop("refused", report.why_not(kind))
-        elif kind not in offered:
-            check.stop("not here", f"this machine has no {kind} device ({report.why_not(kind)})")
-    return check.outcome == "ran"
+        available = {name.partition(":")[0] for name in report.available}
+        if kind not in available and (simulated or machine_has(kind)):
+            check.skip("refused", report.why_not(kind))
+        elif kind not in available:
+            check.skip("not here", f"this machine has no {kind} device ({report.why_not(kind)})")
+    return check.status == "ran"
 
 
-def _run(stage: CellContext, suite: Suite) -> None:
+def _run_suite(context: CellContext, suite: Suite) -> None:
     with ExitStack() as stack:
-        with stage.check("preparing on the CPU", preliminary=True) as check:
-            prepared = suite.prepare(stage)
-        if check.outcome != "ran" or not _simulate(stage, stack):
+        with context.check("reference on the CPU", preliminary=True) as check:
+            reference = suite.setup(context)
+        if check.status != "ran" or not _simulate(context, stack):
             return
-        suite.run(stage, prepared)
-        if stage.simulation is not None:
-            report = stage.simulation.report()
-            stage.send(Kernels(plain=report.as_dict(), table=report.table()))
+        suite.run(context, reference)
+        if context.simulation is not None:
+            report = context.simulation.report()
+            context.send(KernelUse(plain=report.as_dict(), table=report.table()))
 
 
-def _simulate(stage: CellContext, stack: ExitStack) -> bool:
-    """Enter the simulation where the column asks for it; whether the device is there now."""
-    if not stage.job.where.simulated:
+def _simulate(context: CellContext, stack: ExitStack) -> bool:
+    """Enter the simulation if the cell has one; return whether the device is available."""
+    simulator = context.job.device.simulator
+    if not simulator:
         return True
-    from asrlab.testing import simulated_mps
-
-    with stage.check("simulated device", preliminary=True) as check:
+    with context.check("simulated device", preliminary=True) as check:
         try:
-            stage.simulation = stack.enter_context(simulated_mps())
+            context.simulation = stack.enter_context(resolve_name(simulator)())
         except DeviceUnavailableError as error:
-            check.stop("not here", first_line(error))
-    return check.outcome == "ran"
+            check.skip("not here", describe_error(error))
+    return check.status == "ran"

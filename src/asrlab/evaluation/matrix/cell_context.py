@@ -1,4 +1,4 @@
-"""What a cell's checks are given: the device, and a way to tell what became of each of them."""
+"""The context of a cell's checks: the cell, its device, and the messages that report each check."""
 
 from __future__ import annotations
 
@@ -7,112 +7,172 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 from asrlab.environment import torch_build
 from asrlab.errors import AsrlabError
-from asrlab.evaluation.matrix.messages import CheckStarted, Job
-from asrlab.evaluation.matrix.records import CheckResult, Facts, Figure, Outcome
+from asrlab.evaluation.matrix.records import COLUMNS, CellFacts, CheckResult, CheckStatus, DeviceColumn, Figure
 from asrlab.loading import load
 
 if TYPE_CHECKING:
     from asrlab.engine.transcriber import Transcriber
-    from asrlab.testing import Simulation
-
 
 _log = logging.getLogger("asrlab.evaluation.matrix")
-_LONGEST_LINE = 300
+_MAX_LINE_CHARS = 300
+
+
+@attrs.frozen(kw_only=True)
+class CellJob:
+    """The cell that a child process runs.
+
+    Attributes:
+        model: The row, as ``engine/model``.
+        column: The device's name in the matrix.
+        load_name: The model's name for ``asrlab.load``: *model*, or ``engine/PATH``.
+    """
+
+    model: str
+    column: str
+    load_name: str
+
+    @property
+    def device(self) -> DeviceColumn:
+        """The device of the cell."""
+        return COLUMNS[self.column]
+
+
+@attrs.frozen(kw_only=True)
+class CheckStarted:
+    """A message that a check has started; its `CheckResult` follows, unless the check ends the process.
+
+    Attributes:
+        check: Name of the check.
+    """
+
+    check: str
+
+
+@attrs.frozen(kw_only=True)
+class KernelUse:
+    """A message with the operators that ran on the simulated device.
+
+    Attributes:
+        plain: The report as plain values, for a record.
+        table: The report as text.
+    """
+
+    plain: dict[str, Any]
+    table: str
+
+
+class KernelReport(Protocol):
+    """A report of the operators that ran on a simulated device."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+
+    def table(self) -> str:
+        """Format the report for a terminal."""
+
+
+class SimulatedDevice(Protocol):
+    """A simulated device in use."""
+
+    def report(self) -> KernelReport:
+        """Return the operators that ran so far."""
 
 
 @attrs.define
-class Check:
-    """A check under way.
+class RunningCheck:
+    """A check that is running.
 
     Attributes:
-        detail: What was seen so far.
-        outcome: What it will be if nothing is raised.
-        figures: What was measured so far.
+        detail: Observations so far.
+        status: The status if nothing is raised.
+        figures: Measurements so far.
     """
 
     detail: str = ""
-    outcome: Outcome = "ran"
+    status: CheckStatus = "ran"
     figures: list[Figure] = attrs.field(factory=list)
 
-    def saw(self, detail: str) -> None:
-        """Note what was seen."""
+    def note(self, detail: str) -> None:
+        """Add an observation."""
         self.detail = f"{self.detail}; {detail}" if self.detail else detail
 
-    def stop(self, outcome: Outcome, reason: str) -> None:
-        """Note why there is nothing to check."""
-        self.outcome, self.detail = outcome, reason
+    def skip(self, status: CheckStatus, reason: str) -> None:
+        """Set the status and the reason of a check that cannot run."""
+        self.status, self.detail = status, reason
 
     def require(self, condition: object, message: str) -> None:
         """Fail with *message* unless *condition* is true.
 
         Raises:
-            AsrlabError: It is not.
+            AsrlabError: If the condition is false.
         """
         if not condition:
             raise AsrlabError(message)
 
-    def measured(self, figure: Figure) -> None:
-        """Note a figure, and fail if it is beyond its tolerance.
+    def measure(self, figure: Figure) -> None:
+        """Add a figure, and fail if the figure exceeds its tolerance.
 
         Raises:
-            AsrlabError: It is.
+            AsrlabError: If the tolerance is exceeded.
         """
         self.figures.append(figure)
-        found = figure.largest if figure.relative is None else figure.relative
-        self.require(figure.within, f"{figure.name}: {found} from the CPU's, where {figure.tolerance} is the tolerance")
+        value = figure.largest if figure.relative is None else figure.relative
+        self.require(
+            figure.within, f"{figure.name}: difference {value} from the CPU exceeds the tolerance {figure.tolerance}"
+        )
 
 
 @attrs.define(kw_only=True)
 class CellContext:
-    """A cell under way.
+    """A cell that is running.
 
     Attributes:
-        job: Which cell it is.
-        send: Tells the other side.
-        simulation: The simulated device; None where nothing is simulated, and before it is.
+        job: The cell.
+        send: Writes a message to the parent process.
+        simulation: The simulated device; None on a real device, and before the simulation starts.
     """
 
-    job: Job
+    job: CellJob
     send: Callable[[object], None]
-    simulation: Simulation | None = None
+    simulation: SimulatedDevice | None = None
 
     @property
     def device(self) -> str:
-        """As ``asrlab.load`` takes it."""
-        return self.job.where.device
+        """The device's name for ``asrlab.load``."""
+        return self.job.device.device
 
     @property
     def is_reference(self) -> bool:
-        """Whether this is the CPU, which there is nothing to compare with."""
+        """True on the CPU, the device that others are compared with."""
         return self.device == "cpu"
 
     @contextmanager
-    def check(self, name: str, *, preliminary: bool = False) -> Iterator[Check]:
-        """A check: what is raised in the block is its failure, and ends there.
+    def check(self, name: str, *, preliminary: bool = False) -> Iterator[RunningCheck]:
+        """Run the block as a check: an exception in the block is caught and fails the check.
 
         Args:
-            name: Its name.
-            preliminary: It shows nothing of the device, and is told only where there is no going on.
+            name: Name of the check.
+            preliminary: True for a step that shows nothing about the device; reported only if it does not pass.
         """
         self.send(CheckStarted(check=name))
-        check, error_line, start = Check(), "", time.monotonic()
+        check, error_line, start = RunningCheck(), "", time.monotonic()
         try:
             yield check
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises on a device is what the matrix shows
+        except Exception as error:  # noqa: BLE001 - any error of an engine on a device is a result of the matrix
             _log.info("%s failed", name, exc_info=True)
-            check.outcome, error_line = "failed", first_line(error)
-        if preliminary and check.outcome == "ran":
+            check.status, error_line = "failed", describe_error(error)
+        if preliminary and check.status == "ran":
             return
         self.send(
             CheckResult(
                 name=name,
-                outcome=check.outcome,
+                outcome=check.status,
                 detail=check.detail,
                 error=error_line,
                 seconds=round(time.monotonic() - start, 3),
@@ -120,12 +180,12 @@ class CellContext:
             )
         )
 
-    def load(self, model: str, **choices: Any) -> Transcriber:
-        """Load on this cell's device, offline, and tell the facts."""
-        transcriber = load(model, device=self.device, offline=True, **choices)
+    def load(self, model: str, **options: Any) -> Transcriber:
+        """Load *model* on this cell's device, offline, and send the facts of the loaded model."""
+        transcriber = load(model, device=self.device, offline=True, **options)
         info = transcriber.info
         self.send(
-            Facts(
+            CellFacts(
                 info=attrs.evolve(info.model, name=self.job.model),
                 device=info.device,
                 compute_type=info.compute_type,
@@ -142,18 +202,18 @@ class Suite:
     """The checks of an engine.
 
     Attributes:
-        prepare: Run before the device is simulated: what the CPU says. What it gives is handed to *run*.
-        run: The checks.
-        own_weights: Whether it writes the weights that it uses, so that none need be on this machine.
+        run: Runs the checks, with the result of *setup*.
+        setup: Computes the reference results on the CPU; runs before the device is simulated.
+        own_weights: True if the suite writes its weights, so that the machine needs none.
     """
 
-    prepare: Callable[[CellContext], Any]
     run: Callable[[CellContext, Any], None]
+    setup: Callable[[CellContext], Any] = lambda _context: None
     own_weights: bool = False
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error, with its kind unless it is asrlab's; the home directory is left out."""
+def describe_error(error: BaseException) -> str:
+    """Return the first line of an error, with its type unless asrlab raised it, and without the home directory."""
     text = (str(error) or repr(error)).strip().partition("\n")[0].replace(str(Path.home()), "~")
-    told = text if isinstance(error, AsrlabError) else f"{type(error).__name__}: {text}"
-    return told if len(told) <= _LONGEST_LINE else f"{told[:_LONGEST_LINE]}..."
+    line = text if isinstance(error, AsrlabError) else f"{type(error).__name__}: {text}"
+    return line if len(line) <= _MAX_LINE_CHARS else f"{line[:_MAX_LINE_CHARS]}..."

@@ -1,38 +1,231 @@
-"""The checks of LFM2.5-Audio with its real weights, where they are on the machine."""
+"""The checks of LFM2.5-Audio: with its real weights, and with a tiny checkpoint of random weights.
+
+The tiny checkpoint runs every path of the real model in seconds. Its texts mean nothing.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from asrlab.evaluation.matrix.any_engine import check_device, check_times, load_checked, transcribe_checked
+import attrs
+
+from asrlab.audio import SAMPLE_RATE, Audio
+from asrlab.evaluation.matrix.any_engine import check_device, check_load, check_times, check_transcription
 from asrlab.evaluation.matrix.cell_context import CellContext, Suite
-from asrlab.evaluation.matrix.measure import codes, joined_smoke, word_errors
+from asrlab.evaluation.matrix.measure import (
+    concatenated_smoke,
+    difference,
+    number_tolerance,
+    random_codes,
+    timestamp_error,
+    word_errors,
+)
+from asrlab.evaluation.matrix.patch_checks import check_patches, liquid_audio_programs
+from asrlab.loading import load
+from asrlab.transcript import Transcript
 
-_MOST_ERRORS = 7  # of 70 words
+if TYPE_CHECKING:
+    import torch
+
+    from asrlab.engine.transcriber import Transcriber
+
+_MAX_WORD_ERRORS = 7  # of 70 words
+_WRITE_CHECKPOINT = "asrlab.testing.tiny_lfm2_audio:write_tiny_lfm2_audio"
+_TEXT = "speak_now"
+_MAX_CHUNK_S = 30.0
+_LONG_S = 62.0  # at least three chunks
+_SHORT_S = 3.0
+_N_NEW_TOKENS = 20  # 6 of text and 12 frames of speech in turn
+_MAX_SIMULATED_TOKENS = 24  # instead of 512: the simulation takes 0.1 s for a token
 
 
-def _nothing(_stage: CellContext) -> None:
-    """The CPU takes minutes and 6 GB for it: texts are compared with what was said."""
-
-
-def _run(stage: CellContext, _prepared: Any) -> None:
-    transcriber: Any = load_checked(stage)
+def _run(context: CellContext, _reference: Any) -> None:
+    transcriber: Any = check_load(context)
     if transcriber is None:
         return
-    speech = joined_smoke()
+    speech = concatenated_smoke()
     with transcriber:
-        check_device(stage, transcriber, really=next(transcriber.recognizer.model.parameters()).device.type)
-        transcript = transcribe_checked(stage, transcriber, speech)
+        check_device(context, transcriber, parameter_device=_parameter_device(transcriber))
+        transcript = check_transcription(context, transcriber, speech)
         if transcript is not None:
-            check_times(stage, transcript)
-            with stage.check("text") as check:
+            check_times(context, transcript)
+            with context.check("text") as check:
                 errors = word_errors(speech.text, transcript.text)
-                check.saw(f"{errors.errors} errors in {errors.reference_length} words")
-                check.require(errors.errors <= _MOST_ERRORS, f"more than {_MOST_ERRORS} errors: {transcript.text}")
-        with stage.check("speech decoding") as check:
-            wave = transcriber.recognizer.processor.decode(codes(stage.device))
-            check.saw(f"waveform {tuple(wave.shape)} on {wave.device}")
-            check.require(bool(wave.isfinite().all()), "the waveform has values that are not finite")
+                check.note(f"{errors.errors} errors in {errors.reference_length} words")
+                too_many = f"more than {_MAX_WORD_ERRORS} errors: {transcript.text}"
+                check.require(errors.errors <= _MAX_WORD_ERRORS, too_many)
+        with context.check("speech decoding") as check:
+            waveform = transcriber.recognizer.processor.decode(random_codes(context.device))
+            check.note(f"waveform {tuple(waveform.shape)} on {waveform.device}")
+            check.require(bool(waveform.isfinite().all()), "the waveform has values that are not finite")
 
 
-SUITE = Suite(prepare=_nothing, run=_run)
+# no comparison with the CPU, which takes minutes and 6 GB; texts are compared with the reference
+SUITE = Suite(run=_run)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Checkpoints:
+    """The tiny checkpoints, and their results on the CPU.
+
+    Attributes:
+        folder: A temporary folder with three checkpoints: ``random`` has random weights, ``says`` writes one text, and
+            ``endless`` repeats the end of that text.
+        numbers: Results of ``random`` on the CPU in float32, by name; None on the CPU itself.
+        transcript: The transcript of the long audio by ``says`` on the CPU; None on the CPU itself.
+    """
+
+    folder: TemporaryDirectory[str]
+    numbers: Mapping[str, Any] | None = None
+    transcript: Transcript | None = None
+
+    def load_name(self, name: str) -> str:
+        """Return the name of a checkpoint for ``asrlab.load``."""
+        return f"liquid-audio/{self.path(name)}"
+
+    def path(self, name: str) -> Path:
+        """Return the folder of a checkpoint."""
+        return Path(self.folder.name, name)
+
+
+def _setup_tiny(context: CellContext) -> _Checkpoints:
+    checkpoints = _Checkpoints(folder=TemporaryDirectory())
+    # asrlab.testing is named, not imported: importing asrlab.evaluation does not need the tools for tests
+    write_checkpoint = resolve_name(_WRITE_CHECKPOINT)
+    write_checkpoint(checkpoints.path("random"))
+    write_checkpoint(checkpoints.path("says"), says=_TEXT)
+    write_checkpoint(checkpoints.path("endless"), says=_TEXT, ends=False)
+    if context.is_reference:
+        return checkpoints
+    with load(checkpoints.load_name("random"), device="cpu", compute_type="float32") as transcriber:
+        numbers = _numbers(transcriber)
+    with load(checkpoints.load_name("says"), device="cpu") as transcriber:
+        transcript = transcriber.transcribe(_speech(_LONG_S))
+    return attrs.evolve(checkpoints, numbers=numbers, transcript=transcript)
+
+
+def _run_tiny(context: CellContext, checkpoints: _Checkpoints) -> None:
+    with checkpoints.folder:
+        _check_tiny_transcription(context, checkpoints)
+        _check_retry(context, checkpoints)
+        _check_numbers(context, checkpoints)
+        programs = liquid_audio_programs(checkpoints.path("random"), context.device)
+        check_patches(context, "liquid-audio", programs)
+
+
+TINY_SUITE = Suite(setup=_setup_tiny, run=_run_tiny, own_weights=True)
+
+
+def _parameter_device(transcriber: Any) -> str:
+    return str(next(transcriber.recognizer.model.parameters()).device.type)
+
+
+def _speech(seconds: float) -> Audio:
+    speech = concatenated_smoke(3).audio
+    return Audio(samples=speech.samples[: int(seconds * SAMPLE_RATE)], sample_rate=SAMPLE_RATE)
+
+
+def _check_tiny_transcription(context: CellContext, checkpoints: _Checkpoints) -> None:
+    transcriber = check_load(context, checkpoints.load_name("says"))
+    if transcriber is None:
+        return
+    with transcriber:
+        check_device(context, transcriber, parameter_device=_parameter_device(transcriber))
+        with context.check("transcribe") as check:
+            text = transcriber.transcribe(_speech(_SHORT_S)).text
+            check.note(f"text {text!r}")
+            check.require(text == _TEXT, f"the text is {text!r} instead of {_TEXT!r}")
+        _check_long_audio(context, transcriber, checkpoints)
+
+
+def _check_long_audio(context: CellContext, transcriber: Transcriber, checkpoints: _Checkpoints) -> None:
+    with context.check("long audio") as check:
+        transcript = transcriber.transcribe(_speech(_LONG_S))
+        times = [(segment.start, segment.end) for segment in transcript.segments]
+        check.note(f"{transcript.duration:.1f} s in {len(times)} chunks")
+        check.require(len(times) * _MAX_CHUNK_S > transcript.duration, f"only {len(times)} chunks")
+        check.require(all(end - start <= _MAX_CHUNK_S for start, end in times), f"a chunk over 30 s: {times}")
+        error = timestamp_error(transcript)
+        check.require(not error, error)
+        check.require(transcript.text == " ".join([_TEXT] * len(times)), f"the text is {transcript.text!r}")
+        if checkpoints.transcript is not None:
+            reference = [(segment.start, segment.end) for segment in checkpoints.transcript.segments]
+            check.require(times == reference, f"chunks {times} differ from the CPU's {reference}")
+
+
+def _check_retry(context: CellContext, checkpoints: _Checkpoints) -> None:
+    with (
+        context.check("truncated text, retried in halves") as check,
+        load(checkpoints.load_name("endless"), device=context.device) as transcriber,
+    ):
+        if context.simulation is not None:
+            _limit_tokens(transcriber)
+            check.note(f"at most {_MAX_SIMULATED_TOKENS} tokens, because the simulation is slow")
+        transcript = transcriber.transcribe(_speech(_SHORT_S))
+        warnings = [warning.message for warning in transcript.warnings if warning.code == "output-truncated"]
+        check.note(f"{len(warnings)} warnings, {len(transcript.segments)} segments")
+        check.require(warnings, f"no warning of a truncated text: {transcript.warnings}")
+        check.require(_TEXT in transcript.text, f"the text is {transcript.text[:40]!r}")
+
+
+def _limit_tokens(transcriber: Any) -> None:
+    generate = transcriber.recognizer.model.generate_sequential
+    transcriber.recognizer.model.generate_sequential = lambda **inputs: generate(
+        **{**inputs, "max_new_tokens": _MAX_SIMULATED_TOKENS}
+    )
+
+
+def _check_numbers(context: CellContext, checkpoints: _Checkpoints) -> None:
+    with (
+        context.check("interleaved generation, speech decoding") as check,
+        load(checkpoints.load_name("random"), device=context.device, compute_type="float32") as transcriber,
+    ):
+        numbers = _numbers(transcriber)
+        tokens = numbers.pop("tokens")
+        check.note(f"{len(tokens)} tokens and frames, waveform {tuple(numbers['waveform'].shape)}")
+        check.require(all(bool(values.isfinite().all()) for values in numbers.values()), "values that are not finite")
+        if checkpoints.numbers is None:
+            return
+        reference = checkpoints.numbers["tokens"]
+        n_same = sum(ours == theirs for ours, theirs in zip(tokens, reference, strict=False))
+        check.note(f"{n_same} of {len(reference)} equal the CPU's; float32 on both")
+        tolerance = number_tolerance(simulated=context.simulation is not None)
+        for name, values in numbers.items():
+            check.measure(difference(name, values, checkpoints.numbers[name], tolerance=tolerance))
+        check.require(n_same == len(tokens) or context.simulation is None, "tokens differ from the CPU's")
+
+
+def _numbers(transcriber: Any) -> dict[str, Any]:
+    """Compute features, prompt and logits of the first step, generated tokens, and decoded speech, on the CPU."""
+    import torch
+
+    processor, model = transcriber.recognizer.processor, transcriber.recognizer.model
+    with torch.no_grad():
+        chat = _chat(processor, model)
+        prompt = model._prefill(**chat)  # noqa: SLF001 - upstream has no public access to the encoder's output
+        hidden = model.lfm(inputs_embeds=prompt, use_cache=False).last_hidden_state
+        logits = torch.nn.functional.linear(hidden[0, -1], model.lfm.embed_tokens.weight)
+        tokens = [token.tolist() for token in model.generate_interleaved(**chat, max_new_tokens=_N_NEW_TOKENS)]
+        waveform = processor.decode(random_codes(transcriber.info.device.resolved))
+    numbers: dict[str, torch.Tensor] = {"features": chat["audio_in"], "prompt": prompt, "logits": logits}
+    return {name: values.cpu() for name, values in {**numbers, "waveform": waveform}.items()} | {"tokens": tokens}
+
+
+def _chat(processor: Any, model: Any) -> Any:
+    """Build a spoken question, as in upstream's README."""
+    import torch
+    from liquid_audio import ChatState
+
+    chat = ChatState(processor, codebooks=model.codebooks, dtype=model.lfm.embed_tokens.weight.dtype)
+    chat.new_turn("system")
+    chat.add_text("Respond with interleaved text and audio.")
+    chat.end_turn()
+    chat.new_turn("user")
+    chat.add_audio(torch.from_numpy(_speech(_SHORT_S).samples)[None], SAMPLE_RATE)
+    chat.end_turn()
+    chat.new_turn("assistant")
+    return chat

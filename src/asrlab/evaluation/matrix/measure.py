@@ -1,4 +1,4 @@
-"""The speech that the checks use, and how results are compared."""
+"""The speech of the checks, and comparisons of results with the CPU's."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_GAP_S = (
-    1.0  # with less, Whisper goes over the last clip again in a window of its own, which takes as long as the first
-)
-_EXACT = 1e-4  # float32 on the CPU's own kernels, in another order at most
-_OTHER_HARDWARE = 1e-2  # other kernels, and TF32 in cuDNN's convolutions
-_WORD_S = 0.02  # the step in which Whisper times
+_GAP_S = 1.0  # after a shorter gap Whisper decodes the last clip again in a window of its own, at the cost of the first
+_SIMULATED_TOLERANCE = 1e-4  # float32 by the CPU's own kernels, at most in another order
+_HARDWARE_TOLERANCE = 1e-2  # other kernels, and TF32 in cuDNN's convolutions
+_WORD_TOLERANCE_S = 0.02 + 1e-6  # Whisper's time step
+_N_FRAMES = 12  # 80 ms each
 
 
 @attrs.frozen(kw_only=True)
@@ -33,40 +32,40 @@ class Speech:
 
     Attributes:
         audio: The recording.
-        text: What was said.
+        text: The reference text.
     """
 
     audio: Audio
     text: str
 
 
-def joined_smoke(times: int = 1) -> Speech:
-    """The five clips of ``smoke`` with a second of silence behind each, 29.7 s; all of it *times* over."""
+def concatenated_smoke(times: int = 1) -> Speech:
+    """Concatenate the five clips of ``smoke``, each with a second of silence: 29.7 s, repeated *times* times."""
     import numpy as np
 
     utterances = list(load_dataset("smoke"))
     gap = np.zeros(int(_GAP_S * SAMPLE_RATE), np.float32)
-    parts = [part for each in utterances for part in (load_audio(each.audio).samples, gap)]
-    text = " ".join([str(each.text) for each in utterances] * times)
+    parts = [part for utterance in utterances for part in (load_audio(utterance.audio).samples, gap)]
+    text = " ".join([str(utterance.text) for utterance in utterances] * times)
     return Speech(audio=Audio(samples=np.concatenate(parts * times), sample_rate=SAMPLE_RATE), text=text)
 
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
-    """Word errors after Whisper's English normalization."""
+    """Count word errors after Whisper's English normalization."""
     pair = TextPair(id="smoke", reference=reference, hypothesis=hypothesis)
     return score([pair], normalizer=get_normalizer("english")).words
 
 
-def numbers_tolerance(*, simulated: bool) -> float:
-    """What a relative difference from the CPU may be, in float32."""
-    return _EXACT if simulated else _OTHER_HARDWARE
+def number_tolerance(*, simulated: bool) -> float:
+    """Return the tolerated relative difference from the CPU, in float32."""
+    return _SIMULATED_TOLERANCE if simulated else _HARDWARE_TOLERANCE
 
 
-def difference(name: str, found: Any, reference: Any, *, tolerance: float) -> Figure:
-    """How far *found* is from *reference*, arrays or tensors of the same shape."""
+def difference(name: str, values: Any, reference: Any, *, tolerance: float) -> Figure:
+    """Measure the largest difference of two arrays or tensors of one shape."""
     import numpy as np
 
-    ours, theirs = _array(found), _array(reference)
+    ours, theirs = _to_array(values), _to_array(reference)
     if ours.shape != theirs.shape or not np.isfinite(ours).all():
         return Figure(name=name, largest=None, tolerance=tolerance)
     largest = float(np.abs(ours - theirs).max(initial=0.0))
@@ -74,34 +73,31 @@ def difference(name: str, found: Any, reference: Any, *, tolerance: float) -> Fi
     return Figure(name=name, largest=largest, relative=largest / scale, tolerance=tolerance)
 
 
-def _array(values: Any) -> NDArray[np.float64]:
+def _to_array(values: Any) -> NDArray[np.float64]:
     import numpy as np
 
     on_cpu = values.detach().float().cpu().numpy() if hasattr(values, "detach") else values
     return np.asarray(on_cpu, np.float64)
 
 
-def word_times(found: Sequence[Word], reference: Sequence[Word], *, demanded: bool) -> Figure | None:
-    """How far the times of the same words are apart, in seconds; None if they are not the same words.
+def word_time_difference(words: Sequence[Word], reference: Sequence[Word], *, required: bool) -> Figure | None:
+    """Measure the largest difference of word times in seconds; return None if the words differ.
 
     Args:
-        found: The device's.
-        reference: The CPU's.
-        demanded: Whether they may not be further apart than the step in which Whisper times.
+        words: Words of the device.
+        reference: Words of the CPU.
+        required: True if the difference must not exceed Whisper's time step.
     """
-    if [word.text for word in found] != [word.text for word in reference]:
+    if [word.text for word in words] != [word.text for word in reference]:
         return None
-    apart = [max(abs(a.start - b.start), abs(a.end - b.end)) for a, b in zip(found, reference, strict=True)]
-    return Figure(
-        name="word times",
-        largest=float(max(apart, default=0.0)),
-        tolerance=_WORD_S + 1e-6 if demanded else None,
-        unit="s",
-    )
+    pairs = zip(words, reference, strict=True)
+    largest = max((max(abs(a.start - b.start), abs(a.end - b.end)) for a, b in pairs), default=0.0)
+    tolerance = _WORD_TOLERANCE_S if required else None
+    return Figure(name="word times", largest=float(largest), tolerance=tolerance, unit="s")
 
 
-def disorder(transcript: Transcript) -> str:
-    """What is wrong with the times of segments and words; empty if nothing is."""
+def timestamp_error(transcript: Transcript) -> str:
+    """Return the first error in the times of segments and words; empty if all times are valid."""
     timed: tuple[Segment | Word, ...] = transcript.segments
     for parts in (timed, transcript.words or ()):
         last = 0.0
@@ -113,11 +109,8 @@ def disorder(transcript: Transcript) -> str:
     return ""
 
 
-def codes(device: str) -> torch.Tensor:
-    """The same frames of random codes every time: int64, shape (1, 8, 12), in [0, 2047], on *device*."""
+def random_codes(device: str) -> torch.Tensor:
+    """Return random speech codes with a fixed seed: int64, shape (1, 8, 12), in [0, 2047], on *device*."""
     import torch
 
-    return torch.randint(0, 2048, (1, 8, _FRAMES), generator=torch.Generator().manual_seed(0)).to(device)
-
-
-_FRAMES = 12  # a second, nearly: 80 ms each
+    return torch.randint(0, 2048, (1, 8, _N_FRAMES), generator=torch.Generator().manual_seed(0)).to(device)

@@ -1,4 +1,4 @@
-"""What each patch is for: a program that fails without it, and what becomes of it with the patch."""
+"""Checks of patches: a program that fails without the patch must run with the patch."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from asrlab.errors import AsrlabError
-from asrlab.evaluation.matrix.cell_context import CellContext, Check, first_line
-from asrlab.evaluation.matrix.measure import codes
+from asrlab.evaluation.matrix.cell_context import CellContext, RunningCheck, describe_error
+from asrlab.evaluation.matrix.measure import random_codes
 from asrlab.patches.direct import patched
 from asrlab.transcript import PatchStatus
 
-type Demonstrations = Mapping[str, Callable[[], object]]
-"""By the patch's name."""
+type Programs = Mapping[str, Callable[[], object]]
+"""A program for each patch name, which fails without the patch."""
 
 
-def check_patches(stage: CellContext, distribution: str, demonstrations: Demonstrations) -> None:
-    """For each patch that the device needs: it fails before, it runs with the patch, it fails again after.
+def check_patches(context: CellContext, distribution: str, programs: Programs) -> None:
+    """Check each patch that the device needs: its program fails, runs with the patch, and fails again afterwards.
 
-    No transcriber may be open: it would hold the patches.
+    No transcriber may be open, because an open transcriber keeps its patches applied.
     """
-    with stage.check("patches") as check, patched(distribution, device=stage.device) as scope:
-        check.saw(", ".join(f"{each.name} {each.status}" for each in scope.report))
-        failed = [f"{each.name}: {each.reason}" for each in scope.report if each.status == "failed"]
+    with context.check("patches") as check, patched(distribution, device=context.device) as scope:
+        check.note(", ".join(f"{patch.name} {patch.status}" for patch in scope.report))
+        failed = [f"{patch.name}: {patch.reason}" for patch in scope.report if patch.status == "failed"]
         check.require(not failed, "; ".join(failed))
-    for status in scope.report if check.outcome == "ran" else ():
-        if status.is_active and status.name in demonstrations:
-            with stage.check(f"patch {status.name}") as one:
-                _demonstrate(one, status, demonstrations[status.name], device=stage.device)
+    for status in scope.report if check.status == "ran" else ():
+        if status.is_active and status.name in programs:
+            with context.check(f"patch {status.name}") as patch_check:
+                _check_patch(patch_check, status, programs[status.name], device=context.device)
 
 
-def _demonstrate(check: Check, status: PatchStatus, program: Callable[[], object], *, device: str) -> None:
+def _check_patch(check: RunningCheck, status: PatchStatus, program: Callable[[], object], *, device: str) -> None:
     before = _failure(program)
-    check.require(before, f"without {status.name} nothing fails here; is it needed any more?")
-    check.saw(f"without it: {before}")
+    check.require(before, f"the program runs without {status.name}; test whether the patch is still needed")
+    check.note(f"without the patch: {before}")
     with patched(status.distribution, device=device, patches=[status.name]):
         program()
-    check.saw("with it: ran")
+    check.note("with the patch: ran")
     after = _failure(program)
-    check.require(after == before, f"after its undoing: {after or 'ran'}, where it failed before with: {before}")
-    check.saw("after its undoing: the same error again")
+    check.require(after == before, f"after undoing the patch: {after or 'ran'}; before the patch: {before}")
+    check.note("after undoing the patch: the same error")
 
 
 def _failure(program: Callable[[], object]) -> str:
@@ -47,13 +47,13 @@ def _failure(program: Callable[[], object]) -> str:
         program()
     except AsrlabError:
         raise
-    except Exception as error:  # noqa: BLE001 - the package's own error is what is to be shown
-        return first_line(error)
+    except Exception as error:  # noqa: BLE001 - the error of the package is the result
+        return describe_error(error)
     return ""
 
 
-def of_liquid_audio(folder: Path, device: str) -> Demonstrations:
-    """Those of liquid-audio, with the checkpoint in *folder*."""
+def liquid_audio_programs(folder: Path, device: str) -> Programs:
+    """Return the programs for liquid-audio's patches, with the checkpoint in *folder*."""
     import torch
     from liquid_audio import LFM2AudioModel, LFM2AudioProcessor, processor
 
@@ -61,9 +61,9 @@ def of_liquid_audio(folder: Path, device: str) -> Demonstrations:
         return vars(processor)["torchaudio"].functional.resample(torch.ones(1, 441, device=device), 44_100, 16_000)
 
     def decode_speech() -> object:
-        return LFM2AudioProcessor.from_pretrained(folder, device=device).eval().decode(codes(device))
+        return LFM2AudioProcessor.from_pretrained(folder, device=device).eval().decode(random_codes(device))
 
-    def name_no_device() -> object:
+    def use_default_device() -> object:
         return LFM2AudioProcessor.from_pretrained(folder), LFM2AudioModel.from_pretrained(folder)
 
     def load_model() -> object:
@@ -72,13 +72,13 @@ def of_liquid_audio(folder: Path, device: str) -> Demonstrations:
     return {
         "liquid-audio-resampling": resample,
         "liquid-audio-detokenizer-device": decode_speech,
-        "liquid-audio-default-device": name_no_device,
+        "liquid-audio-default-device": use_default_device,
         "liquid-audio-flash-attention": load_model,
     }
 
 
-def of_openai_whisper(device: str) -> Demonstrations:
-    """Those of openai-whisper."""
+def openai_whisper_programs(device: str) -> Programs:
+    """Return the programs for openai-whisper's patches."""
     import torch
     from whisper import timing
     from whisper.model import ModelDimensions, Whisper
@@ -92,8 +92,8 @@ def of_openai_whisper(device: str) -> Demonstrations:
     return {"openai-whisper-alignment-heads": move_model, "openai-whisper-float64-alignment": align_words}
 
 
-def of_faster_whisper(clip: Path) -> Demonstrations:
-    """Those of faster-whisper, with a file to open."""
+def faster_whisper_programs(clip: Path) -> Programs:
+    """Return the programs for faster-whisper's patches, which open the audio file *clip*."""
     from faster_whisper import audio
 
     return {"faster-whisper-pyav-metadata-errors": lambda: audio.decode_audio(str(clip))}

@@ -1,4 +1,4 @@
-"""What the matrix leaves behind, and how it is written and read back."""
+"""The record of a run of the matrix, and its file."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from asrlab.output_files import check_folder, write_file
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 
 SCHEMA = 1
-"""Number of the record's form; it grows when a reader of the old form would misread the new one."""
-type Outcome = Literal["ran", "failed", "refused", "not here"]
-"""``refused``: the engine has no such device, on any machine. ``not here``: this machine lacks the device, the engine,
-or its weights."""
+"""Version of the record's format; incremented when a reader of the previous version would misread a record."""
+type CheckStatus = Literal["ran", "failed", "refused", "not here"]
+"""``refused``: the engine does not support the device on any machine. ``not here``: this machine lacks the device, the
+engine, or its weights."""
 
 
 @attrs.frozen(kw_only=True)
 class Figure:
-    """How far a device's numbers are from the CPU's.
+    """The difference of a device's results from the CPU's.
 
     Attributes:
-        name: Of what: ``logits``, ``encoder``, ``waveform``, ``word times``.
-        largest: The largest absolute difference; None if there were numbers that are not finite.
-        relative: The same over the largest absolute value on the CPU; None likewise, or where it means nothing.
-        tolerance: What *relative* may be, or *largest* where *relative* means nothing; None if nothing was demanded.
-        unit: Of *largest*; empty for the model's own numbers.
+        name: The compared results: ``logits``, ``encoder``, ``waveform``, ``word times``.
+        largest: The largest absolute difference; None if a value is not finite or the shapes differ.
+        relative: *largest* divided by the largest absolute value on the CPU; None if *largest* is, and for times.
+        tolerance: Maximum of *relative*, or of *largest* where *relative* is None; None if the difference is only
+            reported.
+        unit: Unit of *largest*; empty for values of the model.
     """
 
     name: str
@@ -45,26 +46,26 @@ class Figure:
 
     @property
     def within(self) -> bool:
-        """Whether nothing more than the tolerance was found."""
-        found = self.largest if self.relative is None else self.relative
-        return self.tolerance is None or (found is not None and found <= self.tolerance)
+        """True if the difference does not exceed the tolerance."""
+        value = self.largest if self.relative is None else self.relative
+        return self.tolerance is None or (value is not None and value <= self.tolerance)
 
 
 @attrs.frozen(kw_only=True)
 class CheckResult:
-    """What became of one check.
+    """The result of one check.
 
     Attributes:
-        name: The check's.
-        outcome: See `Outcome`.
-        detail: What was seen, or the reason why nothing was.
-        error: The first line of what was raised; empty unless it failed.
-        seconds: It took.
-        figures: What was measured.
+        name: Name of the check.
+        outcome: See `CheckStatus`.
+        detail: Observations, or the reason why the check did not run.
+        error: The first line of the error; empty unless the check failed.
+        seconds: Duration of the check.
+        figures: Measurements.
     """
 
     name: str
-    outcome: Outcome
+    outcome: CheckStatus
     detail: str = ""
     error: str = ""
     seconds: float = 0.0
@@ -72,16 +73,16 @@ class CheckResult:
 
 
 @attrs.frozen(kw_only=True)
-class Facts:
-    """What a cell's process tells of the model that it loaded.
+class CellFacts:
+    """The facts of the model that a cell loaded.
 
     Attributes:
-        info: Which weights ran.
-        device: Where they were.
+        info: The model and its weights.
+        device: The device.
         compute_type: Number format of the computation.
-        packages: The distributions that took part.
-        patches: What was changed in them, and what was not and why.
-        backend: The build of torch; empty where none was loaded.
+        packages: The distributions in use.
+        patches: The status of each patch.
+        backend: The build of torch; empty if torch was not loaded.
     """
 
     info: ModelInfo
@@ -94,40 +95,40 @@ class Facts:
 
 @attrs.frozen(kw_only=True)
 class CellResult:
-    """A model on a device.
+    """The checks of a model on a device.
 
     Attributes:
-        model: As ``engine/model``.
-        column: A name among the devices of the matrix, such as ``mps-sim``.
-        checks: In the order in which they were done.
-        facts: Of the loaded model; None if none was loaded.
-        seconds: From the start of its process to its end.
-        kernels: For a simulated device the operators that ran, and those without a kernel; None elsewhere.
-        kernel_table: The same for people.
+        model: The model, as ``engine/model``.
+        column: Name of the device in the matrix, such as ``mps-sim``.
+        checks: Results in the order of the checks.
+        facts: Facts of the loaded model; None if no model was loaded.
+        seconds: Duration of the process.
+        kernels: The operators that ran on a simulated device, and whether each has a kernel; None on a real device.
+        kernel_table: *kernels* as text.
     """
 
     model: str
     column: str
     checks: tuple[CheckResult, ...]
-    facts: Facts | None = None
+    facts: CellFacts | None = None
     seconds: float = 0.0
     kernels: dict[str, Any] | None = None
     kernel_table: str = ""
 
     @property
     def simulated(self) -> bool:
-        """Whether its device is only imitated."""
+        """True if the device is simulated."""
         return COLUMNS[self.column].simulated
 
     @property
-    def outcome(self) -> Outcome:
-        """``failed`` if a check failed, ``ran`` if one ran; else why none did."""
+    def outcome(self) -> CheckStatus:
+        """``failed`` if a check failed, else ``ran`` if a check ran, else the reason why none did."""
         outcomes = [check.outcome for check in self.checks]
-        return next((each for each in ("failed", "ran", "refused") if each in outcomes), "not here")
+        return next((status for status in ("failed", "ran", "refused") if status in outcomes), "not here")
 
-    def count(self, outcome: Outcome) -> int:
-        """How many of its checks had this outcome."""
-        return sum(check.outcome == outcome for check in self.checks)
+    def count(self, status: CheckStatus) -> int:
+        """Return the number of checks with this status."""
+        return sum(check.outcome == status for check in self.checks)
 
     @property
     def first_failure(self) -> CheckResult | None:
@@ -137,15 +138,15 @@ class CellResult:
 
 @attrs.frozen(kw_only=True)
 class MatrixRecord:
-    """One run of the matrix on one machine.
+    """A run of the matrix on one machine.
 
     Attributes:
-        label: The stack's name in a table of several, such as ``3.12-newest``.
-        date: When it began: UTC, ISO 8601.
-        machine: Where it ran; no name of a host or user.
-        packages: The distributions that any cell could have used.
-        cells: In the order of the table: model by model, and in each the devices.
-        schema: `SCHEMA` when it was written.
+        label: Name of the software stack in a table of several records, such as ``3.12-newest``.
+        date: Start time: UTC, ISO 8601.
+        machine: The machine, without names of hosts or users.
+        packages: The distributions that any cell could use.
+        cells: Results model by model, in the order of the devices.
+        schema: Version of the format.
     """
 
     label: str
@@ -162,83 +163,89 @@ class MatrixRecord:
         return 1 if "failed" in outcomes else 0 if "ran" in outcomes else 3
 
     def to_json(self) -> str:
-        """Everything, as one JSON object; each cell says whether it is simulated."""
+        """Return the record as JSON; each cell has ``simulated`` and ``outcome`` in addition to its attributes."""
         plain = attrs.asdict(self)
-        for cell, kept in zip(self.cells, plain["cells"], strict=True):
-            kept["simulated"], kept["outcome"] = cell.simulated, cell.outcome
+        for cell, plain_cell in zip(self.cells, plain["cells"], strict=True):
+            plain_cell["simulated"], plain_cell["outcome"] = cell.simulated, cell.outcome
         first = {"schema": plain.pop("schema")}
         return json.dumps(first | plain, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
     def write(self, path: Path) -> None:
-        """Write it to *path*, whole or not at all.
+        """Write the record to *path* atomically.
 
         Raises:
-            OutputError: It cannot be written there.
+            OutputError: If the file cannot be written.
         """
         check_folder(path.parent)
         write_file(path, self.to_json().encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read back what `write` wrote.
+        """Read a record.
 
         Raises:
-            DatasetError: It cannot be read, or is no record of a form that this asrlab reads.
+            DatasetError: If the file cannot be read, or is not a record of a supported version.
         """
         try:
             plain = parse_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read the record {path}: {error}", path=path) from error
-        found = plain.get("schema") if isinstance(plain, dict) else None
-        if found != SCHEMA:
+        schema = plain.get("schema") if isinstance(plain, dict) else None
+        if schema != SCHEMA:
             raise DatasetError(
-                f"{path} is no record of the matrix of schema {SCHEMA} but of {found!r}; write it with this asrlab, or "
-                "read it with the one that wrote it",
+                f"{path} is not a matrix record of schema {SCHEMA}, but of {schema!r}; write it again with this "
+                "version of asrlab",
                 path=path,
             )
-        return cls._structured(plain, path)
+        return cls._structure(plain, path)
 
     @classmethod
-    def _structured(cls, plain: dict[str, Any], path: Path) -> Self:
+    def _structure(cls, plain: dict[str, Any], path: Path) -> Self:
         import cattrs
 
         try:
             record = cattrs.structure(plain, cls)
         except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
-            raise DatasetError(
-                f"{path} is a damaged record of the matrix ({error}); send it again", path=path
-            ) from error
+            raise DatasetError(f"the matrix record {path} is damaged ({error}); write it again", path=path) from error
         if unknown := {cell.column for cell in record.cells} - set(COLUMNS):
-            raise DatasetError(f"{path} has devices that this asrlab does not know: {unknown}", path=path)
+            raise DatasetError(
+                f"the matrix record {path} has unknown devices: {unknown}; use the asrlab that wrote it", path=path
+            )
         return record
 
 
 @attrs.frozen(kw_only=True)
-class Column:
-    """A device.
+class DeviceColumn:
+    """A device of the matrix.
 
     Attributes:
-        name: As on the command line.
-        device: As ``asrlab.load`` takes it.
-        simulated: Whether it is imitated on the CPU.
+        name: Name on the command line.
+        device: Name for ``asrlab.load``.
+        simulator: The context manager that simulates the device, as ``package.module:function``; empty for a real
+            device. The name is resolved in the process of a cell, so that asrlab does not import its tools for tests.
     """
 
     name: str
     device: str
-    simulated: bool = False
+    simulator: str = ""
+
+    @property
+    def simulated(self) -> bool:
+        """True if the device is simulated on the CPU."""
+        return bool(self.simulator)
 
 
-_ALL = (
-    Column(name="cpu", device="cpu"),
-    Column(name="mps-sim", device="mps", simulated=True),
-    Column(name="mps", device="mps"),
-    Column(name="cuda", device="cuda"),
+_DEVICES = (
+    DeviceColumn(name="cpu", device="cpu"),
+    DeviceColumn(name="mps-sim", device="mps", simulator="asrlab.testing:simulated_mps"),
+    DeviceColumn(name="mps", device="mps"),
+    DeviceColumn(name="cuda", device="cuda"),
 )
-COLUMNS = {column.name: column for column in _ALL}
+COLUMNS = {column.name: column for column in _DEVICES}
 
 
 def machine_has(kind: str) -> bool:
-    """Whether the machine has a device of this kind, whatever the packages on it make of that; imports nothing."""
+    """Return whether the machine has a device of this kind; the installed packages are not asked."""
     if kind == "mps":
         return (sys.platform, platform.machine()) == ("darwin", "arm64")
     return kind == "cpu" or shutil.which("nvidia-smi") is not None or Path("/dev/nvidiactl").exists()
