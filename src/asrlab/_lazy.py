@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False  # typing and collections.abc take longer to import than the rest of `import asrlab` together
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 
 def attach(
@@ -21,6 +23,8 @@ def attach(
     module_of = {name: module for module, names in modules.items() for name in names.split()}
 
     def get(name: str) -> Any:
+        from importlib import import_module
+
         if name in submodules.split():
             return import_module(f"{package}.{name}")
         if name not in module_of:

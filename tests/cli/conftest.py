@@ -18,8 +18,9 @@ STREAMS = ("stdout", "stderr")
 DRIVER = r"""
 import json, os, pty, select, sys
 import asrlab.cli.main
-import asrlab.cli.views.bench, asrlab.cli.views.compare, asrlab.cli.views.score, asrlab.cli.views.details
-import asrlab.evaluation.reports.comparison, asrlab.evaluation.reports.html.report, asrlab.evaluation.runs.bench, asrlab.loading, rich.progress
+import asrlab.cli.views.run, asrlab.cli.views.compare, asrlab.cli.views.compare, asrlab.cli.views.details
+import asrlab.evaluation.reports.comparison, asrlab.evaluation.reports.html.report, asrlab.evaluation.runs.bench
+import asrlab.loading, rich.progress
 
 
 def attach(descriptor, kind, mode):

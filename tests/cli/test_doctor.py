@@ -94,7 +94,7 @@ def test_a_problem_is_named_with_its_cure_and_exits_with_1(sick: Any, problem: s
     lines = ran.out.splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith(problem))
     assert ran.code == 1
-    assert lines[place + 1] == f"        mend it: {cure.replace('{folder}', str(folder))}"
+    assert lines[place + 1] == f"        fix: {cure.replace('{folder}', str(folder))}"
 
 
 def test_the_last_line_counts(sick: Any):

@@ -28,7 +28,7 @@ def test_it_prints_what_it_wrote_and_what_to_do_next(asrlab_cli: Any, tmp_path: 
     assert Path("asrlab-morse/src/asrlab_morse/recognizer.py") in files
     assert all((tmp_path / file).is_file() for file in files)
     assert f"cd asrlab-morse\n  {install_command('-e', '.')}\n  pytest" in ran.err
-    assert "put your engine into src/asrlab_morse/recognizer.py" in ran.err
+    assert "write your engine in src/asrlab_morse/recognizer.py" in ran.err
 
 
 def test_json_names_the_parts(asrlab_cli: Any, tmp_path: Path) -> None:

@@ -45,13 +45,14 @@ ONE_LINE = "asrlab: standard output cannot be written: "
 
 PATCH = """
 import asrlab
-from asrlab.patches import Need, Patch
+from asrlab.patches import Patch, PatchDecision
 
 
 @asrlab.plugin.hookimpl
 def asrlab_patches():
+    decision = PatchDecision(status="not-needed", reason="-")
     return [Patch(name="small-patch", distribution="numpy", versions=("1",), devices=("cpu",), reason="-", link="-",
-                  retires="-", module="numpy", changes={}, needed=lambda *_: Need(status="not-needed", reason="-"))]
+                  retires="-", module="numpy", changes={}, needed=lambda *_: decision)]
 """
 
 
@@ -99,7 +100,7 @@ def ended(workplace: Path, plugin: Path, run_forked: Any) -> dict[str, dict[tupl
 
 def test_every_command_is_here():
     """A new command gets its line in the table above."""
-    assert set(COMMANDS) == set(asrlab.commands)
+    assert set(COMMANDS) == set(asrlab.lazy)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -108,7 +109,7 @@ def test_standard_output_that_cannot_be_written_is_one_line_and_74(ended: Any, n
     for (stream, as_json), done in ended[name].items():
         if stream == "gone":
             continue
-        beside = ("next:", "  ", "then put")  # what a command says of next steps; of its progress it says "... ..."
+        beside = ("next:", "  ", "then write")  # what a command says of next steps; of its progress it says "... ..."
         lines = done.stderr.decode().splitlines()
         lines = [line for line in lines if not line.startswith(beside) and not line.endswith(" ...")]
         assert (done.code, len(lines)) == (74, 1), (stream, as_json, done)

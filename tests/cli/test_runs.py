@@ -93,4 +93,4 @@ def test_no_runs_is_said_with_how_to_make_one(command: Any, tmp_path: Path):
     """An empty list has the command that makes a run."""
     ran = command("runs", ASRLAB_RUNS=str(tmp_path / "none"))
     assert (ran.code, ran.out) == (0, "")
-    assert "make one with: asrlab bench" in ran.err
+    assert "start one with: asrlab bench" in ran.err

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, comparison_options, console, echo_json, runs_argument
+from asrlab.cli.command import Command
+from asrlab.cli.options import as_json, comparison_options, runs_argument
 
 if TYPE_CHECKING:
     from asrlab.evaluation.reports.systems import BootstrapUnit
@@ -21,18 +21,23 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @runs_argument
 @comparison_options
 @click.option(
-    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each model."
+    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Word errors shown of each model."
 )
 @click.option(
-    "--worst-n", type=click.IntRange(min=0), default=5, show_default=True, help="Utterances shown with their words."
+    "--worst-n",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Worst utterances shown with their words.",
 )
 @as_json
 def compare(
     runs: tuple[str, ...],
+    *,
     normalizer: str | None,
     normalizers: tuple[str, ...],
     bootstrap_unit: BootstrapUnit,
@@ -45,19 +50,20 @@ def compare(
 ) -> int:
     """Compare the models of one RUN or several over the same utterances.
 
-    A RUN is a run's name (see: asrlab runs), its folder, or a file that was exported from it. The first model is what
-    the others are compared with. "better" and "faster" are only said where the difference is shown: where the interval
-    and the test both say so.
+    A RUN is a run's name (see: asrlab runs), its folder, or a file that was exported from it. The first model is the
+    baseline of the others. The words "better" and "faster" appear only if the interval and the test both support them.
     """
+    import json
+
+    from asrlab import evaluation
+    from asrlab.cli.output import console, echo_json
     from asrlab.evaluation.metrics import Resampling
-    from asrlab.evaluation.reports.comparison import compare as compared
     from asrlab.evaluation.reports.details import build_details
-    from asrlab.evaluation.runs.load import load_run
     from asrlab.evaluation.runs.storage import find_run
 
-    results = [load_run(find_run(run)) for run in runs]
+    results = [evaluation.load_run(find_run(run)) for run in runs]
     resampling = Resampling(resamples=resamples, seed=seed)
-    comparison = compared(
+    comparison = evaluation.compare(
         results,
         normalizer=normalizer,
         normalizers=normalizers,

@@ -1,13 +1,17 @@
-"""``asrlab doctor``: what is wrong here, and what mends it."""
+"""``asrlab doctor``: problems of this installation, and their cures."""
 
 from __future__ import annotations
 
-import attrs
+from typing import TYPE_CHECKING
+
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, console, echo_json, engine_filter
-from asrlab.cli.progress import StatusLine
+from asrlab.cli.command import Command
+from asrlab.cli.options import as_json, engine_filter
+
+if TYPE_CHECKING:
+    from asrlab.doctor.checks import Finding
 
 EPILOG = """\b
 Examples:
@@ -20,17 +24,20 @@ Examples:
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @engine_filter
-@click.option(
-    "--verify-weights", is_flag=True, help="Read and hash all stored weights again, whatever was concluded before."
-)
+@click.option("--verify-weights", is_flag=True, help="Read and hash all stored weights, even those checked before.")
 @as_json
-def doctor(engines: tuple[str, ...], verify_weights: bool, as_json: bool) -> int:
-    """Check python, decoders, plugins, engines, devices and weights, and versions that do not go together.
+def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> int:
+    """Check python, decoders, plugins, engines, devices and weights.
 
-    The engines are imported in processes of their own. Exits with 1 if there is a problem.
+    Combinations of versions that do not work are reported, too. The engines are imported in processes of their own.
+    Exits with 1 if there is a problem.
     """
+    import attrs
+
+    from asrlab.cli.output import echo_json
+    from asrlab.cli.progress import StatusLine
     from asrlab.doctor.checks import run_checks
 
     status = StatusLine("checking")
@@ -39,7 +46,7 @@ def doctor(engines: tuple[str, ...], verify_weights: bool, as_json: bool) -> int
         findings.append(finding)
         if not as_json:
             status.clear()
-            _show(finding.subject, finding.verdict, finding.detail, finding.cure)
+            _show(finding)
     if as_json:
         echo_json({"findings": [attrs.asdict(finding) for finding in findings]})
     problems = sum(finding.verdict == "problem" for finding in findings)
@@ -49,10 +56,12 @@ def doctor(engines: tuple[str, ...], verify_weights: bool, as_json: bool) -> int
     return exit_codes.SOME_FAILED if problems else exit_codes.DONE
 
 
-def _show(subject: str, verdict: str, detail: str, cure: str) -> None:
+def _show(finding: Finding) -> None:
+    from asrlab.cli.output import console
     from asrlab.terminal.screen import Text
 
     screen = console()
-    screen.print(Text.assemble((f"{verdict:8}", _STYLES[verdict]), (subject, "bold"), f": {detail}"), soft_wrap=True)
-    if cure:
-        screen.print(Text(f"        mend it: {cure}"), soft_wrap=True)
+    verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
+    screen.print(Text.assemble(verdict, (finding.subject, "bold"), f": {finding.detail}"), soft_wrap=True)
+    if finding.cure:
+        screen.print(Text(f"        fix: {finding.cure}"), soft_wrap=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import click
 
 from asrlab import errors
-from asrlab.cli.output import encode_json, real_stdout
-from asrlab.control_characters import escape_json
 from asrlab.errors import AsrlabError
 from asrlab.terminal.streams import OUTPUT_FAILED
 
@@ -30,24 +28,24 @@ _CODES: dict[type[AsrlabError], int] = {
     errors.DatasetError: BAD_INPUT,
     errors.WeightsError: BAD_INPUT,
 }
-_CODES_BY_NAME = {kind.__name__: code for kind, code in _CODES.items()}
+_CODES_BY_NAME = {error_type.__name__: code for error_type, code in _CODES.items()}
 
 
-def code_for(kind: str) -> int:
-    """The exit code for an error by its class's name."""
-    return _CODES_BY_NAME.get(kind, SOME_FAILED)
+def code_for(error_type: str) -> int:
+    """Return the exit code for an error by its class's name."""
+    return _CODES_BY_NAME.get(error_type, SOME_FAILED)
 
 
-def report(error: AsrlabError, *, as_json: bool) -> int:
-    """Say what went wrong, and give the exit code for it."""
+def report_error(error: AsrlabError, *, as_json: bool) -> int:
+    """Print the message of *error*, and return the exit code for it."""
     click.echo(f"asrlab: {error.message}", err=True, color=True)
-    return told(error, error.message, code_for(type(error).__name__), as_json=as_json)
+    return report_json(error, error.message, code_for(type(error).__name__), as_json=as_json)
 
 
-def told(error: BaseException, message: str, code: int, *, as_json: bool) -> int:
-    """*code*; with *as_json* what went wrong is on standard output, too, unless that cannot be written."""
+def report_json(error: BaseException, message: str, code: int, *, as_json: bool) -> int:
+    """Print *error* as JSON on standard output if *as_json*, unless that cannot be written; return *code*."""
     if as_json and code != OUTPUT:
-        facts = {"type": type(error).__name__, "message": message, "exit_code": code}
-        with real_stdout():
-            click.echo(escape_json(encode_json({"error": facts})), color=True)
+        from asrlab.cli.output import echo_json
+
+        echo_json({"error": {"type": type(error).__name__, "message": message, "exit_code": code}}, indent=None)
     return code

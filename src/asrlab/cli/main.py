@@ -1,37 +1,45 @@
-"""The ``asrlab`` command: its group, and what becomes of errors."""
+"""The ``asrlab`` command: its group, and the exit codes of errors."""
 
 from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import click
 
 from asrlab._version import __version__
 from asrlab.cli import exit_codes
-from asrlab.cli.bench import bench
-from asrlab.cli.compare import compare
-from asrlab.cli.completion import completion
-from asrlab.cli.devices import devices
-from asrlab.cli.doctor import doctor
-from asrlab.cli.models import models
-from asrlab.cli.new_plugin import new_plugin
-from asrlab.cli.options import COMPLETE, warnings_on_stderr
-from asrlab.cli.patches import patches
-from asrlab.cli.plugin_guard import guard_plugins
-from asrlab.cli.plugins import plugins
-from asrlab.cli.pull import pull
-from asrlab.cli.report import report
-from asrlab.cli.resume import resume
-from asrlab.cli.runs import runs
-from asrlab.cli.score import score
-from asrlab.cli.transcribe import transcribe
-from asrlab.cli.tune import tune
-from asrlab.cli.verify import verify
+from asrlab.cli.command import COMPLETE, LazyGroup, guard_plugins
 from asrlab.errors import AsrlabError, OutputError
 from asrlab.terminal import guard_streams, guarded, open_missing_descriptors
+
+MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 50, 80, 100  # columns of help texts
+
+COMMANDS = {
+    "transcribe": ("asrlab.cli.transcribe", "Transcribe FILEs, whatever their format; - reads standard input."),
+    "bench": ("asrlab.cli.bench", "Transcribe DATASET with each MODEL and score the texts against its references."),
+    "resume": ("asrlab.cli.bench", "Resume RUN, which was stopped or killed, by its name or its folder."),
+    "runs": ("asrlab.cli.runs", "List the runs, the latest first; or show or export RUN."),
+    "compare": ("asrlab.cli.compare", "Compare the models of one RUN or several over the same utterances."),
+    "report": (
+        "asrlab.cli.report",
+        "Write a report on one RUN, or several over the same utterances, as one HTML file.",
+    ),
+    "score": ("asrlab.cli.score", "Score the hypotheses in FILE, and compare those of several FILEs."),
+    "verify": ("asrlab.cli.verify", "Check DOCUMENTS, Markdown files and folders of them, against recorded evidence."),
+    "models": ("asrlab.cli.models", "List the models of all engines, with where their weights are."),
+    "devices": ("asrlab.cli.devices", "List the devices that each engine can use on this machine."),
+    "doctor": ("asrlab.cli.doctor", "Check python, decoders, plugins, engines, devices and weights."),
+    "pull": ("asrlab.cli.pull", "Fetch the weights of MODELs into asrlab's store, check them, and print their paths."),
+    "tune": ("asrlab.cli.tune", "Find the fastest batching settings for each MODEL on this machine, and store them."),
+    "patches": ("asrlab.cli.patches", "List all known patches with their status here and their reason."),
+    "plugins": ("asrlab.cli.plugins", "List the plugins and what each offers, and name those that failed."),
+    "new-plugin": ("asrlab.cli.plugins", "Write a plugin package called NAME that adds an engine."),
+    "completion": ("asrlab.cli.command", "Print the script that completes commands, options and models in SHELL."),
+}
+"""Module and short help of each command, in the order of ``asrlab --help``."""
 
 EPILOG = """\b
 Examples:
@@ -49,10 +57,13 @@ be written, 130 interrupted.
 """
 
 
-# color: click would take what looks like a style out of what goes to a file, so that a text loses characters; asrlab's
-# guard of the streams escapes them instead
+# color: click would strip style sequences from what goes to a file, so that a text loses characters; asrlab's guard of
+# the streams escapes them instead
 @click.group(
-    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True}
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH, "color": True},
 )
 @click.version_option(__version__, prog_name="asrlab")
 def asrlab() -> None:
@@ -62,38 +73,16 @@ def asrlab() -> None:
     """
 
 
-for _command in (
-    transcribe,
-    bench,
-    resume,
-    runs,
-    compare,
-    report,
-    score,
-    verify,
-    models,
-    devices,
-    doctor,
-    pull,
-    tune,
-    patches,
-    plugins,
-    new_plugin,
-    completion,
-):
-    asrlab.add_command(_command)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     open_missing_descriptors()
     with guard_streams():
-        code = _written(sys.argv[1:] if arguments is None else list(arguments))
+        code = _run_and_flush(sys.argv[1:] if arguments is None else list(arguments))
     sys.exit(code)
 
 
-def _written(arguments: list[str]) -> int:
-    """Run a command and give its exit code, or that of its output; a reader who has gone is no error.
+def _run_and_flush(arguments: list[str]) -> int:
+    """Run a command and return its exit code; treat a closed output pipe as success.
 
     ``asrlab models | head -1`` ends with 0.
     """
@@ -101,7 +90,7 @@ def _written(arguments: list[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except OutputError as error:
-        return exit_codes.report(error, as_json=False)
+        return exit_codes.report_error(error, as_json=False)
     except BrokenPipeError:
         return exit_codes.DONE
     return code
@@ -110,34 +99,53 @@ def _written(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
-        with warnings_on_stderr(), guard_plugins(arguments, as_json=as_json, completing=COMPLETE in os.environ):
-            result = asrlab.main(arguments, prog_name="asrlab", complete_var=COMPLETE, standalone_mode=False)
+        # a shell's completion calls plugins without invoking a command
+        with guard_plugins() if COMPLETE in os.environ else nullcontext():
+            result = asrlab.main(
+                arguments,
+                prog_name="asrlab",
+                complete_var=COMPLETE,
+                standalone_mode=False,
+                terminal_width=_terminal_width(),
+            )
     except click.ClickException as error:
         error.show()
-        return exit_codes.told(error, error.format_message(), exit_codes.USAGE, as_json=as_json)
+        return exit_codes.report_json(error, error.format_message(), exit_codes.USAGE, as_json=as_json)
     except AsrlabError as error:
-        return exit_codes.report(error, as_json=as_json)
+        return exit_codes.report_error(error, as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         click.echo("asrlab: interrupted", err=True)
         return exit_codes.INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and guarded().reader_gone:
             raise
-        return _fault(error, as_json=as_json)
-    except BaseException as error:  # an engine's SystemExit or the like must not end this without a word
+        return _report_fault(error, as_json=as_json)
+    except BaseException as error:  # an engine's SystemExit must not end the process without a message
         if isinstance(error, SystemExit) and COMPLETE in os.environ:  # click ends a completion so
             raise
-        by = "; ".join(getattr(error, "__notes__", ())) or "raised by a plugin"
-        told = f"{type(error).__name__}: {error}, {by}; tell its authors, or use another engine"
-        click.echo(f"asrlab: {told}", err=True)
-        return exit_codes.told(error, told, exit_codes.NOT_THERE, as_json=as_json)
+        raised_by = "; ".join(getattr(error, "__notes__", ())) or "raised by a plugin"
+        message = f"{type(error).__name__}: {error}, {raised_by}; tell its authors, or use another engine"
+        click.echo(f"asrlab: {message}", err=True)
+        return exit_codes.report_json(error, message, exit_codes.NOT_THERE, as_json=as_json)
     return result if isinstance(result, int) else exit_codes.DONE
 
 
-def _fault(error: Exception, *, as_json: bool) -> int:
+def _terminal_width() -> int:
+    """Return the width of help texts. click would import shutil for it, which loads every compression module."""
+    columns = os.environ.get("COLUMNS", "")
+    try:
+        width = int(columns) if columns.isdecimal() and int(columns) else os.get_terminal_size(1).columns
+    except OSError:
+        width = 0
+    return max(min(width or DEFAULT_WIDTH, MAX_WIDTH) - 2, MIN_WIDTH)
+
+
+def _report_fault(error: Exception, *, as_json: bool) -> int:
     if os.environ.get("ASRLAB_DEBUG"):
+        import traceback
+
         traceback.print_exc()
     else:
-        told = f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where."
-        click.echo(told, err=True, color=True)
-    return exit_codes.told(error, str(error), exit_codes.FAULT, as_json=as_json)
+        message = f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where."
+        click.echo(message, err=True, color=True)
+    return exit_codes.report_json(error, str(error), exit_codes.FAULT, as_json=as_json)

@@ -1,4 +1,4 @@
-"""``asrlab models``: what can be loaded."""
+"""``asrlab models``: the models that can be loaded."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli.options import as_json, console, echo_json
-from asrlab.installation import runnable
+from asrlab.cli.command import Command
+from asrlab.cli.options import as_json
 
 if TYPE_CHECKING:
     from asrlab.plugins.registry import ResolvedModel
@@ -20,14 +20,16 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @as_json
-def models(as_json: bool) -> None:
+def models(*, as_json: bool) -> None:
     """List the models of all engines, with where their weights are.
 
-    Imports no engine. "here" means that the weights are in asrlab's store, "carried" that an installed package holds
-    them, "by its engine" that it sees to them, anything else that they are fetched when first used.
+    No engine is imported. The weights column says "here" if the weights are in asrlab's store, "carried" if an
+    installed package contains them, "by its engine" if the engine fetches them itself, and "to fetch" if they are
+    fetched when first used.
     """
+    from asrlab.cli.output import echo_json
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
     from asrlab.weights import WeightsStore
@@ -37,11 +39,12 @@ def models(as_json: bool) -> None:
     rows = [_row(resolved, store) for resolved in known]
     if as_json:
         echo_json({"models": rows})
-        return
-    _show(rows, sizes=[_size(resolved) for resolved in known])
+    else:
+        _show(rows, sizes=[_size(resolved) for resolved in known])
 
 
 def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
+    from asrlab.installation import runnable
     from asrlab.weights import entry
 
     model = resolved.model
@@ -67,11 +70,11 @@ def _weights(keys: tuple[str, ...], store: WeightsStore) -> str:
     if not entries:
         return "none needed"
     try:
-        if any(store.find(found) for found in entries):
+        if any(store.find(known) for known in entries):
             return "here"
     except WeightsError:
         return "damaged"
-    if any(CarrierSource().why_not(found) is None for found in entries):
+    if any(CarrierSource().why_not(known) is None for known in entries):
         return "carried"
     return "to fetch"
 
@@ -86,6 +89,7 @@ def _size(resolved: ResolvedModel) -> str:
 def _show(rows: list[dict[str, Any]], *, sizes: list[str]) -> None:
     from rich.table import Table
 
+    from asrlab.cli.output import console
     from asrlab.terminal.screen import Text
 
     table = Table()

@@ -1,4 +1,4 @@
-"""Standard output that holds one JSON document and nothing else, whatever plugins and libraries print."""
+"""What commands print: tables, documents, and one JSON document that nothing else is mixed into."""
 
 from __future__ import annotations
 
@@ -11,31 +11,53 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
+import click
 
+from asrlab.control_characters import escape_json
 from asrlab.errors import OptionError
 from asrlab.output_files import check_target, write_file
 from asrlab.terminal import write_stdout
 
+if TYPE_CHECKING:
+    from asrlab.terminal.screen import Screen
+
 
 @attrs.frozen
-class _Kept:
-    """Standard output as it was: its descriptor, copied, and Python's stream."""
-
+class _SavedStdout:
     descriptor: int
     stream: TextIO
 
 
-_KEPT: ContextVar[_Kept | None] = ContextVar("asrlab_kept_stdout", default=None)
+_SAVED: ContextVar[_SavedStdout | None] = ContextVar("asrlab_saved_stdout", default=None)
+
+
+def console(*, stderr: bool = False) -> Screen:
+    """Return a console for a person; plain text and wide if the stream is no terminal."""
+    from asrlab.terminal.screen import open_screen
+
+    return open_screen(stderr=stderr)
+
+
+def echo_document(text: str) -> None:
+    """Print a JSON document unchanged on standard output."""
+    with real_stdout():
+        click.echo(text, nl=False)
+
+
+def echo_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print *value* as JSON on standard output."""
+    with real_stdout():
+        click.echo(escape_json(encode_json(value, indent=indent)), color=True)
 
 
 def _private_encoder() -> ModuleType:
-    """Return a copy of ``json.encoder`` that is in nobody's reach: a plugin may replace what the json package has."""
+    """Return a copy of ``json.encoder`` that no plugin can replace."""
     spec = importlib.util.find_spec("json.encoder")
     assert spec is not None  # noqa: S101 - a module of the standard library
-    assert spec.loader is not None  # noqa: S101 - likewise
+    assert spec.loader is not None  # noqa: S101 - as above
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -45,67 +67,67 @@ _ENCODER = _private_encoder()
 
 
 def encode_json(value: Any, *, indent: int | None = None) -> str:
-    """Return *value* as JSON, whatever has been replaced in `json`."""
+    """Return *value* as JSON, even if a plugin has replaced functions of `json`."""
     text: str = _ENCODER.JSONEncoder(ensure_ascii=False, indent=indent).encode(value)
     return text
 
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Lead what this process prints to standard error, from Python or from native code."""
-    if _KEPT.get() is not None:
+    """Redirect standard output to standard error, for Python and native code."""
+    if _SAVED.get() is not None:
         yield
         return
-    kept = _keep()
-    token = _KEPT.set(kept)
+    saved = _save_and_redirect()
+    token = _SAVED.set(saved)
     try:
         yield
     finally:
-        _KEPT.reset(token)
-        if kept is not None:
-            _restore(kept)
-            os.close(kept.descriptor)
+        _SAVED.reset(token)
+        if saved is not None:
+            _restore(saved)
+            os.close(saved.descriptor)
 
 
 @contextmanager
 def json_only() -> Iterator[None]:
-    """Keep standard output for what is printed inside of `real_stdout`, until the process has ended."""
+    """Reserve standard output for what is printed inside of `real_stdout`, until the process has ended."""
     try:
         with stdout_to_stderr():
             yield
     finally:
-        # the last that is registered is the first that runs: what other handlers print goes to standard error
-        atexit.unregister(_keep)
-        atexit.register(_keep)
+        # handlers run in reverse order: what the others print goes to standard error
+        atexit.unregister(_save_and_redirect)
+        atexit.register(_save_and_redirect)
 
 
 @contextmanager
 def real_stdout() -> Iterator[None]:
-    """Lead what is printed here to standard output, if it is kept."""
-    kept = _KEPT.get()
-    if kept is None:
+    """Undo the redirection of standard output within the block."""
+    saved = _SAVED.get()
+    if saved is None:
         yield
         return
-    _restore(kept)
+    _restore(saved)
     try:
         yield
         sys.stdout.flush()
     finally:
-        _divert()
+        _redirect()
 
 
-def _keep() -> _Kept | None:
-    """Divert standard output and return it as it was; None if there is none."""
+def _save_and_redirect() -> _SavedStdout | None:
+    """Redirect standard output and return the original; None if there is none."""
     try:
         sys.stdout.flush()
-        kept = _Kept(os.dup(1), sys.stdout)
+        saved = _SavedStdout(os.dup(1), sys.stdout)
     except (OSError, ValueError, AttributeError):
         return None
-    _divert()
-    return kept
+    _redirect()
+    return saved
 
 
-def _divert() -> None:
+def _redirect() -> None:
     with suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()
     with suppress(OSError):
@@ -113,15 +135,15 @@ def _divert() -> None:
     sys.stdout = sys.stderr
 
 
-def _restore(kept: _Kept) -> None:
+def _restore(saved: _SavedStdout) -> None:
     with suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()
-    os.dup2(kept.descriptor, 1)
-    sys.stdout = kept.stream
+    os.dup2(saved.descriptor, 1)
+    sys.stdout = saved.stream
 
 
 @attrs.frozen
-class Target:
+class OutputTarget:
     """A file, or standard output.
 
     Attributes:
@@ -131,11 +153,11 @@ class Target:
     path: Path
 
     @classmethod
-    def of(cls, path: Path, *, as_json: bool, option: str) -> Target:
+    def from_option(cls, path: Path, *, as_json: bool, option: str) -> OutputTarget:
         """Return the target that *path* names.
 
         Raises:
-            OptionError: Both the document and ``--json`` are to go to standard output.
+            OptionError: If both the document and ``--json`` would be written to standard output.
         """
         target = cls(path)
         if target.is_stdout and as_json:
@@ -148,23 +170,23 @@ class Target:
 
     @property
     def is_stdout(self) -> bool:
-        """Whether the document goes to standard output."""
+        """True if the document is written to standard output."""
         return self.path == Path("-")
 
     def check(self) -> None:
-        """Find out that it can be written, before the document is made.
+        """Check that the target can be written, before the document is built.
 
         Raises:
-            OutputError: It cannot.
+            OutputError: If it cannot be written.
         """
         if not self.is_stdout:
             check_target(self.path)
 
     def write(self, content: bytes) -> None:
-        """Write *content*, whole or not at all where it is a file.
+        """Write *content*; a file is written whole or not at all.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: If it cannot be written.
         """
         if self.is_stdout:
             write_stdout(content)

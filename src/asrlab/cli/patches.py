@@ -1,15 +1,14 @@
-"""``asrlab patches``: every known change to another package, what it does here, why, and how it goes."""
+"""``asrlab patches``: the known changes to other packages, and their status on this machine."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, console, echo_json, engine_filter
-from asrlab.cli.progress import StatusLine
+from asrlab.cli.command import Command
+from asrlab.cli.options import as_json, device_option, engine_filter
 
 EPILOG = """\b
 Examples:
@@ -19,17 +18,19 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.command(cls=Command, epilog=EPILOG)
+@device_option
 @click.option("--patches", metavar="CHOICE", help="auto, off, or names with commas.")
 @engine_filter
 @as_json
-def patches(device: str, patches: str | None, engines: tuple[str, ...], as_json: bool) -> int:
-    """List all known patches with their status here, their reason and where upstream stands.
+def patches(*, device: str, patches: str | None, engines: tuple[str, ...], as_json: bool) -> int:
+    """List all known patches with their status here and their reason.
 
-    Each is applied for DEVICE as code that calls its package directly would need it, verified, and undone. The packages
-    that are installed are imported for that, in a process of their own. Exits with 1 if one is needed and fails.
+    Each patch is applied for DEVICE, verified and undone, in a process that imports the packages it changes. The link
+    leads to the upstream issue. Exits with 1 if a patch is needed and fails.
     """
+    from asrlab.cli.output import echo_json
+
     rows = _rows(device, patches, engines)
     if as_json:
         echo_json({"device": device, "patches": rows})
@@ -39,24 +40,30 @@ def patches(device: str, patches: str | None, engines: tuple[str, ...], as_json:
 
 
 def _rows(device: str, choice: str | None, engines: tuple[str, ...]) -> list[dict[str, Any]]:
+    import attrs
+
+    from asrlab.cli.progress import StatusLine
     from asrlab.doctor.probes import try_all_patches
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
     host = PluginHost()
     specs = [spec for spec, _ in Registry(host).offers(engines)] if engines else None
-    status = StatusLine("importing")
-    tried = try_all_patches(host, device=device, choice=choice, engines=specs, progress=status.show)
+    progress = StatusLine("importing").show
+    tried = try_all_patches(host, device=device, choice=choice, engines=specs, progress=progress)
     return [attrs.asdict(status) | _facts(patch) for patch, status in tried]
 
 
 def _facts(patch: Any) -> dict[str, Any]:
+    import attrs
+
     hidden = ("changes", "needed", "verify", "reason", "import_context")
     facts = attrs.asdict(patch, filter=lambda attribute, _: attribute.name not in hidden, recurse=False)
     return facts | {"why": patch.reason, "changes": list(patch.changes)}
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
+    from asrlab.cli.output import console
     from asrlab.terminal.screen import Text
 
     screen = console()

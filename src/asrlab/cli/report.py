@@ -1,17 +1,18 @@
-"""``asrlab report``: runs as a page to look at."""
+"""``asrlab report``: runs as an HTML page."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, comparison_options, echo_json, runs_argument
-from asrlab.cli.output import Target
+from asrlab.cli.command import Command
+from asrlab.cli.options import FilePath, as_json, comparison_options, runs_argument
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from asrlab.evaluation.reports.systems import BootstrapUnit
 
 EPILOG = """\b
@@ -25,31 +26,32 @@ Examples:
 _MIB = 2**20
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @runs_argument
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    default=Path("report.html"),
+    type=FilePath(),
+    default="report.html",
     show_default=True,
-    help="The file; one that is there is replaced. - is standard output.",
+    help="The file, which is replaced if it exists; - is standard output.",
 )
 @click.option(
-    "--worst-n", type=click.IntRange(min=0), default=20, show_default=True, help="Utterances shown with their words."
-)
-@click.option("--audio", is_flag=True, help="Put the clips of those in; the data set must be there.")
-@click.option(
-    "--audio-limit",
-    type=click.IntRange(min=1),
-    default=8,
+    "--worst-n",
+    type=click.IntRange(min=0),
+    default=20,
     show_default=True,
-    help="MiB that the clips may take up.",
+    help="Worst utterances shown with their words.",
+)
+@click.option("--audio", is_flag=True, help="Embed the audio of the worst utterances; needs the data set.")
+@click.option(
+    "--audio-limit", type=click.IntRange(min=1), default=8, show_default=True, help="Maximum MiB of embedded audio."
 )
 @comparison_options
 @as_json
 def report(
     runs: tuple[str, ...],
+    *,
     output: Path,
     worst_n: int,
     audio: bool,
@@ -62,20 +64,20 @@ def report(
     shared_only: bool,
     as_json: bool,
 ) -> int:
-    """Write what one RUN shows, or several over the same utterances, as one HTML file.
+    """Write a report on one RUN, or several over the same utterances, as one HTML file.
 
-    The file needs no network and no other file, and what was transcribed stays text in it, whatever it holds. A RUN is
-    a run's name (see: asrlab runs), its folder, or a file that was exported from it.
+    The file needs no network and no other file, and transcribed text stays text in it, even if it looks like HTML. A
+    RUN is a run's name (see: asrlab runs), its folder, or a file that was exported from it.
     """
+    from asrlab import evaluation
+    from asrlab.cli.output import OutputTarget, echo_json
     from asrlab.evaluation.metrics import Resampling
-    from asrlab.evaluation.reports.html.report import report as made
-    from asrlab.evaluation.runs.load import load_run
     from asrlab.evaluation.runs.storage import find_run
 
-    target = Target.of(output, as_json=as_json, option="output")
+    target = OutputTarget.from_option(output, as_json=as_json, option="output")
     target.check()
-    page = made(
-        [load_run(find_run(run)) for run in runs],
+    page = evaluation.report(
+        [evaluation.load_run(find_run(run)) for run in runs],
         normalizer=normalizer,
         normalizers=normalizers,
         bootstrap_unit=bootstrap_unit,

@@ -1,20 +1,21 @@
-"""``asrlab runs``: the runs there are, one of them again, or as a file to keep."""
+"""``asrlab runs``: list the runs, show one, or export one."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, console, echo_document, echo_json
-from asrlab.cli.output import Target
-from asrlab.cli.views.run import normalizers_option, show, table_options
+from asrlab.cli.command import Command
+from asrlab.cli.options import FilePath, as_json, normalizers_option, only_table_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
+    from asrlab.cli.output import OutputTarget
     from asrlab.evaluation.runs.load import RunRecords
     from asrlab.evaluation.runs.result import BenchResult
 
@@ -30,61 +31,60 @@ Examples:
 FORMATS = ("csv", "tsv", "trn", "ctm", "stm", "jsonl")
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("run", required=False)
-@click.option(
-    "--export",
-    type=click.Path(path_type=Path),
-    help="Write RUN to this file, small and whole; - is standard output.",
-)
+@click.option("--export", type=FilePath(), help="Export RUN, complete, to this file; - is standard output.")
 @click.option(
     "--texts",
-    type=click.Path(path_type=Path),
-    help="Write what a model of RUN wrote to this file, in the form of its ending: csv, tsv, trn, ctm, stm, jsonl; "
-    "- is standard output.",
+    type=FilePath(),
+    help="Write the hypotheses of a model of RUN to this file, in the format of its ending: csv, tsv, trn, ctm, stm, "
+    "jsonl; - is standard output.",
 )
-@click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="Of --texts; by its ending, csv for -.")
-@click.option("-m", "--model", help="Whose texts, where RUN has several models.")
+@click.option("-f", "--format", type=click.Choice(FORMATS), help="Format of --texts; by its ending, csv for -.")
+@click.option("-m", "--model", help="Model of --texts, if RUN has several.")
 @normalizers_option
-@table_options
+@only_table_option
 @as_json
 def runs(
     run: str | None,
+    *,
     export: Path | None,
     texts: Path | None,
-    form: str | None,
+    format: str | None,  # noqa: A002 - click passes options by their names
     model: str | None,
-    normalizers: str | None,
+    normalizers: tuple[str, ...],
     only_table: bool,
     as_json: bool,
 ) -> int:
-    """List the runs, the latest first; or show RUN, by its name, its folder, or a file it was exported to.
+    """List the runs, the latest first; or show or export RUN.
 
-    Runs lie in the user's data folder, or where ASRLAB_RUNS says. An exported run is one file with all that is needed
-    to believe it and to repeat it: asrlab verify and asrlab compare read it. Its texts alone are for other programs,
+    RUN is a run's name, its folder, or an exported file. Runs are kept in the user's data folder, or in ASRLAB_RUNS. An
+    exported run is one file with everything that asrlab verify and asrlab compare need. --texts is for other programs,
     and for asrlab score.
     """
     if run is None:
-        if any(each is not None for each in (export, texts, form, model, normalizers)):
+        if normalizers or any(value is not None for value in (export, texts, format, model)):
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
-        return _list(as_json=as_json)
+        return _list_runs(as_json=as_json)
+    from asrlab.cli.output import OutputTarget, echo_document
+    from asrlab.cli.views.run import show_run
     from asrlab.evaluation.runs.load import load_run_records
     from asrlab.evaluation.runs.storage import find_run
 
     records = load_run_records(find_run(run))
     if export is not None:
-        return _export(records, Target.of(export, as_json=as_json, option="export"))
+        return _export(records, OutputTarget.from_option(export, as_json=as_json, option="export"))
     result = records.result()
     if texts is not None:
-        return _write_texts(result, Target.of(texts, as_json=as_json, option="texts"), form, model)
+        return _write_texts(result, OutputTarget.from_option(texts, as_json=as_json, option="texts"), format, model)
     if as_json:
         echo_document(result.to_json())
     else:
-        show(result, texts=not only_table, normalizers=normalizers)
+        show_run(result, texts=not only_table, normalizers=normalizers)
     return exit_codes.DONE
 
 
-def _export(records: RunRecords, target: Target) -> int:
+def _export(records: RunRecords, target: OutputTarget) -> int:
     from asrlab.evaluation.runs.export import render_export
 
     target.write(render_export(records))
@@ -92,49 +92,50 @@ def _export(records: RunRecords, target: Target) -> int:
     return exit_codes.DONE
 
 
-def _write_texts(result: BenchResult, target: Target, form: str | None, model: str | None) -> int:
+def _write_texts(result: BenchResult, target: OutputTarget, format_: str | None, model: str | None) -> int:
     from asrlab.evaluation.runs.export import hypothesis_format, render_hypotheses
 
-    form = form or ("csv" if target.is_stdout else hypothesis_format(target.path))
-    document, left_out = render_hypotheses(result, form, model=model)
+    format_ = format_ or ("csv" if target.is_stdout else hypothesis_format(target.path))
+    document, omitted = render_hypotheses(result, format_, model=model)
     target.write(document)
-    told = f"; {left_out} failed and are not in it" if left_out else ""
-    click.echo(f"asrlab: wrote {target}{told}", err=True)
+    note = f"; {omitted} failed and are not in it" if omitted else ""
+    click.echo(f"asrlab: wrote {target}{note}", err=True)
     return exit_codes.DONE
 
 
-def _list(*, as_json: bool) -> int:
+def _list_runs(*, as_json: bool) -> int:
+    from asrlab.cli.output import console, echo_json
     from asrlab.evaluation.runs.index import list_runs
     from asrlab.evaluation.runs.storage import runs_root
 
     root = runs_root()
-    found = list_runs(root)
+    known = list_runs(root)
     if as_json:
-        echo_json({"folder": str(root), "runs": found})
-    elif found:
-        console().print(_table(found))
+        echo_json({"folder": str(root), "runs": known})
+    elif known:
+        console().print(_table(known))
     else:
-        click.echo(f"asrlab: no runs in {root}; make one with: asrlab bench smoke -m faster-whisper/base", err=True)
+        click.echo(f"asrlab: no runs in {root}; start one with: asrlab bench smoke -m faster-whisper/base", err=True)
     return exit_codes.DONE
 
 
-def _table(found: list[dict[str, Any]]) -> Table:
+def _table(known: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
     from asrlab.terminal.screen import Text
 
-    view = Table()
+    table = Table()
     for name in ("run", "data set", "model", "device", "done", "failed", "gates", "WER", "RTFx"):
-        view.add_column(name, justify="left" if name in ("run", "data set", "model", "device") else "right")
-    for run in found:
+        table.add_column(name, justify="left" if name in ("run", "data set", "model", "device") else "right")
+    for run in known:
         if "error" in run:
-            view.add_row(Text(run["run"]), Text(run["error"]))
+            table.add_row(Text(run["run"]), Text(run["error"]))
             continue
-        told = [run["run"], run["dataset"]]
+        first_cells = [run["run"], run["dataset"]]
         for model in run["models"]:
-            view.add_row(*map(Text, (*told, *_cells(run, model))))
-            told = ["", ""]
-    return view
+            table.add_row(*map(Text, (*first_cells, *_cells(run, model))))
+            first_cells = ["", ""]
+    return table
 
 
 def _cells(run: dict[str, Any], model: dict[str, Any]) -> list[str]:
@@ -142,7 +143,7 @@ def _cells(run: dict[str, Any], model: dict[str, Any]) -> list[str]:
     wer, rtfx = model["wer"], model["rtfx"]
     return [
         model["model"],
-        model["device"] or f"not loaded ({model['failure']})" if model["failure"] else model["device"] or "-",
+        model["device"] or (f"not loaded ({model['failure']})" if model["failure"] else "-"),
         done,
         str(model["failed"]),
         str(model["failed_gates"]),

@@ -1,16 +1,18 @@
-"""``asrlab score``: hypotheses from elsewhere, without running an engine."""
+"""``asrlab score``: score hypotheses of other programs, without running an engine."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, console, echo_document, normalizer_names
+from asrlab.cli.command import Command
+from asrlab.cli.options import FilePath, as_json, bootstrap_options, normalizers_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from asrlab.evaluation.reports.systems import BootstrapUnit
 
 EPILOG = """\b
@@ -25,31 +27,23 @@ Exit codes: 1 if a hypothesis is missing, 4 if one has no reference.
 FORMATS = ("csv", "ctm", "leaderboard", "trn")
 
 
-@click.command(epilog=EPILOG)
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=FilePath(exists=True, dir_okay=False))
 @click.option(
     "-r",
     "--references",
-    help="What was said: a trn or STM file, a table of utt_id and text, or any data set; FILE's own if not given.",
+    help="A trn or STM file, a table of utt_id and text, or any data set; FILE's own references if not given.",
 )
-@click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="Of FILE; told by content if not given.")
-@click.option("--normalizer", help="Of all: english, basic, none or leaderboard; by each one's language if not given.")
-@click.option("--language", help="Tag of the language of references that do not say theirs, such as en.")
-@click.option("--normalizers", metavar="NAMES", callback=normalizer_names, help="Several with commas, side by side.")
+@click.option("-f", "--format", type=click.Choice(FORMATS), help="Format of FILE; detected if not given.")
 @click.option(
-    "--bootstrap-unit",
-    type=click.Choice(["auto", "speaker", "recording", "utterance"]),
-    default="auto",
-    show_default=True,
-    help="What is drawn together where files are compared.",
+    "--normalizer", help="Normalizer of all texts: english, basic, none or leaderboard; by language if not given."
 )
-@click.option("--resamples", type=click.IntRange(min=1), default=10_000, show_default=True, help="Of the bootstrap.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--language", help="Language tag of references without one, such as en.")
+@normalizers_option
+@bootstrap_options
 @click.option("--allow-extra", is_flag=True, help="Leave out hypotheses that have no reference.")
 @click.option(
-    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Mistakes shown of each FILE."
+    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Word errors shown of each FILE."
 )
 @click.option(
     "--allow-external-audio", is_flag=True, help="Accept texts of a data set that are links out of its folder."
@@ -57,8 +51,9 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
 @as_json
 def score(
     files: tuple[Path, ...],
+    *,
     references: str | None,
-    form: str | None,
+    format: str | None,  # noqa: A002 - click passes options by their names
     normalizer: str | None,
     language: str | None,
     normalizers: tuple[str, ...],
@@ -70,18 +65,20 @@ def score(
     allow_external_audio: bool,
     as_json: bool,
 ) -> int:
-    """Score the hypotheses in FILE, and compare those of several FILEs, with the metrics of bench and compare.
+    """Score the hypotheses in FILE, and compare those of several FILEs.
 
-    A FILE is a table (CSV, TSV) with utt_id and text, sclite's trn or CTM, or the Open ASR Leaderboard's JSONL. An
-    utterance that is not in it counts as deletions, and is told. A hypothesis that has no reference is an error.
+    A FILE is a table (CSV, TSV) with utt_id and text, sclite's trn or CTM, or the Open ASR Leaderboard's JSONL. The
+    metrics are those of asrlab bench and asrlab compare. An utterance that is not in FILE counts as deletions and is
+    reported. A hypothesis that has no reference is an error.
     """
+    from asrlab import evaluation
+    from asrlab.cli.output import console, echo_document
     from asrlab.evaluation.metrics import Resampling
-    from asrlab.evaluation.reports.score_files import score as scored
 
-    scoring = scored(
+    scoring = evaluation.score(
         files,
         references=references,
-        format=form,
+        format=format,
         normalizer=normalizer,
         language=language,
         normalizers=normalizers,
@@ -94,7 +91,7 @@ def score(
     if as_json:
         echo_document(scoring.to_json())
     else:
-        from asrlab.cli.views.score import show_scoring
+        from asrlab.cli.views.compare import show_scoring
 
         show_scoring(console(), scoring, words=top_words)
     return exit_codes.SOME_FAILED if scoring.missing else exit_codes.DONE

@@ -1,14 +1,14 @@
-"""``asrlab tune``: how recordings best go together through a model on this machine."""
+"""``asrlab tune``: find the fastest batching settings for a model on this machine."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, complete_model, console, device_options, echo_json, progress_bar
+from asrlab.cli.command import Command
+from asrlab.cli.options import as_json, device_options, models_argument
 
 if TYPE_CHECKING:
     from asrlab.options import Batching
@@ -22,44 +22,50 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
-@click.option("--seconds", type=float, default=90.0, show_default=True, help="When to stop trying, for each model.")
-@click.option("--forget", is_flag=True, help="Remove what was found before, and try nothing.")
+@click.command(cls=Command, epilog=EPILOG)
+@models_argument
+@click.option("--seconds", type=float, default=90.0, show_default=True, help="Time limit for each model.")
+@click.option("--forget", is_flag=True, help="Remove the stored settings, and try nothing.")
 @device_options
 @as_json
-def tune(models: tuple[str, ...], seconds: float, forget: bool, as_json: bool, **where: Any) -> int:
-    """Find how recordings best go together through each MODEL here, and keep that for every later call.
+def tune(models: tuple[str, ...], *, seconds: float, forget: bool, as_json: bool, **load_options: Any) -> int:
+    """Find the fastest batching settings for each MODEL on this machine, and store them.
 
-    Workers, their threads, batch size, the encoder's batch and the window are tried on the embedded speech, and only
-    time decides. What is found holds for this machine, device, weights, compute type and versions; asrlab doctor
-    shows it. --batch-size, --workers and the like of other commands come before it.
+    Workers, their threads, batch size, the encoder's batch and the window are tried on embedded speech, and only time
+    decides. The settings apply to this machine, device, weights, compute type and versions; asrlab doctor shows them.
+    --batch-size, --workers and the like of other commands override them.
     """
+    import json
+
+    from asrlab.cli.output import echo_json
+
     if forget:
         return _forget(models, as_json=as_json)
-    made = [_tuned(model, seconds, where) for model in models]
+    calibrations = [_tune(model, seconds, load_options) for model in models]
     if as_json:
-        echo_json({"calibrations": [json.loads(each.to_json()) for each in made]})
+        echo_json({"calibrations": [json.loads(calibration.to_json()) for calibration in calibrations]})
     else:
-        for each in made:
-            _show(each)
+        for calibration in calibrations:
+            _show(calibration)
     return exit_codes.DONE
 
 
-def _tuned(model: str, seconds: float, where: dict[str, Any]) -> Calibration:
+def _tune(model: str, seconds: float, load_options: dict[str, Any]) -> Calibration:
+    import asrlab.tuning.tune
+    from asrlab.cli.progress import progress_bar
     from asrlab.evaluation.reports.quality_summary import describe_batching
-    from asrlab.tuning.tune import tune as start
 
     with progress_bar() as bars:
         bar = bars.add_task(model, total=round(seconds))
 
-        def tell(step: str, batching: Batching, used: float) -> None:
+        def show(step: str, batching: Batching, used: float) -> None:
             bars.update(bar, completed=round(used), description=f"{model}: {step}, {describe_batching(batching)}")
 
-        return start(model, seconds=seconds, progress=tell, **where)
+        return asrlab.tuning.tune.tune(model, seconds=seconds, progress=show, **load_options)
 
 
 def _forget(models: tuple[str, ...], *, as_json: bool) -> int:
+    from asrlab.cli.output import echo_json
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
     from asrlab.tuning.calibration import CalibrationStore
@@ -73,21 +79,22 @@ def _forget(models: tuple[str, ...], *, as_json: bool) -> int:
     return exit_codes.DONE
 
 
-def _show(made: Calibration) -> None:
+def _show(calibration: Calibration) -> None:
     from rich.table import Table
 
+    from asrlab.cli.output import console
     from asrlab.evaluation.reports.quality_summary import describe_batching
     from asrlab.tuning.calibration import CalibrationStore
 
-    table = Table("step", "batch size", "workers", "threads", "margin", "encoder", title=made.circumstances.model)
+    title = calibration.circumstances.model
+    table = Table("step", "batch size", "workers", "threads", "margin", "encoder", title=title)
     table.add_column("RTFx, best of its rounds", justify="right")
-    for trial in made.trials:
+    for trial in calibration.trials:
         table.add_row(trial.step, *_cells(trial.batching), _outcome(trial))
-    screen = console()
-    screen.print(table)
-    how = "everything had its turn" if made.complete else "the time was used up before everything had its turn"
-    click.echo(f"chosen after {made.seconds:.0f} s: {describe_batching(made.chosen)} ({how})")
-    click.echo(f"kept in {CalibrationStore().path(made.circumstances)}")
+    console().print(table)
+    note = "all candidates were tried" if calibration.complete else "the time limit came before all were tried"
+    click.echo(f"chosen after {calibration.seconds:.0f} s: {describe_batching(calibration.chosen)} ({note})")
+    click.echo(f"stored in {CalibrationStore().path(calibration.circumstances)}")
 
 
 def _cells(batching: Batching) -> tuple[str, ...]:
@@ -97,5 +104,5 @@ def _cells(batching: Batching) -> tuple[str, ...]:
 
 def _outcome(trial: Trial) -> str:
     if trial.pace is None:
-        return trial.error or "none came to its end"
+        return trial.error or "no round was completed"
     return f"{trial.pace:.1f} ({len(trial.seconds)})"

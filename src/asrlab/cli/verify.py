@@ -1,17 +1,18 @@
-"""``asrlab verify``: documents held against records, and records held against a repetition."""
+"""``asrlab verify``: check documents against recorded evidence, and evidence against a repetition."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import click
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import as_json, echo_json
+from asrlab.cli.command import Command
+from asrlab.cli.options import FilePath, as_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from asrlab.evaluation.claims.rerun import ModelReproduction, ReproductionReport
     from asrlab.evaluation.claims.verify import ClaimFinding, Verification
 
@@ -22,22 +23,23 @@ Examples:
   asrlab verify --rerun evidence/smoke-base.jsonl
 
 \b
-Exit codes: 0 nothing is said that the records do not say, or the
-repetition agrees; 1 something is, or it does not; 4 a document or a
-record cannot be read, or the record cannot be repeated here.
+Exit codes: 0 every claim has its record, or the repetition agrees; 1 a
+claim has none, or the repetition differs; 4 a document or a record
+cannot be read, or the record cannot be repeated here.
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("documents", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--evidence", type=click.Path(path_type=Path), help="The folder of records; evidence/ if not given.")
-@click.option("--write", is_flag=True, help="Bring generated tables and figures up to date.")
-@click.option("--rerun", "record", type=click.Path(path_type=Path), help="Repeat this exported run here.")
-@click.option("--device", help="With --rerun: where; what was asked for then if not given.")
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("documents", nargs=-1, type=FilePath())
+@click.option("--evidence", type=FilePath(), help="The folder of records; evidence/ if not given.")
+@click.option("--write", is_flag=True, help="Update generated tables and figures.")
+@click.option("--rerun", "record", type=FilePath(), help="Repeat this exported run here.")
+@click.option("--device", help="With --rerun: the device; the recorded one if not given.")
 @click.option("--offline", is_flag=True, help="With --rerun: fetch no weights over the network.")
 @as_json
 def verify(
     documents: tuple[Path, ...],
+    *,
     evidence: Path | None,
     write: bool,
     record: Path | None,
@@ -45,64 +47,71 @@ def verify(
     offline: bool,
     as_json: bool,
 ) -> int:
-    """Hold DOCUMENTS, Markdown files and folders of them, against the records under evidence/.
+    """Check DOCUMENTS, Markdown files and folders of them, against recorded evidence.
 
-    What is generated from records must be what they give. Any other figure about a model or speed, and any word
-    about what works, must be backed by a record, or is told with file, line and column.
+    Text that is generated from records must equal what they give. Any other figure about a model or speed, and any
+    word about what works, must be backed by a record, or is reported with file, line and column.
     """
     if bool(documents) == (record is not None):
         raise click.UsageError("give documents, or a record with --rerun")
     if record is None and (device or offline):
-        raise click.UsageError("--device and --offline go with --rerun")
+        raise click.UsageError("--device and --offline need --rerun")
     if record is not None and (write or evidence):
-        raise click.UsageError("--write and --evidence go with documents")
+        raise click.UsageError("--write and --evidence need documents, not --rerun")
     if record is not None:
-        return _rerun(record, device, offline=offline, plain=as_json)
-    return _verify(documents, evidence, write=write, plain=as_json)
+        return _rerun(record, device, offline=offline, as_json=as_json)
+    return _verify(documents, evidence, write=write, as_json=as_json)
 
 
-def _verify(documents: tuple[Path, ...], evidence: Path | None, *, write: bool, plain: bool) -> int:
-    from asrlab.evaluation.claims.verify import verify as run
+def _verify(documents: tuple[Path, ...], evidence: Path | None, *, write: bool, as_json: bool) -> int:
+    import asrlab.evaluation.claims.verify
+    from asrlab.cli.output import echo_json
 
-    done = run(documents, evidence=evidence, write=write)
-    if plain:
-        echo_json(_plain(done))
+    verification = asrlab.evaluation.claims.verify.verify(documents, evidence=evidence, write=write)
+    if as_json:
+        echo_json(_to_plain(verification))
     else:
-        _show(done)
-    return exit_codes.SOME_FAILED if done.findings else exit_codes.DONE
+        _show(verification)
+    return exit_codes.SOME_FAILED if verification.findings else exit_codes.DONE
 
 
-def _show(done: Verification) -> None:
-    for finding in done.findings:
+def _show(verification: Verification) -> None:
+    for finding in verification.findings:
         click.echo(str(finding))
-    for allowed in done.allowed:
+    for allowed in verification.allowed:
         click.echo(str(allowed))
-    for path in done.written:
-        click.echo(f"{path}: brought up to date")
-    ties = f"{_count(done.ties, 'tie')} to {_count(len(done.records), 'record')}"
-    click.echo(f"{_count(len(done.documents), 'document')}, {ties}: {_count(len(done.findings), 'finding')}")
+    for path in verification.written:
+        click.echo(f"{path}: updated")
+    n_documents, n_records = len(verification.documents), len(verification.records)
+    ties = f"{_count(verification.ties, 'tie')} to {_count(n_records, 'record')}"
+    click.echo(f"{_count(n_documents, 'document')}, {ties}: {_count(len(verification.findings), 'finding')}")
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _plain(done: Verification) -> dict[str, Any]:
+def _to_plain(verification: Verification) -> dict[str, Any]:
+    import attrs
+
     return {
-        "documents": [str(path) for path in done.documents],
-        "records": list(done.records),
-        "ties": done.ties,
-        "findings": [_plain_finding(finding) for finding in done.findings],
-        "allowed": [attrs.asdict(allowed) | {"path": str(allowed.path)} for allowed in done.allowed],
-        "written": [str(path) for path in done.written],
+        "documents": [str(path) for path in verification.documents],
+        "records": list(verification.records),
+        "ties": verification.ties,
+        "findings": [_plain_finding(finding) for finding in verification.findings],
+        "allowed": [attrs.asdict(allowed) | {"path": str(allowed.path)} for allowed in verification.allowed],
+        "written": [str(path) for path in verification.written],
     }
 
 
 def _plain_finding(finding: ClaimFinding) -> dict[str, Any]:
+    import attrs
+
     return attrs.asdict(finding) | {"path": str(finding.path)}
 
 
-def _rerun(record: Path, device: str | None, *, offline: bool, plain: bool) -> int:
+def _rerun(record: Path, device: str | None, *, offline: bool, as_json: bool) -> int:
+    from asrlab.cli.output import echo_json
     from asrlab.errors import DatasetError
     from asrlab.evaluation.claims.rerun import rerun
 
@@ -110,22 +119,24 @@ def _rerun(record: Path, device: str | None, *, offline: bool, plain: bool) -> i
         raise DatasetError(
             f"there is no record {record}; name an exported run, such as evidence/NAME.jsonl", path=record
         )
-    agreement = rerun(record, device=device, offline=offline)
-    if plain:
-        echo_json(_plain_agreement(agreement))
+    reproduction = rerun(record, device=device, offline=offline)
+    if as_json:
+        echo_json(_plain_reproduction(reproduction))
     else:
-        for line in agreement.lines():
+        for line in reproduction.lines():
             click.echo(line)
-    return exit_codes.DONE if agreement.agrees else exit_codes.SOME_FAILED
+    return exit_codes.DONE if reproduction.agrees else exit_codes.SOME_FAILED
 
 
-def _plain_agreement(agreement: ReproductionReport) -> dict[str, Any]:
+def _plain_reproduction(reproduction: ReproductionReport) -> dict[str, Any]:
+    import attrs
+
     return {
-        "record": str(agreement.record),
-        "agrees": agreement.agrees,
-        "machine_then": attrs.asdict(agreement.then.machine),
-        "machine_now": attrs.asdict(agreement.now.machine),
-        "models": [_plain_model(model) for model in agreement.models],
+        "record": str(reproduction.record),
+        "agrees": reproduction.agrees,
+        "machine_then": attrs.asdict(reproduction.then.machine),
+        "machine_now": attrs.asdict(reproduction.now.machine),
+        "models": [_plain_model(model) for model in reproduction.models],
     }
 
 

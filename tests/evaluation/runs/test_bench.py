@@ -122,14 +122,14 @@ def test_a_result_with_every_kind_of_failure_is_json_and_a_table(whole: BenchRes
     """Models that did not load, failed in part or wholly can be written and shown side by side."""
     from rich.console import Console
 
-    from asrlab.cli.views.bench import failures, findings, table, texts_of
+    from asrlab.cli.views.run import failures, gate_findings, marked_texts, run_table
 
     result = attrs.evolve(whole, models=tuple(results.values()))
     plain = json.loads(result.to_json())
     assert plain["failed"] == result.failed == 6
     assert [model["model"] for model in plain["models"]] == [model.model for model in result.models]
     screen = Console(record=True, width=200, file=io.StringIO())
-    screen.print(table(result), *failures(result), *findings(result), *texts_of(result))
+    screen.print(run_table(result), *failures(result), *gate_findings(result), *marked_texts(result))
     shown = screen.export_text()
     assert "not loaded" in shown
     assert "(failed)" in shown
@@ -284,8 +284,8 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(
         os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
-    assert first.startswith("asrlab: stopping in a few seconds, or after the utterance under way; Ctrl-C again")
-    assert "to go on: asrlab resume " in err
+    assert first.startswith("asrlab: stopping in a few seconds, or after the current utterance; Ctrl-C again")
+    assert "to resume: asrlab resume " in err
     assert out == ""
     assert not _children_of(worker)
 
@@ -306,10 +306,10 @@ def test_ctrl_c_waits_for_the_utterance_under_way(third_party: Path, small_folde
 
 def test_ctrl_c_before_the_run_has_begun_ends_it():
     """While data is read and hashed there is no outcome to wait for: the first interrupt ends the command."""
-    from asrlab.cli.progress import running
+    from asrlab.cli.progress import run_progress
 
-    with pytest.raises(KeyboardInterrupt), running() as under_way:
-        under_way.interrupted(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt), run_progress() as progress:
+        progress.interrupt(signal.SIGINT, None)
 
 
 def test_ctrl_c_during_the_last_utterance_is_told(

@@ -182,7 +182,7 @@ def test_a_run_killed_before_anything_was_asked_is_told_with_placeholders(asrlab
 def test_the_bench_command_asks_for_the_same():
     """Every option of a request comes back out of the command that is made from it."""
     from asrlab.cli.bench import bench as command
-    from asrlab.cli.options import batching_of, options_of
+    from asrlab.cli.options import to_batching, to_transcribe_options
 
     request = BenchRequest(
         dataset="some where/set",
@@ -218,8 +218,8 @@ def test_the_bench_command_asks_for_the_same():
     )
     with command.make_context("bench", shlex.split(bench_command(request, Path("run dir")))[2:]) as context:
         given = dict(context.params)
-    batching = batching_of(given)
-    options = options_of({name: given[name] for name in attrs.asdict(request.options)})
+    batching = to_batching(given)
+    options = to_transcribe_options({name: given[name] for name in attrs.asdict(request.options)})
     rest = {name: given[name] for name in attrs.asdict(request) if name in given}
     rest |= {"patches": tuple(rest["patches"].split(",")), "memory_limit_bytes": given["memory_limit"] * 2**20}
     assert BenchRequest(**rest, options=options, batching=batching) == request

@@ -120,5 +120,5 @@ def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: 
     assert ended.code == 3
     assert "herd/first-only did not load: EngineUnavailableError: " in ended.err
     assert "no weights in the box" in ended.err
-    assert "ended early with 2 outcomes; to go on: asrlab resume" in ended.err
+    assert "ended early with 2 outcomes; to resume: asrlab resume" in ended.err
     assert "interrupted" not in ended.err

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from asrlab.cli.views.extra_metrics import figures_table, new_table, percent, rate_of
+from asrlab.cli.views.extra_metrics import figures_table, new_table, percent, rate_of, unknown_languages
 from asrlab.evaluation.metrics import (
+    AlignedWord,
     Confusion,
     Resampling,
     SpeedComparison,
@@ -21,9 +22,13 @@ from asrlab.evaluation.metrics import (
 from asrlab.evaluation.reports.comparison import ComparedSystem, Comparison
 from asrlab.evaluation.reports.headline import TOO_FEW, count_units
 from asrlab.evaluation.reports.provenance import describe_device
+from asrlab.evaluation.reports.score_files import ScoredFile, Scoring
+from asrlab.evaluation.reports.worst import alignment_spans
 from asrlab.terminal.screen import Text
 
-PLACE_SHOWN = 3
+LEGEND = "[-in the reference only-] {+in the hypothesis only+}"
+MAX_UTTERANCES_SHOWN = 3
+MAX_IDS_SHOWN = 5
 
 
 def show_comparison(screen: Console, comparison: Comparison, *, words: int) -> None:
@@ -112,9 +117,9 @@ def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = N
 
 def _speed(speed: SpeedComparison, unit: str, caveats: Mapping[str, str]) -> Table:
     caption = (
-        f"Over {speed.utterances} utterances that all transcribed, on one machine, {count_units(speed.blocks, unit)}; "
-        "the interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn "
-        "in one run on a machine that is not busy, of which none of one model is as fast as any of the other."
+        f"Over {speed.utterances} utterances that all transcribed, on one machine, {count_units(speed.blocks, unit)}; the "
+        "interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn in "
+        "one run on a machine that is not busy, of which none of one model is as fast as any of the other."
     )
     reasons = dict.fromkeys(found.reason for found in speed.ratios if found.reason)
     caption = "\n".join((caption, *(f"No verdict: {reason}." for reason in reasons)))
@@ -164,7 +169,78 @@ def differences_view(found: WordDifferences, words: int) -> Iterator[Table | Tex
 def _mistakes(title: str, mistakes: Sequence[Confusion]) -> Table:
     made = new_table(title, ["said", "written", "utterances", "times"], texts=3)
     for each in mistakes:
-        places = ", ".join(each.ids[:PLACE_SHOWN]) + (", …" if len(each.ids) > PLACE_SHOWN else "")
+        places = ", ".join(each.ids[:MAX_UTTERANCES_SHOWN]) + (", …" if len(each.ids) > MAX_UTTERANCES_SHOWN else "")
         said, written = each.reference or "(nothing)", each.hypothesis or "(nothing)"
         made.add_row(*map(Text, (said, written, places, str(each.count))))
     return made
+
+
+def marked(words: Sequence[AlignedWord]) -> Text:
+    """The words of an alignment, what differs with marks around it."""
+    return Text(" ").join(_parts(words))
+
+
+def _parts(words: Sequence[AlignedWord]) -> Iterator[Text]:
+    for span in alignment_spans(words):
+        if span.is_equal:
+            yield Text(span.reference)
+            continue
+        if span.reference:
+            yield Text(f"[-{span.reference}-]", style="red")
+        if span.hypothesis:
+            yield Text(f"{{+{span.hypothesis}+}}", style="green")
+
+
+def show_scoring(screen: Console, scoring: Scoring, *, words: int) -> None:
+    """Print it: the files, against each other where there are several, what is missing, and the further figures."""
+    screen.print(_files(scoring))
+    for each in _below(scoring, words):
+        screen.print()
+        screen.print(each, soft_wrap=isinstance(each, Text))
+
+
+def _below(scoring: Scoring, words: int) -> Iterator[Table | Text]:
+    if scoring.unknown_language:
+        cure = "if they are English, give --language en"
+        yield Text(unknown_languages(scoring.unknown_language, scoring.utterances, cure=cure))
+    for file in scoring.files:
+        if file.missing:
+            yield Text(f"{file.name}: {len(file.missing)} missing, counted as deletions: {_told(file.missing)}")
+        if file.extra:
+            yield Text(f"{file.name}: {len(file.extra)} without a reference, left out: {_told(file.extra)}")
+    if scoring.wer:
+        yield wer_table(scoring.wer, scoring.bootstrap_unit or "utterance")
+    yield from figures_table(scoring.figures)
+    for differences in scoring.differences if words else ():
+        yield from differences_view(differences, words)
+
+
+def _told(ids: tuple[str, ...]) -> str:
+    more = f", and {len(ids) - MAX_IDS_SHOWN} more" if len(ids) > MAX_IDS_SHOWN else ""
+    return f"{', '.join(ids[:MAX_IDS_SHOWN])}{more}"
+
+
+def _files(scoring: Scoring) -> Table:
+    columns = ["hypotheses", "form", "WER (errors/words)", "S D I", "CER", "MER", "WIL", "missing"]
+    first = scoring.files[0].score
+    apart = f"; {first.empty_references} empty references apart" if first.empty_references else ""
+    told = describe_normalizers(first.normalizer, first.normalizers)
+    caption = f"references: {scoring.references}; normalizer {told} ({first.normalizer_version}){apart}"
+    made = new_table(f"{scoring.utterances} utterances", columns, texts=2, caption=caption)
+    for file in scoring.files:
+        made.add_row(*map(Text, _scored_row(file)))
+    return made
+
+
+def _scored_row(file: ScoredFile) -> tuple[str, ...]:
+    words, score = file.score.words, file.score
+    return (
+        file.name,
+        file.format,
+        rate_of(words.errors, words.reference_length),
+        f"{words.substitutions} {words.deletions} {words.insertions}",
+        percent(score.cer),
+        percent(score.mer),
+        percent(score.wil),
+        str(len(file.missing)),
+    )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
+from asrlab.cli.views.compare import LEGEND, marked
 from asrlab.cli.views.extra_metrics import new_table, rate_of
-from asrlab.cli.views.score import LEGEND, marked
 from asrlab.evaluation.metrics import LatencySummary
 from asrlab.evaluation.reports.breakdown import Breakdown
 from asrlab.evaluation.reports.details import Details

@@ -2,83 +2,248 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
+from rich.table import Table
 
 from asrlab.cli import exit_codes
-from asrlab.cli.options import console, echo_document
-from asrlab.cli.progress import how_to_resume
+from asrlab.cli.output import console, echo_document
+from asrlab.cli.progress import resume_hint
+from asrlab.cli.views.compare import LEGEND, marked
+from asrlab.cli.views.details import show_details
+from asrlab.cli.views.extra_metrics import show_figures, unknown_languages
+from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
+from asrlab.evaluation.reports.caveats import describe_busy_passes, describe_instability
+from asrlab.evaluation.reports.details import build_details
+from asrlab.evaluation.reports.extra_metrics import run_metrics
+from asrlab.evaluation.reports.provenance import describe_device, normalizer_caveats
+from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
+from asrlab.evaluation.reports.systems import loaded_systems
+from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
+from asrlab.terminal.screen import Text
 
 if TYPE_CHECKING:
     from asrlab.evaluation.runs.result import BenchResult
 
-
-_FEW = 20
-_WORST = 5
-
-normalizers_option = click.option(
-    "--normalizers",
-    metavar="NAMES",
-    help="Score under several side by side: english,basic,none,leaderboard,by-language.",
-)
+_MAX_UTTERANCES_WITHOUT_WORST = 20
+_N_WORST = 5
 
 
-def table_options[F: Callable[..., Any]](function: F) -> F:
-    """What of a run is shown."""
-    return click.option("--only-table", is_flag=True, help="Leave out the texts.")(function)
-
-
-def finished(result: BenchResult, *, stopped: bool, texts: bool, normalizers: str | None, as_json: bool) -> int:
-    """Print a run that has ended, complete or not, and return the exit code; *stopped* says that Ctrl-C was pressed."""
+def finish_run(result: BenchResult, *, stopped: bool, texts: bool, normalizers: Sequence[str], as_json: bool) -> int:
+    """Print a run that has ended, complete or not, and return the exit code; *stopped* is True after Ctrl-C."""
     if as_json:
         echo_document(result.to_json())
     elif result.complete:
-        show(result, texts=texts, normalizers=normalizers)
+        show_run(result, texts=texts, normalizers=normalizers)
     if not result.complete:
         _explain_incomplete(result, stopped=stopped)
     return exit_codes.INTERRUPTED if stopped else exit_code(result)
 
 
 def _explain_incomplete(result: BenchResult, *, stopped: bool) -> None:
-    """Print how far the run came, why it ended, and the command that resumes it."""
+    """Print how much of the run is done, why it ended, and the command that resumes it."""
     for model in result.models:
         if model.failure is not None:
             message = f"{model.model} did not load: {model.failure.kind}: {model.failure.message}"
             click.echo(f"asrlab: {message}", err=True)
     done = sum(len(model.utterances) for model in result.models)
     why = "interrupted" if stopped else "ended early"
-    click.echo(f"asrlab: {why} with {done} outcomes; {how_to_resume(result.run)}", err=True)
+    click.echo(f"asrlab: {why} with {done} outcomes; {resume_hint(result.run)}", err=True)
 
 
-def show(result: BenchResult, *, texts: bool, normalizers: str | None) -> None:
-    """Print a run."""
-    from asrlab.cli.views.bench import failures, findings, table, texts_of
-    from asrlab.cli.views.details import show_details
-    from asrlab.cli.views.extra_metrics import show_figures
-    from asrlab.evaluation.reports.details import build_details
-    from asrlab.evaluation.reports.extra_metrics import run_metrics
-
+def show_run(result: BenchResult, *, texts: bool, normalizers: Sequence[str]) -> None:
+    """Print a run: its table, failures, findings, further metrics and texts."""
     screen = console()
-    screen.print(table(result))
+    screen.print(run_table(result))
     for line in failures(result):
         console(stderr=True).print(line, soft_wrap=True)
-    for line in findings(result):
+    for line in gate_findings(result):
         screen.print(line, soft_wrap=True)
-    names = [name.strip() for name in (normalizers or "").split(",") if name.strip()]
-    show_figures(screen, run_metrics(result, normalizers=names))
-    # among a few texts the worst are easily found, and all of them follow
-    many = texts and len(result.models[0].utterances) > _FEW
-    show_details(screen, build_details([result], worst_n=_WORST if many else 0))
+    show_figures(screen, run_metrics(result, normalizers=normalizers))
+    # the worst of a few texts are easily found, and all of them follow
+    with_worst = texts and len(result.models[0].utterances) > _MAX_UTTERANCES_WITHOUT_WORST
+    show_details(screen, build_details([result], worst_n=_N_WORST if with_worst else 0))
     if texts:
-        for line in texts_of(result):
+        for line in marked_texts(result):
             screen.print(line, soft_wrap=True)
 
 
 def exit_code(result: BenchResult) -> int:
     """Return 0 on success, 1 if an item failed or is missing, or the load error's code if no model loaded."""
-    broken = [model.failure for model in result.models if model.failure is not None]
-    if broken and len(broken) == len(result.models):
-        return exit_codes.code_for(broken[0].kind)
-    return exit_codes.SOME_FAILED if broken or result.failed or not result.complete else exit_codes.DONE
+    load_failures = [model.failure for model in result.models if model.failure is not None]
+    if load_failures and len(load_failures) == len(result.models):
+        return exit_codes.code_for(load_failures[0].kind)
+    return exit_codes.SOME_FAILED if load_failures or result.failed or not result.complete else exit_codes.DONE
+
+
+OF_FINISHED = "of finished"
+COLUMNS = (
+    "model",
+    "device asked → used",
+    "WER (errors/words)",
+    OF_FINISHED,
+    "S D I",
+    "CER",
+    "RTFx",
+    "p50",
+    "p95",
+    "load",
+    "peak MiB",
+    "failed",
+    "gates",
+)
+MEANING = (
+    "WER: a failed utterance counts as deletions; of finished: without those. RTFx: seconds of audio per second of "
+    "audio decoding and inference. p50, p95: nearest rank of that time per utterance, its share where several were "
+    "decoded together. load and peak memory: of the model's own process. gates: findings about single utterances, "
+    "listed below."
+)
+
+
+def run_table(result: BenchResult) -> Table:
+    """A row per model, with what the figures mean below."""
+    view = Table(title=_title(result), title_justify="left")
+    # without failures both rates are the same
+    shown = [name for name in COLUMNS if name != OF_FINISHED or result.failed]
+    for name in shown:
+        text = name in COLUMNS[:2]
+        view.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    for model in result.models:
+        cells = dict(zip(COLUMNS, _cells(model), strict=True))
+        view.add_row(*(Text(cells[name]) for name in shown))
+    view.caption = _caption(result)
+    view.caption_justify = "left"
+    return view
+
+
+def _title(result: BenchResult) -> Text:
+    repeat = result.manifest.request.repeat
+    again = f", {repeat} times" if repeat > 1 else ""
+    part = "" if result.complete else ", not complete"
+    return Text(f"{result.dataset}: {len(result.models)} models{again}, {result.seconds:.1f} s{part}")
+
+
+def _cells(model: ModelResult) -> list[str]:
+    score, latency = model.score, model.latency
+    if model.info is None:
+        return [model.model, "not loaded", *["-"] * (len(COLUMNS) - 2)]
+    words = score.words if score else None
+    peak = model.peak_resident_bytes
+    return [
+        f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
+        describe_device(model.info),
+        f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
+        _percent(finished.wer) if (finished := model.finished_score) else "-",
+        f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
+        _percent(score.cer if score else None),
+        _speed(model),
+        _seconds(latency.p50),
+        _seconds(latency.p95),
+        _seconds(model.load_time),
+        f"{peak / 2**20:.0f}" if peak else "-",
+        str(model.failed),
+        str(model.failed_gates),
+    ]
+
+
+def _speed(model: ModelResult) -> str:
+    """Of one time, or the median and range of several."""
+    speeds = model.rtfx_of_repeats
+    if model.rtfx is None:
+        return "-"
+    spread = f" ({min(speeds):.2f}-{max(speeds):.2f})" if len(speeds) > 1 else ""
+    return f"{model.rtfx:.2f}x{spread}"
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.2f} %"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
+
+
+def _caption(result: BenchResult) -> Text:
+    lines = [f"run: {result.run}", MEANING]
+    lines += [line for model in result.models for line in _scoring(model)]
+    if busy := describe_busy_passes(result):
+        lines.append(f"{busy}: the times may be too long")
+    lines += _unknown(result)
+    lines += normalizer_caveats([result])
+    lines += [system.unfit.sentence(system.name) for system in loaded_systems([result]) if system.unfit]
+    return Text("\n".join(lines))
+
+
+def _scoring(model: ModelResult) -> Iterator[str]:
+    if score := model.score:
+        apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
+        told = describe_normalizers(score.normalizer, score.normalizers)
+        yield f"{model.model}: normalizer {told} ({score.normalizer_version}){apart}"
+    if paths := describe_decoding_paths(model):
+        yield f"{model.model}: {paths}"
+
+
+def _unknown(result: BenchResult) -> Iterator[str]:
+    """Yield a note where the normalizer was chosen for utterances whose language nobody said."""
+    scored = [each for each in result.models[0].utterances if each.reference is not None] if result.models else []
+    unknown = sum(each.pair.language is None for each in scored)
+    if unknown and result.manifest.request.normalizer is None:
+        command = f"asrlab runs {shlex.quote(str(result.run))} --normalizers english"
+        yield unknown_languages(unknown, len(scored), cure=f"if they are English, see: {command}")
+
+
+def failures(result: BenchResult) -> Iterator[Text]:
+    """A line per model or utterance that failed."""
+    for model in result.models:
+        if model.failure:
+            yield Text(f"{model.model}: {model.failure.kind}: {model.failure.message}")
+        for utterance in model.utterances:
+            if utterance.failure:
+                yield Text(f"{model.model}: {utterance.id}: {utterance.failure.kind}: {utterance.failure.message}")
+
+
+def gate_findings(result: BenchResult) -> Iterator[Text]:
+    """A line per gate that found something, and per model whose repeats gave different texts."""
+    for model in result.models:
+        for utterance in model.utterances:
+            for verdict in utterance.failed_gates:
+                yield Text(f"{model.model}: {utterance.id}: {verdict.gate}: {verdict.detail}")
+        if model.unstable:
+            yield Text(f"{model.model}: {describe_instability(model)}: {', '.join(model.unstable)}")
+
+
+def marked_texts(result: BenchResult) -> Iterator[Text]:
+    """Each utterance's reference, and what each model made of it with the differences marked."""
+    scored = [model for model in result.models if model.utterances]
+    if not scored:
+        return
+    profile = get_profile(result.manifest.normalizer)
+    width = max(len(model.model) for model in scored)
+    yield Text(f"\n{LEGEND}")
+    rows = {utterance.id: utterance for model in scored for utterance in model.utterances}
+    texts = {model.model: {utterance.id: utterance for utterance in model.utterances} for model in scored}
+    for name, first in rows.items():
+        yield Text(f"\n{name}", style="bold")
+        yield _labelled("reference", width, Text(first.reference if first.reference is not None else "(none)"))
+        for model in scored:
+            if name in texts[model.model]:
+                yield _labelled(model.model, width, _marked(texts[model.model][name], profile))
+
+
+def _labelled(label: str, width: int, text: Text) -> Text:
+    return Text.assemble(f"  {label.ljust(width)}  ", text)
+
+
+def _marked(utterance: UtteranceResult, profile: Profile) -> Text:
+    if utterance.transcript is None:
+        return Text("(failed)", style="red")
+    prepared = next(profile.prepare([utterance.pair]), None)
+    if utterance.reference is None or prepared is None:
+        return Text(utterance.hypothesis)
+    aligned = align(prepared.reference, prepared.hypothesis, normalizer=profile.normalizer)
+    if all(word.kind == "equal" for word in aligned):
+        return Text(utterance.hypothesis)
+    return marked(aligned)
