@@ -11,7 +11,7 @@ from asrlab.cli.command import Command
 from asrlab.cli.options import as_json, engine_filter
 
 if TYPE_CHECKING:
-    from asrlab.doctor.checks import CheckResult
+    from asrlab.doctor.checks import DoctorFinding
 
 EPILOG = """\b
 Examples:
@@ -56,7 +56,7 @@ def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> 
     return exit_codes.SOME_FAILED if problems else exit_codes.DONE
 
 
-def _show(finding: CheckResult) -> None:
+def _show(finding: DoctorFinding) -> None:
     from asrlab.cli.output import console
     from asrlab.terminal.screen import Text
 
