@@ -23,7 +23,7 @@ from asrlab.evaluation.runs.words import split_words
 from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import trn_line, unescape_id
 
-EVIDENCE = Evidence(folder=Path("evidence"), runs=())
+EVIDENCE = Evidence(folder=Path("evidence"), runs={})
 BOARD = build_support_matrix(EVIDENCE)
 
 

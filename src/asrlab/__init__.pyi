@@ -1,7 +1,5 @@
+from asrlab import evaluation as evaluation, patches as patches, plugin as plugin
 from asrlab._version import __version__ as __version__
-from asrlab import plugin as plugin
-from asrlab import patches as patches
-from asrlab import evaluation as evaluation
 from asrlab.audio import Audio as Audio, AudioFile as AudioFile, load_audio as load_audio
 from asrlab.device import Device as Device, DeviceReport as DeviceReport
 from asrlab.engine.contract import TranscriberInfo as TranscriberInfo

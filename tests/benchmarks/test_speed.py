@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.evaluation.claims.blocks import render_block
+from asrlab.evaluation.claims.blocks import RenderContext, render_block
 from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.markdown import RenderContext
 from asrlab.evaluation.claims.support_status import SupportMatrix
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
@@ -48,7 +47,7 @@ def test_a_benchmark_prints_its_table_and_leaves_a_record(name: str, tmp_path: P
     for row in named:
         assert row in done.stdout
     board = SupportMatrix(engines=(), models=(), cells={}, bounds={})
-    page = RenderContext(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), board=board)
+    page = RenderContext(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), support=board)
     shown = render_block("measured", {"record": record.name}, page)
     for row in found["table"]["rows"]:
         assert f"| {row[0]} |" in shown

@@ -13,8 +13,10 @@ from asrlab.cli.options import FilePath, as_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from asrlab.evaluation.claims.documents import Waiver
+    from asrlab.evaluation.claims.lint import LintFinding
     from asrlab.evaluation.claims.rerun import ModelReproduction, ReproductionReport
-    from asrlab.evaluation.claims.verify import ClaimFinding, Verification
+    from asrlab.evaluation.claims.verify import Verification
 
 EPILOG = """\b
 Examples:
@@ -78,13 +80,17 @@ def _verify(documents: tuple[Path, ...], evidence: Path | None, *, write: bool, 
 def _show(verification: Verification) -> None:
     for finding in verification.findings:
         click.echo(str(finding))
-    for allowed in verification.allowed:
-        click.echo(str(allowed))
+    for path, waiver in verification.waivers:
+        figures = ", ".join(waiver.figures) or "nothing; remove the marker"
+        click.echo(f"{path}:{waiver.line}: allowed: {figures} ({waiver.reason})")
     for path in verification.written:
         click.echo(f"{path}: updated")
-    n_documents, n_records = len(verification.documents), len(verification.records)
-    ties = f"{_count(verification.ties, 'tie')} to {_count(n_records, 'record')}"
-    click.echo(f"{_count(n_documents, 'document')}, {ties}: {_count(len(verification.findings), 'finding')}")
+    generated = (
+        f"{_count(verification.n_generated, 'generated part')} from {_count(len(verification.records), 'record')}"
+    )
+    click.echo(
+        f"{_count(len(verification.documents), 'document')}, {generated}: {_count(len(verification.findings), 'finding')}"
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -92,19 +98,21 @@ def _count(number: int, noun: str) -> str:
 
 
 def _to_plain(verification: Verification) -> dict[str, Any]:
-    import attrs
-
     return {
         "documents": [str(path) for path in verification.documents],
         "records": list(verification.records),
-        "ties": verification.ties,
+        "n_generated": verification.n_generated,
         "findings": [_plain_finding(finding) for finding in verification.findings],
-        "allowed": [attrs.asdict(allowed) | {"path": str(allowed.path)} for allowed in verification.allowed],
+        "waivers": [_plain_waiver(path, waiver) for path, waiver in verification.waivers],
         "written": [str(path) for path in verification.written],
     }
 
 
-def _plain_finding(finding: ClaimFinding) -> dict[str, Any]:
+def _plain_waiver(path: Path, waiver: Waiver) -> dict[str, Any]:
+    return {"path": str(path), "line": waiver.line, "reason": waiver.reason, "figures": waiver.figures}
+
+
+def _plain_finding(finding: LintFinding) -> dict[str, Any]:
     import attrs
 
     return attrs.asdict(finding) | {"path": str(finding.path)}
@@ -116,16 +124,14 @@ def _rerun(record: Path, device: str | None, *, offline: bool, as_json: bool) ->
     from asrlab.evaluation.claims.rerun import rerun
 
     if not record.exists():
-        raise DatasetError(
-            f"there is no record {record}; name an exported run, such as evidence/NAME.jsonl", path=record
-        )
+        raise DatasetError(f"record {record} not found; name an exported run, such as evidence/NAME.jsonl", path=record)
     reproduction = rerun(record, device=device, offline=offline)
     if as_json:
         echo_json(_plain_reproduction(reproduction))
     else:
         for line in reproduction.lines():
             click.echo(line)
-    return exit_codes.DONE if reproduction.agrees else exit_codes.SOME_FAILED
+    return exit_codes.DONE if reproduction.reproduced else exit_codes.SOME_FAILED
 
 
 def _plain_reproduction(reproduction: ReproductionReport) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def _plain_reproduction(reproduction: ReproductionReport) -> dict[str, Any]:
 
     return {
         "record": str(reproduction.record),
-        "agrees": reproduction.agrees,
+        "reproduced": reproduction.reproduced,
         "machine_then": attrs.asdict(reproduction.then.machine),
         "machine_now": attrs.asdict(reproduction.now.machine),
         "models": [_plain_model(model) for model in reproduction.models],
@@ -143,7 +149,7 @@ def _plain_reproduction(reproduction: ReproductionReport) -> dict[str, Any]:
 def _plain_model(model: ModelReproduction) -> dict[str, Any]:
     return {
         "model": model.model,
-        "agrees": model.agrees,
+        "reproduced": model.reproduced,
         "same_texts": model.same_texts,
         "utterances": len(model.then.utterances),
         "wer_difference": model.wer_difference,

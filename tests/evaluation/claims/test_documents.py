@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import attrs
 import pytest
 
 from asrlab import Capabilities, Device, ModelInfo, Timings
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.verify import ClaimFinding, Verification, verify
+from asrlab.evaluation.claims.lint import LintFinding
+from asrlab.evaluation.claims.verify import Verification, verify
 from asrlab.evaluation.runs.export import export
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.load import RunRecords
@@ -102,7 +102,7 @@ def _change(tree: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def _only(done: Verification) -> ClaimFinding:
+def _only(done: Verification) -> LintFinding:
     (finding,) = done.findings
     return finding
 
@@ -115,7 +115,7 @@ def test_writing_makes_a_document_true_and_a_second_time_changes_nothing(tree: P
     first = path.read_bytes()
     done = _verify(tree, write=True)
     assert (done.findings, done.written, path.read_bytes()) == ((), (), first)
-    assert (done.ties, done.records) == (9, ("base.jsonl",))
+    assert (done.n_generated, done.records) == (9, ("base.jsonl",))
     assert not list(path.parent.glob("*.partial"))
 
 
@@ -128,7 +128,7 @@ def test_the_blocks_show_the_record(tree: Path):
     assert f"| {BASE} | {device} | 5.00 % | 5.00 % | 1/20 | smoke, 2 utterances | english | {link} |" in text
     assert f"| {BASE} | {device} | 2.00x | 2.00 s | 2.00 s | 0.50 s | 300 MiB | one, 4 cores, Linux | {link} |" in text
     assert f"|  | {BASE} | {SAID} \\*now\\* |" in text
-    assert f"| {BASE} | cpu | `unverified` | WER 5.00 %, not under its bound of 5 % ({link}" in text
+    assert f"| {BASE} | cpu | `unverified` | WER 5.00 %, not under the bound of 5 % ({link}" in text
     assert "openai-whisper" not in text.split("asrlab:begin status")[1].split("asrlab:end")[0]
 
 
@@ -176,7 +176,7 @@ def test_markers_shown_as_code_tie_nothing(tree: Path):
     (tree / "docs" / "results.md").write_text(
         "```markdown\n<!-- asrlab:begin status -->\n```\n\nWrite `<!-- asrlab:end -->`.\n", encoding="utf-8"
     )
-    assert (_verify(tree).ties, _verify(tree).findings) == (0, ())
+    assert (_verify(tree).n_generated, _verify(tree).findings) == (0, ())
 
 
 def test_ends_of_lines_stay_as_they_are(tree: Path):
@@ -190,18 +190,18 @@ def test_ends_of_lines_stay_as_they_are(tree: Path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("<!-- asrlab:figur record=base.jsonl -->", "1:1: there is no marker asrlab:figur"),
+        ("<!-- asrlab:figur record=base.jsonl -->", "1:1: unknown marker asrlab:figur"),
         ("a\n\n<!-- asrlab:begin status -->", "3:1: the marker asrlab:begin has no asrlab:end"),
         ("<!-- asrlab:end -->", "1:1: the marker asrlab:end ends nothing"),
-        ("a <!-- asrlab:begin status --> b <!-- asrlab:end -->", "1:3: a block's markers begin a line"),
-        ("<!-- asrlab:begin x -->\n<!-- asrlab:end -->", "1:1: there is no block 'x'"),
+        ("a <!-- asrlab:begin status --> b <!-- asrlab:end -->", "1:3: the markers of a block must each be alone"),
+        ("<!-- asrlab:begin x -->\n<!-- asrlab:end -->", "1:1: no block 'x'"),
         ("<!-- asrlab:begin wer of=x -->\n<!-- asrlab:end -->", "1:1: the block 'wer' has no option 'of'"),
-        ("a <!-- asrlab:figure record=b.jsonl figure=wer -->1<!-- asrlab:end -->", "1:3: there is no exported run"),
+        ("a <!-- asrlab:figure record=b.jsonl figure=wer -->1<!-- asrlab:end -->", "1:3: no exported run"),
         ("a <!-- asrlab:figure record=base.jsonl figure=beauty -->1<!-- asrlab:end -->", "the names are wer,"),
         ("a <!-- asrlab:figure json=scoring.json path=rows.9.ms -->1<!-- asrlab:end -->", "has nothing at 'rows.9.ms'"),
         ("a <!-- asrlab:figure json=../secret.json -->1<!-- asrlab:end -->", "lies outside of"),
         ("a <!-- asrlab:allow reason= -->", "1:3: the marker asrlab:allow gives no reason"),
-        ('a <!-- asrlab:allow reason="x -->', "1:3: a marker that cannot be read"),
+        ('a <!-- asrlab:allow reason="x -->', "1:3: cannot read the marker"),
     ],
     ids=lambda text: text[:40],
 )
@@ -249,6 +249,6 @@ def test_what_an_author_answers_for_is_listed(tree: Path):
         'The WER is 3 %. <!-- asrlab:allow reason="published" -->\n', encoding="utf-8"
     )
     done = _verify(tree)
-    assert [attrs.asdict(each) | {"path": None} for each in done.allowed] == [
-        {"path": None, "line": 1, "reason": "published", "covers": ("3 %",)}
+    assert [(path, waiver.line, waiver.reason, waiver.figures) for path, waiver in done.waivers] == [
+        (tree / "docs" / "results.md", 1, "published", ["3 %"])
     ]

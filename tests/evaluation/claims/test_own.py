@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.evaluation.claims.verify import ClaimFinding, verify
+from asrlab.evaluation.claims.lint import LintFinding
+from asrlab.evaluation.claims.verify import verify
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = ("README.md", "CHANGELOG.md", "docs")
@@ -24,7 +25,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _findings(root: Path) -> tuple[ClaimFinding, ...]:
+def _findings(root: Path) -> tuple[LintFinding, ...]:
     return verify([root / name for name in DOCUMENTS]).findings
 
 
@@ -87,4 +88,4 @@ def test_the_page_of_statuses_says_of_lfm_on_mps_what_is_known(copy: Path):
     text = (copy / "docs" / "reference" / "status.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| liquid-audio/lfm2.5-audio-1.5b | mps |"))
     assert "| `unverified` |" in row
-    assert "not its weights but liquid-audio/tiny: random-weights + simulated: " in row
+    assert "substitute liquid-audio/tiny: random-weights + simulated: " in row

@@ -51,11 +51,11 @@ def again(record: Path) -> ReproductionReport:
 def test_the_same_run_agrees_with_itself(again: ReproductionReport):
     """Every text is equal, the WER too, and the machine is the same."""
     (model,) = again.models
-    assert (again.agrees, model.same_texts, model.wer_difference, again.machines) == (True, 3, 0.0, ())
+    assert (again.reproduced, model.same_texts, model.wer_difference, again.machine_changes) == (True, 3, 0.0, ())
     assert model.speed_ratio is None or model.speed_ratio > 0
     told = "\n".join(again.lines())
     assert "machine now: the same" in told
-    assert "echo/echo: agrees\n  texts equal: 3 of 3; failed: 0, then 0" in told
+    assert "echo/echo: reproduced\n  texts equal: 3 of 3; failed: 0, then 0" in told
 
 
 def test_other_texts_and_another_wer_do_not_agree(changed: Any):
@@ -69,11 +69,11 @@ def test_other_texts_and_another_wer_do_not_agree(changed: Any):
 
     agreement = rerun(changed(better))
     (model,) = agreement.models
-    assert (agreement.agrees, model.same_texts) == (False, 0)
+    assert (agreement.reproduced, model.same_texts) == (False, 0)
     assert model.wer_difference is not None
     assert model.wer_difference > model.tolerance == pytest.approx(1 / 3)
-    assert any(line.startswith("cores: 999 then, ") for line in agreement.machines)
-    assert "echo/echo: DOES NOT AGREE" in "\n".join(agreement.lines())
+    assert any(line.startswith("cores: 999 then, ") for line in agreement.machine_changes)
+    assert "echo/echo: NOT REPRODUCED" in "\n".join(agreement.lines())
 
 
 def test_a_record_of_another_profile_is_scored_by_it(changed: Any):
@@ -86,7 +86,7 @@ def test_a_record_of_another_profile_is_scored_by_it(changed: Any):
 
     [model] = rerun(changed(older)).models
     assert (model.then.normalizer, model.now.normalizer) == ("none", "none")
-    assert model.agrees
+    assert model.reproduced
 
 
 def test_other_versions_are_told_and_do_not_count(changed: Any):
@@ -97,16 +97,16 @@ def test_other_versions_are_told_and_do_not_count(changed: Any):
             line["info"]["packages"] = [{"name": "numpy", "version": "1.0"}]
 
     agreement = rerun(changed(older))
-    assert agreement.agrees
+    assert agreement.reproduced
     assert any(line.startswith("numpy: 1.0 then, ") for line in agreement.models[0].differences)
 
 
 @pytest.mark.parametrize(
     ("request_", "facts", "told"),
     [
-        ({"dataset": "/nowhere/at/all"}, {}, "its data set is not here"),
-        ({"dataset": None}, {}, "its data set was given as an object"),
-        ({}, {"fingerprint": "other"}, "is not the one of the record"),
+        ({"dataset": "/nowhere/at/all"}, {}, "its data set is not available"),
+        ({"dataset": None}, {}, "its data set was passed as an object"),
+        ({}, {"fingerprint": "other"}, "here differs from the recorded one"),
     ],
     ids=["gone", "object", "other"],
 )
@@ -131,5 +131,5 @@ def test_other_weights_cannot_repeat_a_record(changed: Any):
         if line["record"] == "manifest":
             line["models"][0]["info"]["weights_sha256"] = "abc"
 
-    with pytest.raises(asrlab.WeightsError, match=r"the weights of echo/echo here are sha256 None, .* abc"):
+    with pytest.raises(asrlab.WeightsError, match=r"the weights of echo/echo here have the sha256 None, .* abc"):
         rerun(changed(other))

@@ -10,9 +10,8 @@ import pytest
 
 from asrlab import Device, ModelInfo
 from asrlab.environment import Machine
-from asrlab.evaluation.claims.blocks import render_block
-from asrlab.evaluation.claims.evidence import Evidence, MatrixFile, RunFile
-from asrlab.evaluation.claims.markdown import RenderContext
+from asrlab.evaluation.claims.blocks import RenderContext, render_block
+from asrlab.evaluation.claims.evidence import Evidence
 from asrlab.evaluation.claims.support_status import SupportCell, SupportMatrix, build_support_matrix
 from asrlab.evaluation.matrix.records import CellFacts, CellResult, CheckResult, MatrixRecord
 from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts
@@ -74,13 +73,9 @@ def _board(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None = N
 
 
 def _evidence(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None = None) -> Evidence:
-    runs = [RunFile(name=f"{n}.jsonl", result=each) for n, each in enumerate(records) if not _is_matrix(each)]
-    matrices = [MatrixFile(name=f"{n}.json", record=each) for n, each in enumerate(records) if _is_matrix(each)]
-    return Evidence(folder=Path("evidence"), runs=tuple(runs), matrices=tuple(matrices), lock=lock)
-
-
-def _is_matrix(record: object) -> bool:
-    return isinstance(record, MatrixRecord)
+    runs = {f"{n}.jsonl": record for n, record in enumerate(records) if not isinstance(record, MatrixRecord)}
+    matrices = {f"{n}.json": record for n, record in enumerate(records) if isinstance(record, MatrixRecord)}
+    return Evidence(folder=Path("evidence"), runs=runs, matrices=matrices, locked=lock)
 
 
 def _cell(board: SupportMatrix, model: str = BASE, device: str = "cpu") -> SupportCell:
@@ -91,17 +86,19 @@ def test_a_whole_run_under_the_bound_is_working(smoke: Any, model: Any):
     """Real weights, the real device, every utterance, no failed gate, the WER under the bound."""
     cell = _cell(_board(smoke(model(BASE, [SAID, SAID], each=PASSED))))
     assert cell.statuses == ("working",)
-    assert (cell.standings[0].record, cell.standings[0].reason) == ("0.jsonl", "0 errors in 20 words")
+    assert (cell.items[0].record, cell.items[0].reason) == ("0.jsonl", "0 errors in 20 words")
 
 
 @pytest.mark.parametrize(
     ("texts", "changes", "reason"),
     [
         pytest.param([SAID, None], {}, "1 of 2 utterances failed", id="an utterance failed"),
-        pytest.param([SAID, "the quick"], {}, "WER 40.00 %, not under its bound of 5 %", id="over the bound"),
-        pytest.param([SAID, SAID[4:]], {}, "WER 5.00 %, not under its bound of 5 %", id="at the bound"),
+        pytest.param([SAID, "the quick"], {}, "WER 40.00 %, not under the bound of 5 %", id="over the bound"),
+        pytest.param([SAID, SAID[4:]], {}, "WER 5.00 %, not under the bound of 5 %", id="at the bound"),
         pytest.param([SAID, SAID], {"complete": False}, "the run is not complete", id="not complete"),
-        pytest.param([SAID, SAID], {"dataset": "/data/smoke"}, "its bound holds for the set 'smoke'", id="other set"),
+        pytest.param(
+            [SAID, SAID], {"dataset": "/data/smoke"}, "the WER bound is for the data set 'smoke'", id="other set"
+        ),
     ],
 )
 def test_a_run_that_misses_a_condition_is_unverified(
@@ -110,12 +107,12 @@ def test_a_run_that_misses_a_condition_is_unverified(
     """The condition that is missing is the reason."""
     cell = _cell(_board(smoke(model(BASE, texts, each=PASSED), **changes)))
     assert cell.statuses == ("unverified",)
-    assert reason in cell.standings[0].reason
+    assert reason in cell.items[0].reason
 
 
 @pytest.mark.parametrize(
     ("outcomes", "reason"),
-    [((), "no gate was asked"), (("failed",), "2 gates failed"), (("passed", "not-checked"), "")],
+    [((), "no quality gate ran"), (("failed",), "2 gates failed"), (("passed", "not-checked"), "")],
     ids=["none", "failed", "passed"],
 )
 def test_a_failed_gate_and_no_gate_at_all_leave_it_unverified(
@@ -125,7 +122,7 @@ def test_a_failed_gate_and_no_gate_at_all_leave_it_unverified(
     gates = tuple(GateResult(gate=str(number), outcome=each) for number, each in enumerate(outcomes))
     cell = _cell(_board(smoke(model(BASE, [SAID, SAID], each={"gates": gates}))))
     assert cell.statuses == (("unverified",) if reason else ("working",))
-    assert reason in cell.standings[0].reason
+    assert reason in cell.items[0].reason
 
 
 def test_a_model_without_a_bound_is_never_working(smoke: Any, model: Any):
@@ -133,7 +130,7 @@ def test_a_model_without_a_bound_is_never_working(smoke: Any, model: Any):
     for name in ("echo/echo", "faster-whisper/my-own"):
         cell = _cell(_board(smoke(model(name, [SAID], each=PASSED))), name)
         assert cell.statuses == ("unverified",)
-        assert "no bound of its WER is stated" in cell.standings[0].reason
+        assert "no WER bound is stated" in cell.items[0].reason
 
 
 def test_random_weights_and_a_simulated_device_are_said(smoke: Any, model: Any):
@@ -154,10 +151,10 @@ def test_a_model_that_did_not_load_is_blocked_with_the_error(smoke: Any, model: 
     )
     cell = _cell(_board(smoke(failed, device="cuda:0")), device="cuda")
     assert cell.statuses == ("blocked",)
-    assert cell.standings[0].reason == "RuntimeError: Torch not compiled with CUDA enabled"
+    assert cell.items[0].reason == "RuntimeError: Torch not compiled with CUDA enabled"
     lacking = attrs.evolve(unloaded, failure=Failure(kind="DeviceUnavailableError", message="no cuda"))
     assert _cell(_board(smoke(lacking, device="cuda")), device="cuda").statuses == ("unverified",)
-    assert all(not cell.standings for cell in _board(smoke(failed, device="auto")).cells.values())
+    assert all(not cell.items for cell in _board(smoke(failed, device="auto")).cells.values())
 
 
 def test_what_the_matrix_says(smoke: Any):
@@ -173,14 +170,14 @@ def test_what_the_matrix_says(smoke: Any):
         )
     )
     assert _cell(board, device="mps").statuses == ("blocked",)
-    assert _cell(board, "faster-whisper/large-v3", "mps").standings[0].reason == "unsupported device mps"
+    assert _cell(board, "faster-whisper/large-v3", "mps").items[0].reason == "unsupported device mps"
     assert (_cell(board, device="cuda").statuses, _cell(board).statuses) == (("blocked",), ("unverified",))
     assert _cell(board, "openai-whisper/base", "mps").statuses == ("blocked", "simulated")
-    assert _cell(board, "faster-whisper/large-v3").standings == ()
+    assert _cell(board, "faster-whisper/large-v3").items == ()
     lfm = _cell(board, LFM, "mps")
     assert lfm.statuses == ("unverified",)
-    assert "no weights" in lfm.standings[0].reason
-    assert [each.statuses for each in lfm.stand_ins] == [("random-weights", "simulated")]
+    assert "no weights" in lfm.items[0].reason
+    assert [each.statuses for each in lfm.substitutes] == [("random-weights", "simulated")]
 
 
 def test_the_best_real_evidence_counts_unless_a_later_record_contradicts_it(smoke: Any, model: Any):
@@ -190,7 +187,7 @@ def test_the_best_real_evidence_counts_unless_a_later_record_contradicts_it(smok
         bad = _matrix(_checked(BASE, "cpu", "failed", said="broken"), date=f"{date}T00:00:00+00:00")
         cell = _cell(_board(bad, good))
         assert cell.statuses == (first,)
-        assert len(cell.standings) == 2
+        assert len(cell.items) == 2
 
 
 def test_real_weights_on_the_real_device_go_before_imitations(smoke: Any, model: Any):
@@ -198,7 +195,7 @@ def test_real_weights_on_the_real_device_go_before_imitations(smoke: Any, model:
     real = smoke(_on(model("openai-whisper/base", ["no"], each=PASSED), "mps"))
     cell = _cell(_board(_matrix(_checked("openai-whisper/base", "mps-sim", "ran")), real), "openai-whisper/base", "mps")
     assert cell.statuses == ("unverified",)
-    assert [each.statuses for each in cell.standings] == [("unverified",), ("simulated",)]
+    assert [each.statuses for each in cell.items] == [("unverified",), ("simulated",)]
 
 
 def test_a_record_of_other_versions_than_the_locks_is_stale(smoke: Any, model: Any):
@@ -210,7 +207,7 @@ def test_a_record_of_other_versions_than_the_locks_is_stale(smoke: Any, model: A
         ({"numpy": "2"}, ()),
         (None, ()),
     ):
-        assert _cell(_board(made, lock=lock)).standings[0].stale == stale
+        assert _cell(_board(made, lock=lock)).items[0].stale == stale
 
 
 def test_the_table_names_records_dates_versions_and_what_is_stale(smoke: Any, model: Any, tmp_path: Path):
@@ -228,14 +225,11 @@ def test_the_table_names_records_dates_versions_and_what_is_stale(smoke: Any, mo
     shown = render_block(
         "status",
         {},
-        RenderContext(document=tmp_path / "docs" / "a.md", evidence=evidence, board=build_support_matrix(evidence)),
+        RenderContext(document=tmp_path / "docs" / "a.md", evidence=evidence, support=build_support_matrix(evidence)),
     )
     rows = {tuple(row.split(" | ")[:2]): row for row in shown.replace("| ", "", 1).split("\n| ")}
     working = rows[BASE, "cpu"]
     assert "| `working`, stale (numpy 2.0.0, lock 2.1.0) | 0 errors in 10 words (" in working
     assert "[0.jsonl](../evidence/0.jsonl) of 2026-01-02, Linux x86_64, ctranslate2 4.8.5" in working
     assert "| `blocked` | `load: it 'broke' \\| there` (" in rows[BASE, "cuda"]
-    assert (
-        "| `unverified` | no record<br>not its weights but liquid-audio/tiny: random-weights + simulated"
-        in rows[LFM, "mps"]
-    )
+    assert "| `unverified` | no record<br>substitute liquid-audio/tiny: random-weights + simulated" in rows[LFM, "mps"]

@@ -10,8 +10,9 @@ import pytest
 
 from asrlab import Device
 from asrlab.evaluation.claims.documents import read_document
-from asrlab.evaluation.claims.evidence import Evidence, RunFile
+from asrlab.evaluation.claims.evidence import Evidence
 from asrlab.evaluation.claims.lint import LintFinding, lint_document
+from asrlab.evaluation.claims.markup import SourceText
 from asrlab.evaluation.claims.support_status import build_support_matrix
 from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts
 from asrlab.evaluation.runs.records import GateResult
@@ -38,7 +39,7 @@ def flags(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Fla
         request=BenchRequest(dataset="smoke", models=tuple(each.model for each in models)),
         dataset=DatasetFacts(name="smoke", source="", licence=None, utterances=1, fingerprint="f"),
     )
-    evidence = Evidence(folder=Path("evidence"), runs=(RunFile(name="a.jsonl", result=result),))
+    evidence = Evidence(folder=Path("evidence"), runs={"a.jsonl": result})
     board = build_support_matrix(evidence)
     path = tmp_path_factory.mktemp("documents") / "a.md"
 
@@ -155,7 +156,7 @@ def test_a_flag_has_its_place(flags: Flags):
     )
     for source in texts:
         (flag,) = flags(source)
-        assert flag.offset == source.rindex("works on MPS")
+        assert (flag.line, flag.column) == SourceText(source).position(source.rindex("works on MPS"))
 
 
 def test_a_flag_says_what_the_records_say_and_which_marker_would_do(flags: Flags):

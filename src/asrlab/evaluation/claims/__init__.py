@@ -1,1 +1,1 @@
-"""Claims in documents, held against the records that back them."""
+"""Claims in documents, and the records that back them."""

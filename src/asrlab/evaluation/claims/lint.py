@@ -1,4 +1,4 @@
-"""Figures and words about models and speed that no record backs, in what a document says by itself."""
+"""The linter of documents: figures and claims about models and speed that no record backs."""
 
 from __future__ import annotations
 
@@ -6,344 +6,379 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import attrs
 
-from asrlab.evaluation.claims import vocabulary as words
+from asrlab.evaluation.claims import vocabulary
 from asrlab.evaluation.claims.documents import MarkdownDocument, Waiver
-from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.figures import find_figure
+from asrlab.evaluation.claims.evidence import Evidence, find_figure
 from asrlab.evaluation.claims.markup import HIDDEN, TextBlock
 from asrlab.evaluation.claims.support_status import DEVICES, STATUSES, Status, SupportMatrix
+from asrlab.evaluation.claims.vocabulary import Mention, NameIndex
 
-_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]['\")\]]*\s+(?=\S)")
-_CLAUSE = re.compile(r"[;:—(]|,\s*(?:but|and|while|so)\b|\b(?:but|though|although|while)\b")
+_SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]['\")\]]*\s+(?=\S)")
+_CLAUSE_BOUNDARY = re.compile(r"[;:—(]|,\s*(?:but|and|while|so)\b|\b(?:but|though|although|while)\b")
 _RELATIVE = re.compile(
     r"(?:\b(?:an?|any|each|every|whatever|the one|the first)\s+(?:\w+\s+){1,2}(?:that|which)"
     r"|(?<!,)(?:^|\s)(?:what|which))\s+$",
     re.IGNORECASE,
 )
 _GAP = re.compile(r"(?<=\D) ")
-# Every rule reads what stands around each match, so that the time a sentence takes grows with the square of its length.
-_MAX_SENTENCE = 1000
-_MAX_BEFORE = 2000
-_MAX_DEMAND = 100
-_IN_CODE: tuple[Status, ...] = ("working",)
+# Each rule reads the text around each match, so a sentence takes time that grows with the square of its length.
+_MAX_SENTENCE_CHARS = 1000
+_MAX_CONTEXT_CHARS = 2000
+_MAX_LIMIT_CHARS = 100
+_UNPROVEN = re.compile(
+    r"\b(?:unproven|unverified|unknown|(?:not|never) (?:yet )?(?:known|proven|recorded|verified|tested|shown))\b"
+)
+_WORKING = re.compile(r"\bworking\b")
+
+type Kind = Literal["differs", "figure", "comparison", "status"]
+type _Match = re.Match[str]
 
 
 @attrs.frozen(kw_only=True)
 class LintFinding:
-    """Something that a document says and no record does.
+    """A part of a document that contradicts the records, or that no record backs.
 
     Attributes:
-        kind: ``figure``, ``comparison`` or ``status``.
-        offset: Where it stands in the source.
-        text: The words.
-        message: What is wrong.
-        cure: What to do.
+        kind: ``differs`` for generated text that is out of date; ``figure``, ``comparison`` or ``status`` for text that
+            no record backs.
+        path: The document.
+        line: The line, counted from 1.
+        column: The column, counted from 1.
+        text: The text.
+        message: The problem.
+        cure: The action to take.
+        diff: For ``differs``: the change from the present text to the generated text, as a unified diff.
     """
 
-    kind: Literal["figure", "comparison", "status"]
-    offset: int
+    kind: Kind
+    path: Path
+    line: int
+    column: int
     text: str
     message: str
     cure: str
+    diff: str = ""
+
+    def __str__(self) -> str:
+        """Return one line in the format of compilers' errors, followed by the diff."""
+        line = f"{self.path}:{self.line}:{self.column}: {self.kind}: {self.text!r}: {self.message}; {self.cure}"
+        return f"{line}\n{self.diff}" if self.diff else line
 
 
 @attrs.frozen(kw_only=True)
 class _Sentence:
-    """A sentence, or all of a cell.
+    """A sentence, a part of a long sentence, or a whole table cell.
 
     Attributes:
-        passage: Where it stands.
-        start: Its first character there.
-        end: The one behind its last.
-        lead: Of a later part of a long sentence, where the sentence's first part begins and ends in the passage.
+        block: The text block.
+        start: Start offset in the block.
+        end: End offset in the block.
+        lead: For a later part of a long sentence: the (start, end) offsets of the sentence's first part.
     """
 
-    passage: TextBlock
+    block: TextBlock
     start: int
     end: int
     lead: tuple[int, int] = (0, 0)
 
     @cached_property
     def text(self) -> str:
-        return self.passage.text[self.start : self.end]
+        return self.block.text[self.start : self.end]
 
     @cached_property
     def prose(self) -> str:
-        return self.passage.prose[self.start : self.end]
+        return self.block.prose[self.start : self.end]
 
     @cached_property
-    def around(self) -> str:
-        """With the row and column that it stands in, and the sentence's first part."""
-        return f"{self.passage.column} {self.passage.row} {self.passage.text[slice(*self.lead)]}{self.text}"
+    def context(self) -> str:
+        """The sentence with its table row and column, and the first part of a long sentence."""
+        return f"{self.block.column} {self.block.row} {self.block.text[slice(*self.lead)]}{self.text}"
 
-    def clause(self, at: int) -> tuple[str, str]:
-        """What the clause has before and from the character *at* of the sentence on."""
+    def clause(self, index: int) -> tuple[str, str]:
+        """Return the clause around the character *index*: the text before it, and the text from it on."""
         starts, ends = self._boundaries
-        before = bisect_right(ends, at)  # what ends at or before it
+        before = bisect_right(ends, index)
         start = ends[before - 1] if before else 0
-        after = bisect_right(starts, at)
+        after = bisect_right(starts, index)
         end = starts[after] if after < len(starts) else len(self.text)
-        return ("" if before else self._lead_clause) + self.text[start:at], self.text[at:end]
+        return ("" if before else self._lead_clause) + self.text[start:index], self.text[index:end]
 
     @cached_property
     def _lead_clause(self) -> str:
-        """The last clause of the sentence's first part, which may go on in this one."""
-        return _CLAUSE.split(self.passage.text[slice(*self.lead)])[-1]
+        return _CLAUSE_BOUNDARY.split(self.block.text[slice(*self.lead)])[-1]
 
     @cached_property
     def _boundaries(self) -> tuple[list[int], list[int]]:
-        """Where what separates clauses begins, and where it ends."""
-        found = list(_CLAUSE.finditer(self.text))
-        return [match.start() for match in found], [match.end() for match in found]
-
-    def flag(
-        self, kind: Literal["figure", "comparison", "status"], match: re.Match[str], told: tuple[str, str]
-    ) -> LintFinding:
-        offset = self.passage.offsets[self.start + match.start()]
-        return LintFinding(kind=kind, offset=offset, text=match[0].strip(), message=told[0], cure=told[1])
+        matches = list(_CLAUSE_BOUNDARY.finditer(self.text))
+        return [match.start() for match in matches], [match.end() for match in matches]
 
 
-def lint_document(document: MarkdownDocument, evidence: Evidence, board: SupportMatrix) -> Iterator[LintFinding]:
-    """What *document* says that no record does, in order; figures that its author answers for are noted there.
+@attrs.frozen(kw_only=True)
+class _Problem:
+    """A match of a rule in a sentence, with what is wrong and what to do."""
+
+    kind: Kind
+    sentence: _Sentence
+    match: _Match
+    message: str
+    cure: str
+
+    @property
+    def offset(self) -> int:
+        return self.sentence.block.offsets[self.sentence.start + self.match.start()]
+
+
+def lint_document(document: MarkdownDocument, evidence: Evidence, support: SupportMatrix) -> Iterator[LintFinding]:
+    """Yield the claims in *document* that no record backs, in order.
 
     Args:
-        document: The document; its allowances take note of what they cover.
+        document: The document. Its waivers collect the figures that they were used for.
         evidence: The records.
-        board: What may be said of each model.
+        support: The support status of each model.
     """
-    judge = _Linter(evidence=evidence, board=board, names=words.Names.of(board))
-    for passage in document.passages:
-        for flag in sorted(judge.flags(passage), key=lambda flag: flag.offset):
-            allowance = _allowed(document, passage) if flag.kind == "figure" else None
-            if allowance is None:
-                yield flag
-            else:
-                allowance.covers.append(flag.text)
+    linter = _Linter(evidence=evidence, support=support, names=NameIndex.build(support))
+    for block in document.blocks:
+        for problem in sorted(linter.lint_block(block), key=lambda problem: problem.offset):
+            text = problem.match[0].strip()
+            waiver = _find_waiver(document, block) if problem.kind == "figure" else None
+            if waiver is not None:
+                waiver.figures.append(text)
+                continue
+            line, column = document.source.position(problem.offset)
+            yield LintFinding(
+                kind=problem.kind,
+                path=document.path,
+                line=line,
+                column=column,
+                text=" ".join(text.split()),
+                message=problem.message,
+                cure=problem.cure,
+            )
 
 
-def _allowed(document: MarkdownDocument, passage: TextBlock) -> Waiver | None:
-    first, end = passage.lines
-    return next((each for each in document.allowances if each.lines[0] <= first and end <= each.lines[1]), None)
+def _find_waiver(document: MarkdownDocument, block: TextBlock) -> Waiver | None:
+    first, end = block.lines
+    return next((waiver for waiver in document.waivers if waiver.lines[0] <= first and end <= waiver.lines[1]), None)
 
 
-def _sentences(passage: TextBlock) -> Iterator[_Sentence]:
-    """The sentences; one of more than a thousand characters in parts, cut at white space."""
+def _split_sentences(block: TextBlock) -> Iterator[_Sentence]:
+    """Yield the sentences of *block*; one of over 1,000 characters is split at white space."""
     start = 0
-    for end in (*(boundary.end() for boundary in _END.finditer(passage.text)), len(passage.text)):
+    for end in (*(boundary.end() for boundary in _SENTENCE_END.finditer(block.text)), len(block.text)):
         lead = (0, 0)
-        while end - start > _MAX_SENTENCE:
-            cut = _cut(passage.text, start)
-            yield _Sentence(passage=passage, start=start, end=cut, lead=lead)
+        while end - start > _MAX_SENTENCE_CHARS:
+            cut = _find_cut(block.text, start)
+            yield _Sentence(block=block, start=start, end=cut, lead=lead)
             lead = lead if lead[1] else (start, cut)
             start = cut
-        yield _Sentence(passage=passage, start=start, end=end, lead=lead)
+        yield _Sentence(block=block, start=start, end=end, lead=lead)
         start = end
 
 
-def _cut(text: str, start: int) -> int:
-    """Where the part of a long sentence that begins at *start* ends: at a space, but not behind a figure's digits."""
-    most = start + _MAX_SENTENCE
-    spaces = [match.end() for match in _GAP.finditer(text, start + _MAX_SENTENCE // 2, most)]
-    return spaces[-1] if spaces else most
+def _find_cut(text: str, start: int) -> int:
+    """Return the end of the part of a long sentence that begins at *start*: at a space, but not after a digit."""
+    limit = start + _MAX_SENTENCE_CHARS
+    gaps = [match.end() for match in _GAP.finditer(text, start + _MAX_SENTENCE_CHARS // 2, limit)]
+    return gaps[-1] if gaps else limit
 
 
 @attrs.frozen(kw_only=True)
 class _Linter:
-    """The rules, over what there is in records."""
+    """The rules, applied with the records."""
 
     evidence: Evidence
-    board: SupportMatrix
-    names: words.Names
+    support: SupportMatrix
+    names: NameIndex
 
-    def flags(self, passage: TextBlock) -> Iterator[LintFinding]:
-        for sentence in _sentences(passage):
-            taken: list[tuple[int, int]] = []
-            for flag, match in self._of(sentence):
-                if not any(match.start() < end and start < match.end() for start, end in taken):
-                    taken.append(match.span())
-                    yield flag
-        yield from self._mark(passage)
-
-    def _of(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
+    def lint_block(self, block: TextBlock) -> Iterator[_Problem]:
         rules = (self._praise, self._device_claims, self._comparisons, self._figures, self._model_claims)
-        for rule in rules:
-            yield from rule(sentence)
+        for sentence in _split_sentences(block):
+            flagged: list[tuple[int, int]] = []
+            for rule in rules:
+                for problem in rule(sentence):
+                    first, last = problem.match.span()
+                    if not any(first < end and start < last for start, end in flagged):
+                        flagged.append((first, last))
+                        yield problem
+        yield from self._check_marks(block)
 
-    # figures
-
-    def _figures(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
-        for shape, pattern in words.FIGURES.items():
+    def _figures(self, sentence: _Sentence) -> Iterator[_Problem]:
+        for kind, pattern in vocabulary.FIGURES.items():
             for match in pattern.finditer(sentence.prose):
-                if HIDDEN not in match[0] and _tells(shape, match, sentence):
-                    yield sentence.flag("figure", match, self._figure_told(match[0])), match
+                if HIDDEN not in match[0] and _is_measurement(kind, match, sentence):
+                    marker = find_figure(match[0], self.evidence) or "record=FILE model=MODEL figure=NAME"
+                    generated = f"<!-- asrlab:figure {marker} -->{match[0].strip()}<!-- asrlab:end -->"
+                    yield _Problem(
+                        kind="figure",
+                        sentence=sentence,
+                        match=match,
+                        message="no record backs this figure",
+                        cure=f"write {generated}, or remove the figure",
+                    )
 
-    def _figure_told(self, text: str) -> tuple[str, str]:
-        marker = find_figure(text, self.evidence) or "record=FILE model=MODEL figure=NAME"
-        cure = f"write <!-- asrlab:figure {marker} -->{text.strip()}<!-- asrlab:end -->, or take it out"
-        return "a figure that is tied to no record", cure
-
-    # comparisons
-
-    def _comparisons(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
-        if words.MEANING.search(sentence.around):
+    def _comparisons(self, sentence: _Sentence) -> Iterator[_Problem]:
+        if vocabulary.DEFINITION.search(sentence.context):
             return
-        for match in words.COMPARED.finditer(sentence.prose):
-            named = words.TOPIC.search(sentence.around) or self._subjects(sentence)
-            if named and not words.NOT_SAYING.search(sentence.clause(match.start())[0]):
-                told = "one is said to be ahead of another, which no record backs"
-                yield (
-                    sentence.flag("comparison", match, (told, "give both figures, tied to records, or take it out")),
-                    match,
+        for match in vocabulary.COMPARISONS.finditer(sentence.prose):
+            is_relevant = vocabulary.TOPIC.search(sentence.context) or self._find_mentions(sentence)
+            if is_relevant and not vocabulary.DENIED_COMPARISON.search(sentence.clause(match.start())[0]):
+                yield _Problem(
+                    kind="comparison",
+                    sentence=sentence,
+                    match=match,
+                    message="no record backs this comparison",
+                    cure="give both figures with markers, or remove the comparison",
                 )
 
-    # statuses
+    def _praise(self, sentence: _Sentence) -> Iterator[_Problem]:
+        for match in vocabulary.PRAISE.finditer(sentence.prose):
+            if not _is_qualified(sentence, match):
+                yield _Problem(
+                    kind="status", sentence=sentence, match=match, message="no record backs this", cure="remove it"
+                )
 
-    def _praise(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
-        for match in words.PRAISE.finditer(sentence.prose):
-            if not _taken_back(sentence, match):
-                yield sentence.flag("status", match, ("no record says so much", "take it out")), match
+    def _device_claims(self, sentence: _Sentence) -> Iterator[_Problem]:
+        for match in vocabulary.DEVICE_CLAIMS.finditer(sentence.text):
+            devices = vocabulary.find_devices(_extend_list(sentence.text, match))
+            if not _is_qualified(sentence, match) and not self._is_backed(sentence, match.start(), devices):
+                yield self._status_problem(sentence, match, devices)
 
-    def _device_claims(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
-        for match in words.DEVICE_CLAIMS.finditer(sentence.text):
-            devices = words.devices_in(_rest_of_list(sentence.text, match))
-            if not _taken_back(sentence, match) and not self._backed(sentence, match.start(), devices):
-                yield sentence.flag("status", match, self._status_told(sentence, devices)), match
-
-    def _model_claims(self, sentence: _Sentence) -> Iterator[tuple[LintFinding, re.Match[str]]]:
-        found = [*words.MODEL_CLAIMS.finditer(sentence.prose), *self._statuses_in_code(sentence)]
-        named = found and self.names.subjects_in(sentence.text, sentence.prose)
-        if not named or words.SIZE.search(sentence.text) or words.MEANING.search(sentence.text):
+    def _model_claims(self, sentence: _Sentence) -> Iterator[_Problem]:
+        matches = [*vocabulary.MODEL_CLAIMS.finditer(sentence.prose), *self._statuses_in_code(sentence)]
+        mentions = matches and self.names.find(sentence.text, sentence.prose)
+        exempt = vocabulary.FILE_SIZE.search(sentence.text) or vocabulary.DEFINITION.search(sentence.text)
+        if not mentions or exempt:
             return
-        for match in found:
-            devices = words.devices_in(sentence.text)
-            if not _taken_back(sentence, match) and not self._backed(sentence, match.start(), devices):
-                yield sentence.flag("status", match, self._status_told(sentence, devices)), match
+        devices = vocabulary.find_devices(sentence.text)
+        for match in matches:
+            if not _is_qualified(sentence, match) and not self._is_backed(sentence, match.start(), devices):
+                yield self._status_problem(sentence, match, devices)
 
-    def _statuses_in_code(self, sentence: _Sentence) -> list[re.Match[str]]:
-        """`working` as a status counts where a device is named too."""
-        found = re.finditer(rf"\b(?:{'|'.join(_IN_CODE)})\b", sentence.text)
-        return [
-            each for each in found if words.devices_in(sentence.text) and HIDDEN in sentence.prose[slice(*each.span())]
-        ]
+    def _statuses_in_code(self, sentence: _Sentence) -> list[_Match]:
+        """Return `working` in code, which counts as a status if a device is named too."""
+        if not vocabulary.find_devices(sentence.text):
+            return []
+        return [match for match in _WORKING.finditer(sentence.text) if HIDDEN in sentence.prose[slice(*match.span())]]
 
-    def _mark(self, passage: TextBlock) -> Iterator[LintFinding]:
-        """A cell that says in one word that something works."""
-        whole = re.search(r"\S.*\S|\S", passage.text)
-        if not passage.column or whole is None or not words.MARKS.fullmatch(whole[0]):
+    def _check_marks(self, block: TextBlock) -> Iterator[_Problem]:
+        """Yield a table cell that claims in one word or sign that something works."""
+        content = re.search(r"\S.*\S|\S", block.text)
+        if not block.column or content is None or not vocabulary.CHECK_MARKS.fullmatch(content[0]):
             return
-        sentence = _Sentence(passage=passage, start=0, end=len(passage.text))
-        devices = words.devices_in(passage.column) or words.devices_in(passage.row)
-        subjects = self.names.subjects_in(passage.row, passage.row)
-        if devices and subjects and not self._holds(subjects, devices, ("working",)):
-            yield sentence.flag("status", whole, self._status_told(sentence, devices))
+        sentence = _Sentence(block=block, start=0, end=len(block.text))
+        devices = vocabulary.find_devices(block.column) or vocabulary.find_devices(block.row)
+        mentions = self.names.find(block.row, block.row)
+        if devices and mentions and not self._has_status(mentions, devices, ("working",)):
+            yield self._status_problem(sentence, content, devices)
 
-    def _backed(self, sentence: _Sentence, at: int, devices: tuple[str, ...]) -> bool:
-        """Whether the records say it, of all that is named, on all devices that are named."""
-        ahead, rest = sentence.clause(at)
-        clause = ahead + rest
+    def _is_backed(self, sentence: _Sentence, index: int, devices: tuple[str, ...]) -> bool:
+        """Return whether the records back a claim for all mentioned models on all *devices*."""
+        before, after = sentence.clause(index)
+        clause = before + after
         wanted: tuple[Status, ...] = ("working",)
         if "simulat" in clause.lower():
             wanted = ("working", "simulated")
         if re.search(r"random|tiny", clause, re.IGNORECASE):
             wanted = (*wanted, "random-weights")
-        subjects = self._subjects(sentence)
-        if words.EVERY.search(sentence.text):
-            subjects = tuple(
-                words.Subject(name=spec.name, models=self.board.of_engine(spec.name)) for spec in self.board.engines
-            )
-        if re.match(r"ran\b", rest):  # what is past is told by any record, what goes on is not
-            return all(self.board.ran(each.models, devices) for each in subjects or (_anything(self.board),))
-        return self._holds(subjects, devices, wanted)
+        mentions = self._find_mentions(sentence)
+        if vocabulary.EVERY_MODEL.search(sentence.text):
+            engines = [spec.name for spec in self.support.engines]
+            mentions = tuple(Mention(name=name, models=self.support.engine_models(name)) for name in engines)
+        if re.match(r"ran\b", after):  # any record backs the past tense, but not the present tense
+            return all(self.support.has_run(mention.models, devices) for mention in mentions or self._any_model())
+        return self._has_status(mentions, devices, wanted)
 
-    def _holds(self, subjects: tuple[words.Subject, ...], devices: tuple[str, ...], wanted: tuple[Status, ...]) -> bool:
-        if not devices:  # on some device
-            return all(any(self.board.has(each.models, [device], wanted) for device in DEVICES) for each in subjects)
-        return all(self.board.has(each.models, devices, wanted) for each in subjects or (_anything(self.board),))
+    def _has_status(self, mentions: tuple[Mention, ...], devices: tuple[str, ...], wanted: tuple[Status, ...]) -> bool:
+        has_status = self.support.has_status
+        if not devices:  # a claim without a device is true if it is true on some device
+            return all(any(has_status(mention.models, [device], wanted) for device in DEVICES) for mention in mentions)
+        return all(has_status(mention.models, devices, wanted) for mention in mentions or self._any_model())
 
-    def _subjects(self, sentence: _Sentence) -> tuple[words.Subject, ...]:
-        """Whom a sentence is of: whom it names, or the ones before it do, or the heading."""
-        passage = sentence.passage
-        before = max(sentence.start - _MAX_BEFORE, 0)
+    def _any_model(self) -> tuple[Mention, ...]:
+        return (Mention(name="", models=self.support.models),)
+
+    def _find_mentions(self, sentence: _Sentence) -> tuple[Mention, ...]:
+        """Return the models that a sentence is about: those it names, or the text before it, its row or heading."""
+        block = sentence.block
+        before = max(sentence.start - _MAX_CONTEXT_CHARS, 0)
         for text, prose in (
             (sentence.text, sentence.prose),
-            (passage.text[before : sentence.start], passage.prose[before : sentence.start]),
-            (passage.text[slice(*sentence.lead)], passage.prose[slice(*sentence.lead)]),
-            (passage.row, passage.row),
-            (passage.heading, passage.heading),
+            (block.text[before : sentence.start], block.prose[before : sentence.start]),
+            (block.text[slice(*sentence.lead)], block.prose[slice(*sentence.lead)]),
+            (block.row, block.row),
+            (block.heading, block.heading),
         ):
-            if found := self.names.subjects_in(text, prose):
-                return found
+            if mentions := self.names.find(text, prose):
+                return mentions
         return ()
 
-    def _status_told(self, sentence: _Sentence, devices: tuple[str, ...]) -> tuple[str, str]:
-        said = [
-            f"{model} on {device} is {' + '.join(self.board.cells[model, device].statuses)}"
-            for subject in self._subjects(sentence)
-            for model in _best_known(subject, self.board)
+    def _status_problem(self, sentence: _Sentence, match: _Match, devices: tuple[str, ...]) -> _Problem:
+        defaults = {self.support.default_model(spec) for spec in self.support.engines}
+        statuses = dict.fromkeys(
+            f"{model} on {device} is {' + '.join(self.support.cells[model, device].statuses)}"
+            for mention in self._find_mentions(sentence)
+            for model in sorted(mention.models, key=lambda model: model not in defaults)[:1]
             for device in devices or DEVICES
-        ]
-        said = list(dict.fromkeys(said))
-        told = f"no record backs it ({'; '.join(said)})" if said else "no record backs it"
-        return told, "take it out, or commit a record that makes it `working` and let the block 'status' say it"
+        )
+        return _Problem(
+            kind="status",
+            sentence=sentence,
+            match=match,
+            message=f"no record backs this ({'; '.join(statuses)})" if statuses else "no record backs this",
+            cure="remove it, or commit a record that makes it `working` and show that with the block 'status'",
+        )
 
 
-def _anything(board: SupportMatrix) -> words.Subject:
-    """Whom a sentence is of that names nobody."""
-    return words.Subject(name="", models=board.models)
-
-
-def _best_known(subject: words.Subject, board: SupportMatrix) -> tuple[str, ...]:
-    """The one of its models that the records tell most of."""
-    defaults = {board.default_of(spec) for spec in board.engines}
-    return tuple(sorted(subject.models, key=lambda model: model not in defaults)[:1])
-
-
-def _taken_back(sentence: _Sentence, match: re.Match[str]) -> bool:
-    """Whether the clause denies it, leaves it open, or only says of which things it speaks."""
-    ahead, rest = sentence.clause(match.start())
-    later = re.search(
-        r"\b(?:unproven|unverified|unknown|(?:not|never) (?:yet )?(?:known|proven|recorded|verified|tested|shown))\b",
-        rest,
-    )
-    inside = re.search(r"\b(?:only|not|never)\b", match[0])
-    return bool(words.AGAINST.search(ahead) or later or inside or _RELATIVE.search(ahead) or _names_status(ahead))
-
-
-def _names_status(ahead: str) -> bool:
-    """Whether what follows is a word that is spoken of: what a legend does."""
+def _is_qualified(sentence: _Sentence, match: _Match) -> bool:
+    """Return whether the clause negates the claim, leaves it open, or only restricts what it talks about."""
+    before, after = sentence.clause(match.start())
     return bool(
-        re.search(r"\b(?:status(?:es)?|called|the words?)\s+\W?$", ahead) and not any(s in ahead for s in STATUSES)
+        vocabulary.NEGATION.search(before)
+        or _UNPROVEN.search(after)
+        or re.search(r"\b(?:only|not|never)\b", match[0])
+        or _RELATIVE.search(before)
+        or _introduces_term(before)
     )
 
 
-def _rest_of_list(text: str, match: re.Match[str]) -> str:
-    """The match with the devices that follow in the same list: ``on cpu, mps and cuda``."""
-    further = rf"(?:(?:,|,? and|,? or)\s+(?:the |an? )?{words.DEVICE}(?![\w-]*\w))*"
-    more = re.match(further, text[match.end() :], re.IGNORECASE)
-    return match[0] + (more[0] if more else "")
+def _introduces_term(before: str) -> bool:
+    """Return whether *before* introduces a word that is only mentioned, as in a legend."""
+    return bool(
+        re.search(r"\b(?:status(?:es)?|called|the words?)\s+\W?$", before)
+        and not any(status in before for status in STATUSES)
+    )
 
 
-def _tells(shape: str, match: re.Match[str], sentence: _Sentence) -> bool:
-    """Whether a figure is one of a model or of speed that was measured."""
-    around, clause = sentence.around, "".join(sentence.clause(match.start()))
-    demanded = words.THRESHOLD.search(sentence.text[max(match.start() - _MAX_DEMAND, 0) : match.start()])
-    match shape:
+def _extend_list(text: str, match: _Match) -> str:
+    """Return the match with the devices that follow in the same list: ``on cpu, mps and cuda``."""
+    pattern = rf"(?:(?:,|,? and|,? or)\s+(?:the |an? )?{vocabulary.DEVICE}(?![\w-]*\w))*"
+    others = re.match(pattern, text[match.end() :], re.IGNORECASE)
+    return match[0] + (others[0] if others else "")
+
+
+def _is_measurement(kind: str, match: _Match, sentence: _Sentence) -> bool:
+    """Return whether a figure is a measurement of a model or of speed."""
+    context, clause = sentence.context, "".join(sentence.clause(match.start()))
+    match kind:
         case "percent":
-            told = words.TOPIC.search(around) or words.TOPIC.search(sentence.passage.heading)
-            return bool(told) and not re.search(r"\b(?:interval|resampl\w+|confidence)\b", around)
+            topic = vocabulary.TOPIC.search(context) or vocabulary.TOPIC.search(sentence.block.heading)
+            return bool(topic) and not re.search(r"\b(?:interval|resampl\w+|confidence)\b", context)
         case "seconds":
-            column = sentence.passage.column
-            if words.SPENT.search(sentence.clause(match.start())[0]):
+            column = sentence.block.column
+            if vocabulary.PROCESSING_TIME.search(sentence.clause(match.start())[0]):
                 return True
-            timed = words.TIMING.search(clause) or words.TIMING.search(column)
-            return bool(timed) and not (words.AUDIO_LENGTH.search(clause) and not words.TIMING.search(column))
+            is_timed_column = vocabulary.TIMING.search(column)
+            is_timed = vocabulary.TIMING.search(clause) or is_timed_column
+            return bool(is_timed) and not (vocabulary.AUDIO_LENGTH.search(clause) and not is_timed_column)
         case "memory":
-            held = words.MEMORY.search(around)
-            return bool(held or (words.TOPIC.search(around) and not words.SIZE.search(around)))
+            is_about_model = vocabulary.TOPIC.search(context) and not vocabulary.FILE_SIZE.search(context)
+            return bool(vocabulary.MEMORY.search(context) or is_about_model)
         case "count":
-            return not demanded and bool(words.TOPIC.search(around))
+            preceding = sentence.text[max(match.start() - _MAX_LIMIT_CHARS, 0) : match.start()]
+            return not vocabulary.THRESHOLD.search(preceding) and bool(vocabulary.TOPIC.search(context))
     return True

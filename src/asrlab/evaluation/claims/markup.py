@@ -1,4 +1,4 @@
-"""Markdown as what a reader sees: passages of prose, cells and output, each character with its place in the source."""
+"""Markdown as readers see it: prose, table cells and output, each character with its offset in the source."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 HIDDEN = "\0"
-"""Stands in `TextBlock.prose` for a character that is no prose."""
+"""Placeholder in `TextBlock.prose` for a character that is not prose."""
 
 _COMMENT = "<!--"
 _TAG = re.compile(r"<!--|</?[A-Za-z]")
-# What is read around each cell of a row; a row that is longer is read by its first cells.
-_MAX_AROUND = 1000
+# Cells of a row are linted with the row's text around them; only this much of a longer row is used.
+_MAX_ROW_CHARS = 1000
 _LINK_END = re.compile(r"\](?:\([^)]*\)|\[[^\]]*\])?")
-_OUTPUT = frozenset({"", "text", "txt", "console", "output", "log", "plain"})
-_NOTE = re.compile(r"(?:^|\s)(?:#|//)\s+(\S.*)")
-# a figure in backticks is as much a figure as one without
+_OUTPUT_LANGUAGES = frozenset({"", "text", "txt", "console", "output", "log", "plain"})
+_CODE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s+(\S.*)")
+# A figure in backticks counts as prose.
 _FIGURE = re.compile(r"[\d.,]+\s?(?:%|x|\u00d7|m?s|[KMG]i?B)")
 
 
 @attrs.frozen(kw_only=True)
 class TextBlock:
-    """A stretch of text that is read as one: a paragraph, a heading, a cell, a line of output.
+    """A unit of text: a paragraph, a heading, a table cell or a line of output.
 
     Attributes:
-        text: As it is shown, code included.
-        prose: The same, with `HIDDEN` for each character of code.
-        offsets: Of each character in the source.
-        lines: The block's first line in the source, counted from 0, and the one behind its last.
-        heading: The heading above it.
-        row: Of a cell: the row that it is in; else empty.
-        column: Of a cell: the heading of its column; else empty.
+        text: The text as shown, code included.
+        prose: The same text with `HIDDEN` in place of each character of code.
+        offsets: The offset of each character in the source.
+        lines: The block's first line, counted from 0, and the line after its last.
+        heading: The heading above the block.
+        row: The row of a table cell; else empty.
+        column: The column heading of a table cell; else empty.
     """
 
     text: str
@@ -47,46 +47,46 @@ class TextBlock:
     row: str = ""
     column: str = ""
 
-    def without(self, spans: Sequence[tuple[int, int]]) -> TextBlock:
-        """The same with what stands in *spans* of the source hidden, which are in order and do not overlap."""
+    def hide(self, spans: Sequence[tuple[int, int]]) -> TextBlock:
+        """Return the block with the characters in *spans* of the source hidden; *spans* are sorted and disjoint."""
         starts = [start for start, _ in spans]
 
         def is_within(offset: int) -> bool:
-            place = bisect_right(starts, offset) - 1
-            return place >= 0 and offset < spans[place][1]
+            index = bisect_right(starts, offset) - 1
+            return index >= 0 and offset < spans[index][1]
 
         hidden = [is_within(offset) for offset in self.offsets]
         if not any(hidden):
             return self
 
-        def hide(text: str) -> str:
+        def mask(text: str) -> str:
             return "".join(HIDDEN if away else char for char, away in zip(text, hidden, strict=True))
 
-        return attrs.evolve(self, text=hide(self.text), prose=hide(self.prose))
+        return attrs.evolve(self, text=mask(self.text), prose=mask(self.prose))
 
 
 @attrs.frozen(kw_only=True)
 class Comment:
-    """An HTML comment that is one, not code that shows one.
+    """An HTML comment outside of code.
 
     Attributes:
-        start: Where it begins in the source.
-        end: Where it ends.
-        lines: The lines that it is about: its paragraph, or the block that follows where it stands alone.
-        block: Whether it begins a line of its own, outside of any paragraph.
+        start: Start offset in the source.
+        end: End offset in the source.
+        lines: The lines that the comment applies to: its paragraph, or the next block if it stands alone.
+        is_block: True if the comment begins a line of its own, outside of any paragraph.
     """
 
     start: int
     end: int
     lines: tuple[int, int]
-    block: bool
+    is_block: bool
 
 
-class Source:
-    """A document's text, with the places of its lines.
+class SourceText:
+    """A document's text with the offsets of its lines.
 
     Args:
-        text: With plain line feeds at the ends of lines.
+        text: The text, with line feeds as line ends.
     """
 
     def __init__(self, text: str) -> None:
@@ -94,24 +94,22 @@ class Source:
         self.lines = text.split("\n")
         self._starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
 
-    def start(self, line: int) -> int:
-        """Where *line*, counted from 0, begins."""
+    def line_start(self, line: int) -> int:
+        """Return the start offset of *line*, counted from 0."""
         return self._starts[min(line, len(self.lines))]
 
-    def slice(self, lines: Sequence[int]) -> tuple[int, int]:
-        """Where lines begin, and where the one before their end does end."""
-        return self.start(lines[0]), min(self.start(lines[1]), len(self.text))
+    def line_range(self, lines: Sequence[int]) -> tuple[int, int]:
+        """Return the (start, end) offsets of *lines*, a first line and the line after the last."""
+        return self.line_start(lines[0]), min(self.line_start(lines[1]), len(self.text))
 
-    def place(self, offset: int) -> tuple[int, int]:
-        """Line and column, both counted from 1."""
+    def position(self, offset: int) -> tuple[int, int]:
+        """Return the line and column of *offset*, both counted from 1."""
         line = min(bisect_right(self._starts, offset), len(self.lines))
         return line, offset - self._starts[line - 1] + 1
 
 
 @attrs.define
 class _BlockBuilder:
-    """A passage under way."""
-
     text: list[str] = attrs.field(factory=list)
     prose: list[str] = attrs.field(factory=list)
     offsets: list[int] = attrs.field(factory=list)
@@ -121,7 +119,7 @@ class _BlockBuilder:
         self.prose += HIDDEN * len(text) if code else text
         self.offsets += offsets
 
-    def passage(self, lines: Sequence[int], heading: str, *, row: str = "", column: str = "") -> TextBlock:
+    def build(self, lines: Sequence[int], heading: str, *, row: str = "", column: str = "") -> TextBlock:
         return TextBlock(
             text="".join(self.text),
             prose="".join(self.prose),
@@ -133,74 +131,74 @@ class _BlockBuilder:
         )
 
 
-def read_markup(source: Source) -> tuple[list[TextBlock], list[Comment]]:
-    """The passages and comments of a document, in order."""
-    reader = _Reader(source)
+def read_markup(source: SourceText) -> tuple[list[TextBlock], list[Comment]]:
+    """Return the text blocks and comments of a document, in order."""
+    reader = _MarkupReader(source)
     tokens = MarkdownIt("commonmark").enable("table").parse(source.text)
-    for number, token in enumerate(tokens):
-        reader.take(token, (tokens[later] for later in range(number + 1, len(tokens))))
-    return reader.passages, reader.comments
+    for index, token in enumerate(tokens):
+        reader.read(token, (tokens[later] for later in range(index + 1, len(tokens))))
+    return reader.blocks, reader.comments
 
 
 @attrs.define(kw_only=True)
 class _InlineCursor:
-    """A walk over the parts of a paragraph.
+    """A position in the inline content of a paragraph.
 
     Attributes:
-        content: As it is written.
-        offsets: Of its characters, and of its end, in the source.
-        at: How far the walk has come in *content*.
-        written: What was shown so far.
+        content: The Markdown of the paragraph.
+        offsets: The offset in the source of each character of *content*, and of its end.
+        index: The position in *content*.
+        builder: The text shown so far.
     """
 
     content: str
     offsets: Sequence[int]
-    at: int = 0
-    written: _BlockBuilder = attrs.field(factory=_BlockBuilder)
+    index: int = 0
+    builder: _BlockBuilder = attrs.field(factory=_BlockBuilder)
 
-    def take(self, child: Token) -> tuple[int, int] | None:
-        """Write what *child* shows; the place of the comment if it is one."""
+    def read(self, child: Token) -> tuple[int, int] | None:
+        """Add what *child* shows; return the (start, end) offsets if *child* is a comment."""
         match child.type:
             case "text" | "image":
-                self._show(child.content, list(_aligned(child.content, self.content, self.at)))
+                self._show(child.content, list(_match_characters(child.content, self.content, self.index)))
             case "code_inline":
-                start = _code_start(child.content, self.content, self.at)
-                places = [min(start + number, len(self.content) - 1) for number in range(len(child.content))]
-                self._show(child.content, places, code=not _FIGURE.fullmatch(child.content.strip()))
+                start = _find_code(child.content, self.content, self.index)
+                indices = [min(start + number, len(self.content) - 1) for number in range(len(child.content))]
+                self._show(child.content, indices, code=not _FIGURE.fullmatch(child.content.strip()))
             case "softbreak" | "hardbreak":
-                self._show(" ", [max(self.content.find("\n", self.at), self.at)])
+                self._show(" ", [max(self.content.find("\n", self.index), self.index)])
             case "link_close":
-                end = _LINK_END.search(self.content, self.at)
-                self.at = end.end() if end else self.at
+                end = _LINK_END.search(self.content, self.index)
+                self.index = end.end() if end else self.index
             case "html_inline":
-                return self._html(child.content)
+                return self._skip_tag(child.content)
         return None
 
-    def _show(self, text: str, places: Sequence[int], *, code: bool = False) -> None:
-        self.written.add(text, [self.offsets[place] for place in places], code=code)
-        self.at = places[-1] + 1 if places else self.at
+    def _show(self, text: str, indices: Sequence[int], *, code: bool = False) -> None:
+        self.builder.add(text, [self.offsets[index] for index in indices], code=code)
+        self.index = indices[-1] + 1 if indices else self.index
 
-    def _html(self, tag: str) -> tuple[int, int] | None:
-        start = max(self.content.find(tag, self.at), self.at)
-        self.at = start + len(tag)
+    def _skip_tag(self, tag: str) -> tuple[int, int] | None:
+        start = max(self.content.find(tag, self.index), self.index)
+        self.index = start + len(tag)
         first = self.offsets[start]
-        return (first, first + len(tag)) if tag.startswith("<!--") else None
+        return (first, first + len(tag)) if tag.startswith(_COMMENT) else None
 
 
-class _Reader:
-    """Takes the tokens of a document one by one."""
+class _MarkupReader:
+    """A reader of Markdown tokens that collects text blocks and comments."""
 
-    def __init__(self, source: Source) -> None:
-        self.passages: list[TextBlock] = []
+    def __init__(self, source: SourceText) -> None:
+        self.blocks: list[TextBlock] = []
         self.comments: list[Comment] = []
         self._source = source
-        self._cursor: dict[int, int] = {}
+        self._columns_read: dict[int, int] = {}
         self._heading = ""
         self._in_heading = False
         self._header: list[str] = []
         self._row: list[tuple[_BlockBuilder, Sequence[int]]] | None = None
 
-    def take(self, token: Token, following: Iterable[Token]) -> None:
+    def read(self, token: Token, following: Iterable[Token]) -> None:
         match token.type:
             case "heading_open":
                 self._in_heading = True
@@ -211,133 +209,134 @@ class _Reader:
             case "tr_close":
                 self._end_row()
             case "inline":
-                self._take_inline(token)
+                self._read_inline(token)
             case "html_block":
-                self._take_html(token, following)
+                self._read_html(token, following)
             case "fence" | "code_block":
-                self._take_code(token)
+                self._read_code(token)
 
-    def _take_inline(self, token: Token) -> None:
+    def _read_inline(self, token: Token) -> None:
         lines = token.map or [0, 1]
-        written = self._inline(token, lines)
+        builder = self._inline(token, lines)
         if self._row is not None:
-            self._row.append((written, lines))
+            self._row.append((builder, lines))
             return
-        self.passages.append(written.passage(lines, self._heading))
+        self.blocks.append(builder.build(lines, self._heading))
         if self._in_heading:
-            self._heading, self._in_heading = self.passages[-1].text, False
+            self._heading, self._in_heading = self.blocks[-1].text, False
 
     def _end_row(self) -> None:
         cells, self._row = self._row or [], None
-        texts = ["".join(written.text)[:_MAX_AROUND] for written, _ in cells]
+        texts = ["".join(builder.text)[:_MAX_ROW_CHARS] for builder, _ in cells]
         if not self._header:
             self._header = texts
             columns = [""] * len(cells)
         else:
             columns = [*self._header, *[""] * len(cells)]
-        row = " | ".join(texts)[:_MAX_AROUND]
-        for (written, lines), column in zip(cells, columns, strict=False):
-            self.passages.append(written.passage(lines, self._heading, row=row, column=column))
+        row = " | ".join(texts)[:_MAX_ROW_CHARS]
+        for (builder, lines), column in zip(cells, columns, strict=False):
+            self.blocks.append(builder.build(lines, self._heading, row=row, column=column))
 
-    def _take_html(self, token: Token, following: Iterable[Token]) -> None:
+    def _read_html(self, token: Token, following: Iterable[Token]) -> None:
         lines = token.map or [0, 1]
-        start, end = self._source.slice(lines)
-        raw, written, done = self._source.text[start:end], _BlockBuilder(), 0
-        tags = list(_tags(raw))
+        start, end = self._source.line_range(lines)
+        raw, builder, done = self._source.text[start:end], _BlockBuilder(), 0
+        tags = list(_find_tags(raw))
         for first, last in tags:
-            written.add(raw[done:first], range(start + done, start + first))
+            builder.add(raw[done:first], range(start + done, start + first))
             done = last
-        written.add(raw[done:], range(start + done, end))
-        alone = not "".join(written.text).strip()
-        about = next((later.map for later in following if later.map), lines) if alone else lines
+        builder.add(raw[done:], range(start + done, end))
+        is_alone = not "".join(builder.text).strip()
+        target = next((later.map for later in following if later.map), lines) if is_alone else lines
         for first, last in tags:
             if raw.startswith(_COMMENT, first):
-                at_line = self._source.place(start + first)[1] == 1
-                self._comment(start + first, start + last, about, block=at_line and alone)
-        if not alone:
-            self.passages.append(written.passage(lines, self._heading))
+                begins_line = self._source.position(start + first)[1] == 1
+                self._add_comment(start + first, start + last, target, is_block=begins_line and is_alone)
+        if not is_alone:
+            self.blocks.append(builder.build(lines, self._heading))
 
-    def _comment(self, start: int, end: int, lines: Sequence[int], *, block: bool) -> None:
-        self.comments.append(Comment(start=start, end=end, lines=(lines[0], lines[1]), block=block))
+    def _add_comment(self, start: int, end: int, lines: Sequence[int], *, is_block: bool) -> None:
+        self.comments.append(Comment(start=start, end=end, lines=(lines[0], lines[1]), is_block=is_block))
 
-    def _take_code(self, token: Token) -> None:
-        """Output is read line by line; of code, only the notes behind ``#`` and ``//``."""
+    def _read_code(self, token: Token) -> None:
+        """Add each line of output; of other code, add only the comments after ``#`` and ``//``."""
         first = (token.map or [0])[0] + (token.type == "fence")
         language = token.info.split()[0].lower() if token.info.strip() else ""
         for number, line in enumerate(token.content.splitlines(), start=first):
-            note = None if language in _OUTPUT else _NOTE.search(line)
-            shown = note[1] if note else line
-            if language not in _OUTPUT and not note:
+            comment = None if language in _OUTPUT_LANGUAGES else _CODE_COMMENT.search(line)
+            if language not in _OUTPUT_LANGUAGES and not comment:
                 continue
             if language == "console" and line.startswith("$"):
                 continue
-            written = _BlockBuilder()
-            written.add(shown, self._placed(shown, number))
-            self.passages.append(written.passage((number, number + 1), self._heading))
+            shown = comment[1] if comment else line
+            builder = _BlockBuilder()
+            builder.add(shown, self._locate(shown, number))
+            self.blocks.append(builder.build((number, number + 1), self._heading))
 
     def _inline(self, token: Token, lines: Sequence[int]) -> _BlockBuilder:
         content = token.content
         offsets = [
             offset
             for number, line in enumerate(content.split("\n"), start=lines[0])
-            for offset in (*self._placed(line, number), self._source.start(number + 1) - 1)
+            for offset in (*self._locate(line, number), self._source.line_start(number + 1) - 1)
         ]
-        walk = _InlineCursor(content=content, offsets=offsets)
+        cursor = _InlineCursor(content=content, offsets=offsets)
         for child in token.children or ():
-            if (comment := walk.take(child)) is not None:
-                self._comment(*comment, lines, block=False)
-        return walk.written
+            if (comment := cursor.read(child)) is not None:
+                self._add_comment(*comment, lines, is_block=False)
+        return cursor.builder
 
-    def _placed(self, shown: str, number: int) -> list[int]:
-        """Where each character of *shown* stands, which is a part of line *number* behind what was placed there."""
-        line, done = self._source.lines[number], self._cursor.get(number, 0)
-        start = self._source.start(number)
-        found = line.find(shown, done)
-        if found >= 0:
-            self._cursor[number] = found + len(shown)
-            return list(range(start + found, start + found + len(shown)))
-        pattern = re.compile("".join(r"\\?\|" if char == "|" else re.escape(char) for char in shown))  # cells
+    def _locate(self, shown: str, number: int) -> list[int]:
+        """Return the offset of each character of *shown*, the next part of line *number*."""
+        line, done = self._source.lines[number], self._columns_read.get(number, 0)
+        start = self._source.line_start(number)
+        column = line.find(shown, done)
+        if column >= 0:
+            self._columns_read[number] = column + len(shown)
+            return list(range(start + column, start + column + len(shown)))
+        # Cells of a table escape the bar.
+        pattern = re.compile("".join(r"\\?\|" if char == "|" else re.escape(char) for char in shown))
         escaped = pattern.search(line, done)
         if escaped is None:
             return [start + min(done, len(line))] * len(shown)
-        self._cursor[number] = escaped.end()
-        places = range(escaped.start(), escaped.end())
-        return [start + place for place in places if line[place] != "\\" or line[place + 1 : place + 2] != "|"]
+        self._columns_read[number] = escaped.end()
+        columns = range(escaped.start(), escaped.end())
+        return [start + column for column in columns if line[column] != "\\" or line[column + 1 : column + 2] != "|"]
 
 
-def _tags(raw: str) -> Iterator[tuple[int, int]]:
-    """Where tags and comments of HTML begin and end; one that is not closed is none."""
+def _find_tags(raw: str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of each HTML tag and comment in *raw* that is closed."""
     done, unclosed = 0, set[str]()
-    for opened in _TAG.finditer(raw):
-        closing = "-->" if opened[0] == _COMMENT else ">"
-        if opened.start() < done or closing in unclosed:
+    for opening in _TAG.finditer(raw):
+        closing = "-->" if opening[0] == _COMMENT else ">"
+        if opening.start() < done or closing in unclosed:
             continue
-        end = raw.find(closing, opened.end())
+        end = raw.find(closing, opening.end())
         if end < 0:
             unclosed.add(closing)
             continue
         done = end + len(closing)
-        yield opened.start(), done
+        yield opening.start(), done
 
 
-def _aligned(shown: str, content: str, at: int) -> Iterator[int]:
-    """Where the characters of *shown* are in *content*, which has escapes and entities that *shown* has not."""
-    start = content.find(shown, at)
+def _match_characters(shown: str, content: str, index: int) -> Iterator[int]:
+    """Yield the index in *content* of each character of *shown*, which lacks the escapes and entities of *content*."""
+    start = content.find(shown, index)
     if start >= 0:
         yield from range(start, start + len(shown))
         return
     absent: set[str] = set()
     for char in shown:
-        found = -1 if char in absent else content.find(char, at)
-        if found < 0:
-            absent.add(char)  # it is not further on, either
-        at = at if found < 0 else found
-        yield min(at, len(content) - 1)
-        at += found >= 0
+        match = -1 if char in absent else content.find(char, index)
+        if match < 0:
+            absent.add(char)  # a later search would fail as well
+        index = index if match < 0 else match
+        yield min(index, len(content) - 1)
+        index += match >= 0
 
 
-def _code_start(shown: str, content: str, at: int) -> int:
-    """Where code begins in *content*, whose ends of lines are spaces in *shown*."""
+def _find_code(shown: str, content: str, index: int) -> int:
+    """Return the index of inline code in *content*, whose line ends are spaces in *shown*."""
     pattern = re.compile(re.escape(shown).replace("\\ ", "[ \n]"))
-    found = pattern.search(content, at)
-    return found.start() if found else at
+    match = pattern.search(content, index)
+    return match.start() if match else index

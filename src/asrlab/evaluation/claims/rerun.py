@@ -1,4 +1,4 @@
-"""Repeats a recorded run here, and says how far the two agree."""
+"""The repetition of a recorded run on this machine, and a comparison of the two."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import attrs
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError, EngineNotFoundError, WeightsError
 from asrlab.evaluation.catalog import load_dataset
+from asrlab.evaluation.reports.formatting import format_percent, format_rtfx
 from asrlab.evaluation.runs.bench import bench
 from asrlab.evaluation.runs.fingerprint import dataset_fingerprint, describe_utterances
 from asrlab.evaluation.runs.load import load_run
@@ -23,17 +24,17 @@ from asrlab.plugins.registry import Registry
 from asrlab.transcript import PackageVersion
 
 WER_TOLERANCE = 0.005
-"""How far the two WER may be apart, as a fraction; one word of the references where that is more."""
+"""Largest difference of the two WERs, as a fraction; one word of the references if that is more."""
 
 
 @attrs.frozen(kw_only=True)
 class ModelReproduction:
-    """One model then and now.
+    """One model in the recorded run and in the repetition.
 
     Attributes:
-        model: Full name.
-        then: What the record says.
-        now: What came out here.
+        model: The model's full name.
+        then: The recorded result.
+        now: The result of the repetition.
     """
 
     model: str
@@ -42,22 +43,22 @@ class ModelReproduction:
 
     @property
     def same_texts(self) -> int:
-        """How many utterances have the same text; one that failed both times counts."""
-        now = {each.id: each.transcript and each.transcript.text for each in self.now.utterances}
+        """Number of utterances with equal texts. An utterance that failed in both runs counts."""
+        now = {utterance.id: utterance.transcript and utterance.transcript.text for utterance in self.now.utterances}
         return sum(
-            each.id in now and now[each.id] == (each.transcript and each.transcript.text)
-            for each in self.then.utterances
+            utterance.id in now and now[utterance.id] == (utterance.transcript and utterance.transcript.text)
+            for utterance in self.then.utterances
         )
 
     @property
     def tolerance(self) -> float:
-        """How far the WER may be apart, as a fraction."""
+        """The largest accepted difference of the two WERs, as a fraction."""
         words = self.then.score.words.reference_length if self.then.score else 0
         return max(WER_TOLERANCE, 1 / words if words else 0.0)
 
     @property
     def wer_difference(self) -> float | None:
-        """Now less then, as a fraction; None where there is nothing to score."""
+        """The new WER minus the recorded WER, as a fraction; None if one of them is missing."""
         then, now = self.then.score, self.now.score
         if then is None or now is None or then.wer is None or now.wer is None:
             return None
@@ -65,12 +66,12 @@ class ModelReproduction:
 
     @property
     def speed_ratio(self) -> float | None:
-        """RTFx now over then; it is told and never judged."""
+        """Ratio of the new RTFx to the recorded RTFx. Reported, but not part of the verdict."""
         return self.now.rtfx / self.then.rtfx if self.now.rtfx and self.then.rtfx else None
 
     @property
-    def agrees(self) -> bool:
-        """Whether it loaded as it did then, no more utterances failed, and the WER, or else every text, is the same."""
+    def reproduced(self) -> bool:
+        """True if loading ended alike, no more utterances failed, and the WER agrees, or without a WER all texts."""
         if (self.then.info is None) != (self.now.info is None) or self.now.failed > self.then.failed:
             return False
         if self.wer_difference is None:
@@ -79,7 +80,7 @@ class ModelReproduction:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """What was other than then besides the texts: device, number format, threads, packages."""
+        """A text for each other difference: device, number format, threads, backend, packages."""
         if self.then.info is None or self.now.info is None:
             return ()
         then, now = self.then.info, self.now.info
@@ -89,19 +90,19 @@ class ModelReproduction:
             ("threads", then.threads, now.threads),
             ("backend", self.then.backend, self.now.backend),
         )
-        told = [f"{name}: {before} then, {after} now" for name, before, after in pairs if before != after]
-        return (*told, *_versions(then.packages, now.packages))
+        changes = [f"{name}: {before} then, {after} now" for name, before, after in pairs if before != after]
+        return (*changes, *_package_changes(then.packages, now.packages))
 
 
 @attrs.frozen(kw_only=True)
 class ReproductionReport:
-    """A run then and now.
+    """A recorded run and its repetition.
 
     Attributes:
         record: The exported run.
-        then: Its facts.
-        now: Those of the repetition.
-        models: Each model, in order.
+        then: The manifest of the recorded run.
+        now: The manifest of the repetition.
+        models: The models, in order.
     """
 
     record: Path
@@ -110,24 +111,24 @@ class ReproductionReport:
     models: tuple[ModelReproduction, ...]
 
     @property
-    def agrees(self) -> bool:
-        """Whether every model does."""
-        return all(model.agrees for model in self.models)
+    def reproduced(self) -> bool:
+        """True if every model was reproduced."""
+        return all(model.reproduced for model in self.models)
 
     @property
-    def machines(self) -> tuple[str, ...]:
-        """How the machines differ."""
+    def machine_changes(self) -> tuple[str, ...]:
+        """A text for each difference of the two machines."""
         then, now = attrs.asdict(self.then.machine), attrs.asdict(self.now.machine)
         return tuple(f"{name}: {then[name]} then, {now[name]} now" for name in then if then[name] != now[name])
 
     def lines(self) -> Iterator[str]:
-        """The same for people."""
+        """Yield the report as lines of text."""
         request = self.then.request
         yield f"{self.record}: {request.dataset}, {self.then.dataset.utterances} utterances, of {self.then.created}"
-        yield f"machine then: {_told(self.then.machine)}"
-        yield "machine now: the same" if not self.machines else f"machine now: {_told(self.now.machine)}"
+        yield f"machine then: {_format_machine(self.then.machine)}"
+        yield f"machine now: {_format_machine(self.now.machine) if self.machine_changes else 'the same'}"
         for model in self.models:
-            yield from _lines_of(model)
+            yield from _model_lines(model)
 
 
 def rerun(
@@ -142,15 +143,15 @@ def rerun(
 
     Args:
         record: The exported run, or a run's folder.
-        device: Where; None asks for what was asked for then.
+        device: The device. None uses the device that the recorded run requested.
         offline: Fetch no weights over the network.
-        progress: As for ``bench``.
-        host: The plugins to ask; None loads those of this environment.
+        progress: See `asrlab.evaluation.bench`.
+        host: The plugins to use. None loads those of this environment.
 
     Raises:
-        DatasetError: It cannot be read, or its data set or a model of it is not here.
-        WeightsError: The weights here are others.
-        AsrlabError: As ``bench`` does.
+        DatasetError: If the record cannot be read, or its data set or a model is not available here.
+        WeightsError: If the weights here differ from the recorded ones.
+        AsrlabError: As `asrlab.evaluation.bench` does.
     """
     host = host or PluginHost()
     then = load_run(record)
@@ -160,17 +161,21 @@ def rerun(
         _check_weights(record, model, host, offline=offline)
     with TemporaryDirectory(prefix="asrlab-rerun-") as folder:
         again = attrs.evolve(request, device=device or request.device)
-        fields = {
-            field.name: getattr(again, field.name) for field in attrs.fields(type(again)) if field.name != "dataset"
-        }
-        run = Path(folder) / "run"
-        now = bench(_expanded(request.dataset or ""), **fields, run=run, offline=offline, progress=progress, host=host)
-        return _agreement(record, then, now)
+        options = attrs.asdict(again, recurse=False, filter=lambda field, _: field.name != "dataset")
+        now = bench(
+            _expand_home(request.dataset or ""),
+            **options,
+            run=Path(folder) / "run",
+            offline=offline,
+            progress=progress,
+            host=host,
+        )
+        return _to_report(record, then, now)
 
 
-def _agreement(record: Path, then: BenchResult, now: BenchResult) -> ReproductionReport:
+def _to_report(record: Path, then: BenchResult, now: BenchResult) -> ReproductionReport:
     models = [
-        # both with one profile, which may be another where the choice by language has changed since
+        # Score both with one profile: the default choice by language may have changed since.
         ModelReproduction(model=before.model, then=before, now=attrs.evolve(after, normalizer=before.normalizer))
         for before, after in zip(then.models, now.models, strict=True)
     ]
@@ -178,27 +183,25 @@ def _agreement(record: Path, then: BenchResult, now: BenchResult) -> Reproductio
 
 
 def _check_dataset(record: Path, manifest: RunManifest, host: PluginHost) -> None:
-    name = manifest.request.dataset
-    if name is None:
-        raise DatasetError(f"{record} cannot be repeated: its data set was given as an object", path=record)
+    request = manifest.request
+    if request.dataset is None:
+        raise DatasetError(f"cannot repeat {record}: its data set was passed as an object", path=record)
+    name, allow_external_audio = _expand_home(request.dataset), request.allow_external_audio
     try:
-        request = manifest.request
-        found = load_dataset(
-            _expanded(name), format=request.format, allow_external_audio=request.allow_external_audio, host=host
-        )
-        same = dataset_fingerprint(describe_utterances(found)) == manifest.dataset.fingerprint
+        dataset = load_dataset(name, format=request.format, allow_external_audio=allow_external_audio, host=host)
+        is_same = dataset_fingerprint(describe_utterances(dataset)) == manifest.dataset.fingerprint
     except DatasetError as error:
-        raise DatasetError(f"{record} cannot be repeated: its data set is not here ({error.message})") from error
-    if not same:
+        raise DatasetError(f"cannot repeat {record}: its data set is not available ({error.message})") from error
+    if not is_same:
         raise DatasetError(
-            f"{record} cannot be repeated: the data set {name!r} here is not the one of the record (its fingerprint "
-            "differs); get the same audio and references",
+            f"cannot repeat {record}: the data set {request.dataset!r} here differs from the recorded one (by its "
+            "fingerprint); get the same audio and references",
             path=record,
         )
 
 
-def _expanded(dataset: str) -> str:
-    """A name, or a path with the home that an export leaves out."""
+def _expand_home(dataset: str) -> str:
+    """Return *dataset* with ``~``, which exports write for the home directory, expanded."""
     return str(Path(dataset).expanduser()) if dataset.startswith("~") else dataset
 
 
@@ -207,20 +210,20 @@ def _check_weights(record: Path, model: ModelFacts, host: PluginHost, *, offline
     try:
         resolved = Registry(host).resolve(name)
     except EngineNotFoundError as error:
-        told = f"{record} cannot be repeated: {error.message}; weights of a folder of its own are not in a record"
-        raise DatasetError(told, path=record) from error
+        message = f"cannot repeat {record}: {error.message}; a record does not hold the weights of a local folder"
+        raise DatasetError(message, path=record) from error
     here = model_info(resolved, fetch_weights_to_load(resolved, offline=offline)).weights_sha256
     if here != recorded:
         raise WeightsError(
-            f"{record} cannot be repeated: the weights of {name} here are sha256 {here}, those of the record are "
-            f"{recorded}; fetch those",
+            f"cannot repeat {record}: the weights of {name} here have the sha256 {here}, the recorded ones {recorded}; "
+            "fetch those",
             model=name,
             expected_sha256=recorded or "",
             actual_sha256=here or "",
         )
 
 
-def _versions(then: Sequence[PackageVersion], now: Sequence[PackageVersion]) -> Iterator[str]:
+def _package_changes(then: Sequence[PackageVersion], now: Sequence[PackageVersion]) -> Iterator[str]:
     before = {package.name: package.version for package in then}
     after = {package.name: package.version for package in now}
     for name in sorted({*before, *after}):
@@ -228,22 +231,23 @@ def _versions(then: Sequence[PackageVersion], now: Sequence[PackageVersion]) -> 
             yield f"{name}: {before.get(name, 'none')} then, {after.get(name, 'none')} now"
 
 
-def _told(machine: Machine) -> str:
+def _format_machine(machine: Machine) -> str:
     return f"{machine.system}, {machine.architecture}, {machine.processor}, {machine.cores} cores, {machine.python}"
 
 
-def _lines_of(model: ModelReproduction) -> Iterator[str]:
-    yield f"{model.model}: {'agrees' if model.agrees else 'DOES NOT AGREE'}"
+def _model_lines(model: ModelReproduction) -> Iterator[str]:
+    yield f"{model.model}: {'reproduced' if model.reproduced else 'NOT REPRODUCED'}"
     for side, result in (("then", model.then), ("now", model.now)):
         if result.info is None:
             yield f"  not loaded {side}: {result.failure.message if result.failure else ''}"
     failed = f"failed: {model.now.failed}, then {model.then.failed}"
     yield f"  texts equal: {model.same_texts} of {len(model.then.utterances)}; {failed}"
-    if model.wer_difference is not None and model.now.score and model.now.score.wer is not None:
+    if model.wer_difference is not None and model.now.score:
         yield (
-            f"  WER: {100 * model.now.score.wer:.2f} %, {100 * model.wer_difference:+.2f} points from then; "
+            f"  WER: {format_percent(model.now.score.wer)}, {100 * model.wer_difference:+.2f} points from then; "
             f"tolerance {100 * model.tolerance:.2f} points"
         )
     if model.speed_ratio is not None:
-        yield f"  RTFx: {model.now.rtfx:.2f}x, then {model.then.rtfx:.2f}x: {model.speed_ratio:.2f} times; not judged"
+        speeds = f"{format_rtfx(model.now.rtfx)}, then {format_rtfx(model.then.rtfx)}"
+        yield f"  RTFx: {speeds}: {model.speed_ratio:.2f} times; not part of the verdict"
     yield from (f"  {difference}" for difference in model.differences)

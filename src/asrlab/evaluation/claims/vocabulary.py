@@ -1,4 +1,4 @@
-"""The words and figures that say something of a model or of speed, and those that take it back."""
+"""Patterns of claims about models and speed in prose, and of what negates or qualifies them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from asrlab.evaluation.claims.support_status import SupportMatrix
 
 _I = re.IGNORECASE
 
-# A device as prose names it, by kind.
+# NameIndex of devices in prose, by kind.
 _DEVICE_WORDS = {
     "cpu": r"CPUs?|laptops?|processors?",
     "mps": r"MPS|Metal|Macs?|MacBooks?|Apple(?: silicon)?|M[1-9](?: (?:Pro|Max|Ultra))?",
     "cuda": r"CUDA|NVIDIA|GPUs?",
 }
-KINDS = {kind: re.compile(rf"(?<![\w-])(?:{words})(?!\w|-sim)", _I) for kind, words in _DEVICE_WORDS.items()}
+_DEVICE_PATTERNS = {kind: re.compile(rf"(?<![\w-])(?:{words})(?!\w|-sim)", _I) for kind, words in _DEVICE_WORDS.items()}
 DEVICE = rf"(?:{'|'.join(_DEVICE_WORDS.values())})"
 
-_FEW = r"(?:[\w'/-]+\s+){0,3}?"
-_DOES = (
+_UP_TO_3_WORDS = r"(?:[\w'/-]+\s+){0,3}?"
+_WORKS = (
     r"(?:works?|worked|working|runs?|ran|running|transcribes?)(?! (?:it|them|this|that|these|every|each|your)\b)|"
     r"tested|verified|proven|validated|supported|usable|functional|stable|reliable|reliably|faultless|ready"
 )
@@ -34,19 +34,19 @@ PRAISE = re.compile(
     r"works? (?:out of the box|everywhere|perfectly|reliably|on (?:any|every|all)\b))",
     _I,
 )
-"""Flagged wherever it stands, unless it is denied."""
+"""Praise, which is flagged unless it is negated."""
 
 DEVICE_CLAIMS = re.compile(
-    rf"\b(?:{_DOES})\s+{_FEW}(?:on|with|under|by)\s+{_FEW}{DEVICE}(?![\w-]*\w)"
-    rf"|\bsupport(?:s|ing|ed)?\s+{_FEW}{DEVICE}(?![\w-]*\w)"
+    rf"\b(?:{_WORKS})\s+{_UP_TO_3_WORDS}(?:on|with|under|by)\s+{_UP_TO_3_WORDS}{DEVICE}(?![\w-]*\w)"
+    rf"|\bsupport(?:s|ing|ed)?\s+{_UP_TO_3_WORDS}{DEVICE}(?![\w-]*\w)"
     rf"|(?<![\w-]){DEVICE}(?:\s+and\s+{DEVICE})?(?:[- ](?:ready|capable|compatible|support\b)"
     r"|\s+(?:is|are)\s+(?:\w+\s+)?(?:supported|working|verified|proven|tested))",
     _I,
 )
-"""That something does its work on a device."""
+"""Claims that something works on a device."""
 
 MODEL_CLAIMS = re.compile(r"\b(?:works|working|verified|proven|stable|reliable|robust|functional|supported)\b", _I)
-"""That a model does its work, in a sentence that names one."""
+"""Claims that a model works, in a sentence that names a model."""
 
 _COMPARATIVE = (
     r"(?:(?<![\w-])(?:faster|slower|quicker|better|worse|leaner|lighter|cheaper|"
@@ -54,7 +54,7 @@ _COMPARATIVE = (
     r"(?:lower|higher|smaller|less) (?:WER|CER|error|latency|memory|accuracy|RTFx?|throughput)\w*))"
     r"(?!-whisper|_whisper)"
 )
-COMPARED = re.compile(
+COMPARISONS = re.compile(
     rf"{_COMPARATIVE}\s+(?:\w+\s+){{0,4}}?(?:than|as)\b"
     r"|\b(?:fastest|slowest|quickest|most accurate|leanest|unmatched|unbeaten|superior|outperform\w*|beats?)\b"
     r"|\bas (?:fast|accurate|good|lean) as\b"
@@ -62,22 +62,22 @@ COMPARED = re.compile(
     r"|\b(?:is|are|was|be) (?:\w+ )?(?:the best|the better|better|best|faster|slower)\b(?!-whisper|_whisper)",
     _I,
 )
-"""That one is ahead of another."""
+"""Comparisons of quality or speed."""
 
-MARKS = re.compile(
+CHECK_MARKS = re.compile(
     r"(?:working|works|yes|ok|okay|supported|verified|proven|tested|passe[sd]|pass|ready|stable|full|"
     r"[\u2713\u2714\u2705\u2611\U0001f7e2])[.!]?",
     _I,
 )
-"""What a cell of a table says if it says that something works."""
+"""Contents of a table cell that claim that something works."""
 
 _NUMBER = r"(?<![\w.])\d+(?:[.,]\d+)?"
-_SPELLED = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|twenty|fifty|hundred|several|many)"
+_NUMBER_WORD = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|twenty|fifty|hundred|several|many)"
 FIGURES = {
-    "percent": re.compile(rf"(?:{_NUMBER}|\b{_SPELLED})[\s-]?(?:%|per ?cent\b|(?:percentage )?points?\b)", _I),
+    "percent": re.compile(rf"(?:{_NUMBER}|\b{_NUMBER_WORD})[\s-]?(?:%|per ?cent\b|(?:percentage )?points?\b)", _I),
     "times": re.compile(
         rf"{_NUMBER}\s?[x\u00d7](?![\w-])"
-        rf"|(?:{_NUMBER}|\b{_SPELLED}) times (?:as|faster|slower|quicker|less|more|better|fewer|smaller|the)\b"
+        rf"|(?:{_NUMBER}|\b{_NUMBER_WORD}) times (?:as|faster|slower|quicker|less|more|better|fewer|smaller|the)\b"
         r"|\b(?:twice|thrice|half) (?:as|the) (?:fast|slow|speed|memory|time|latency|errors?|WER|size|much)\b"
         r"|\borders? of magnitude\b",
         _I,
@@ -89,7 +89,7 @@ FIGURES = {
         r"\b(?:WER|CER|MER|WIL|RTFx?|p50|p90|p95|p99)\s*(?:of|is|was|=|:|at|under|below)?\s*(?:about\s+)?\d+(?:[.,]\d+)?",
     ),
 }
-"""The shapes of figures."""
+"""Figures, by kind."""
 
 TOPIC = re.compile(
     r"\b(?:WER|CER|MER|WIL|RTFx?|errors?|accura\w+|speed\w*|fast\w*|slow\w*|quick\w*|latenc\w+|throughput|models?|"
@@ -97,7 +97,7 @@ TOPIC = re.compile(
     r"transcribers?|hypothes[ei]s|benchmark\w*|overhead|better|worse|improve\w*)\b",
     _I,
 )
-"""What a figure has to stand beside to be one of a model or of speed."""
+"""Words that make a figure beside them a figure about a model or about speed."""
 
 TIMING = re.compile(
     r"\b(?:takes?|took|load(?:s|ed|ing)?\b(?! of)|latenc\w+|p50|p90|p95|p99|faster|slower|quicker|speed|finish\w*|"
@@ -105,58 +105,58 @@ TIMING = re.compile(
     r"in (?:about |under |less than |only |just )?\d)",
     _I,
 )
-"""What seconds have to stand beside to be time spent, rather than the length of something."""
+"""Words that make seconds beside them a processing time rather than a length."""
 
-SPENT = re.compile(
+PROCESSING_TIME = re.compile(
     r"\b(?:transcri\w+|process\w*|decod\w+|load\w*|finish\w*|runs?|ran|done|recogni\w+)\b.*"
     r"\bin (?:about |under |less than |only |just )?$",
     _I,
 )
-"""Before seconds that are spent, whatever else the clause measures: an hour of audio in so many."""
+"""Text before a processing time, whatever else the clause measures: an hour of audio in 30 s."""
 
 AUDIO_LENGTH = re.compile(r"\b(?:pieces?|silence|windows?|blocks?|pauses?|gap|apart|of (?:audio|speech)|limit)\b", _I)
-"""What seconds stand beside that are the length of something."""
+"""Words that make seconds beside them the length of something."""
 
-SIZE = re.compile(r"\b(?:weights|download\w*|fetch\w*|pull\w*|files?|checkpoint|disk|bytes|wheel)\b", _I)
-"""What bytes stand beside that are the size of a file, unless `MEMORY` is there too."""
+FILE_SIZE = re.compile(r"\b(?:weights|download\w*|fetch\w*|pull\w*|files?|checkpoint|disk|bytes|wheel)\b", _I)
+"""Words that make bytes beside them a file size, unless `MEMORY` matches too."""
 
 MEMORY = re.compile(r"\b(?:memory|RAM|VRAM|resident|peak|uses?|needs?|takes?)\b", _I)
-"""What bytes stand beside that are held while a model runs."""
+"""Words that make bytes beside them the memory of a running model."""
 
 THRESHOLD = re.compile(
     r"(?:at most|at least|no more than|up to|within|under|below|over|above|(?:more|less|longer|shorter) than|"
     r"limit(?: of)?|tolerance(?: of)?|every|beyond)\s*(?:about\s+)?$",
     _I,
 )
-"""Before a figure that is demanded, not measured."""
+"""Text before a figure that is a limit, not a measurement."""
 
-AGAINST = re.compile(
+NEGATION = re.compile(
     r"(?:\b(?:not|no|none|never|nothing|nobody|cannot|without|neither|nor|lacks?|refuses?|fails?|failed|unproven|"
     r"unverified|untested|unknown|instead of|rather than|whether|if|unless|until|only|anybody|wants?|to see|hardly)\b"
     r"|n't\b)"
     r"(?! (?:only|just|merely|doubt|less)\b)",
     _I,
 )
-"""Before a claim in its clause: it is denied, or left open."""
+"""Text before a claim in its clause that negates the claim or leaves it open."""
 
-NOT_SAYING = re.compile(
+DENIED_COMPARISON = re.compile(
     r"\b(?:not|no|nothing|never|cannot|neither|whether|without)\b.*\b(?:say|says|said|claim\w*|pro(?:ve|ves|ven|of)|"
     r"show\w*|know\w*|measur\w*|tells?|rank\w*|record\w*|evidence|verified|compare\w*|whether)\b"
     r"|\b(?:says?|tells?|proves?|shows?|claims?)\s+(?:nothing|not|no)\b|\bwhether\b",
     _I,
 )
-"""Before a comparison in its clause: that it is not made. A mere ``not`` makes another one: never slower than."""
+"""Text before a comparison in its clause that says that none is made; "not" alone still compares: "not slower than"."""
 
-MEANING = re.compile(
+DEFINITION = re.compile(
     r"\b(?:only (?:where|if)|means|the words?|is called|by the same rule|appears?|stands? for|rule|asks? for|"
     r"probability)\b",
     _I,
 )
-"""In a sentence that says what a word means, or when it is used."""
+"""Words of a sentence that defines a term or says when it is used."""
 
-EVERY = re.compile(r"\b(?:every|all|each|any|both|whatever)\b(?: \w+)? (?:engines?|models?)\b", _I)
+EVERY_MODEL = re.compile(r"\b(?:every|all|each|any|both|whatever)\b(?: \w+)? (?:engines?|models?)\b", _I)
 
-_PLAIN_NAME = re.compile(r"[a-z]+")
+_PLAIN_WORD = re.compile(r"[a-z]+")
 _FAMILIES = {
     "Whisper": ("faster-whisper", "openai-whisper"),
     **dict.fromkeys(("LFM", "LFM2", "LFM2-Audio", "LFM2.5", "LFM2.5-Audio"), ("liquid-audio",)),
@@ -164,12 +164,12 @@ _FAMILIES = {
 
 
 @attrs.frozen(kw_only=True)
-class Subject:
-    """An engine or a model that a sentence names.
+class Mention:
+    """An engine, a model or a family of models that a sentence names.
 
     Attributes:
-        name: As it is named.
-        models: Full names; that one of them does its work makes a sentence of it true.
+        name: The name in the text.
+        models: The full names of its models. A claim about the mention is true if it is true for one of them.
     """
 
     name: str
@@ -177,52 +177,52 @@ class Subject:
 
 
 @attrs.frozen(kw_only=True)
-class Names:
+class NameIndex:
     """The names of engines and models.
 
     Attributes:
-        pattern: Any of them, the longest first.
-        subjects: What each stands for.
+        pattern: A pattern of any name, the longest first.
+        mentions: The mention of each name.
     """
 
     pattern: re.Pattern[str]
-    subjects: Mapping[str, Subject]
+    mentions: Mapping[str, Mention]
 
     @classmethod
-    def of(cls, board: SupportMatrix) -> Names:
-        """Those of a board."""
-        subjects: dict[str, Subject] = {}
-        for name, models in _names(board):
-            subjects.setdefault(name, Subject(name=name, models=models))
-        known = "|".join(re.escape(name) for name in sorted(subjects, key=len, reverse=True))
-        return cls(pattern=re.compile(rf"(?<![\w/-])(?:{known})(?![\w-]|/\w)"), subjects=subjects)
+    def build(cls, support: SupportMatrix) -> NameIndex:
+        """Index the names of all engines, models and families in *support*."""
+        mentions: dict[str, Mention] = {}
+        for name, models in _iterate_names(support):
+            mentions.setdefault(name, Mention(name=name, models=models))
+        names = "|".join(re.escape(name) for name in sorted(mentions, key=len, reverse=True))
+        return cls(pattern=re.compile(rf"(?<![\w/-])(?:{names})(?![\w-]|/\w)"), mentions=mentions)
 
-    def subjects_in(self, text: str, prose: str) -> tuple[Subject, ...]:
-        """The engines and models that *text* names.
+    def find(self, text: str, prose: str) -> tuple[Mention, ...]:
+        """Return the engines and models that *text* names.
 
-        A name that is a plain word, such as ``echo``, counts in code only, where *prose* has nothing.
+        A name that is also an English word, such as ``echo``, counts in code only, which is hidden in *prose*.
         """
-        found: dict[str, Subject] = {}
+        mentions: dict[str, Mention] = {}
         for match in self.pattern.finditer(text):
-            if not (_PLAIN_NAME.fullmatch(match[0]) and prose[slice(*match.span())] == match[0]):
-                found[match[0]] = self.subjects[match[0]]
-        return tuple(found.values())
+            if not (_PLAIN_WORD.fullmatch(match[0]) and prose[slice(*match.span())] == match[0]):
+                mentions[match[0]] = self.mentions[match[0]]
+        return tuple(mentions.values())
 
 
-def _names(board: SupportMatrix) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for model in board.models:
+def _iterate_names(support: SupportMatrix) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for model in support.models:
         yield model, (model,)
-    for spec in board.engines:
-        models = board.of_engine(spec.name)
+    for spec in support.engines:
+        models = support.engine_models(spec.name)
         for name in (spec.name, *spec.aliases):
             yield name, models
-        for each in spec.models:
-            yield each.name, tuple(model for model in models if model.partition("/")[2] == each.name)
+        for model_spec in spec.models:
+            yield model_spec.name, tuple(model for model in models if model.partition("/")[2] == model_spec.name)
     for family, engines in _FAMILIES.items():
-        named = [model for engine in engines for model in board.of_engine(engine) if model in board.named]
-        yield family, tuple(named)
+        models = tuple(model for engine in engines for model in support.engine_models(engine))
+        yield family, tuple(model for model in models if model in support.bounds)
 
 
-def devices_in(text: str) -> tuple[str, ...]:
-    """The kinds of devices that *text* names."""
-    return tuple(kind for kind, pattern in KINDS.items() if pattern.search(text))
+def find_devices(text: str) -> tuple[str, ...]:
+    """Return the kinds of devices that *text* names."""
+    return tuple(kind for kind, pattern in _DEVICE_PATTERNS.items() if pattern.search(text))
