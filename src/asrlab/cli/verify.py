@@ -85,12 +85,11 @@ def _show(verification: Verification) -> None:
         click.echo(f"{path}:{waiver.line}: allowed: {figures} ({waiver.reason})")
     for path in verification.written:
         click.echo(f"{path}: updated")
-    generated = (
-        f"{_count(verification.n_generated, 'generated part')} from {_count(len(verification.records), 'record')}"
+    counts = (
+        _count(len(verification.documents), "document"),
+        f"{_count(verification.n_generated, 'generated part')} from {_count(len(verification.records), 'record')}",
     )
-    click.echo(
-        f"{_count(len(verification.documents), 'document')}, {generated}: {_count(len(verification.findings), 'finding')}"
-    )
+    click.echo(f"{', '.join(counts)}: {_count(len(verification.findings), 'finding')}")
 
 
 def _count(number: int, noun: str) -> str:
