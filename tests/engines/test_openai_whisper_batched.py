@@ -132,7 +132,7 @@ def test_stamps_part_segments_as_the_engines_do(tokens: list[int]):
     from types import SimpleNamespace
 
     transcribe = pytest.importorskip("faster_whisper.transcribe", reason="faster-whisper is not installed")
-    from asrlab.engines.whisper_timestamps import split_at_timestamps
+    from asrlab.engines.whisper import split_at_timestamps
 
     engine = SimpleNamespace(time_precision=0.02, input_stride=2)
     expected, seek, _ = transcribe.WhisperModel._split_segments_by_timestamps(  # noqa: SLF001 - the source of ours

@@ -102,7 +102,7 @@ def _by_windows(
     teller: ProgressPrinter,
 ) -> Result:
     """Through upstream's loop, as the engine runs it."""
-    from asrlab.engines.openai_whisper.convert import to_segments
+    from asrlab.engines.openai_whisper.decode_loop import to_segments
 
     start = time.monotonic()
     with open_audio(source) as reader:

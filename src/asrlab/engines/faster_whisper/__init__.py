@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asrlab.engine.spec import EngineSpec, ModelSpec
-from asrlab.engines.whisper_sizes import SIZES, languages_of, wer_bound_of
+from asrlab.engines.whisper import SIZES, languages_of, wer_bound_of
 from asrlab.patches import Patch
 from asrlab.patches.faster_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl

@@ -13,7 +13,7 @@ SPEC = EngineSpec(
     name="liquid-audio",
     aliases=("liquid_audio", "lfm2_5_audio"),
     default_model="lfm2.5-audio-1.5b",
-    factory="asrlab.engines.liquid_audio.load:load",
+    factory="asrlab.engines.liquid_audio.recognizer:load",
     devices="asrlab.device:torch_devices",
     models=(
         ModelSpec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.engines.faster_whisper import SPEC as FASTER_WHISPER
-from asrlab.engines.whisper_sizes import SIZES, languages_of, wer_bound_of
+from asrlab.engines.whisper import SIZES, languages_of, wer_bound_of
 from asrlab.patches import Patch
 from asrlab.patches.openai_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
@@ -29,7 +29,7 @@ SPEC = EngineSpec(
     name="openai-whisper",
     aliases=("whisper", "openai_whisper"),
     default_model="base",
-    factory="asrlab.engines.openai_whisper.load:load",
+    factory="asrlab.engines.openai_whisper.recognizer:load",
     devices="asrlab.device:torch_devices",
     models=tuple(_model(name, aliases) for name, aliases in SIZES),
     weights_formats=("openai-pt", "ctranslate2"),

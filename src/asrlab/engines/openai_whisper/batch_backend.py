@@ -18,7 +18,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from asrlab.batching import ChunkFeatures, Decoded, Detected
 from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND
-from asrlab.engines.whisper_timestamps import TimestampedTokens, split_at_timestamps
+from asrlab.engines.whisper import TimestampedTokens, split_at_timestamps
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcript import Segment
 

@@ -10,7 +10,7 @@ Source: openai-whisper 20250625, ``whisper/transcribe.py``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -32,6 +32,7 @@ from asrlab.engines.openai_whisper.hallucinations import WindowSpan, first_hallu
 from asrlab.engines.openai_whisper.settings import Settings
 from asrlab.engines.option_checks import MIN_TEXT_TOKENS
 from asrlab.options import TranscribeOptions
+from asrlab.transcript import Segment, Word
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PROMPT_RESET_TEMPERATURE = 0.5
@@ -286,3 +287,30 @@ class WindowDecoder:
 def is_void(segment: dict[str, Any]) -> bool:
     """Whether a segment takes no time or has no text; upstream keeps it, without its text, tokens and words."""
     return bool(segment["start"] == segment["end"] or not segment["text"].strip())
+
+
+def to_segments(segments: Iterable[dict[str, Any]]) -> Iterator[Segment]:
+    """The engine's segments, each as it comes; those without time or text are left out."""
+    for segment in segments:
+        if is_void(segment):
+            continue
+        start = float(segment["start"])
+        yield Segment(
+            text=segment["text"].strip(),
+            start=start,
+            end=max(start, float(segment["end"])),
+            words=tuple(map(_word, segment["words"])) if "words" in segment else None,
+            tokens=tuple(segment["tokens"]),
+            temperature=float(segment["temperature"]),
+            avg_logprob=float(segment["avg_logprob"]),
+            compression_ratio=float(segment["compression_ratio"]),
+            no_speech_prob=float(segment["no_speech_prob"]),
+            seek=segment["seek"],
+        )
+
+
+def _word(word: dict[str, Any]) -> Word:
+    start = float(word["start"])
+    return Word(
+        text=word["word"].strip(), start=start, end=max(start, float(word["end"])), probability=word["probability"]
+    )

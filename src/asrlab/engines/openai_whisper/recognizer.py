@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
+import torch
+import whisper
 from numpy.typing import NDArray
-from whisper.model import Whisper
+from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
 from asrlab.audio import AudioReader
+from asrlab.device import Device
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
+from asrlab.engine.spec import LoadRequest
 from asrlab.engines.openai_whisper.batch_backend import DEFAULT_BATCHING, OpenAIWhisperBatchBackend
-from asrlab.engines.openai_whisper.convert import to_segments
-from asrlab.engines.openai_whisper.decode_loop import WindowDecoder
-from asrlab.engines.openai_whisper.settings import Settings
+from asrlab.engines.openai_whisper.decode_loop import WindowDecoder, to_segments
+from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS, Settings
 from asrlab.engines.option_checks import TokenBudget, refuse_long_texts
-from asrlab.engines.pytorch import empty_cache
-from asrlab.options import Batching, TranscribeOptions
+from asrlab.engines.pytorch import empty_cache, refuse_threads
+from asrlab.errors import OptionError, WeightsError
+from asrlab.options import Batching, Capabilities, TranscribeOptions
+from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
+from asrlab.weights import convert, explain_failed_load, why_not_whisper
 
 
 class OpenAIWhisperRecognizer(Recognizer):
@@ -110,3 +120,108 @@ class OpenAIWhisperRecognizer(Recognizer):
         """Drop the model; PyTorch's cache of the GPU's memory goes back too."""
         self._model = None
         empty_cache(self.info.device.resolved)
+
+
+def load(request: LoadRequest) -> OpenAIWhisperRecognizer:
+    """Load a ``.pt`` file or a float16 CTranslate2 folder.
+
+    Raises:
+        OptionError: The compute type, or a number of threads, cannot be had.
+        WeightsError: The weights cannot be read, or are not Whisper's.
+    """
+    compute_type = _compute_type(request.compute_type, request.device)
+    refuse_threads(request.threads, engine="openai-whisper")
+    path = _path(request)
+    advice = "fetch it again, or give another file; code in a checkpoint is never run"
+    with explain_failed_load(path, model=request.model.name, advice=advice):
+        read = _from_ctranslate2 if request.weights_format == "ctranslate2" else _read_checkpoint
+        model = _build(path, *read(path))
+    _set_alignment_heads(model, request)
+    device = request.device.resolved
+    model.to(device).eval()
+    info = TranscriberInfo(
+        model=request.model,
+        device=request.device,
+        compute_type=compute_type,
+        threads=torch.get_num_threads() if device == "cpu" else None,
+        capabilities=_capabilities(model, request),
+        packages=request.packages,
+    )
+    return OpenAIWhisperRecognizer(info, model)
+
+
+def _path(request: LoadRequest) -> Path:
+    if request.weights is None:
+        raise WeightsError(f"{request.model.name} was given no weights to load", model=request.model.name)
+    return request.weights
+
+
+def _compute_type(asked: str, device: Device) -> str:
+    if asked == "auto":
+        return "float16" if device.resolved.startswith("cuda") else "float32"
+    if asked == "float16" and device.resolved == "cpu":
+        raise OptionError(
+            "openai-whisper cannot compute in float16 on the cpu; choose float32",
+            option="compute_type",
+            supported=("float32",),
+        )
+    return asked
+
+
+def _read_checkpoint(path: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
+    checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    return checkpoint["dims"], checkpoint["model_state_dict"]
+
+
+def _from_ctranslate2(folder: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
+    checkpoint = convert(folder)
+    return checkpoint.dims.as_dict(), checkpoint.state_dict
+
+
+def _build(path: Path, dimensions: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> Whisper:
+    # once more what was checked before the file was opened: nothing is allocated for what it only declares
+    reason = why_not_whisper(dimensions, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    if reason is not None:
+        raise WeightsError(f"{path} is not a Whisper model that can run: {reason}", model=str(path))
+    model = Whisper(ModelDimensions(**dimensions))
+    model.load_state_dict(state)
+    return model
+
+
+def _set_alignment_heads(model: Whisper, request: LoadRequest) -> None:
+    """Set the heads that the model's authors chose for word times; upstream does it only for names it downloads.
+
+    A model that nobody chose heads for keeps upstream's default, the later half of all heads.
+    """
+    names = whisper._ALIGNMENT_HEADS  # noqa: SLF001 - upstream keeps them nowhere else
+    known = request.spec.name if request.spec else _official_name(request.model.weights_sha256)
+    if known in names:
+        model.set_alignment_heads(names[known])
+    elif request.weights_format == "ctranslate2" and (heads := _heads_of(_path(request))):
+        mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
+        mask[tuple(zip(*heads, strict=True))] = True
+        model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
+
+
+def _official_name(sha256: str | None) -> str | None:
+    """The model whose address holds *sha256*."""
+    addresses: Mapping[str, str] = whisper._MODELS  # noqa: SLF001 - upstream keeps them nowhere else
+    return next((name for name, url in addresses.items() if sha256 and sha256 in url), None)
+
+
+def _heads_of(folder: Path) -> list[tuple[int, int]]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return [(int(layer), int(head)) for layer, head in config.get("alignment_heads", ())]
+
+
+def _capabilities(model: Whisper, request: LoadRequest) -> Capabilities:
+    multilingual = model.is_multilingual
+    return Capabilities(
+        tasks=("transcribe", "translate") if multilingual else ("transcribe",),
+        languages=tuple(sorted(whisper.tokenizer.LANGUAGES)) if multilingual else ("en",),
+        word_timestamps=request.device.resolved != "mps" or request.has(FLOAT64_ALIGNMENT.name),
+        beam_size=True,
+        temperature=True,
+        initial_prompt=True,
+        engine_options=ENGINE_OPTIONS,
+    )
