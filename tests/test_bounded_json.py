@@ -138,7 +138,7 @@ def test_gzipped_file_of_newlines_is_read_in_no_time(tmp_path: Path):
     path = tmp_path / "x.jsonl"
     blank = b"\n" * 5_000_000
     path.write_bytes(b'{"audio_filepath": "a.wav", "text": "x"}\n' + blank + b"{,\n")
-    assert sum(1 for _ in TextFile(path=path).raw()) < 500
+    assert sum(1 for _ in TextFile(path=path).raw_lines()) < 500
     with pytest.raises(DatasetError, match=r"line 5000002: column 2"):
         list(load_dataset(path))
 
@@ -156,7 +156,7 @@ def test_gzipped_manifest_of_like_lines_is_read_whole(tmp_path: Path):
     lines = "".join(f'{{"audio_filepath": "clip-{n}.wav", "text": "{"the same words " * 8}"}}\n' for n in range(80_000))
     path.write_bytes(gzip.compress(lines.encode()))
     assert len(lines) > 8 * 2**20 > 10 * path.stat().st_size
-    assert sum(1 for _ in TextFile(path=path).text()) == 80_000
+    assert sum(1 for _ in TextFile(path=path).lines()) == 80_000
 
 
 @pytest.mark.parametrize("block", [5, 7, 64 * 1024])
@@ -167,6 +167,6 @@ def test_lines_are_the_same_in_blocks_of_any_size(tmp_path: Path, monkeypatch: p
     path.write_bytes(text)
     monkeypatch.setattr("asrlab.evaluation.datasets.text_file._BLOCK_BYTES", block)
 
-    assert list(TextFile(path=path).text()) == [(1, "one"), (5, "two"), (8, "three\x0bfour"), (10, "five")]
-    assert b"".join(raw for _, raw in TextFile(path=path).raw()) == text.removeprefix(b"\xef\xbb\xbf")
+    assert list(TextFile(path=path).lines()) == [(1, "one"), (5, "two"), (8, "three\x0bfour"), (10, "five")]
+    assert b"".join(raw for _, raw in TextFile(path=path).raw_lines()) == text.removeprefix(b"\xef\xbb\xbf")
     assert TextFile(path=path).head() == b"one"

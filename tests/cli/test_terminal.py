@@ -202,13 +202,13 @@ def test_json_has_the_same_values(printed: Any, name: str):
 def test_what_was_written_is_read_back(printed: Any, workplace: Path, form: str):
     """Ids and texts in the files of ``runs --texts`` are those of the run."""
     from asrlab.evaluation.datasets.hypotheses import read_hypotheses
-    from asrlab.evaluation.datasets.stm import stm_segments
+    from asrlab.evaluation.datasets.stm import read_stm_segments
 
     path = workplace / f"back.{form}"
     path.write_bytes(printed[f"texts-{form}", "pipe"].stdout.partition(b"loudloud")[0])
     one_line = " ".join(f"loud {HOSTILE}".split())
     if form == "stm":
-        assert {segment.text for segment in stm_segments(path)} == {one_line}
+        assert {segment.text for segment in read_stm_segments(path)} == {one_line}
         return
     rows = {row.id: row.text for row in read_hypotheses(path).hypotheses}
     if form == "jsonl":

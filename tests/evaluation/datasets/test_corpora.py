@@ -115,8 +115,8 @@ def test_stm_gives_the_segments_that_are_scored(write: Write, stm: str, audio: s
 
 BAD_LINES = [
     ("talk 1 Ann 1", "has fewer than 5 fields; it needs: file, channel"),
-    ("talk B Ann 1 2 hi", "is of channel 'B', and asrlab mixes the channels of a file; write each channel"),
-    ("talk 2 Ann 1 2 hi", "is of channel '2'"),
+    ("talk B Ann 1 2 hi", "names channel 'B', and asrlab mixes the channels of a file; write each channel"),
+    ("talk 2 Ann 1 2 hi", "names channel '2'"),
     ("talk 1 Ann x 2 hi", "'start' is 'x'; it must be a number of seconds"),
     ("talk 1 Ann 1 inf hi", "'end' is inf; it must be a finite number"),
     ("talk 1 Ann 2 1 hi", "would last -1 s; it must end after it starts"),

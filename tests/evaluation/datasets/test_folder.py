@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.datasets import load_dataset, read_folder
+from asrlab.evaluation.datasets import ReadOptions, load_dataset
+from asrlab.evaluation.datasets.folder import read_folder
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None)
@@ -102,7 +103,7 @@ def test_audio_without_text_is_refused_with_the_first_few(tmp_path: Path):
         load_dataset(tmp_path)
     assert str(caught.value) == (
         f"folder {tmp_path} holds m0.wav, m1.wav, m2.wav, ... (9 in all) without a same-named .txt; add the missing "
-        "files or move these away, or let audio go without a reference (require_text=False)"
+        "files or move these away, or accept audio without a reference (require_text=False)"
     )
 
 
@@ -207,7 +208,7 @@ def test_subfolder_that_cannot_be_listed_is_an_error(tmp_path: Path):
 def test_folder_that_vanished_is_an_error(tmp_path: Path):
     """A folder that cannot be listed is an error and not an empty data set."""
     with pytest.raises(DatasetError, match=r"gone cannot be read \(No such file"):
-        read_folder(tmp_path / "gone")
+        read_folder(tmp_path / "gone", ReadOptions())
 
 
 NAMES = st.text(

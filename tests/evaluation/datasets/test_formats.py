@@ -95,7 +95,7 @@ def test_format_is_told_by_content(write: Write, name: str):
     """A data set of each format is recognized by it alone, and its references are read."""
     path = small(write, name)
 
-    assert [each.name for each in FORMATS if each.recognizes(path)] == [name]
+    assert [each.name for each in FORMATS if each.sniff(path)] == [name]
     assert [utterance.text for utterance in load_dataset(path)] == ["text a", "text b"]
 
 
@@ -238,7 +238,7 @@ def test_path_that_could_be_several_is_refused_with_what_to_say(write: Write):
 
     with pytest.raises(
         DatasetError,
-        match=r"could be Hugging Face's audiofolder or a folder of audio .*; say which with format='audiofolder' or "
+        match=r"could be Hugging Face's audiofolder or a folder of audio .*; choose with format='audiofolder' or "
         r"format='folder' \(--format NAME\)",
     ):
         load_dataset(root)
@@ -290,7 +290,7 @@ def test_named_format_that_it_is_not_in_is_refused(write: Write, name: str):
 @pytest.mark.parametrize("name", ["gone", "nul\0byte", "x" * 5000])
 def test_recognizing_never_raises(tmp_path: Path, name: str):
     """What is not there, or no path at all, is in no format."""
-    assert not any(each.recognizes(tmp_path / name) for each in FORMATS)
+    assert not any(each.sniff(tmp_path / name) for each in FORMATS)
 
 
 def test_part_of_a_file_is_heard_where_it_is(write: Write):

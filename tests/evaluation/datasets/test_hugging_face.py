@@ -120,7 +120,7 @@ def test_what_cannot_be_read_says_its_row():
         asrlab.evaluation.load_dataset(datasets.DatasetDict({"test": rows}))
     with pytest.raises(DatasetError, match="no column names the audio"):
         asrlab.evaluation.load_dataset(rows.remove_columns("audio"))
-    with pytest.raises(OptionError, match="this is an object"):
+    with pytest.raises(OptionError, match="not for an object"):
         asrlab.evaluation.load_dataset(rows, format="csv")
-    with pytest.raises(DatasetError, match="a int is no data set"):
+    with pytest.raises(DatasetError, match="a int is not a data set"):
         asrlab.evaluation.load_dataset(3)

@@ -74,7 +74,7 @@ def test_shell_pipe_is_refused_and_never_run(write: Write, monkeypatch: pytest.M
 BAD: dict[str, tuple[dict[str, str], str]] = {
     "archive": ({"wav.scp": "rec1 raw.ark:12\n"}, r"wav\.scp, line 1: 'rec1' points into an archive"),
     "stdin": ({"wav.scp": "rec1 -\n"}, r"wav\.scp, line 1: 'rec1' is standard input"),
-    "no path": ({"wav.scp": "rec1\n"}, r"wav\.scp, line 1: 'rec1' has nothing behind it"),
+    "no path": ({"wav.scp": "rec1\n"}, r"wav\.scp, line 1: 'rec1' has no value"),
     "twice": ({"wav.scp": "rec1 a\nrec2 b\n\nrec1 c\n"}, r"wav\.scp, line 4: 'rec1' is on line 1 already"),
     "segment twice": ({"segments": "s1-a rec1 0 1\ns1-a rec1 1 2\n"}, r"segments, line 2: 's1-a' is on line 1 already"),
     "three fields": ({"segments": "s1-a rec1 0\n"}, r"segments, line 1: has 3 fields; it needs 4"),

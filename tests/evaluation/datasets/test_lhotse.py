@@ -96,10 +96,10 @@ BAD: dict[str, tuple[object, str]] = {
     "memory": (source(type="memory", source="UklGRg=="), "source of type 'memory'; save"),
     "two channels": (source(channels=[0, 1]), "recording 'a' has 2 channels, and asrlab mixes"),
     "two sources": (changed(sources=[RECORDING["sources"][0]] * 2), "recording 'a' has 2 channels"),  # type: ignore[index]
-    "channels": (source(channels=3), "'channels' is no array"),
+    "channels": (source(channels=3), "'channels' is not an array"),
     "sources": (changed(sources="a.wav"), "'sources' is a string; it must be an array of objects"),
     "transforms": (changed(transforms=[{"name": "Speed"}]), "'transforms', which only Lhotse applies"),
-    "mixed": ({"id": "m", "tracks": [], "type": "MixedCut"}, "is a MixedCut, which is no stretch of one recording"),
+    "mixed": ({"id": "m", "tracks": [], "type": "MixedCut"}, "is a MixedCut, not a part of one recording"),
     "padding": ({"id": "p", "duration": 1, "type": "PaddingCut"}, "is a PaddingCut"),
     "features": ({**CUT, "recording": None}, "the cut has no 'recording'"),
     "no supervision": ({**CUT, "supervisions": []}, "the cut has no supervision; add one"),

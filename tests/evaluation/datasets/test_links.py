@@ -159,7 +159,7 @@ def test_folder_of_links_says_what_to_do(tmp_path: Path):
         (root / name).symlink_to(store / name)
 
     with pytest.raises(
-        DatasetError, match=r"set/a\.txt leads out of the data set's folder, to .*store/a\.txt; put a copy"
+        DatasetError, match=r"set/a\.txt leads out of the data set's folder, to .*store/a\.txt; replace it with a copy"
     ):
         load_dataset(root)
     assert [each.id for each in load_dataset(root, allow_external_audio=True)] == ["a", "b"]

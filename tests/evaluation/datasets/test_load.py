@@ -64,7 +64,7 @@ def test_listing_specs_imports_nothing(theirs: str):
     ("function", "problem"),
     [
         ("failing", "raised RuntimeError: no disk"),
-        ("wrong", "gave a list where a Dataset is needed"),
+        ("wrong", "returned a list instead of a Dataset"),
         ("absent", "raised AttributeError"),
     ],
 )

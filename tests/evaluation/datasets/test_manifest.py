@@ -95,7 +95,7 @@ BAD_LINES: list[tuple[object, str]] = [
     (line(audio_filepath=""), "there is no 'audio_filepath'"),
     (line(audio_filepath=None), "there is no 'audio_filepath'"),
     (line(audio_filepath=3), "'audio_filepath' is a number; it must be text"),
-    (line(audio_filepath="a\0.wav"), "'audio_filepath' .* is no path"),
+    (line(audio_filepath="a\0.wav"), "'audio_filepath' .* is not a valid path"),
     (b'{"audio_filepath": "a\\ud800.wav"}', "'audio_filepath' holds half a surrogate pair"),
     (b'{"audio_filepath": "a.wav", "text": "\\udc80"}', "'text' holds half a surrogate pair"),
     ({"audio_filepath": "a.wav"}, "there is no 'text'"),

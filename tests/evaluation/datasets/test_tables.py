@@ -81,7 +81,7 @@ BAD_ROWS = [
         'a.wav,"x,1,s,2\n',
         r"line 3: the row that begins here cannot be read \(a quote that opens a cell is never closed\)",
     ),
-    ("a\0.wav,x,1,s,2", r"line 3: 'path' 'a\\x00\.wav' is no path"),
+    ("a\0.wav,x,1,s,2", r"line 3: 'path' 'a\\x00\.wav' is not a valid path"),
 ]
 
 

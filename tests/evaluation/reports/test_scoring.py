@@ -134,7 +134,7 @@ def test_two_files_are_compared_with_intervals(tmp_path: Path):
         ("h.csv", "utt_id,text\n,b\n", "line 2: there is no 'utt_id'"),
         ("h.jsonl", '{"pred_text": "a"}\n', "line 1: there is no 'audio_filepath'"),
         ("h.jsonl", '{"audio_filepath": "a", "pred_text": "a"}\n{,\n', "line 2: column 2"),
-        ("h.txt", "just words\n", "no file of hypotheses"),
+        ("h.txt", "just words\n", "is not a file of hypotheses"),
     ],
 )
 def test_a_bad_line_is_named(folder: Path, name: str, text: str, told: str):

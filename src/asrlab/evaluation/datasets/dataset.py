@@ -1,9 +1,9 @@
-"""The records: an utterance, and a data set of them."""
+"""Records of data sets: an utterance, a data set, a named data set and a format."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -12,8 +12,13 @@ from asrlab.languages import language_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from asrlab.audio import AudioSource
+
+
+ExternalAudioPolicy = bool | Literal["audio"]
+"""Permission for files outside the given folder: none, all, or with ``audio`` only audio, which is not opened."""
 
 
 def _not_empty(_instance: object, attribute: attrs.Attribute[str], value: object) -> None:
@@ -22,23 +27,23 @@ def _not_empty(_instance: object, attribute: attrs.Attribute[str], value: object
 
 
 def _tag(value: Any) -> Any:
-    """Return a language as its tag; what is no text stays for the run's records to refuse."""
+    """Return a language as its tag; leave anything but text for the run's records to refuse."""
     return language_tag(value) if isinstance(value, str) else value
 
 
 @attrs.frozen(kw_only=True)
 class Utterance:
-    """A piece of speech, with its reference if there is one.
+    """A recording of speech, with its reference if there is one.
 
     Attributes:
-        id: Unique in its data set, the same whenever the data set is read.
-        audio: Whatever a transcriber takes; from asrlab's own readers a ``Path``, or an ``AudioFile`` for a part of a
-            file. That it exists is found out when it is transcribed.
-        text: The reference; empty says that nothing is said; None that there is no reference.
-        language: BCP 47 tag of the speech; None if not known. It may be given in other ways, such as ``en_US``, ``eng``
-            or ``English``; what names no language becomes None.
-        speaker: Who speaks, as the data set names them; None if not known.
-        recording: The recording it was cut from; None if not known.
+        id: Identifier, unique in the data set and the same each time the data set is read.
+        audio: Any source that a transcriber accepts. asrlab's own readers give a ``Path``, or an ``AudioFile`` for a
+            part of a file. The audio is first opened when it is transcribed.
+        text: The reference text. Empty if nothing is spoken; None without a reference.
+        language: BCP 47 tag of the speech; None if unknown. Other forms, such as ``en_US``, ``eng`` and ``English``,
+            are converted, and a value that names no language becomes None.
+        speaker: Speaker name in the data set; None if unknown.
+        recording: Name of the recording that contains the utterance; None if unknown.
     """
 
     id: str = attrs.field(validator=_not_empty)
@@ -51,19 +56,19 @@ class Utterance:
 
 @attrs.frozen(kw_only=True)
 class Dataset:
-    """Utterances that are read while they are iterated, as often as it is iterated.
+    """Utterances that are read each time the data set is iterated.
 
     Attributes:
-        name: For tables and records.
-        source: Where it comes from, in words.
-        licence: Its licence or terms, in words; None if not known.
-        read: Gives the utterances from the first on, each time it is called.
-        length: How many there are; None if that is not known without reading it.
-        unscored: Gives the stretches of the recordings that are not to be scored, where the data set marks such. Words
-            in them are no errors, and they are no utterances of the data set.
+        name: Name for tables and records.
+        source: Origin of the data, in words.
+        licence: Licence or terms, in words; None if unknown.
+        read: Function that yields the utterances from the first one on.
+        length: Number of utterances; None if only a reading of the data set can count them.
+        unscored: Function that yields the parts of the recordings that are excluded from scoring, where the data set
+            marks such parts. They are not utterances of the data set.
 
     Raises:
-        DatasetError: While iterating: something cannot be read, or two utterances have the same id.
+        DatasetError: While iterating, if something cannot be read, or two utterances have the same id.
     """
 
     name: str
@@ -74,33 +79,33 @@ class Dataset:
     unscored: Callable[[], Iterable[Utterance]] | None = attrs.field(default=None, repr=False, eq=False)
 
     def __iter__(self) -> Iterator[Utterance]:
-        places: dict[str, int] = {}
-        for place, utterance in enumerate(self.read(), start=1):
-            first = places.setdefault(utterance.id, place)
-            if first != place:
+        positions: dict[str, int] = {}
+        for position, utterance in enumerate(self.read(), start=1):
+            first = positions.setdefault(utterance.id, position)
+            if first != position:
                 raise DatasetError(
                     f"data set {self.name!r} has two utterances with the id {utterance.id!r}, number {first} and number"
-                    f" {place}; give each its own"
+                    f" {position}; give each its own"
                 )
             yield utterance
 
     def count(self) -> int:
-        """How many utterances there are; reads the data set where that is not known without.
+        """Count the utterances; read the data set if its length is unknown.
 
         Raises:
-            DatasetError: It had to be read and cannot be.
+            DatasetError: If the data set has to be read and cannot be.
         """
         return sum(1 for _ in self) if self.length is None else self.length
 
 
 @attrs.frozen(kw_only=True)
 class DatasetSpec:
-    """A data set as a plugin offers it: data, with the code named by a dotted string.
+    """A named data set that a plugin offers, with a dotted reference to its code.
 
     Attributes:
-        name: What it is asked for by.
+        name: Name to load the data set by.
         description: One line for a list.
-        factory: ``package.module:function``, called without an argument, giving a `Dataset`.
+        factory: ``package.module:function``, called without arguments, which returns a `Dataset`.
     """
 
     name: str
@@ -108,28 +113,64 @@ class DatasetSpec:
     factory: str
 
     def load(self) -> Dataset:
-        """Import the code and make the data set.
+        """Import the factory and call it.
 
         Raises:
-            DatasetError: The code does not import, fails, or gives something else.
+            DatasetError: If the factory cannot be imported, fails, or returns another type.
         """
+        module, _, function = self.factory.partition(":")
         try:
-            made = self._call()
+            dataset = getattr(import_module(module), function)()
         except AsrlabError:
             raise
         except Exception as error:
-            # the plugin boundary: whatever a stranger's code raises, its user gets to know which data set it was
+            # the plugin boundary: name the data set, whatever the plugin's code raises
             raise DatasetError(
                 f"data set {self.name!r} cannot be loaded: {self.factory} raised {type(error).__name__}: {error}; "
                 "see: asrlab plugins"
             ) from error
-        if not isinstance(made, Dataset):
+        if not isinstance(dataset, Dataset):
             raise DatasetError(
-                f"data set {self.name!r} cannot be loaded: {self.factory} gave a {type(made).__name__} where a Dataset "
-                "is needed; see: asrlab plugins"
+                f"data set {self.name!r} cannot be loaded: {self.factory} returned a {type(dataset).__name__} instead "
+                "of a Dataset; see: asrlab plugins"
             )
-        return made
+        return dataset
 
-    def _call(self) -> Any:
-        module, _, function = self.factory.partition(":")
-        return getattr(import_module(module), function)()
+
+@attrs.frozen(kw_only=True)
+class ReadOptions:
+    """Options of every reader.
+
+    Attributes:
+        require_text: Refuse an utterance without a reference. If False, its ``text`` is None.
+        allow_external_audio: Accept files outside the given folder, or outside the folder of the given file: audio that
+            the data set names, and audio and text files that are links to other folders.
+    """
+
+    require_text: bool = True
+    allow_external_audio: ExternalAudioPolicy = False
+
+
+@attrs.frozen(kw_only=True)
+class DatasetFormat:
+    """A file format of data sets.
+
+    Attributes:
+        name: Name to select the format by.
+        description: A few words for a list.
+        sniffer: Function that returns True if a path looks like this format, by names and first lines only.
+        read: Function that returns the data set at a path. It checks names and first lines at once, and reads the
+            utterances while they are iterated. It raises `DatasetError`.
+    """
+
+    name: str
+    description: str
+    sniffer: Callable[[Path], bool]
+    read: Callable[[Path, ReadOptions], Dataset]
+
+    def sniff(self, path: Path) -> bool:
+        """Return True if *path* looks like this format; False if *path* cannot be inspected."""
+        try:
+            return self.sniffer(path)
+        except (OSError, ValueError):  # no permission, a name that is too long, a null byte in it
+            return False

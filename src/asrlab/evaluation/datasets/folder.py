@@ -1,33 +1,31 @@
-"""A folder of audio, each file with its reference in a ``.txt`` of the same name."""
+"""Folders of audio with text files: same-named ``.txt`` files, and LibriSpeech's tree."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.manifest import first_object, objects
-from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, AudioRoot
-from asrlab.evaluation.datasets.tabular import UtteranceColumns, header_of, table_utterances
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
+from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, AudioRoot, audio_by_stem
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from asrlab.evaluation.datasets.format import ExternalAudioPolicy, ReadOptions
+    from asrlab.evaluation.datasets.dataset import ReadOptions
 
-_SHOWN = 3
+_MAX_SHOWN = 3
 _MAX_TEXT_BYTES = 64 * 2**20
 
 
 @attrs.frozen(kw_only=True)
-class _Files:
+class _PairedFiles:
     """The files of a folder by utterance id."""
 
     audio: dict[str, Path] = attrs.field(factory=dict)
@@ -35,53 +33,48 @@ class _Files:
 
 
 def sniff_folder(path: Path) -> bool:
-    """Whether *path* is a folder that holds, itself, audio with a ``.txt`` of the same name."""
-    names = [entry for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
-    texts = {name.stem for name in names if name.suffix.lower() == ".txt"}
-    return any(name.stem in texts for name in names if name.suffix.lower() in AUDIO_SUFFIXES)
+    """Return True if *path* is a folder that directly holds audio with a ``.txt`` of the same name."""
+    files = [entry for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
+    texts = {file.stem for file in files if file.suffix.lower() == ".txt"}
+    return any(file.stem in texts for file in files if file.suffix.lower() in AUDIO_SUFFIXES)
 
 
-def read_folder(path: Path, *, require_text: bool = True, allow_external_audio: ExternalAudioPolicy = False) -> Dataset:
-    """The audio in *path* and its subfolders, in the order of the ids.
+def read_folder(path: Path, options: ReadOptions) -> Dataset:
+    """Return the audio in a folder and its subfolders, ordered by id.
 
-    An utterance's id is its path in the folder without the ending, with ``/`` between, in Unicode's composed form
-    (NFC). The reference is read as UTF-8, with or without a byte order mark, without the space around it. Hidden files
-    and folders are left out. The names are read now, the references when iterated.
+    An utterance's id is its path in the folder without the suffix, with ``/`` between, in Unicode's form NFC. The
+    reference is read as UTF-8, with or without a byte order mark, and stripped. Hidden files and folders are ignored.
+    The names are read now, the references when iterated.
 
-    Linked folders in the folder are not followed, since what is in them is read where it is. Links that lead out of the
-    folder are refused unless they are allowed, and then followed.
-
-    Args:
-        path: The folder.
-        require_text: Audio without a ``.txt`` is an error; False gives it ``text=None``.
-        allow_external_audio: Accept links that lead out of the folder.
+    Links to folders within the folder are not followed, since those are read themselves. Links that lead out of the
+    folder are refused, or followed if external files are allowed.
 
     Raises:
-        DatasetError: There is no audio, a link leads out of the folder, two audio files share an id, a ``.txt`` has no
-            audio or, where it is required, audio has no ``.txt``; while iterating: a ``.txt`` cannot be read.
+        DatasetError: If there is no audio, a link leads out of the folder, two audio files share an id, a ``.txt`` has
+            no audio, or audio has no required ``.txt``; while iterating, if a ``.txt`` cannot be read.
     """
-    # absolute, since the working directory may be another when it is iterated
-    files = _collect(AudioRoot.of(path.absolute(), allow_external_audio=allow_external_audio))
+    # absolute, since the working directory may change before the data set is iterated
+    files = _collect(AudioRoot.at(path.absolute(), options))
     if not files.audio:
         raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
-    _check_paired(path.absolute(), files, require_text=require_text)
+    _check_paired(path.absolute(), files, require_text=options.require_text)
     return Dataset(
         name=path.resolve().name,
         source=f"folder {path}",
-        read=partial(_pair_utterances, files),
+        read=partial(_read_pairs, files),
         length=len(files.audio),
     )
 
 
-def _pair_utterances(files: _Files) -> Iterator[Utterance]:
+def _read_pairs(files: _PairedFiles) -> Iterator[Utterance]:
     for name in sorted(files.audio):
         text = _read_text(files.text[name]) if name in files.text else None
         yield Utterance(id=name, audio=files.audio[name], text=text)
 
 
-def _collect(root: AudioRoot) -> _Files:
-    files = _Files()
-    for folder, names in root.walk(is_hidden=_is_hidden):
+def _collect(root: AudioRoot) -> _PairedFiles:
+    files = _PairedFiles()
+    for folder, names in root.walk(is_hidden=lambda name: name.startswith(".")):
         for path in (folder / name for name in names):
             suffix = path.suffix.lower()
             if suffix == ".txt":
@@ -91,12 +84,13 @@ def _collect(root: AudioRoot) -> _Files:
     return files
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".")
-
-
 def _add(files: dict[str, Path], path: Path, root: Path) -> None:
-    name = _id(path, root)
+    # composed, since macOS writes decomposed names and the id must not depend on the system that copied the folder
+    name = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"the file name {str(path)!r} is not valid UTF-8; rename it", path=path) from error
     if name in files:
         raise DatasetError(
             f"{files[name]} and {path} would both be utterance {name!r}; rename or remove one of them", path=path
@@ -104,34 +98,24 @@ def _add(files: dict[str, Path], path: Path, root: Path) -> None:
     files[name] = path
 
 
-def _id(path: Path, root: Path) -> str:
-    # composed, since macOS writes decomposed names and the id should not depend on who copied the folder
-    name = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise DatasetError(f"the file name {str(path)!r} is not valid UTF-8; rename it", path=path) from error
-    return name
-
-
-def _check_paired(root: Path, files: _Files, *, require_text: bool) -> None:
+def _check_paired(root: Path, files: _PairedFiles, *, require_text: bool) -> None:
     without_audio = sorted(files.text.keys() - files.audio.keys())
     without_text = sorted(files.audio.keys() - files.text.keys()) if require_text else []
     problems = [
-        _few([files.audio[name] for name in without_text], root, "without a same-named .txt"),
-        _few([files.text[name] for name in without_audio], root, "without same-named audio"),
+        _shortlist([files.audio[name] for name in without_text], root, "without a same-named .txt"),
+        _shortlist([files.text[name] for name in without_audio], root, "without same-named audio"),
     ]
     if any(problems):
         hint = "; add the missing files or move these away"
-        hint += ", or let audio go without a reference (require_text=False)" if without_text else ""
+        hint += ", or accept audio without a reference (require_text=False)" if without_text else ""
         raise DatasetError(f"folder {root} holds {' and '.join(filter(None, problems))}{hint}", path=root)
 
 
-def _few(paths: Sequence[Path], root: Path, problem: str) -> str:
+def _shortlist(paths: Sequence[Path], root: Path, problem: str) -> str:
     if not paths:
         return ""
-    shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:_SHOWN])
-    more = f", ... ({len(paths)} in all)" if len(paths) > _SHOWN else ""
+    shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:_MAX_SHOWN])
+    more = f", ... ({len(paths)} in all)" if len(paths) > _MAX_SHOWN else ""
     return f"{shown}{more} {problem}"
 
 
@@ -156,81 +140,63 @@ def _read_text(path: Path) -> str:
         raise DatasetError(f"{path} cannot be read ({error.strerror})", path=path) from error
 
 
-_NAMES = ("metadata.csv", "metadata.jsonl")
-_FILE = "file_name"
+_TRANSCRIPTS_SUFFIX = ".trans.txt"
+_DEPTHS = ("", "*/", "*/*/", "*/*/*/", "*/*/*/*/")  # from a chapter's folder to the folder of all parts
+_SPACE = re.compile(r"[ \t]+")
 
 
-def sniff_audiofolder(path: Path) -> bool:
-    """Whether *path* is a folder with metadata that has ``file_name``, perhaps in folders for splits; or such JSONL."""
-    return bool(_metadata(path) or _splits(path)) if path.is_dir() else _FILE in first_object(path)
+def sniff_librispeech(path: Path) -> bool:
+    """Return True if *path* is a folder with ``*.trans.txt``, directly or up to four folders below."""
+    return path.is_dir() and any(True for depth in _DEPTHS for _ in path.glob(f"{depth}*{_TRANSCRIPTS_SUFFIX}"))
 
 
-def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
-    """The files that the metadata names, with its columns, by the names that tables use; others are left out.
+def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
+    """Return all chapters below a folder, ordered by name, each read while it is iterated.
 
-    Args:
-        path: The folder, or its ``metadata.csv`` or ``metadata.jsonl``. Of a data set in splits, one of them.
-        options: What is asked of every reader.
+    A line of ``*.trans.txt`` has an id and the text. The audio has the id as its name, in the same folder, with any
+    suffix of audio. Speaker and recording come from the path: of ``84/121123/84-121123.trans.txt``, ``84`` and
+    ``84-121123``.
 
     Raises:
-        DatasetError: There is no metadata, or several; while iterating: a line cannot be read, with its number.
+        DatasetError: If there is no ``*.trans.txt``; while iterating, if a folder or line cannot be read, with its line
+            number.
 
-    Source: Hugging Face datasets, "Create an audio dataset".
+    Source: LibriSpeech, ``README.TXT``, section 5.
     """
-    place = _one(path)
-    if path.is_dir():
-        AudioRoot.of(path.absolute(), allow_external_audio=options.allow_external_audio).check(place.absolute())
-    if place.suffix.lower() == ".csv":
-        error = partial(_at_header, place)
-        UtteranceColumns.find(header_of(first_line(place), ","), error=error, options=options)
-        read = partial(table_utterances, place.absolute(), options, ",")
-    else:
-        UtteranceColumns.find(first_object(place), error=partial(_at_header, place), options=options)
-        read = partial(_audiofolder_utterances, place.absolute(), options)
-    return Dataset(name=path.resolve().name, source=f"audiofolder {path}", read=read)
-
-
-def _one(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    found = _metadata(path) or _splits(path)
-    if not found:
+    if not sniff_librispeech(path):
         raise DatasetError(
-            f"folder {path} has no {' or '.join(_NAMES)} with a column '{_FILE}'; add one, or give another folder",
-            path=path,
+            f"{path} is not a LibriSpeech tree: no folder in it has a file *{_TRANSCRIPTS_SUFFIX}", path=path
         )
-    if len(found) > 1 or found[0].parent != path:
-        of = map(str, found if found[0].parent == path else [each.parent for each in found])
-        raise DatasetError(f"folder {path} has several metadata files; give one: {', '.join(of)}", path=path)
-    return found[0]
+    return Dataset(
+        name=path.resolve().name,
+        source=f"LibriSpeech tree {path}",
+        read=partial(_read_librispeech_tree, path.absolute(), options),
+    )
 
 
-def _metadata(folder: Path) -> list[Path]:
-    return [folder / name for name in _NAMES if _names_files(folder / name)]
+def _read_librispeech_tree(top: Path, options: ReadOptions) -> Iterator[Utterance]:
+    root = AudioRoot.at(top, options)
+    for folder, names in root.walk():
+        for name in names:
+            if name.endswith(_TRANSCRIPTS_SUFFIX):
+                yield from _read_chapter(root.check(folder / name), top, options)
 
 
-def _names_files(path: Path) -> bool:
-    if path.suffix.lower() == ".csv":
-        return _FILE in header_of(first_line(path), ",")
-    return _FILE in first_object(path)
-
-
-def _splits(folder: Path) -> list[Path]:
-    found = [path for pattern in ("*", "*/*") for name in _NAMES for path in folder.glob(f"{pattern}/{name}")]
-    return sorted(path for path in found if _names_files(path))
-
-
-def _audiofolder_utterances(place: Path, options: ReadOptions) -> Iterator[Utterance]:
-    lines = TextFile(path=place)
-    root = AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio)
-    seen = UniqueIds(lines=lines, hint="give each line its own 'id'")
-    for number, fields in objects(lines):
-        # the keys of each line, since JSON leaves out what one lacks
-        columns = UtteranceColumns.find(fields.values, error=fields.error, options=options)
-        utterance = columns.utterance(fields, root=root, options=options)
-        seen.check(utterance.id, number)
-        yield utterance
-
-
-def _at_header(path: Path, problem: str) -> DatasetError:
-    return DatasetError(f"the first line of {path}: {problem}", path=path)
+def _read_chapter(path: Path, top: Path, options: ReadOptions) -> Iterator[Utterance]:
+    file, audio = TextFile(path=path), audio_by_stem(path.parent)
+    root = AudioRoot.at(path.parent, options, top=top)
+    recording = path.name.removesuffix(_TRANSCRIPTS_SUFFIX)
+    speaker, _, chapter = recording.partition("-")
+    ids = UniqueIds(file=file)
+    for number, line in file.lines():
+        name, *text = _SPACE.split(line, maxsplit=1)
+        ids.add(name, number)
+        # a missing file gets LibriSpeech's name for it, and is reported when it is transcribed
+        named = audio[name].name if name in audio else f"{name}.flac"
+        yield Utterance(
+            id=name,
+            audio=root.audio(named, field="id", error=partial(file.error, number)),
+            text=text[0] if text else "",
+            speaker=speaker if chapter else path.parent.parent.name,
+            recording=recording,
+        )

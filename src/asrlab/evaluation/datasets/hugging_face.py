@@ -1,4 +1,4 @@
-"""The ``datasets`` library's objects: its audio column as bytes or a path, never decoded by it."""
+"""Hugging Face's data sets: objects of the library ``datasets``, and folders in the layout ``audiofolder``."""
 
 from __future__ import annotations
 
@@ -10,63 +10,68 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.paths import audio_slice, default_id
-from asrlab.evaluation.datasets.record_reader import RecordReader
-from asrlab.evaluation.datasets.tabular import AUDIO_COLUMNS, UtteranceColumns, header_names
+from asrlab.evaluation.datasets.paths import AudioRoot, default_id
+from asrlab.evaluation.datasets.record_reader import RecordReader, first_object, read_objects
+from asrlab.evaluation.datasets.tabular import (
+    AUDIO_COLUMNS,
+    UtteranceColumns,
+    column_names,
+    read_header,
+    read_table_rows,
+)
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from asrlab.audio import AudioSource
-    from asrlab.evaluation.datasets.format import ReadOptions
+    from asrlab.evaluation.datasets.dataset import ReadOptions
 
 
-_ROWS = ("Dataset", "IterableDataset")
-_SPLITS = ("DatasetDict", "IterableDatasetDict")
+_DATASET_TYPES = ("Dataset", "IterableDataset")
+_SPLIT_TYPES = ("DatasetDict", "IterableDatasetDict")
 
 
-def is_hugging_face(given: object) -> bool:
-    """Whether *given* is an object of the ``datasets`` library, which is not imported to find out."""
+def is_hugging_face(value: object) -> bool:
+    """Return True if *value* is an object of the library ``datasets``, without importing the library."""
     return any(
-        kind.__module__.partition(".")[0] == "datasets" and kind.__name__ in (*_ROWS, *_SPLITS)
-        for kind in type(given).__mro__
+        kind.__module__.partition(".")[0] == "datasets" and kind.__name__ in (*_DATASET_TYPES, *_SPLIT_TYPES)
+        for kind in type(value).__mro__
     )
 
 
-def read_hugging_face(given: Any, options: ReadOptions) -> Dataset:
-    """The rows of a ``datasets.Dataset`` or ``IterableDataset``, each fetched when its turn comes.
+def read_hugging_face(data: Any, options: ReadOptions) -> Dataset:
+    """Return the rows of a ``datasets.Dataset`` or ``IterableDataset``, fetched while they are iterated.
 
-    The audio is the column with the feature ``Audio``, or one of the usual names with paths; the others go by the names
-    that tables use. What the library has as bytes stays bytes, and is decoded by asrlab like a file. The object comes
-    from the caller and not from a file, so that its paths may lie anywhere.
+    The audio is the column with the feature ``Audio``, or a column of paths with one of the usual names. The other
+    columns have the names that tables use. Audio that the library holds as bytes is decoded by asrlab like a file. The
+    object comes from the caller and not from a file, so its paths may lead anywhere.
 
     Raises:
-        DatasetError: It is a dictionary of splits, or has no column or several for the audio; while iterating: a row
-            cannot be read, with its number.
+        DatasetError: If *data* is a dictionary of splits, or has no column or several for the audio; while iterating,
+            if a row cannot be read, with its number.
 
     Source: Hugging Face datasets 5.2, ``features/audio.py``.
     """
-    if any(kind.__name__ in _SPLITS for kind in type(given).__mro__):
-        raise DatasetError(
-            f"the data set has splits ({', '.join(given)}); give one, such as data[{next(iter(given))!r}]"
-        )
-    columns, source = _columns(given)
-    found = UtteranceColumns.find(columns, error=partial(_at, "columns"), options=options)
-    name = getattr(getattr(given, "info", None), "dataset_name", None) or "datasets"
-    split = str(given.split) if getattr(given, "split", None) else ""
+    if any(kind.__name__ in _SPLIT_TYPES for kind in type(data).__mro__):
+        raise DatasetError(f"the data set has splits ({', '.join(data)}); give one, such as data[{next(iter(data))!r}]")
+    names, undecoded = _select_columns(data)
+    columns = UtteranceColumns.find(names, error=partial(_error_at, "columns"), options=options)
+    name = getattr(getattr(data, "info", None), "dataset_name", None) or "datasets"
+    split = str(data.split) if getattr(data, "split", None) else ""
     return Dataset(
         name=f"{name}-{split}" if split else name,
         source=f"datasets object {name}{f', split {split}' if split else ''}",
-        read=partial(_utterances, source, found, columns, options),
-        length=len(given) if hasattr(given, "__len__") else None,
+        read=partial(_read_object, undecoded, columns, names, options),
+        length=len(data) if hasattr(data, "__len__") else None,
     )
 
 
-def _columns(given: Any) -> tuple[dict[str, str], Any]:
-    """The columns that count, from the usual name to the object's own, and the object that does not decode."""
-    features = given.features
+def _select_columns(data: Any) -> tuple[dict[str, str], Any]:
+    """Return the object's columns by their names as tables use them, and the object with audio left undecoded."""
+    features = data.features
     if features is None:
-        first = next(iter(given), None)
+        first = next(iter(data), None)
         if first is None:
             raise DatasetError("the data set is empty; give one with rows")
         names, audio = list(first), []
@@ -75,78 +80,137 @@ def _columns(given: Any) -> tuple[dict[str, str], Any]:
         audio = [name for name, kind in features.items() if type(kind).__name__ == "Audio"]
     if len(audio) > 1:
         raise DatasetError(f"the columns {' and '.join(audio)} are both audio; remove_columns() one of them")
-    columns = dict(zip(header_names(names), names, strict=True))
+    columns = dict(zip(column_names(names), names, strict=True))
     if audio:
-        # Common Voice has the clip's path beside the clip, for one
+        # Common Voice, for example, has the clip's path in a column beside the clip
         columns = {name: own for name, own in columns.items() if name not in AUDIO_COLUMNS and own != audio[0]}
         columns["audio"] = audio[0]
-        given = given.cast_column(audio[0], _undecoded(features[audio[0]]))
-    return columns, given
+        feature = features[audio[0]]
+        data = data.cast_column(audio[0], type(feature)(sampling_rate=feature.sampling_rate, decode=False))
+    return columns, data
 
 
-def _undecoded(feature: Any) -> Any:
-    """The same feature without decoding."""
-    return type(feature)(sampling_rate=feature.sampling_rate, decode=False)
-
-
-def _utterances(
+def _read_object(
     rows: Any, columns: UtteranceColumns, names: Mapping[str, str], options: ReadOptions
 ) -> Iterator[Utterance]:
     wanted = {name for name in attrs.asdict(columns).values() if name}
-    for number, row in enumerate(_fetched(rows, names[columns.audio]), start=1):
+    for number, row in enumerate(_fetch(rows, names[columns.audio]), start=1):
         values = {name: row.get(own) for name, own in names.items() if name in wanted}
-        yield _utterance(RecordReader(values=values, error=partial(_at, f"row {number}")), columns, number, options)
+        record = RecordReader(values=values, error=partial(_error_at, f"row {number}"))
+        audio, path = _audio(record, columns)
+        start = columns.start_seconds(record)
+        yield Utterance(
+            id=columns.label(record, "id") or (default_id(path, start) if path else f"row-{number}"),
+            audio=audio,
+            text=columns.reference(record, options),
+            language=columns.label(record, "language"),
+            speaker=columns.label(record, "speaker"),
+            recording=columns.label(record, "recording"),
+        )
 
 
-def _fetched(rows: Any, audio: str) -> Iterator[Any]:
+def _fetch(rows: Any, audio: str) -> Iterator[Any]:
     try:
         yield from rows
-    except ImportError as error:  # a stream's audio column asks for torchcodec even where nothing is decoded
+    except ImportError as error:  # a stream's audio column needs torchcodec even if nothing is decoded
         raise DatasetError(
             f"the library datasets cannot give the rows ({error}); install that, or stream paths: "
             f"data.cast_column({audio!r}, datasets.Value('string'))"
         ) from error
 
 
-def _utterance(fields: RecordReader, columns: UtteranceColumns, number: int, options: ReadOptions) -> Utterance:
-    audio, named = _audio(fields, columns)
-    text = fields.string(columns.text) if columns.text else None
-    if text is None and options.require_text:
-        raise fields.error(f"there is no '{columns.text}'; add the reference, or do without (require_text=False)")
+def _audio(record: RecordReader, columns: UtteranceColumns) -> tuple[AudioSource, str | None]:
+    """Return the audio of a row and its path."""
+    value = record.values.get(columns.audio)
+    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
+    if data is None and not (isinstance(path, str) and path):
+        raise record.error(f"'{columns.audio}' holds neither bytes nor a path")
+    if data is None:
+        return columns.slice(record, Path(str(path))), path
+    if columns.start_seconds(record):
+        raise record.error(f"'{columns.start}' does not apply to audio held as bytes; cut the audio")
+    return data, path
 
-    def label(column: str | None) -> str | None:
-        return fields.label(column) if column else None
 
-    start = fields.seconds(columns.start) if columns.start else None
-    return Utterance(
-        id=label(columns.id) or (default_id(named, start) if named else f"row-{number}"),
-        audio=audio,
-        text=text,
-        language=label(columns.language),
-        speaker=label(columns.speaker),
-        recording=label(columns.recording),
+def _error_at(position: str, problem: str) -> DatasetError:
+    return DatasetError(f"datasets object, {position}: {problem}")
+
+
+_METADATA_NAMES = ("metadata.csv", "metadata.jsonl")
+_FILE_COLUMN = "file_name"
+
+
+def sniff_audiofolder(path: Path) -> bool:
+    """Return True if *path* is a folder with metadata that has ``file_name``, in it or in folders for splits.
+
+    Metadata in JSONL is recognized as a file, too.
+    """
+    return bool(_metadata(path) or _splits(path)) if path.is_dir() else _FILE_COLUMN in first_object(path)
+
+
+def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
+    """Return the files that an audiofolder's metadata names, with the columns that tables use; ignore other columns.
+
+    Args:
+        path: The folder, or its ``metadata.csv`` or ``metadata.jsonl``. Of a data set with splits, one of them.
+        options: Options of every reader.
+
+    Raises:
+        DatasetError: If there is no metadata, or several; while iterating, if a line cannot be read, with its number.
+
+    Source: Hugging Face datasets, "Create an audio dataset".
+    """
+    metadata = _find_metadata(path)
+    if path.is_dir():
+        AudioRoot.at(path.absolute(), options).check(metadata.absolute())
+    is_csv = metadata.suffix.lower() == ".csv"
+    UtteranceColumns.find(
+        read_header(metadata, ",") if is_csv else first_object(metadata),
+        error=lambda problem: DatasetError(f"the first line of {metadata}: {problem}", path=metadata),
+        options=options,
+    )
+    reader = partial(read_table_rows, delimiter=",") if is_csv else _read_metadata_objects
+    return Dataset(
+        name=path.resolve().name, source=f"audiofolder {path}", read=partial(reader, metadata.absolute(), options)
     )
 
 
-def _audio(fields: RecordReader, columns: UtteranceColumns) -> tuple[AudioSource, str | None]:
-    """The audio, and the path that names it."""
-    value = fields.values.get(columns.audio)
-    held, named = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
-    if held is None and not (isinstance(named, str) and named):
-        raise fields.error(f"'{columns.audio}' holds neither bytes nor a path")
-    start = fields.seconds(columns.start) if columns.start else None
-    if held is not None:
-        if start:
-            raise fields.error(
-                f"'{columns.start}' is of audio held as bytes, of which there are no parts; cut the audio"
-            )
-        return held, named
-    end = fields.seconds(columns.end) if columns.end else None
-    duration = fields.seconds(columns.duration) if columns.duration and start is not None else None
-    if duration is None and end is not None:
-        duration = end - (start or 0.0)
-    return audio_slice(Path(str(named)), offset=start, duration=duration, error=fields.error), named
+def _find_metadata(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    files = _metadata(path) or _splits(path)
+    if not files:
+        raise DatasetError(
+            f"folder {path} has no {' or '.join(_METADATA_NAMES)} with a column '{_FILE_COLUMN}'; add one, or give "
+            "another folder",
+            path=path,
+        )
+    if len(files) > 1 or files[0].parent != path:
+        choices = map(str, files if files[0].parent == path else [file.parent for file in files])
+        raise DatasetError(f"folder {path} has several metadata files; give one: {', '.join(choices)}", path=path)
+    return files[0]
 
 
-def _at(place: str, problem: str) -> DatasetError:
-    return DatasetError(f"datasets object, {place}: {problem}")
+def _metadata(folder: Path) -> list[Path]:
+    return [folder / name for name in _METADATA_NAMES if _names_files(folder / name)]
+
+
+def _names_files(path: Path) -> bool:
+    return _FILE_COLUMN in (read_header(path, ",") if path.suffix.lower() == ".csv" else first_object(path))
+
+
+def _splits(folder: Path) -> list[Path]:
+    paths = [path for pattern in ("*", "*/*") for name in _METADATA_NAMES for path in folder.glob(f"{pattern}/{name}")]
+    return sorted(path for path in paths if _names_files(path))
+
+
+def _read_metadata_objects(path: Path, options: ReadOptions) -> Iterator[Utterance]:
+    file = TextFile(path=path)
+    root = AudioRoot.at(path.parent, options)
+    ids = UniqueIds(file=file, hint="give each line its own 'id'")
+    for number, record in read_objects(file):
+        # the keys of each line, since JSON omits absent values
+        columns = UtteranceColumns.find(record.values, error=record.error, options=options)
+        utterance = columns.utterance(record, root=root, options=options)
+        ids.add(utterance.id, number)
+        yield utterance

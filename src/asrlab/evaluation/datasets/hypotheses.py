@@ -1,4 +1,4 @@
-"""Hypotheses that another program wrote: tables, trn, CTM and the Open ASR Leaderboard's JSONL, told by content."""
+"""Hypotheses of other programs: tables, trn, CTM and the Open ASR Leaderboard's JSONL, recognized by content."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ import attrs
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.alternatives import parse_alternatives
-from asrlab.evaluation.datasets.manifest import first_object, objects
 from asrlab.evaluation.datasets.paths import default_id
-from asrlab.evaluation.datasets.record_reader import RecordReader
-from asrlab.evaluation.datasets.stm import track_of
+from asrlab.evaluation.datasets.record_reader import first_object, read_objects
+from asrlab.evaluation.datasets.stm import track_name
+from asrlab.evaluation.datasets.tabular import DELIMITERS, DelimitedTable, read_header
 from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
-from asrlab.evaluation.datasets.text_table import sniff_text_table, text_rows
+from asrlab.transcript.document import unescape_formula
 from asrlab.transcript.scoring_formats import unescape_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from asrlab.evaluation.alternatives import Alternatives
+    from asrlab.evaluation.datasets.record_reader import RecordReader
 
 
 HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")
-"""Names of the forms that are read; ``csv`` is also tabs or semicolons between cells."""
+"""Names of the formats; ``csv`` includes tables with tabs or semicolons between cells."""
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _ID = re.compile(r"\(([^()\s]+)\)")
 _COMMENT = ";;"
 _NO_WORD = "@"
-# The middle of a word and the end of a segment are compared as they are written, and not as their sums in binary are.
+# The middle of a word and the end of a segment are compared as decimals, not as their binary sums.
 _TIME_DIGITS = 6
 
 
@@ -43,7 +44,7 @@ class TimedWord:
 
     Attributes:
         text: The word.
-        middle: Seconds, halfway between its start and end.
+        middle: Time in seconds, halfway between the word's start and end.
     """
 
     text: str
@@ -52,15 +53,15 @@ class TimedWord:
 
 @attrs.frozen(kw_only=True)
 class Hypothesis:
-    """What a program wrote for one utterance.
+    """The text that a program recognized in one utterance.
 
     Attributes:
-        id: The utterance's id; in CTM the recording's name, and its channel where that is not the first.
-        text: What it wrote.
-        reference: What was said, where the file has that, too; else None.
-        language: The reference's language as the file names it; None if it does not.
+        id: Id of the utterance. In CTM the recording's name, with its channel unless that is the first.
+        text: The recognized text.
+        reference: The reference, if the file has one; else None.
+        language: Language of the reference in the file; None if absent.
         words: In CTM the words with their times, in order; else empty.
-        alternatives: In trn the readings, where there are several; else None.
+        alternatives: In trn the readings, if there are several; else None.
     """
 
     id: str
@@ -76,9 +77,9 @@ class HypothesisFile:
     """A file of hypotheses.
 
     Attributes:
-        path: The file.
+        path: Path of the file.
         format: One of `HYPOTHESIS_FORMATS`.
-        hypotheses: In the order of the file, one for each id.
+        hypotheses: The hypotheses in the order of the file, one for each id.
     """
 
     path: Path
@@ -87,16 +88,16 @@ class HypothesisFile:
 
 
 def read_hypotheses(path: Path, *, format: str | None = None) -> HypothesisFile:  # noqa: A002 - as in load_dataset
-    """The hypotheses in a file, gzipped or not.
+    """Read the hypotheses in a file, gzipped or not.
 
     Args:
         path: A table with a column for the id and one for the text; trn, ``text (id)``; CTM; or JSONL with
             ``pred_text``.
-        format: Which of them, by name; None tells it by the ending and the first line.
+        format: Name of the format; None recognizes it by the suffix and the first line.
 
     Raises:
-        DatasetError: It is none of them, a line cannot be read, or an id is there twice.
-        OptionError: There is no such format.
+        DatasetError: If the file is in no known format, a line cannot be read, or an id is repeated.
+        OptionError: If there is no such format.
     """
     if format is not None and format not in _READERS:
         raise OptionError(
@@ -104,44 +105,11 @@ def read_hypotheses(path: Path, *, format: str | None = None) -> HypothesisFile:
             option="format",
             supported=HYPOTHESIS_FORMATS,
         )
-    name = format or _told(path)
+    name = format or _sniff_format(path)
     return HypothesisFile(path=path, format=name, hypotheses=tuple(_READERS[name](path)))
 
 
-def sniff_trn(path: Path) -> bool:
-    """Whether *path* is called ``.trn``, or its first line ends with an id in parentheses."""
-    return path.suffix.lower() == ".trn" or _split_trn(first_line(path).strip()) is not None
-
-
-def trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Each utterance's line number, id and text; comments are left out.
-
-    Raises:
-        DatasetError: A line has no id at its end, or one that is there already.
-    """
-    lines = TextFile(path=path)
-    seen = UniqueIds(lines=lines, hint="remove one of the two")
-    for number, raw in lines.raw():
-        line = lines.decoded(number, raw).rstrip()
-        if not line.strip() or line.startswith(_COMMENT):
-            continue
-        found = _split_trn(line.strip())
-        if found is None:
-            raise lines.error(number, f"column {len(line)}: no id in parentheses at the end; a line is: text (id)")
-        text, written = found
-        name = unescape_id(written)
-        seen.check(name, number)
-        yield number, name, unescape_controls(text)
-
-
-def _split_trn(line: str) -> tuple[str, str] | None:
-    """The text and the id of a line; None if there is no id at its end."""
-    start = line.rfind("(")
-    found = _ID.fullmatch(line, start) if start >= 0 else None
-    return None if found is None else (line[:start].rstrip(), found[1])
-
-
-def _told(path: Path) -> str:
+def _sniff_format(path: Path) -> str:
     if not path.is_file():
         raise DatasetError(f"there is no file {str(path)!r} with hypotheses", path=path)
     if "pred_text" in first_object(path):
@@ -154,83 +122,217 @@ def _told(path: Path) -> str:
         return "trn"
     if _split_ctm(first_line(path).strip()):
         return "ctm"
-    shown = first_line(path)[:60]
     raise DatasetError(
-        f"{path} is no file of hypotheses that is known (its first line is {shown!r}); give a table with the columns "
-        "utt_id and text, trn, CTM, or JSONL with pred_text",
+        f"{path} is not a file of hypotheses in a known format (its first line is {first_line(path)[:60]!r}); give a "
+        "table with the columns utt_id and text, trn, CTM, or JSONL with pred_text",
         path=path,
     )
 
 
-def _table(path: Path) -> Iterator[Hypothesis]:
-    for row in text_rows(path):
-        yield Hypothesis(id=row.id, text=row.text, reference=row.reference, language=row.language)
+def sniff_trn(path: Path) -> bool:
+    """Return True if the suffix of *path* is ``.trn``, or its first line ends with an id in parentheses."""
+    return path.suffix.lower() == ".trn" or _split_trn(first_line(path).strip()) is not None
 
 
-def _trn(path: Path) -> Iterator[Hypothesis]:
-    for _, name, text in trn_lines(path):
-        yield Hypothesis(id=name, text=text, alternatives=_alternatives(text))
+def read_trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Yield each utterance's line number, id and text; skip comments.
+
+    Raises:
+        DatasetError: If a line does not end with an id, or repeats one.
+    """
+    file = TextFile(path=path)
+    ids = UniqueIds(file=file)
+    for number, raw in file.raw_lines():
+        line = file.decode(number, raw).rstrip()
+        if not line.strip() or line.startswith(_COMMENT):
+            continue
+        parts = _split_trn(line.strip())
+        if parts is None:
+            raise file.error(number, f"column {len(line)}: no id in parentheses at the end; a line is: text (id)")
+        name = unescape_id(parts[1])
+        ids.add(name, number)
+        yield number, name, unescape_controls(parts[0])
 
 
-def _alternatives(text: str) -> Alternatives | None:
-    try:
-        return parse_alternatives(text)
-    except ValueError:  # a brace that is not closed is a character like any other: systems write what they like
-        return None
+def _split_trn(line: str) -> tuple[str, str] | None:
+    """Split a line into its text and id; return None if there is no id at its end."""
+    start = line.rfind("(")
+    match = _ID.fullmatch(line, start) if start >= 0 else None
+    return None if match is None else (line[:start].rstrip(), match[1])
 
 
-def _ctm(path: Path) -> Iterator[Hypothesis]:
-    lines = TextFile(path=path)
-    found: dict[str, list[tuple[float, TimedWord]]] = defaultdict(list)
-    for number, line in lines.text():
+def _read_trn(path: Path) -> Iterator[Hypothesis]:
+    for _, name, text in read_trn_lines(path):
+        try:
+            alternatives = parse_alternatives(text)
+        except ValueError:  # systems may write a brace that nothing closes; it is a character like any other
+            alternatives = None
+        yield Hypothesis(id=name, text=text, alternatives=alternatives)
+
+
+def _read_ctm(path: Path) -> Iterator[Hypothesis]:
+    file = TextFile(path=path)
+    tracks: dict[str, list[tuple[float, TimedWord]]] = defaultdict(list)
+    for number, line in file.lines():
         if line.startswith(_COMMENT):
             continue
         fields = _split_ctm(line)
         if fields is None:
-            raise lines.error(number, "cannot be read; a line is: file, channel, start, duration, word")
-        file, channel, start, length, word = fields
-        words = found[track_of(unescape_id(file), channel)]
+            raise file.error(number, "cannot be read; a line is: file, channel, start, duration, word")
+        recording, channel, start, duration, word = fields
+        words = tracks[track_name(unescape_id(recording), channel)]
         if word != _NO_WORD:
-            middle = round(float(start) + float(length) / 2, _TIME_DIGITS)
+            middle = round(float(start) + float(duration) / 2, _TIME_DIGITS)
             words.append((float(start), TimedWord(text=unescape_controls(word), middle=middle)))
-    for name, words in found.items():
-        ordered = tuple(word for _, word in sorted(words, key=lambda each: each[0]))
+    for name, words in tracks.items():
+        ordered = tuple(word for _, word in sorted(words, key=lambda timed: timed[0]))
         yield Hypothesis(id=name, text=" ".join(word.text for word in ordered), words=ordered)
 
 
 def _split_ctm(line: str) -> tuple[str, str, str, str, str] | None:
-    """File, channel, start, duration and word of a line; None if it is no line of a CTM file."""
+    """Split a line into file, channel, start, duration and word; return None if it is not a line of CTM."""
     fields = line.split(maxsplit=5)[:5]
     if len(fields) < 5 or not (_NUMBER.fullmatch(fields[2]) and _NUMBER.fullmatch(fields[3])):
         return None
-    file, channel, start, length, word = fields
-    return file, channel, start, length, word
+    recording, channel, start, duration, word = fields
+    return recording, channel, start, duration, word
 
 
-def _leaderboard(path: Path) -> Iterator[Hypothesis]:
-    lines = TextFile(path=path)
-    seen = UniqueIds(lines=lines, hint="give each line its own 'id'")
-    for number, fields in objects(lines):
-        name = _leaderboard_id(fields)
-        seen.check(name, number)
-        text = fields.string("pred_text")
+def _read_leaderboard(path: Path) -> Iterator[Hypothesis]:
+    file = TextFile(path=path)
+    ids = UniqueIds(file=file, hint="give each line its own 'id'")
+    for number, record in read_objects(file):
+        name = _leaderboard_id(record)
+        ids.add(name, number)
+        text = record.string("pred_text")
         if text is None:
-            raise fields.error("there is no 'pred_text'; every line needs one")
-        language = fields.string("lang", "language")
-        yield Hypothesis(id=name, text=text, reference=fields.string("text"), language=language)
+            raise record.error("there is no 'pred_text'; every line needs one")
+        language = record.string("lang", "language")
+        yield Hypothesis(id=name, text=text, reference=record.string("text"), language=language)
 
 
-def _leaderboard_id(fields: RecordReader) -> str:
-    name = fields.label("id", "utt_id")
-    named = fields.string("audio_filepath")
+def _leaderboard_id(record: RecordReader) -> str:
+    name = record.label("id", "utt_id")
+    named = record.string("audio_filepath")
     if name is None and not named:
-        raise fields.error("there is no 'audio_filepath'; every line needs one, or an 'id'")
-    return name or default_id(named or "", fields.seconds("offset"))
+        raise record.error("there is no 'audio_filepath'; every line needs one, or an 'id'")
+    return name or default_id(named or "", record.seconds("offset"))
+
+
+_ID_COLUMNS = ("utt_id", "utterance_id", "id")
+_HYPOTHESIS_COLUMNS = ("hypothesis", "pred_text", "prediction")
+_TEXT_COLUMNS = ("text", "transcript", "transcription", "sentence")
+_REFERENCE_COLUMN = "reference"
+
+
+@attrs.frozen(kw_only=True)
+class TextRow:
+    """A row of a table of texts without audio.
+
+    Attributes:
+        id: Id of the utterance.
+        text: A program's text, or the reference if the table has nothing else; empty if the cell is.
+        reference: The reference, if the table has both; else None.
+        language: Language in the table; None if absent.
+        speaker: Speaker; None if unknown.
+        recording: Recording that contains the utterance; None if unknown.
+    """
+
+    id: str
+    text: str
+    reference: str | None = None
+    language: str | None = None
+    speaker: str | None = None
+    recording: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class _TextColumns:
+    delimiter: str
+    id: str
+    text: str
+    reference: str | None
+
+
+def sniff_text_table(path: Path) -> bool:
+    """Return True if the first line of *path* names a column for ids and one for texts."""
+    return _find_columns(path) is not None
+
+
+def read_text_rows(path: Path) -> Iterator[TextRow]:
+    """Yield the rows of a table; undo the escapes of `asrlab.transcript.document.escape_formula`.
+
+    Raises:
+        DatasetError: If there is no column for ids or none for texts, or a row cannot be read, has no id, or repeats
+            one.
+    """
+    columns = _find_columns(path)
+    if columns is None:
+        raise DatasetError(
+            f"the header of {path} does not name ids and texts ({first_line(path)[:60]!r}); begin it with utt_id and "
+            "text, with tabs, commas or semicolons between them",
+            path=path,
+        )
+    file = TextFile(path=path)
+    ids = UniqueIds(file=file)
+    for number, record in DelimitedTable(file=file, delimiter=columns.delimiter).rows():
+        row = _text_row(record, columns)
+        ids.add(row.id, number)
+        yield row
+
+
+def _text_row(record: RecordReader, columns: _TextColumns) -> TextRow:
+    name = record.label(columns.id)
+    if name is None:
+        raise record.error(f"there is no '{columns.id}'; every row needs one")
+    reference = None if columns.reference is None else _unescape(record.string(columns.reference) or "")
+    return TextRow(
+        id=_unescape(name),
+        text=_unescape(record.string(columns.text) or ""),
+        reference=reference,
+        language=_unescaped_label(record, "lang", "language", "locale"),
+        speaker=_unescaped_label(record, "speaker", "speaker_id"),
+        recording=_unescaped_label(record, "recording", "recording_id"),
+    )
+
+
+def _unescaped_label(record: RecordReader, *columns: str) -> str | None:
+    label = record.label(*columns)
+    return None if label is None else _unescape(label)
+
+
+def _unescape(cell: str) -> str:
+    return unescape_controls(unescape_formula(cell))
+
+
+def _find_columns(path: Path) -> _TextColumns | None:
+    line = first_line(path)
+    for delimiter in DELIMITERS:
+        names = read_header(path, delimiter) if delimiter in line else []
+        name = next((column for column in _ID_COLUMNS if column in names), None)
+        texts = [column for column in (*_HYPOTHESIS_COLUMNS, *_TEXT_COLUMNS, _REFERENCE_COLUMN) if column in names]
+        if name and texts:
+            return _TextColumns(delimiter=delimiter, id=name, text=texts[0], reference=_reference_column(texts))
+    return None
+
+
+def _reference_column(texts: list[str]) -> str | None:
+    """Return the column of the reference, if another one holds the hypothesis."""
+    if _REFERENCE_COLUMN in texts[1:]:
+        return _REFERENCE_COLUMN
+    if texts[0] not in _HYPOTHESIS_COLUMNS:
+        return None
+    return next((column for column in texts[1:] if column in _TEXT_COLUMNS), None)
+
+
+def _read_table(path: Path) -> Iterator[Hypothesis]:
+    for row in read_text_rows(path):
+        yield Hypothesis(id=row.id, text=row.text, reference=row.reference, language=row.language)
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Hypothesis]]] = {
-    "csv": _table,
-    "ctm": _ctm,
-    "leaderboard": _leaderboard,
-    "trn": _trn,
+    "csv": _read_table,
+    "ctm": _read_ctm,
+    "leaderboard": _read_leaderboard,
+    "trn": _read_trn,
 }

@@ -10,8 +10,8 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.manifest import first_object, objects
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice
+from asrlab.evaluation.datasets.record_reader import first_object, read_objects
 from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
 
 if TYPE_CHECKING:
@@ -19,96 +19,96 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asrlab.audio import AudioFile
-    from asrlab.evaluation.datasets.format import ReadOptions
+    from asrlab.evaluation.datasets.dataset import ReadOptions
     from asrlab.evaluation.datasets.record_reader import RecordReader
 
 
 _RECORDINGS, _SUPERVISIONS = "recordings", "supervisions"
-_CUTS = ("MonoCut", "MultiCut", "MixedCut", "PaddingCut", "Cut")
+_CUT_TYPES = ("MonoCut", "MultiCut", "MixedCut", "PaddingCut", "Cut")
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _ROUNDING_S = 0.001
 
 
 def sniff_lhotse(path: Path) -> bool:
-    """Whether the first line of *path* is a recording, supervision or cut; or a folder of such files."""
-    return bool(_files(path)) if path.is_dir() else _kind(first_object(path)) is not None
+    """Return True if the first line of *path* is a recording, supervision or cut, or for a folder of such files."""
+    return bool(_list_files(path)) if path.is_dir() else _kind(first_object(path)) is not None
 
 
 def read_lhotse(path: Path, options: ReadOptions) -> Dataset:
-    """One utterance for each supervision: its own stretch of its recording, wherever a cut begins and ends.
+    """Return an utterance for each supervision: its own part of its recording, wherever a cut begins and ends.
 
     Args:
-        path: Cuts; or one of two files beside each other whose names differ by ``recordings`` and ``supervisions``; or
-            a folder with one such pair or file. Relative paths in it begin in its folder.
-        options: What is asked of every reader.
+        path: Cuts; or one of two files in a folder whose names differ by ``recordings`` and ``supervisions``; or a
+            folder with one such pair or file. Relative paths in it begin in its folder.
+        options: Options of every reader.
 
-    The recordings of a pair are held in memory, by id, path, length and channels; everything else is read line by line.
+    The recordings of a pair are kept in memory (id, path, duration, channels). All else is read line by line.
 
     Raises:
-        DatasetError: There is no such file, its counterpart is missing, or there are several; while iterating: a line
-            cannot be read, with its number; a source is no file (a command is never run, nothing is fetched); a
-            recording has several channels or transforms; a cut is mixed or padding; a supervision has no text, or a cut
-            no supervision, where a reference is required.
+        DatasetError: If there is no such file, one of a pair is missing, or there are several; while iterating, if a
+            line cannot be read, with its number, a source is not a file (commands are never run, nothing is fetched), a
+            recording has several channels or transforms, a cut is mixed or padding, or a supervision lacks a required
+            text or a cut a required supervision.
 
     Source: Lhotse 1.33, ``audio/recording.py``, ``supervision.py``, ``cut/mono.py``.
     """
-    place = _one(path)
-    root = AudioRoot.of(place.absolute().parent, allow_external_audio=options.allow_external_audio)
+    file = _find_file(path)
+    root = AudioRoot.at(file.absolute().parent, options)
     if path.is_dir():
-        root.check(place.absolute())
-    kind = _kind(first_object(place))
+        root.check(file.absolute())
+    kind = _kind(first_object(file))
     if kind is None:
         raise DatasetError(
-            f"{place} is no Lhotse manifest: its first line is no recording, supervision or cut; save it as JSONL with "
-            "to_file('NAME.jsonl.gz')",
-            path=place,
+            f"{file} is not a Lhotse manifest: its first line is not a recording, supervision or cut; save it as JSONL "
+            "with to_file('NAME.jsonl.gz')",
+            path=file,
         )
-    source = f"Lhotse manifest {place}"
+    source = f"Lhotse manifest {file}"
     if kind == "cuts":
-        return Dataset(name=place.name, source=source, read=partial(_of_cuts, place.absolute(), options))
-    recordings, supervisions = _pair(place.absolute())
-    root.check_all(other for other in (recordings, supervisions) if other != place.absolute())
-    read = partial(_of_supervisions, recordings, supervisions, options)
+        return Dataset(name=file.name, source=source, read=partial(_read_cuts, file.absolute(), options))
+    recordings, supervisions = _find_pair(file.absolute())
+    root.check_all(other for other in (recordings, supervisions) if other != file.absolute())
+    read = partial(_read_supervisions, recordings, supervisions, options)
     return Dataset(name=supervisions.name, source=source, read=read)
 
 
 def _kind(first: dict[str, Any]) -> str | None:
-    if first.get("type") in _CUTS or {"recording", "start"} <= first.keys():
+    if first.get("type") in _CUT_TYPES or {"recording", "start"} <= first.keys():
         return "cuts"
     if {"id", "sources", "sampling_rate"} <= first.keys():
         return _RECORDINGS
     return _SUPERVISIONS if {"id", "recording_id", "start", "duration"} <= first.keys() else None
 
 
-def _files(folder: Path) -> list[Path]:
-    """The supervisions and cuts of a folder."""
+def _list_files(folder: Path) -> list[Path]:
+    """Return the supervisions and cuts of a folder."""
     named = [path for suffix in _SUFFIXES for path in folder.glob(f"*{suffix}")]
     wanted = [path for path in sorted(named) if _SUPERVISIONS in path.name or "cuts" in path.name]
     return [path for path in wanted if _kind(first_object(path)) is not None]
 
 
-def _one(path: Path) -> Path:
+def _find_file(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = _files(path)
-    if len(found) != 1:
-        problem = f"several; give one: {', '.join(map(str, found))}" if found else "none; give a file"
+    files = _list_files(path)
+    if len(files) != 1:
+        problem = f"several; give one: {', '.join(map(str, files))}" if files else "none; give a file"
         raise DatasetError(f"of Lhotse's supervisions and cuts (.jsonl, .jsonl.gz) {path} holds {problem}", path=path)
-    return found[0]
+    return files[0]
 
 
-def _pair(path: Path) -> tuple[Path, Path]:
-    """The recordings and the supervisions, of which *path* is one."""
-    head, found, tail = path.name.rpartition(_RECORDINGS)
-    if not found:
-        head, found, tail = path.name.rpartition(_SUPERVISIONS)
+def _find_pair(path: Path) -> tuple[Path, Path]:
+    """Return the recordings and the supervisions, where *path* is one of the two."""
+    head, word, tail = path.name.rpartition(_RECORDINGS)
+    if not word:
+        head, word, tail = path.name.rpartition(_SUPERVISIONS)
     recordings, supervisions = (path.with_name(f"{head}{name}{tail}") for name in (_RECORDINGS, _SUPERVISIONS))
     for other in (recordings, supervisions):
-        if not found or not other.is_file():
-            missing = f"there is no {other.name}" if found else "its name has neither word in it"
+        if not word or not other.is_file():
+            problem = f"there is no {other.name}" if word else "its name has neither word in it"
             raise DatasetError(
-                f"{path} is one of a pair of files called alike but for 'recordings' and 'supervisions', and {missing};"
-                " put both in one folder, or save cuts",
+                f"{path} belongs to a pair of files whose names differ by 'recordings' and 'supervisions', and "
+                f"{problem}; put both in one folder, or save cuts",
                 path=path,
             )
     return recordings, supervisions
@@ -121,8 +121,8 @@ class _Recording:
     path: Path
     duration: float | None
 
-    def part(self, start: float, duration: float | None, error: Callable[[str], DatasetError]) -> Path | AudioFile:
-        """A stretch of it; the path where that is all."""
+    def slice(self, start: float, duration: float | None, error: Callable[[str], DatasetError]) -> Path | AudioFile:
+        """Return a part of the recording; the path if that is all of it."""
         if -_ROUNDING_S < start < 0:
             start = 0.0
         if start < 0 or not math.isfinite(start):
@@ -133,97 +133,97 @@ class _Recording:
         return audio_slice(self.path, offset=start, duration=duration, error=error)
 
 
-def _of_supervisions(recordings: Path, supervisions: Path, options: ReadOptions) -> Iterator[Utterance]:
-    root = AudioRoot.of(recordings.parent, allow_external_audio=options.allow_external_audio)
-    there = {_needed(fields, "id"): _recording(fields, root) for _, fields in objects(TextFile(path=recordings))}
-    lines = TextFile(path=supervisions)
-    seen = UniqueIds(lines=lines, hint="give each its own")
-    for number, fields in objects(lines):
-        recording = there.get(_needed(fields, "recording_id"))
+def _read_supervisions(recordings: Path, supervisions: Path, options: ReadOptions) -> Iterator[Utterance]:
+    root = AudioRoot.at(recordings.parent, options)
+    by_id = {
+        _required(record, "id"): _read_recording(record, root) for _, record in read_objects(TextFile(path=recordings))
+    }
+    file = TextFile(path=supervisions)
+    ids = UniqueIds(file=file, hint="give each its own")
+    for number, record in read_objects(file):
+        recording = by_id.get(_required(record, "recording_id"))
         if recording is None:
-            raise fields.error(f"the recording {fields.label('recording_id')!r} is not in {recordings.name}")
-        utterance = _utterance(fields, recording, options)
-        seen.check(utterance.id, number)
+            raise record.error(f"the recording {record.label('recording_id')!r} is not in {recordings.name}")
+        utterance = _utterance(record, recording, options)
+        ids.add(utterance.id, number)
         yield utterance
 
 
-def _of_cuts(place: Path, options: ReadOptions) -> Iterator[Utterance]:
-    lines = TextFile(path=place)
-    root = AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio)
-    seen = UniqueIds(lines=lines, hint="give each supervision its own, and do not cut one in two")
-    for number, fields in objects(lines):
-        for utterance in _of_cut(fields, root, options):
-            seen.check(utterance.id, number)
+def _read_cuts(path: Path, options: ReadOptions) -> Iterator[Utterance]:
+    file = TextFile(path=path)
+    root = AudioRoot.at(path.parent, options)
+    ids = UniqueIds(file=file, hint="give each supervision its own, and do not cut one in two")
+    for number, record in read_objects(file):
+        for utterance in _read_cut(record, root, options):
+            ids.add(utterance.id, number)
             yield utterance
 
 
-def _of_cut(cut: RecordReader, root: AudioRoot, options: ReadOptions) -> Iterator[Utterance]:
+def _read_cut(cut: RecordReader, root: AudioRoot, options: ReadOptions) -> Iterator[Utterance]:
     kind, recorded = cut.string("type") or "MonoCut", cut.nested("recording")
     if kind not in ("MonoCut", "Cut", "MultiCut"):
-        raise cut.error(f"is a {kind}, which is no stretch of one recording; save its audio and make a cut of that")
+        raise cut.error(f"is a {kind}, not a part of one recording; save its audio and make a cut of that")
     if recorded is None:
-        raise cut.error("the cut has no 'recording' (of features alone no engine can transcribe); add it")
-    recording, start = _recording(recorded, root), cut.seconds("start") or 0.0
-    supervisions = cut.several("supervisions")
-    for fields in supervisions:
-        yield _utterance(fields, recording, options, start=start)
+        raise cut.error("the cut has no 'recording' (engines cannot transcribe features alone); add it")
+    recording, start = _read_recording(recorded, root), cut.seconds("start") or 0.0
+    supervisions = cut.list("supervisions")
+    for record in supervisions:
+        yield _utterance(record, recording, options, start=start)
     if supervisions:
         return
     if options.require_text:
         raise cut.error("the cut has no supervision; add one, or do without references (require_text=False)")
-    audio = recording.part(start, cut.seconds("duration"), cut.error)
-    yield Utterance(id=_needed(cut, "id"), audio=audio, recording=recorded.label("id"))
+    audio = recording.slice(start, cut.seconds("duration"), cut.error)
+    yield Utterance(id=_required(cut, "id"), audio=audio, recording=recorded.label("id"))
 
 
-def _utterance(fields: RecordReader, recording: _Recording, options: ReadOptions, *, start: float = 0.0) -> Utterance:
-    """A supervision, whose own start counts from *start*."""
-    text = fields.string("text")
-    if text is None and options.require_text:
-        raise fields.error("there is no 'text'; add the reference, or do without (require_text=False)")
-    begin = start + (fields.number("start") or 0.0)
+def _utterance(record: RecordReader, recording: _Recording, options: ReadOptions, *, start: float = 0.0) -> Utterance:
+    """Return the utterance of a supervision, whose own start is relative to *start*."""
+    text = record.reference("text", is_required=options.require_text)
+    begin = start + (record.number("start") or 0.0)
     return Utterance(
-        id=_needed(fields, "id"),
-        audio=recording.part(begin, fields.seconds("duration"), fields.error),
+        id=_required(record, "id"),
+        audio=recording.slice(begin, record.seconds("duration"), record.error),
         text=text,
-        language=fields.string("language"),
-        speaker=fields.label("speaker"),
-        recording=fields.label("recording_id"),
+        language=record.string("language"),
+        speaker=record.label("speaker"),
+        recording=record.label("recording_id"),
     )
 
 
-def _recording(fields: RecordReader, root: AudioRoot) -> _Recording:
-    """A recording.
+def _read_recording(record: RecordReader, root: AudioRoot) -> _Recording:
+    """Return a recording.
 
     Raises:
-        DatasetError: It is not one channel of one file, as it is on the disk.
+        DatasetError: If the recording is not one channel of one file, unchanged.
     """
-    name = _needed(fields, "id")
-    sources = fields.several("sources")
+    name = _required(record, "id")
+    sources = record.list("sources")
     channels = [channel for source in sources for channel in _channels(source)]
     if len(sources) != 1 or len(channels) != 1:
-        raise fields.error(
+        raise record.error(
             f"recording {name!r} has {len(channels)} channels, and asrlab mixes the channels of a file; write each to "
             "a file of its own"
         )
-    if fields.values.get("transforms"):
-        raise fields.error(f"recording {name!r} has 'transforms', which only Lhotse applies; save the audio with them")
+    if record.values.get("transforms"):
+        raise record.error(f"recording {name!r} has 'transforms', which only Lhotse applies; save the audio with them")
     kind, named = sources[0].string("type"), sources[0].string("source")
     if kind != "file" or not named:
-        never = ", and asrlab never runs what a data set says" if kind == "command" else ""
-        raise fields.error(f"recording {name!r} has a source of type {kind!r}{never}; save its audio to a file")
-    path = root.audio(named, field="source", error=fields.error)
-    return _Recording(path=path, duration=fields.seconds("duration"))
+        never = ", and asrlab never runs a command of a data set" if kind == "command" else ""
+        raise record.error(f"recording {name!r} has a source of type {kind!r}{never}; save its audio to a file")
+    path = root.audio(named, field="source", error=record.error)
+    return _Recording(path=path, duration=record.seconds("duration"))
 
 
 def _channels(source: RecordReader) -> list[Any]:
     channels = source.values.get("channels", [0])
     if not isinstance(channels, list):
-        raise source.error("'channels' is no array")
+        raise source.error("'channels' is not an array")
     return channels
 
 
-def _needed(fields: RecordReader, key: str) -> str:
-    found = fields.label(key)
-    if found is None:
-        raise fields.error(f"there is no '{key}'; every line needs one")
-    return found
+def _required(record: RecordReader, key: str) -> str:
+    label = record.label(key)
+    if label is None:
+        raise record.error(f"there is no '{key}'; every line needs one")
+    return label

@@ -1,4 +1,4 @@
-"""Where the files of a data set may lie, and how utterances are called that have no name."""
+"""Resolve the file paths of a data set, and derive missing utterance ids."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ from asrlab.errors import DatasetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from asrlab.evaluation.datasets.format import ExternalAudioPolicy
+    from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy, ReadOptions
 
 
 AUDIO_SUFFIXES = (
     ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3",
     ".mp4", ".oga", ".ogg", ".opus", ".sph", ".w64", ".wav", ".webm", ".wma",
 )  # fmt: skip
-"""The endings by which a folder's audio is told from its other files, in any case."""
+"""File name suffixes of audio in a folder, compared without case."""
 
 
 @attrs.frozen(kw_only=True)
 class AudioRoot:
-    """A folder that no file of a data set must lead out of, named or implied: it may come from a stranger.
+    """A folder that the files of an untrusted data set must not lead out of, whether named or implied.
 
-    The folder itself may be a link, and so may files that stay in it.
+    The folder itself may be a link, and so may files whose targets are in the folder.
 
     Attributes:
-        folder: Where relative paths begin, absolute.
-        top: The folder to stay in, with links resolved.
-        allow_external_audio: Accept files elsewhere, too.
+        folder: Absolute folder that relative paths begin in.
+        top: Folder that all files must be in, with links resolved.
+        allow_external_audio: Files outside *top* that are accepted.
     """
 
     folder: Path
     top: Path
     allow_external_audio: ExternalAudioPolicy
-    # The folder that was looked at last, and whether it is below the top: neighbours in a manifest are neighbours on
-    # the disk, and to look at every part of every path would take longer than to read the manifest.
+    # The last folder and whether it is below the top. Neighbours in a manifest are mostly neighbours on the disk, and
+    # resolving every part of every path takes longer than reading the manifest.
     _last: dict[str, bool] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     @classmethod
-    def of(cls, folder: Path, *, allow_external_audio: ExternalAudioPolicy, top: Path | None = None) -> Self:
-        """The root for paths relative to *folder* that stay in *top*, which is *folder* itself where none is given."""
-        return cls(folder=folder, top=(top or folder).resolve(), allow_external_audio=allow_external_audio)
+    def at(cls, folder: Path, options: ReadOptions, *, top: Path | None = None) -> Self:
+        """Return the root for paths relative to *folder* that stay in *top*, by default *folder*."""
+        return cls(folder=folder, top=(top or folder).resolve(), allow_external_audio=options.allow_external_audio)
 
     def audio(self, named: str, *, field: str, error: Callable[[str], DatasetError]) -> Path:
-        """The path that *named* stands for.
+        """Resolve the path of an audio file.
 
         Args:
-            named: As it stands in the file; a relative path begins in `folder`.
-            field: What the file calls it.
-            error: Makes the error, with its place.
+            named: The path as written in the file; relative paths begin in `folder`.
+            field: Name of the field that holds the path.
+            error: Function that makes the error, with the position in the file.
 
         Raises:
-            DatasetError: It is no path, or leads out of the folder.
+            DatasetError: If the path is invalid, or leads out of the folder.
         """
         path = os.path.join(self.folder, named)  # noqa: PTH118 - for a long manifest Path takes twice the time
         try:
-            inside = self._is_inside(path) or bool(self.allow_external_audio)
+            is_allowed = self._is_inside(path) or bool(self.allow_external_audio)
         except (OSError, ValueError, RuntimeError) as problem:  # a null byte, links in a circle
-            raise error(f"'{field}' {named!r} is no path ({problem})") from problem
-        if not inside:
+            raise error(f"'{field}' {named!r} is not a valid path ({problem})") from problem
+        if not is_allowed:
             raise error(
                 f"'{field}' {named!r} leads out of the manifest's folder, to {_resolved(path)}; if you trust the "
                 "manifest, allow it with allow_external_audio=True (--allow-external-audio)"
@@ -73,59 +73,61 @@ class AudioRoot:
         return Path(path)
 
     def check(self, path: Path, *, is_audio: bool = False) -> Path:
-        """Return *path*, a file or folder that the data set implies by its name and place.
+        """Return *path*, a file or folder that belongs to the data set by its name and folder.
 
         Raises:
-            DatasetError: It is a link that leads out of the folder, or one in a circle.
+            DatasetError: If the path is a link that leads out of the folder, or one of links in a circle.
         """
         try:
-            inside = self._is_inside(os.fspath(path))
+            is_inside = self._is_inside(os.fspath(path))
         except (OSError, RuntimeError) as problem:
             raise DatasetError(f"{path} cannot be read ({problem})", path=path) from problem
-        if not (inside or self.allow_external_audio is True or (self.allow_external_audio and is_audio)):
+        allowed = self.allow_external_audio
+        if not (is_inside or allowed is True or (allowed and is_audio)):
             raise DatasetError(
-                f"{path} leads out of the data set's folder, to {_resolved(os.fspath(path))}; put a copy in its place, "
+                f"{path} leads out of the data set's folder, to {_resolved(os.fspath(path))}; replace it with a copy, "
                 "or, if you trust the data set, allow it with allow_external_audio=True (--allow-external-audio)",
                 path=path,
             )
         return path
 
     def check_all(self, paths: Iterable[Path]) -> list[Path]:
-        """Return *paths*, see `check`."""
+        """Return *paths* after a `check` of each."""
         return [self.check(path) for path in paths]
 
     def walk(self, *, is_hidden: Callable[[str], bool] = lambda _: False) -> Iterator[tuple[Path, list[str]]]:
-        """Yield the folder and those below it, in the order of their names, each with the sorted names of its files.
+        """Yield the folder and all folders below in the order of their names, each with the sorted names of its files.
 
-        A linked folder within the root is met where it really is. One outside of it is followed where that is allowed.
+        A link to a folder within the root is skipped, since that folder is visited itself. A link out of the root is
+        followed if external files are allowed.
 
         Raises:
-            DatasetError: A folder cannot be listed, or is a link that leads out.
+            DatasetError: If a folder cannot be listed, or is a link that leads out.
         """
-        seen: set[str] = set()
-        for folder, folders, names in os.walk(self.folder, onerror=_unreadable, followlinks=True):
+        visited: set[str] = set()
+        for folder, folders, names in os.walk(self.folder, onerror=_raise_unreadable, followlinks=True):
             real = os.path.realpath(folder)
-            if real in seen:
+            if real in visited:
                 folders.clear()
                 continue
-            seen.add(real)
+            visited.add(real)
             shown = sorted(name for name in folders if not is_hidden(name))
-            folders[:] = [name for name in shown if self._is_entered(Path(folder, name))]
+            folders[:] = [name for name in shown if self._should_visit(Path(folder, name))]
             yield Path(folder), sorted(name for name in names if not is_hidden(name))
 
-    def _is_entered(self, folder: Path) -> bool:
+    def _should_visit(self, folder: Path) -> bool:
         return not folder.is_symlink() or not _resolved(os.fspath(self.check(folder))).is_relative_to(self.top)
 
     def _is_inside(self, path: str) -> bool:
         folder, name = os.path.split(path)
-        if "\0" in path:  # which islink would pass over
+        if "\0" in path:  # islink does not notice it
             raise ValueError("embedded null byte")
         if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114 - as above
             return _resolved(path).is_relative_to(self.top)
         if folder not in self._last:
-            inside = _resolved(folder).is_relative_to(self.top)
+            is_inside = _resolved(folder).is_relative_to(self.top)
             self._last.clear()
-            self._last[folder] = inside
+            self._last[folder] = is_inside
         return self._last[folder]
 
 
@@ -136,20 +138,20 @@ def _resolved(path: str) -> Path:
     return resolved
 
 
-def _unreadable(error: OSError) -> None:
-    # os.walk leaves out what it cannot list, and a score over the rest would look like a score over all
+def _raise_unreadable(error: OSError) -> None:
+    # os.walk skips what it cannot list, and a score over the rest would look like a score over all
     raise DatasetError(
-        f"folder {error.filename} cannot be read ({error.strerror}); see to its permissions", path=error.filename
+        f"folder {error.filename} cannot be read ({error.strerror}); check its permissions", path=error.filename
     ) from error
 
 
 def audio_slice(
     path: Path, *, offset: float | None, duration: float | None, error: Callable[[str], DatasetError]
 ) -> Path | AudioFile:
-    """The audio from *offset* on, for *duration*, both in seconds; the path itself where that is all of it.
+    """Return *duration* seconds of a file from *offset* on; the path itself if that is the whole file.
 
     Raises:
-        DatasetError: *duration* is not more than 0.
+        DatasetError: If *duration* is 0 or less.
     """
     if duration is not None and duration <= 0:
         raise error(f"the part of {path.name} would last {duration:g} s; it must end after it starts")
@@ -159,28 +161,28 @@ def audio_slice(
 
 
 def default_id(named: str, offset: float | None) -> str:
-    """The id of an utterance without one: its audio without the ending, and where in it it begins, unless at 0."""
+    """Return an id made of the audio's path without suffix, and ``@OFFSET`` unless the offset is 0."""
     path = Path(named)
     stem = path.with_suffix("").as_posix() if path.name else named
     return f"{stem}@{offset}" if offset else stem
 
 
-def audio_beside(folder: Path) -> dict[str, Path]:
-    """The audio files of *folder* itself, by their names without the ending, in Unicode's composed form.
+def audio_by_stem(folder: Path) -> dict[str, Path]:
+    """Return the audio files of *folder*, without subfolders, by their names without suffix in Unicode's form NFC.
 
     Raises:
-        DatasetError: The folder cannot be listed, or two files differ in their endings only.
+        DatasetError: If the folder cannot be listed, or two files differ only in their suffixes.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
         raise DatasetError(f"folder {folder} cannot be read ({error.strerror})", path=folder) from error
     for path in paths:
         if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
-            first = found.setdefault(unicodedata.normalize("NFC", path.stem), path)
+            first = files.setdefault(unicodedata.normalize("NFC", path.stem), path)
             if first != path:
                 raise DatasetError(
                     f"{first} and {path} could both be the audio of {path.stem!r}; remove one of them", path=path
                 )
-    return found
+    return files

@@ -1,21 +1,20 @@
-"""What was said, for scoring: from a data set, or from a file of texts without audio."""
+"""Reference texts for scoring, from a data set or from a file of texts without audio."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from asrlab.audio import AudioFile
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
-from asrlab.evaluation.datasets.hypotheses import sniff_trn, trn_lines
+from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy, ReadOptions
+from asrlab.evaluation.datasets.hypotheses import read_text_rows, read_trn_lines, sniff_text_table, sniff_trn
 from asrlab.evaluation.datasets.load import FORMATS
 from asrlab.evaluation.datasets.paths import AudioRoot
-from asrlab.evaluation.datasets.stm import stm_files, stm_segments
+from asrlab.evaluation.datasets.stm import list_stm_files, read_stm_segments
 from asrlab.evaluation.datasets.tabular import sniff_table
 from asrlab.evaluation.datasets.text_file import TextFile
-from asrlab.evaluation.datasets.text_table import sniff_text_table, text_rows
 from asrlab.languages import language_tag
 
 if TYPE_CHECKING:
@@ -23,24 +22,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-    from asrlab.evaluation.datasets.format import ExternalAudioPolicy
 
 
 @attrs.frozen(kw_only=True)
 class Reference:
-    """What was said in one utterance.
+    """The reference text of one utterance.
 
     Attributes:
-        id: The utterance's id.
-        text: What was said; empty says that nothing was.
-        language: BCP 47 tag; None if not known.
-        speaker: Who speaks; None if not known.
-        recording: What it was cut from; None if not known.
-        start: Seconds into the recording; None where the times are not known.
-        end: Seconds into the recording; None if it goes to the end, or is not known.
-        track: The channel of the recording that *start* and *end* are of; None where the times are not known.
-        alternatives: The readings of *text*, where it is in sclite's notation and has several; else None.
-        is_ignored: Nothing that is written of this stretch is scored, and it is no utterance.
+        id: Id of the utterance.
+        text: The text; empty if nothing is spoken.
+        language: BCP 47 tag; None if unknown.
+        speaker: Speaker; None if unknown.
+        recording: Recording that contains the utterance; None if unknown.
+        start: Start in seconds from the start of the recording; None without times.
+        end: End in seconds from the start of the recording; None if it is the recording's end, or without times.
+        track: Channel of the recording that *start* and *end* refer to; None without times.
+        alternatives: The readings of *text*, if it has several in sclite's notation; else None.
+        is_ignored: True for a part of the recording that is excluded from scoring. It is not an utterance.
     """
 
     id: str
@@ -56,38 +54,38 @@ class Reference:
 
 
 def from_file(path: Path, *, allow_external_audio: ExternalAudioPolicy = False) -> Iterator[Reference] | None:
-    """The references in a trn file, an STM file or folder, or a table without audio; None if *path* is none of them.
+    """Return the references in a trn file, an STM file or folder, or a table without audio; None for other paths.
 
     Args:
         path: The file or folder.
-        allow_external_audio: Accept STM files in the folder that are links to elsewhere.
+        allow_external_audio: Permission for STM files in the folder that are links to other folders.
 
     Raises:
-        DatasetError: A file of the folder leads out of it; while iterating: a line cannot be read.
+        DatasetError: If a file of the folder leads out of it; while iterating, if a line cannot be read.
     """
     is_file = path.is_file()
     is_named_stm = is_file and path.suffix.lower() == ".stm"
-    if is_named_stm or [each.name for each in FORMATS if each.recognizes(path)] == ["stm"]:
-        files = [file.absolute() for file in stm_files(path)]
-        root = AudioRoot.of(path.absolute(), allow_external_audio=allow_external_audio)
-        return _of_stm(files if is_file else root.check_all(files))
+    if is_named_stm or [known.name for known in FORMATS if known.sniff(path)] == ["stm"]:
+        files = [file.absolute() for file in list_stm_files(path)]
+        root = AudioRoot.at(path.absolute(), ReadOptions(allow_external_audio=allow_external_audio))
+        return _read_stm(files if is_file else root.check_all(files))
     if not is_file:
         return None
     if sniff_text_table(path) and not sniff_table(path):
-        return _of_table(path)
-    return _of_trn(path) if sniff_trn(path) else None
+        return _read_table(path)
+    return _read_trn(path) if sniff_trn(path) else None
 
 
 def from_dataset(dataset: Dataset) -> Iterator[Reference]:
-    """The references of a data set, and what is not to be scored; an utterance without a reference is left out."""
-    for each in dataset:
-        if each.text is not None:
-            yield _of_utterance(each, each.text)
-    for each in dataset.unscored() if dataset.unscored else ():
-        yield _of_utterance(each, "", is_ignored=True)
+    """Yield the references of a data set and its parts excluded from scoring; skip utterances without a reference."""
+    for utterance in dataset:
+        if utterance.text is not None:
+            yield _from_utterance(utterance, utterance.text)
+    for part in dataset.unscored() if dataset.unscored else ():
+        yield _from_utterance(part, "", is_ignored=True)
 
 
-def _of_utterance(utterance: Utterance, text: str, *, is_ignored: bool = False) -> Reference:
+def _from_utterance(utterance: Utterance, text: str, *, is_ignored: bool = False) -> Reference:
     part = utterance.audio if isinstance(utterance.audio, AudioFile) else None
     return Reference(
         id=utterance.id,
@@ -102,32 +100,31 @@ def _of_utterance(utterance: Utterance, text: str, *, is_ignored: bool = False) 
     )
 
 
-def _of_trn(path: Path) -> Iterator[Reference]:
-    lines = TextFile(path=path)
-    for number, name, text in trn_lines(path):
+def _read_trn(path: Path) -> Iterator[Reference]:
+    for number, name, text in read_trn_lines(path):
         try:
             alternatives = parse_alternatives(text)
         except ValueError as problem:
-            raise lines.error(number, f"{problem}; close it with '}}', or remove it") from problem
+            raise TextFile(path=path).error(number, f"{problem}; close it with '}}', or remove it") from problem
         yield Reference(id=name, text=text, alternatives=alternatives)
 
 
-def _of_table(path: Path) -> Iterator[Reference]:
-    for row in text_rows(path):
+def _read_table(path: Path) -> Iterator[Reference]:
+    for row in read_text_rows(path):
         text = row.text if row.reference is None else row.reference
         yield Reference(id=row.id, text=text, language=row.language, speaker=row.speaker, recording=row.recording)
 
 
-def _of_stm(files: Iterable[Path]) -> Iterator[Reference]:
-    for each in (segment for file in files for segment in stm_segments(file)):
+def _read_stm(files: Iterable[Path]) -> Iterator[Reference]:
+    for segment in (segment for file in files for segment in read_stm_segments(file)):
         yield Reference(
-            id=each.id,
-            text=each.text,
-            speaker=each.speaker,
-            recording=each.file,
-            start=each.start,
-            end=each.end,
-            track=each.track,
-            alternatives=each.alternatives,
-            is_ignored=each.is_ignored,
+            id=segment.id,
+            text=segment.text,
+            speaker=segment.speaker,
+            recording=segment.file,
+            start=segment.start,
+            end=segment.end,
+            track=segment.track,
+            alternatives=segment.alternatives,
+            is_ignored=segment.is_ignored,
         )

@@ -1,4 +1,4 @@
-"""Segment time marks (STM), as sclite scores and TED-LIUM has them."""
+"""Segment time marks (STM), the reference format of sclite and TED-LIUM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.paths import AudioRoot, audio_beside, audio_slice
+from asrlab.evaluation.datasets.paths import AudioRoot, audio_by_stem, audio_slice
 from asrlab.evaluation.datasets.record_reader import RecordReader
 from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 from asrlab.transcript.scoring_formats import unescape_id
@@ -22,124 +22,92 @@ from asrlab.transcript.scoring_formats import unescape_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from asrlab.evaluation.datasets.format import ReadOptions
+    from asrlab.evaluation.datasets.dataset import ReadOptions
 
 
 _SUFFIX = ".stm"
+_AUDIO_FOLDERS = ("sph", "wav", "audio")
 _FIRST_CHANNEL = "1"
 _COMMENT = ";;"
 _IGNORED = "ignore_time_segment_in_scoring"
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _LINE = re.compile(rf"\S+\s+(?:[A-Za-z]|\d)\s+\S+\s+({_NUMBER})\s+({_NUMBER})(?:\s.*)?")
 _FIELDS = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)(?:\s+(<[^>\s]*>))?(?:\s+(.*))?")
-_MAX_SHOWN = 80
+_MAX_SHOWN_CHARS = 80
 
 
 def sniff_stm(path: Path) -> bool:
-    """Whether *path* is called ``.stm`` or its first line has a file, channel, speaker, start and end; or a folder."""
+    """Return True for the suffix ``.stm``, a first line with STM's five fields, or a folder with ``.stm`` files."""
     if path.is_dir():
-        return bool(stm_files(path))
+        return bool(list_stm_files(path))
     line = first_line(path)
     if path.suffix.lower() == _SUFFIX:
         return True
-    marks = _LINE.fullmatch(line)
-    return marks is not None and float(marks[1]) <= float(marks[2])
+    match = _LINE.fullmatch(line)
+    return match is not None and float(match[1]) <= float(match[2])
 
 
 def read_stm(path: Path, options: ReadOptions) -> Dataset:
-    """The segments of a file, or of the ``.stm`` files in a folder or in its folder ``stm``, in the order of the names.
+    """Return the segments of an STM file, or of the ``.stm`` files in a folder or its folder ``stm``, ordered by name.
 
     A line is ``<file> <channel> <speaker> <start> <end> [<label>] text``. The audio is the file of that name, with any
-    ending that audio has, beside the STM file or in a folder ``sph``, ``wav`` or ``audio`` beside it or beside its
-    folder. Comments (``;;``) and segments that say IGNORE_TIME_SEGMENT_IN_SCORING are left out, and labels too; the
-    text is left as it is. Channel 1, or A, is all of the audio: what has several channels is mixed, as everywhere in
-    asrlab, so that a second channel is refused.
+    suffix of audio, beside the STM file or in a folder ``sph``, ``wav`` or ``audio`` beside the file or its folder.
+    Comments (``;;``), labels and segments with IGNORE_TIME_SEGMENT_IN_SCORING are skipped; the text is not changed.
+    Channel 1, or A, is the whole audio: asrlab mixes the channels of a file, so a second channel is refused.
 
     Raises:
-        DatasetError: There is no STM; while iterating: a line cannot be read, with its number, or is of a second
-            channel; or its audio is not there; or, where a reference is required, it leaves open which of several words
-            were said (``{ a / b }``).
+        DatasetError: If there is no STM; while iterating, if a line cannot be read, with its number, names a second
+            channel or missing audio, or leaves a required reference open (``{ a / b }``).
 
     Source: NIST SCTK, ``doc/infmts.htm``.
     """
-    files = stm_files(path)
+    files = list_stm_files(path)
     if not files:
         raise DatasetError(f"folder {path} has no {_SUFFIX} file, and no folder stm with one", path=path)
     top = path.absolute() if path.is_dir() else path.absolute().parent
     absolute = [file.absolute() for file in files]
     if path.is_dir():
-        AudioRoot.of(top, allow_external_audio=options.allow_external_audio).check_all(absolute)
+        AudioRoot.at(top, options).check_all(absolute)
     if not TextFile(path=files[0]).head():
         raise DatasetError(f"{files[0]} is empty; a line is: file, channel, speaker, start, end, text", path=files[0])
     return Dataset(
         name=path.resolve().name,
         source=f"STM {path}",
-        read=partial(_utterances, absolute, top, options),
-        unscored=partial(_unscored, absolute),
+        read=partial(_read_utterances, absolute, top, options),
+        unscored=partial(_read_unscored, absolute),
     )
 
 
-def stm_files(path: Path) -> list[Path]:
-    """The file itself; of a folder the STM files in it or in its folder ``stm``, in the order of the names."""
+def list_stm_files(path: Path) -> list[Path]:
+    """Return the STM files of a folder or of its folder ``stm``, ordered by name; *path* itself if it is a file."""
     if not path.is_dir():
         return [path]
     return sorted(path.glob(f"*{_SUFFIX}")) or sorted(path.glob(f"stm/*{_SUFFIX}"))
 
 
-def track_of(file: str, channel: str) -> str:
-    """The name of one channel of a recording: that of the recording for the first (``1`` or ``A``), else ``FILE#2``."""
+def track_name(file: str, channel: str) -> str:
+    """Name one channel of a recording: *file* for the first channel (``1`` or ``A``), else for example ``FILE#2``."""
     lower = channel.lower()
     number = str(ord(lower) - ord("a") + 1) if len(lower) == 1 and "a" <= lower <= "z" else lower
     return file if number == _FIRST_CHANNEL else f"{file}#{number}"
 
 
-def _utterances(files: list[Path], top: Path, options: ReadOptions) -> Iterator[Utterance]:
-    for place in files:
-        lines = TextFile(path=place)
-        reader = _Reader(
-            audio=_audio_for(place.parent, top, options),
-            root=AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio, top=top),
-            require_text=options.require_text,
-        )
-        for segment, error in _segments(lines):
-            if not segment.is_ignored:
-                yield reader.utterance(segment, error)
-
-
-def _unscored(files: list[Path]) -> Iterator[Utterance]:
-    for segment in (segment for file in files for segment in stm_segments(file)):
-        if segment.is_ignored and segment.track == segment.file and segment.end > segment.start:
-            audio = AudioFile(path=Path(segment.file), offset=segment.start, duration=segment.end - segment.start)
-            yield Utterance(id=segment.id, audio=audio, recording=segment.file)
-
-
-def _audio_for(folder: Path, top: Path, options: ReadOptions) -> dict[str, Path]:
-    """The audio that may be meant, by its name without the ending; what lies nearer goes first."""
-    above = [folder.parent] if options.allow_external_audio or folder != top else []
-    folders = [folder, *(place / name for place in [folder, *above] for name in ("sph", "wav", "audio"))]
-    found: dict[str, Path] = {}
-    for place in folders:
-        if place.is_dir():
-            found = {**audio_beside(place), **found}
-    return found
-
-
 @attrs.frozen(kw_only=True)
 class StmSegment:
-    """A line.
+    """A line of an STM file.
 
     Attributes:
-        id: ``FILE@START-END``; ``FILE#2@START-END`` in the second channel; with ``/SPEAKER`` behind it where another
-            speaker has the same times.
-        file: The recording's name.
-        channel: As it is written.
-        track: The recording's name, and the channel if that is not the first, see `track_of`.
-        speaker: Who speaks.
-        start: Seconds into the recording.
-        end: Seconds into the recording.
-        text: As it stands there.
-        is_ignored: The line says that nothing in it is to be scored.
-        alternatives: The readings of the text, where there are several; else None.
+        id: ``FILE@START-END``, or ``FILE#2@START-END`` in the second channel. If another speaker has the same times,
+            followed by ``/SPEAKER``.
+        file: Name of the recording.
+        channel: Channel as written.
+        track: Name of the recording and channel, see `track_name`.
+        speaker: Speaker.
+        start: Start in seconds from the start of the recording.
+        end: End in seconds from the start of the recording.
+        text: Text as written.
+        is_ignored: True if the line is marked as excluded from scoring.
+        alternatives: The readings of the text, if there are several; else None.
     """
 
     id: str
@@ -154,44 +122,46 @@ class StmSegment:
     alternatives: Alternatives | None = attrs.field(default=None, repr=False)
 
 
-def stm_segments(path: Path) -> Iterator[StmSegment]:
-    """The segments of a file, whether or not their audio is there, those that are not to be scored among them.
+def read_stm_segments(path: Path) -> Iterator[StmSegment]:
+    """Yield the segments of a file, including those excluded from scoring, whether or not their audio exists.
 
     Raises:
-        DatasetError: A line cannot be read, or is there twice.
+        DatasetError: If a line cannot be read, or is repeated.
     """
-    for segment, _ in _segments(TextFile(path=path)):
+    for segment, _ in _read_segments(TextFile(path=path)):
         yield segment
 
 
-def _segments(lines: TextFile) -> Iterator[tuple[StmSegment, Callable[[str], DatasetError]]]:
-    """The segments of a file, each with what makes an error for its line."""
-    seen = UniqueIds(lines=lines, hint="remove one of the two")
+def _read_segments(file: TextFile) -> Iterator[tuple[StmSegment, Callable[[str], DatasetError]]]:
+    """Yield the segments of a file, each with a function that makes an error for its line."""
+    ids = UniqueIds(file=file)
     speakers: dict[str, str] = {}
-    for number, line in lines.text():
-        error = partial(lines.error, number)
-        segment = _segment(line, error)
-        if segment is None:
+    for number, line in file.lines():
+        if line.startswith(_COMMENT):
             continue
+        error = partial(file.error, number)
+        segment = _parse_segment(line, error)
         if not segment.is_ignored:
             if speakers.setdefault(segment.id, segment.speaker) != segment.speaker:
                 segment = attrs.evolve(segment, id=f"{segment.id}/{segment.speaker}")
-            seen.check(segment.id, number)
+            ids.add(segment.id, number)
         yield segment, error
 
 
-def _segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment | None:
-    """The segment of a line; None for a comment."""
-    if line.startswith(_COMMENT):
-        return None
-    found = _FIELDS.fullmatch(line)
-    if found is None:
+def _parse_segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment:
+    match = _FIELDS.fullmatch(line)
+    if match is None:
         raise error("has fewer than 5 fields; it needs: file, channel, speaker, start, end, text")
-    name, channel, speaker, start, end, _label, text = found.groups()
-    times = RecordReader(values={"start": start, "end": end}, error=error, written=True)
+    name, channel, speaker, start, end, _label, written = match.groups()
+    times = RecordReader(values={"start": start, "end": end}, error=error, is_row=True)
     file = unescape_id(name)
-    track = track_of(file, channel)
-    is_ignored = _IGNORED in (text or "").lower()
+    track = track_name(file, channel)
+    text = unescape_controls(written or "")
+    is_ignored = _IGNORED in (written or "").lower()
+    try:
+        alternatives = None if is_ignored else parse_alternatives(text)
+    except ValueError as problem:
+        raise error(f"{problem}; close it with '}}', or remove it") from problem
     return StmSegment(
         id=f"{track}@{start}-{end}",
         file=file,
@@ -200,71 +170,70 @@ def _segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment | No
         speaker=unescape_id(speaker),
         start=times.seconds("start") or 0.0,
         end=times.seconds("end") or 0.0,
-        text=unescape_controls(text or ""),
+        text=text,
         is_ignored=is_ignored,
-        alternatives=None if is_ignored else _alternatives(unescape_controls(text or ""), error),
+        alternatives=alternatives,
     )
 
 
-def _alternatives(text: str, error: Callable[[str], DatasetError]) -> Alternatives | None:
-    try:
-        return parse_alternatives(text)
-    except ValueError as problem:
-        raise error(f"{problem}; close it with '}}', or remove it") from problem
-
-
-@attrs.frozen(kw_only=True)
-class _Reader:
-    """How to read a line.
-
-    Attributes:
-        audio: See `_audio_for`.
-        root: What the audio must not lead out of.
-        require_text: See `ReadOptions`.
-    """
-
-    audio: dict[str, Path]
-    root: AudioRoot
-    require_text: bool
-
-    def utterance(self, segment: StmSegment, error: Callable[[str], DatasetError]) -> Utterance:
-        """The utterance of a segment.
-
-        Raises:
-            DatasetError: It has several readings where a reference is required, is of a second channel, or its audio is
-                not there.
-        """
-        if segment.track != segment.file:
-            raise error(
-                f"is of channel {segment.channel!r}, and asrlab mixes the channels of a file; write "
-                "each channel to a file of its own, and call it channel 1"
+def _read_utterances(files: list[Path], top: Path, options: ReadOptions) -> Iterator[Utterance]:
+    for path in files:
+        audio = _find_audio(path.parent, top, options)
+        root = AudioRoot.at(path.parent, options, top=top)
+        for segment, error in _read_segments(TextFile(path=path)):
+            if segment.is_ignored:
+                continue
+            _check_segment(segment, error, require_text=options.require_text)
+            yield Utterance(
+                id=segment.id,
+                audio=_slice(segment, audio, root, error),
+                text=segment.text if segment.alternatives is None else None,
+                speaker=segment.speaker,
+                recording=segment.file,
             )
-        text = segment.text if segment.alternatives is None else None
-        if text is None and self.require_text:
-            raise error(
-                f"{_shown(segment.text)!r} leaves open what was said; write what was, or do without references "
-                "(require_text=False) and score the texts with: asrlab score TEXTS --references THIS.stm"
-            )
-        return Utterance(
-            id=segment.id,
-            audio=self._audio(segment, error),
-            text=text,
-            speaker=segment.speaker,
-            recording=segment.file,
+
+
+def _read_unscored(files: list[Path]) -> Iterator[Utterance]:
+    for segment in (segment for file in files for segment in read_stm_segments(file)):
+        if segment.is_ignored and segment.track == segment.file and segment.end > segment.start:
+            audio = AudioFile(path=Path(segment.file), offset=segment.start, duration=segment.end - segment.start)
+            yield Utterance(id=segment.id, audio=audio, recording=segment.file)
+
+
+def _find_audio(folder: Path, top: Path, options: ReadOptions) -> dict[str, Path]:
+    """Return the audio in the folders that STM uses, by name without suffix; nearer folders take precedence."""
+    above = [folder.parent] if options.allow_external_audio or folder != top else []
+    folders = [folder, *(base / name for base in [folder, *above] for name in _AUDIO_FOLDERS)]
+    files: dict[str, Path] = {}
+    for candidate in folders:
+        if candidate.is_dir():
+            files = {**audio_by_stem(candidate), **files}
+    return files
+
+
+def _check_segment(segment: StmSegment, error: Callable[[str], DatasetError], *, require_text: bool) -> None:
+    if segment.track != segment.file:
+        raise error(
+            f"names channel {segment.channel!r}, and asrlab mixes the channels of a file; write each channel to a file "
+            "of its own, and call it channel 1"
+        )
+    if segment.alternatives is not None and require_text:
+        start = max(segment.text.find("{"), 0)
+        shown = segment.text[start : segment.text.find("}", start) + 1 or None][:_MAX_SHOWN_CHARS]
+        raise error(
+            f"{shown!r} leaves open what was said; write the words that were said, or do without references "
+            "(require_text=False) and score the texts with: asrlab score TEXTS --references THIS.stm"
         )
 
-    def _audio(self, segment: StmSegment, error: Callable[[str], DatasetError]) -> Path | AudioFile:
-        if segment.file not in self.audio:
-            raise error(
-                f"there is no audio {segment.file!r} beside it, in sph, wav or audio (with an ending such as .wav, "
-                ".flac or .sph); put it there, or give the folder above, or allow it with allow_external_audio=True "
-                "(--allow-external-audio)"
-            )
-        path = self.root.audio(str(self.audio[segment.file]), field="file", error=error)
-        return audio_slice(path, offset=segment.start, duration=segment.end - segment.start, error=error)
 
-
-def _shown(text: str) -> str:
-    """The first alternatives in *text*."""
-    start = max(text.find("{"), 0)
-    return text[start : text.find("}", start) + 1 or None][:_MAX_SHOWN]
+def _slice(
+    segment: StmSegment, audio: dict[str, Path], root: AudioRoot, error: Callable[[str], DatasetError]
+) -> Path | AudioFile:
+    if segment.file not in audio:
+        raise error(
+            f"there is no audio {segment.file!r} beside it, in sph, wav or audio (with a suffix such as .wav, .flac or "
+            ".sph); put it there, or give the folder above, or allow it with allow_external_audio=True "
+            "(--allow-external-audio)"
+        )
+    path = root.audio(str(audio[segment.file]), field="file", error=error)
+    return audio_slice(path, offset=segment.start, duration=segment.end - segment.start, error=error)

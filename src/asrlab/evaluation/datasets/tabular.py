@@ -1,4 +1,4 @@
-"""Tables with named columns, row by row: CSV and its relatives."""
+"""Tables with named columns, row by row: CSV, TSV and Mozilla Common Voice."""
 
 from __future__ import annotations
 
@@ -15,66 +15,64 @@ from asrlab.evaluation.datasets.record_reader import RecordReader
 from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from asrlab.audio import AudioFile
-    from asrlab.evaluation.datasets.format import ReadOptions
-    from asrlab.evaluation.datasets.record_reader import RecordReader
-    from asrlab.evaluation.datasets.text_file import TextFile
+    from asrlab.evaluation.datasets.dataset import ReadOptions
 
 DELIMITERS = ("\t", ",", ";")
 
 
 @attrs.frozen(kw_only=True)
-class Table:
+class DelimitedTable:
     """A file whose first line that is not blank names the columns.
 
     Attributes:
-        lines: The file.
-        delimiter: What stands between cells.
-        quoted: Whether a cell may be in double quotes, and then hold delimiters, line ends, and quotes written twice;
-            with tabs only where that fits the header, since many programs write tabs without quotes (see `Quoting`).
-            False takes a quote for a character like any other.
+        file: The file.
+        delimiter: Character between cells.
+        is_quoted: True if a cell may be in double quotes, and then hold delimiters, line ends, and quotes written
+            twice. With tabs a cell is read as quoted only where that fits the header, since many programs write tabs
+            without quotes (see `Quoting`). False reads a quote like any other character.
     """
 
-    lines: TextFile
+    file: TextFile
     delimiter: str
-    quoted: bool = True
+    is_quoted: bool = True
 
     def rows(self) -> Iterator[tuple[int, RecordReader]]:
-        """The rows by column, with the number of the line each begins on; an empty cell is as good as absent.
+        """Yield the rows by column, with the number of the line each begins on; an empty cell counts as absent.
 
         Raises:
-            DatasetError: The file cannot be read, it is no table, or a row has more or fewer cells than the header.
+            DatasetError: If the file cannot be read, or a row has more or fewer cells than the header.
         """
         header: list[str] = []
         for number, cells in self._cells():
             if not header:
-                header = header_names(cells)
+                header = column_names(cells)
             elif len(cells) != len(header):
-                raise self.lines.error(number, self._uneven(len(cells), len(header)))
+                is_split = self.is_quoted and len(cells) > len(header)
+                hint = f"; put cells that hold {self.delimiter!r} in quotes" if is_split else ""
+                raise self.file.error(
+                    number, f"has {len(cells)} cells where the header has {len(header)} columns{hint}"
+                )
             else:
-                values: Mapping[str, str] = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-                yield number, RecordReader(values=values, error=partial(self.lines.error, number), written=True)
+                values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+                yield number, RecordReader(values=values, error=partial(self.file.error, number), is_row=True)
 
     def _cells(self) -> Iterator[tuple[int, list[str]]]:
-        text = ((number, self.lines.decoded(number, raw)) for number, raw in self.lines.raw())
+        lines = ((number, self.file.decode(number, raw)) for number, raw in self.file.raw_lines())
         quoting: Quoting = "lenient" if self.delimiter == "\t" else "strict"
-        return read_rows(text, self.delimiter, quoting if self.quoted else "none", self.lines.error)
-
-    def _uneven(self, found: int, wanted: int) -> str:
-        hint = f"; put cells that hold {self.delimiter!r} in quotes" if self.quoted and found > wanted else ""
-        return f"has {found} cells where the header has {wanted} columns{hint}"
+        return read_rows(lines, self.delimiter, quoting if self.is_quoted else "none", self.file.error)
 
 
-def header_of(line: str, delimiter: str) -> list[str]:
-    """The names of the columns in a header."""
-    return header_names(split_header(line, delimiter))
+def read_header(path: Path, delimiter: str) -> list[str]:
+    """Return the column names in the first line of *path*."""
+    return column_names(split_header(first_line(path), delimiter))
 
 
-def header_names(cells: list[str]) -> list[str]:
-    """The names as they are compared: in lower case, with ``_`` for a space."""
+def column_names(cells: list[str]) -> list[str]:
+    """Return the cells of a header in lower case, with ``_`` for spaces."""
     return [cell.strip().lower().replace(" ", "_") for cell in cells]
 
 
@@ -83,10 +81,10 @@ AUDIO_COLUMNS = (
     "path", "wav", "wav_filename", "wav_path",
 )  # fmt: skip
 """Names of the column that holds the audio's path."""
-_TEXT = ("reference", "sentence", "text", "transcript", "transcription")
-_USUAL = {
+_TEXT_COLUMNS = ("reference", "sentence", "text", "transcript", "transcription")
+_COLUMN_NAMES = {
     "audio": AUDIO_COLUMNS,
-    "text": _TEXT,
+    "text": _TEXT_COLUMNS,
     "id": ("id", "utt_id", "utterance_id"),
     "start": ("offset", "start"),
     "end": ("end",),
@@ -99,18 +97,18 @@ _USUAL = {
 
 @attrs.frozen(kw_only=True)
 class UtteranceColumns:
-    """Which column is which; None where there is none.
+    """The names of a table's columns by meaning; None for those that the table lacks.
 
     Attributes:
-        audio: The audio's path.
-        text: The reference.
-        id: The utterance's name.
-        start: Seconds into the file at which it starts.
-        end: Seconds into the file at which it ends.
-        duration: Seconds that it lasts; counts only where it has a start, since elsewhere it is that of the file.
-        speaker: Who speaks.
-        recording: What it was cut from.
-        language: The language's tag.
+        audio: Column of the audio's path.
+        text: Column of the reference.
+        id: Column of the utterance's id.
+        start: Column of the start in seconds from the start of the file.
+        end: Column of the end in seconds from the start of the file.
+        duration: Column of the duration in seconds. It is ignored without a start, since it is then the file's.
+        speaker: Column of the speaker.
+        recording: Column of the recording that the utterance is a part of.
+        language: Column of the language's tag.
     """
 
     audio: str
@@ -127,123 +125,187 @@ class UtteranceColumns:
     def find(
         cls, names: Iterable[str], *, error: Callable[[str], DatasetError], options: ReadOptions
     ) -> UtteranceColumns:
-        """The columns among *names*.
+        """Find the columns among *names*.
 
         Raises:
-            DatasetError: There is none for the audio, or none for the text where one is required; or two for the same.
+            DatasetError: If there is no column for the audio, or none for a required reference, or two for the same.
         """
-        there = list(names)
-        found = {what: _one(what, [name for name in there if name in usual], error) for what, usual in _USUAL.items()}
-        audio = found.pop("audio")
+        present = list(names)
+        columns = {
+            kind: _only([name for name in present if name in usual], kind, error)
+            for kind, usual in _COLUMN_NAMES.items()
+        }
+        audio = columns.pop("audio")
         if audio is None:
             raise error(f"no column names the audio; call it {' or '.join(AUDIO_COLUMNS)}")
-        if found["text"] is None and options.require_text:
+        if columns["text"] is None and options.require_text:
             raise error(
-                f"no column holds the references; call it {' or '.join(_TEXT)}, or do without (require_text=False)"
+                f"no column holds the references; call it {' or '.join(_TEXT_COLUMNS)}, or do without "
+                "(require_text=False)"
             )
-        return cls(audio=audio, **found)
+        return cls(audio=audio, **columns)
 
-    def utterance(self, fields: RecordReader, *, root: AudioRoot, options: ReadOptions) -> Utterance:
-        """The utterance in a row.
+    def utterance(self, record: RecordReader, *, root: AudioRoot, options: ReadOptions) -> Utterance:
+        """Return the utterance of a row.
 
         Raises:
-            DatasetError: A value is missing or cannot be.
+            DatasetError: If a value is missing or invalid.
         """
-        named = fields.string(self.audio)
-        if not named:
-            raise fields.error(f"there is no '{self.audio}'; every row needs one")
-        start = fields.seconds(self.start) if self.start else None
+        named = record.path(self.audio)
         return Utterance(
-            id=self._label(fields, self.id) or default_id(named, start),
-            audio=self._audio(fields, root.audio(named, field=self.audio, error=fields.error), start),
-            text=self._text(fields, options),
-            language=self._label(fields, self.language),
-            speaker=self._label(fields, self.speaker),
-            recording=self._label(fields, self.recording),
+            id=self.label(record, "id") or default_id(named, self.start_seconds(record)),
+            audio=self.slice(record, root.audio(named, field=self.audio, error=record.error)),
+            text=self.reference(record, options),
+            language=self.label(record, "language"),
+            speaker=self.label(record, "speaker"),
+            recording=self.label(record, "recording"),
         )
 
-    @staticmethod
-    def _label(fields: RecordReader, column: str | None) -> str | None:
-        return fields.label(column) if column else None
+    def label(self, record: RecordReader, kind: str) -> str | None:
+        """Return the name in the column *kind*; None if absent."""
+        column = getattr(self, kind)
+        return record.label(column) if column else None
 
-    def _audio(self, fields: RecordReader, path: Path, start: float | None) -> Path | AudioFile:
-        end = fields.seconds(self.end) if self.end else None
-        duration = fields.seconds(self.duration) if self.duration and start is not None else None
+    def start_seconds(self, record: RecordReader) -> float | None:
+        """Return the start in seconds; None if absent."""
+        return record.seconds(self.start) if self.start else None
+
+    def slice(self, record: RecordReader, path: Path) -> Path | AudioFile:
+        """Return the part of the file at *path* that the row names."""
+        start = self.start_seconds(record)
+        end = record.seconds(self.end) if self.end else None
+        duration = record.seconds(self.duration) if self.duration and start is not None else None
         if duration is None and end is not None:
             duration = end - (start or 0.0)
-        return audio_slice(path, offset=start, duration=duration, error=fields.error)
+        return audio_slice(path, offset=start, duration=duration, error=record.error)
 
-    def _text(self, fields: RecordReader, options: ReadOptions) -> str | None:
-        text = fields.string(self.text) if self.text else None
-        if text is None and self.text and fields.written:
-            return ""  # an empty cell, which says as much as an empty .txt: that nothing is said
-        if text is None and options.require_text:
-            raise fields.error(f"there is no '{self.text}'; add the reference, or do without (require_text=False)")
-        return text
-
-
-def _one(what: str, found: list[str], error: Callable[[str], DatasetError]) -> str | None:
-    if len(found) > 1:
-        both = " and ".join(f"'{name}'" for name in found)
-        raise error(f"the columns {both} could each be the {what}; keep one, and rename or remove the other")
-    return found[0] if found else None
+    def reference(self, record: RecordReader, options: ReadOptions) -> str | None:
+        """Return the reference; None if the table has none."""
+        if not self.text:
+            return None
+        if record.is_row and record.string(self.text) is None:
+            return ""  # an empty cell, like an empty .txt, says that nothing is spoken
+        return record.reference(self.text, is_required=options.require_text)
 
 
-_JSON = (".json", ".jsonl")
+def _only(names: list[str], kind: str, error: Callable[[str], DatasetError]) -> str | None:
+    if len(names) > 1:
+        both = " and ".join(f"'{name}'" for name in names)
+        raise error(f"the columns {both} could each be the {kind}; keep one, and rename or remove the other")
+    return names[0] if names else None
 
 
 def sniff_table(path: Path) -> bool:
-    """Whether the first line of *path* names columns, with one for the audio, and it is not called a JSON file."""
-    return path.suffix.lower() not in _JSON and delimiter_of(path) is not None
+    """Return True if the first line of *path* names a column for the audio, and *path* has no suffix of JSON."""
+    return path.suffix.lower() not in (".json", ".jsonl") and find_delimiter(path) is not None
 
 
-def delimiter_of(path: Path) -> str | None:
-    """What stands between the names of the columns, told by one of them being a usual name for the audio."""
+def find_delimiter(path: Path) -> str | None:
+    """Return the delimiter with which the header has a usual name for the audio's column; None if there is none."""
     line = first_line(path)
-    fitting = (one for one in DELIMITERS if one in line and set(AUDIO_COLUMNS) & set(header_of(line, one)))
-    return next(fitting, None)
+    present = (delimiter for delimiter in DELIMITERS if delimiter in line)
+    return next((each for each in present if set(AUDIO_COLUMNS) & set(read_header(path, each))), None)
 
 
 def read_table(path: Path, options: ReadOptions) -> Dataset:
-    """A table with a header: tabs, commas or semicolons between the cells, double quotes around those that need them.
+    """Return the utterances of a table with a header and with tabs, commas or semicolons between cells.
 
-    Columns are told by their names, in any case: see `UtteranceColumns`. Others are left out. An empty cell is as good as
-    absent, but for the reference, where it says that nothing is said. Relative paths begin in the table's folder.
+    Cells may be in double quotes. Columns are found by their names in any case, see `UtteranceColumns`, and others are
+    ignored. An empty cell counts as absent, but an empty reference says that nothing is spoken. Relative paths begin in
+    the table's folder.
 
     Raises:
-        DatasetError: It is no such table; while iterating: a row cannot be read, with its line.
+        DatasetError: If the file is not such a table; while iterating, if a row cannot be read, with its line number.
     """
-    delimiter = delimiter_of(path)
+    delimiter = find_delimiter(path)
     if delimiter is None:
-        raise _no_table(path)
-    UtteranceColumns.find(header_of(first_line(path), delimiter), error=partial(_at_header, path), options=options)
-    read = partial(table_utterances, path.absolute(), options, delimiter)
+        line = TextFile(path=path).head() and first_line(path)
+        problem = f"its first line is {line[:60]!r}" if line else "it is empty"
+        raise DatasetError(
+            f"{path} is not a table with a header that names the audio's column: {problem}; begin it with names such "
+            "as 'path' and 'text', with tabs, commas or semicolons between them, in UTF-8",
+            path=path,
+        )
+    _find_columns(path, delimiter, options)
+    read = partial(read_table_rows, path.absolute(), options, delimiter)
     return Dataset(name=path.name, source=f"{'TSV' if delimiter == '\t' else 'CSV'} file {path}", read=read)
 
 
-def table_utterances(place: Path, options: ReadOptions, delimiter: str) -> Iterator[Utterance]:
-    """The utterances of a table, row by row."""
-    table = Table(lines=TextFile(path=place), delimiter=delimiter)
-    root = AudioRoot.of(place.parent, allow_external_audio=options.allow_external_audio)
-    columns = UtteranceColumns.find(
-        header_of(first_line(place), delimiter), error=partial(_at_header, place), options=options
-    )
-    seen = UniqueIds(lines=table.lines, hint="give each row its own in a column 'id'")
-    for number, fields in table.rows():
-        utterance = columns.utterance(fields, root=root, options=options)
-        seen.check(utterance.id, number)
+def read_table_rows(path: Path, options: ReadOptions, delimiter: str) -> Iterator[Utterance]:
+    """Yield the utterances of a table, row by row."""
+    file = TextFile(path=path)
+    root = AudioRoot.at(path.parent, options)
+    columns = _find_columns(path, delimiter, options)
+    ids = UniqueIds(file=file, hint="give each row its own in a column 'id'")
+    for number, record in DelimitedTable(file=file, delimiter=delimiter).rows():
+        utterance = columns.utterance(record, root=root, options=options)
+        ids.add(utterance.id, number)
         yield utterance
 
 
-def _at_header(path: Path, problem: str) -> DatasetError:
-    return DatasetError(f"the header of {path}: {problem}", path=path)
-
-
-def _no_table(path: Path) -> DatasetError:
-    line = TextFile(path=path).head() and first_line(path)
-    saw = f"its first line is {line[:60]!r}" if line else "it is empty"
-    return DatasetError(
-        f"{path} is no table with a header that names the audio's column: {saw}; begin it with names such as "
-        "'path' and 'text', with tabs, commas or semicolons between them, in UTF-8",
-        path=path,
+def _find_columns(path: Path, delimiter: str, options: ReadOptions) -> UtteranceColumns:
+    return UtteranceColumns.find(
+        read_header(path, delimiter),
+        error=lambda problem: DatasetError(f"the header of {path}: {problem}", path=path),
+        options=options,
     )
+
+
+_COMMON_VOICE_COLUMNS = {"client_id", "path", "sentence"}
+_CLIPS = "clips"
+
+
+def sniff_common_voice(path: Path) -> bool:
+    """Return True if *path* is a table with Common Voice's columns, or a folder of such tables and ``clips``."""
+    return bool(_common_voice_tables(path))
+
+
+def read_common_voice(path: Path, options: ReadOptions) -> Dataset:
+    """Return the utterances of a table of Common Voice, such as ``test.tsv``, or of a folder with one such table.
+
+    The audio is ``path`` in the folder ``clips`` beside the table, the reference ``sentence``, the speaker
+    ``client_id``, the language ``locale``.
+
+    Raises:
+        DatasetError: If *path* is not such a table, or a folder with several; while iterating, if a row cannot be
+            read, with its line number.
+
+    Source: the tables are written without quoting, by common-voice/CorporaCreator, ``corpus.py``.
+    """
+    tables = _common_voice_tables(path)
+    if not tables:
+        needed = ", ".join(sorted(_COMMON_VOICE_COLUMNS))
+        raise DatasetError(
+            f"{path} is not a table of Common Voice: its first line lacks {needed}, with tabs between", path=path
+        )
+    if len(tables) > 1:
+        raise DatasetError(f"{path} holds several tables; give one: {', '.join(map(str, tables))}", path=path)
+    table = tables[0]
+    if path.is_dir():
+        AudioRoot.at(path.absolute(), options).check(table.absolute())
+    read = partial(_read_common_voice_rows, table.absolute(), options)
+    return Dataset(name=table.name, source=f"Common Voice table {table}", read=read)
+
+
+def _common_voice_tables(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path] if set(read_header(path, "\t")) >= _COMMON_VOICE_COLUMNS else []
+    if not (path / _CLIPS).is_dir():
+        return []
+    return [table for table in sorted(path.glob("*.tsv")) if _common_voice_tables(table)]
+
+
+def _read_common_voice_rows(path: Path, options: ReadOptions) -> Iterator[Utterance]:
+    file = TextFile(path=path)
+    root = AudioRoot.at(path.parent / _CLIPS, options, top=path.parent)
+    ids = UniqueIds(file=file)
+    for number, record in DelimitedTable(file=file, delimiter="\t", is_quoted=False).rows():
+        named = record.path("path")
+        ids.add(default_id(named, None), number)
+        yield Utterance(
+            id=default_id(named, None),
+            audio=root.audio(named, field="path", error=record.error),
+            text=record.string("sentence") or "",
+            language=record.label("locale"),
+            speaker=record.label("client_id"),
+        )

@@ -1,4 +1,4 @@
-"""A text file, perhaps gzipped, line by line with numbers."""
+"""Text files, gzipped or not, read line by line with line numbers."""
 
 from __future__ import annotations
 
@@ -17,76 +17,75 @@ if TYPE_CHECKING:
 
 
 _BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
-_BLANK = re.compile(rb"[ \t\r\n]*\n")
-_LONGEST_BYTES = 64 * 2**20
+_GZIP_MAGIC = b"\x1f\x8b"
+_BLANK_LINES = re.compile(rb"[ \t\r\n]*\n")
+_MAX_LINE_BYTES = 64 * 2**20
 _HEAD_BYTES = 2**20
 _BLOCK_BYTES = 2**16
-# Text of manifests is packed to a twentieth, rarely to a hundredth; zeros and newlines to a thousandth.
-_LARGEST_RATIO = 200
-_ALWAYS_BYTES = 8 * 2**20
+# Manifests compress to a twentieth of their size, rarely to a hundredth; zeros and newlines to a thousandth.
+_MAX_GZIP_RATIO = 200
+_MIN_GZIP_LIMIT_BYTES = 8 * 2**20
 
 
 @attrs.frozen(kw_only=True)
 class TextFile:
-    """The lines of a file in UTF-8, with or without a byte order mark, gzipped or not.
+    """A file in UTF-8, with or without a byte order mark, gzipped or not.
 
-    A file may come from a stranger, so a line is held only up to 64 MiB, and a gzipped file is unpacked only to 8 MiB
-    and 200 times its size: a small one can hold gigabytes.
+    The file may come from an untrusted source and a small gzipped file can hold gigabytes. So a line may have at most
+    64 MiB, and a gzipped file is unpacked only up to 8 MiB plus 200 times its size.
 
     Attributes:
-        path: The file.
+        path: Path of the file.
 
     Raises:
-        DatasetError: By every method that reads: the file cannot be read, with the line where there is one.
+        DatasetError: By every method that reads, if the file cannot be read, with the line number if there is one.
     """
 
     path: Path
 
-    def raw(self) -> Iterator[tuple[int, bytes]]:
-        """All lines with their ends, and their numbers from 1.
+    def raw_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the number (from 1) and bytes of each line, with its line end.
 
-        Blank lines behind each other may come as one, with all their ends and the number of the first: there can be
-        millions of them in a small gzipped file.
+        Consecutive blank lines may come as one line, with all of their ends and the number of the first: a small
+        gzipped file can hold millions of them.
         """
         return self._read(None)
 
-    def text(self) -> Iterator[tuple[int, str]]:
-        """The lines that are not blank, without the white space at their ends."""
-        for number, raw in self.raw():
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield the number and text of each line that is not blank, without surrounding white space."""
+        for number, raw in self.raw_lines():
             if line := raw.strip(b" \t\r\n"):
-                yield number, self.decoded(number, line)
+                yield number, self.decode(number, line)
 
-    def decoded(self, number: int, raw: bytes) -> str:
-        """A line as text."""
+    def decode(self, number: int, raw: bytes) -> str:
+        """Decode line *number* from UTF-8."""
         try:
             return raw.decode()
         except UnicodeDecodeError as error:
             raise self.error(number, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
 
     def head(self) -> bytes:
-        """The first line that is not blank, or its first mebibyte; empty where the file, or its first mebibyte, is."""
+        """Return the first line that is not blank, or its first mebibyte; empty if the first mebibyte is blank."""
         lines = (raw.strip() for _, raw in self._read(_HEAD_BYTES))
         return next(filter(None, lines), b"")
 
     def error(self, number: int, problem: str) -> DatasetError:
-        """The error for a line, with its place."""
+        """Return an error that names the file and line *number*."""
         return DatasetError(f"{self.path}, line {number}: {problem}", path=self.path, line=number)
 
-    def _read(self, most: int | None) -> Iterator[tuple[int, bytes]]:
-        """The lines of the first *most* bytes, or of all."""
+    def _read(self, max_bytes: int | None) -> Iterator[tuple[int, bytes]]:
         number, parts, size = 1, list[bytes](), 0
         try:
-            for block in self._blocks(most):
+            for block in self._blocks(max_bytes):
                 start = 0
                 while start < len(block):
-                    blank = None if parts else _BLANK.match(block, start)
+                    blank = None if parts else _BLANK_LINES.match(block, start)
                     end = blank.end() if blank else block.find(b"\n", start) + 1
                     parts.append(block[start : end or None])
                     start += len(parts[-1])
                     size += len(parts[-1])
-                    if size > _LONGEST_BYTES:
-                        raise self.error(number, f"is longer than {_LONGEST_BYTES >> 20} MiB; is this a text file?")
+                    if size > _MAX_LINE_BYTES:
+                        raise self.error(number, f"is longer than {_MAX_LINE_BYTES >> 20} MiB; is this a text file?")
                     if end:
                         yield number, b"".join(parts)
                         number += parts[-1].count(b"\n")
@@ -98,68 +97,57 @@ class TextFile:
         if parts:
             yield number, b"".join(parts)
 
-    def _blocks(self, most: int | None) -> Iterator[bytes]:
-        """The first *most* bytes, or all, unpacked and without a byte order mark, in blocks."""
+    def _blocks(self, max_bytes: int | None) -> Iterator[bytes]:
+        """Yield the content, unpacked and without a byte order mark, up to *max_bytes*."""
         done = 0
         with self._open() as file:
-            limit = self._most_unpacked() if isinstance(file, gzip.GzipFile) else None
-            while block := file.read(_BLOCK_BYTES if most is None else min(_BLOCK_BYTES, most - done)):
+            is_gzipped = isinstance(file, gzip.GzipFile)
+            limit = _MIN_GZIP_LIMIT_BYTES + _MAX_GZIP_RATIO * self.path.stat().st_size if is_gzipped else None
+            while block := file.read(_BLOCK_BYTES if max_bytes is None else min(_BLOCK_BYTES, max_bytes - done)):
                 yield block if done else block.removeprefix(_BOM)
                 done += len(block)
                 if limit is not None and done > limit:
                     raise DatasetError(
-                        f"{self.path} unpacks to more than {_LARGEST_RATIO} times its size ({done >> 20} MiB so far); "
+                        f"{self.path} unpacks to more than {_MAX_GZIP_RATIO} times its size ({done >> 20} MiB so far); "
                         "if you trust it, unpack it with gunzip and give the unpacked file",
                         path=self.path,
                     )
 
-    def _most_unpacked(self) -> int:
-        """How many bytes a gzipped file may have when it is unpacked."""
-        return _ALWAYS_BYTES + _LARGEST_RATIO * self.path.stat().st_size
-
     def _open(self) -> IO[bytes] | gzip.GzipFile:
-        file = self.path.open("rb")
-        try:
-            zipped = file.read(len(_GZIP)) == _GZIP
-            file.seek(0)
-        except BaseException:
-            file.close()
-            raise
-        if not zipped:
-            return file
-        file.close()
-        return gzip.open(self.path, "rb")
+        with self.path.open("rb") as file:
+            is_gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        return gzip.open(self.path, "rb") if is_gzipped else self.path.open("rb")
 
 
 @attrs.frozen(kw_only=True)
 class UniqueIds:
-    """The ids that a file has had so far, with their lines.
+    """The ids read from a file so far, with their line numbers.
 
     Attributes:
-        lines: The file.
-        hint: What to do about two that are equal.
+        file: The file.
+        hint: Advice in the error about a repeated id.
     """
 
-    lines: TextFile
-    hint: str
+    file: TextFile
+    hint: str = "remove one of the two"
     _numbers: dict[str, int] = attrs.field(factory=dict, init=False, repr=False)
 
     def __contains__(self, name: object) -> bool:
         return name in self._numbers
 
-    def check(self, name: str, number: int) -> None:
-        """Refuse an id that another line had.
+    def add(self, name: str, number: int) -> None:
+        """Record the id of line *number*.
 
         Raises:
-            DatasetError: It names both lines.
+            DatasetError: If another line has the same id. The message names both lines.
         """
         first = self._numbers.setdefault(name, number)
         if first != number:
-            raise self.lines.error(number, f"the id {name!r} is that of line {first} already; {self.hint}")
+            raise self.file.error(number, f"the id {name!r} is that of line {first} already; {self.hint}")
 
 
 def first_line(path: Path) -> str:
-    """The first line that is not blank, or the beginning of a very long one; empty where there is none to be read."""
+    """Return the first line that is not blank, cut at one mebibyte; empty if there is none or it cannot be read."""
     try:
         head = TextFile(path=path).head()
     except (DatasetError, ValueError):  # ValueError: a null byte in the name

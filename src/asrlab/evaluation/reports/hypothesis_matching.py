@@ -13,7 +13,7 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset
-from asrlab.evaluation.datasets.format import ExternalAudioPolicy
+from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy
 from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord
 from asrlab.evaluation.datasets.references import Reference, from_dataset, from_file
 from asrlab.evaluation.metrics import TextPair

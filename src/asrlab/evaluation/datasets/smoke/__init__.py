@@ -17,27 +17,21 @@ _FOLDER = Path(__file__).parent
 
 
 def smoke() -> Dataset:
-    """Five clips, 24.7 seconds and 70 words, of one reader.
+    """Return the smoke set: five clips, 24.7 seconds and 70 words of one reader.
 
-    They show that an engine works at all. Five clips of one clear voice rank no model.
+    The clips show that an engine works. Five clips of one clear voice cannot rank models.
     """
     return Dataset(
         name="smoke",
         source="LibriVox, Jane Austen: Sense and Sensibility, chapter 1; clips from the tests of pocketsphinx 5.1.1",
         licence="public domain",
-        read=_utterances,
+        read=_read_utterances,
         length=5,
     )
 
 
-def _utterances() -> Iterator[Utterance]:
+def _read_utterances() -> Iterator[Utterance]:
     for line in (_FOLDER / "utterances.jsonl").read_text(encoding="utf-8").splitlines():
-        fields = json.loads(line)
-        yield Utterance(
-            id=fields["id"],
-            audio=_FOLDER / fields["audio_filepath"],
-            text=fields["text"],
-            language=fields["language"],
-            speaker=fields["speaker"],
-            recording=fields["recording"],
-        )
+        values = json.loads(line)
+        audio = _FOLDER / values["audio_filepath"]
+        yield Utterance(audio=audio, **{key: values[key] for key in ("id", "text", "language", "speaker", "recording")})
