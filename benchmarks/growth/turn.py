@@ -27,7 +27,7 @@ def main() -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         paths: dict[str, int] = {}
         for outcome in transcriber.transcribe_many(speech[place % len(speech)] for place in range(count)):
-            path = outcome.unwrap().path or "none"
+            path = str(outcome.unwrap().decoding)
             paths[path] = paths.get(path, 0) + 1
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     print(json.dumps({"clips": count, "wall": wall, "cpu": cpu, "peak_bytes": peak_resident_bytes(), "paths": paths}))

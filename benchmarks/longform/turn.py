@@ -64,7 +64,7 @@ def _asrlab(threads: int) -> Work:
         made = outcome.unwrap()
         timed = [(word.text, word.start, word.end) for word in made.words or ()]
         spans = [(segment.start, segment.end) for segment in made.segments]
-        return {"text": made.text, "words": timed, "segments": spans, "path": made.path}
+        return {"text": made.text, "words": timed, "segments": spans, "path": str(made.decoding)}
 
     return work
 

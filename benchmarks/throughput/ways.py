@@ -24,7 +24,7 @@ class Text:
     Attributes:
         text: All of it.
         segments: How many segments it has.
-        path: ``Transcript.path``.
+        path: ``Transcript.decoding`` as a phrase.
     """
 
     text: str
@@ -108,9 +108,13 @@ def _asrlab(model: str, batching: Callable[[int], Batching]) -> Callable[[bool, 
     return load
 
 
-def _text(outcome: asrlab.Outcome) -> Text:
+def _text(outcome: asrlab.TranscribeResult) -> Text:
     transcript = outcome.unwrap()
-    return Text(text=transcript.text, segments=len(transcript.segments), path=transcript.path)
+    return Text(
+        text=transcript.text,
+        segments=len(transcript.segments),
+        path=str(transcript.decoding) if transcript.decoding else None,
+    )
 
 
 def _one_by_one(_threads: int) -> Batching:
@@ -118,7 +122,7 @@ def _one_by_one(_threads: int) -> Batching:
 
 
 def _together(threads: int) -> Batching:
-    return Batching(workers=1, threads=threads, margin=FULL_WINDOW)
+    return Batching(workers=1, threads=threads, padding_s=FULL_WINDOW)
 
 
 def _short(threads: int) -> Batching:

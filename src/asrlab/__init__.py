@@ -26,7 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         " EngineUnavailableError OptionError OutputError PatchError WeightsError",
         "asrlab.loading": "list_models load weights_path",
         "asrlab.options": "Batching Capabilities TranscribeOptions",
-        "asrlab.transcript": "ModelInfo Outcome PackageVersion PatchStatus Segment SubtitleLayout Timings Transcript"
+        "asrlab.transcript": "DecodingPath ModelInfo TranscribeResult PackageVersion PatchStatus Segment SubtitleLayout Timings Transcript"
         " TranscriptWarning Word",
         "asrlab.tuning.calibration": "Calibration",
         "asrlab.tuning.tune": "tune",

@@ -1,5 +1,7 @@
-from asrlab import evaluation as evaluation, patches as patches, plugin as plugin
 from asrlab._version import __version__ as __version__
+from asrlab import plugin as plugin
+from asrlab import patches as patches
+from asrlab import evaluation as evaluation
 from asrlab.audio import Audio as Audio, AudioFile as AudioFile, load_audio as load_audio
 from asrlab.device import Device as Device, DeviceReport as DeviceReport
 from asrlab.engine.contract import TranscriberInfo as TranscriberInfo
@@ -19,13 +21,14 @@ from asrlab.errors import (
 from asrlab.loading import list_models as list_models, load as load, weights_path as weights_path
 from asrlab.options import Batching as Batching, Capabilities as Capabilities, TranscribeOptions as TranscribeOptions
 from asrlab.transcript import (
+    DecodingPath as DecodingPath,
     ModelInfo as ModelInfo,
-    Outcome as Outcome,
     PackageVersion as PackageVersion,
     PatchStatus as PatchStatus,
     Segment as Segment,
     SubtitleLayout as SubtitleLayout,
     Timings as Timings,
+    TranscribeResult as TranscribeResult,
     Transcript as Transcript,
     TranscriptWarning as TranscriptWarning,
     Word as Word,

@@ -192,11 +192,11 @@ def _count(most: int) -> Callable[[object, attrs.Attribute[int | None], object],
     return check
 
 
-def _margin(value: object) -> float | None:
+def _padding(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
-        raise OptionError(f"margin {value!r} must be a number of seconds from 0 up", option="margin")
+        raise OptionError(f"padding_s {value!r} must be a number of seconds, at least 0", option="padding_s")
     return float(value)
 
 
@@ -208,16 +208,16 @@ class Batching:
         batch_size: The most pieces of audio decoded together, 1 to 1024; 1 takes recordings one by one.
         workers: Batches under way at once, 1 to 256.
         threads: CPU threads of each worker, 1 to 1024.
-        margin: Seconds of silence behind the longest piece of a batch, instead of the engine's full window; 30 or more
-            makes Whisper's window the full one.
-        encode_together: Whether the encoder, too, is given a batch at once; otherwise piece after piece.
+        padding_s: Seconds of silence after the longest chunk of a batch, in place of the engine's full window; 30 or
+            more gives Whisper its full window.
+        batch_encoder: Whether the encoder processes a batch in one call; otherwise each chunk in a call of its own.
     """
 
     batch_size: int | None = attrs.field(default=None, validator=_count(1024))
     workers: int | None = attrs.field(default=None, validator=_count(256))
     threads: int | None = attrs.field(default=None, validator=_count(1024))
-    margin: float | None = attrs.field(default=None, converter=_margin)
-    encode_together: bool | None = None
+    padding_s: float | None = attrs.field(default=None, converter=_padding)
+    batch_encoder: bool | None = None
 
     def over(self, other: Batching | None) -> Batching:
         """What is given here, and the rest from *other*."""

@@ -146,7 +146,7 @@ def test_outcomes_come_in_the_order_of_the_items(measuring: Transcriber, steps: 
     assert [outcome.index for outcome in outcomes] == list(range(9))
     assert [float(outcome.unwrap().text) for outcome in outcomes] == lengths
     assert [outcome.unwrap().language for outcome in outcomes] == ["en", "de", *["en"] * 7]
-    assert {outcome.unwrap().path for outcome in outcomes} == {"batched"}
+    assert {str(outcome.unwrap().decoding) for outcome in outcomes} == {"batched"}
     assert len(steps.batches) == 3
 
 
@@ -199,8 +199,8 @@ def test_what_is_in_doubt_goes_the_full_way(measuring: Transcriber, steps: Lengt
     """Only that clip, with the reason in its transcript, and the time of both ways."""
     steps.doubted = 0.2
     first, second = [outcome.unwrap() for outcome in measuring.transcribe_many(lasting(0.1, 0.2), sample_rate=RATE)]
-    assert (first.text, first.path) == ("0.1", "batched")
-    assert (second.text, second.path) == ("full", "batched, then full: low probability")
+    assert (first.text, str(first.decoding)) == ("0.1", "batched")
+    assert (second.text, str(second.decoding)) == ("full", "batched, then full: low probability")
     assert second.timings.total == pytest.approx(second.timings.audio + second.timings.inference)
 
 
@@ -209,7 +209,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(measuring: Transcriber, steps: L
     steps.fails = 0.5
     outcomes = list(measuring.transcribe_many(lasting(0.4, 0.5, 0.6), sample_rate=RATE))
     assert isinstance(outcomes[1].error, AudioError)
-    assert {outcomes[place].unwrap().path for place in (0, 2)} == {"batched, then full: ArithmeticError"}
+    assert {str(outcomes[place].unwrap().decoding) for place in (0, 2)} == {"batched, then full: ArithmeticError"}
 
 
 def test_streams_go_the_full_way(measuring: Transcriber, steps: Lengths, tmp_path: Path):
@@ -217,7 +217,7 @@ def test_streams_go_the_full_way(measuring: Transcriber, steps: Lengths, tmp_pat
     short = tmp_path / "short.wav"
     soundfile.write(short, lasting(1.5)[0], RATE)
     outcomes = list(measuring.transcribe_many([short, io.BytesIO(short.read_bytes()), short.read_bytes()]))
-    assert [outcome.unwrap().path for outcome in outcomes] == ["batched", "full", "batched"]
+    assert [str(outcome.unwrap().decoding) for outcome in outcomes] == ["batched", "full", "batched"]
     assert steps.batches == [[1.5, 1.5]]
 
 
@@ -235,7 +235,7 @@ def test_long_recordings_go_in_pieces(measuring: Transcriber, steps: Lengths):
     transcript = outcomes[0].unwrap()
     pieces = [piece for batch in steps.batches for piece in batch if piece != 0.3]
     assert sum(pieces) == pytest.approx(len(long) / RATE)
-    assert transcript.path == f"batched, {len(pieces)} pieces"
+    assert str(transcript.decoding) == f"batched, {len(pieces)} chunks"
     assert len(pieces) >= 4
     assert [segment.text for segment in transcript.segments] == transcript.text.split()
     assert sum(segment.end - segment.start for segment in transcript.segments) == pytest.approx(len(long) / RATE)
@@ -263,8 +263,8 @@ def test_a_doubtful_piece_goes_the_full_way_alone(measuring: Transcriber, steps:
     first = steps.batches[0][0]
     steps.doubted = steps.batches[1][0]
     transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
-    assert transcript.path is not None
-    assert transcript.path.endswith(" pieces, then full: low probability (1)")
+    assert transcript.decoding is not None
+    assert str(transcript.decoding).endswith(" chunks, then full: low probability (1)")
     (full,) = [segment for segment in transcript.segments if segment.text == "full"]
     assert full.start >= first
 
@@ -319,7 +319,7 @@ def test_batches_do_not_depend_on_the_speed_of_reading(measuring: Transcriber, s
 def test_a_single_item_goes_the_full_way(measuring: Transcriber, steps: Lengths):
     """So that `transcribe_many` of one is `transcribe`."""
     (outcome,) = measuring.transcribe_many(lasting(1.0), sample_rate=RATE)
-    assert (outcome.unwrap().text, outcome.unwrap().path) == ("full", "full")
+    assert (outcome.unwrap().text, str(outcome.unwrap().decoding)) == ("full", "full")
     assert list(measuring.transcribe_many([])) == []
 
 
@@ -329,8 +329,8 @@ def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Transcriber, steps
     items = (taken.append(1.0) or each for each in lasting(0.1, 0.2, 0.3))
     outcomes = measuring.transcribe_many(items, sample_rate=RATE, batching=Batching(batch_size=1))
     transcript = next(outcomes).unwrap()
-    assert (len(taken), steps.batches, transcript.path) == (1, [], None)
-    assert '"path"' not in transcript.to("json")
+    assert (len(taken), steps.batches, str(transcript.decoding)) == (1, [], "None")
+    assert '"decoding"' not in transcript.to("json")
 
 
 def test_the_batch_size_is_the_most(measuring: Transcriber, steps: Lengths):
@@ -344,7 +344,7 @@ def test_the_path_survives_json(measuring: Transcriber):
     transcript = next(measuring.transcribe_many(lasting(0.1, 0.2), sample_rate=RATE)).unwrap()
     assert transcript.segments[0].end == 0.1
     assert asrlab.Transcript.from_json(transcript.to("json")) == transcript
-    assert transcript.path == "batched"
+    assert str(transcript.decoding) == "batched"
 
 
 def test_what_the_input_raises_comes_after_its_items(measuring: Transcriber):

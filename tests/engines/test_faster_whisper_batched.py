@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import asrlab
-from asrlab import Audio, Outcome, TranscribeOptions, Transcriber
+from asrlab import Audio, TranscribeOptions, Transcriber, TranscribeResult
 from asrlab.options import Batching
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
@@ -46,41 +46,43 @@ def items(speech: dict[str, asrlab.evaluation.Utterance]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def batched(base: Transcriber, items: list[Any]) -> list[Outcome]:
+def batched(base: Transcriber, items: list[Any]) -> list[TranscribeResult]:
     """Together, greedy."""
     return list(base.transcribe_many(items, **GREEDY))
 
 
 @pytest.fixture(scope="module")
-def single(base: Transcriber, items: list[Any]) -> list[Outcome]:
+def single(base: Transcriber, items: list[Any]) -> list[TranscribeResult]:
     """The same one by one, but for the last."""
     return list(base.transcribe_many(items[:-1], **GREEDY, batching=Batching(batch_size=1)))
 
 
-def words_of(outcome: Outcome) -> str:
+def words_of(outcome: TranscribeResult) -> str:
     """The text of an outcome in Whisper's spelling."""
     from asrlab.evaluation.metrics import get_normalizer
 
     return get_normalizer("english")(outcome.unwrap().text)
 
 
-def test_texts_and_languages_are_those_of_the_full_path(batched: list[Outcome], single: list[Outcome]):
+def test_texts_and_languages_are_those_of_the_full_path(
+    batched: list[TranscribeResult], single: list[TranscribeResult]
+):
     """On the clips of the smoke set, decoded in one batch and a shorter window."""
-    assert [outcome.unwrap().path for outcome in batched[:5]] == ["batched"] * 5
+    assert [str(outcome.unwrap().decoding) for outcome in batched[:5]] == ["batched"] * 5
     for together, alone in zip(batched[:5], single[:5], strict=True):
         assert words_of(together) == words_of(alone)
         assert together.unwrap().language == alone.unwrap().language == "en"
         assert together.unwrap().language_probability == pytest.approx(alone.unwrap().language_probability, abs=0.05)
 
 
-def test_order_and_isolation_hold(batched: list[Outcome], items: list[Any]):
+def test_order_and_isolation_hold(batched: list[TranscribeResult], items: list[Any]):
     """An outcome per item, in order; what cannot be read is refused as ever."""
     assert [outcome.index for outcome in batched] == list(range(len(items)))
     assert all(outcome.item is item for outcome, item in zip(batched, items, strict=True))
     assert [getattr(outcome.error, "reason", None) for outcome in batched[5:7]] == ["missing", "not-finite"]
 
 
-def test_segments_have_times_and_scores(batched: list[Outcome], single: list[Outcome]):
+def test_segments_have_times_and_scores(batched: list[TranscribeResult], single: list[TranscribeResult]):
     """Within a second of the full path's, inside the clip, with tokens and Whisper's own scores."""
     for together, alone in zip(batched[:5], single[:5], strict=True):
         ours, theirs = together.unwrap(), alone.unwrap()
@@ -94,24 +96,24 @@ def test_segments_have_times_and_scores(batched: list[Outcome], single: list[Out
             assert 0 > segment.avg_logprob > theirs.segments[0].avg_logprob - 0.2  # time stamps lower it
 
 
-def test_doubtful_clips_take_the_full_path(batched: list[Outcome], single: list[Outcome]):
+def test_doubtful_clips_take_the_full_path(batched: list[TranscribeResult], single: list[TranscribeResult]):
     """Silence and a loop are seen by the engine's own checks; what then comes is the full path's, with its warnings."""
     silence, loop = batched[7].unwrap(), batched[8].unwrap()
-    assert silence.path in ("batched, then full: low probability", "batched, then full: no speech")
-    assert loop.path in ("batched, then full: compressible", "batched, then full: cut off")
+    assert str(silence.decoding) in ("batched, then full: low probability", "batched, then full: no speech")
+    assert str(loop.decoding) in ("batched, then full: compressible", "batched, then full: cut off")
     alone = single[7].unwrap()
     assert (silence.text, silence.segments, silence.language) == (alone.text, alone.segments, alone.language)
     assert "silent" in [warning.code for warning in silence.warnings]
-    assert alone.path is None
+    assert alone.decoding is None
 
 
 def test_words_are_timed_in_the_batch(
-    base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance], single: list[Outcome]
+    base: Transcriber, speech: dict[str, asrlab.evaluation.Utterance], single: list[TranscribeResult]
 ):
     """By the same code as one by one, from the shorter window: nearly all within two stamps of upstream's."""
     audio = [utterance.audio for utterance in speech.values()]
     together = [each.unwrap() for each in base.transcribe_many(audio, language="en", word_timestamps=True, **GREEDY)]
-    assert {transcript.path for transcript in together} == {"batched"}
+    assert {str(transcript.decoding) for transcript in together} == {"batched"}
     alone = [base.transcribe(each, language="en", word_timestamps=True, **GREEDY) for each in audio]
     apart = [
         abs(ours.start - theirs.start)
@@ -132,7 +134,7 @@ def test_what_only_the_full_path_can_do_goes_there(base: Transcriber, speech: di
     for options in ({"vad_filter": True}, {"temperature": 0.4}, {"temperature": (0.2, 0.4)}):
         assert base.recognizer.batch_backend(TranscribeOptions(**options), Batching()) is None
     given_vad = next(base.transcribe_many(audio, language="en", vad_filter=True, **GREEDY)).unwrap()
-    assert given_vad.path is None
+    assert given_vad.decoding is None
 
 
 def test_the_language_and_the_text_share_one_encoding(
@@ -176,8 +178,8 @@ def test_long_recordings_are_cut_and_decoded_together(
     clips = [asrlab.load_audio(utterance.audio).samples for utterance in speech.values()]
     long = np.concatenate([part for _ in range(4) for clip in clips for part in (clip, np.zeros(RATE, np.float32))])
     transcript = next(base.transcribe_many([Audio(samples=long, sample_rate=RATE)], **GREEDY)).unwrap()
-    assert transcript.path is not None
-    assert re.fullmatch(r"batched, \d+ pieces(, then full: .*)?", transcript.path)
+    assert transcript.decoding is not None
+    assert re.fullmatch(r"batched, \d+ chunks(, then full: .*)?", str(transcript.decoding))
     assert transcript.language == "en"
     assert transcript.text.lower().count("dashwood") == 4
     for before, after in pairwise(transcript.segments):
@@ -211,7 +213,11 @@ def test_prompts_and_hotwords_reach_the_batch(base: Transcriber, speech: dict[st
 
     def score(**options: Any) -> float:
         transcript = next(base.transcribe_many(audio, language="en-GB", **GREEDY, **options)).unwrap()
-        assert (transcript.path, transcript.language, transcript.language_probability) == ("batched", "en-GB", None)
+        assert (str(transcript.decoding), transcript.language, transcript.language_probability) == (
+            "batched",
+            "en-GB",
+            None,
+        )
         return transcript.segments[0].avg_logprob or 0.0
 
     plain = score()

@@ -19,7 +19,7 @@ pytest.importorskip("whisper", reason="openai-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")
 
 RATE = 16_000
-FULL_WINDOW = Batching(margin=30.0)
+FULL_WINDOW = Batching(padding_s=30.0)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def test_texts_of_the_full_window_are_upstreams(base: Transcriber, samples: list
             for each in theirs["segments"]
         ]
         assert ours.language == theirs["language"] == "en"
-        assert ours.path is not None
-        assert ours.path.startswith("batched")
+        assert ours.decoding is not None
+        assert str(ours.decoding).startswith("batched")
 
 
 @pytest.mark.slow
@@ -73,13 +73,13 @@ def test_a_short_window_keeps_the_words(base: Transcriber, samples: list[np.ndar
     assert shapes == [(len(samples), round((longest + 6) * 100) // 2, 512)]
     alone = [each.unwrap() for each in base.transcribe_many(samples, sample_rate=RATE, batching=Batching(batch_size=1))]
     assert [words(each.text) for each in short] == [words(each.text) for each in alone]
-    assert [each.path for each in short] == ["batched"] * len(samples)
+    assert [str(each.decoding) for each in short] == ["batched"] * len(samples)
 
 
 def test_each_clip_has_its_own_language(base: Transcriber, samples: list[np.ndarray]):
     """In one call of upstream's code, which takes one language: each row is told its own."""
     detected = next(base.transcribe_many(samples[:2], sample_rate=RATE)).unwrap()
-    assert (detected.language, detected.path) == ("en", "batched")
+    assert (detected.language, str(detected.decoding)) == ("en", "batched")
     assert detected.language_probability is not None
     assert detected.language_probability > 0.5
     steps = base.recognizer.batch_backend(TranscribeOptions(), base.batching())  # type: ignore[attr-defined]
@@ -106,7 +106,7 @@ def test_prompts_reach_the_batch(base: Transcriber, samples: list[np.ndarray]):
 
     def score(**options: Any) -> float:
         transcript = next(base.transcribe_many(samples[:2], sample_rate=RATE, language="en", **options)).unwrap()
-        assert transcript.path == "batched"
+        assert str(transcript.decoding) == "batched"
         return transcript.segments[0].avg_logprob or 0.0
 
     assert score(initial_prompt="A chapter of Jane Austen.") != score()
@@ -115,7 +115,7 @@ def test_prompts_reach_the_batch(base: Transcriber, samples: list[np.ndarray]):
 def test_silence_takes_the_full_path(base: Transcriber):
     """The guard sees it; the outcome is that of the loop over windows."""
     silence = Audio(samples=np.zeros(RATE, np.float32), sample_rate=RATE)
-    paths = [each.unwrap().path or "" for each in base.transcribe_many([silence, silence], language="en")]
+    paths = [str(each.unwrap().decoding) for each in base.transcribe_many([silence, silence], language="en")]
     assert all(path.startswith("batched, then full: ") for path in paths), paths
 
 

@@ -12,12 +12,13 @@ from asrlab.device import Device
 from asrlab.errors import DatasetError, OptionError
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import (
+    DecodingPath,
     ModelInfo,
-    Outcome,
     PackageVersion,
     PatchStatus,
     Segment,
     Timings,
+    TranscribeResult,
     Transcript,
     TranscriptWarning,
     Word,
@@ -178,12 +179,12 @@ def test_times_are_clamped_to_the_recording():
 def test_an_outcome_has_a_transcript_or_an_error():
     """An outcome has a transcript or an error, never both and never neither."""
     with pytest.raises(TypeError):
-        Outcome(index=0, item="a")
+        TranscribeResult(index=0, item="a")
     with pytest.raises(TypeError):
-        Outcome(index=0, item="a", transcript=BARE, error=ValueError())
-    assert Outcome(index=0, item="a", transcript=BARE).unwrap() is BARE
+        TranscribeResult(index=0, item="a", transcript=BARE, error=ValueError())
+    assert TranscribeResult(index=0, item="a", transcript=BARE).unwrap() is BARE
     with pytest.raises(ZeroDivisionError):
-        Outcome(index=0, item="a", error=ZeroDivisionError()).unwrap()
+        TranscribeResult(index=0, item="a", error=ZeroDivisionError()).unwrap()
 
 
 def test_languages_without_spaces_are_joined_without():
@@ -191,3 +192,22 @@ def test_languages_without_spaces_are_joined_without():
     assert join_texts(["one", "", "two"], "en") == "one two"
     assert join_texts(["一", "二"], "zh-TW") == "一二"
     assert join_texts(["a", "b"], None) == "a b"
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        DecodingPath(batched=False),
+        DecodingPath(batched=True),
+        DecodingPath(batched=True, fallback_reasons=("low probability",)),
+        DecodingPath(batched=True, chunks=5),
+        DecodingPath(batched=True, chunks=5, fallback_reasons=("cut off", "cut off", "repetition")),
+    ],
+)
+def test_a_transcript_of_the_former_schema_is_read(decoding: DecodingPath):
+    """Schema 1 had a phrase under ``path`` in place of the fields of ``decoding``."""
+    transcript = attrs.evolve(BARE, decoding=decoding)
+    document = json.loads(transcript.to("json"))
+    del document["asrlab"]["decoding"]
+    document["asrlab"] |= {"schema": 1, "path": str(decoding).replace("chunks", "pieces")}
+    assert Transcript.from_json(json.dumps(document)) == transcript

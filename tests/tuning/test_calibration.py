@@ -16,7 +16,7 @@ from asrlab.environment import accelerator_name, platform_name, processor_name, 
 from asrlab.transcript import PackageVersion
 from asrlab.tuning.calibration import Calibration, CalibrationKey, CalibrationStore, Trial, find_calibration
 
-CHOSEN = Batching(batch_size=16, workers=3, threads=1, margin=6.0, encode_together=False)
+CHOSEN = Batching(batch_size=16, workers=3, threads=1, padding_s=6.0, batch_encoder=False)
 MADE = CalibrationKey(
     processor=processor_name(),
     cores=4,

@@ -17,14 +17,14 @@ from asrlab.engine.spec import EngineSpec
 from asrlab.engine.transcriber import Transcriber, build_transcript
 from asrlab.options import TranscribeOptions
 from asrlab.plugin import Recognition
-from asrlab.transcript import Outcome
+from asrlab.transcript import DecodingPath, TranscribeResult
 from asrlab.tuning.benchmark_clips import CYCLE, clips, duration
 from asrlab.tuning.calibration import Calibration, CalibrationStore
 from asrlab.tuning.search import LEAST_GAIN
 from asrlab.tuning.tune import calibrate
 
 ENGINE = EngineSpec(name="paced", factory="none:none", devices="none:none", models=())
-DEFAULT = Batching(batch_size=8, workers=2, threads=2, margin=6.0, encode_together=False)
+DEFAULT = Batching(batch_size=8, workers=2, threads=2, padding_s=6.0, batch_encoder=False)
 Pace = Callable[[Batching], float]
 
 
@@ -48,7 +48,7 @@ class Paced:
 
     def transcribe_many(
         self, items: Iterable[Audio], *, options: TranscribeOptions, batching: Batching, in_order: bool
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[TranscribeResult]:
         """Advance the clock for each item."""
         assert not in_order
         settings = self.batching(batching)
@@ -59,7 +59,9 @@ class Paced:
             self.now += reader.duration / self.pace(settings)
             recognition = Recognition(segments=iter([Segment(text="one", start=0.0, end=1.0)]))
             transcript = build_transcript(self.info, reader, recognition, options, busy_s=0.0)
-            yield Outcome(index=index, item=item, transcript=attrs.evolve(transcript, path="batched"))
+            yield TranscribeResult(
+                index=index, item=item, transcript=attrs.evolve(transcript, decoding=DecodingPath(batched=True))
+            )
 
     def calibrated(self, seconds: float = 1000.0) -> Calibration:
         """Calibrate on four cores, by its own clock."""
@@ -70,12 +72,10 @@ def test_the_fastest_is_found():
     """Each thing has its turn, and what is chosen depends on the times alone."""
 
     def pace(batching: Batching) -> float:
-        return (
-            100.0 * (batching.workers == 4) + 5.0 * (batching.batch_size or 0) + 20.0 * bool(batching.encode_together)
-        )
+        return 100.0 * (batching.workers == 4) + 5.0 * (batching.batch_size or 0) + 20.0 * bool(batching.batch_encoder)
 
     made = Paced(pace).calibrated()
-    assert made.chosen == Batching(batch_size=32, workers=4, threads=1, margin=6.0, encode_together=True)
+    assert made.chosen == Batching(batch_size=32, workers=4, threads=1, padding_s=6.0, batch_encoder=True)
     assert made.complete
     assert {trial.step for trial in made.trials} == {"defaults", "workers", "batch size", "encoder", "window"}
     assert all(trial.batching.threads == 4 // (trial.batching.workers or 1) for trial in made.trials)
@@ -92,7 +92,7 @@ def test_a_shorter_window_is_never_tried():
     """It would be faster, and lose words; the full one is."""
     paced = Paced(lambda _batching: 100.0)
     paced.calibrated()
-    assert {batching.margin for batching in paced.seen} == {6.0, 30.0}
+    assert {batching.padding_s for batching in paced.seen} == {6.0, 30.0}
 
 
 def test_what_fails_is_recorded_and_not_chosen():

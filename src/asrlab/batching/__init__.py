@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from asrlab.batching.backend import BatchBackend, ChunkFeatures, Decoded, Detected
 from asrlab.batching.quality import doubt
-from asrlab.batching.recording import BATCHED, FULL
 from asrlab.batching.request import BatchedRecording, BatchRequest, BatchResult, FullPath, HasAudio
 from asrlab.batching.scheduler import transcribe_batched
 
 __all__ = [
-    "BATCHED",
-    "FULL",
     "BatchBackend",
     "BatchRequest",
     "BatchResult",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import attrs
@@ -10,10 +9,7 @@ import attrs
 from asrlab.batching.backend import Decoded, Detected
 from asrlab.batching.reader import ChunkReader, Clip
 from asrlab.batching.request import BatchedRecording
-from asrlab.transcript import Segment, TranscriptWarning
-
-BATCHED = "batched"
-FULL = "full"
+from asrlab.transcript import DecodingPath, Segment, TranscriptWarning
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -101,15 +97,9 @@ class Recording:
             language_probability=language.probability if language else None,
             warnings=(*(skipped.warnings() if skipped else ()), *warnings),
             busy_s=reader.decoding_time + sum(task.busy for task in self.tasks),
-            path=self._path(),
+            decoding=DecodingPath(
+                batched=True,
+                chunks=len(self.tasks),
+                fallback_reasons=tuple(task.reason for task in self.tasks if task.reason is not None),
+            ),
         )
-
-    def _path(self) -> str:
-        """Which way it took: ``batched``; how many pieces, if several; why any of them took the full path."""
-        several = len(self.tasks) != 1
-        way = f"{BATCHED}, {len(self.tasks)} pieces" if several else BATCHED
-        reasons = Counter(task.reason for task in self.tasks if task.reason is not None)
-        if not reasons:
-            return way
-        told = ", ".join(f"{reason} ({count})" if several else f"{reason}" for reason, count in reasons.items())
-        return f"{way}, then {FULL}: {told}"

@@ -9,7 +9,7 @@ import attrs
 
 from asrlab.audio import AudioReader, AudioSource
 from asrlab.options import TranscribeOptions
-from asrlab.transcript import Segment, Transcript, TranscriptWarning
+from asrlab.transcript import DecodingPath, Segment, Transcript, TranscriptWarning
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ class BatchedRecording:
         language_probability: In [0, 1]; None if the language was not detected.
         warnings: Warnings about skipped silence and from the full path.
         busy_s: Seconds of work, reading included.
-        path: Description of how it was decoded.
+        decoding: How it was decoded.
     """
 
     reader: AudioReader
@@ -69,7 +69,7 @@ class BatchedRecording:
     language_probability: float | None
     warnings: tuple[TranscriptWarning, ...]
     busy_s: float
-    path: str
+    decoding: DecodingPath
 
 
 @attrs.frozen(kw_only=True, eq=False)

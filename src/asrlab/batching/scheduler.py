@@ -16,10 +16,10 @@ from asrlab.batching.backend import BatchBackend
 from asrlab.batching.batch import decode_together, transcribe_fully
 from asrlab.batching.bucketing import LengthBucketer
 from asrlab.batching.reader import ChunkReader, Clip, readable_ahead
-from asrlab.batching.recording import FULL, Recording, Task
+from asrlab.batching.recording import Recording, Task
 from asrlab.batching.request import BatchedRecording, BatchRequest, BatchResult, FullPath, HasAudio
 from asrlab.batching.shared_timer import SharedClock
-from asrlab.transcript import Transcript
+from asrlab.transcript import DecodingPath, Transcript
 from asrlab.vad import load_vad
 
 _logger = logging.getLogger("asrlab.batching")
@@ -75,7 +75,7 @@ class _Pipeline:
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="asrlab-reading")
         self._decoders = ThreadPoolExecutor(self._workers, thread_name_prefix="asrlab-decoding")
         self._clock = SharedClock()
-        self._paths: Counter[str | None] = Counter()
+        self._paths: Counter[str] = Counter()
 
     def results(self) -> Iterator[BatchResult]:
         """All of them, in order if that is asked for."""
@@ -231,7 +231,7 @@ class _Pipeline:
         def transcribe() -> Transcript:
             rate = self._many.sample_rate
             made = self._full_path(recording.audio, self._many.options, sample_rate=rate, is_sole=is_sole)
-            return attrs.evolve(made, path=FULL)
+            return attrs.evolve(made, decoding=DecodingPath(batched=False))
 
         self._work(transcribe, partial(self._after_alone, recording))
 
@@ -247,7 +247,7 @@ class _Pipeline:
             self._give(recording, recording.result())
 
     def _give(self, recording: Recording, made: BatchedRecording | Transcript) -> None:
-        self._paths[made.path] += 1
+        self._paths[str(made.decoding)] += 1
         recording.ended = True
         self._outcomes[recording.index] = BatchResult(index=recording.index, item=recording.item, value=made)
         recording.forget()

@@ -124,8 +124,10 @@ batching_options = combine(
     click.option("--batch-size", type=int, help="Maximum inputs decoded in one call; 1 decodes one at a time."),
     click.option("--workers", type=int, help="Batches decoded at once."),
     click.option("--worker-threads", type=int, help="CPU threads of each worker."),
-    click.option("--margin", type=float, help="Seconds of silence behind a batch; 30: the full window."),
-    click.option("--encode-together/--encode-apart", default=None, help="A batch in the encoder, or each alone."),
+    click.option("--padding", type=float, help="Seconds of silence after a batch; 30: the full window."),
+    click.option(
+        "--batch-encoder/--no-batch-encoder", default=None, help="Encode a batch in one call, or each chunk alone."
+    ),
 )
 bootstrap_options = combine(
     click.option(
@@ -180,8 +182,8 @@ def to_batching(given: dict[str, Any]) -> Batching:
         batch_size=given.pop("batch_size"),
         workers=given.pop("workers"),
         threads=given.pop("worker_threads"),
-        margin=given.pop("margin"),
-        encode_together=given.pop("encode_together"),
+        padding_s=given.pop("padding"),
+        batch_encoder=given.pop("batch_encoder"),
     )
 
 

@@ -26,7 +26,7 @@ from asrlab.errors import AsrlabError, AudioError, OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from asrlab.transcript import Outcome, SubtitleLayout, Transcript
+    from asrlab.transcript import SubtitleLayout, TranscribeResult, Transcript
 
 FORMATS = ("txt", "srt", "vtt", "tsv", "json", "ctm", "stm", "trn", "textgrid", "jsonl")
 SUFFIXES = {"textgrid": "TextGrid"}
@@ -122,7 +122,7 @@ class _TranscriptWriter:
         elif len(formats) > 1:
             raise OptionError("several formats need a folder; add -o DIR", option="output")
 
-    def add(self, name: str, outcome: Outcome) -> None:
+    def add(self, name: str, outcome: TranscribeResult) -> None:
         """Write or print one outcome."""
         transcript, shown = outcome.transcript, _printable(name)
         if transcript is None:

@@ -87,7 +87,7 @@ def _show(calibration: Calibration) -> None:
     from asrlab.tuning.calibration import CalibrationStore
 
     title = calibration.circumstances.model
-    table = Table("step", "batch size", "workers", "threads", "margin", "encoder", title=title)
+    table = Table("step", "batch size", "workers", "threads", "padding", "encoder", title=title)
     table.add_column("RTFx, best of its rounds", justify="right")
     for trial in calibration.trials:
         table.add_row(trial.step, *_cells(trial.batching), _outcome(trial))
@@ -98,8 +98,8 @@ def _show(calibration: Calibration) -> None:
 
 
 def _cells(batching: Batching) -> tuple[str, ...]:
-    encoder = "together" if batching.encode_together else "one by one"
-    return str(batching.batch_size), str(batching.workers), str(batching.threads), f"{batching.margin:g} s", encoder
+    encoder = "in batches" if batching.batch_encoder else "one by one"
+    return str(batching.batch_size), str(batching.workers), str(batching.threads), f"{batching.padding_s:g} s", encoder
 
 
 def _outcome(trial: Trial) -> str:

@@ -21,10 +21,10 @@ from asrlab.engine.plugin_code import guarded_plugin_code, name_engine
 from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.options import Batching, OptionFields, TranscribeOptions
 from asrlab.transcript import (
-    Outcome,
     PatchStatus,
     Segment,
     Timings,
+    TranscribeResult,
     Transcript,
     TranscriptWarning,
     join_texts,
@@ -110,12 +110,12 @@ class Transcriber:
         batching: Batching | None = None,
         in_order: bool = True,
         **given: Unpack[OptionFields],
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[TranscribeResult]:
         """Transcribe items, in batches if the engine supports them.
 
         With batches, items are read ahead, some batches' worth, and an array must not change before its result is
         there. Without, each item is read when its turn comes. A single short item is transcribed as `transcribe` does.
-        ``Transcript.path`` reports how each recording was decoded.
+        ``Transcript.decoding`` reports how each recording was decoded.
 
         Args:
             items: Whatever `transcribe` takes, or objects with an ``audio`` attribute, such as utterances.
@@ -123,7 +123,7 @@ class Transcriber:
             options: Options to start from, the same for all items.
             batching: Settings that override those of `batching`; a ``batch_size`` of 1 turns batches off.
             in_order: Yield results in the order of *items*; otherwise yield each as soon as it is ready, with
-                ``Outcome.index`` as its position in *items*.
+                ``TranscribeResult.index`` as its position in *items*.
             given: Single options that override *options*.
 
         Yields:
@@ -209,18 +209,18 @@ class Transcriber:
 
     def _transcribe_item(
         self, index: int, item: AudioSource | HasAudio, sample_rate: int | None, options: TranscribeOptions
-    ) -> Outcome:
+    ) -> TranscribeResult:
         self._check_open()
         try:
             audio = item.audio if isinstance(item, HasAudio) else item
             transcript = self.transcribe(audio, sample_rate=sample_rate, options=options)
         except Exception as error:  # noqa: BLE001 - the per-utterance boundary: one bad item never ends the rest
-            return Outcome(index=index, item=item, error=error)
-        return Outcome(index=index, item=item, transcript=transcript)
+            return TranscribeResult(index=index, item=item, error=error)
+        return TranscribeResult(index=index, item=item, transcript=transcript)
 
     def _transcribe_batched(
         self, request: BatchRequest, backend: BatchBackend[Any, Any], settings: Batching
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[TranscribeResult]:
         def transcribe_fully(
             audio: AudioSource, options: TranscribeOptions, *, sample_rate: int | None = None, is_sole: bool = False
         ) -> Transcript:
@@ -232,13 +232,13 @@ class Transcriber:
             if isinstance(result.value, BatchedRecording):
                 info = self.recognizer.batch_recognizer(settings).info
                 transcript = _batched_transcript(info, result.value, request.options)
-                yield Outcome(
+                yield TranscribeResult(
                     index=result.index, item=result.item, transcript=attrs.evolve(transcript, patches=self.patch_report)
                 )
             elif isinstance(result.value, Transcript):
-                yield Outcome(index=result.index, item=result.item, transcript=result.value)
+                yield TranscribeResult(index=result.index, item=result.item, transcript=result.value)
             else:
-                yield Outcome(index=result.index, item=result.item, error=result.value)
+                yield TranscribeResult(index=result.index, item=result.item, error=result.value)
 
 
 class SegmentStream(Iterator[Segment]):
@@ -411,7 +411,7 @@ def _batched_transcript(info: TranscriberInfo, recording: BatchedRecording, opti
         warnings=list(recording.warnings),
     )
     transcript = build_transcript(info, recording.reader, recognition, options, busy_s=recording.busy_s)
-    return attrs.evolve(transcript, path=recording.path)
+    return attrs.evolve(transcript, decoding=recording.decoding)
 
 
 def _trim_memory() -> None:

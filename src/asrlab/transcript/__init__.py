@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asrlab.transcript.document import DocumentMetadata, SubtitleLayout
 from asrlab.transcript.records import (
+    DecodingPath,
     ModelInfo,
     PackageVersion,
     PatchStatus,
@@ -13,17 +14,18 @@ from asrlab.transcript.records import (
     Word,
     join_texts,
 )
-from asrlab.transcript.result import Outcome, Transcript
+from asrlab.transcript.result import TranscribeResult, Transcript
 
 __all__ = [
+    "DecodingPath",
     "DocumentMetadata",
     "ModelInfo",
-    "Outcome",
     "PackageVersion",
     "PatchStatus",
     "Segment",
     "SubtitleLayout",
     "Timings",
+    "TranscribeResult",
     "Transcript",
     "TranscriptWarning",
     "Word",

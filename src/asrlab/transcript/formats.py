@@ -13,11 +13,11 @@ from asrlab.bounded_json import parse_json
 from asrlab.control_characters import escape_controls, escape_json
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.transcript.document import DocumentMetadata, escape_formula, milliseconds, to_field
-from asrlab.transcript.records import Segment, TranscriptRecord, Word
+from asrlab.transcript.records import DecodingPath, Segment, TranscriptRecord, Word
 from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_textgrid, to_trn
 from asrlab.transcript.subtitles import to_srt, to_vtt
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the fields under ``asrlab`` in a JSON transcript."""
 _TOP_LEVEL = ("language", "duration", "text")
 
@@ -50,7 +50,7 @@ def to_verbose_json(transcript: TranscriptRecord) -> dict[str, Any]:
     """
     facts = attrs.asdict(transcript, filter=lambda attribute, _: attribute.name != "segments")
     shared = {name: facts.pop(name) for name in _TOP_LEVEL}
-    for name in ("path", "track"):
+    for name in ("decoding", "track"):
         if facts[name] is None:
             del facts[name]
     verbose: dict[str, Any] = {
@@ -102,14 +102,16 @@ def structure_json[Record: TranscriptRecord](document: str | bytes, record_class
             f"this is not a JSON transcript of asrlab: {_describe_error(error)}; write one with to('json')"
         ) from error
     schema = facts.get("schema") if isinstance(facts, dict) else None
-    if schema != SCHEMA:
+    if schema not in (1, SCHEMA):
         raise DatasetError(
-            f"the transcript has schema {schema!r}, but this asrlab reads schema {SCHEMA}; read the file with the "
+            f"the transcript has schema {schema!r}, but this asrlab reads schemas 1 and {SCHEMA}; read the file with the "
             "asrlab version that wrote it"
         )
     try:
         shared = {name: verbose[name] for name in _TOP_LEVEL}
         segments = [_segment_from_json(fields) for fields in verbose["segments"]]
+        if facts.get("path"):  # schema 1
+            facts["decoding"] = attrs.asdict(DecodingPath.from_phrase(facts["path"]))
         return _converter().structure({**facts, **shared, "segments": segments}, record_class)
     except cattrs.BaseValidationError as error:
         details = "; ".join(cattrs.transform_error(error)[:3])

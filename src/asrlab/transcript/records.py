@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -185,6 +187,45 @@ class TranscriptWarning:
 
 
 @attrs.frozen(kw_only=True)
+class DecodingPath:
+    """How ``transcribe_many`` decoded a recording; ``str`` returns it as a phrase for people.
+
+    Attributes:
+        batched: True if the recording was decoded in batches; False if it was decoded as ``transcribe`` does.
+        chunks: Number of chunks that the recording was split into.
+        fallback_reasons: Reason of each chunk that was decoded again without batches: a failed quality check, or the
+            error of its batch.
+    """
+
+    batched: bool
+    chunks: int = 1
+    fallback_reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return, for example, ``batched, 5 chunks, then full: low probability (2)``."""
+        if not self.batched:
+            return "full"
+        phrase = "batched" if self.chunks == 1 else f"batched, {self.chunks} chunks"
+        if not self.fallback_reasons:
+            return phrase
+        counts = Counter(self.fallback_reasons).items()
+        reasons = (reason if self.chunks == 1 else f"{reason} ({count})" for reason, count in counts)
+        return f"{phrase}, then full: {', '.join(reasons)}"
+
+    @classmethod
+    def from_phrase(cls, phrase: str) -> DecodingPath:
+        """Read the phrase that asrlab recorded before it recorded the fields."""
+        head, _, reasons = phrase.partition(", then full: ")
+        chunks = re.search(r"\d+", head)
+        counted = [re.fullmatch(r"(.*?)(?: \((\d+)\))?", reason) for reason in filter(None, reasons.split(", "))]
+        return cls(
+            batched=head.startswith("batched"),
+            chunks=int(chunks[0]) if chunks else 1,
+            fallback_reasons=tuple(found[1] for found in counted if found for _ in range(int(found[2] or 1))),
+        )
+
+
+@attrs.frozen(kw_only=True)
 class TranscriptRecord:
     """The fields of a transcript; `asrlab.Transcript` documents them."""
 
@@ -202,7 +243,7 @@ class TranscriptRecord:
     options: TranscribeOptions = attrs.field(factory=TranscribeOptions)
     warnings: tuple[TranscriptWarning, ...] = ()
     patches: tuple[PatchStatus, ...] = ()
-    path: str | None = None
+    decoding: DecodingPath | None = None
     track: AudioTrack | None = None
 
     @property

@@ -32,9 +32,7 @@ class Transcript(TranscriptRecord):
         options: The requested options.
         warnings: Facts that a reader of the text should know.
         patches: Status of each patch to another package.
-        path: How ``transcribe_many`` decoded the recording: ``batched`` if in a batch; ``full`` if as ``transcribe``
-            does; ``batched, then full: REASON`` if the batch result failed a quality check. None if the engine has
-            only one way.
+        decoding: How ``transcribe_many`` decoded the recording; None if the engine was not asked for batches.
         track: The transcribed audio track of a file with several; None otherwise.
     """
 
@@ -78,8 +76,8 @@ class Transcript(TranscriptRecord):
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
-    """The outcome of one item: a transcript or an error, never both.
+class TranscribeResult:
+    """The result of one item of ``transcribe_many``: a transcript or an error, never both.
 
     Attributes:
         index: Index of the item in the input, from 0.
@@ -95,10 +93,10 @@ class Outcome:
 
     def __attrs_post_init__(self) -> None:
         if (self.transcript is None) == (self.error is None):
-            raise TypeError("an Outcome needs either a transcript or an error")
+            raise TypeError("a TranscribeResult needs either a transcript or an error")
 
     def unwrap(self) -> Transcript:
         """Return the transcript, or raise the error."""
         if self.transcript is None:
-            raise self.error or DatasetError("this Outcome has neither a transcript nor an error")
+            raise self.error or DatasetError("this TranscribeResult has neither a transcript nor an error")
         return self.transcript

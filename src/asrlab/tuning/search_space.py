@@ -46,17 +46,17 @@ def _batch_sizes(room: SearchSpace, present: Batching) -> list[Batching]:
 
 
 def _encoders(room: SearchSpace, present: Batching) -> list[Batching]:
-    if room.default.encode_together is None:
+    if room.default.batch_encoder is None:
         return []
-    return [attrs.evolve(present, encode_together=together) for together in (False, True)]
+    return [attrs.evolve(present, batch_encoder=together) for together in (False, True)]
 
 
 def _windows(room: SearchSpace, present: Batching) -> list[Batching]:
     """The engine's own margin, and the full window. A shorter one is faster and costs words, which no clock sees."""
-    least = room.default.margin
+    least = room.default.padding_s
     if least is None or least >= FULL_MARGIN:
         return []
-    return [attrs.evolve(present, margin=margin) for margin in (least, FULL_MARGIN)]
+    return [attrs.evolve(present, padding_s=margin) for margin in (least, FULL_MARGIN)]
 
 
 def _ladder(

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from asrlab.audio import Audio
-from asrlab.batching import FULL
 from asrlab.engine.transcriber import Transcriber
 from asrlab.options import Batching, TranscribeOptions
+from asrlab.transcript import DecodingPath
 from asrlab.tuning.benchmark_clips import clips
 
 
@@ -62,16 +62,17 @@ class TimeBudget:
         try:
             self._prepare(batching)
             start = self._clock()
-            paths = Counter(self._paths(batching, speech))
+            paths = self._paths(batching, speech)
             taken = self._clock() - start
         except TimeoutError:
             return TrialResult(error="the time was used up")
         except Exception as error:  # noqa: BLE001 - whatever an engine raises, it cannot be used like this
             return TrialResult(error=f"{type(error).__name__}: {error}".strip(": "), cause=error)
-        alone = {path: times for path, times in paths.items() if path is not None and FULL in path}
-        if sum(alone.values()) > len(speech) / 2:
+        fallbacks = Counter(str(path) for path in paths if path and (path.fallback_reasons or not path.batched))
+        if fallbacks.total() > len(speech) / 2:
+            [(reason, _)] = fallbacks.most_common(1)
             return TrialResult(
-                error=f"{sum(alone.values())} of {len(speech)} clips were not decoded together: {max(alone)}"
+                error=f"{fallbacks.total()} of {len(speech)} clips were not decoded in batches: {reason}"
             )
         return TrialResult(seconds=taken)
 
@@ -83,12 +84,12 @@ class TimeBudget:
             list(self._paths(batching, clips(2)))
             self._ready = wanted
 
-    def _paths(self, batching: Batching, speech: Sequence[Audio]) -> list[str | None]:
+    def _paths(self, batching: Batching, speech: Sequence[Audio]) -> list[DecodingPath | None]:
         paths = []
         for outcome in self._transcriber.transcribe_many(
             speech, options=self._options, batching=batching, in_order=False
         ):
-            paths.append(outcome.unwrap().path)
+            paths.append(outcome.unwrap().decoding)
             if len(paths) < len(speech) and not self.has(0):
                 raise TimeoutError
         return paths

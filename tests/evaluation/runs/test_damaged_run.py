@@ -204,7 +204,7 @@ def test_the_bench_command_asks_for_the_same():
             track=2,
             engine_options={"patience": 2.0, "prefix": "x y"},
         ),
-        batching=asrlab.Batching(batch_size=4, workers=2, threads=1, margin=1.5, encode_together=False),
+        batching=asrlab.Batching(batch_size=4, workers=2, threads=1, padding_s=1.5, batch_encoder=False),
         normalizer="basic",
         repeat=3,
         warmup=2,
@@ -224,3 +224,12 @@ def test_the_bench_command_asks_for_the_same():
     rest |= {"patches": tuple(rest["patches"].split(",")), "memory_limit_bytes": given["memory_limit"] * 2**20}
     assert BenchRequest(**rest, options=options, batching=batching) == request
     assert given["run"] == Path("run dir")
+
+
+def test_a_run_with_former_keys_is_read():
+    """Runs from before ``padding_s``, ``batch_encoder`` and ``decoding`` are read under the new names."""
+    result = load_run(Path(__file__).parents[3] / "evidence" / "smoke-base.jsonl")
+    batching = result.models[0].batching
+    assert batching is not None
+    assert (batching.padding_s, batching.batch_encoder) == (6.0, False)
+    assert set(result.models[0].decoding_paths) == {asrlab.DecodingPath(batched=True)}

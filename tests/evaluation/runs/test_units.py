@@ -74,12 +74,12 @@ def test_a_run_records_how_its_utterances_went_together(use_weights: Path, tmp_p
     assert [len(unit) for unit in started(tmp_path / "run")] == [5]
     assert model.batching is not None
     assert (model.batching.batch_size, model.batching.workers, model.batching.threads) == (3, 2, 1)
-    assert None not in (model.batching.margin, model.batching.encode_together)
-    assert model.paths == {"batched": 5}
+    assert None not in (model.batching.padding_s, model.batching.batch_encoder)
+    assert model.decoding_paths == (asrlab.DecodingPath(batched=True),) * 5
     assert model.failed == 0
     records = load_run_records(tmp_path / "run")
     assert records.manifest.request.batching == asked
-    assert json.loads(result.to_json())["models"][0]["paths"] == {"batched": 5}
+    assert json.loads(result.to_json())["models"][0]["decoding_paths"] == {"batched": 5}
 
 
 def test_what_was_in_doubt_is_told():

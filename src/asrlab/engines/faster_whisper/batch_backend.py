@@ -66,9 +66,9 @@ class FasterWhisperBatchBackend:
     def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> ctranslate2.StorageView:
         """Shape (pieces, frames / 2, d_model)."""
         longest = max(piece.duration for piece in pieces)
-        frames = min(_FULL_FRAMES, round((longest + (self.batching.margin or 0.0)) * _FRAMES_PER_SECOND) // 2 * 2)
+        frames = min(_FULL_FRAMES, round((longest + (self.batching.padding_s or 0.0)) * _FRAMES_PER_SECOND) // 2 * 2)
         padded = [_padded(piece.features, frames) for piece in pieces]
-        if self.batching.encode_together:
+        if self.batching.batch_encoder:
             return self.crew().encode(np.stack(padded))
         encoded = [_on_cpu(self.crew().encode(each)) for each in padded]
         return ctranslate2.StorageView.from_array(np.concatenate(encoded))

@@ -85,6 +85,6 @@ def default_batching(device: str, *, threads: int) -> Batching:
         batch_size=BATCH_SIZE,
         workers=workers,
         threads=threads // workers,
-        margin=MARGIN,
-        encode_together=device != "cpu",
+        padding_s=MARGIN,
+        batch_encoder=device != "cpu",
     )

@@ -22,7 +22,7 @@ from asrlab.engines.whisper import TimestampedTokens, split_at_timestamps
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcript import Segment
 
-DEFAULT_BATCHING = Batching(batch_size=8, workers=1, threads=1, margin=6.0, encode_together=True)
+DEFAULT_BATCHING = Batching(batch_size=8, workers=1, threads=1, padding_s=6.0, batch_encoder=True)
 """One batch at a time: upstream's cache of keys and values hangs on the model. PyTorch sees to its threads itself."""
 type Features = torch.Tensor
 
@@ -63,12 +63,12 @@ class OpenAIWhisperBatchBackend:
     def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> torch.Tensor:
         """Shape (pieces, frames / 2, n_state)."""
         longest = max(piece.duration for piece in pieces)
-        frames = min(N_FRAMES, round((longest + (self.batching.margin or 0.0)) * FRAMES_PER_SECOND) // 2 * 2)
+        frames = min(N_FRAMES, round((longest + (self.batching.padding_s or 0.0)) * FRAMES_PER_SECOND) // 2 * 2)
         mel = torch.stack([pad_or_trim(piece.features, frames) for piece in pieces]).to(self.model.device)
         if self.half:
             mel = mel.half()
         with self.lock, torch.no_grad():
-            if self.batching.encode_together:
+            if self.batching.batch_encoder:
                 return encode(self.model, mel)
             return torch.cat([encode(self.model, each[None]) for each in mel])
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 import attrs
 
-from asrlab.batching import BATCHED, FULL
 from asrlab.evaluation.reports.scored_system import ScoredSystem
 from asrlab.evaluation.runs.result import ModelResult
 from asrlab.options import Batching
@@ -80,27 +78,23 @@ def utterance_findings(systems: Sequence[ScoredSystem]) -> tuple[UtteranceFindin
 
 def describe_batching(batching: Batching) -> str:
     """What was chosen; nothing in *batching* is None."""
-    encoder = "together" if batching.encode_together else "one by one"
+    encoder = "in batches" if batching.batch_encoder else "one by one"
     return (
         f"batches of {batching.batch_size}, {batching.workers} x {batching.threads} threads, "
-        f"margin {batching.margin:g} s, encoder {encoder}"
+        f"padding {batching.padding_s:g} s, encoder {encoder}"
     )
 
 
 def describe_decoding_paths(model: ModelResult) -> str:
     """How many utterances were decoded together, and why the others took the full path; empty where none was tried."""
-    paths = model.paths
-    tried = sum(count for path, count in paths.items() if path.startswith(BATCHED))
+    tried = [decoding for decoding in model.decoding_paths if decoding.batched]
     if not tried:
         return ""
     how = f" ({describe_batching(model.batching)})" if model.batching else ""
-    doubted = {path: count for path, count in paths.items() if path.startswith(BATCHED) and FULL in path}
-    told = f"{tried - sum(doubted.values())} of {tried} utterances were decoded together{how}"
-    if not doubted:
-        return f"{told}; none was in doubt"
-    reasons: Counter[str] = Counter()
-    for path, count in doubted.items():
-        for reason in re.sub(r" \(\d+\)", "", path.partition(f"{FULL}: ")[2]).split(", "):
-            reasons[reason] += count
+    fallbacks = [decoding for decoding in tried if decoding.fallback_reasons]
+    summary = f"{len(tried) - len(fallbacks)} of {len(tried)} utterances were decoded in batches{how}"
+    if not fallbacks:
+        return f"{summary}; none needed the full path"
+    reasons = Counter(reason for decoding in fallbacks for reason in dict.fromkeys(decoding.fallback_reasons))
     listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    return f"{told}; {sum(doubted.values())} took the full path, at least in part: {listed}"
+    return f"{summary}; {len(fallbacks)} took the full path, at least in part: {listed}"

@@ -17,7 +17,7 @@ from asrlab.evaluation.runs.records import Failure
 from asrlab.evaluation.runs.words import has_words
 from asrlab.loading import load
 from asrlab.plugins.manager import PluginHost
-from asrlab.transcript import Outcome
+from asrlab.transcript import TranscribeResult
 
 if TYPE_CHECKING:
     from asrlab.vad import VoiceActivityDetector
@@ -107,7 +107,7 @@ def transcribe_unit(
         yield _done(unit.items[outcome.index], outcome, ear, track=job.options.track)
 
 
-def _done(item: WorkItem, outcome: Outcome, ear: SpeechDetector, *, track: int | None) -> ItemFinished:
+def _done(item: WorkItem, outcome: TranscribeResult, ear: SpeechDetector, *, track: int | None) -> ItemFinished:
     if outcome.transcript is None:
         assert isinstance(outcome.error, Exception)  # noqa: S101 - one of the two is there
         return ItemFinished(key=item.key, failure=to_failure(outcome.error))

@@ -205,7 +205,7 @@ def _model_changes(then: ModelFacts, now: ModelFacts) -> list[str]:
 
 _MIB = 2**20
 _RENAMED = {"memory_limit_bytes": "memory-limit", "threads": "threads"}
-_BATCHING = {"threads": "worker-threads"}
+_BATCHING = {"threads": "worker-threads", "padding_s": "padding"}
 
 
 def bench_command(request: BenchRequest, run: Path) -> str:
@@ -239,8 +239,8 @@ def _option(name: str, value: Any) -> list[str]:
     match name, value:
         case "engine_options", _:
             return [word for key, setting in value for word in ("--engine-option", f"{key}={json.dumps(setting)}")]
-        case "encode_together", _:
-            return ["--encode-together" if value else "--encode-apart"]
+        case "batch_encoder", _:
+            return ["--batch-encoder" if value else "--no-batch-encoder"]
         case "patches", tuple():
             return ["--patches", ",".join(value) or "off"]
         case "temperature", tuple():

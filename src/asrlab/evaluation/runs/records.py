@@ -6,6 +6,7 @@ A line is one JSON object with ``record``, the kind, and the fields of one of th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,7 @@ from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.evaluation.runs.machine_load import MachineLoad
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.transcript import PatchStatus, Segment, Timings, Transcript, TranscriptWarning
+from asrlab.transcript import DecodingPath, PatchStatus, Segment, Timings, Transcript, TranscriptWarning
 
 if TYPE_CHECKING:
     import cattrs
@@ -164,7 +165,7 @@ class Recognized:
         duration: Seconds of audio decoded.
         timings: Where the time went.
         warnings: As in ``Transcript``.
-        path: As in ``Transcript``.
+        decoding: As in ``Transcript``.
         track: As in ``Transcript``.
     """
 
@@ -174,7 +175,7 @@ class Recognized:
     duration: float
     timings: Timings
     warnings: tuple[TranscriptWarning, ...] = ()
-    path: str | None = None
+    decoding: DecodingPath | None = None
     track: AudioTrack | None = None
 
     @classmethod
@@ -261,6 +262,7 @@ _KINDS: dict[str, type[Record]] = {
     "pass": ModelPass,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_FORMER_KEYS = {"margin": "padding_s", "encode_together": "batch_encoder", "path": "decoding"}
 
 
 @cache
@@ -271,7 +273,25 @@ def converter(*, omit_if_default: bool = False) -> cattrs.Converter:
     made = cattrs.Converter(omit_if_default=omit_if_default)
     for one_or_several in (float | tuple[float, ...] | None, str | tuple[str, ...] | None):
         made.register_structure_hook(one_or_several, _as_tuple)
+    for record_class in (Batching, Recognized):
+        made.register_structure_hook(record_class, _structure_upgraded(record_class, made))
     return made
+
+
+def _structure_upgraded(record_class: type, converter: cattrs.Converter) -> Callable[[Any, type], Any]:
+    """Return a structure hook that also reads what earlier versions of asrlab recorded."""
+    from cattrs.gen import make_dict_structure_fn
+
+    structure_current: Callable[[Any, Any], Any] = make_dict_structure_fn(record_class, converter)
+
+    def structure(plain: Any, kind: type) -> Any:
+        if isinstance(plain, dict):
+            plain = {_FORMER_KEYS.get(key, key): value for key, value in plain.items()}
+            if isinstance(plain.get("decoding"), str):
+                plain["decoding"] = attrs.asdict(DecodingPath.from_phrase(plain["decoding"]))
+        return structure_current(plain, kind)
+
+    return structure
 
 
 def _as_tuple(value: Any, _type: object) -> Any:

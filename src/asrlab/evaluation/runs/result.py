@@ -18,7 +18,7 @@ from asrlab.evaluation.metrics import LatencySummary, Score, TextPair, get_profi
 from asrlab.evaluation.runs.manifest import RunManifest
 from asrlab.evaluation.runs.records import Failure, GateResult, ModelPass
 from asrlab.options import Batching
-from asrlab.transcript import PatchStatus, Transcript
+from asrlab.transcript import DecodingPath, PatchStatus, Transcript
 
 
 @attrs.frozen(kw_only=True)
@@ -147,10 +147,10 @@ class ModelResult:
         return sum(len(utterance.failed_gates) for utterance in self.utterances)
 
     @property
-    def paths(self) -> dict[str, int]:
-        """How many utterances took which way through the engine, by ``Transcript.path``; empty where it tells none."""
-        counted = Counter(utterance.transcript.path for utterance in self.utterances if utterance.transcript)
-        return {path: count for path, count in counted.most_common() if path is not None}
+    def decoding_paths(self) -> tuple[DecodingPath, ...]:
+        """``Transcript.decoding`` of each utterance that has one."""
+        transcripts = [utterance.transcript for utterance in self.utterances if utterance.transcript]
+        return tuple(transcript.decoding for transcript in transcripts if transcript.decoding is not None)
 
     @property
     def unstable(self) -> tuple[str, ...]:
@@ -269,7 +269,7 @@ def _plain_model(model: ModelResult) -> dict[str, Any]:
         "info": attrs.asdict(model.info) if model.info else None,
         "backend": model.backend,
         "batching": attrs.asdict(model.batching) if model.batching else None,
-        "paths": model.paths,
+        "decoding_paths": dict(Counter(map(str, model.decoding_paths)).most_common()),
         "failure": attrs.asdict(model.failure) if model.failure else None,
         "score": _plain_score(model.score) if model.score else None,
         "finished_score": _plain_score(model.finished_score) if model.finished_score else None,

@@ -11,7 +11,7 @@ from asrlab.errors import AudioError
 from asrlab.options import Batching
 from asrlab.testing.conformance.check import Check, told
 from asrlab.testing.conformance.context import CheckContext, heard
-from asrlab.transcript import Outcome
+from asrlab.transcript import TranscribeResult
 
 _BAD = b"this is no audio"
 _LIMIT_S = 300.0
@@ -56,7 +56,7 @@ def _many(case: CheckContext) -> Iterator[str]:
         yield f"what is no audio gave {outcomes[1].error!r}; its outcome must hold an AudioError"
 
 
-def _misplaced(outcome: Outcome, item: object) -> Iterator[str]:
+def _misplaced(outcome: TranscribeResult, item: object) -> Iterator[str]:
     if outcome.item is not item:
         yield f"outcome {outcome.index} holds another item than was given; keep items with their outcomes"
     elif isinstance(item, Audio) and outcome.transcript is None:
