@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from asrlab import Segment
-from asrlab.batching import ChunkFeatures, Decoded, Detected, doubt
-from asrlab.batching.batch import decode_together
+from asrlab.batching import ChunkFeatures, Decoded, Detected
 from asrlab.batching.bucketing import bucket_by_length
-from asrlab.batching.reader import Clip
-from asrlab.batching.recording import Recording
-from asrlab.batching.shared_timer import SharedClock
+from asrlab.batching.decoding import SharedClock, decode_batch, fallback_reason
+from asrlab.batching.request import Chunk, Recording
 
 SURE = Detected(language="en", probability=0.9)
 GOOD = Decoded(
@@ -28,31 +26,33 @@ GOOD = Decoded(
 
 def test_a_good_text_stands():
     """At the limits too, as in the engines; a language that was given is not in doubt."""
-    assert doubt(GOOD, SURE) is None
-    assert doubt(attrs.evolve(GOOD, avg_logprob=-1.0, compression_ratio=2.4, no_speech_prob=0.6), SURE) is None
-    assert doubt(GOOD, Detected(language="en")) is None
+    assert fallback_reason(GOOD, SURE) is None
+    assert (
+        fallback_reason(attrs.evolve(GOOD, avg_logprob=-1.0, compression_ratio=2.4, no_speech_prob=0.6), SURE) is None
+    )
+    assert fallback_reason(GOOD, Detected(language="en")) is None
 
 
 @pytest.mark.parametrize(
     ("reason", "change"),
     [
         ("cut off", {"ended": False}),
-        ("speech left", {"left": 0.02}),
+        ("speech remaining", {"remaining_s": 0.02}),
         ("low probability", {"avg_logprob": -1.01}),
         ("compressible", {"compression_ratio": 2.41}),
         ("no speech", {"no_speech_prob": 0.61}),
-        ("nothing heard", {"segments": ()}),
+        ("no text", {"segments": ()}),
         ("repetition", {"segments": (Segment(text="on and on and " * 5, start=0.0, end=1.0),)}),
     ],
 )
 def test_each_reason_for_doubt_is_found(reason: str, change: dict[str, object]):
     """Any one of them is enough."""
-    assert doubt(attrs.evolve(GOOD, **change), SURE) == reason
+    assert fallback_reason(attrs.evolve(GOOD, **change), SURE) == reason
 
 
-def test_a_language_at_less_than_even_odds_is_in_doubt():
+def test_a_language_at_less_than_even_odds_is_in_fallback_reason():
     """The shorter window may be to blame."""
-    assert doubt(GOOD, Detected(language="cy", probability=0.49)) == "language in doubt"
+    assert fallback_reason(GOOD, Detected(language="cy", probability=0.49)) == "uncertain language"
 
 
 class Given:
@@ -72,19 +72,22 @@ class Given:
         return (GOOD,) * len(pieces)
 
 
-def clip_of(seconds: float) -> Clip:
-    """A whole recording of so many seconds."""
-    piece = ChunkFeatures(features=0, duration=seconds)
-    return Clip(samples=np.zeros(16, np.float32), start=0.0, piece=piece, busy=0.0, whole=True)
+def whole_chunk(seconds: float) -> Chunk:
+    """Return a chunk that is a whole recording of *seconds* seconds."""
+    features = ChunkFeatures(features=0, duration=seconds)
+    recording = Recording(index=0, item=None)
+    return Chunk(
+        recording=recording, samples=np.zeros(16, np.float32), start=0.0, features=features, is_whole=True, busy_s=0.0
+    )
 
 
 def test_time_is_shared_by_duration():
-    """A clip of three seconds bears three times what one of a second does, besides its own features."""
-    tasks = [Recording(index=place, item=None).add(clip_of(seconds)) for place, seconds in enumerate((1.0, 3.0))]
-    decode_together(tasks, Given(), SharedClock())  # type: ignore[arg-type]
-    assert tasks[1].busy == pytest.approx(3 * tasks[0].busy)
-    assert tasks[0].busy > 0
-    assert [task.reason for task in tasks] == [None, None]
+    """A chunk of three seconds bears three times the decoding time of a chunk of one second."""
+    chunks = [whole_chunk(1.0), whole_chunk(3.0)]
+    decode_batch(chunks, Given(), SharedClock())  # type: ignore[arg-type]
+    assert chunks[1].busy_s == pytest.approx(3 * chunks[0].busy_s)
+    assert chunks[0].busy_s > 0
+    assert [chunk.fallback_reason for chunk in chunks] == [None, None]
 
 
 def test_time_of_work_side_by_side_adds_up_to_the_whole():

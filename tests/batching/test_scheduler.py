@@ -18,7 +18,7 @@ import soundfile
 import asrlab
 from asrlab import AudioError, Capabilities, Device, ModelInfo, Segment, TranscriberInfo
 from asrlab.audio import AudioReader
-from asrlab.batching import ChunkFeatures, Decoded, Detected, scheduler
+from asrlab.batching import ChunkFeatures, Decoded, Detected, pipeline
 from asrlab.engine.transcriber import Transcriber
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugin import Recognition, Recognizer
@@ -43,7 +43,7 @@ class Lengths:
     doubted: float = 0.0
     size: int = SIZE
     workers: int = 1
-    longest: float = 4.0
+    max_chunk_s: float = 4.0
     language: str | None = None
 
     @property
@@ -51,7 +51,7 @@ class Lengths:
         """Four to a batch, unless the caller says."""
         return Batching(batch_size=self.size, workers=self.workers)
 
-    def features(self, samples: np.ndarray) -> np.ndarray:
+    def compute_features(self, samples: np.ndarray) -> np.ndarray:
         """The samples."""
         self.held.append(weakref.ref(samples))
         return samples
@@ -64,7 +64,7 @@ class Lengths:
             raise ArithmeticError("one of them")
         return durations
 
-    def detect(self, encoded: list[float]) -> tuple[Detected, ...]:
+    def detect_languages(self, encoded: list[float]) -> tuple[Detected, ...]:
         """Whole seconds are German."""
         return tuple(Detected(language="de" if each % 1 == 0 else "en", probability=0.9) for each in encoded)
 
@@ -124,7 +124,7 @@ def steps() -> Lengths:
 @pytest.fixture(autouse=True)
 def energy_vad(monkeypatch: pytest.MonkeyPatch) -> None:
     """Split long recordings by their energy."""
-    monkeypatch.setattr(scheduler, "load_vad", EnergyVad)
+    monkeypatch.setattr(pipeline, "load_vad", EnergyVad)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_each_clip_has_its_own_language(base: Transcriber, samples: list[np.ndar
     assert detected.language_probability is not None
     assert detected.language_probability > 0.5
     steps = base.recognizer.batch_backend(TranscribeOptions(), base.batching())  # type: ignore[attr-defined]
-    pieces = [ChunkFeatures(features=steps.features(clip), duration=len(clip) / RATE) for clip in samples[:2]]
+    pieces = [ChunkFeatures(features=steps.compute_features(clip), duration=len(clip) / RATE) for clip in samples[:2]]
     apart = [
         steps.decode(steps.encode([piece]), [piece], [tag])[0] for piece, tag in zip(pieces, ("en", "fr"), strict=True)
     ]

@@ -1,11 +1,10 @@
-"""Many recordings at once: read ahead, grouped by like length, decoded together, and checked."""
+"""Batched transcription: read ahead, bucket by length, decode in batches, check the quality, fall back where needed."""
 
 from __future__ import annotations
 
 from asrlab.batching.backend import BatchBackend, ChunkFeatures, Decoded, Detected
-from asrlab.batching.quality import doubt
+from asrlab.batching.pipeline import transcribe_batched
 from asrlab.batching.request import BatchedRecording, BatchRequest, BatchResult, FullPath, HasAudio
-from asrlab.batching.scheduler import transcribe_batched
 
 __all__ = [
     "BatchBackend",
@@ -17,6 +16,5 @@ __all__ = [
     "Detected",
     "FullPath",
     "HasAudio",
-    "doubt",
     "transcribe_batched",
 ]

@@ -1,4 +1,4 @@
-"""What an engine offers so that several recordings can go through it together."""
+"""The contract of an engine that decodes batches."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class ChunkFeatures[Features]:
-    """A recording, or a part of a long one, that fits into the engine's window.
+    """Features of a short recording, or of a chunk of a long one.
 
     Attributes:
-        features: As `BatchBackend.features` gave them.
+        features: Result of `BatchBackend.compute_features`.
         duration: Seconds of audio in them.
     """
 
@@ -30,11 +30,11 @@ class ChunkFeatures[Features]:
 
 @attrs.frozen(kw_only=True)
 class Detected:
-    """The language of one piece.
+    """Language of one chunk.
 
     Attributes:
         language: As the engine names it.
-        probability: In [0, 1]; None where it was not detected.
+        probability: Probability in [0, 1]; None if the language was not detected.
     """
 
     language: str
@@ -43,15 +43,15 @@ class Detected:
 
 @attrs.frozen(kw_only=True)
 class Decoded:
-    """What was decoded from one piece.
+    """Text of one chunk.
 
     Attributes:
-        segments: In order, in seconds from the start of the piece; those without text left out.
+        segments: Segments with text, in order, in seconds from the start of the chunk.
         avg_logprob: Mean natural logarithm of the tokens' probabilities.
         compression_ratio: Length of the text over its compressed length.
-        no_speech_prob: In [0, 1].
+        no_speech_prob: Probability of no speech, in [0, 1].
         ended: Whether the model ended the text; False if it was stopped at the limit of tokens.
-        left: Seconds at the end of the piece that the model wants to decode in another window; 0 where it is done.
+        remaining_s: Seconds of audio left for another window; 0 if the chunk is finished.
     """
 
     segments: tuple[Segment, ...]
@@ -59,45 +59,42 @@ class Decoded:
     compression_ratio: float
     no_speech_prob: float
     ended: bool = True
-    left: float = 0.0
+    remaining_s: float = 0.0
 
 
 class BatchBackend[Features, Encoded](Protocol):
-    """An engine's work on a batch, step by step. The options are known to it from the start.
+    """Decoding of batches with one set of options, step by step.
 
-    *Features* and *Encoded* are the engine's own: arrays or tensors, of one piece and of a batch. The methods are
-    called from several threads at once, ``features`` among them.
+    *Features* and *Encoded* are the engine's own types: arrays or tensors, of one chunk and of a batch. Several threads
+    call the methods at once.
     """
 
     @property
     def batching(self) -> Batching:
-        """How many pieces to decode together, and how many batches may be under way at once. Nothing in it is None."""
+        """Complete settings: the size of a batch, and how many batches may be decoded at once."""
 
     @property
-    def longest(self) -> float:
-        """Seconds of the longest piece; a longer recording is cut at silence."""
+    def max_chunk_s(self) -> float:
+        """Maximum chunk duration in seconds; a longer recording is split at silence."""
 
     @property
     def language(self) -> str | None:
-        """The language that was given, or the only one the model knows; None if it is to be detected."""
+        """The requested language, or the only language of the model; None if it must be detected."""
 
-    def features(self, samples: NDArray[np.float32]) -> Features:
-        """The features of one piece.
+    def compute_features(self, samples: NDArray[np.float32]) -> Features:
+        """Compute the features of one chunk.
 
         Args:
-            samples: float32, shape (n,), in [-1, 1], at 16 kHz; at most `longest` seconds.
+            samples: float32, shape (n,), in [-1, 1], at 16 kHz; at most `max_chunk_s` seconds.
         """
 
-    def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> Encoded:
-        """All *pieces* in one window: of the full length, or as short as the longest of them allows."""
+    def encode(self, chunks: Sequence[ChunkFeatures[Features]]) -> Encoded:
+        """Encode *chunks* in one window: the full window, or as short as the longest chunk allows."""
 
-    def detect(self, encoded: Encoded) -> tuple[Detected, ...]:
-        """The language of each piece in *encoded*, which then serves ``decode`` too."""
+    def detect_languages(self, encoded: Encoded) -> tuple[Detected, ...]:
+        """Detect the language of each chunk; *encoded* is also passed to `decode`."""
 
     def decode(
-        self, encoded: Encoded, pieces: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
+        self, encoded: Encoded, chunks: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
-        """The text of each piece to the end of its audio, at the first of the temperatures asked for.
-
-        With words where they are asked for.
-        """
+        """Decode each chunk to its end, at the first of the requested temperatures, with words if requested."""

@@ -1,106 +1,91 @@
-"""Which pieces are decoded together: a matter of their order and lengths alone, so that a run again gives the same."""
+"""Grouping of chunks into batches of similar length; it depends on their order and lengths alone."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from asrlab.batching.recording import Recording, Task
+from asrlab.batching.request import Chunk
 
-BLOCK_BATCHES = 6
-"""Batches' worth of recordings to choose those of like length from."""
-_LONG = 3
-"""A piece of a long recording counts for so many: its like need not be looked for, and it takes more memory."""
+BATCHES_PER_BLOCK = 6
+"""Batches' worth of chunks among which those of similar length are grouped."""
 
 
-class LengthBucketer:
-    """Collects pieces in blocks, in the order in which they come, and cuts each block into batches of like length.
+def bucket_chunks(
+    chunks: Iterable[Chunk | None], *, size: int, workers: int, detects: bool, should_flush: Callable[[], bool]
+) -> Iterator[list[Chunk] | None]:
+    """Collect chunks in blocks, in the order they come, and yield each block as batches of similar length.
 
-    The first piece of a long recording whose language is to be detected is a batch of its own, and the block that the
-    others are in waits for it.
+    The first chunk of a long recording whose language must be detected is a batch of its own, and the block with the
+    recording's other chunks waits for its language.
 
     Args:
-        size: The most pieces in a batch.
-        workers: How many batches are under way at once.
-        detects: Whether languages are to be detected.
+        chunks: Chunks as they are read; None if the next one is not available yet.
+        size: Maximum number of chunks in a batch.
+        workers: Number of batches that are decoded at once.
+        detects: Whether languages must be detected.
+        should_flush: Asked when no chunk is available: whether to yield a block that is not full.
+
+    Yields:
+        Batches; None if the next one is not available yet.
     """
-
-    def __init__(self, *, size: int, workers: int, detects: bool) -> None:
-        self._size, self._workers, self._detects = size, workers, detects
-        self._filling: list[Task] = []
-        self._weight = 0
-        self._blocks: deque[list[Task]] = deque()
-        self._groups: deque[list[Task]] = deque()
-
-    @property
-    def block(self) -> int:
-        """How many recordings, or how many times their weight, are a block."""
-        return self._size * BLOCK_BATCHES
-
-    @property
-    def waiting(self) -> int:
-        """The weight of what has been added and is in no batch that was taken."""
-        tasks = [task for block in (*self._blocks, *self._groups) for task in block]
-        return self._weight + sum(map(weight_of, tasks))
-
-    def add(self, task: Task) -> None:
-        """*task* has been read."""
-        if self._detects and not task.clip.whole and task is task.recording.tasks[0]:
-            self._groups.append([task])
-            return
-        self._filling.append(task)
-        self._weight += weight_of(task)
-        if self._weight >= self.block:
-            self.close()
-
-    def close(self) -> None:
-        """Nothing more comes that could be of like length."""
-        if self._filling:
-            self._blocks.append(self._filling)
-            self._filling, self._weight = [], 0
-
-    def drop(self, recording: Recording) -> None:
-        """Forget what is left of *recording*."""
-        self._filling = [task for task in self._filling if task.recording is not recording]
-        self._weight = sum(map(weight_of, self._filling))
-        for blocks in (self._blocks, self._groups):
-            left = [[task for task in block if task.recording is not recording] for block in blocks]
-            blocks.clear()
-            blocks.extend(block for block in left if block)
-
-    def next_group(self) -> list[Task] | None:
-        """The next batch; None if there is none, or it waits for a language."""
-        if not self._groups and self._blocks and all(map(self._is_ready, self._blocks[0])):
-            block = self._blocks.popleft()
-            durations = [task.clip.piece.duration for task in block]
-            for group in bucket_by_length(durations, size=self._size, workers=self._workers):
-                self._groups.append([block[place] for place in group])
-        return self._groups.popleft() if self._groups else None
-
-    def _is_ready(self, task: Task) -> bool:
-        return not self._detects or task.clip.whole or task.recording.language is not None
+    filling: list[Chunk] = []
+    full: deque[list[Chunk]] = deque()
+    for chunk in chunks:
+        if chunk is None:
+            if filling and should_flush():
+                full.append(filling)
+                filling = []
+        elif detects and chunk.detects_language:
+            yield [chunk]
+        else:
+            filling = [*_unfinished(filling), chunk]
+            if sum(chunk.weight for chunk in filling) >= size * BATCHES_PER_BLOCK:
+                full.append(filling)
+                filling = []
+        while full and (not detects or _languages_known(full[0])):
+            yield from _split_block(full.popleft(), size=size, workers=workers)
+        if chunk is None:
+            yield None
+    full.append(filling)
+    while full:
+        if detects and not _languages_known(full[0]):
+            yield None
+        else:
+            yield from _split_block(full.popleft(), size=size, workers=workers)
 
 
-def weight_of(task: Task) -> int:
-    """What *task* counts for in a block."""
-    return 1 if task.clip.whole else _LONG
+def _unfinished(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Return the chunks whose recording has not failed."""
+    return [chunk for chunk in chunks if chunk.recording.result is None]
+
+
+def _languages_known(block: Iterable[Chunk]) -> bool:
+    return all(chunk.is_whole or chunk.recording.language is not None for chunk in _unfinished(block))
+
+
+def _split_block(block: list[Chunk], *, size: int, workers: int) -> Iterator[list[Chunk]]:
+    chunks = _unfinished(block)
+    durations = [chunk.duration for chunk in chunks]
+    for batch in bucket_by_length(durations, size=size, workers=workers):
+        yield [chunks[index] for index in batch]
 
 
 def bucket_by_length(durations: Sequence[float], *, size: int, workers: int) -> list[list[int]]:
-    """The places in *durations* in groups of like length and like size, the longest first.
+    """Return the indices of *durations* in batches of similar length and equal size, the longest first.
 
-    There are so many groups that all workers end at about the same time.
+    The number of batches is such that all workers finish at about the same time.
 
     Args:
         durations: In seconds.
-        size: The most in a group.
-        workers: How many groups are under way at once.
+        size: Maximum number in a batch.
+        workers: Number of batches that are decoded at once.
     """
     count = len(durations)
     rounds = math.ceil(count / (size * workers))
-    groups = min(count, rounds * workers)
-    order = sorted(range(count), key=lambda place: -durations[place])
-    edges = [round(number * count / groups) for number in range(groups + 1)] if groups else []
+    batches = min(count, rounds * workers)
+    order = sorted(range(count), key=lambda index: -durations[index])
+    edges = [round(number * count / batches) for number in range(batches + 1)] if batches else []
     return [order[start:end] for start, end in pairwise(edges)]

@@ -1,19 +1,17 @@
-"""Recordings as they come in: read piece by piece where that is safe, left to the full path where it is not."""
+"""Reading of recordings into chunks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from functools import partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from asrlab.audio import SAMPLE_RATE, AudioFile, AudioReader, AudioSource, open_audio
+from asrlab.audio import SAMPLE_RATE, AudioFile, AudioSource, open_audio
 from asrlab.batching.backend import BatchBackend, ChunkFeatures
+from asrlab.batching.request import BatchRequest, Chunk, Recording
 from asrlab.vad import Chunker, SkippedSilence, VoiceActivityDetector
 
 if TYPE_CHECKING:
@@ -21,100 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Clip:
-    """A recording, or a part of a long one.
+def is_readable_ahead(source: AudioSource) -> bool:
+    """Return whether *source* may be read before its turn, and again if necessary.
 
-    Attributes:
-        samples: float32, shape (n,), at 16 kHz.
-        start: Seconds from the start of the recording.
-        piece: All of it, ready to be encoded.
-        busy: Seconds that the features took.
-        whole: Whether it is all of the recording.
-    """
-
-    samples: NDArray[np.float32]
-    start: float
-    piece: ChunkFeatures[Any]
-    busy: float
-    whole: bool
-
-
-class ChunkReader:
-    """One recording on its way in. One thread at a time may call it.
-
-    Args:
-        source: What to read; see `readable_ahead`.
-        steps: They make the features, and know how long a piece may be.
-        vad: Gives the detector that long recordings are cut with.
-        sample_rate: As for ``open_audio``.
-        allow_truncated: As for ``open_audio``.
-        track: As for ``open_audio``.
-
-    Attributes:
-        reader: None before the first clip was asked for. At the end it knows the duration, the warnings and the time.
-        skipped: What was left out of a long recording; None for a short one.
-        over: Whether there is no other clip.
-    """
-
-    def __init__(
-        self,
-        source: AudioSource,
-        steps: BatchBackend[Any, Any],
-        *,
-        vad: Callable[[], VoiceActivityDetector],
-        sample_rate: int | None,
-        allow_truncated: bool,
-        track: int | None,
-    ) -> None:
-        self._open = partial(open_audio, source, sample_rate=sample_rate, allow_truncated=allow_truncated, track=track)
-        self._steps, self._vad = steps, vad
-        self._clips = self._read()
-        self.reader: AudioReader | None = None
-        self.skipped: SkippedSilence | None = None
-        self.over = False
-
-    def next_clip(self) -> Clip | None:
-        """The next clip; None if there was no other. Raises what ``open_audio`` and reading raise."""
-        clip = next(self._clips, None)
-        self.over = self.over or clip is None
-        return clip
-
-    def close(self) -> None:
-        """Let go of the audio."""
-        self._clips.close()
-
-    def _read(self) -> Generator[Clip]:
-        with self._open() as self.reader:
-            blocks = self.reader.blocks(self._steps.longest)
-            first = next(blocks)
-            second = next(blocks, None)
-            if second is None:
-                self.over = True
-                yield self._clip(first, start=0.0, whole=True)
-            else:
-                yield from self._cut(chain((first, second), blocks))
-
-    def _cut(self, blocks: Iterator[NDArray[np.float32]]) -> Iterator[Clip]:
-        chunker = Chunker(vad=self._vad(), max_chunk_s=self._steps.longest)
-        self.skipped = SkippedSilence(vad_name=str(chunker.vad.info))
-        for chunk in chunker.split(blocks):
-            if chunk.should_transcribe:
-                yield self._clip(chunk.samples, start=chunk.start, whole=False)
-            else:
-                self.skipped.add(chunk)
-
-    def _clip(self, samples: NDArray[np.float32], *, start: float, whole: bool) -> Clip:
-        started = time.monotonic()
-        features = self._steps.features(samples)
-        piece = ChunkFeatures(features=features, duration=len(samples) / SAMPLE_RATE)
-        return Clip(samples=samples, start=start, piece=piece, busy=time.monotonic() - started, whole=whole)
-
-
-def readable_ahead(source: AudioSource) -> bool:
-    """Whether *source* may be read before its turn, and again if need be.
-
-    Not a stream, whose place others may share; nor a pipe or a device, which would block all that comes after it.
+    False for a stream, whose position others may share, and for a pipe or device, which would block all later items.
     """
     path = source.path if isinstance(source, AudioFile) else source
     if not isinstance(path, str | PathLike):
@@ -122,4 +30,77 @@ def readable_ahead(source: AudioSource) -> bool:
     try:
         return Path(path).is_file()
     except OSError:
-        return False  # the full path says what is wrong with it
+        return False  # the full path reports the error
+
+
+def read_chunks(
+    recording: Recording,
+    request: BatchRequest,
+    backend: BatchBackend[Any, Any],
+    load_vad: Callable[[], VoiceActivityDetector],
+) -> Generator[Chunk]:
+    """Read *recording* and yield its chunks with their features; set ``is_read`` with the last.
+
+    Args:
+        recording: The recording; its chunks, reader and warnings are set.
+        request: Sample rate and options of the audio.
+        backend: Computes the features.
+        load_vad: Returns the voice activity detector that splits long recordings.
+
+    Raises:
+        AudioError: If the audio cannot be decoded to its end.
+    """
+    options = request.options
+    with open_audio(
+        recording.audio,
+        sample_rate=request.sample_rate,
+        allow_truncated=options.allow_truncated,
+        track=options.track,
+    ) as recording.reader:
+        blocks = recording.reader.blocks(backend.max_chunk_s)
+        first, second = next(blocks), next(blocks, None)
+        if second is None:
+            recording.is_read = True
+            yield _to_chunk(recording, first, backend, is_whole=True)
+        else:
+            for start, samples in _split(recording, chain((first, second), blocks), backend, load_vad):
+                yield _to_chunk(recording, samples, backend, start=start)
+            recording.is_read = True
+
+
+def _split(
+    recording: Recording,
+    blocks: Iterator[NDArray[np.float32]],
+    backend: BatchBackend[Any, Any],
+    load_vad: Callable[[], VoiceActivityDetector],
+) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    chunker = Chunker(vad=load_vad(), max_chunk_s=backend.max_chunk_s)
+    skipped = SkippedSilence(vad_name=str(chunker.vad.info))
+    for chunk in chunker.split(blocks):
+        if chunk.should_transcribe:
+            yield chunk.start, chunk.samples
+        else:
+            skipped.add(chunk)
+    recording.skipped_warnings = tuple(skipped.warnings())
+
+
+def _to_chunk(
+    recording: Recording,
+    samples: NDArray[np.float32],
+    backend: BatchBackend[Any, Any],
+    *,
+    start: float = 0.0,
+    is_whole: bool = False,
+) -> Chunk:
+    started = time.monotonic()
+    features = ChunkFeatures(features=backend.compute_features(samples), duration=len(samples) / SAMPLE_RATE)
+    chunk = Chunk(
+        recording=recording,
+        samples=samples,
+        start=start,
+        features=features,
+        is_whole=is_whole,
+        busy_s=time.monotonic() - started,
+    )
+    recording.chunks.append(chunk)
+    return chunk

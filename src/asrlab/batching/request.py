@@ -1,15 +1,22 @@
-"""The input and output of batched transcription."""
+"""The input and output of batched transcription, and the state of a recording between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
 from asrlab.audio import AudioReader, AudioSource
+from asrlab.batching.backend import ChunkFeatures, Detected
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import DecodingPath, Segment, Transcript, TranscriptWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LONG_RECORDING_WEIGHT = 3
 
 
 @runtime_checkable
@@ -57,7 +64,7 @@ class BatchedRecording:
         reader: The audio, read to its end.
         segments: Segments in order, in seconds from the start of the recording.
         language: As the engine names it; None if it is not known.
-        language_probability: In [0, 1]; None if the language was not detected.
+        language_probability: Probability in [0, 1]; None if the language was not detected.
         warnings: Warnings about skipped silence and from the full path.
         busy_s: Seconds of work, reading included.
         decoding: How it was decoded.
@@ -85,3 +92,109 @@ class BatchResult:
     index: int
     item: AudioSource | HasAudio
     value: BatchedRecording | Transcript | Exception
+
+
+@attrs.define(kw_only=True, eq=False)
+class Chunk:
+    """A short recording, or a part of a long one, on its way through the pipeline.
+
+    Attributes:
+        recording: The recording that it belongs to.
+        samples: float32, shape (n,), at 16 kHz.
+        start: Seconds from the start of the recording.
+        features: Features of the samples.
+        is_whole: Whether the chunk is the whole recording.
+        busy_s: Seconds of work on the chunk so far.
+        is_started: Whether a worker has received the chunk.
+        language: The language; None until it is known.
+        fallback_reason: Why the chunk needs the full path; None if it does not.
+        segments: Final segments, timed from the start of the recording. None until decoded.
+        warnings: Warnings of the full path.
+    """
+
+    recording: Recording
+    samples: NDArray[np.float32]
+    start: float
+    features: ChunkFeatures[Any]
+    is_whole: bool
+    busy_s: float
+    is_started: bool = False
+    language: Detected | None = None
+    fallback_reason: str | None = None
+    segments: tuple[Segment, ...] | None = None
+    warnings: tuple[TranscriptWarning, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio."""
+        return self.features.duration
+
+    @property
+    def weight(self) -> int:
+        """Weight in a block: chunks of long recordings are alike in length, and take more memory."""
+        return 1 if self.is_whole else _LONG_RECORDING_WEIGHT
+
+    @property
+    def detects_language(self) -> bool:
+        """True for the first chunk of a long recording, whose language is that of the recording."""
+        return not self.is_whole and self is self.recording.chunks[0]
+
+
+@attrs.define(kw_only=True, eq=False)
+class Recording:
+    """An item on its way through the pipeline.
+
+    Attributes:
+        index: Position of the item in the input, from 0.
+        item: The item.
+        audio: Its audio source.
+        chunks: The chunks read so far, in order.
+        reader: The audio; None if it is not read ahead.
+        skipped_warnings: Warnings about silence that was skipped.
+        is_read: Whether all chunks have been read.
+        result: The result; None until it is complete.
+    """
+
+    index: int
+    item: Any
+    audio: Any = None
+    chunks: list[Chunk] = attrs.field(factory=list)
+    reader: AudioReader | None = None
+    skipped_warnings: tuple[TranscriptWarning, ...] = ()
+    is_read: bool = False
+    result: BatchResult | None = None
+
+    @property
+    def language(self) -> Detected | None:
+        """Language of the first chunk, which is the recording's; None until that chunk is decoded."""
+        first = self.chunks[0] if self.chunks else None
+        return None if first is None or first.segments is None else first.language
+
+    @property
+    def is_decoded(self) -> bool:
+        """True if all of it has been read and decoded."""
+        return self.is_read and all(chunk.segments is not None for chunk in self.chunks)
+
+    def finish(self, value: BatchedRecording | Transcript | Exception) -> BatchResult:
+        """Set and return the result. Drop the chunks: they refer to the recording, so their audio would outlive it."""
+        self.result = BatchResult(index=self.index, item=self.item, value=value)
+        self.chunks = []
+        return self.result
+
+    def join(self) -> BatchedRecording:
+        """Join the decoded chunks."""
+        assert self.reader is not None  # noqa: S101 - it was read
+        language = self.language
+        return BatchedRecording(
+            reader=self.reader,
+            segments=tuple(segment for chunk in self.chunks for segment in chunk.segments or ()),
+            language=language.language if language else None,
+            language_probability=language.probability if language else None,
+            warnings=(*self.skipped_warnings, *(warning for chunk in self.chunks for warning in chunk.warnings)),
+            busy_s=self.reader.decoding_time + sum(chunk.busy_s for chunk in self.chunks),
+            decoding=DecodingPath(
+                batched=True,
+                chunks=len(self.chunks),
+                fallback_reasons=tuple(chunk.fallback_reason for chunk in self.chunks if chunk.fallback_reason),
+            ),
+        )

@@ -46,7 +46,7 @@ class FasterWhisperBatchBackend:
     batching: Batching
 
     @property
-    def longest(self) -> float:
+    def max_chunk_s(self) -> float:
         """Whisper's window."""
         return FULL_WINDOW
 
@@ -55,7 +55,7 @@ class FasterWhisperBatchBackend:
         """The language given, or English for a model that knows only that."""
         return self.options.primary_language if self.model.model.is_multilingual else "en"
 
-    def features(self, samples: NDArray[np.float32]) -> Features:
+    def compute_features(self, samples: NDArray[np.float32]) -> Features:
         """Log-Mel: float32, shape (n_mels, frames), 100 frames a second.
 
         The last frame is half behind the audio. Source: faster-whisper, ``generate_segments``: ``content_frames``.
@@ -73,7 +73,7 @@ class FasterWhisperBatchBackend:
         encoded = [_on_cpu(self.crew().encode(each)) for each in padded]
         return ctranslate2.StorageView.from_array(np.concatenate(encoded))
 
-    def detect(self, encoded: ctranslate2.StorageView) -> tuple[Detected, ...]:
+    def detect_languages(self, encoded: ctranslate2.StorageView) -> tuple[Detected, ...]:
         """The likeliest language of each."""
         ranked = self.crew().model.detect_language(encoded)
         return tuple(

@@ -46,7 +46,7 @@ class OpenAIWhisperBatchBackend:
     half: bool
 
     @property
-    def longest(self) -> float:
+    def max_chunk_s(self) -> float:
         """Whisper's window."""
         return float(N_FRAMES / FRAMES_PER_SECOND)
 
@@ -55,7 +55,7 @@ class OpenAIWhisperBatchBackend:
         """The language given, or English for a model that knows only that."""
         return self.options.primary_language if self.model.is_multilingual else "en"
 
-    def features(self, samples: NDArray[np.float32]) -> Features:
+    def compute_features(self, samples: NDArray[np.float32]) -> Features:
         """Log-Mel: float32, shape (n_mels, frames), 100 frames a second, as upstream cuts it from a padded one."""
         mel: torch.Tensor = log_mel_spectrogram(samples, self.model.dims.n_mels, padding=N_SAMPLES)
         return mel[:, : mel.shape[-1] - N_FRAMES]
@@ -72,13 +72,13 @@ class OpenAIWhisperBatchBackend:
                 return encode(self.model, mel)
             return torch.cat([encode(self.model, each[None]) for each in mel])
 
-    def detect(self, encoded: torch.Tensor) -> tuple[Detected, ...]:
+    def detect_languages(self, encoded: torch.Tensor) -> tuple[Detected, ...]:
         """The likeliest language of each.
 
         Off by a hair from upstream's, which detects with silence behind the audio and decodes with zeros behind it.
         """
         with self.lock:
-            found = detect(self.model, encoded)
+            found = rank_languages(self.model, encoded)
         return tuple(Detected(language=language, probability=probability) for language, probability in found)
 
     def decode(
@@ -129,7 +129,7 @@ class OpenAIWhisperBatchBackend:
             compression_ratio=float(result.compression_ratio),
             no_speech_prob=float(result.no_speech_prob),
             ended=len(result.tokens) < self.model.dims.n_text_ctx // 2,
-            left=0.0 if rest is None else max(0.0, duration - rest),
+            remaining_s=0.0 if rest is None else max(0.0, duration - rest),
         )
 
     def _segment(self, result: DecodingResult, stretch: TimestampedTokens) -> Segment:
@@ -189,7 +189,7 @@ class BatchTask(DecodingTask):  # type: ignore[misc] # has no type information
 
 
 @torch.no_grad()
-def detect(model: Whisper, encoded: torch.Tensor) -> list[tuple[str, float]]:
+def rank_languages(model: Whisper, encoded: torch.Tensor) -> list[tuple[str, float]]:
     """The likeliest language of each, with its probability.
 
     Source: openai-whisper 20250625, ``detect_language``, which would encode a shorter window once more.
