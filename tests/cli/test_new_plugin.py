@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asrlab.installation import install_command
-from asrlab.testing.conformance.session import ConformanceSession
+from asrlab.testing.conformance.session import run_all_checks
 from asrlab.testing.conformance.target import Target
 
 
@@ -73,11 +73,9 @@ def test_the_skeleton_conforms_as_written(written: Path, monkeypatch: pytest.Mon
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: asrlab-morse-code\nVersion: 0.1.0\n")
     (info / "entry_points.txt").write_text("[asrlab]\nmorse-code = asrlab_morse_code.asrlab_plugin\n")
     monkeypatch.syspath_prepend(str(written / "src"))
-    examination = ConformanceSession(Target(model="morse-code/small"))
-    verdicts = examination.verdicts()
-    examination.close()
-    assert [verdict for verdict in verdicts if verdict.outcome == "failed"] == []
-    assert [verdict.check for verdict in verdicts if verdict.outcome == "skipped"] == ["parameters"]
+    results = run_all_checks(Target(model="morse-code/small"))
+    assert [result for result in results if result.outcome == "failed"] == []
+    assert [result.check for result in results if result.outcome == "skipped"] == ["parameters"]
 
 
 def test_the_skeletons_metadata_names_its_hook(written: Path) -> None:

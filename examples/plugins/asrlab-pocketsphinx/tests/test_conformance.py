@@ -1,4 +1,4 @@
-"""The plugin keeps to what asrlab's users may rely on."""
+"""The plugin meets asrlab's requirements."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ class TestEnUs(TranscriberConformance):
     """The model in the wheel, on the CPU."""
 
     @pytest.fixture
-    def subject(self) -> Target:
-        """What is checked."""
+    def target(self) -> Target:
+        """Return the model to check."""
         return Target(model="pocketsphinx/en-us")

@@ -1,4 +1,4 @@
-"""The plugin keeps to what asrlab's users may rely on, on the CPU and on the simulated MPS device."""
+"""The plugin meets asrlab's requirements on the CPU and on the simulated MPS device."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class TestWhisperBase(TranscriberConformance):
     """Whisper base in Hugging Face's format, on the CPU."""
 
     @pytest.fixture
-    def subject(self, base_folder: Path) -> Target:
-        """The converted folder."""
+    def target(self, base_folder: Path) -> Target:
+        """Return the converted checkpoint."""
         return Target(model=f"transformers/{base_folder}")
 
 
@@ -22,6 +22,6 @@ class TestCtcOnSimulatedMps(TranscriberConformance):
     """The tiny CTC model on the simulated device."""
 
     @pytest.fixture
-    def subject(self, ctc_folder: Path) -> Target:
-        """The folder of random numbers."""
+    def target(self, ctc_folder: Path) -> Target:
+        """Return the checkpoint of random weights."""
         return Target(model=f"transformers/{ctc_folder}", device="mps-sim")

@@ -1,94 +1,221 @@
-"""A check, and what became of it."""
+"""A conformance check, the context that checks share, and the result of a check."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import attrs
 
-from asrlab.errors import AsrlabError
+from asrlab.audio import Audio, open_audio
+from asrlab.engine.spec import EngineSpec
+from asrlab.engine.transcriber import Transcriber
+from asrlab.errors import AsrlabError, EngineNotFoundError
+from asrlab.options import TranscribeOptions
+from asrlab.plugins.manager import LoadedPlugin, PluginHost
+from asrlab.plugins.registry import Registry, ResolvedModel
+from asrlab.testing.conformance.leaks import Leak, find_leaks
+from asrlab.testing.conformance.process import run_in_subprocess
+from asrlab.testing.conformance.target import Target
+from asrlab.transcript import Segment, Transcript
 
-if TYPE_CHECKING:
-    from asrlab.testing.conformance.context import CheckContext
+_MAX_LINE_CHARS = 300
 
 
-_LONGEST_LINE = 300
+class CheckContext:
+    """The state that the checks of one target share, so that its model is loaded once. Close the context at the end.
+
+    Args:
+        target: The model to check.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._loaded: Transcriber | None = None
+
+    @cached_property
+    def host(self) -> PluginHost:
+        """The plugins of this environment."""
+        return PluginHost()
+
+    @cached_property
+    def resolved(self) -> ResolvedModel:
+        """The engine and model that the target's name resolves to."""
+        return Registry(self.host).resolve(self.target.model)
+
+    @cached_property
+    def resolve_failure(self) -> str:
+        """The reason why the target's name does not resolve; empty if it does."""
+        try:
+            _ = self.resolved
+        except EngineNotFoundError as error:
+            return error.message
+        return ""
+
+    @cached_property
+    def engines(self) -> list[tuple[LoadedPlugin, EngineSpec]]:
+        """All engines of this environment, each with its plugin."""
+        return self.host.collect("asrlab_engines", EngineSpec)
+
+    @cached_property
+    def plugin(self) -> LoadedPlugin:
+        """The plugin of the engine."""
+        resolved = self.resolved
+        return next(
+            plugin
+            for plugin, spec in self.engines
+            if plugin.distribution == resolved.distribution and spec.name == resolved.engine.name
+        )
+
+    @cached_property
+    def load_failure(self) -> str:
+        """The reason why the model does not load; empty if it does."""
+        try:
+            self._loaded = self.target.load()
+        except Exception as error:  # noqa: BLE001 - the plugin boundary
+            return describe_error(error)
+        return ""
+
+    @property
+    def transcriber(self) -> Transcriber:
+        """The loaded model."""
+        assert not self.load_failure and self._loaded is not None, self.load_failure  # noqa: PT018, S101 - checked before
+        return self._loaded
+
+    @cached_property
+    def speech(self) -> Audio:
+        """The target's recording, decoded."""
+        return self.target.load_speech()
+
+    @cached_property
+    def leaks(self) -> tuple[Leak, ...]:
+        """The state that loading, transcribing and closing leaves behind in a fresh process."""
+        with TemporaryDirectory() as folder:
+            leaks: tuple[Leak, ...] = run_in_subprocess(
+                find_leaks,
+                self.target,
+                limit_s=self.target.limit_s,
+                simulated=self.target.simulated,
+                temporary=Path(folder),
+            )
+        return leaks
+
+    @cached_property
+    def transcript(self) -> Transcript:
+        """The transcript of the recording without options."""
+        return self.transcriber.transcribe(self.speech)
+
+    @cached_property
+    def second_transcript(self) -> Transcript:
+        """The transcript of the recording from a second call."""
+        return self.transcriber.transcribe(self.speech)
+
+    @property
+    def is_deterministic(self) -> bool:
+        """True if the target claims to be deterministic, and both transcripts are equal."""
+        texts = format_segments(self.transcript.segments), format_segments(self.second_transcript.segments)
+        return self.target.deterministic and texts[0] == texts[1]
+
+    @cached_property
+    def raw_segments(self) -> tuple[Segment, ...]:
+        """The segments of the engine, with words if supported, before asrlab clamps their times to the recording."""
+        words = self.transcriber.info.capabilities.word_timestamps
+        with open_audio(self.speech) as reader:
+            recognition = self.transcriber.recognizer.recognize(reader, TranscribeOptions(word_timestamps=words))
+            return tuple(recognition.segments)
+
+    def close(self) -> None:
+        """Close the model."""
+        if self._loaded is not None:
+            self._loaded.close()
 
 
 @attrs.frozen(kw_only=True)
 class Check:
-    """One thing that a transcriber must keep to.
+    """One requirement for a transcriber.
 
     Attributes:
-        name: Such as ``times``; what `Subject.excuses` names.
-        sentence: What must hold.
-        problems: Looks for what does not hold; each problem says what, where, and what the author should do.
-        unless: Why there is nothing to check; empty where there is.
-        needs: What must be there for it: the model, loaded; its spec only; or nothing.
-        apart: Whether it starts a process of its own, in which nothing was imported yet.
+        name: Name of the check, such as ``times``, for `Target.expected_failures`.
+        description: The requirement, as a sentence.
+        find_problems: Yields the violations: what is wrong, where, and what the author should do.
+        skip_reason: Returns the reason why the check does not apply; empty if it does.
+        requires: ``model``: the loaded model; ``spec``: the engine's spec; or ``nothing``.
+        in_fresh_process: True if the check starts a fresh child process.
     """
 
     name: str
-    sentence: str
-    problems: Callable[[CheckContext], Iterable[str]]
-    unless: Callable[[CheckContext], str] = lambda _case: ""
-    needs: Literal["model", "spec", "nothing"] = "model"
-    apart: bool = False
+    description: str
+    find_problems: Callable[[CheckContext], Iterable[str]]
+    skip_reason: Callable[[CheckContext], str] = lambda _context: ""
+    requires: Literal["model", "spec", "nothing"] = "model"
+    in_fresh_process: bool = False
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
-    """What became of a check.
+class CheckResult:
+    """The result of a check.
 
     Attributes:
-        check: Its name.
-        outcome: ``skipped`` where there was nothing to check.
-        told: The problems, or why it was skipped.
-        seconds: How long it took.
+        check: Name of the check.
+        outcome: ``passed``, ``failed`` or ``skipped``.
+        messages: The problems, or the reason for skipping.
+        seconds: Duration of the check.
     """
 
     check: str
     outcome: Literal["passed", "failed", "skipped"]
-    told: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
-def judge(check: Check, case: CheckContext) -> Verdict:
-    """Do *check*; an excuse turns a failure into a skip, and a pass into a failure."""
+def run_check(check: Check, context: CheckContext) -> CheckResult:
+    """Run a check; skip an expected failure, and fail an expected failure that passes."""
     start = time.monotonic()
-    found = _found(check, case)
-    excuse = dict(case.subject.excuses).get(check.name)
-    if excuse is not None and found.outcome == "failed":
-        found = attrs.evolve(found, outcome="skipped", told=(f"excused: {excuse} ({found.told[0]})",))
-    elif excuse is not None and found.outcome == "passed":
-        advice = f"it passes, so it needs no excuse ({excuse}); take {check.name!r} out of the subject's excuses"
-        found = attrs.evolve(found, outcome="failed", told=(advice,))
-    return attrs.evolve(found, seconds=round(time.monotonic() - start, 3))
+    result = _run(check, context)
+    reason = dict(context.target.expected_failures).get(check.name)
+    if reason is not None and result.outcome == "failed":
+        message = f"expected failure: {reason} ({result.messages[0]})"
+        result = attrs.evolve(result, outcome="skipped", messages=(message,))
+    elif reason is not None and result.outcome == "passed":
+        message = (
+            f"the check passes, but is an expected failure ({reason}); remove {check.name!r} from expected_failures"
+        )
+        result = attrs.evolve(result, outcome="failed", messages=(message,))
+    return attrs.evolve(result, seconds=round(time.monotonic() - start, 3))
 
 
-def _found(check: Check, case: CheckContext) -> Verdict:
+def _run(check: Check, context: CheckContext) -> CheckResult:
     try:
-        if reason := _lacking(check, case) or check.unless(case):
-            return Verdict(check=check.name, outcome="skipped", told=(reason,))
-        problems = tuple(check.problems(case))
-    except Exception as error:  # noqa: BLE001 - the plugin boundary: whatever an engine raises is what the kit shows
-        problems = (f"{told(error)} was raised where nothing should be; mend what raises it",)
-    return Verdict(check=check.name, outcome="failed" if problems else "passed", told=problems)
+        if reason := _unmet_requirement(check, context) or check.skip_reason(context):
+            return CheckResult(check=check.name, outcome="skipped", messages=(reason,))
+        problems = tuple(check.find_problems(context))
+    except Exception as error:  # noqa: BLE001 - the plugin boundary: any error of an engine is a problem to report
+        problems = (f"unexpected error: {describe_error(error)}; fix the code that raises it",)
+    return CheckResult(check=check.name, outcome="failed" if problems else "passed", messages=problems)
 
 
-def _lacking(check: Check, case: CheckContext) -> str:
-    if check.needs != "nothing" and case.unknown:
-        return "there is no such model: see the check 'plugin'"
-    if check.needs == "model" and case.load_failure:
+def _unmet_requirement(check: Check, context: CheckContext) -> str:
+    if check.requires != "nothing" and context.resolve_failure:
+        return "the model is unknown: see the check 'plugin'"
+    if check.requires == "model" and context.load_failure:
         return "the model does not load: see the check 'loads'"
     return ""
 
 
-def told(error: BaseException) -> str:
-    """An error in words, with its kind unless it is asrlab's; of another's the first line only."""
+def format_segments(segments: Iterable[Segment]) -> str:
+    """Return texts and times as one line, for comparisons and messages."""
+    return (
+        "; ".join(f"{segment.text!r} {segment.start:.3f} to {segment.end:.3f} s" for segment in segments) or "nothing"
+    )
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the message of an asrlab error; for other errors, the type and the first line."""
     if isinstance(error, AsrlabError):
         return str(error)
     line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {line[:_LONGEST_LINE]}"
+    return f"{type(error).__name__}: {line[:_MAX_LINE_CHARS]}"

@@ -1,4 +1,4 @@
-"""The checks as a pytest class."""
+"""The conformance checks as a pytest class."""
 
 from __future__ import annotations
 
@@ -13,46 +13,48 @@ from asrlab.testing.conformance.target import Target
 
 
 class TranscriberConformance:
-    """What any transcriber must keep to. Inherit from it and say which model is meant.
+    """The requirements for any transcriber, as tests. Inherit from this class and name the model.
 
     ::
 
         import pytest
-        from asrlab.testing import Subject, TranscriberConformance
+        from asrlab.testing import Target, TranscriberConformance
 
 
         class TestMyEngine(TranscriberConformance):
             @pytest.fixture
-            def subject(self):
-                return Subject(model="my-engine/small")
+            def target(self):
+                return Target(model="my-engine/small")
 
-    Each check is a test, ``test_conforms[NAME]``. The model is loaded once for each different subject of a class.
+    Each check is a test, ``test_conforms[NAME]``. The model is loaded once for each different target of a class.
     """
 
     @pytest.fixture
-    def subject(self) -> Target:
-        """What is to be checked; written by whoever inherits."""
+    def target(self) -> Target:
+        """Return the model to check; subclasses override this fixture."""
         pytest.fail(
-            f"{type(self).__name__} needs a fixture 'subject' that returns an asrlab.testing.Target", pytrace=False
+            f"{type(self).__name__} needs a fixture 'target' that returns an asrlab.testing.Target", pytrace=False
         )
 
     @pytest.fixture(scope="class")
     @classmethod
-    def examinations(cls) -> Iterator[dict[Target, ConformanceSession]]:
-        """Those of this class, for each different subject; closed after the last test."""
-        held: dict[Target, ConformanceSession] = {}
-        yield held
-        for each in held.values():
-            each.close()
+    def conformance_sessions(cls) -> Iterator[dict[Target, ConformanceSession]]:
+        """Yield the sessions of this class by target; close them after the last test."""
+        sessions: dict[Target, ConformanceSession] = {}
+        yield sessions
+        for session in sessions.values():
+            session.close()
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-    def test_conforms(self, check: Check, subject: Target, examinations: dict[Target, ConformanceSession]) -> None:
-        """The transcriber keeps to what asrlab's users may rely on."""
-        if subject not in examinations:
-            examinations[subject] = ConformanceSession(subject)
-        verdict = examinations[subject].verdict(check)
-        if verdict.outcome == "skipped":
-            pytest.skip(verdict.told[0])
-        if verdict.outcome == "failed":
-            lines = "".join(f"\n- {problem}" for problem in verdict.told)
-            pytest.fail(f"{subject}: {check.name}: {check.sentence}{lines}", pytrace=False)
+    def test_conforms(
+        self, check: Check, target: Target, conformance_sessions: dict[Target, ConformanceSession]
+    ) -> None:
+        """Require that the transcriber meets one requirement."""
+        if target not in conformance_sessions:
+            conformance_sessions[target] = ConformanceSession(target)
+        result = conformance_sessions[target].run(check)
+        if result.outcome == "skipped":
+            pytest.skip(result.messages[0])
+        if result.outcome == "failed":
+            lines = "".join(f"\n- {problem}" for problem in result.messages)
+            pytest.fail(f"{target}: {check.name}: {check.description}{lines}", pytrace=False)

@@ -1,4 +1,4 @@
-"""What a model leaves behind in its process: run in a fresh one, which loads, transcribes and closes twice."""
+"""Detection of process state that a model leaves behind, by loading, transcribing and closing twice."""
 
 from __future__ import annotations
 
@@ -9,87 +9,82 @@ from importlib import import_module
 import attrs
 
 from asrlab.engine.spec import EngineSpec
-from asrlab.loading import load
 from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
-from asrlab.testing.conformance.process_state import Attributes, Growing, State, seed_generators, unsettle
-from asrlab.testing.conformance.recordings import speech_of
+from asrlab.testing.conformance.process_state import (
+    AttributeSnapshot,
+    GrowingState,
+    ProcessState,
+    disturb_settings,
+    seed_generators,
+)
 from asrlab.testing.conformance.target import Target
 
 
 @attrs.frozen(kw_only=True)
 class Leak:
-    """Something that stayed.
+    """Process state that was not restored.
 
     Attributes:
-        kind: Such as ``environment``; ``load`` if the model could not be loaded at all.
-        told: What, and what to do.
+        kind: The kind of state, such as ``environment``; ``load`` if the model could not be used at all.
+        message: What has changed, and what to do.
     """
 
     kind: str
-    told: str
+    message: str
 
 
-def leaks_of(subject: Target) -> tuple[Leak, ...]:
-    """Load, transcribe and close twice; in a process that has done nothing yet.
+def find_leaks(target: Target) -> tuple[Leak, ...]:
+    """Load, transcribe and close twice, and compare the state of the process; for a fresh process.
 
-    What a package changes when it is first imported cannot be told from what it needs, so warnings filters, handlers
-    of named loggers, threads and files are compared over the second time only.
+    The first use of a package may change warnings filters, handlers of named loggers, threads and files for good
+    reasons, so that these are compared over the second use only.
     """
-    spec = Registry(PluginHost()).resolve(subject.model).engine
-    before = State.now()
+    spec = Registry(PluginHost()).resolve(target.model).engine
+    before = ProcessState.capture()
     if spec.import_name:
         import_module(spec.import_name)
-    before = attrs.evolve(before, torch=State.now().torch)
+    before = attrs.evolve(before, torch=ProcessState.capture().torch)
     for dotted in (spec.devices, spec.factory):
         import_module(dotted.partition(":")[0])
-    attributes = Attributes.now(without=_own(spec))
+    attributes = AttributeSnapshot.capture(exclude=_engine_package(spec))
     seed_generators(1)
     try:
-        _use(subject)
+        _use(target)
     except Exception as error:  # noqa: BLE001 - the plugin boundary
-        return (Leak(kind="load", told=f"{type(error).__name__}: {error}"),)
+        return (Leak(kind="load", message=f"{type(error).__name__}: {error}"),)
     first = seed_generators(2)
     changed = attributes.changed()
-    unsettle()
-    growing = Growing.now()
-    _use(subject)
+    disturb_settings()
+    growing = GrowingState.capture()
+    _use(target)
     second = seed_generators(3)
-    return tuple(_found(before, growing, changed, [name for name in first if first[name] == second[name]]))
+    seeded = [name for name in first if first[name] == second[name]]
+    differences = (*before.differences(), *growing.differences(), *_replaced(changed), *_seeded(seeded))
+    return tuple(Leak(kind=kind, message=message) for kind, message in differences)
 
 
-def _own(spec: EngineSpec) -> str:
-    """The package of the engine's own code, which may do with itself as it likes."""
+def _engine_package(spec: EngineSpec) -> str:
+    # the engine may change its own package
     module = spec.factory.partition(":")[0]
     return module.rpartition(".")[0] or module
 
 
-def _use(subject: Target) -> None:
-    with load(
-        subject.model,
-        device=subject.load_device,
-        compute_type=subject.compute_type,
-        weights=subject.weights,
-        offline=subject.offline,
-    ) as transcriber:
-        # simulated, words take many times as long as the rest
-        words = transcriber.info.capabilities.word_timestamps and not subject.simulated
-        transcriber.transcribe(speech_of(subject), options=TranscribeOptions(word_timestamps=words))
+def _use(target: Target) -> None:
+    with target.load() as transcriber:
+        # word times take many times as long as the rest in a simulation
+        words = transcriber.info.capabilities.word_timestamps and not target.simulated
+        transcriber.transcribe(target.load_speech(), options=TranscribeOptions(word_timestamps=words))
     del transcriber
     gc.collect()
 
 
-def _found(before: State, growing: Growing, changed: tuple[str, ...], seeded: list[str]) -> Iterator[Leak]:
-    for kind, told in (*before.differences(), *growing.differences()):
-        yield Leak(kind=kind, told=told)
-    for name in changed:
-        yield Leak(
-            kind="patches",
-            told=f"{name} is another object than before; offer the change as a Patch, which asrlab undoes on closing",
-        )
-    for name in seeded:
-        yield Leak(
-            kind="random",
-            told=f"{name} is in the same state whatever it was before; use a generator of your own",
-        )
+def _replaced(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        yield "patches", f"{name} was replaced; offer the change as a Patch, which asrlab undoes on closing"
+
+
+def _seeded(names: list[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        yield "random", f"{name} has the same state whatever its state was before; use a generator of your own"

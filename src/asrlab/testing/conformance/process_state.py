@@ -1,4 +1,4 @@
-"""The state that a process has only once, and that belongs to whoever started it."""
+"""Snapshots of state that a process has once, and that an engine must not change."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from typing import Any, Self
 
 import attrs
 
-# What packages do when they are first used, and what no engine can keep them from.
+# Set by packages at their first use, which an engine cannot prevent.
 # Source: torch/_inductor/runtime/runtime_utils.py, cache_dir; sklearn/__init__.py
 _IGNORED_VARIABLES = {"TORCHINDUCTOR_CACHE_DIR", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
-# Caches of torch, and the session of onnxruntime's telemetry.
-_FILES_OF_PACKAGES = ("torchinductor_", ".ses")
+# Caches of torch, and the telemetry session of onnxruntime.
+_IGNORED_FILES = ("torchinductor_", ".ses")
 
 
 @attrs.frozen(kw_only=True)
-class State:
-    """What nobody but the program may change, not even once.
+class ProcessState:
+    """State that an engine must not change at all.
 
     Attributes:
-        environment: ``os.environ``.
-        folder: The current one.
-        signals: Each signal's handler.
-        logging: Handlers and level of the root logger and of asrlab's, and what is disabled.
-        torch: Its default dtype and whether gradients are kept; empty where torch was not imported.
+        environment: Environment variables.
+        folder: The current folder.
+        signals: Handler of each signal.
+        logging: Handlers and level of the root logger and of asrlab's logger, and the disabled level.
+        torch: Default dtype, and whether gradients are enabled; empty if torch was not imported.
     """
 
     environment: Mapping[str, str]
@@ -43,8 +43,8 @@ class State:
     torch: Mapping[str, Any]
 
     @classmethod
-    def now(cls) -> State:
-        """As it is."""
+    def capture(cls) -> ProcessState:
+        """Capture the present state."""
         return cls(
             environment={name: value for name, value in os.environ.items() if name not in _IGNORED_VARIABLES},
             folder=str(Path.cwd()),
@@ -54,8 +54,8 @@ class State:
         )
 
     def differences(self) -> Iterator[tuple[str, str]]:
-        """What is different now: pairs of a kind, and what to do."""
-        now = State.now()
+        """Yield each change since the capture as its kind and a message."""
+        now = ProcessState.capture()
         names = sorted(_changed(self.environment, now.environment))
         if names:
             yield "environment", f"os.environ is changed: {', '.join(names)}; pass settings as arguments instead"
@@ -63,8 +63,8 @@ class State:
             yield "folder", f"the current folder is {now.folder}, was {self.folder}; use absolute paths"
         numbers = sorted(_changed(self.signals, now.signals))
         if numbers:
-            told = ", ".join(signal.Signals(number).name for number in numbers)
-            yield "signals", f"the handlers of {told} are changed; leave signals to the program"
+            signal_names = ", ".join(signal.Signals(number).name for number in numbers)
+            yield "signals", f"the handlers of {signal_names} are changed; leave signals to the program"
         if now.logging != self.logging:
             yield (
                 "logging",
@@ -104,15 +104,15 @@ def _changed(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> set[Any]:
 
 
 @attrs.frozen(kw_only=True)
-class Growing:
-    """What may be there once, as packages leave it when they are first used, but must not grow with every use.
+class GrowingState:
+    """State that a package may change at its first use, but must not change with every use.
 
     Attributes:
         filters: Warnings filters.
-        torch_threads: CPU threads that torch uses; None where it was not imported.
-        handlers: Of each named logger.
-        threads: Those of Python.
-        files: Open ones, by descriptor; empty where the system does not tell.
+        torch_threads: CPU threads of torch; None if torch was not imported.
+        handlers: Handlers of each named logger.
+        threads: Python threads.
+        files: Open files by descriptor; empty on systems without ``/proc``.
     """
 
     filters: tuple[Any, ...]
@@ -122,8 +122,8 @@ class Growing:
     files: Mapping[str, str]
 
     @classmethod
-    def now(cls) -> Growing:
-        """As it is."""
+    def capture(cls) -> GrowingState:
+        """Capture the present state."""
         return cls(
             filters=tuple(map(str, warnings.filters)),
             torch_threads=sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
@@ -133,28 +133,28 @@ class Growing:
         )
 
     def differences(self) -> Iterator[tuple[str, str]]:
-        """What has come since: pairs of a kind, and what to do. Temporary files count from the start."""
-        now = Growing.now()
+        """Yield each change since the capture, and all temporary files, as the kind and a message."""
+        now = GrowingState.capture()
         if now.filters != self.filters:
-            added = "; ".join(each for each in now.filters if each not in self.filters) or "their order"
+            added = "; ".join(line for line in now.filters if line not in self.filters) or "their order"
             yield "warnings", f"warnings.filters is changed: {added}; use warnings.catch_warnings around a call"
         if now.torch_threads != self.torch_threads:
             yield (
                 "torch",
                 (
-                    f"torch uses {now.torch_threads} threads, used {self.torch_threads}; take the number as set, see "
-                    "asrlab.engines.pytorch.refuse_threads does"
+                    f"torch uses {now.torch_threads} threads, used {self.torch_threads}; do not set the number, see "
+                    "asrlab.engines.pytorch.refuse_threads"
                 ),
             )
         if names := sorted(_changed(self.handlers, now.handlers)):
-            yield "logging", f"the loggers {', '.join(names)} have other handlers each time; add none"
+            yield "logging", f"the loggers {', '.join(names)} have other handlers after each use; add no handlers"
         if threads := now.threads - self.threads:
-            told = ", ".join(sorted(thread.name for thread in threads))
-            yield "threads", f"threads go on after closing: {told}; end and join them in release()"
+            thread_names = ", ".join(sorted(thread.name for thread in threads))
+            yield "threads", f"threads run after closing: {thread_names}; end and join them in release()"
         if files := [now.files[number] for number in now.files.keys() - self.files.keys()]:
-            yield "files", f"files stay open after closing: {', '.join(sorted(files))}; close them in release()"
-        if left := _temporary_files():
-            yield "temporary", f"temporary files stay: {', '.join(left)}; remove them in release(), or at once"
+            yield "files", f"files are open after closing: {', '.join(sorted(files))}; close them in release()"
+        if remaining := _temporary_files():
+            yield "temporary", f"temporary files remain: {', '.join(remaining)}; remove them in release()"
 
 
 def _handlers() -> Mapping[str, tuple[int, ...]]:
@@ -171,19 +171,19 @@ def _open_files() -> Mapping[str, str]:
     for link in sorted(Path("/proc/self/fd").glob("*")) if Path("/proc/self/fd").is_dir() else ():
         try:
             files[link.name] = str(link.readlink())
-        except OSError:  # that of the listing itself
+        except OSError:  # the descriptor of the listing itself
             continue
     return files
 
 
 def _temporary_files() -> list[str]:
     return sorted(
-        path.name for path in Path(tempfile.gettempdir()).iterdir() if not path.name.startswith(_FILES_OF_PACKAGES)
+        path.name for path in Path(tempfile.gettempdir()).iterdir() if not path.name.startswith(_IGNORED_FILES)
     )
 
 
-def unsettle() -> None:
-    """Set warnings filters and torch's threads to what nobody else would, so that setting them again is seen."""
+def disturb_settings() -> None:
+    """Set warnings filters and torch's threads to unusual values, so that setting them again is a difference."""
     warnings.resetwarnings()
     warnings.simplefilter("default", category=UserWarning, lineno=1)
     if torch := sys.modules.get("torch"):
@@ -191,10 +191,10 @@ def unsettle() -> None:
 
 
 def seed_generators(seed: int) -> Mapping[str, Any]:
-    """Seed the generators that all share, after a look at them.
+    """Seed the global random generators.
 
     Returns:
-        The state of each as it was, comparable.
+        The previous state of each generator, comparable with ``==``.
     """
     states: dict[str, Any] = {"random": random.getstate()}
     random.seed(seed)
@@ -207,58 +207,56 @@ def seed_generators(seed: int) -> Mapping[str, Any]:
     return states
 
 
-_FOLLOWS_DTYPE = ("torch", "Storage")  # told as torch's default dtype
-# When they are imported, typing_extensions replaces functions of typing, and joblib's loky one of SemLock.
+_FOLLOWS_DTYPE = ("torch", "Storage")  # changes with torch's default dtype
+# typing_extensions replaces functions of typing at its import, and joblib's loky one of SemLock
 _IGNORED_MODULES = ("typing", "multiprocessing.synchronize", "asrlab.testing")
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Attributes:
-    """The functions and classes that modules and classes held at one time.
+class AttributeSnapshot:
+    """The functions and classes in all modules and classes at one time.
 
     Attributes:
-        held: Each by the object that holds it and its name; kept alive, so that no identity is given twice.
-        without: A package that is left out.
+        members: Owner and value by the owner's name and the attribute's name; references, so that no id is reused.
     """
 
-    held: Mapping[tuple[str, str], tuple[Any, Any]]
-    without: str
+    members: Mapping[tuple[str, str], tuple[Any, Any]]
 
     @classmethod
-    def now(cls, *, without: str) -> Self:
-        """As they are, but for those of the package *without*."""
-        return cls(held=dict(_all(without)), without=without)
+    def capture(cls, *, exclude: str) -> Self:
+        """Capture all members except those of the package *exclude*."""
+        return cls(members=dict(_all_members(exclude)))
 
     def changed(self) -> tuple[str, ...]:
-        """The names of those that are another object now, such as ``torch.load``; what came or went is left out."""
+        """Return the names of replaced members, such as ``torch.load``; added and removed members do not count."""
         return tuple(
             sorted(
-                f"{place}.{name}"
-                for (place, name), (holder, value) in self.held.items()
-                if vars(holder).get(name, value) is not value
+                f"{owner_name}.{name}"
+                for (owner_name, name), (owner, value) in self.members.items()
+                if vars(owner).get(name, value) is not value
             )
         )
 
 
-def _all(without: str) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
+def _all_members(exclude: str) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
     modules: list[tuple[str, Any]] = [*sys.modules.items()]
     for module_name, module in modules:
-        if not isinstance(module, ModuleType):  # packages put other objects there
+        if not isinstance(module, ModuleType):  # sys.modules may hold other objects
             continue
-        if _is_within(module_name, (without, *_IGNORED_MODULES)):
+        if _is_within(module_name, (exclude, *_IGNORED_MODULES)):
             continue
         for name, value in [*vars(module).items()]:
             if callable(value) and (module_name, name) != _FOLLOWS_DTYPE:
                 yield (module_name, name), (module, value)
             if issubclass(type(value), type) and value.__module__ == module_name:
-                yield from _of_class(f"{module_name}.{name}", value)
+                yield from _class_members(f"{module_name}.{name}", value)
 
 
 def _is_within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def _of_class(place: str, holder: type) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
-    for name, value in [*vars(holder).items()]:
+def _class_members(owner_name: str, owner: type) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
+    for name, value in [*vars(owner).items()]:
         if callable(value) or isinstance(value, property | classmethod):
-            yield (place, name), (holder, value)
+            yield (owner_name, name), (owner, value)

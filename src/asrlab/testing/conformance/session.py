@@ -1,57 +1,55 @@
-"""All checks of one subject, here or in a process that simulates its device."""
+"""The results of all checks of one target, in this process or in a process that simulates the device."""
 
 from __future__ import annotations
 
-from asrlab.testing.conformance.check import Check, Verdict, judge
+from contextlib import closing
+from typing import Self
+
+from asrlab.testing.conformance.check import Check, CheckContext, CheckResult, run_check
 from asrlab.testing.conformance.checks import CHECKS
-from asrlab.testing.conformance.context import CheckContext
 from asrlab.testing.conformance.process import run_in_subprocess
 from asrlab.testing.conformance.target import Target
 
 
 class ConformanceSession:
-    """The verdicts on one subject; close it at the end.
+    """The checks of one target; a context manager, or close it at the end.
 
     Args:
-        subject: What is to be checked.
+        target: The model to check.
     """
 
-    def __init__(self, subject: Target) -> None:
-        self.subject = subject
-        self._case = CheckContext(subject)
-        self._apart: dict[str, Verdict] | None = None
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._context = CheckContext(target)
+        self._simulated_results: dict[str, CheckResult] | None = None
 
-    def verdict(self, check: Check) -> Verdict:
-        """Do *check*. On a simulated device all are done at once, in one process, when the first is asked for."""
-        if not self.subject.simulated or check.apart:
-            return judge(check, self._case)
-        if self._apart is None:
-            found = run_in_subprocess(verdicts_within, self.subject, limit_s=self.subject.limit_s, simulated=True)
-            self._apart = {verdict.check: verdict for verdict in found}
-        return self._apart[check.name]
-
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Do all checks."""
-        return tuple(self.verdict(check) for check in CHECKS)
+    def run(self, check: Check) -> CheckResult:
+        """Run a check. On a simulated device, the first call runs all checks in one simulating process."""
+        if not self.target.simulated or check.in_fresh_process:
+            return run_check(check, self._context)
+        if self._simulated_results is None:
+            results = run_in_subprocess(run_simulated_checks, self.target, limit_s=self.target.limit_s, simulated=True)
+            self._simulated_results = {result.check: result for result in results}
+        return self._simulated_results[check.name]
 
     def close(self) -> None:
-        """Give the model's memory back."""
-        self._case.close()
+        """Close the model."""
+        self._context.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def verdicts_within(subject: Target) -> tuple[Verdict, ...]:
-    """The checks that are done in a process that simulates the device."""
-    case = CheckContext(subject)
-    try:
-        return tuple(judge(check, case) for check in CHECKS if not check.apart)
-    finally:
-        case.close()
+def run_simulated_checks(target: Target) -> tuple[CheckResult, ...]:
+    """Run the checks that need no fresh process, in a process that simulates the device."""
+    with closing(CheckContext(target)) as context:
+        return tuple(run_check(check, context) for check in CHECKS if not check.in_fresh_process)
 
 
-def verdicts_of(subject: Target) -> tuple[Verdict, ...]:
-    """All checks of *subject*, as `ConformanceSession.verdicts` does them."""
-    examination = ConformanceSession(subject)
-    try:
-        return examination.verdicts()
-    finally:
-        examination.close()
+def run_all_checks(target: Target) -> tuple[CheckResult, ...]:
+    """Run all checks of *target*."""
+    with ConformanceSession(target) as session:
+        return tuple(session.run(check) for check in CHECKS)

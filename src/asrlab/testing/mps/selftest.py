@@ -149,7 +149,7 @@ def _test_missing_kernel(*, fallback: bool) -> SelfTestResult:
 def _test_raises(name: str, kind: type[Exception], message: str, program: Callable[[], object]) -> SelfTestResult:
     try:
         program()
-    except Exception as error:  # noqa: BLE001 - whatever it raises is judged
+    except Exception as error:  # noqa: BLE001 - any exception is compared
         is_expected = isinstance(error, kind) and message in str(error) and str(error).endswith("(simulated)")
         return SelfTestResult(name=name, failure="" if is_expected else f"raised {type(error).__name__}: {error}")
     return SelfTestResult(name=name, failure=f"no {kind.__name__} was raised")

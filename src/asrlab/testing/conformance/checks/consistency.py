@@ -1,4 +1,4 @@
-"""Checks that the ways to transcribe agree: again, in a stream, together, at once."""
+"""Checks that repeated, streamed, batched and concurrent transcription agree."""
 
 from __future__ import annotations
 
@@ -9,99 +9,109 @@ from threading import Barrier
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.errors import AudioError
 from asrlab.options import Batching
-from asrlab.testing.conformance.check import Check, told
-from asrlab.testing.conformance.context import CheckContext, heard
+from asrlab.testing.conformance.check import Check, CheckContext, describe_error, format_segments
 from asrlab.transcript import TranscribeResult
 
-_BAD = b"this is no audio"
-_LIMIT_S = 300.0
-_SAME = "give the same for the same audio, or say deterministic=False in the subject"
+_NOT_AUDIO = b"this is not audio"
+_BARRIER_TIMEOUT_S = 300.0
+_ADVICE = "give the same text for the same audio, or set deterministic=False in the target"
 
 
-def _claims_no_determinism(case: CheckContext) -> str:
-    return "" if case.subject.deterministic else "the subject claims no determinism"
+def _is_not_deterministic(context: CheckContext) -> str:
+    return "" if context.target.deterministic else "the target does not claim to be deterministic"
 
 
-def _same(case: CheckContext) -> Iterator[str]:
-    first, second = heard(case.transcript.segments), heard(case.again.segments)
-    if not case.repeats:
-        yield f"the same audio gave {first} and then {second}; {_SAME}"
+def _same(context: CheckContext) -> Iterator[str]:
+    first, second = format_segments(context.transcript.segments), format_segments(context.second_transcript.segments)
+    if not context.is_deterministic:
+        yield f"the same audio gave {first} and then {second}; {_ADVICE}"
 
 
-def _stream(case: CheckContext) -> Iterator[str]:
-    stream = case.transcriber.stream(case.speech)
-    streamed, whole, once = heard(stream), heard(stream.transcript.segments), heard(case.transcript.segments)
+def _stream(context: CheckContext) -> Iterator[str]:
+    stream = context.transcriber.stream(context.speech)
+    streamed, whole, once = (
+        format_segments(stream),
+        format_segments(stream.transcript.segments),
+        format_segments(context.transcript.segments),
+    )
     if streamed != whole:
-        yield f"stream gave {streamed}, its transcript {whole}; leave stream() as it is"
-    elif case.repeats and streamed != once:
-        yield f"stream gave {streamed}, transcribe {once}; leave both as they are, and write recognize()"
+        yield f"stream gave {streamed}, but its transcript {whole}; report this to asrlab"
+    elif context.is_deterministic and streamed != once:
+        yield f"stream gave {streamed}, but transcribe {once}; make recognize() give the same in both"
 
 
-def _half(case: CheckContext) -> Audio:
-    samples = case.speech.samples
+def _half(context: CheckContext) -> Audio:
+    samples = context.speech.samples
     return Audio(samples=samples[: len(samples) // 2], sample_rate=SAMPLE_RATE)
 
 
-def _many(case: CheckContext) -> Iterator[str]:
-    items = (case.speech, _BAD, _half(case))
-    # on a simulated device only the thread that simulates it can compute, and batches have their own
-    together = Batching(batch_size=1) if case.subject.simulated else None
-    outcomes = list(case.transcriber.transcribe_many(items, batching=together))
-    if [outcome.index for outcome in outcomes] != [0, 1, 2]:
-        yield f"3 items gave the outcomes {[outcome.index for outcome in outcomes]}; give one for each, in their order"
+def _many(context: CheckContext) -> Iterator[str]:
+    items = (context.speech, _NOT_AUDIO, _half(context))
+    # only the thread that simulates a device can compute on it, and batches have their own threads
+    batching = Batching(batch_size=1) if context.target.simulated else None
+    results = list(context.transcriber.transcribe_many(items, batching=batching))
+    if [result.index for result in results] != [0, 1, 2]:
+        yield f"3 items gave the results {[result.index for result in results]}; yield one for each, in order"
         return
-    for outcome, item in zip(outcomes, items, strict=True):
-        yield from _misplaced(outcome, item)
-    if not isinstance(outcomes[1].error, AudioError):
-        yield f"what is no audio gave {outcomes[1].error!r}; its outcome must hold an AudioError"
+    for result, item in zip(results, items, strict=True):
+        yield from _result_errors(result, item)
+    if not isinstance(results[1].error, AudioError):
+        yield f"an item that is not audio gave {results[1].error!r}; its result must have an AudioError"
 
 
-def _misplaced(outcome: TranscribeResult, item: object) -> Iterator[str]:
-    if outcome.item is not item:
-        yield f"outcome {outcome.index} holds another item than was given; keep items with their outcomes"
-    elif isinstance(item, Audio) and outcome.transcript is None:
-        said = told(outcome.error) if outcome.error else "no transcript"
-        yield f"item {outcome.index} failed beside a bad one ({said}); let no item spoil another"
-    elif isinstance(item, Audio) and abs(outcome.transcript.duration - item.duration) > 0.01:  # type: ignore[union-attr]
-        yield f"outcome {outcome.index} has the transcript of another item; keep the order"
+def _result_errors(result: TranscribeResult, item: object) -> Iterator[str]:
+    if result.item is not item:
+        yield f"result {result.index} has another item than the given one; keep items with their results"
+    elif isinstance(item, Audio) and result.transcript is None:
+        reason = describe_error(result.error) if result.error else "no transcript"
+        yield f"item {result.index} failed after another item failed ({reason}); keep items independent"
+    elif isinstance(item, Audio) and abs(result.transcript.duration - item.duration) > 0.01:  # type: ignore[union-attr]
+        yield f"result {result.index} has the transcript of another item; keep the order"
 
 
-def _at_once(case: CheckContext) -> Iterator[str]:
-    audios = (case.speech, _half(case))
-    alone = [heard(case.transcript.segments), heard(case.transcriber.transcribe(audios[1]).segments)]
-    barrier = Barrier(len(audios), timeout=_LIMIT_S)
+def _concurrent(context: CheckContext) -> Iterator[str]:
+    audios = (context.speech, _half(context))
+    sequential = [
+        format_segments(context.transcript.segments),
+        format_segments(context.transcriber.transcribe(audios[1]).segments),
+    ]
+    barrier = Barrier(len(audios), timeout=_BARRIER_TIMEOUT_S)
 
-    def one(audio: Audio) -> str:
+    def transcribe(audio: Audio) -> str:
         barrier.wait()
-        return heard(case.transcriber.transcribe(audio).segments)
+        return format_segments(context.transcriber.transcribe(audio).segments)
 
     with ThreadPoolExecutor(len(audios)) as pool:
-        under_way = [pool.submit(one, audio) for audio in audios]
-        errors = [error for each in under_way if (error := each.exception()) is not None]
+        futures = [pool.submit(transcribe, audio) for audio in audios]
+        errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
-        yield f"two threads at once: {told(errors[0])}; hold a lock in recognize() around what cannot be shared"
+        yield f"two threads at once: {describe_error(errors[0])}; hold a lock in recognize() around shared state"
         return
-    together = [each.result() for each in under_way]
-    if case.repeats and together != alone:
+    concurrent = [future.result() for future in futures]
+    if context.is_deterministic and concurrent != sequential:
         yield (
-            f"two threads at once heard {together}, one after the other {alone}; keep what belongs to a recording out "
-            "of the transcriber, or hold a lock in recognize()"
+            f"two threads at once gave {concurrent}, one after the other {sequential}; keep the state of a recording "
+            "out of the recognizer, or hold a lock in recognize()"
         )
 
 
 CHECKS = (
     Check(
         name="same-again",
-        sentence="The same audio gives the same transcript again.",
-        problems=_same,
-        unless=_claims_no_determinism,
+        description="The same audio gives the same transcript in a second call.",
+        find_problems=_same,
+        skip_reason=_is_not_deterministic,
     ),
-    Check(name="stream", sentence="A stream gives what transcribe gives.", problems=_stream),
-    Check(name="many", sentence="Of many items a bad one spoils no other, and their order is kept.", problems=_many),
+    Check(name="stream", description="A stream gives the segments that transcribe gives.", find_problems=_stream),
+    Check(
+        name="many",
+        description="An item that fails does not affect the others, and results are in the order of the items.",
+        find_problems=_many,
+    ),
     Check(
         name="at-once",
-        sentence="Two threads at once hear what each hears alone.",
-        problems=_at_once,
-        unless=lambda case: "only one thread can use a simulated device" if case.subject.simulated else "",
+        description="Two concurrent calls give the results of sequential calls.",
+        find_problems=_concurrent,
+        skip_reason=lambda context: "only one thread can use a simulated device" if context.target.simulated else "",
     ),
 )

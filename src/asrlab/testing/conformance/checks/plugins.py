@@ -1,19 +1,26 @@
-"""Checks of the plugin and of what it says of its engine before anything of it is imported."""
+"""Checks of the plugin and of the engine's spec, before the engine is imported."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pkgutil import resolve_name
 from typing import Any
 
+import attrs
+
 from asrlab.engine.spec import PLUGIN_API, EngineSpec, ModelSpec
 from asrlab.errors import AsrlabError
+from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.installation import install_command
-from asrlab.testing.conformance.check import Check, told
-from asrlab.testing.conformance.context import CheckContext
-from asrlab.testing.conformance.process import run_in_subprocess, watch_listing
+from asrlab.patches import Patch
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry
+from asrlab.testing.conformance.check import Check, CheckContext, describe_error
+from asrlab.testing.conformance.process import run_in_subprocess
 from asrlab.weights import entry
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -21,96 +28,96 @@ _DOTTED = re.compile(r"\w+(\.\w+)*:\w+")
 _FORMATS = {"ctranslate2", "openai-pt", "safetensors"}
 
 
-def _engine_asked(case: CheckContext) -> str:
-    return case.subject.model.partition("/")[0].rpartition(":")[2]
+def _engine_name(context: CheckContext) -> str:
+    return context.target.model.partition("/")[0].rpartition(":")[2]
 
 
-def _plugin(case: CheckContext) -> Iterator[str]:
-    claimed = [spec for _, spec in case.offers if _engine_asked(case) in (spec.name, *spec.aliases)]
-    if case.unknown:
-        if len(claimed) < 2:  # otherwise the check of names says it
+def _plugin(context: CheckContext) -> Iterator[str]:
+    matching = [spec for _, spec in context.engines if _engine_name(context) in (spec.name, *spec.aliases)]
+    if context.resolve_failure:
+        if len(matching) < 2:  # otherwise the check of names fails
             install = install_command("-e", ".")
-            yield f"{case.unknown}\ninstall the plugin with its entry point ({install}), then: asrlab plugins"
+            yield f"{context.resolve_failure}\ninstall the plugin and its entry point ({install}), then: asrlab plugins"
         return
-    mine = case.plugin
-    for failure in case.host.failures:
-        if failure.distribution == mine.distribution:
+    plugin = context.plugin
+    for failure in context.host.failures:
+        if failure.distribution == plugin.distribution:
             yield f"{failure}"
-    stated = [getattr(plugin, "asrlab_plugin_api", None) for plugin in mine.manager.get_plugins()]
-    if mine.distribution != "asrlab" and PLUGIN_API not in stated:
+    versions = [getattr(module, "asrlab_plugin_api", None) for module in plugin.manager.get_plugins()]
+    if plugin.distribution != "asrlab" and PLUGIN_API not in versions:
         yield (
-            f"plugin {mine.name!r} does not state the plugin interface it was written for; write asrlab_plugin_api = "
-            f"{PLUGIN_API} in its module, so that a later asrlab can tell"
+            f"plugin {plugin.name!r} does not declare its version of the plugin interface; write asrlab_plugin_api = "
+            f"{PLUGIN_API} in its module"
         )
 
 
-def _names(case: CheckContext) -> Iterator[str]:
-    counted = Counter(name for _, spec in case.offers for name in dict.fromkeys((spec.name, *spec.aliases)))
-    for plugin, spec in case.offers:
-        if _engine_asked(case) not in (spec.name, *spec.aliases):
+def _names(context: CheckContext) -> Iterator[str]:
+    counts = Counter(name for _, spec in context.engines for name in dict.fromkeys((spec.name, *spec.aliases)))
+    for plugin, spec in context.engines:
+        if _engine_name(context) not in (spec.name, *spec.aliases):
             continue
         for name in (spec.name, *spec.aliases):
-            if counted[name] > 1:
+            if counts[name] > 1:
                 others = sorted(
-                    {other.distribution for other, each in case.offers if name in (each.name, *each.aliases)}
+                    {other.distribution for other, spec in context.engines if name in (spec.name, *spec.aliases)}
                 )
-                yield f"{counted[name]} engines are called {name!r} ({', '.join(others)}); choose another name or alias"
+                yield f"{counts[name]} engines are called {name!r} ({', '.join(others)}); choose another name or alias"
         yield from _model_names(spec, plugin.distribution)
 
 
 def _model_names(spec: EngineSpec, distribution: str) -> Iterator[str]:
-    counted = Counter(name for model in spec.models for name in dict.fromkeys((model.name, *model.aliases)))
-    for name, times in counted.items():
+    counts = Counter(name for model in spec.models for name in dict.fromkeys((model.name, *model.aliases)))
+    for name, times in counts.items():
         if times > 1:
             yield f"{times} models of engine {spec.name!r} ({distribution}) are called {name!r}; rename all but one"
-    for name in (spec.name, *spec.aliases, *counted):
-        # an engine with other models names them as their hub does, owner/name
-        parts = name.split("/") if name in counted and spec.other_models else [name]
+    for name in (spec.name, *spec.aliases, *counts):
+        # an engine that accepts any model has names of the hub, owner/name
+        parts = name.split("/") if name in counts and spec.other_models else [name]
         if not all(map(_NAME.fullmatch, parts)):
-            yield f"the name {name!r} has more than letters, digits, '.', '-' and '_'; rename it"
-    if spec.default_model and spec.default_model not in counted:
-        yield f"default_model {spec.default_model!r} is none of the models {', '.join(counted)}; name one of them"
+            yield f"the name {name!r} has other characters than letters, digits, '.', '-' and '_'; rename it"
+    if spec.default_model and spec.default_model not in counts:
+        yield f"default_model {spec.default_model!r} is not one of the models {', '.join(counts)}; choose one of them"
 
 
-def _spec(case: CheckContext) -> Iterator[str]:
-    spec = case.resolved.engine
-    yield from _types(spec)
+def _spec(context: CheckContext) -> Iterator[str]:
+    spec = context.resolved.engine
+    yield from _type_errors(spec)
     if (spec.distribution is None) != (spec.import_name is None):
-        yield "distribution and import_name belong together: state both, or neither for an engine without a package"
+        yield "distribution and import_name must both be set, or neither for an engine without a package"
     if spec.distribution and not spec.install:
-        yield f"install is empty; state the command that installs {spec.distribution}, such as 'pip install ...'"
+        yield f"install is empty; set the command that installs {spec.distribution}, such as 'pip install ...'"
     if spec.distribution not in (None, *spec.versions_of):
-        yield f"versions_of lacks {spec.distribution!r}; add it, so that transcripts name its version"
+        yield f"versions_of lacks {spec.distribution!r}; add it, so that transcripts have its version"
     for unknown in sorted(set(spec.weights_formats) - _FORMATS):
-        yield f"weights_formats names {unknown!r}, which asrlab cannot check; choose of {', '.join(sorted(_FORMATS))}"
+        yield f"weights_formats has the unknown format {unknown!r}; choose from {', '.join(sorted(_FORMATS))}"
     for model in spec.models:
         yield from _model(model)
 
 
-def _types(spec: EngineSpec | ModelSpec) -> Iterator[str]:
-    """Fields whose value is of another type than documented: a list or a text for a tuple, mostly."""
+def _type_errors(spec: EngineSpec | ModelSpec) -> Iterator[str]:
+    # a common mistake is a list or a string instead of a tuple
     for name in ("aliases", "weights", "languages", "weights_formats", "compute_types", "versions_of", "models"):
         value: Any = getattr(spec, name, ())
-        of = ModelSpec if name == "models" else str
-        if value is not None and not (isinstance(value, tuple) and all(isinstance(each, of) for each in value)):
-            yield f"{name} of {spec.name!r} is {value!r}; give a tuple of {of.__name__}, ('a',) for a single one"
+        item_type = ModelSpec if name == "models" else str
+        if value is not None and not (isinstance(value, tuple) and all(isinstance(item, item_type) for item in value)):
+            yield f"{name} of {spec.name!r} is {value!r}; use a tuple of {item_type.__name__}, such as ('a',)"
 
 
 def _model(model: ModelSpec) -> Iterator[str]:
-    yield from _types(model)
+    yield from _type_errors(model)
     weights: Any = model.weights
     for key in weights if isinstance(weights, tuple) else ():
         try:
             entry(key)
         except AsrlabError as error:
-            yield f"weights of model {model.name!r}: {error}; name keys of asrlab's catalogue, or none"
+            yield f"weights of model {model.name!r}: {error}; use keys of asrlab's catalogue, or none"
     if model.wer_bound is not None and not 0 < model.wer_bound <= 1:
-        yield f"wer_bound of model {model.name!r} is {model.wer_bound}; give a fraction, 0.1 for 10 %, or None"
+        yield f"wer_bound of model {model.name!r} is {model.wer_bound}; use a fraction such as 0.1 for 10 %, or None"
 
 
-def broken_code(case: CheckContext) -> Iterator[str]:
-    """The functions that the spec names and that cannot be had."""
-    spec = case.resolved.engine
+def find_broken_code(context: CheckContext) -> Iterator[str]:
+    """Yield the functions of the spec that cannot be imported or called."""
+    spec = context.resolved.engine
     for field in ("factory", "devices"):
         dotted = getattr(spec, field)
         if not _DOTTED.fullmatch(dotted):
@@ -119,60 +126,118 @@ def broken_code(case: CheckContext) -> Iterator[str]:
         try:
             function = resolve_name(dotted)
         except Exception as error:  # noqa: BLE001 - the plugin boundary
-            yield f"{field}={dotted!r} cannot be imported ({told(error)}); name a function that is there"
+            yield f"{field}={dotted!r} cannot be imported ({describe_error(error)}); name an existing function"
             continue
         if not callable(function):
-            yield f"{field}={dotted!r} is a {type(function).__name__}, which cannot be called; name a function"
+            yield f"{field}={dotted!r} is a {type(function).__name__}, which is not callable; name a function"
 
 
-def _not_installed(case: CheckContext) -> str:
-    spec = case.resolved.engine
+def _not_installed(context: CheckContext) -> str:
+    spec = context.resolved.engine
     return "" if spec.installed() else f"{spec.distribution or spec.import_name} is not installed; run: {spec.install}"
 
 
-def _listing(case: CheckContext) -> Iterator[str]:
-    mine = case.plugin
-    seen = run_in_subprocess(
-        watch_listing, mine.name, mine.distribution, case.resolved.engine.name, limit_s=case.subject.limit_s
+def _listing(context: CheckContext) -> Iterator[str]:
+    plugin = context.plugin
+    usage = run_in_subprocess(
+        record_listing, plugin.name, plugin.distribution, context.resolved.engine.name, limit_s=context.target.limit_s
     )
-    if seen.heavy:
+    if usage.imports:
         yield (
-            f"importing plugin {mine.name!r} and listing its models imports {', '.join(seen.heavy)}; name the engine's "
-            "code by dotted strings, and import its packages in the factory's module only"
+            f"importing plugin {plugin.name!r} and listing its models imports {', '.join(usage.imports)}; use dotted "
+            "names for the engine's code, and import its packages in the factory's module only"
         )
-    if seen.sockets:
+    if usage.sockets:
         yield (
-            f"importing plugin {mine.name!r} and listing its models uses the network ({', '.join(seen.sockets)}); ask "
-            "nothing of a server before a model is loaded"
+            f"importing plugin {plugin.name!r} and listing its models uses the network ({', '.join(usage.sockets)}); "
+            "use the network only when a model is loaded"
         )
+
+
+_ENGINE_PACKAGES = (
+    *("torch", "tensorflow", "jax", "onnxruntime", "ctranslate2", "transformers", "faster_whisper", "whisper", "nemo"),
+    *("vosk", "pocketsphinx", "librosa", "scipy", "sklearn", "pandas", "av", "soundfile"),
+)
+
+
+@attrs.frozen(kw_only=True)
+class ListingUsage:
+    """The imports and sockets of a listing of models.
+
+    Attributes:
+        imports: Imported packages of engines.
+        sockets: Kinds of socket events.
+    """
+
+    imports: tuple[str, ...]
+    sockets: tuple[str, ...]
+
+
+def record_listing(plugin: str, distribution: str, engine: str) -> ListingUsage:
+    """Load one plugin and the built-in plugins, and read all that a listing prints; for a fresh process.
+
+    Args:
+        plugin: Name of the entry point.
+        distribution: Distribution of the plugin; ``asrlab`` for a built-in plugin.
+        engine: Name of the engine.
+    """
+    events: dict[str, None] = {}
+    before = set(sys.modules)
+
+    def record(event: str, _arguments: tuple[Any, ...]) -> None:
+        if event.startswith("socket."):
+            events[event] = None
+
+    sys.addaudithook(record)
+    points = [
+        point
+        for point in entry_points(group="asrlab")
+        if point.name == plugin and point.dist is not None and point.dist.name == distribution
+    ]
+    host = PluginHost(points=points, disabled=())
+    registry = Registry(host)
+    for kind, hook in ((DatasetSpec, "asrlab_datasets"), (Patch, "asrlab_patches")):
+        host.collect(hook, kind)
+    spec = next(spec for spec in reversed(registry.engines()) if spec.name == engine)
+    spec.installed()
+    spec.packages()
+    plugin_modules = {point.value.partition(".")[0].partition(":")[0] for point in points}
+    heavy = {spec.import_name, *_ENGINE_PACKAGES} - plugin_modules
+    imports = sorted(name for name in set(sys.modules) - before if name in heavy)
+    return ListingUsage(imports=tuple(imports), sockets=tuple(events))
 
 
 CHECKS = (
     Check(
         name="plugin",
-        sentence="The plugin loads, its hooks work, and it states a plugin interface that this asrlab has.",
-        problems=_plugin,
-        needs="nothing",
+        description="The plugin loads, its hooks work, and it declares a supported version of the plugin interface.",
+        find_problems=_plugin,
+        requires="nothing",
     ),
     Check(
         name="names",
-        sentence="Names and aliases of engine and models are well formed and stand for one thing each.",
-        problems=_names,
-        needs="nothing",
+        description="Names and aliases of the engine and its models are valid and unique.",
+        find_problems=_names,
+        requires="nothing",
     ),
-    Check(name="spec", sentence="The spec's fields are complete and of their types.", problems=_spec, needs="spec"),
+    Check(
+        name="spec",
+        description="The spec's fields are complete and have the documented types.",
+        find_problems=_spec,
+        requires="spec",
+    ),
     Check(
         name="code",
-        sentence="The functions that the spec names can be imported.",
-        problems=broken_code,
-        unless=_not_installed,
-        needs="spec",
+        description="The functions named in the spec can be imported.",
+        find_problems=find_broken_code,
+        skip_reason=_not_installed,
+        requires="spec",
     ),
     Check(
         name="listing",
-        sentence="Importing the plugin and listing its models loads no engine and opens no socket.",
-        problems=_listing,
-        needs="spec",
-        apart=True,
+        description="Importing the plugin and listing its models loads no engine and opens no socket.",
+        find_problems=_listing,
+        requires="spec",
+        in_fresh_process=True,
     ),
 )

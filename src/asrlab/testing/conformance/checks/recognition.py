@@ -1,22 +1,24 @@
-"""Checks of what comes of recordings and options."""
+"""Checks of recordings and options."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from asrlab.audio import Audio
+from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.errors import AudioError, OptionError
 from asrlab.options import TASKS, OptionFields
-from asrlab.testing.conformance.check import Check, told
-from asrlab.testing.conformance.context import CheckContext
-from asrlab.testing.conformance.recordings import RECORDINGS, seconds_of
+from asrlab.testing.conformance.check import Check, CheckContext, describe_error
 from asrlab.transcript import Transcript
 
-_UNKNOWN_LANGUAGE = "qaa"  # for private use, so that no model is made for it
-_NO_OPTION = "no_engine_has_this"
-_VALUES: tuple[tuple[str, Any], ...] = (
+_SILENCE_S = 2.0
+_SHORT_S = 0.1
+_LOW_RATE_HZ = 8_000
+_UNSUPPORTED_LANGUAGE = "qaa"  # reserved for private use, so that no model supports it
+_UNSUPPORTED_OPTION = "no_engine_has_this"
+_OPTION_VALUES: tuple[tuple[str, Any], ...] = (
     ("word_timestamps", True),
     ("beam_size", 2),
     ("temperature", 0.2),
@@ -26,86 +28,147 @@ _VALUES: tuple[tuple[str, Any], ...] = (
 )
 
 
-def _words(case: CheckContext) -> Iterator[str]:
-    unasked = [segment.text for segment in case.transcript.segments if segment.words is not None]
-    if unasked:
-        yield f"segment {unasked[0]!r} has words that nobody asked for; give words=None then"
-    if not case.transcriber.info.capabilities.word_timestamps:
+def _words(context: CheckContext) -> Iterator[str]:
+    unrequested = [segment.text for segment in context.transcript.segments if segment.words is not None]
+    if unrequested:
+        yield f"segment {unrequested[0]!r} has words that were not requested; return words=None"
+    if not context.transcriber.info.capabilities.word_timestamps:
         return
-    lacking = [segment.text for segment in case.raw if segment.words is None]
-    if lacking:
+    missing = [segment.text for segment in context.raw_segments if segment.words is None]
+    if missing:
         yield (
-            f"segment {lacking[0]!r} has no words where they were asked for; give a tuple of Word, or say "
+            f"segment {missing[0]!r} lacks the requested words; return a tuple of Word, or set "
             "word_timestamps=False in the capabilities"
         )
 
 
-def _recording(make: Callable[[CheckContext], bytes | Audio], case: CheckContext) -> Iterator[str]:
-    audio = make(case)
+def _silence(_context: CheckContext) -> bytes:
+    import numpy as np
+
+    return _wav(np.zeros(int(_SILENCE_S * SAMPLE_RATE), np.float32))
+
+
+def _empty(_context: CheckContext) -> bytes:
+    import numpy as np
+
+    return _wav(np.zeros(0, np.float32))
+
+
+def _short(context: CheckContext) -> Audio:
+    middle = len(context.speech.samples) // 2
+    size = int(_SHORT_S * SAMPLE_RATE)
+    return Audio(samples=context.speech.samples[middle : middle + size], sample_rate=SAMPLE_RATE)
+
+
+def _stereo(context: CheckContext) -> bytes:
+    import numpy as np
+
+    samples = context.speech.samples
+    return _wav(np.stack([samples, samples / 2], axis=1))
+
+
+def _low_rate(context: CheckContext) -> bytes:
+    import soxr
+
+    return _wav(soxr.resample(context.speech.samples, SAMPLE_RATE, _LOW_RATE_HZ), _LOW_RATE_HZ)
+
+
+def _wav(samples: Any, rate: int = SAMPLE_RATE) -> bytes:
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def _duration(audio: bytes | Audio) -> float:
+    if isinstance(audio, Audio):
+        return audio.duration
+    import soundfile
+
+    return float(soundfile.info(io.BytesIO(audio)).duration)
+
+
+_RECORDINGS: tuple[tuple[str, str, Callable[[CheckContext], bytes | Audio]], ...] = (
+    ("silence", "Silence of 2 s", _silence),
+    ("empty", "A recording of 0 s", _empty),
+    ("short", "Speech of 0.1 s", _short),
+    ("stereo", "Speech in stereo", _stereo),
+    ("low-rate", "Speech at 8 kHz", _low_rate),
+)
+
+
+def _recording(make: Callable[[CheckContext], bytes | Audio], context: CheckContext) -> Iterator[str]:
+    audio = make(context)
     try:
-        made = case.transcriber.transcribe(audio)
+        transcript: object = context.transcriber.transcribe(audio)
     except AudioError:
         return
     except Exception as error:  # noqa: BLE001 - the plugin boundary
-        yield f"raised {told(error)}; give a result, or raise asrlab.AudioError with the reason"
+        yield f"raised {describe_error(error)}; return a result, or raise asrlab.AudioError with the reason"
         return
-    yield from _wrong(made, seconds_of(audio))
+    duration = _duration(audio)
+    if not isinstance(transcript, Transcript):
+        yield f"returned a {type(transcript).__name__} instead of a Transcript; report this to asrlab"
+    elif abs(transcript.duration - duration) > 0.01:
+        yield (
+            f"the transcript's duration is {transcript.duration:.2f} s instead of {duration:.2f} s; read the audio "
+            "with audio.read()"
+        )
 
 
-def _wrong(made: object, duration: float) -> Iterator[str]:
-    if not isinstance(made, Transcript):
-        yield f"gave a {type(made).__name__}; give a Transcript, or leave transcribe() as it is"
-    elif abs(made.duration - duration) > 0.01:
-        yield f"the transcript says {made.duration:.2f} s, the recording has {duration:.2f} s; use audio.read()"
-
-
-def _refused(case: CheckContext) -> Iterator[str]:
-    can = case.transcriber.info.capabilities
-    unknown: list[tuple[str, Any]] = [(name, value) for name, value in _VALUES if name not in can.supported()]
-    unknown.append(("engine_options", {_NO_OPTION: 1}))
-    unknown += [("task", task) for task in TASKS if task not in can.tasks]
-    if can.languages is not None:
-        unknown.append(("language", _UNKNOWN_LANGUAGE))
-    for name, value in unknown:
+def _refused(context: CheckContext) -> Iterator[str]:
+    capabilities = context.transcriber.info.capabilities
+    supported = capabilities.supported()
+    unsupported: list[tuple[str, Any]] = [(name, value) for name, value in _OPTION_VALUES if name not in supported]
+    unsupported.append(("engine_options", {_UNSUPPORTED_OPTION: 1}))
+    unsupported += [("task", task) for task in TASKS if task not in capabilities.tasks]
+    if capabilities.languages is not None:
+        unsupported.append(("language", _UNSUPPORTED_LANGUAGE))
+    for name, value in unsupported:
         for method in ("transcribe", "stream", "transcribe_many"):
-            given = [case.speech] if method == "transcribe_many" else case.speech
-            said = _takes(lambda: getattr(case.transcriber, method)(given, **{name: value}))  # noqa: B023 - called at once
-            if said:
-                yield f"{method}(..., {name}={value!r}) {said}; the capabilities leave it out: raise OptionError"
+            audio = [context.speech] if method == "transcribe_many" else context.speech
+            if error := _accepts(partial(getattr(context.transcriber, method), audio, **{name: value})):
+                yield f"{method}(..., {name}={value!r}) {error}; the capabilities do not have it: raise OptionError"
 
 
-def _takes(call: Callable[[], object]) -> str:
+def _accepts(call: Callable[[], object]) -> str:
     try:
         call()
     except OptionError:
         return ""
     except Exception as error:  # noqa: BLE001 - the plugin boundary
-        return f"raised {told(error)}"
-    return "was taken"
+        return f"raised {describe_error(error)}"
+    return "was accepted"
 
 
-def _honoured(case: CheckContext) -> Iterator[str]:
-    can = case.transcriber.info.capabilities
-    known: list[tuple[str, Any]] = [(name, value) for name, value in _VALUES if name in can.supported()]
-    known += [("task", task) for task in can.tasks] + [("language", each) for each in (can.languages or ())[:1]]
-    for name, value in known:
+def _honoured(context: CheckContext) -> Iterator[str]:
+    capabilities = context.transcriber.info.capabilities
+    supported = capabilities.supported()
+    options: list[tuple[str, Any]] = [(name, value) for name, value in _OPTION_VALUES if name in supported]
+    options += [("task", task) for task in capabilities.tasks]
+    options += [("language", language) for language in (capabilities.languages or ())[:1]]
+    for name, value in options:
         given: OptionFields = {name: value}  # type: ignore[misc] # a name of the fields
         try:
-            case.transcriber.transcribe(case.speech, **given)
+            context.transcriber.transcribe(context.speech, **given)
         except Exception as error:  # noqa: BLE001 - the plugin boundary
-            yield f"{name}={value!r} raised {told(error)}; honour it, or leave it out of the capabilities"
+            yield (
+                f"{name}={value!r} raised {describe_error(error)}; support the option, or remove it from the "
+                "capabilities"
+            )
 
 
 CHECKS = (
     Check(
         name="words",
-        sentence="Words are given when they are asked for and the capabilities say so, and only then.",
-        problems=_words,
+        description="Segments have words if words are requested and the capabilities include them, and only then.",
+        find_problems=_words,
     ),
     *(
-        Check(name=name, sentence=f"{what} gives a result or AudioError.", problems=partial(_recording, make))
-        for name, what, make in RECORDINGS
+        Check(name=name, description=f"{what} gives a result or AudioError.", find_problems=partial(_recording, make))
+        for name, what, make in _RECORDINGS
     ),
-    Check(name="refused-options", sentence="An option that is not supported raises OptionError.", problems=_refused),
-    Check(name="honoured-options", sentence="An option that is supported is taken.", problems=_honoured),
+    Check(name="refused-options", description="An unsupported option raises OptionError.", find_problems=_refused),
+    Check(name="honoured-options", description="A supported option is accepted.", find_problems=_honoured),
 )

@@ -1,45 +1,44 @@
-"""Checks that nothing stays behind when a transcriber is closed."""
+"""Checks that closing a transcriber restores the state of the process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
 
-from asrlab.testing.conformance.check import Check
-from asrlab.testing.conformance.context import CheckContext
+from asrlab.testing.conformance.check import Check, CheckContext
 
 _KINDS = (
-    ("environment", "The environment variables are as before"),
-    ("folder", "The current folder is as before"),
-    ("signals", "The handlers of signals are as before"),
-    ("logging", "Loggers that are not the engine's are as before, and handlers do not add up"),
-    ("warnings", "The warnings filters are as before"),
-    ("random", "The random generators that all share are not seeded"),
-    ("torch", "What torch has once for the whole process is as before"),
-    ("patches", "No function or class of another package stays replaced"),
-    ("threads", "No thread goes on"),
-    ("files", "No file stays open"),
-    ("temporary", "No temporary file stays"),
+    ("environment", "The environment variables are unchanged"),
+    ("folder", "The current folder is unchanged"),
+    ("signals", "The handlers of signals are unchanged"),
+    ("logging", "Loggers other than the engine's are unchanged, and handlers do not accumulate"),
+    ("warnings", "The warnings filters are unchanged"),
+    ("random", "The global random generators are not seeded"),
+    ("torch", "The global settings of torch are unchanged"),
+    ("patches", "No function or class of another package is replaced"),
+    ("threads", "No thread is running"),
+    ("files", "No file is open"),
+    ("temporary", "No temporary file remains"),
 )
 
 
-def _leaks(kind: str, case: CheckContext) -> Iterator[str]:
-    return (leak.told for leak in case.leaks if leak.kind == kind)
+def _leaks(kind: str, context: CheckContext) -> Iterator[str]:
+    return (leak.message for leak in context.leaks if leak.kind == kind)
 
 
-def _unknowable(case: CheckContext) -> str:
-    failed = next((leak.told for leak in case.leaks if leak.kind == "load"), "")
-    return f"the model does not load or transcribe in a fresh process: {failed}" if failed else ""
+def _load_failure(context: CheckContext) -> str:
+    failure = next((leak.message for leak in context.leaks if leak.kind == "load"), "")
+    return f"the model does not load or transcribe in a fresh process: {failure}" if failure else ""
 
 
 CHECKS = tuple(
     Check(
         name=f"leaves-{kind}",
-        sentence=f"{sentence}, once a transcriber is closed.",
-        problems=partial(_leaks, kind),
-        unless=_unknowable,
-        needs="spec",
-        apart=True,
+        description=f"{description} after a transcriber is closed.",
+        find_problems=partial(_leaks, kind),
+        skip_reason=_load_failure,
+        requires="spec",
+        in_fresh_process=True,
     )
-    for kind, sentence in _KINDS
+    for kind, description in _KINDS
 )
