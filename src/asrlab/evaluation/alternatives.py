@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import attrs
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
 _PARTS = re.compile(r"\s+|[{}/]|[^\s{}/]+")
 _NO_WORD = "@"
-
 type _Arc = tuple[int, str]
 
 
@@ -148,3 +154,127 @@ class _GraphBuilder:
     def _add_node(self, *arcs: _Arc) -> None:
         self.node = len(self.incoming)
         self.incoming.append(arcs)
+
+
+# sclite's costs, which prefer a deletion and an insertion to two substitutions
+_SUBSTITUTION = 4
+_ADDED = 3
+_MAX_CELLS = 5_000_000
+_MAX_STEPS = 400_000_000
+_MAX_READINGS = 256
+
+
+@attrs.frozen(kw_only=True)
+class _Node:
+    """The best paths to a node by the number of words consumed: their costs, last arcs, and words before those arcs."""
+
+    costs: NDArray[np.int64]
+    arcs: NDArray[np.int32]
+    origins: NDArray[np.int32]
+
+
+def nearest_readings(
+    reference: str | Alternatives, hypothesis: str | Alternatives, *, normalize: Callable[[str], str]
+) -> tuple[str, str]:
+    """Return the readings of both texts, not normalized, that differ least.
+
+    A substitution costs 4, an insertion or deletion 3, as in sclite. The words of each arc are normalized separately,
+    so that the choice does not depend on spelling.
+
+    Args:
+        reference: The reference, or its alternatives.
+        hypothesis: The recognized text, or its alternatives.
+        normalize: Rule that normalizes a text.
+
+    Raises:
+        ValueError: If there are too many words or readings to compare. The message has their number.
+
+    Source: NIST SCTK, ``src/sclite/word.c``, ``wwd_WORD``.
+    """
+    if isinstance(hypothesis, str):
+        if isinstance(reference, str):
+            return reference, hypothesis
+        return _nearest(reference, hypothesis, normalize)[1], hypothesis
+    if isinstance(reference, str):
+        return reference, _nearest(hypothesis, reference, normalize)[1]
+    readings = hypothesis.readings(most=_MAX_READINGS)
+    if readings is None:
+        raise ValueError(f"the hypothesis has more than {_MAX_READINGS} readings")
+    choices = [(*_nearest(reference, reading, normalize), reading) for reading in readings]
+    return min(choices, key=lambda choice: choice[0])[1:]
+
+
+def _nearest(readings: Alternatives, other: str, normalize: Callable[[str], str]) -> tuple[int, str]:
+    """Return the lowest cost and its reading."""
+    import numpy as np
+
+    words = normalize(other).split()
+    runs = {run: normalize(run).split() if run else [] for arcs in readings.incoming for _, run in arcs}
+    length = sum(len(runs[run]) for arcs in readings.incoming for _, run in arcs)
+    if len(readings.incoming) * (len(words) + 1) > _MAX_CELLS or length * len(words) > _MAX_STEPS:
+        raise ValueError(f"it has {length} words in its alternatives and around them, against {len(words)}")
+    positions = _positions(words)
+    start = np.arange(len(words) + 1)
+    nodes = [_Node(costs=start * _ADDED, arcs=np.zeros(0, np.int32), origins=np.zeros(0, np.int32))]
+    for arcs in readings.incoming[1:]:
+        nodes.append(_best_paths([_follow(nodes[source].costs, runs[run], positions) for source, run in arcs]))
+    return int(nodes[-1].costs[-1]), _trace_back(readings, nodes)
+
+
+def _positions(words: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Return the indices of each word."""
+    import numpy as np
+
+    positions: dict[str, list[int]] = {}
+    for index, word in enumerate(words):
+        positions.setdefault(word, []).append(index)
+    return {word: np.asarray(indices) for word, indices in positions.items()}
+
+
+def _follow(
+    costs: NDArray[np.int64], run: Sequence[str], positions: dict[str, NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the costs after the words of *run*, and the number of words before the run on each best path."""
+    import numpy as np
+
+    columns = np.arange(len(costs))
+    origins = columns.astype(np.int32)
+    for word in run:
+        replaced = costs[:-1] + _SUBSTITUTION
+        if word in positions:
+            replaced[positions[word]] = costs[:-1][positions[word]]
+        after = costs + _ADDED
+        is_replaced = replaced <= after[1:]
+        before = origins.copy()
+        before[1:] = np.where(is_replaced, origins[:-1], origins[1:])
+        after[1:] = np.where(is_replaced, replaced, after[1:])
+        # insertions: the best path to a column is the best one to an earlier column, and the words between
+        bare = after - columns * _ADDED
+        lowest = np.minimum.accumulate(bare)
+        first = np.maximum.accumulate(np.where(np.r_[True, bare[1:] < lowest[:-1]], columns, 0))
+        costs, origins = lowest + columns * _ADDED, before[first]
+    return costs, origins
+
+
+def _best_paths(paths: Sequence[tuple[NDArray[np.int64], NDArray[np.int32]]]) -> _Node:
+    import numpy as np
+
+    costs, origins = paths[0]
+    arcs = np.zeros(len(costs), np.int32)
+    for number, (other, before) in enumerate(paths[1:], start=1):
+        is_lower = other < costs
+        arcs = np.where(is_lower, np.int32(number), arcs)
+        origins = np.where(is_lower, before, origins)
+        costs = np.where(is_lower, other, costs)
+    return _Node(costs=costs, arcs=arcs, origins=origins)
+
+
+def _trace_back(readings: Alternatives, nodes: Sequence[_Node]) -> str:
+    runs: list[str] = []
+    node, column = len(nodes) - 1, len(nodes[0].costs) - 1
+    while node:
+        path = nodes[node]
+        source, run = readings.incoming[node][path.arcs[column]]
+        column, node = int(path.origins[column]), source
+        runs.append(run)
+    return " ".join(filter(None, reversed(runs)))

@@ -135,13 +135,13 @@ def test_p_value_is_scipys(size: int):
 def test_p_value_by_hand():
     """Six blocks won by one each: only all-plus and all-minus are as far off, 2 of 64."""
     assert compare([1] * 6, [0] * 6).differences[0].p_value == 2 / 64
-    assert flip_p_value(np.array([1.0, 1.0, -1.0]), resamples=1, seed=0) == 1
-    assert flip_p_value(np.array([3.0, 1.0, 1.0, 1.0]), resamples=1, seed=0) == 2 / 16
+    assert flip_p_value(np.array([1.0, 1.0, -1.0]), Resampling(resamples=1)) == 1
+    assert flip_p_value(np.array([3.0, 1.0, 1.0, 1.0]), Resampling(resamples=1)) == 2 / 16
 
 
 def test_drawn_p_value_is_never_zero():
     """A difference that no draw reaches has the smallest p that the draws can show."""
-    assert flip_p_value(np.ones(1000), resamples=99, seed=0) == 0.01
+    assert flip_p_value(np.ones(1000), Resampling(resamples=99)) == 0.01
 
 
 def test_times_of_many_sizes_are_rounded_without_harm():
@@ -150,7 +150,7 @@ def test_times_of_many_sizes_are_rounded_without_harm():
     signs = GENERATOR.choice([-1.0, 1.0], size=(20_000, 400))
     expected = np.mean(np.abs(signs @ np.abs(differences)) >= abs(differences.sum()))
 
-    assert flip_p_value(differences, resamples=10_000, seed=0) == pytest.approx(expected, abs=0.02)
+    assert flip_p_value(differences, Resampling(resamples=10_000)) == pytest.approx(expected, abs=0.02)
 
 
 def test_holm_by_hand():
@@ -201,7 +201,7 @@ def test_one_block_shows_nothing():
 def test_both_ways_to_draw_have_the_same_distribution(repeats: int):
     """Rows drawn one by one and counts of equal rows drawn at once have the mean and variance of the bootstrap."""
     rows = np.repeat(GENERATOR.normal(size=(30, 2)), repeats, axis=0)
-    sums = resampled_sums(rows, resamples=20_000, seed=0)
+    sums = resampled_sums(rows, Resampling(resamples=20_000))
 
     assert sums.shape == (20_000, 2)
     deviation = rows.std(axis=0) * np.sqrt(len(rows))
@@ -216,8 +216,8 @@ def test_three_thousand_utterances_take_under_a_second():
 
     def took() -> float:
         start = time.process_time()
-        resampled_sums(columns, resamples=10_000, seed=0)
-        flip_p_value(columns[:, 2] - columns[:, 1], resamples=10_000, seed=0)
+        resampled_sums(columns, Resampling(resamples=10_000))
+        flip_p_value(columns[:, 2] - columns[:, 1], Resampling(resamples=10_000))
         return time.process_time() - start
 
     assert any(took() < 1 for _ in range(3))

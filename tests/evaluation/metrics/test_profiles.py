@@ -17,7 +17,7 @@ from asrlab.evaluation.metrics import (
     score_normalizers,
 )
 from asrlab.evaluation.metrics.alignment import align_words
-from asrlab.evaluation.metrics.compounds import normalize_compounds
+from asrlab.evaluation.metrics.leaderboard import normalize_compounds
 from asrlab.evaluation.metrics.profiles import PROFILES
 
 # a busy machine may take its time, the first example all the more, since it imports

@@ -1,8 +1,6 @@
 from asrlab.environment import peak_resident_bytes as peak_resident_bytes, resident_bytes as resident_bytes
 from asrlab.evaluation.metrics.alignment import AlignedWord as AlignedWord, align as align
 from asrlab.evaluation.metrics.comparison import (
-    Interval as Interval,
-    Resampling as Resampling,
     WerComparison as WerComparison,
     WerDifference as WerDifference,
     compare_wer as compare_wer,
@@ -33,6 +31,7 @@ from asrlab.evaluation.metrics.reference_errors import (
     WithoutSuspects as WithoutSuspects,
     suspect_references as suspect_references,
 )
+from asrlab.evaluation.metrics.resampling import Interval as Interval, Resampling as Resampling
 from asrlab.evaluation.metrics.speed import (
     LatencySummary as LatencySummary,
     latency_summary as latency_summary,

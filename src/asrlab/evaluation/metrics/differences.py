@@ -1,4 +1,4 @@
-"""Where two systems differ, word by word."""
+"""Word differences between two systems."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from asrlab.evaluation.metrics.normalizers import Normalizer
     from asrlab.evaluation.metrics.wer import TextPair
 
+_MAX_IDS = 5
+
 
 @attrs.frozen(kw_only=True)
 class Confusion:
     """A mistake that one system makes and the other does not.
 
     Attributes:
-        reference: The word said, normalized; None where words were inserted.
-        hypothesis: What was written instead, normalized; None where nothing was.
-        count: How often.
-        ids: The first utterances with it, at most five.
+        reference: Normalized word of the reference; None for an insertion.
+        hypothesis: Normalized word of the hypothesis; None for a deletion.
+        count: Number of occurrences.
+        ids: Ids of the first utterances with the mistake, at most five.
     """
 
     reference: str | None
@@ -37,20 +39,20 @@ class Confusion:
 
 @attrs.frozen(kw_only=True)
 class WordDifferences:
-    """The words of a corpus by which of two systems had them right.
+    """The words of a corpus by which of two systems recognized them.
 
     Attributes:
-        baseline: The first system.
-        candidate: The second system.
-        normalizer: The normalizer's name.
-        normalizer_version: What it was, with its version.
-        both_right: Words of the references that both wrote as said.
-        baseline_only: Those that only the first system did.
-        candidate_only: Those that only the second did.
-        neither: Those that neither did.
-        baseline_mistakes: What the first made of words that the second had right, and what only it inserted; the most
-            frequent first.
-        candidate_mistakes: The same of the second.
+        baseline: Name of the first system.
+        candidate: Name of the second system.
+        normalizer: Name of the normalizer.
+        normalizer_version: The normalizer's rules, with their version.
+        both_right: Number of reference words that both systems recognized.
+        baseline_only: Number of reference words that only the first system recognized.
+        candidate_only: Number of reference words that only the second system recognized.
+        neither: Number of reference words that neither system recognized.
+        baseline_mistakes: The first system's errors on words that the second recognized, and the words that only the
+            first inserted; the most frequent first.
+        candidate_mistakes: The same for the second system.
     """
 
     baseline: str
@@ -73,40 +75,40 @@ class _ErrorTable:
     def add(self, utterance: str, reference: str | None, hypothesis: str | None) -> None:
         key = (reference, hypothesis)
         self.counts[key] += 1
-        seen = self.ids.setdefault(key, [])
-        if utterance not in seen and len(seen) < 5:
-            seen.append(utterance)
+        ids = self.ids.setdefault(key, [])
+        if utterance not in ids and len(ids) < _MAX_IDS:
+            ids.append(utterance)
 
     def most_frequent(self, top: int) -> tuple[Confusion, ...]:
         ordered = sorted(self.counts.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))
         return tuple(
-            Confusion(reference=said, hypothesis=written, count=count, ids=tuple(self.ids[said, written]))
-            for (said, written), count in ordered[:top]
+            Confusion(reference=key[0], hypothesis=key[1], count=count, ids=tuple(self.ids[key]))
+            for key, count in ordered[:top]
         )
 
 
 def word_differences(
     systems: Mapping[str, Iterable[TextPair]], *, normalizer: Normalizer, top: int = 20
 ) -> WordDifferences:
-    """Which words one system has right and the other wrong, and what it makes of them.
+    """Count the words that only one of two systems recognized, with the other system's errors on them.
 
     Args:
-        systems: Two, each with its pairs, of the same utterances.
-        normalizer: Brings all texts into one spelling.
-        top: How many mistakes of each are kept.
+        systems: Two systems, each with its pairs, of the same utterances.
+        normalizer: Rule that normalizes all texts.
+        top: Maximum number of mistakes to return for each system.
 
     Raises:
-        DatasetError: The systems are not of the same utterances.
-        OptionError: There are not two systems.
+        DatasetError: If the systems have different utterances.
+        OptionError: If there are not two systems.
     """
     if len(systems) != 2:
-        raise OptionError(f"{len(systems)} systems given; give the two to set side by side", option="systems")
+        raise OptionError(f"{len(systems)} systems given; give the two to compare", option="systems")
     baseline, candidate = systems
     tallies: Counter[tuple[bool, bool]] = Counter()
     mistakes = {name: _ErrorTable() for name in systems}
     for utterance in align_systems(systems, normalizer=normalizer):
-        one, other = utterance.edits[baseline], utterance.edits[candidate]
-        tallies.update((one.right(place), other.right(place)) for place in range(len(utterance.reference)))
+        one, other = utterance.alignments[baseline], utterance.alignments[candidate]
+        tallies.update((one.is_correct(index), other.is_correct(index)) for index in range(len(utterance.reference)))
         _collect(utterance.id, one, other, mistakes[baseline])
         _collect(utterance.id, other, one, mistakes[candidate])
     return WordDifferences(
@@ -123,12 +125,12 @@ def word_differences(
     )
 
 
-def _collect(utterance: str, edits: Alignment, other: Alignment, mistakes: _ErrorTable) -> None:
-    """The mistakes of *edits* that *other* does not make."""
-    for place, said in enumerate(edits.reference):
-        if other.right(place) and not edits.right(place):
-            mistakes.add(utterance, said, edits.written(place))
-    theirs = other.inserted()
-    for place, words in edits.inserted().items():
-        for word in (Counter(words) - Counter(theirs.get(place, ()))).elements():
+def _collect(utterance: str, alignment: Alignment, other: Alignment, mistakes: _ErrorTable) -> None:
+    """Add the mistakes of *alignment* that *other* does not have."""
+    for index, word in enumerate(alignment.reference):
+        if other.is_correct(index) and not alignment.is_correct(index):
+            mistakes.add(utterance, word, alignment.recognized(index))
+    other_insertions = other.inserted()
+    for index, words in alignment.inserted().items():
+        for word in (Counter(words) - Counter(other_insertions.get(index, ()))).elements():
             mistakes.add(utterance, None, word)

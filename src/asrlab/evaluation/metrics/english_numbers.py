@@ -1,4 +1,4 @@
-"""English number words, and how a number that is spelled out is read."""
+"""Parsing of English number words, and the lexemes of English text."""
 
 from __future__ import annotations
 
@@ -33,123 +33,122 @@ _ORDINALS = (
 )
 _DECADES = {f"{name[:-1]}ies": value for name, value in _TENS.items()}
 _REPEATS = {"double": 2, "triple": 3}
-# what a number in words can begin with
-STARTS = frozenset({*_ONES, *_TENS, *_ORDINALS, *_DECADES, *_REPEATS, "a"})
+# words that a spelled number can begin with
+FIRST_WORDS = frozenset({*_ONES, *_TENS, *_ORDINALS, *_DECADES, *_REPEATS, "a"})
 MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 
 @attrs.frozen(kw_only=True)
-class Spelled:
-    """A number in words.
+class SpelledNumber:
+    """A number written in words.
 
     Attributes:
-        digits: As it would be written, such as ``526`` or ``3.14``.
-        words: How many words it takes.
-        ordinal: Whether it is an ordinal.
-        decade: Whether it is a plural such as "sixties".
+        digits: The number in digits, such as ``526`` or ``3.14``.
+        n_words: Number of its words.
+        is_ordinal: True for an ordinal.
+        is_decade: True for a plural such as "sixties".
     """
 
     digits: str
-    words: int
-    ordinal: bool = False
-    decade: bool = False
+    n_words: int
+    is_ordinal: bool = False
+    is_decade: bool = False
 
 
 @attrs.frozen(kw_only=True)
-class _Group:
+class _NumberGroup:
     value: int
-    words: int
-    ordinal: bool = False
+    n_words: int
+    is_ordinal: bool = False
 
 
-def plain(number: Decimal) -> str:
-    """A number without exponent and without zeros after its last decimal."""
+def format_decimal(number: Decimal) -> str:
+    """Return a number without exponent and without trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def read_spelled(words: Sequence[str]) -> Spelled | None:
-    """The number in words with which *words* (lower case, hyphens split) begin; None if they begin with none.
+def parse_spelled_number(words: Sequence[str]) -> SpelledNumber | None:
+    """Parse the number that *words* (lower case, hyphens split) begin with; return None if they begin with none.
 
-    "five twenty six" begins with five, since no number is said so; that neighbours make one digit string is for the
-    caller to say.
+    "five twenty six" begins with five, since it is not one number. The caller joins adjacent numbers to a digit string.
     """
     first, following = _word(words, 0), _word(words, 1)
     if first in _DECADES:
-        return Spelled(digits=str(_DECADES[first]), words=1, decade=True)
+        return SpelledNumber(digits=str(_DECADES[first]), n_words=1, is_decade=True)
     if first in _REPEATS and _digit(following):
-        return Spelled(digits=_digit(following) * _REPEATS[first], words=2)
-    whole = _read_whole(words)
+        return SpelledNumber(digits=_digit(following) * _REPEATS[first], n_words=2)
+    whole = _parse_whole(words)
     if whole is None:
         return None
-    if whole.ordinal:
-        return Spelled(digits=str(whole.value), words=whole.words, ordinal=True)
-    return _with_decimals(words, whole)
+    if whole.is_ordinal:
+        return SpelledNumber(digits=str(whole.value), n_words=whole.n_words, is_ordinal=True)
+    return _parse_decimals(words, whole)
 
 
-def _word(words: Sequence[str], at: int) -> str:
-    return words[at] if at < len(words) else ""
+def _word(words: Sequence[str], index: int) -> str:
+    return words[index] if index < len(words) else ""
 
 
-def _read_whole(words: Sequence[str]) -> _Group | None:
-    """Groups up to 9,999 with falling multipliers: "two million three hundred thousand and five"."""
-    total, at, smallest = 0, 0, 10**15
+def _parse_whole(words: Sequence[str]) -> _NumberGroup | None:
+    """Parse groups up to 9,999 with falling multipliers: "two million three hundred thousand and five"."""
+    total, n_words, smallest = 0, 0, 10**15
     while True:
-        start = at + (at > 0 and _word(words, at) == "and")
-        group = _read_hundreds(words[start:])
-        if group is None or (start > at and group.value > 99):
+        start = n_words + (n_words > 0 and _word(words, n_words) == "and")
+        group = _parse_hundreds(words[start:])
+        if group is None or (start > n_words and group.value > 99):
             break
-        end = start + group.words
+        end = start + group.n_words
         multiplier = 1 if _word(words, end) == "hundred" else MULTIPLIERS.get(_word(words, end), 1)
         if group.value * multiplier >= smallest:
             break
-        total, at, smallest = total + group.value * multiplier, end + (multiplier > 1), multiplier
+        total, n_words, smallest = total + group.value * multiplier, end + (multiplier > 1), multiplier
         if multiplier == 1:
-            return _Group(value=total, words=at, ordinal=group.ordinal)
-    return _Group(value=total, words=at) if at else None
+            return _NumberGroup(value=total, n_words=n_words, is_ordinal=group.is_ordinal)
+    return _NumberGroup(value=total, n_words=n_words) if n_words else None
 
 
-def _read_hundreds(words: Sequence[str]) -> _Group | None:
-    """Up to 9,999: "nineteen hundred", "a hundred and five", "twenty six"."""
-    article = _word(words, 0) == "a" and _word(words, 1) in MULTIPLIERS
-    first = _Group(value=1, words=1) if article else _read_tens(words)
-    if first is None or first.ordinal or _word(words, first.words) not in ("hundred", "hundredth"):
+def _parse_hundreds(words: Sequence[str]) -> _NumberGroup | None:
+    """Parse up to 9,999: "nineteen hundred", "a hundred and five", "twenty six"."""
+    has_article = _word(words, 0) == "a" and _word(words, 1) in MULTIPLIERS
+    first = _NumberGroup(value=1, n_words=1) if has_article else _parse_tens(words)
+    if first is None or first.is_ordinal or _word(words, first.n_words) not in ("hundred", "hundredth"):
         return first
-    at = first.words + 1
-    if words[first.words] == "hundredth":
-        return _Group(value=100 * first.value, words=at, ordinal=True)
-    start = at + (_word(words, at) == "and")
-    rest = _read_tens(words[start:])
+    end = first.n_words + 1
+    if words[first.n_words] == "hundredth":
+        return _NumberGroup(value=100 * first.value, n_words=end, is_ordinal=True)
+    start = end + (_word(words, end) == "and")
+    rest = _parse_tens(words[start:])
     if rest is None or rest.value == 0:
-        return _Group(value=100 * first.value, words=at)
-    return _Group(value=100 * first.value + rest.value, words=start + rest.words, ordinal=rest.ordinal)
+        return _NumberGroup(value=100 * first.value, n_words=end)
+    return _NumberGroup(value=100 * first.value + rest.value, n_words=start + rest.n_words, is_ordinal=rest.is_ordinal)
 
 
-def _read_tens(words: Sequence[str]) -> _Group | None:
-    """Up to 99."""
+def _parse_tens(words: Sequence[str]) -> _NumberGroup | None:
+    """Parse up to 99."""
     word, following = _word(words, 0), _word(words, 1)
-    for names, ordinal in ((_ONES, False), (_ORDINALS, True)):
+    for names, is_ordinal in ((_ONES, False), (_ORDINALS, True)):
         if word in _TENS and 0 < names.get(following, 0) < 10:
-            return _Group(value=_TENS[word] + names[following], words=2, ordinal=ordinal)
+            return _NumberGroup(value=_TENS[word] + names[following], n_words=2, is_ordinal=is_ordinal)
         if word in names:
-            return _Group(value=names[word], words=1, ordinal=ordinal)
-    return _Group(value=_TENS[word], words=1) if word in _TENS else None
+            return _NumberGroup(value=names[word], n_words=1, is_ordinal=is_ordinal)
+    return _NumberGroup(value=_TENS[word], n_words=1) if word in _TENS else None
 
 
-def _with_decimals(words: Sequence[str], whole: _Group) -> Spelled:
-    """With "point one four" or "and a half", and the multiplier behind them."""
-    digits, at = str(whole.value), whole.words
-    decimals = _decimals(words[at + 1 :]) if _word(words, at) == "point" else ""
+def _parse_decimals(words: Sequence[str], whole: _NumberGroup) -> SpelledNumber:
+    """Parse "point one four" or "and a half" after a whole number, and the multiplier that follows."""
+    digits, end = str(whole.value), whole.n_words
+    decimals = _decimal_digits(words[end + 1 :]) if _word(words, end) == "point" else ""
     if decimals:
-        digits, at = f"{digits}.{decimals}", at + 1 + len(decimals)
-    elif list(words[at : at + 3]) == ["and", "a", "half"]:
-        digits, at = f"{digits}.5", at + 3
-    if "." in digits and _word(words, at) in MULTIPLIERS:
-        digits, at = str(Decimal(digits) * MULTIPLIERS[words[at]]), at + 1
-    return Spelled(digits=plain(Decimal(digits)), words=at)
+        digits, end = f"{digits}.{decimals}", end + 1 + len(decimals)
+    elif list(words[end : end + 3]) == ["and", "a", "half"]:
+        digits, end = f"{digits}.5", end + 3
+    if "." in digits and _word(words, end) in MULTIPLIERS:
+        digits, end = str(Decimal(digits) * MULTIPLIERS[words[end]]), end + 1
+    return SpelledNumber(digits=format_decimal(Decimal(digits)), n_words=end)
 
 
-def _decimals(words: Sequence[str]) -> str:
+def _decimal_digits(words: Sequence[str]) -> str:
     digits = ""
     for word in words:
         if not _digit(word):
@@ -179,8 +178,8 @@ CURRENCIES = (
     | {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "¢": "cent"}
     | {"usd": "dollar", "eur": "euro", "gbp": "pound", "yen": "yen", "yuan": "yuan", "pence": "penny", "penny": "penny"}
 )
-# the order decides: a date before the numbers in it
-_KINDS = {
+# the first match wins: a date before the numbers in it
+_LEXEME_PATTERNS = {
     "iso": r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)",
     "slashed": r"(?<![\d/])\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})(?![\d/])",
     "clock": r"(?<!\d)\d{1,2}:\d{2}(?!\d)",
@@ -192,19 +191,19 @@ _KINDS = {
     "sentence": r"[.?!:\n\u2013\u2014\u2026]",
     "pause": r"[,;]",
 }
-_LEXEME = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()), re.MULTILINE)
+_LEXEME = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _LEXEME_PATTERNS.items()), re.MULTILINE)
 
 
 class Lexeme(NamedTuple):
-    """A piece of a text.
+    """A word, number or sign of a text.
 
     Attributes:
         kind: ``word``, ``numeral``, ``clock`` (5:30), ``fraction``, ``iso``, ``slashed``, ``sign``, ``opening``
-            (quote or bracket), ``sentence`` (what may end one) or ``pause``.
-        text: As written.
-        word: Without case, diacritics, apostrophes and dots.
-        start: Index of its first character.
-        end: Index behind its last.
+            (quote or bracket), ``sentence`` (a sign that may end a sentence) or ``pause``.
+        text: Text as written.
+        word: Text without case, diacritics, apostrophes and dots.
+        start: Index of the first character.
+        end: Index after the last character.
     """
 
     kind: str
@@ -214,16 +213,16 @@ class Lexeme(NamedTuple):
     end: int
 
 
-def lexemes(text: str) -> list[Lexeme]:
-    """The pieces in order; hyphens, closing quotes and other signs are left out."""
+def split_lexemes(text: str) -> list[Lexeme]:
+    """Split a text into lexemes; drop hyphens, closing quotes and other signs."""
     return [
-        Lexeme(str(found.lastgroup), found.group(), fold(found.group()), found.start(), found.end())
-        for found in _LEXEME.finditer(text)
+        Lexeme(str(match.lastgroup), match.group(), fold_word(match.group()), match.start(), match.end())
+        for match in _LEXEME.finditer(text)
     ]
 
 
-def fold(text: str) -> str:
-    """A word without case, diacritics, apostrophes and dots."""
+def fold_word(text: str) -> str:
+    """Return a word without case, diacritics, apostrophes and dots."""
     if text.isascii():
         return text.lower().replace("'", "").replace(".", "")
     letters = unicodedata.normalize("NFKD", text.casefold())

@@ -1,4 +1,4 @@
-"""Entity error rate: how many numbers, dates, amounts of money and names were written as said."""
+"""Entity error rate: the share of numbers, dates, amounts of money and names that were not recognized."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from asrlab.evaluation.metrics.english_tokens import Entity, Token
     from asrlab.evaluation.metrics.wer import TextPair
 
-_Outcome = Literal["hit", "missed", "wrong"]
+_EntityOutcome = Literal["hit", "missed", "wrong"]
 
 
 @attrs.frozen(kw_only=True)
 class EntityCounts:
-    """How entities of one kind fared. Two of them add up.
+    """Counts of entities of one kind by outcome. Counts can be added.
 
     Attributes:
-        hits: Written as said.
-        missed: Nothing stands in their place.
-        wrong: Something else stands in their place, or only a part of them.
+        hits: Entities that were recognized.
+        missed: Entities without any aligned word.
+        wrong: Entities that were replaced, or recognized only in part.
     """
 
     hits: int = 0
@@ -49,20 +49,20 @@ class EntityCounts:
 
     @property
     def rate(self) -> float | None:
-        """Missed and wrong ones over all, in [0, 1]; None if there were none."""
+        """Share of missed and wrong entities, in [0, 1]; None without entities."""
         return (self.missed + self.wrong) / self.references if self.references else None
 
 
 @attrs.frozen(kw_only=True)
 class EntityMiss:
-    """An entity that was not written as said.
+    """An entity that was not recognized.
 
     Attributes:
-        id: The utterance's id.
+        id: Id of the utterance.
         kind: ``number``, ``date``, ``money`` or ``name``.
         outcome: ``missed`` or ``wrong``.
-        reference: The entity as the reference writes it.
-        hypothesis: What stands in its place, as the transcriber wrote it; empty if nothing does.
+        reference: The entity as written in the reference.
+        hypothesis: The aligned text of the hypothesis; empty if there is none.
     """
 
     id: str
@@ -77,13 +77,13 @@ class EntityScore:
     """The entities of a corpus.
 
     Attributes:
-        language: Whose rules were applied.
-        utterances: How many were read.
+        language: Language of the rules.
+        utterances: Number of utterances.
         numbers: Cardinals, ordinals, decimals, percentages, times of day, digit strings.
         dates: Days, months, years, decades, days of the week.
         money: Amounts with a currency.
-        names: Capitalised words inside sentences; None where no reference has capitals to tell them by.
-        misses: The first entities that were not written as said, in order.
+        names: Capitalized words inside sentences; None if no reference has capitals.
+        misses: The first entities that were not recognized, in order.
     """
 
     language: str
@@ -96,40 +96,39 @@ class EntityScore:
 
     @property
     def total(self) -> EntityCounts:
-        """All kinds together; names only where they can be told."""
+        """Counts of all kinds; names only if references have capitals."""
         return self.numbers + self.dates + self.money + (self.names or EntityCounts())
 
     @property
     def rate(self) -> float | None:
-        """Entity error rate over all kinds, in [0, 1]; None if there were no entities."""
+        """Entity error rate over all kinds, in [0, 1]; None without entities."""
         return self.total.rate
 
 
 def entity_errors(pairs: Iterable[TextPair], *, language: str = "en", misses: int = 50) -> EntityScore:
-    """Count which numbers, dates, amounts of money and names of the references were written as said.
+    """Count the numbers, dates, amounts of money and names of the references that were recognized.
 
-    Give the texts as they were written, not normalized: names are told by their capitals. Both texts are read by the
-    same rules into tokens, where a number is its digits: "526", "5 2 6", "five twenty six" and "five hundred twenty
-    six" are the same three, "$5.50" and "five dollars and fifty cents" the same amount, "5 May 1984" and "May the
-    fifth, nineteen eighty four" the same date. The tokens are aligned with the fewest errors; an entity is a hit if
-    all of its tokens are there, side by side, and the number they stand in has no further digits. Entities that only
-    the hypothesis has are not counted.
+    Give the texts as written, not normalized: names are found by their capitals. Both texts are parsed into tokens by
+    the same rules, with numbers as digits: "526", "5 2 6", "five twenty six" and "five hundred twenty six" are equal,
+    as are "$5.50" and "five dollars and fifty cents", and "5 May 1984" and "May the fifth, nineteen eighty four". The
+    tokens are aligned with the fewest errors. An entity is a hit if all of its tokens are recognized, adjacent, and
+    their number has no further digits. Entities that only the hypothesis has are not counted.
 
-    Not counted: "one", "first" and "second" on their own, which mostly mean no number; vague ones ("dozens",
-    "millions"). A number without a unit is no error beside one with ("5" for "$5" is). "Pounds" are taken for money.
-    Numbers side by side with no comma between, spelled out or of one digit each, count as one digit string.
+    Not counted are "one", "first" and "second" alone, which mostly mean no number, and vague numbers ("dozens",
+    "millions"). A reference number without a unit also matches a number with one, but "5" does not match "$5".
+    "Pounds" count as money. Adjacent numbers without a comma, spelled out or of one digit each, are one digit string.
 
-    Names are runs of capitalised words that begin no sentence or quotation; case does not count in the hypothesis, the
-    spelling does ("Sara" for "Sarah" is wrong). Missed are names at the start of a sentence and those written without
-    capitals; counted along are nationalities, acronyms and whatever else is capitalised. "Bank of England" is two.
+    Names are runs of capitalized words that do not begin a sentence or quotation. In the hypothesis case is ignored and
+    spelling is not ("Sara" for "Sarah" is wrong). Names at the start of a sentence or without capitals are not found;
+    nationalities, acronyms and other capitalized words are included. "Bank of England" is two names.
 
     Args:
         pairs: The utterances, read once.
-        language: BCP 47 tag; there are rules for English.
-        misses: How many entities that were not written as said are kept.
+        language: BCP 47 tag; only English has rules.
+        misses: Maximum number of unrecognized entities to return.
 
     Raises:
-        OptionError: There are no rules for this language.
+        OptionError: If the language has no rules.
     """
     if not is_english(language):
         raise OptionError(
@@ -138,79 +137,85 @@ def entity_errors(pairs: Iterable[TextPair], *, language: str = "en", misses: in
             supported=("en",),
         )
     counts: dict[EntityKind, EntityCounts] = {}
-    kept: list[EntityMiss] = []
-    utterances, cased = 0, False
+    first_misses: list[EntityMiss] = []
+    utterances, has_capitals = 0, False
     for pair in pairs:
         utterances += 1
-        pair = attrs.evolve(  # noqa: PLW2901 - as a reader sees both texts
+        pair = attrs.evolve(  # noqa: PLW2901 - invisible characters do not count
             pair, reference=visible_text(pair.reference), hypothesis=visible_text(pair.hypothesis)
         )
-        pieces, tokens, entities = read_english(pair.reference)
-        cased = cased or is_cased(pieces)
-        for kind, outcome, miss in _judged(pair, tokens, [*entities, *find_names(pieces, tokens)]):
-            counts[kind] = counts.get(kind, EntityCounts()) + _COUNTED[outcome]
-            if miss and len(kept) < misses:
-                kept.append(miss)
+        lexemes, tokens, entities = read_english(pair.reference)
+        has_capitals = has_capitals or is_cased(lexemes)
+        for kind, outcome, miss in _find_outcomes(pair, tokens, [*entities, *find_names(lexemes, tokens)]):
+            counts[kind] = counts.get(kind, EntityCounts()) + _ONE_COUNT[outcome]
+            if miss and len(first_misses) < misses:
+                first_misses.append(miss)
     return EntityScore(
         language="en",
         utterances=utterances,
         numbers=counts.get("number", EntityCounts()),
         dates=counts.get("date", EntityCounts()),
         money=counts.get("money", EntityCounts()),
-        names=counts.get("name", EntityCounts()) if cased else None,
-        misses=tuple(kept),
+        names=counts.get("name", EntityCounts()) if has_capitals else None,
+        misses=tuple(first_misses),
     )
 
 
-_COUNTED: dict[_Outcome, EntityCounts] = {
+_ONE_COUNT: dict[_EntityOutcome, EntityCounts] = {
     "hit": EntityCounts(hits=1),
     "missed": EntityCounts(missed=1),
     "wrong": EntityCounts(wrong=1),
 }
 
 
-def _judged(
+def _find_outcomes(
     pair: TextPair, tokens: Sequence[Token], entities: Sequence[Entity]
-) -> Iterator[tuple[EntityKind, _Outcome, EntityMiss | None]]:
+) -> Iterator[tuple[EntityKind, _EntityOutcome, EntityMiss | None]]:
     if not entities:
         return
-    _, written, _ = read_english(pair.hypothesis)
-    edits = align_words([token.text for token in tokens], [token.text for token in written])
+    _, recognized, _ = read_english(pair.hypothesis)
+    alignment = align_words([token.text for token in tokens], [token.text for token in recognized])
     for entity in sorted(entities, key=lambda entity: entity.first):
-        outcome = _outcome(entity, edits, written)
+        outcome = _find_outcome(entity, alignment, recognized)
         if outcome == "hit":
             yield entity.kind, outcome, None
             continue
-        places = [at for at in edits.counterparts[entity.first : entity.last] if at is not None]
         miss = EntityMiss(
             id=pair.id,
             kind=entity.kind,
             outcome=outcome,
             reference=_source(pair.reference, tokens[entity.first : entity.last]),
-            hypothesis=_source(pair.hypothesis, [written[at] for at in places]),
+            hypothesis=_source(pair.hypothesis, [recognized[at] for at in _aligned(entity, alignment)]),
         )
         yield entity.kind, outcome, miss
 
 
-def _outcome(entity: Entity, edits: Alignment, written: Sequence[Token]) -> _Outcome:
+def _aligned(entity: Entity, alignment: Alignment) -> list[int]:
+    """Return the indices of the hypothesis tokens that are aligned with an entity."""
+    return [at for at in alignment.hypothesis_index[entity.first : entity.last] if at is not None]
+
+
+def _find_outcome(entity: Entity, alignment: Alignment, recognized: Sequence[Token]) -> _EntityOutcome:
     span = range(entity.first, entity.last)
-    places = [at for at in edits.counterparts[entity.first : entity.last] if at is not None]
-    if not places:
+    aligned = _aligned(entity, alignment)
+    if not aligned:
         return "missed"
-    whole = all(edits.right(place) for place in span) and places == list(range(places[0], places[0] + len(span)))
-    ends = _ends(entity.first, -1, edits, written) and _ends(entity.last - 1, 1, edits, written)
-    return "hit" if whole and ends else "wrong"
+    is_adjacent = aligned == list(range(aligned[0], aligned[0] + len(span)))
+    is_whole = is_adjacent and all(alignment.is_correct(index) for index in span)
+    has_ends = _has_end(entity.first, -1, alignment, recognized) and _has_end(entity.last - 1, 1, alignment, recognized)
+    return "hit" if is_whole and has_ends else "wrong"
 
 
-def _ends(place: int, step: int, edits: Alignment, written: Sequence[Token]) -> bool:
-    """Whether the number written at an entity's end goes on only where the reference goes on alike: 5, 26 in 526."""
-    at = edits.counterparts[place]
-    if at is None or written[at].number is None or not 0 <= at + step < len(written):
+def _has_end(index: int, step: int, alignment: Alignment, recognized: Sequence[Token]) -> bool:
+    """Return True if the recognized number ends with the entity, or continues as the reference does: 5, 26 in 526."""
+    at = alignment.hypothesis_index[index]
+    if at is None or recognized[at].number is None or not 0 <= at + step < len(recognized):
         return True
-    if written[at + step].number != written[at].number:
+    if recognized[at + step].number != recognized[at].number:
         return True
-    follows = 0 <= place + step < len(edits.reference) and edits.counterparts[place + step] == at + step
-    return follows and edits.right(place + step)
+    is_inside = 0 <= index + step < len(alignment.reference)
+    is_aligned = is_inside and alignment.hypothesis_index[index + step] == at + step
+    return is_aligned and alignment.is_correct(index + step)
 
 
 def _source(text: str, tokens: Sequence[Token]) -> str:
@@ -225,50 +230,52 @@ _TITLES = frozenset(
 )  # fmt: skip
 _FIRST_PERSON = frozenset({"i", "im", "ill", "id", "ive"})
 _NOT_NAMES = _TITLES | _FIRST_PERSON | {"ok", "okay", "oh", "o"}
-# from so many words on, more capitals than not are the style of a heading, not names
-_HEADING = 6
+# from this number of words on, a majority of capitals is the style of a heading and not names
+_MIN_HEADING_WORDS = 6
 
 
-def is_cased(pieces: Sequence[Lexeme]) -> bool:
-    """Whether a text has a capitalised word, such as "The"; neither "I" nor "NASA" shows that it would."""
-    words = (piece for piece in pieces if piece.kind == "word" and piece.word not in _FIRST_PERSON)
-    return any(piece.text[0].isupper() and any(map(str.islower, piece.text)) for piece in words)
+def is_cased(lexemes: Sequence[Lexeme]) -> bool:
+    """Return True if a text has a capitalized word such as "The"; "I" and "NASA" do not count."""
+    words = (lexeme for lexeme in lexemes if lexeme.kind == "word" and lexeme.word not in _FIRST_PERSON)
+    return any(word.text[0].isupper() and any(map(str.islower, word.text)) for word in words)
 
 
-def find_names(pieces: Sequence[Lexeme], tokens: Sequence[Token]) -> list[Entity]:
-    """Runs of capitalised words that begin no sentence, without titles; none in a text set in capitals or as a title.
+def find_names(lexemes: Sequence[Lexeme], tokens: Sequence[Token]) -> list[Entity]:
+    """Find runs of capitalized words that do not begin a sentence, without titles.
+
+    A text in capitals or in the style of a heading has no names.
 
     Args:
-        pieces: A text's pieces.
-        tokens: Its tokens.
+        lexemes: Lexemes of a text.
+        tokens: Tokens of the same text.
     """
-    judged = [place for place, token in enumerate(tokens) if token.lexeme is not None]
-    inner = [place for place in judged if not _begins(pieces, tokens[place].lexeme or 0)]
-    capital = [place for place in inner if pieces[tokens[place].lexeme or 0].text[0].isupper()]
-    if not is_cased(pieces) or (len(inner) >= _HEADING and 2 * len(capital) > len(inner)):
+    words = [index for index, token in enumerate(tokens) if token.lexeme is not None]
+    inner = [index for index in words if not _begins_sentence(lexemes, tokens[index].lexeme or 0)]
+    capitalized = [index for index in inner if lexemes[tokens[index].lexeme or 0].text[0].isupper()]
+    if not is_cased(lexemes) or (len(inner) >= _MIN_HEADING_WORDS and 2 * len(capitalized) > len(inner)):
         return []
-    names = [place for place in capital if tokens[place].text not in _NOT_NAMES]
-    starts = [place for before, place in pairwise([-2, *names]) if not _joined(pieces, tokens, before, place)]
+    names = [index for index in capitalized if tokens[index].text not in _NOT_NAMES]
+    starts = [index for before, index in pairwise([-2, *names]) if not _is_one_name(lexemes, tokens, before, index)]
     return [
-        Entity(kind="name", first=start, last=1 + max(place for place in names if place < end))
+        Entity(kind="name", first=start, last=1 + max(index for index in names if index < end))
         for start, end in pairwise([*starts, len(tokens)])
     ]
 
 
-def _begins(pieces: Sequence[Lexeme], at: int) -> bool:
-    """Whether the piece at *at* begins a sentence or a quotation, where a capital says nothing."""
-    if at == 0:
+def _begins_sentence(lexemes: Sequence[Lexeme], index: int) -> bool:
+    """Return True if a lexeme begins a sentence or a quotation, where a capital does not show a name."""
+    if index == 0:
         return True
-    before = pieces[at - 1]
-    if before.text == "." and at > 1 and pieces[at - 2].end == before.start:
-        abbreviated = pieces[at - 2]
+    before = lexemes[index - 1]
+    if before.text == "." and index > 1 and lexemes[index - 2].end == before.start:
+        abbreviated = lexemes[index - 2]
         return abbreviated.word not in _TITLES and (abbreviated.kind != "word" or len(abbreviated.text) > 1)
     return before.kind in ("sentence", "opening")
 
 
-def _joined(pieces: Sequence[Lexeme], tokens: Sequence[Token], before: int, place: int) -> bool:
-    """Whether two capitalised words are one name: side by side, with no more than an initial's full stop between."""
-    if place != before + 1:
+def _is_one_name(lexemes: Sequence[Lexeme], tokens: Sequence[Token], before: int, index: int) -> bool:
+    """Return True if two capitalized words are adjacent, with at most an initial's full stop between them."""
+    if index != before + 1:
         return False
-    between = pieces[(tokens[before].lexeme or 0) + 1 : tokens[place].lexeme]
-    return all(piece.text == "." for piece in between)
+    between = lexemes[(tokens[before].lexeme or 0) + 1 : tokens[index].lexeme]
+    return all(lexeme.text == "." for lexeme in between)

@@ -1,4 +1,4 @@
-"""Several systems over the same utterances: that they are the same, and what each made of every word."""
+"""Matching of several systems' results on the same utterances."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class AlignedUtterance:
-    """One utterance, as each system wrote it.
+    """One utterance, aligned for each system.
 
     Attributes:
-        id: The utterance's id.
-        reference: Its normalized words, at least one.
-        edits: By the system's name, in the order given.
+        id: Id of the utterance.
+        reference: Normalized words of the reference, at least one.
+        alignments: Each system's alignment by the system's name, in the order given.
     """
 
     id: str
     reference: tuple[str, ...]
-    edits: dict[str, Alignment]
+    alignments: dict[str, Alignment]
 
 
-class Identified(Protocol):
-    """What has an utterance's id."""
+class HasId(Protocol):
+    """A record with an utterance's id."""
 
     @property
     def id(self) -> str:
         """The utterance's id."""
 
 
-def match_ids[Item: Identified](systems: Mapping[str, Iterable[Item]]) -> dict[str, tuple[Item, ...]]:
-    """The items of each system in the order of the first one, checked to be of the same utterances.
+def match_ids[Item: HasId](systems: Mapping[str, Iterable[Item]]) -> dict[str, tuple[Item, ...]]:
+    """Return the items of each system in the order of the first system.
 
     Raises:
-        DatasetError: One system has an utterance that another has not, or has one twice. It names the first.
-        OptionError: There are fewer than two systems.
+        DatasetError: If a system lacks an utterance of another, or repeats one. The message names the first.
+        OptionError: If there are fewer than two systems.
     """
     if len(systems) < 2:
         raise OptionError(f"nothing to compare: {len(systems)} system given; give at least two", option="systems")
@@ -58,46 +58,46 @@ def match_ids[Item: Identified](systems: Mapping[str, Iterable[Item]]) -> dict[s
 
 
 def match_utterances(systems: Mapping[str, Iterable[TextPair]]) -> dict[str, tuple[TextPair, ...]]:
-    """The pairs of each system in the order of the first one, checked to have the same ids and references.
+    """Return the pairs of each system in the order of the first system, with equal ids and references.
 
     Raises:
-        DatasetError: Two systems differ in an utterance or its reference, or one has an utterance twice. It names
-            the first difference.
-        OptionError: There are fewer than two systems.
+        DatasetError: If two systems differ in an utterance or its reference, or a system repeats an utterance. The
+            message names the first difference.
+        OptionError: If there are fewer than two systems.
     """
-    same = match_ids(systems)
-    for first, second in pairwise(same):
-        for one, other in zip(same[first], same[second], strict=True):
+    matched = match_ids(systems)
+    for first, second in pairwise(matched):
+        for one, other in zip(matched[first], matched[second], strict=True):
             if one.source != other.source or (one.source is None and one.reference != other.reference):
                 raise DatasetError(
                     f"not the same references: utterance {one.id!r} is {one.reference[:60]!r} in {first!r} and"
                     f" {other.reference[:60]!r} in {second!r}; compare runs over the same data set"
                 )
-    return same
+    return matched
 
 
 def align_systems(systems: Mapping[str, Iterable[TextPair]], *, normalizer: Normalizer) -> Iterator[AlignedUtterance]:
-    """Each utterance that has a reference, with every system's alignment to it.
+    """Yield each utterance that has a reference with every system's alignment to the reference.
 
-    Where the data set allows several readings, and the systems are nearest to different ones, there is no reference
-    whose words all systems could be aligned to: such an utterance is left out.
+    An utterance is skipped if the data set allows several readings and the systems are nearest to different ones, since
+    then no reference is common to all systems.
 
     Raises:
-        DatasetError: The systems are not of the same utterances.
-        OptionError: There are fewer than two systems.
+        DatasetError: If the systems have different utterances.
+        OptionError: If there are fewer than two systems.
     """
-    same = match_utterances(systems)
-    for pairs in zip(*same.values(), strict=True):
+    matched = match_utterances(systems)
+    for pairs in zip(*matched.values(), strict=True):
         reference = tuple(normalizer(pairs[0].reference).split())
         if reference and all(pair.reference == pairs[0].reference for pair in pairs):
-            edits = {
+            alignments = {
                 name: align_words(reference, normalizer(pair.hypothesis).split())
-                for name, pair in zip(same, pairs, strict=True)
+                for name, pair in zip(matched, pairs, strict=True)
             }
-            yield AlignedUtterance(id=pairs[0].id, reference=reference, edits=edits)
+            yield AlignedUtterance(id=pairs[0].id, reference=reference, alignments=alignments)
 
 
-def _by_id[Item: Identified](system: str, items: Iterable[Item]) -> dict[str, Item]:
+def _by_id[Item: HasId](system: str, items: Iterable[Item]) -> dict[str, Item]:
     indexed: dict[str, Item] = {}
     for item in items:
         if item.id in indexed:

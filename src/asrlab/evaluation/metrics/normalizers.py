@@ -1,4 +1,4 @@
-"""Text normalizers: what counts as the same word."""
+"""Text normalizers: rules for the words that count as equal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from asrlab.languages import primary_language
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Rules that whisper-normalizer has and Whisper has not. With them "the cause" scores as "the because".
+# Rules that whisper-normalizer has and Whisper does not have. With them "the cause" equals "the because".
 NON_WHISPER_PATTERNS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
-# Whisper's rules for numbers convert digits to an int, which Python refuses beyond 4,300 of them.
+# Whisper's rules for numbers convert digits to an int, which Python refuses for more than 4,300 digits.
 _LONG_NUMBER = re.compile(r"\d{1000}(?=\d)")
 _BRACKETS = (re.compile(r"[<\[]"), re.compile(r"[>\]]"))
 _PARENTHESES = (re.compile(r"\((?=[^)])"), re.compile(r"\)"))
@@ -27,15 +27,15 @@ _PARENTHESES = (re.compile(r"\((?=[^)])"), re.compile(r"\)"))
 
 @attrs.frozen(kw_only=True)
 class Normalizer:
-    """A rule that brings reference and hypothesis into one spelling before they are compared.
+    """A rule that normalizes the spelling of a reference and a hypothesis before they are compared.
 
-    Calling it gives the normalized text: words separated by single spaces, none at the ends, empty if nothing is left.
+    A call returns the normalized text: words separated by single spaces, without spaces at the ends.
 
     Attributes:
-        name: Such as ``english``.
-        version: What ran, with its version, such as ``whisper-normalizer 0.1.15``. Two scores compare only where name
-            and version are the same.
-        normalize: The rule, a function from text to text; its whitespace is folded afterwards.
+        name: Name such as ``english``.
+        version: The rules with their version, such as ``whisper-normalizer 0.1.15``. Two scores are comparable only if
+            name and version are equal.
+        normalize: Function from text to text. White space is collapsed afterwards.
     """
 
     name: str
@@ -43,27 +43,27 @@ class Normalizer:
     normalize: Callable[[str], str] = attrs.field(repr=False, eq=False)
 
     def __call__(self, text: str) -> str:
-        """*text* normalized."""
+        """Normalize *text*."""
         return " ".join(self.normalize(text).split())
 
 
 def get_normalizer(name: str, *, language: str | None = None) -> Normalizer:
-    """Build the normalizer called *name*; keep it, since the first one built imports its package.
+    """Build the normalizer called *name*. Building imports a package, so reuse the result.
 
     ``english`` and ``basic`` first unify the forms of a text: composed and decomposed characters, full-width and other
-    compatibility forms, apostrophes; and they leave out invisible characters.
+    compatibility forms, and apostrophes. They remove invisible characters.
 
     Args:
         name: ``english`` is Whisper's ``EnglishTextNormalizer``: no case, punctuation, fillers or brackets,
-            contractions written out, numbers as digits, American spelling. ``basic`` is Whisper's
-            ``BasicTextNormalizer``, for any language: no case, punctuation, symbols or brackets; unlike Whisper's,
-            combining marks stay, since many scripts write vowels with them. ``none`` composes characters (NFC) and
-            leaves out invisible ones and extra white space: case and punctuation count.
-        language: Tag of the texts' language, for the few letters whose form depends on it, such as the dotted and
-            dotless i of Turkish in ``basic``; None if it is not known.
+            contractions expanded, numbers as digits, American spelling. ``basic`` is Whisper's
+            ``BasicTextNormalizer``, for any language: no case, punctuation, symbols or brackets. Unlike Whisper's,
+            ``basic`` keeps combining marks, since many scripts write vowels with them. ``none`` composes characters
+            (NFC) and removes invisible ones and extra white space; case and punctuation count.
+        language: Tag of the texts' language, for the few letters whose form depends on the language, such as the dotted
+            and dotless i of Turkish in ``basic``; None if unknown.
 
     Raises:
-        OptionError: There is no normalizer of this name.
+        OptionError: If there is no such normalizer.
 
     Source: Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, appendix C.
     """
@@ -79,17 +79,17 @@ def get_normalizer(name: str, *, language: str | None = None) -> Normalizer:
 
 
 def _english(_language: str | None) -> Normalizer:
-    rules, extra = english_rules()
-    note = ", Whisper's rules only" if extra else ""
+    rules, removed = english_rules()
+    note = ", Whisper's rules only" if removed else ""
     return Normalizer(
         name="english",
         version=f"{whisper_version()}{note}, {TEXT_FORMS}",
-        normalize=lambda text: rules(without_brackets(unify_forms(text))),
+        normalize=lambda text: rules(remove_brackets(unify_forms(text))),
     )
 
 
 def english_rules() -> tuple[Any, tuple[str, ...]]:
-    """Return Whisper's rules for English, and which rules of the package were left out, since Whisper has them not."""
+    """Return Whisper's rules for English, and the patterns removed from the package because Whisper lacks them."""
     rules = whisper_rules("english", "EnglishTextNormalizer")
     bound_numbers(rules)
     return rules, tuple(pattern for pattern in NON_WHISPER_PATTERNS if rules.replacers.pop(pattern, None) is not None)
@@ -99,10 +99,10 @@ def _basic(language: str | None) -> Normalizer:
     rules = whisper_rules("basic", "BasicTextNormalizer", preserve_marks=True)
 
     def normalize(text: str) -> str:
-        words = rules(without_brackets(unify_forms(text, language=language))).split()
+        words = rules(remove_brackets(unify_forms(text, language=language))).split()
         if text.isascii():
             return " ".join(words)
-        return unicodedata.normalize("NFC", " ".join(map(_from_first_base, words)))
+        return unicodedata.normalize("NFC", " ".join(map(_remove_leading_marks, words)))
 
     return Normalizer(name="basic", version=f"{whisper_version()}, marks kept, {TEXT_FORMS}", normalize=normalize)
 
@@ -111,72 +111,72 @@ def _none(_language: str | None) -> Normalizer:
     return Normalizer(name="none", version=f"{TEXT_FORMS}, visible characters only", normalize=visible_text)
 
 
-def _from_first_base(word: str) -> str:
-    """Return *word* without marks at its start, which were written on a symbol that is no part of it."""
+def _remove_leading_marks(word: str) -> str:
+    """Return *word* without marks at its start, which belonged to a removed symbol."""
     start = 0
     while start < len(word) and unicodedata.category(word[start])[0] == "M":
         start += 1
     return word[start:]
 
 
-def without_brackets(text: str) -> str:
-    """Return *text* as Whisper's rules leave it after removing what is in brackets, in linear time.
+def remove_brackets(text: str) -> str:
+    """Remove bracketed text as Whisper's rules do, but in linear time.
 
-    Their patterns look for a closing bracket anew from each opening one. Those that nothing closes become ``|``, which
-    the rules remove like any symbol.
+    Whisper's patterns search for a closing bracket again from each opening one. Opening brackets that are never closed
+    become ``|``, which the rules remove like any symbol.
     """
     for opening, closing in (_BRACKETS, _PARENTHESES):
-        text = _without_pairs(text, opening, closing)
+        text = _remove_pairs(text, opening, closing)
     return text
 
 
-def _without_pairs(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
-    kept: list[str] = []
+def _remove_pairs(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
+    parts: list[str] = []
     end = 0
     while first := opening.search(text, end):
         last = closing.search(text, first.end())
         if last is None:
-            return "".join([*kept, text[end : first.start()], opening.sub("|", text[first.start() :])])
-        kept.append(text[end : first.start()])
+            return "".join([*parts, text[end : first.start()], opening.sub("|", text[first.start() :])])
+        parts.append(text[end : first.start()])
         end = last.end()
-    return "".join([*kept, text[end:]])
+    return "".join([*parts, text[end:]])
 
 
 def bound_numbers(rules: Any) -> None:
-    """Make rules for English cut numbers of more than a thousand digits, on which they fail."""
+    """Make the rules for English cut numbers of more than a thousand digits, on which they fail."""
     standardize = rules.standardize_numbers
     rules.standardize_numbers = lambda text: standardize(_LONG_NUMBER.sub(r"\g<0> ", text))
 
 
 def whisper_rules(module: str, name: str, **options: Any) -> Any:
-    """Import and build one of whisper-normalizer's rules, without the warning about an escape in a docstring."""
+    """Import and build one of whisper-normalizer's rules; suppress its warning about an escape in a docstring."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         return getattr(import_module(f"whisper_normalizer.{module}"), name)(**options)
 
 
 def scoring_version() -> str:
-    """Return what error rates depend on in every normalizer, without importing its package."""
+    """Return the versions that error rates depend on, without importing the normalizer's package."""
     return f"{whisper_version()}, {TEXT_FORMS}"
 
 
 def whisper_version() -> str:
-    """Return the package that has Whisper's rules, with its version."""
+    """Return the name and version of the package with Whisper's rules."""
     return f"whisper-normalizer {metadata.version('whisper-normalizer')}"
 
 
 _BUILDERS: dict[str, Callable[[str | None], Normalizer]] = {"english": _english, "basic": _basic, "none": _none}
 TEXT_FORMS = "asrlab text forms 1"
-"""Name and version of these rules, as part of a normalizer's version. The number grows when a score could change."""
+"""Name and version of these rules, part of a normalizer's version. The number grows when a score could change."""
 # Unicode's Default_Ignorable_Code_Point: soft hyphens, zero-width characters, byte order marks, direction marks and
-# overrides, variation selectors, fillers, tags. Then control characters that are no white space.
+# overrides, variation selectors, fillers, tags. Then control characters other than white space.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]"
 )
-# Letters that Unicode has encoded as one character since 4.1 (Bengali khanda ta) and 5.1 (Malayalam chillus), before
-# as a consonant, a virama and a zero-width joiner.
+# Letters that are one character since Unicode 4.1 (Bengali khanda ta) and 5.1 (Malayalam chillus), and before were a
+# consonant, a virama and a zero-width joiner.
 _JOINED = {
     "\u09a4\u09cd\u200d": "\u09ce",
     "\u0d23\u0d4d\u200d": "\u0d7a",
@@ -186,8 +186,8 @@ _JOINED = {
     "\u0d33\u0d4d\u200d": "\u0d7e",
     "\u0d15\u0d4d\u200d": "\u0d7f",
 }
-# Quotation marks, modifier letters, accents and primes that are written as apostrophes; "\u0149" is an old "'n", and
-# several primes are inches and seconds.
+# Quotation marks, modifier letters, accents and primes that are used as apostrophes. "\u0149" is an old "'n", and
+# multiple primes mean inches and seconds.
 _APOSTROPHES = dict.fromkeys(
     map(
         ord,
@@ -195,7 +195,7 @@ _APOSTROPHES = dict.fromkeys(
     ),
     "'",
 ) | {0x149: "'n", 0x2033: '"', 0x2034: "'\"", 0x2057: '""'}
-# Written within words and part of none: lengthening strokes (Arabic, N'Ko), Armenian stress, exclamation, question.
+# Marks within words that are not letters: lengthening strokes (Arabic, N'Ko), Armenian stress, exclamation, question.
 _WITHIN_WORDS = dict.fromkeys(map(ord, "\u0640\u07fa\u055b\u055c\u055e"))
 _DOTTED = re.compile("(?<=[ij\u012f])\u0307")  # a second dot, as str.lower leaves it of "İ"
 _LETTERS_ANYWHERE = {ord("\u0130"): "i", **_WITHIN_WORDS}
@@ -216,14 +216,14 @@ _LETTERS = {
 }
 
 
-def letters_of(language: str | None) -> str | None:
-    """Return the primary subtag of a language that has rules of its own here, else None."""
+def special_language(language: str | None) -> str | None:
+    """Return the primary subtag of a language with special letters; None for other languages."""
     primary = primary_language(language)
     return primary if primary in _LETTERS else None
 
 
 def visible_text(text: str) -> str:
-    """Return *text* without the characters that a reader cannot see, canonically composed (NFC)."""
+    """Return *text* without invisible characters, canonically composed (NFC)."""
     if "\u200d" in text:
         for sequence, letter in _JOINED.items():
             text = text.replace(sequence, letter)
@@ -231,18 +231,18 @@ def visible_text(text: str) -> str:
 
 
 def unify_forms(text: str, *, language: str | None = None) -> str:
-    """Return *text* in one of its forms, the same for all; case, letters, marks and punctuation stay.
+    """Unify the Unicode forms of *text*, and keep case, letters, marks and punctuation.
 
-    Invisible characters are left out, every apostrophe becomes ``'``, full-width and other compatibility forms become
-    plain ones (NFKC), runs of white space become one space. Applying it twice changes nothing more.
+    Invisible characters are removed, every apostrophe becomes ``'``, full-width and other compatibility forms become
+    plain ones (NFKC), runs of white space become one space. The function is idempotent.
 
     Args:
-        text: What was said or written.
-        language: A language tag, for the letters whose form depends on it; None if it is not known.
+        text: A reference or hypothesis.
+        language: Language tag, for the letters whose form depends on the language; None if unknown.
     """
-    own = letters_of(language)
-    if own is None and text.isascii():  # nothing of the rest is in ASCII
+    special = special_language(language)
+    if special is None and text.isascii():  # the other rules only affect characters outside ASCII
         return " ".join(_INVISIBLE.sub("", text).replace("`", "'").split())
     text = unicodedata.normalize("NFKC", visible_text(text).translate(_APOSTROPHES))
-    text = text.translate(_LETTERS[own] if own else _LETTERS_ANYWHERE)
+    text = text.translate(_LETTERS[special] if special else _LETTERS_ANYWHERE)
     return " ".join(unicodedata.normalize("NFC", _DOTTED.sub("", text)).split())

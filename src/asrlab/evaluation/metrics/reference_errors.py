@@ -1,4 +1,4 @@
-"""Places where engines agree with each other and not with the reference, which may be what is wrong."""
+"""Suspect references: words at which systems agree with each other and not with the reference."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class SuspectReference:
-    """A place where the reference may be wrong.
+    """A place in a reference that may be wrong.
 
     Attributes:
-        id: The utterance's id.
-        word: Index of the first word concerned, in the normalized reference, counted from 0.
-        reference: What the reference says there, normalized; empty if the engines have words more.
-        instead: What the engines agree on; empty if they have words less.
-        agreeing: The engines that do.
-        others: What every other engine wrote there.
+        id: Id of the utterance.
+        word: Index of the first suspect word in the normalized reference, from 0.
+        reference: Normalized words of the reference; empty if the systems have additional words.
+        instead: Words that the systems agree on; empty if they have fewer words.
+        agreeing: Names of the systems that agree.
+        others: Names of all other systems, with their words.
     """
 
     id: str
@@ -43,12 +43,12 @@ class SuspectReference:
 
 @attrs.frozen(kw_only=True)
 class WithoutSuspects:
-    """One system's errors, with the suspect places and without.
+    """One system's errors with and without the suspect references.
 
     Attributes:
-        system: Its name.
-        words: Over everything.
-        without: Without the words of the references at suspect places, and without the words written there.
+        system: Name of the system.
+        words: Errors over all words.
+        without: Errors without the suspect words of the references and the words recognized there.
     """
 
     system: str
@@ -58,29 +58,29 @@ class WithoutSuspects:
 
 @attrs.frozen(kw_only=True)
 class SuspectReport:
-    """The suspect places of a corpus.
+    """The suspect references of a corpus.
 
     Attributes:
-        normalizer: The normalizer's name.
-        normalizer_version: What it was, with its version.
-        agree: How many witnesses had to agree.
-        suspects: The places, in the order of the utterances.
-        systems: With and without them, in the order given.
+        normalizer: Name of the normalizer.
+        normalizer_version: The normalizer's rules, with their version.
+        min_agreement: Number of independent systems that had to agree.
+        suspects: The suspect references in the order of the utterances.
+        systems: Each system's errors with and without them, in the order given.
     """
 
     normalizer: str
     normalizer_version: str
-    agree: int
+    min_agreement: int
     suspects: tuple[SuspectReference, ...]
     systems: tuple[WithoutSuspects, ...]
 
 
 @attrs.frozen(kw_only=True)
 class _Edit:
-    """A change to the reference: words inserted before *place*, or reference word *place* replaced or left out."""
+    """A change to the reference: words inserted before word *index*, or word *index* replaced or deleted."""
 
-    place: int
-    insertion: bool
+    index: int
+    is_insertion: bool
     words: tuple[str, ...]
 
 
@@ -88,114 +88,125 @@ def suspect_references(
     systems: Mapping[str, Iterable[TextPair]],
     *,
     normalizer: Normalizer,
-    agree: int = 2,
+    min_agreement: int = 2,
     shared: Mapping[str, str] | None = None,
 ) -> SuspectReport:
-    """Find where at least *agree* engines make the same change to the reference, word for word after normalization.
+    """Find references that at least *min_agreement* independent systems change in the same way, after normalization.
 
-    It is a list to listen to, not a verdict: engines trained on the same data make the same mistakes. Changes are
-    compared word by word along each engine's alignment with the fewest errors; where two engines' alignments
-    differ, an agreement can be missed. An engine that wrote nothing at all is no witness.
+    The report lists places to listen to; it does not prove errors: systems trained on the same data make the same
+    mistakes. Changes are compared word by word along each system's alignment with the fewest errors. If the alignments
+    differ, an agreement can be missed. A system with an empty hypothesis is not counted.
 
     Args:
-        systems: Each engine's pairs, of the same utterances.
-        normalizer: Brings all texts into one spelling.
-        agree: How many witnesses it takes, at least 2.
-        shared: By the system's name, what it shares with others, such as the name of its weights: systems with the same
-            entry are one witness, since they repeat each other's mistakes. A system without entry is its own.
+        systems: Each system's pairs, of the same utterances.
+        normalizer: Rule that normalizes all texts.
+        min_agreement: Number of independent systems that must agree, at least 2.
+        shared: Something that a system shares with others, such as its weights, by the system's name. Systems with the
+            same value count as one, since they repeat each other's mistakes. A system without a value is independent.
 
     Raises:
-        DatasetError: The systems are not of the same utterances.
-        OptionError: *agree* is under 2, or there are fewer than two systems.
+        DatasetError: If the systems have different utterances.
+        OptionError: If *min_agreement* is under 2, or there are fewer than two systems.
     """
-    if agree < 2:
-        raise OptionError(f"agree is {agree}; one engine against the reference proves nothing, give 2", option="agree")
-    witnesses = shared or {}
+    if min_agreement < 2:
+        raise OptionError(
+            f"min_agreement is {min_agreement}; one system against the reference proves nothing, give 2",
+            option="min_agreement",
+        )
     suspects: list[SuspectReference] = []
     totals: dict[str, list[ErrorCounts]] = {}
     for utterance in align_systems(systems, normalizer=normalizer):
-        claims = _agreed(utterance, agree, witnesses)
-        suspects += _places(utterance, claims)
-        for system, edits in utterance.edits.items():
+        edits = _agreed_edits(utterance, min_agreement, shared or {})
+        suspects += _suspects(utterance, edits)
+        for system, alignment in utterance.alignments.items():
             total = totals.setdefault(system, [ErrorCounts(), ErrorCounts()])
-            counts = edits.counts()
-            total[:] = total[0] + counts, total[1] + _without(edits, claims, counts)
+            counts = alignment.counts()
+            total[:] = total[0] + counts, total[1] + _counts_without(alignment, edits, counts)
     return SuspectReport(
         normalizer=normalizer.name,
         normalizer_version=normalizer.version,
-        agree=agree,
+        min_agreement=min_agreement,
         suspects=tuple(suspects),
-        systems=tuple(WithoutSuspects(system=name, words=one, without=two) for name, (one, two) in totals.items()),
-    )
-
-
-def _claims(edits: Alignment) -> Iterator[_Edit]:
-    for place, words in edits.inserted().items():
-        yield _Edit(place=place, insertion=True, words=words)
-    for place in range(len(edits.reference)):
-        if not edits.right(place):
-            yield _Edit(place=place, insertion=False, words=_at(edits, place, insertion=False))
-
-
-def _at(edits: Alignment, place: int, *, insertion: bool) -> tuple[str, ...]:
-    if insertion:
-        return edits.inserted().get(place, ())
-    written = edits.written(place)
-    return () if written is None else (written,)
-
-
-def _agreed(utterance: AlignedUtterance, agree: int, shared: Mapping[str, str]) -> dict[_Edit, tuple[str, ...]]:
-    """The changes that enough witnesses make, with the systems that make them, in the order of the words."""
-    systems: dict[_Edit, list[str]] = defaultdict(list)
-    for system, edits in utterance.edits.items():
-        if edits.hypothesis:
-            for claim in _claims(edits):
-                systems[claim].append(system)
-    enough = {
-        claim: tuple(names)
-        for claim, names in systems.items()
-        if len({shared.get(name, f"\0{name}") for name in names}) >= agree
-    }
-    return dict(sorted(enough.items(), key=lambda item: (item[0].place, not item[0].insertion, item[0].words)))
-
-
-def _places(utterance: AlignedUtterance, claims: Mapping[_Edit, tuple[str, ...]]) -> Iterator[SuspectReference]:
-    """Neighbouring changes by the same systems are one place."""
-    run: list[_Edit] = []
-    for claim in claims:
-        if run and (claims[run[-1]] != claims[claim] or claim.place != run[-1].place + (not run[-1].insertion)):
-            yield _suspect(utterance, run, claims[run[0]])
-            run = []
-        run.append(claim)
-    if run:
-        yield _suspect(utterance, run, claims[run[0]])
-
-
-def _suspect(utterance: AlignedUtterance, run: list[_Edit], agreeing: tuple[str, ...]) -> SuspectReference:
-    others = {name: edits for name, edits in utterance.edits.items() if name not in agreeing}
-    return SuspectReference(
-        id=utterance.id,
-        word=run[0].place,
-        reference=" ".join(utterance.reference[claim.place] for claim in run if not claim.insertion),
-        instead=" ".join(word for claim in run for word in claim.words),
-        agreeing=agreeing,
-        others=tuple(
-            (name, " ".join(word for claim in run for word in _at(edits, claim.place, insertion=claim.insertion)))
-            for name, edits in others.items()
+        systems=tuple(
+            WithoutSuspects(system=name, words=words, without=without) for name, (words, without) in totals.items()
         ),
     )
 
 
-def _without(edits: Alignment, claims: Iterable[_Edit], counts: ErrorCounts) -> ErrorCounts:
-    """The counts less what stands at the places of *claims*."""
-    for place, insertion in {(claim.place, claim.insertion) for claim in claims}:
-        written = _at(edits, place, insertion=insertion)
-        right = not insertion and edits.right(place)
+def _edits(alignment: Alignment) -> Iterator[_Edit]:
+    for index, words in alignment.inserted().items():
+        yield _Edit(index=index, is_insertion=True, words=words)
+    for index in range(len(alignment.reference)):
+        if not alignment.is_correct(index):
+            yield _Edit(index=index, is_insertion=False, words=_words_at(alignment, index, is_insertion=False))
+
+
+def _words_at(alignment: Alignment, index: int, *, is_insertion: bool) -> tuple[str, ...]:
+    if is_insertion:
+        return alignment.inserted().get(index, ())
+    recognized = alignment.recognized(index)
+    return () if recognized is None else (recognized,)
+
+
+def _agreed_edits(
+    utterance: AlignedUtterance, min_agreement: int, shared: Mapping[str, str]
+) -> dict[_Edit, tuple[str, ...]]:
+    """Return the edits that enough independent systems make, with their systems, in the order of the words."""
+    systems: dict[_Edit, list[str]] = defaultdict(list)
+    for system, alignment in utterance.alignments.items():
+        if alignment.hypothesis:
+            for edit in _edits(alignment):
+                systems[edit].append(system)
+    agreed = {
+        edit: tuple(names)
+        for edit, names in systems.items()
+        if len({shared.get(name, f"\0{name}") for name in names}) >= min_agreement
+    }
+    return dict(sorted(agreed.items(), key=lambda item: (item[0].index, not item[0].is_insertion, item[0].words)))
+
+
+def _suspects(utterance: AlignedUtterance, edits: Mapping[_Edit, tuple[str, ...]]) -> Iterator[SuspectReference]:
+    """Yield the suspect references; join adjacent edits of the same systems."""
+    run: list[_Edit] = []
+    for edit in edits:
+        if run and (edits[run[-1]] != edits[edit] or edit.index != run[-1].index + (not run[-1].is_insertion)):
+            yield _suspect(utterance, run, edits[run[0]])
+            run = []
+        run.append(edit)
+    if run:
+        yield _suspect(utterance, run, edits[run[0]])
+
+
+def _suspect(utterance: AlignedUtterance, run: list[_Edit], agreeing: tuple[str, ...]) -> SuspectReference:
+    others = {name: alignment for name, alignment in utterance.alignments.items() if name not in agreeing}
+    return SuspectReference(
+        id=utterance.id,
+        word=run[0].index,
+        reference=" ".join(utterance.reference[edit.index] for edit in run if not edit.is_insertion),
+        instead=" ".join(word for edit in run for word in edit.words),
+        agreeing=agreeing,
+        others=tuple(
+            (
+                name,
+                " ".join(
+                    word for edit in run for word in _words_at(alignment, edit.index, is_insertion=edit.is_insertion)
+                ),
+            )
+            for name, alignment in others.items()
+        ),
+    )
+
+
+def _counts_without(alignment: Alignment, edits: Iterable[_Edit], counts: ErrorCounts) -> ErrorCounts:
+    """Return the counts without the words at the places of *edits*."""
+    for index, is_insertion in {(edit.index, edit.is_insertion) for edit in edits}:
+        words = _words_at(alignment, index, is_insertion=is_insertion)
+        is_correct = not is_insertion and alignment.is_correct(index)
         counts = attrs.evolve(
             counts,
-            hits=counts.hits - right,
-            substitutions=counts.substitutions - (not insertion and bool(written) and not right),
-            deletions=counts.deletions - (not insertion and not written),
-            insertions=counts.insertions - (len(written) if insertion else 0),
+            hits=counts.hits - is_correct,
+            substitutions=counts.substitutions - (not is_insertion and bool(words) and not is_correct),
+            deletions=counts.deletions - (not is_insertion and not words),
+            insertions=counts.insertions - (len(words) if is_insertion else 0),
         )
     return counts

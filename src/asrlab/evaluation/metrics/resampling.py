@@ -1,92 +1,191 @@
-"""The paired bootstrap and the sign-flip test, vectorised and with bounded memory. Importing this loads numpy."""
+"""Paired bootstrap and sign-flip test, vectorized and with bounded memory. The import loads numpy."""
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+import attrs
 import numpy as np
 
+from asrlab.errors import OptionError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 
-# how many numbers are drawn at a time: 2 MiB of them, which stay in the processor's cache
+MIN_BLOCKS = 6
+"""With five blocks, p cannot be under 0.05 even for a system that wins all of them: 2 / 2^5 is 0.0625."""
+# numbers drawn at a time: 2 MiB, which fit the processor's cache
 _CELLS = 1 << 18
-# up to so many differing blocks all 2^n ways to swap are tried, none drawn
-_EXACT = 13
-# of how many sizes differences may be before they are rounded
-_SIZES = 256
+# up to this many differing blocks, all 2^n sign flips are evaluated
+_MAX_EXACT_BLOCKS = 13
+# more distinct differences than this are rounded
+_MAX_SIZES = 256
 
 
-def resampled_sums(columns: NDArray[np.float64], *, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Column sums of rows drawn with replacement, as many as there are, time after time.
+def _at_least(minimum: int) -> Callable[[object, attrs.Attribute[int], int], None]:
+    def check(_resampling: object, attribute: attrs.Attribute[int], value: int) -> None:
+        if value < minimum:
+            raise OptionError(f"{attribute.name} is {value}; give at least {minimum}", option=attribute.name)
 
-    Where most rows repeat, as the counts of short utterances do, it is drawn how often each distinct row comes up,
-    which has the same distribution and takes a fraction of the time.
+    return check
+
+
+def _fraction(_resampling: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0 < value < 1:
+        raise OptionError(f"{attribute.name} is {value!r}; give one between 0 and 1", option=attribute.name)
+
+
+@attrs.frozen(kw_only=True)
+class Resampling:
+    """Settings of the bootstrap and the permutation test.
+
+    Attributes:
+        resamples: Number of resamples of the bootstrap, and of the permutation test unless that is exact.
+        seed: Seed of the generator, 0 or more. The same seed and version of numpy give the same figures.
+        confidence: Confidence of the intervals, in (0, 1).
+    """
+
+    resamples: int = attrs.field(default=10_000, validator=_at_least(1))
+    seed: int = attrs.field(default=0, validator=_at_least(0))
+    confidence: float = attrs.field(default=0.95, validator=_fraction)
+
+
+@attrs.frozen(kw_only=True)
+class Interval:
+    """A percentile interval: the middle *confidence* of the resampled figures."""
+
+    low: float
+    high: float
+    confidence: float
+
+    def excludes(self, value: float) -> bool:
+        """Return True if *value* is outside the interval."""
+        return not self.low <= value <= self.high
+
+
+def percentile_interval(values: NDArray[np.float64], confidence: float) -> Interval:
+    """Return the interval of the middle *confidence* of *values*."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(low=float(low), high=float(high), confidence=confidence)
+
+
+def block_sums(
+    ids: Sequence[str], rows: Sequence[Sequence[float]], blocks: Mapping[str, str | None] | None
+) -> NDArray[np.float64]:
+    """Sum the rows by block, in the order of the blocks' first rows.
+
+    Args:
+        ids: The utterance of each row.
+        rows: Figures, as many in each row.
+        blocks: Each utterance's block; an utterance without one is a block of its own. None for no blocks.
+
+    Returns:
+        float64, shape (blocks, figures).
+    """
+    values = np.asarray(rows, dtype=np.float64)
+    if not blocks:
+        return values
+    positions: dict[tuple[str, str], int] = {}
+    labels = [(utterance, blocks.get(utterance)) for utterance in ids]
+    keys = [("utterance", own) if label is None else ("block", label) for own, label in labels]
+    index = [positions.setdefault(key, len(positions)) for key in keys]
+    sums = np.zeros((len(positions), values.shape[1]))
+    np.add.at(sums, index, values)
+    return sums
+
+
+def resampled_sums(columns: NDArray[np.float64], resampling: Resampling) -> NDArray[np.float64]:
+    """Return column sums of rows drawn with replacement, as many rows as there are, for each resample.
+
+    If most rows repeat, as the counts of short utterances do, the number of draws of each distinct row is drawn
+    instead, which has the same distribution and takes a fraction of the time.
 
     Args:
         columns: float64, shape (n, c); one row a block.
-        resamples: How many times.
-        seed: Of the generator; the same seed and rows give the same sums with the same version of numpy.
+        resampling: Number of resamples and seed.
 
     Returns:
         float64, shape (resamples, c).
     """
-    generator = np.random.default_rng([seed, 0])
+    generator = np.random.default_rng([resampling.seed, 0])
     rows, counts = np.unique(columns, axis=0, return_counts=True)
     size = len(columns)
     if 8 * len(rows) <= size:
         draws = (
             generator.multinomial(size, counts / size, size=batch).astype(np.float64) @ rows
-            for batch in _batches(resamples, len(rows))
+            for batch in _batches(resampling.resamples, len(rows))
         )
     else:
-        draws = (_gathered(columns, generator, batch) for batch in _batches(resamples, size))
+        draws = (_draw_sums(columns, generator, batch) for batch in _batches(resampling.resamples, size))
     return np.concatenate(list(draws))
 
 
-def flip_p_value(differences: NDArray[np.float64], *, resamples: int, seed: int) -> float:
-    """Two-sided: how often the sum is at least as far from zero if within each block the systems are swapped at random.
+def _draw_sums(columns: NDArray[np.float64], generator: np.random.Generator, batch: int) -> NDArray[np.float64]:
+    # int64 takes longer to draw than int32, but take() needs it and would convert any other type
+    picks = generator.integers(0, len(columns), size=(batch, len(columns)), dtype=np.int64)
+    return np.stack([np.take(column, picks).sum(axis=1) for column in np.ascontiguousarray(columns.T)], axis=1)
 
-    Exact up to 13 blocks that differ; beyond, (1 + k) / (1 + resamples), so that it is never 0. Differences of more
-    than 256 sizes, as times are, are rounded to 1/64 of their mean: blocks of one size are swapped in one draw.
+
+def flip_tests(columns: NDArray[np.float64], resampling: Resampling) -> list[tuple[int, int, float, float]]:
+    """Run the sign-flip test on every pair of columns after the first.
 
     Args:
-        differences: float64, shape (n,); one a block, the one system's figure less the other's.
-        resamples: How many times signs are drawn.
-        seed: Of the generator.
+        columns: float64, shape (n, 1 + systems); one row a block.
+        resampling: Number of resamples and seed.
+
+    Returns:
+        For each pair: both column indices, the p-value, and the p-value adjusted by Holm's method.
+    """
+    pairs = list(combinations(range(1, columns.shape[1]), 2))
+    p_values = [flip_p_value(columns[:, two] - columns[:, one], resampling) for one, two in pairs]
+    return [(*pair, *values) for pair, values in zip(pairs, zip(p_values, holm(p_values), strict=True), strict=True)]
+
+
+def flip_p_value(differences: NDArray[np.float64], resampling: Resampling) -> float:
+    """Return the two-sided p-value of the sign-flip (randomization) test.
+
+    The test is exact up to 13 blocks that differ. Beyond, p is (1 + k) / (1 + resamples), which is never 0. Differences
+    with more than 256 distinct values, such as times, are rounded to 1/64 of their mean, since blocks of equal size are
+    drawn at once.
+
+    Args:
+        differences: float64, shape (n,); for each block one system's figure minus the other's.
+        resampling: Number of resamples and seed.
 
     Source: Phipson and Smyth, Permutation P-values Should Never Be Zero (2010).
     """
     differences = _rounded(differences[differences != 0])
     sizes = np.abs(differences)
     # sums of the same numbers in another order differ in their last bits
-    least = abs(float(differences.sum())) - 1e-9 * float(sizes.sum())
-    if len(sizes) <= _EXACT:
-        ways = np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes)) & 1
-        return float(np.mean(np.abs((2 * ways - 1) @ sizes) >= least))
-    generator = np.random.default_rng([seed, 1])
+    minimum = abs(float(differences.sum())) - 1e-9 * float(sizes.sum())
+    if len(sizes) <= _MAX_EXACT_BLOCKS:
+        signs = 2 * (np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes)) & 1) - 1
+        return float(np.mean(np.abs(signs @ sizes) >= minimum))
+    generator = np.random.default_rng([resampling.seed, 1])
     values, counts = np.unique(sizes, return_counts=True)
     extreme = 0
-    for batch in _batches(resamples, len(values)):
+    for batch in _batches(resampling.resamples, len(values)):
         positive = generator.binomial(counts, 0.5, size=(batch, len(values)))
-        extreme += int(np.count_nonzero(np.abs((2 * positive - counts) @ values) >= least))
-    return (1 + extreme) / (1 + resamples)
+        extreme += int(np.count_nonzero(np.abs((2 * positive - counts) @ values) >= minimum))
+    return (1 + extreme) / (1 + resampling.resamples)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """The p-values adjusted for being several, in the order given.
+    """Adjust p-values for multiple tests; return them in the order given.
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
     highest = 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
     return tuple(adjusted)
 
 
@@ -97,13 +196,7 @@ def _batches(total: int, width: int) -> Iterator[int]:
 
 
 def _rounded(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    if len(np.unique(np.abs(differences))) <= _SIZES:
+    if len(np.unique(np.abs(differences))) <= _MAX_SIZES:
         return differences
     step = np.abs(differences).mean() / 64
     return np.round(differences / step)
-
-
-def _gathered(columns: NDArray[np.float64], generator: np.random.Generator, batch: int) -> NDArray[np.float64]:
-    # int64 takes longer to draw than int32 and is what take() needs, which converts anything else
-    picks = generator.integers(0, len(columns), size=(batch, len(columns)), dtype=np.int64)
-    return np.stack([np.take(column, picks).sum(axis=1) for column in np.ascontiguousarray(columns.T)], axis=1)

@@ -1,4 +1,4 @@
-"""Latency percentiles and the real-time factor, each with its boundary."""
+"""Latency percentiles and the real-time factor."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-# Under 100 samples the nearest rank of p99 is the maximum, and the figure would promise more than was measured.
-_P99_SAMPLES = 100
+# Under 100 samples the nearest rank of p99 is the maximum, and p99 would claim more than was measured.
+_MIN_P99_SAMPLES = 100
 
 
 @attrs.frozen(kw_only=True)
 class LatencySummary:
-    """How long utterances took, in seconds: from handing one over to having its whole transcript.
+    """Latencies of utterances in seconds, from the call to the whole transcript.
 
-    That is ``Transcript.timings.total``: decoding the audio and inference. Loading the model and the caller's own
-    work are not in it.
+    A latency is ``Transcript.timings.total``: decoding of the audio and inference, without loading of the model and
+    without the caller's own work.
 
-    Each percentile is a latency that was measured (nearest rank, nothing interpolated). p50, p90 and p95 are given from
-    one sample on, since they describe these samples and claim nothing beyond them: under 10 samples p90, and under 20
-    samples p95, is the maximum, so *samples* belongs beside them.
+    Each percentile is a measured latency (nearest rank, not interpolated). p50, p90 and p95 describe the samples and
+    claim nothing beyond them: under 10 samples p90, and under 20 samples p95, is the maximum. So show *samples* too.
 
     Attributes:
-        samples: How many latencies were measured.
-        p50: At least half took no longer; None without samples.
-        p90: At least 90 % took no longer; None without samples.
-        p95: At least 95 % took no longer; None without samples.
-        p99: At least 99 % took no longer; None under 100 samples.
-        maximum: The longest; None without samples.
+        samples: Number of latencies.
+        p50: Latency that at least half do not exceed; None without samples.
+        p90: Latency that at least 90 % do not exceed; None without samples.
+        p95: Latency that at least 95 % do not exceed; None without samples.
+        p99: Latency that at least 99 % do not exceed; None under 100 samples.
+        maximum: Longest latency; None without samples.
     """
 
     samples: int
@@ -47,16 +46,16 @@ class LatencySummary:
 
 
 def percentile(values: Iterable[float], q: float) -> float:
-    """The nearest-rank percentile: of the n values in order, the one at place ceil(q / 100 * n), counted from 1.
+    """Return the nearest-rank percentile: of n sorted values the one with the rank ceil(q / 100 * n), from 1.
 
-    It is always one of *values*: the smallest that at least q % of them do not exceed.
+    The result is one of *values*: the smallest that at least q % of them do not exceed.
 
     Args:
-        values: At least one, finite.
-        q: In (0, 100], taken as the decimal number it is written as, so that 99.9 % of 1000 is place 999.
+        values: At least one finite number.
+        q: Percentage in (0, 100], used as the decimal number that is written, so that 99.9 % of 1000 is rank 999.
 
     Raises:
-        OptionError: There is no value, one is not finite, or *q* is out of range.
+        OptionError: If there is no value, a value is not finite, or *q* is out of range.
 
     Source: Hyndman and Fan, Sample Quantiles in Statistical Packages (1996), definition 1.
     """
@@ -69,10 +68,10 @@ def percentile(values: Iterable[float], q: float) -> float:
 
 
 def latency_summary(values: Iterable[float]) -> LatencySummary:
-    """The percentiles of *values*, latencies in seconds, one an utterance.
+    """Summarize latencies in seconds, one an utterance.
 
     Raises:
-        OptionError: A value is not finite.
+        OptionError: If a value is not finite.
     """
     ordered = _ordered(values)
     if not ordered:
@@ -82,27 +81,27 @@ def latency_summary(values: Iterable[float]) -> LatencySummary:
         p50=_at(ordered, 50),
         p90=_at(ordered, 90),
         p95=_at(ordered, 95),
-        p99=_at(ordered, 99) if len(ordered) >= _P99_SAMPLES else None,
+        p99=_at(ordered, 99) if len(ordered) >= _MIN_P99_SAMPLES else None,
         maximum=ordered[-1],
     )
 
 
 def rtfx(audio_seconds: float, seconds: float) -> float | None:
-    """How many seconds of audio were transcribed in a second: total audio over total time, above 1 faster than speech.
+    """Return the seconds of audio transcribed in a second: total audio over total time; above 1 is faster than speech.
 
-    Totals, never a mean of ratios: a mean would give a one-second clip the weight of an hour.
+    The figure is a ratio of totals: a mean of ratios would give a one-second clip the weight of an hour.
 
     Args:
-        audio_seconds: Sum of the durations of the utterances that were transcribed.
-        seconds: Sum of the times of the same utterances, decoding of the audio and inference together
-            (``Transcript.timings.total``); without loading the model, without the time between calls, without scoring.
-            Where utterances ran side by side, the wall-clock time of all of them instead.
+        audio_seconds: Sum of the durations of the transcribed utterances.
+        seconds: Sum of the times of the same utterances, for decoding of the audio and inference
+            (``Transcript.timings.total``); without loading of the model, time between calls and scoring. For utterances
+            that ran in parallel, the wall-clock time of all of them.
 
     Returns:
-        None if *seconds* is 0: nothing was measured.
+        None if *seconds* is 0, since nothing was measured.
 
     Raises:
-        OptionError: One of them is negative or not finite.
+        OptionError: If a number is negative or not finite.
 
     Source: Open ASR Leaderboard, RTFx.
     """
@@ -114,10 +113,10 @@ def rtfx(audio_seconds: float, seconds: float) -> float | None:
 
 def _ordered(values: Iterable[float]) -> list[float]:
     ordered = list(values)
-    for place, value in enumerate(ordered):
+    for index, value in enumerate(ordered):
         if not math.isfinite(value):
-            # NaN has no place in an order: sorted() would put it anywhere and the others with it
-            raise OptionError(f"value {place} is {value!r}; a percentile needs finite numbers", option="values")
+            # NaN has no order: sorted() would misplace it and the other values
+            raise OptionError(f"value {index} is {value!r}; a percentile needs finite numbers", option="values")
     return sorted(ordered)
 
 

@@ -1,4 +1,4 @@
-"""Compare the speed of systems on the same utterances."""
+"""Comparison of systems by speed on the same utterances."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+import numpy as np
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.metrics.comparison import (
+from asrlab.evaluation.metrics.matching import match_ids
+from asrlab.evaluation.metrics.resampling import (
     MIN_BLOCKS,
     Interval,
     Resampling,
     block_sums,
     flip_tests,
     percentile_interval,
+    resampled_sums,
 )
-from asrlab.evaluation.metrics.matching import match_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
+SpeedVerdict = Literal["faster", "slower", "no difference shown", "too few to tell"]
 
 MIN_PASSES = 3
-"""Fewer passes cannot show that a difference is more than what changes from one pass to the next."""
+"""With fewer passes, a difference cannot be told from the variation between passes."""
 
 
 def _check_duration(instance: UtteranceTime, _attribute: attrs.Attribute[float], value: float) -> None:
@@ -57,16 +59,16 @@ def _each_pass(seconds: float | Iterable[float]) -> tuple[float, ...]:
 
 @attrs.frozen(kw_only=True)
 class UtteranceTime:
-    """How long one utterance took.
+    """The time that one utterance took.
 
     Attributes:
-        id: The utterance's id.
+        id: Id of the utterance.
         duration: Seconds of audio, above 0.
-        seconds: From handing it over to its whole transcript (``Transcript.timings.total``), above 0; of each pass
-            through the data set, in order. A single number is one pass.
+        seconds: Seconds from the call to the whole transcript (``Transcript.timings.total``), above 0, of each pass
+            through the data set in order. A single number is one pass.
 
     Raises:
-        DatasetError: A time is 0, negative or not finite.
+        DatasetError: If a time is 0, negative or not finite.
     """
 
     id: str
@@ -76,20 +78,20 @@ class UtteranceTime:
 
 @attrs.frozen(kw_only=True)
 class SpeedRatio:
-    """Two systems' speeds.
+    """The ratio of two systems' speeds.
 
     Attributes:
-        baseline: The system that is compared with.
-        candidate: The system that is judged.
+        baseline: Name of the system to compare with.
+        candidate: Name of the system that the verdict is about.
         ratio: The candidate's RTFx over the baseline's; above 1 if the candidate takes less time.
-        interval: Of the ratio, over which utterances were chosen and, with several passes, over the passes.
-        improvement: The share of resamples in which the candidate takes less time; ties count half.
-        p_value: Of the sign-flip test that both take the same time, two-sided.
-        p_adjusted: The same by Holm for all pairs of systems compared.
-        verdict: On the candidate. ``faster`` or ``slower`` only with three passes or more, where no pass of the one
-            system is as fast as any pass of the other, the interval excludes 1 and *p_adjusted* is below
+        interval: Interval of the ratio over the choice of utterances and, with several passes, of passes.
+        improvement: Share of resamples in which the candidate takes less time; ties count half.
+        p_value: Two-sided p-value of the sign-flip test that both systems take the same time.
+        p_adjusted: The p-value adjusted by Holm's method for all pairs of systems.
+        verdict: Verdict on the candidate. ``faster`` or ``slower`` only with three passes or more, if every pass of one
+            system is faster than every pass of the other, the interval excludes 1 and *p_adjusted* is below
             1 - confidence; ``too few to tell`` under six blocks.
-        reason: Why there is no verdict whatever the figures are, such as a single pass; empty otherwise.
+        reason: Reason for no verdict regardless of the figures, such as a single pass; empty otherwise.
     """
 
     baseline: str
@@ -99,21 +101,21 @@ class SpeedRatio:
     improvement: float
     p_value: float
     p_adjusted: float
-    verdict: Literal["faster", "slower", "no difference shown", "too few to tell"]
+    verdict: SpeedVerdict
     reason: str = ""
 
 
 @attrs.frozen(kw_only=True)
 class SpeedComparison:
-    """Systems over the same utterances.
+    """A comparison of systems on the same utterances.
 
     Attributes:
-        utterances: How many were compared.
-        blocks: How many blocks were resampled.
-        systems: By name, in the order given, each system's RTFx: all audio over all time, the median of its passes.
-        passes: By name likewise, the RTFx of each pass in order.
-        ratios: Every system with each that comes before it.
-        resampling: How it was drawn.
+        utterances: Number of utterances compared.
+        blocks: Number of blocks resampled.
+        systems: Each system's name and RTFx, in the order given: all audio over all time, the median of its passes.
+        passes: Each system's name and the RTFx of its passes in order.
+        ratios: The ratios of all pairs of systems.
+        resampling: Settings of the bootstrap and test.
     """
 
     utterances: int
@@ -133,28 +135,28 @@ def compare_speed(
 ) -> SpeedComparison:
     """Compare the speed of systems pairwise on the same utterances, by paired block bootstrap and sign-flip test.
 
-    The bootstrap draws blocks of utterances and passes: the same ones for both systems, whose passes are to be taken
-    in turn, so that what slows the machine for a while slows both.
+    The bootstrap draws the same blocks of utterances and the same passes for both systems. Their passes should
+    alternate, so that load on the machine slows both.
 
     Args:
-        systems: At least two, each with its times; only utterances that all of them transcribed, in as many passes.
+        systems: At least two systems, each with its times; only utterances that all of them transcribed, in the same
+            number of passes.
         blocks: As in `asrlab.evaluation.metrics.compare_wer`.
-        resampling: 10,000 resamples, seed 0 and 95 % where not given.
-        reasons: By the names of two systems in the order given, why no verdict can be reached on them, such as that
-            the machine was busy.
+        resampling: Settings; by default 10,000 resamples, seed 0 and 95 %.
+        reasons: Reasons for no verdict on two systems, by their names in the order given, such as a busy machine.
 
     Raises:
-        DatasetError: The systems are not of the same utterances, or not of as many passes, or there are none.
-        OptionError: There are fewer than two systems.
+        DatasetError: If the systems have different utterances or numbers of passes, or there is no utterance.
+        OptionError: If there are fewer than two systems.
     """
-    same = match_ids(systems)
-    _check_durations(same)
-    drawn = resampling or Resampling()
-    times = list(zip(*same.values(), strict=True))
+    matched = match_ids(systems)
+    _check_durations(matched)
+    settings = resampling or Resampling()
+    times = list(zip(*matched.values(), strict=True))
     if not times:
         raise DatasetError("no utterance to compare the speed on; give those that every system transcribed")
-    n_passes = _count_passes(same)
-    rows = [(row[0].duration, *(spent for time in row for spent in time.seconds)) for row in times]
+    n_passes = _count_passes(matched)
+    rows = [(row[0].duration, *(seconds for time in row for seconds in time.seconds)) for row in times]
     columns = block_sums([row[0].id for row in times], rows, blocks)
     audio, *seconds = columns.sum(axis=0)
     speeds = [
@@ -164,17 +166,17 @@ def compare_speed(
     return SpeedComparison(
         utterances=len(times),
         blocks=len(columns),
-        systems=tuple((name, median(each)) for name, each in zip(same, speeds, strict=True)),
-        passes=tuple(zip(same, speeds, strict=True)),
-        ratios=_ratios(dict(zip(same, speeds, strict=True)), columns, drawn, reasons or {}),
-        resampling=drawn,
+        systems=tuple((name, median(values)) for name, values in zip(matched, speeds, strict=True)),
+        passes=tuple(zip(matched, speeds, strict=True)),
+        ratios=_ratios(dict(zip(matched, speeds, strict=True)), columns, settings, reasons or {}),
+        resampling=settings,
     )
 
 
-def _check_durations(same: Mapping[str, Sequence[UtteranceTime]]) -> None:
-    for first, second in pairwise(same):
-        for one, other in zip(same[first], same[second], strict=True):
-            # engines may round what they were given, by less than one block of samples
+def _check_durations(matched: Mapping[str, Sequence[UtteranceTime]]) -> None:
+    for first, second in pairwise(matched):
+        for one, other in zip(matched[first], matched[second], strict=True):
+            # engines may round durations, by less than one block of samples
             if abs(one.duration - other.duration) > 0.1:
                 raise DatasetError(
                     f"not the same audio: utterance {one.id!r} has {one.duration:.2f} s in {first!r} and"
@@ -182,12 +184,11 @@ def _check_durations(same: Mapping[str, Sequence[UtteranceTime]]) -> None:
                 )
 
 
-def _count_passes(same: Mapping[str, Sequence[UtteranceTime]]) -> int:
-    counts = {len(time.seconds): f"{time.id!r} in {name!r}" for name, times in same.items() for time in times}
+def _count_passes(matched: Mapping[str, Sequence[UtteranceTime]]) -> int:
+    counts = {len(time.seconds): f"{time.id!r} in {name!r}" for name, times in matched.items() for time in times}
     if len(counts) > 1:
         (few, one), (many, other), *_ = sorted(counts.items())
-        message = f"utterance {one} has {few} passes, and {other} has {many}; give as many for all"
-        raise DatasetError(message)
+        raise DatasetError(f"utterance {one} has {few} passes, and {other} has {many}; give as many for all")
     return next(iter(counts))
 
 
@@ -197,26 +198,24 @@ def _ratios(
     resampling: Resampling,
     reasons: Mapping[tuple[str, str], str],
 ) -> tuple[SpeedRatio, ...]:
-    import numpy as np
-
     names = list(speeds)
     n_passes = len(speeds[names[0]])
     by_pass = columns[:, 1:].reshape(len(columns), len(names), n_passes)
     medians = np.concatenate((columns[:, :1], np.median(by_pass, axis=2)), axis=1)
     times = _resampled_times(columns, n_passes, resampling)
-    found = []
+    compared = []
     for one, two, p_value, p_adjusted in flip_tests(medians, resampling):
         baseline, candidate = names[one - 1], names[two - 1]
         ratios = times[:, one - 1] / times[:, two - 1]
         interval = percentile_interval(ratios, resampling.confidence)
         reason = reasons.get((baseline, candidate), "") or _too_few_passes(n_passes)
-        shown = (
+        is_shown = (
             not reason
             and interval.excludes(1)
             and p_adjusted < 1 - resampling.confidence
             and _are_apart(speeds[baseline], speeds[candidate])
         )
-        found.append(
+        compared.append(
             SpeedRatio(
                 baseline=baseline,
                 candidate=candidate,
@@ -225,11 +224,11 @@ def _ratios(
                 improvement=float((ratios > 1).mean() + (ratios == 1).mean() / 2),
                 p_value=p_value,
                 p_adjusted=p_adjusted,
-                verdict=_verdict(interval, len(columns), shown=shown),
+                verdict=_verdict(interval, len(columns), is_shown=is_shown),
                 reason=reason,
             )
         )
-    return tuple(found)
+    return tuple(compared)
 
 
 def _resampled_times(columns: NDArray[np.float64], n_passes: int, resampling: Resampling) -> NDArray[np.float64]:
@@ -238,11 +237,7 @@ def _resampled_times(columns: NDArray[np.float64], n_passes: int, resampling: Re
     Returns:
         float64, shape (resamples, systems).
     """
-    import numpy as np
-
-    from asrlab.evaluation.metrics.resampling import resampled_sums
-
-    sums = resampled_sums(columns, resamples=resampling.resamples, seed=resampling.seed)
+    sums = resampled_sums(columns, resampling)
     by_pass = sums[:, 1:].reshape(len(sums), -1, n_passes)
     if n_passes == 1:
         return by_pass[:, :, 0]
@@ -254,20 +249,18 @@ def _resampled_times(columns: NDArray[np.float64], n_passes: int, resampling: Re
 def _too_few_passes(n_passes: int) -> str:
     if n_passes >= MIN_PASSES:
         return ""
-    taken = "a single pass" if n_passes == 1 else f"{n_passes} passes"
-    return f"{taken} of each; a verdict on speed needs the models in one run with --repeat {MIN_PASSES}"
+    count = "a single pass" if n_passes == 1 else f"{n_passes} passes"
+    return f"{count} of each; a verdict on speed needs the models in one run with --repeat {MIN_PASSES}"
 
 
 def _are_apart(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Return whether every pass of the one system is faster than every pass of the other."""
+    """Return True if every pass of one system is faster than every pass of the other."""
     return max(one) < min(other) or max(other) < min(one)
 
 
-def _verdict(
-    interval: Interval, blocks: int, *, shown: bool
-) -> Literal["faster", "slower", "no difference shown", "too few to tell"]:
+def _verdict(interval: Interval, blocks: int, *, is_shown: bool) -> SpeedVerdict:
     if blocks < MIN_BLOCKS:
         return "too few to tell"
-    if not shown:
+    if not is_shown:
         return "no difference shown"
     return "faster" if interval.low > 1 else "slower"

@@ -1,4 +1,4 @@
-"""Word and character error rates over a corpus, kept as counts."""
+"""Word and character error rates of a corpus, stored as counts."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class TextPair:
     """One utterance to score.
 
     Attributes:
-        id: The utterance's id.
-        reference: What was said; may be empty, which says that nothing was.
-        hypothesis: What the transcriber wrote.
-        language: Tag of both texts' language; None if it is not known. A `Profile` may choose its rules by it.
-        source: Where the data set allows several readings, such as ``{ um / uh / @ }``, its text with all of them;
-            *reference* is then the reading that is nearest to the hypothesis. None elsewhere.
+        id: Id of the utterance.
+        reference: The reference; empty if nothing is spoken.
+        hypothesis: The recognized text.
+        language: Tag of both texts' language; None if unknown. A `Profile` may choose its rules by the language.
+        source: The data set's text with all readings, such as ``{ um / uh / @ }``, if it allows several; *reference* is
+            then the reading nearest to the hypothesis. None otherwise.
 
     Raises:
-        DatasetError: A text is missing.
+        DatasetError: If a text is missing.
     """
 
     id: str
@@ -48,13 +48,13 @@ class TextPair:
 
 @attrs.frozen(kw_only=True)
 class ErrorCounts:
-    """How many units (words or characters) were right and wrong. Two of them add up to those of both texts together.
+    """Counts of correct and wrong units (words or characters). The sum of two counts is that of both texts together.
 
     Attributes:
-        hits: Units that are the same.
-        substitutions: Units of the reference with another in their place.
-        deletions: Units of the reference with none in their place.
-        insertions: Units of the hypothesis without counterpart.
+        hits: Units of the reference that were recognized.
+        substitutions: Units of the reference that were replaced.
+        deletions: Units of the reference that were left out.
+        insertions: Units of the hypothesis that are not aligned with the reference.
     """
 
     hits: int = 0
@@ -87,27 +87,27 @@ class ErrorCounts:
 
     @property
     def rate(self) -> float | None:
-        """Errors over the reference's length, above 1 where much was inserted; None if the reference is empty."""
+        """Errors over the reference's length, above 1 after many insertions; None if the reference is empty."""
         return self.errors / self.reference_length if self.reference_length else None
 
 
 @attrs.frozen(kw_only=True)
 class Score:
-    """The errors of a corpus: counts summed over its utterances, and only then divided.
+    """The errors of a corpus. Rates divide the counts summed over all utterances.
 
-    Utterances whose reference is empty after normalization have no error rate; they are counted apart and are in none
-    of the rates. The rates are None where no reference word was scored.
+    Utterances whose reference is empty after normalization have no error rate. They are counted separately and excluded
+    from the rates. The rates are None if no reference word was scored.
 
     Attributes:
-        normalizer: The normalizer's name.
-        normalizer_version: What it was, with its version.
-        normalizers: How many utterances each normalizer prepared, the most first, those with an empty reference among
-            them; several where each utterance has that of its language.
-        utterances: How many were scored.
-        words: Their words.
-        characters: Their characters (code points of the normalized text), the spaces between words included.
-        empty_references: How many utterances had an empty reference.
-        empty_reference_insertions: Words that were written where nothing was said.
+        normalizer: Name of the normalizer.
+        normalizer_version: The normalizer's rules, with their version.
+        normalizers: Number of utterances per normalizer, the most first, including those with an empty reference. There
+            are several if each utterance has the normalizer of its language.
+        utterances: Number of utterances scored.
+        words: Errors in words.
+        characters: Errors in characters (code points of the normalized text), including the spaces between words.
+        empty_references: Number of utterances with an empty reference.
+        empty_reference_insertions: Number of words recognized in those utterances.
 
     Source: Morris, Maier and Green, From WER and RIL to MER and WIL (Interspeech 2004), for `mer` and `wil`.
     """
@@ -139,7 +139,7 @@ class Score:
 
     @property
     def wil(self) -> float | None:
-        """Word information lost, 1 - H / (H + S + D) * H / (H + S + I); in [0, 1], and 1 where nothing was written."""
+        """Word information lost, 1 - H / (H + S + D) * H / (H + S + I); in [0, 1], and 1 for empty hypotheses."""
         words = self.words
         if not words.reference_length:
             return None
@@ -149,20 +149,31 @@ class Score:
 
 
 def score(pairs: Iterable[TextPair], *, normalizer: Normalizer) -> Score:
-    """Count the errors of a corpus, each utterance by the alignment with the fewest errors that jiwer finds.
+    """Count the errors of a corpus by each utterance's alignment with the fewest errors, as jiwer does.
 
     Args:
         pairs: The utterances, read once.
-        normalizer: Brings both texts into one spelling.
+        normalizer: Rule that normalizes both texts.
     """
     total = Score(normalizer=normalizer.name, normalizer_version=normalizer.version)
     for pair in pairs:
-        total = _with(total, reference=normalizer(pair.reference), hypothesis=normalizer(pair.hypothesis))
-    prepared = total.utterances + total.empty_references
-    return attrs.evolve(total, normalizers=((normalizer.name, prepared),) if prepared else ())
+        total = _add_errors(total, reference=normalizer(pair.reference), hypothesis=normalizer(pair.hypothesis))
+    count = total.utterances + total.empty_references
+    return attrs.evolve(total, normalizers=((normalizer.name, count),) if count else ())
 
 
-def _with(total: Score, *, reference: str, hypothesis: str) -> Score:
+def count_word_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """Count the word errors of two normalized texts."""
+    if reference == hypothesis:
+        return ErrorCounts(hits=len(reference.split()))
+    if not reference:
+        return ErrorCounts(insertions=len(hypothesis.split()))
+    import jiwer
+
+    return _counts(jiwer.process_words(reference, hypothesis))
+
+
+def _add_errors(total: Score, *, reference: str, hypothesis: str) -> Score:
     import jiwer
 
     if not reference:

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import attrs
 
-from asrlab.evaluation.metrics.comparison import MIN_BLOCKS
+from asrlab.evaluation.metrics.resampling import MIN_BLOCKS
 from asrlab.evaluation.reports.provenance import normalizer_caveats, synthetic_caveats
 from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
 from asrlab.evaluation.reports.systems import BootstrapUnits, System

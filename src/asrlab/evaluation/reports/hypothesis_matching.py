@@ -11,13 +11,13 @@ from pathlib import Path
 import attrs
 
 from asrlab.errors import DatasetError
+from asrlab.evaluation.alternatives import nearest_readings
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy
 from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord
 from asrlab.evaluation.datasets.references import Reference, from_dataset, from_file
 from asrlab.evaluation.metrics import TextPair
-from asrlab.evaluation.metrics.alternatives import nearest_readings
 
 _TOLD = 5
 _TIME_DIGITS = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from asrlab.evaluation.metrics.normalizers import visible_text, without_brackets
+from asrlab.evaluation.metrics.normalizers import remove_brackets, visible_text
 
 MAX_WORDS_PER_S = 11.0
 """Source: 655 words a minute, Sean Shannon in 1995, the fastest in the Guinness World Records."""
@@ -19,7 +19,7 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai and 
 
 def split_words(text: str) -> Iterator[str]:
     """Yield the words of *text*, and each character of Han and kana; skip pure punctuation and bracketed text."""
-    for token in without_brackets(visible_text(text)).casefold().split():
+    for token in remove_brackets(visible_text(text)).casefold().split():
         if _HAN_AND_KANA.search(token):
             yield from (character for character in token if character.isalnum())
         elif word := "".join(character for character in token if character.isalnum()):

@@ -19,10 +19,12 @@ NONE = get_normalizer("none")
 SMOKE = "a more a amiable woman"
 
 
-def report(reference: str, agree: int = 2, shared: dict[str, str] | None = None, **systems: str) -> SuspectReport:
+def report(
+    reference: str, min_agreement: int = 2, shared: dict[str, str] | None = None, **systems: str
+) -> SuspectReport:
     """The report on one utterance."""
     pairs = {name: [TextPair(id="u", reference=reference, hypothesis=text)] for name, text in systems.items()}
-    return suspect_references(pairs, normalizer=NONE, agree=agree, shared=shared)
+    return suspect_references(pairs, normalizer=NONE, min_agreement=min_agreement, shared=shared)
 
 
 def test_place_where_engines_agree_is_listed():
@@ -95,7 +97,7 @@ def test_more_witnesses_can_be_asked_for():
     texts = {"a": "one x four", "b": "one x four", "c": "one two four"}
 
     assert len(report("one two four", **texts).suspects) == 1
-    assert report("one two four", agree=3, **texts).suspects == ()
+    assert report("one two four", min_agreement=3, **texts).suspects == ()
 
 
 def test_counts_are_those_of_the_score():
@@ -119,8 +121,8 @@ def test_texts_are_compared_normalized():
 
 def test_one_witness_is_refused():
     """A single engine against the reference proves nothing."""
-    with pytest.raises(OptionError, match="agree is 1"):
-        report("a", agree=1, a="b", b="b")
+    with pytest.raises(OptionError, match="min_agreement is 1"):
+        report("a", min_agreement=1, a="b", b="b")
 
 
 def test_other_references_are_refused():
