@@ -14,6 +14,23 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "asrlab"
 FACADE = "asrlab"
 MAX_MODULE_LINES = 400
+MAX_INIT_LINES = 50
+MAX_FUNCTION_LINES = 60
+MAX_PARAMETERS = 5
+PUBLIC_PACKAGES = (FACADE, "asrlab.evaluation", "asrlab.evaluation.metrics", "asrlab.patches", "asrlab.testing")
+# Functions whose parameters users write as keywords, or that have the signatures of another package. All others take at
+# most MAX_PARAMETERS: further options travel in one attrs class.
+PUBLIC_FACADES = {
+    "asrlab.compat.faster_whisper.transcribe",
+    "asrlab.compat.faster_whisper.utils:download_model",
+    "asrlab.evaluation.reports.comparison:compare",
+    "asrlab.evaluation.reports.html.report:report",
+    "asrlab.evaluation.runs.bench:bench",
+    "asrlab.evaluation.runs.bench:resume",
+    "asrlab.loading:load",
+    "asrlab.tuning.tune:calibrate",
+    "asrlab.tuning.tune:tune",
+}
 
 # A package may import packages of its own layer and of the layers before it. A dotted name is a part that is ranked
 # apart from the package around it. The facade comes last: users import it, packages do not.
@@ -212,10 +229,289 @@ def test_a_cycle_is_found() -> None:
     assert cycles({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) == []
 
 
+def test_modules_form_no_cycle() -> None:
+    """Modules import each other in one direction, deferred and type-only imports included."""
+    graph: dict[str, set[str]] = {}
+    for each in module_imports():
+        if each.target in modules() and each.target != each.importer:
+            graph.setdefault(each.importer, set()).add(each.target)
+    assert cycles(graph) == []
+
+
+def test_functions_are_short() -> None:
+    """No function has more than 60 lines, its docstring included."""
+    lengths = {name: (node.end_lineno or 0) - node.lineno + 1 for name, node in functions()}
+    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
+
+
+def test_functions_have_few_parameters() -> None:
+    """No function has more than five parameters."""
+    counts = {name: len(parameters(node)) for name, node in functions()}
+    assert {name: count for name, count in counts.items() if count > MAX_PARAMETERS} == {}
+
+
+def test_public_packages_are_short() -> None:
+    """The ``__init__.py`` of a public package only names what is public."""
+    lengths = {name: len(modules()[name].read_text(encoding="utf-8").splitlines()) for name in PUBLIC_PACKAGES}
+    assert {name: length for name, length in lengths.items() if length > MAX_INIT_LINES} == {}
+
+
+def test_importing_a_module_has_no_effects() -> None:
+    """Modules only define names: nothing is registered, called for its effect, or set in another module."""
+    locations = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in modules().values()
+        for line in effects_at_import(tree_of(path).body)
+    ]
+    assert locations == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("import atexit\natexit.register(print)", [2]),
+        ("import other\nother.hook = 1", [2]),
+        ("@registry.register\ndef f(): ...", [2]),
+        ("if True:\n    start()", [2]),
+        ("for name in NAMES:\n    add(name)", [1]),
+        ('"""Text."""\nA = f()\nB: int = 1\n"""Text."""', []),
+        ("if __name__ == '__main__':\n    main()", []),
+        ("@attrs.frozen(kw_only=True)\nclass A: ...", []),
+    ],
+)
+def test_effects_at_import_are_found(source: str, lines: list[int]) -> None:
+    """Calls, loops, assignments to attributes and registering decorators are effects; definitions are not."""
+    assert list(effects_at_import(ast.parse(source).body)) == lines
+
+
 def test_no_module_is_longer_than_400_lines() -> None:
     """A module of more than 400 lines is split."""
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
     assert {name: length for name, length in lengths.items() if length > MAX_MODULE_LINES} == {}
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield each function of the package with its name, ``module:function``, except public facades and commands."""
+    for module, path in modules().items():
+        for node in ast.walk(tree_of(path)):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            is_command = any("click." in ast.unparse(decorator) for decorator in node.decorator_list)
+            if not is_command and not {module, f"{module}:{node.name}"} & PUBLIC_FACADES:
+                yield f"{module}:{node.name}", node
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Return the named parameters of a function, without ``self`` and ``cls``."""
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [argument.arg for argument in arguments if argument.arg not in {"self", "cls"}]
+
+
+def effects_at_import(body: list[ast.stmt]) -> Iterator[int]:
+    """Yield the lines of statements that do more than define a name, in the body of a module."""
+    for node in body:
+        match node:
+            case ast.If(test=test) if "__name__" in ast.unparse(test) or "TYPE_CHECKING" in ast.unparse(test):
+                continue
+            case ast.If():
+                yield from effects_at_import([*node.body, *node.orelse])
+            case ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Assign(targets=targets) if any(
+                isinstance(each, ast.Attribute | ast.Subscript) for each in targets
+            ):
+                yield node.lineno
+            case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
+                names = [ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in decorators]
+                if {"register", "command"} & set(names) and "click.command" not in ast.unparse(node):
+                    yield node.lineno
+            case ast.Expr() | ast.AugAssign() | ast.Delete() | ast.For() | ast.While() | ast.With() | ast.Try():
+                yield node.lineno
+
+
+def test_every_package_has_a_rank() -> None:
+    """Every package under src/asrlab is listed in LAYERS."""
+    unranked = {package_of(name) for name in modules()} - set(RANKS)
+    assert sorted(unranked) == [], "a new package: add it to a layer of LAYERS and to the design"
+
+
+def test_every_rank_has_a_package() -> None:
+    """LAYERS lists no package that is gone."""
+    assert sorted(set(RANKS) - {package_of(name) for name in modules()}) == []
+
+
+def test_imports_point_downward() -> None:
+    """No package imports a package of a later layer, not even inside a function or for types only."""
+    upward = [
+        f"{each.location}: {package_of(each.importer)} imports {package_of(each.target)}"
+        for each in module_imports()
+        if RANKS[package_of(each.target)] > RANKS.get(package_of(each.importer), -1)
+    ]
+    assert upward == []
+
+
+def test_production_code_does_not_import_testing() -> None:
+    """Only asrlab.testing imports asrlab.testing."""
+    locations = [
+        each.location
+        for each in module_imports()
+        if package_of(each.target) == "testing" and package_of(each.importer) != "testing"
+    ]
+    assert locations == []
+
+
+def test_packages_form_no_cycle() -> None:
+    """Packages of one layer may import each other only as long as no import leads back."""
+    graph: dict[str, set[str]] = {}
+    for each in module_imports():
+        importer, target = package_of(each.importer), package_of(each.target)
+        if importer != target:
+            graph.setdefault(importer, set()).add(target)
+    assert cycles(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import asrlab.cli.main", ["asrlab.cli.main"]),
+        ("from asrlab.evaluation.runs import bench", ["asrlab.evaluation.runs"]),
+        ("from asrlab import errors", ["asrlab.errors"]),
+        ("from asrlab import load", ["asrlab"]),
+        ("from ..weights import store", ["asrlab.weights"]),
+        ("from . import spec", ["asrlab.engines"]),
+        ("def f():\n    from asrlab.device import Device", ["asrlab.device"]),
+        ("if TYPE_CHECKING:\n    import asrlab.plugins", ["asrlab.plugins"]),
+        ("import asrlabel", []),
+    ],
+)
+def test_an_import_is_seen_however_it_is_written(source: str, expected: list[str]) -> None:
+    """Absolute, relative, deferred and type-only imports all count."""
+    known = {"asrlab.errors", "asrlab.weights"}
+    found = imported_modules(ast.parse(source), package="asrlab.engines", known=known)
+    assert [name for name, _ in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("asrlab", FACADE),
+        ("asrlab.errors", "errors"),
+        ("asrlab.engine.spec", "engine"),
+        ("asrlab.evaluation", "evaluation"),
+        ("asrlab.evaluation.runs.ledger", "evaluation.runs"),
+        ("asrlab.tuning.calibration", "tuning.calibration"),
+        ("asrlab.tuning.search", "tuning"),
+    ],
+)
+def test_a_module_belongs_to_its_ranked_package(module: str, expected: str) -> None:
+    """The longest name that LAYERS lists is a module's package."""
+    assert package_of(module) == expected
+
+
+def test_a_cycle_is_found() -> None:
+    """A path that leads back over two names is reported, a diamond is not."""
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == [["a", "b", "c", "a"]]
+    assert cycles({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) == []
+
+
+def test_modules_form_no_cycle() -> None:
+    """Modules import each other in one direction, deferred and type-only imports included."""
+    graph: dict[str, set[str]] = {}
+    for each in module_imports():
+        if each.target in modules() and each.target != each.importer:
+            graph.setdefault(each.importer, set()).add(each.target)
+    assert cycles(graph) == []
+
+
+def test_functions_are_short() -> None:
+    """No function has more than 60 lines, its docstring included."""
+    lengths = {name: (node.end_lineno or 0) - node.lineno + 1 for name, node in functions()}
+    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
+
+
+def test_functions_have_few_parameters() -> None:
+    """No function has more than five parameters."""
+    counts = {name: len(parameters(node)) for name, node in functions()}
+    assert {name: count for name, count in counts.items() if count > MAX_PARAMETERS} == {}
+
+
+def test_public_packages_are_short() -> None:
+    """The ``__init__.py`` of a public package only names what is public."""
+    lengths = {name: len(modules()[name].read_text(encoding="utf-8").splitlines()) for name in PUBLIC_PACKAGES}
+    assert {name: length for name, length in lengths.items() if length > MAX_INIT_LINES} == {}
+
+
+def test_importing_a_module_has_no_effects() -> None:
+    """Modules only define names: nothing is registered, called for its effect, or set in another module."""
+    locations = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in modules().values()
+        for line in effects_at_import(tree_of(path).body)
+    ]
+    assert locations == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("import atexit\natexit.register(print)", [2]),
+        ("import other\nother.hook = 1", [2]),
+        ("@registry.register\ndef f(): ...", [2]),
+        ("if True:\n    start()", [2]),
+        ("for name in NAMES:\n    add(name)", [1]),
+        ('"""Text."""\nA = f()\nB: int = 1\n"""Text."""', []),
+        ("if __name__ == '__main__':\n    main()", []),
+        ("@attrs.frozen(kw_only=True)\nclass A: ...", []),
+    ],
+)
+def test_effects_at_import_are_found(source: str, lines: list[int]) -> None:
+    """Calls, loops, assignments to attributes and registering decorators are effects; definitions are not."""
+    assert list(effects_at_import(ast.parse(source).body)) == lines
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    """A module of more than 400 lines is split."""
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
+    assert {name: length for name, length in lengths.items() if length > MAX_MODULE_LINES} == {}
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield each function of the package with its name, ``module:function``, except public facades and commands."""
+    for module, path in modules().items():
+        for node in ast.walk(tree_of(path)):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            is_command = any("click." in ast.unparse(decorator) for decorator in node.decorator_list)
+            if not is_command and not {module, f"{module}:{node.name}"} & PUBLIC_FACADES:
+                yield f"{module}:{node.name}", node
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Return the named parameters of a function, without ``self`` and ``cls``."""
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [argument.arg for argument in arguments if argument.arg not in {"self", "cls"}]
+
+
+def effects_at_import(body: list[ast.stmt]) -> Iterator[int]:
+    """Yield the lines of statements that do more than define a name, in the body of a module."""
+    for node in body:
+        match node:
+            case ast.If(test=test) if "__name__" in ast.unparse(test) or "TYPE_CHECKING" in ast.unparse(test):
+                continue
+            case ast.If():
+                yield from effects_at_import([*node.body, *node.orelse])
+            case ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Assign(targets=targets) if any(
+                isinstance(each, ast.Attribute | ast.Subscript) for each in targets
+            ):
+                yield node.lineno
+            case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
+                names = [ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in decorators]
+                if {"register", "command"} & set(names) and "click.command" not in ast.unparse(node):
+                    yield node.lineno
+            case ast.Expr() | ast.AugAssign() | ast.Delete() | ast.For() | ast.While() | ast.With() | ast.Try():
+                yield node.lineno
 
 
 def writes_environment(tree: ast.AST) -> Iterator[int]:
@@ -238,78 +534,3 @@ def writes_environment(tree: ast.AST) -> Iterator[int]:
 def is_environ(node: ast.expr) -> bool:
     """Return whether an expression is ``os.environ`` or ``environ``."""
     return ast.unparse(node) in {"os.environ", "environ"}
-
-
-def test_nothing_writes_the_environment() -> None:
-    """No module changes os.environ: the environment is the user's."""
-    locations = [
-        f"{path.relative_to(ROOT)}:{line}" for path in modules().values() for line in writes_environment(tree_of(path))
-    ]
-    assert locations == []
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "os.environ['A'] = 'b'",
-        "del os.environ['A']",
-        "os.environ.update(A='b')",
-        "environ.setdefault('A', 'b')",
-        "os.environ |= {'A': 'b'}",
-        "os.putenv('A', 'b')",
-    ],
-)
-def test_a_write_to_the_environment_is_seen(source: str) -> None:
-    """Each way of changing the environment is recognized, so that the rule above can fail."""
-    assert list(writes_environment(ast.parse(source))) == [1]
-
-
-def test_reading_the_environment_is_allowed() -> None:
-    """Reading a variable or copying the environment is not a write."""
-    source = "os.environ['A']; os.environ.get('A'); dict(os.environ); env['A'] = 'b'; [].pop()"
-    assert list(writes_environment(ast.parse(source))) == []
-
-
-def unguarded_output(tree: ast.AST) -> Iterator[int]:
-    """Yield the lines that print past the guarded streams, or with a console that does not escape."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Name(id="print")):
-                yield node.lineno
-            case ast.Call(func=ast.Name(id="Console")):
-                yield node.lineno
-            case ast.Attribute(value=ast.Name(id="sys"), attr="__stdout__" | "__stderr__"):
-                yield node.lineno
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="sys"), attr="stdout" | "stderr"), attr="buffer"):
-                yield node.lineno
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="os"), attr="write")):
-                yield node.lineno
-            case ast.ImportFrom(module="rich.text"):
-                yield node.lineno
-
-
-def test_commands_print_through_the_guarded_streams() -> None:
-    """No module of the command line prints by itself: its texts may contain control characters."""
-    locations = [
-        f"{path.relative_to(ROOT)}:{line}"
-        for name, path in modules().items()
-        if package_of(name) == "cli"
-        for line in unguarded_output(tree_of(path))
-    ]
-    assert locations == [], "print with click.echo, or asrlab.cli.options.console and asrlab.terminal.screen.Text"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "print('text')",
-        "Console(stderr=True)",
-        "sys.__stdout__.write('text')",
-        "sys.stdout.buffer.write(b'text')",
-        "os.write(1, b'text')",
-        "from rich.text import Text",
-    ],
-)
-def test_unguarded_output_is_seen(source: str) -> None:
-    """Each way around the guarded streams is recognized, so that the rule above can fail."""
-    assert list(unguarded_output(ast.parse(source))) == [1]
