@@ -24,6 +24,28 @@ def find_lines(folder: Path, find: Callable[[ast.AST], Iterator[int]]) -> list[s
     ]
 
 
+def writes_environment(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that change ``os.environ``: by item, by a method, or by ``os.putenv``."""
+    changing = {"update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__"}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
+                written = is_environ(value)
+            case ast.Attribute(value=value, attr=name):
+                written = name in {"putenv", "unsetenv"} or (name in changing and is_environ(value))
+            case ast.AugAssign(target=target):
+                written = is_environ(target)
+            case _:
+                continue
+        if written:
+            yield node.lineno
+
+
+def is_environ(node: ast.expr) -> bool:
+    """Return whether an expression is ``os.environ`` or ``environ``."""
+    return ast.unparse(node) in {"os.environ", "environ"}
+
+
 def test_nothing_writes_the_environment() -> None:
     """No module changes os.environ: the environment is the user's."""
     assert find_lines(PACKAGE, writes_environment) == []
