@@ -19,6 +19,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "asrlab.audio": "Audio AudioFile load_audio",
+        "asrlab.audio.types": "AudioTrack AudioWarning",
+        "asrlab.batching": "HasAudio",
         "asrlab.device": "Device DeviceReport",
         "asrlab.engine.contract": "TranscriberInfo",
         "asrlab.engine.transcriber": "SegmentStream Transcriber",
@@ -28,7 +30,8 @@ __getattr__, __dir__, __all__ = attach(
         "asrlab.options": "Batching Capabilities TranscribeOptions",
         "asrlab.transcript": "DecodingPath ModelInfo TranscribeResult PackageVersion PatchStatus Segment SubtitleLayout Timings Transcript"
         " TranscriptWarning Word",
-        "asrlab.tuning.calibration": "Calibration",
+        "asrlab.plugins.registry": "ResolvedModel",
+        "asrlab.tuning.calibration": "Calibration CalibrationKey Trial",
         "asrlab.tuning.tune": "tune",
     },
     submodules="evaluation patches plugin",

@@ -1,8 +1,8 @@
+from asrlab import evaluation as evaluation, patches as patches, plugin as plugin
 from asrlab._version import __version__ as __version__
-from asrlab import plugin as plugin
-from asrlab import patches as patches
-from asrlab import evaluation as evaluation
 from asrlab.audio import Audio as Audio, AudioFile as AudioFile, load_audio as load_audio
+from asrlab.audio.types import AudioTrack as AudioTrack, AudioWarning as AudioWarning
+from asrlab.batching import HasAudio as HasAudio
 from asrlab.device import Device as Device, DeviceReport as DeviceReport
 from asrlab.engine.contract import TranscriberInfo as TranscriberInfo
 from asrlab.engine.transcriber import SegmentStream as SegmentStream, Transcriber as Transcriber
@@ -20,6 +20,7 @@ from asrlab.errors import (
 )
 from asrlab.loading import list_models as list_models, load as load, weights_path as weights_path
 from asrlab.options import Batching as Batching, Capabilities as Capabilities, TranscribeOptions as TranscribeOptions
+from asrlab.plugins.registry import ResolvedModel as ResolvedModel
 from asrlab.transcript import (
     DecodingPath as DecodingPath,
     ModelInfo as ModelInfo,
@@ -33,5 +34,5 @@ from asrlab.transcript import (
     TranscriptWarning as TranscriptWarning,
     Word as Word,
 )
-from asrlab.tuning.calibration import Calibration as Calibration
+from asrlab.tuning.calibration import Calibration as Calibration, CalibrationKey as CalibrationKey, Trial as Trial
 from asrlab.tuning.tune import tune as tune

@@ -10,10 +10,10 @@ from asrlab.engine.contract import (
     TranscriberInfo as TranscriberInfo,
 )
 from asrlab.engine.spec import (
+    PLUGIN_API as PLUGIN_API,
     EngineSpec as EngineSpec,
     LoadRequest as LoadRequest,
     ModelSpec as ModelSpec,
-    PLUGIN_API as PLUGIN_API,
 )
 from asrlab.evaluation.datasets import DatasetSpec as DatasetSpec
 from asrlab.plugins.hookspecs import hookimpl as hookimpl

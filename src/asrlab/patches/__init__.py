@@ -5,7 +5,7 @@ from asrlab._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "asrlab.patches.direct": "install_patches known_patches patched",
+        "asrlab.patches.direct": "InstalledPatches install_patches known_patches patched",
         "asrlab.patches.patch": "PatchDecision Patch",
         "asrlab.patches.registry": "PatchScope apply_patches import_modules",
         "asrlab.patches.selection": "PatchSelection",

@@ -1,4 +1,9 @@
-from asrlab.patches.direct import install_patches as install_patches, known_patches as known_patches, patched as patched
+from asrlab.patches.direct import (
+    InstalledPatches as InstalledPatches,
+    install_patches as install_patches,
+    known_patches as known_patches,
+    patched as patched,
+)
 from asrlab.patches.patch import Patch as Patch, PatchDecision as PatchDecision
 from asrlab.patches.registry import (
     PatchScope as PatchScope,
