@@ -13,26 +13,26 @@ from asrlab.weights import WeightsFile, entries, entry
 def test_every_faster_whisper_size_is_in_the_catalogue():
     """Every repository that faster-whisper knows has an entry."""
     utils = pytest.importorskip("faster_whisper.utils", reason="faster-whisper is not installed")
-    known = {each.key for each in entries()}
+    known = {entry.key for entry in entries()}
     assert {repository.lower() for repository in utils._MODELS.values()} <= known  # noqa: SLF001
 
 
 def test_every_openai_checkpoint_is_in_the_catalogue_with_the_checksum_of_its_address():
     """The addresses and checksums are those of openai-whisper."""
     whisper = pytest.importorskip("whisper", reason="openai-whisper is not installed")
-    urls = {each.url: each for each in entries() if each.format == "openai-pt"}
+    urls = {entry.url: entry for entry in entries() if entry.format == "openai-pt"}
     assert set(urls) == set(whisper._MODELS.values())  # noqa: SLF001
-    assert all(each.main_file.sha256 == url.split("/")[-2] for url, each in urls.items())
+    assert all(entry.main_file.sha256 == url.split("/")[-2] for url, entry in urls.items())
 
 
 def test_every_hub_entry_is_pinned_to_a_commit():
     """No entry follows a branch."""
-    assert all(re.fullmatch("[0-9a-f]{40}", each.revision) for each in entries() if each.repository)
+    assert all(re.fullmatch("[0-9a-f]{40}", entry.revision) for entry in entries() if entry.repository)
 
 
 def test_keys_and_models_are_unique():
     """No two entries share a key or a model."""
-    assert len({each.key for each in entries()}) == len({each.model for each in entries()}) == len(entries())
+    assert len({entry.key for entry in entries()}) == len({each.model for each in entries()}) == len(entries())
 
 
 def test_a_carrier_provides_every_file_of_its_entry():
@@ -72,7 +72,7 @@ def test_a_file_name_outside_the_folder_is_refused(name: str):
 
 def test_a_checksum_that_is_none_is_refused():
     """A checksum is 64 digits in lower-case hex."""
-    with pytest.raises(WeightsError, match="no sha256"):
+    with pytest.raises(WeightsError, match="not a sha256"):
         WeightsFile(name="model.bin", sha256="ABC")
 
 

@@ -238,10 +238,10 @@ def test_another_kind_of_model_is_refused(tmp_path: Path, pack_ctranslate2: Pack
         (b"\x06\0\0\0\x02\0W\0\0\0\0\0\x01\0\0\0\x02\0a\0\xff", "has 255 dimensions"),
         (b"\x06\0\0\0\x02\0W\0\0\0\0\0\x01\0\0\0\x02\0a\0\x00\x09\x04\0\0\0", "unknown data type 9"),
         (b"\x06\0\0\0\x02\0\xff\0", "not text"),
-        (b"\x06\0\0\0\x00\0", "does not end"),
+        (b"\x06\0\0\0\x00\0", "has no end"),
         (b"\x06\0\0\0\x02\0W\0" + b"\0" * 12 + b"more", "4 bytes follow its end"),
-        (b"\x06\0\0\0\x02\0W\0\0\0\0\0\x02\0\0\0" + b"\x02\0a\0\0\x01\x01\0\0\0x" * 2, "'a' is there twice"),
-        (b"\x06\0\0\0\x02\0W\0" + b"\0" * 8 + b"\x01\0\0\0\x02\0a\0\x02\0b\0", "'a' stands for 'b', which is not"),
+        (b"\x06\0\0\0\x02\0W\0\0\0\0\0\x02\0\0\0" + b"\x02\0a\0\0\x01\x01\0\0\0x" * 2, "the name 'a' occurs twice"),
+        (b"\x06\0\0\0\x02\0W\0" + b"\0" * 8 + b"\x01\0\0\0\x02\0a\0\x02\0b\0", "'a' refers to 'b', which is missing"),
     ],
 )
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes, reason: str):

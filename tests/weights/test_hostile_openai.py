@@ -66,7 +66,7 @@ def test_what_whisper_loads_is_accepted(write: Callable[..., Path], zipped: bool
         ("n_audio_layer", "1", "its n_audio_layer is '1'"),
         ("n_audio_layer", -1, "its n_audio_layer is -1"),
         ("n_audio_head", 0, "its n_audio_head is 0"),
-        ("n_text_head", 3, "cannot be parted among 3 heads"),
+        ("n_text_head", 3, "is not divisible by 3 heads"),
         ("n_mels", 81, "its n_mels is 81, not 80 or 128"),
         ("more", 1, "not the ten of a Whisper model"),
     ],
@@ -97,7 +97,7 @@ def test_dimensions_that_cannot_be_are_refused(
         (NORM, torch.zeros(5), r"has the shape \(5,\), not \(4,\)"),
         (NORM, None, "lacks the tensor decoder.ln.bias"),
         (NORM, [1, 2], "is a list, not a tensor"),
-        (7, torch.zeros(4), "is called 7, which is no text"),
+        (7, torch.zeros(4), "has the name 7, which is not text"),
         ("decoder.more", torch.zeros(4), "'decoder.more', which Whisper does not have"),
         ("decoder.token_embedding.weight", torch.zeros(1).expand(51_864, 4), "declare .* numbers, but it stores"),
     ],
@@ -118,7 +118,7 @@ def test_tensors_that_are_not_whispers_are_refused(write: Callable[..., Path], n
         (b"\x80\x02}" + b"N" * (5 << 20) + b".", "larger than 4 MiB"),
         (b"\x80\x02cos\nmkdir\n)R.", "the code os.mkdir; code in a checkpoint is never run"),
         (b"\x80\x02}", "damaged|does not end"),
-        (b"\x80\x02.", "takes what it did not put down"),
+        (b"\x80\x02.", "pops from an empty stack"),
     ],
 )
 def test_pickles_that_are_no_plain_weights_are_refused(tmp_path: Path, pickle: bytes, reason: str):

@@ -106,7 +106,7 @@ def test_an_interrupted_pull_goes_on_within_the_file(hub_store: WeightsStore, hu
 
 
 def test_a_file_that_was_whole_is_not_fetched_again(hub_store: WeightsStore, hub: Site, entry: WeightsEntry):
-    """A pull that broke off just before the last file fetches that one alone."""
+    """A pull that was interrupted just before the last file fetches that one alone."""
     interrupt(hub_store, entry, at_bytes=len(BODIES["model.safetensors"]) + 1)
     hub.asked.clear()
     assert hub_store.ensure(entry).path.is_dir()

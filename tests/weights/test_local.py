@@ -41,7 +41,7 @@ def test_a_users_folder_with_a_wrong_file_is_refused_and_untouched(
     """A mismatch names both checksums, and the user's file stays where it is."""
     (folder / "config.json").write_bytes(b"{ }")
     before = snapshot(folder)
-    with pytest.raises(WeightsError, match="left where it is") as caught:
+    with pytest.raises(WeightsError, match="was not changed") as caught:
         store.from_folder(folder, entry=made_up)
     assert caught.value.expected_sha256 == made_up.files[1].sha256
     assert str(folder / "config.json") in str(caught.value)
@@ -64,7 +64,7 @@ def test_a_users_folder_verified_after_damage_is_left_in_place(store: WeightsSto
     """Verification moves nothing outside the store."""
     stored = store.from_folder(folder)
     (folder / "model.bin").write_bytes(b"other")
-    with pytest.raises(WeightsError, match="left where it is"):
+    with pytest.raises(WeightsError, match="was not changed"):
         store.verify(stored)
     assert (folder / "model.bin").read_bytes() == b"other"
 
@@ -89,7 +89,7 @@ def test_a_pt_file_is_used_in_place_whatever_its_name(store: WeightsStore, tmp_p
 
 def test_another_format_than_the_entrys_is_refused(store: WeightsStore, folder: Path):
     """A CTranslate2 folder is not an openai-whisper checkpoint."""
-    with pytest.raises(WeightsError, match="is of the format ctranslate2, 'openai/whisper-base' of openai-pt"):
+    with pytest.raises(WeightsError, match="has the format ctranslate2, but 'openai/whisper-base' needs openai-pt"):
         store.from_folder(folder, entry=entry("openai/whisper-base"))
 
 

@@ -184,7 +184,7 @@ def test_a_wrong_file_in_a_subfolder_is_refused_and_left(
     """A user's file with another checksum stays where it is."""
     wrong = hub_folder / "audio_detokenizer" / "model.safetensors"
     wrong.write_bytes(b"other")
-    with pytest.raises(WeightsError, match="left where it is") as caught:
+    with pytest.raises(WeightsError, match="was not changed") as caught:
         hub_store.from_folder(hub_folder, entry=hub_entry)
     assert str(wrong) in str(caught.value)
     assert caught.value.actual_sha256 == hashlib.sha256(b"other").hexdigest()
@@ -204,7 +204,7 @@ def test_damage_in_a_subfolder_of_the_store_is_kept_aside(hub_store: WeightsStor
     """A stored file with a wrong checksum is moved aside and comes back with the next fill."""
     path = hub_store.ensure(hub_entry).path / "audio_detokenizer" / "model.safetensors"
     path.write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match="kept aside"):
+    with pytest.raises(WeightsError, match="the file was moved to"):
         hub_store.find(hub_entry)
     assert hub_store.ensure(hub_entry).pinned is False
     assert path.read_bytes() == BODIES["audio_detokenizer/model.safetensors"]

@@ -139,7 +139,7 @@ def test_a_truncated_body_is_not_taken_for_the_file(url_store: WeightsStore, sit
 def test_a_page_instead_of_the_file_is_kept_aside(url_store: WeightsStore, site: Site):
     """What a captive portal answers is refused by its checksum."""
     site.bodies["/made-up.pt"] = b"<html>please log in</html>"
-    with pytest.raises(WeightsError, match="kept aside"):
+    with pytest.raises(WeightsError, match="the file was moved to"):
         url_store.ensure(checkpoint(f"{site.address}/made-up.pt"))
     (kept,) = (url_store.root / "rejected").iterdir()
     assert kept.read_bytes() == b"<html>please log in</html>"
@@ -185,7 +185,7 @@ def test_offline_asks_nobody(
     site.bodies["/made-up.pt"] = BODY
     if variable:
         monkeypatch.setenv(variable, "true")
-    with pytest.raises(WeightsError, match=f"left out, {variable or 'offline was asked for'}"):
+    with pytest.raises(WeightsError, match=f"left out, {variable or 'since offline was requested'}"):
         url_store.ensure(checkpoint(f"{site.address}/made-up.pt"), offline=variable is None)
     assert site.asked == []
 

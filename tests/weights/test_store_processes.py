@@ -126,7 +126,7 @@ def test_two_processes_at_once_fill_once(start: Start, made_up: WeightsEntry):
     first = start()
     first.until("block")
     second = start()
-    second.until("log waiting for another process that fills made/up")
+    second.until("log waiting for another process that fetches made/up")
     first.go(times=20)
     assert first.until("done") == f"done {made_up.main_file.sha256}"
     said = second.out.read().splitlines()

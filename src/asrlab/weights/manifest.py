@@ -1,30 +1,49 @@
-"""Weights on disk that were checked, and the manifest that describes them."""
+"""Files of the store: stored weights, their manifest, and the folders.
+
+::
+
+    <root>/<key>/manifest.json  the checksums of the files that were written
+    <root>/<key>/model/         the files
+    <root>/filling/<key>/new/   an entry that is being fetched: moved into place complete, or removed
+    <root>/filling/<key>/<revision>/  the same for a source that resumes: kept if the fetch is interrupted
+    <root>/locks/<key>.lock     the lock of the process that fetches
+    <root>/rejected/            files with a wrong checksum
+    <root>/digests/             checksums by path, size and time of change
+
+A ``/`` in a key is written ``--``.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from asrlab.output_files import sync_folder, write_file
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from asrlab.weights.catalogue import WeightsFormat
-
 
 log = logging.getLogger("asrlab.weights")
 
 
 @attrs.frozen(kw_only=True)
 class StoredFile:
-    """One file as it lies on disk.
+    """A file on disk.
 
     Attributes:
         name: The path relative to the weights folder, with ``/``.
-        sha256: In lower-case hex.
-        size_bytes: Its size.
+        sha256: The checksum, in lower-case hex.
+        size_bytes: The size.
     """
 
     name: str
@@ -34,17 +53,17 @@ class StoredFile:
 
 @attrs.frozen(kw_only=True)
 class StoredWeights:
-    """Weights that are on disk and whose checksums are known.
+    """Weights on disk with known checksums.
 
     Attributes:
         path: The file of ``openai-pt`` weights; the folder of any others.
-        format: What *path* holds.
+        format: The format of the weights.
         key: The catalogue's key; None for a user's own weights.
-        revision: The commit on the hub that the files come from, if they come from one.
-        sha256: The checksum of the main file, which stands for the weights in results.
-        source: Where the files came from, in words.
-        pinned: Whether every file was compared with a checksum of the catalogue. False means that the checksums are
-            those of the first download, or of what the user gave.
+        revision: The commit on the hub; None for other sources.
+        sha256: The checksum of the main file, which identifies the weights in results.
+        source: The source of the files, in words.
+        pinned: True if every file was compared with a checksum of the catalogue. False means that the checksums are
+            those of the first download, or of the user's files.
         files: The files, the main file first.
     """
 
@@ -64,13 +83,13 @@ class StoredWeights:
 
 
 @attrs.frozen(kw_only=True)
-class Manifest:
-    """What the store notes beside the files of an entry.
+class StoreManifest:
+    """The store's record of the files of an entry.
 
     Attributes:
         key: The catalogue's key.
-        revision: The commit on the hub that the files come from, if they come from one.
-        source: Where the files came from, in words.
+        revision: The commit on the hub; None for other sources.
+        source: The source of the files, in words.
         files: The files as they were written.
     """
 
@@ -84,13 +103,13 @@ class Manifest:
         return next((file for file in self.files if file.name == name), None)
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Path, manifest: StoreManifest) -> None:
     """Write *manifest* as JSON to *path*."""
     path.write_text(json.dumps(attrs.asdict(manifest), indent=2) + "\n", "utf-8")
 
 
-def read_manifest(path: Path) -> Manifest | None:
-    """Return the manifest at *path*, or None if it is missing or makes no sense."""
+def read_manifest(path: Path) -> StoreManifest | None:
+    """Return the manifest at *path*, or None if it is missing or damaged."""
     try:
         return _structure(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
@@ -100,6 +119,181 @@ def read_manifest(path: Path) -> Manifest | None:
         return None
 
 
-def _structure(data: dict[str, Any]) -> Manifest:
+def _structure(data: dict[str, Any]) -> StoreManifest:
     files = tuple(StoredFile(**file) for file in data["files"])
-    return Manifest(key=data["key"], revision=data["revision"], source=data["source"], files=files)
+    return StoreManifest(key=data["key"], revision=data["revision"], source=data["source"], files=files)
+
+
+@attrs.frozen
+class StoreLayout:
+    """The folders of a store.
+
+    Attributes:
+        root: The folder of the store, absolute.
+    """
+
+    root: Path
+
+    @property
+    def digest_cache(self) -> Path:
+        """The folder of cached checksums."""
+        return self.root / "digests"
+
+    def folder(self, key: str) -> Path:
+        """Return the folder of an entry."""
+        return self.root / _slug(key)
+
+    def model(self, key: str) -> Path:
+        """Return the folder of an entry's files."""
+        return self.folder(key) / "model"
+
+    def manifest(self, key: str) -> Path:
+        """Return the file that describes an entry."""
+        return self.folder(key) / "manifest.json"
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Wait for the lock of an entry and hold it."""
+        from filelock import FileLock, Timeout
+
+        path = self.root / "locks" / f"{_slug(key)}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("waiting for another process that fetches %s (%s)", key, path)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def start(self, key: str, *, name: str = "new") -> Path:
+        """Return the folder to fetch into. The caller must hold the lock.
+
+        Args:
+            key: The entry.
+            name: The folder's name. ``new`` is always emptied; any other keeps the files of an earlier process.
+        """
+        fresh = self._filling(key) / _slug(name)
+        if name == "new":
+            shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / "model").mkdir(parents=True, exist_ok=True)
+        return fresh
+
+    def commit(self, key: str, fresh: Path) -> None:
+        """Replace the folder of an entry by a complete one. The caller must hold the lock."""
+        folder = self.folder(key)
+        # a rename is only as durable as the folders it touches
+        sync_folder(fresh / "model")
+        sync_folder(fresh)
+        if folder.exists():  # outdated, or incomplete since a damaged file was moved aside
+            folder.replace(self._filling(key) / "old")
+        fresh.replace(folder)
+        sync_folder(self.root)
+
+    def discard(self, key: str, *, keep: str | None = None) -> None:
+        """Remove the files of a fetch, except the folder called *keep* if it has files.
+
+        The caller must hold the lock.
+        """
+        filling = self._filling(key)
+        resumable = filling / _slug(keep) if keep else None
+        if resumable is None or not any(path.is_file() for path in resumable.rglob("*")):
+            shutil.rmtree(filling, ignore_errors=True)
+            return
+        for other in filling.iterdir():
+            if other != resumable:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def reject(self, path: Path, sha256: str) -> Path:
+        """Move a file with a wrong checksum aside, if no other process has, and return its new path."""
+        rejected = self.root / "rejected" / f"{path.name}-{sha256[:8]}"
+        rejected.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.replace(rejected)
+        return rejected
+
+    def _filling(self, key: str) -> Path:
+        return self.root / "filling" / _slug(key)
+
+
+def default_root() -> Path:
+    """Return ``weights`` in the folder that ``ASRLAB_CACHE`` names, or else in the user's cache folder."""
+    chosen = os.environ.get("ASRLAB_CACHE")
+    if chosen:
+        return Path(chosen) / "weights"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("asrlab") / "weights"
+
+
+def _slug(key: str) -> str:
+    return key.replace("/", "--")
+
+
+@attrs.frozen(kw_only=True)
+class _CachedDigest:
+    size_bytes: int
+    mtime_ns: int
+    sha256: str
+
+
+class DigestCache:
+    """A cache of the sha256 of files anywhere on disk.
+
+    Nothing is written beside the files themselves: they may belong to a user or an installed package.
+
+    Args:
+        folder: The folder of the cache, with one small JSON file for each checksum; created when first needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def sha256(self, path: Path, *, fresh: bool = False) -> str:
+        """Return the sha256 of the file; read the file only if it changed since the last time or if *fresh*.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        before = path.stat()
+        known = None if fresh else self._read(path)
+        if known and (known.size_bytes, known.mtime_ns) == (before.st_size, before.st_mtime_ns):
+            return known.sha256
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        log.debug("hashed %s (%d bytes)", path, before.st_size)
+        self._write(path, _CachedDigest(size_bytes=before.st_size, mtime_ns=before.st_mtime_ns, sha256=sha256))
+        return sha256
+
+    def remember(self, path: Path, sha256: str) -> None:
+        """Store the sha256 of a file that was hashed while it was written."""
+        stat = path.stat()
+        self._write(path, _CachedDigest(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=sha256))
+
+    def _cache_file(self, path: Path) -> Path:
+        name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+        return self._folder / f"{name}.json"
+
+    def _read(self, path: Path) -> _CachedDigest | None:
+        try:
+            data = json.loads(self._cache_file(path).read_text("utf-8"))
+            return _CachedDigest(size_bytes=data["size_bytes"], mtime_ns=data["mtime_ns"], sha256=data["sha256"])
+        except (OSError, ValueError, TypeError, KeyError):
+            # The cache only saves time: without a usable entry the file is read again.
+            return None
+
+    def _write(self, path: Path, digest: _CachedDigest) -> None:
+        data = json.dumps({"path": os.path.realpath(path), **attrs.asdict(digest)})
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_file(self._cache_file(path), data.encode())
+        except OSError as error:
+            log.info(
+                "cannot cache the checksum of %s under %s (%s); the file is hashed again next time",
+                path,
+                self._folder,
+                error,
+            )

@@ -1,4 +1,4 @@
-"""Check a ``.pt`` file of openai-whisper before PyTorch opens it: nothing is allocated for what it only declares.
+"""Check a ``.pt`` file of openai-whisper before PyTorch opens it, without allocating declared sizes.
 
 Both layouts of ``torch.save`` are read: a zip archive whose entries are stored as they are, and the older sequence of
 pickles followed by the numbers.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from asrlab.errors import WeightsError
+from asrlab.weights.ctranslate2_to_openai import WhisperDims
 from asrlab.weights.pickle_reader import (
     MAX_READ_BYTES,
     PickleError,
@@ -24,11 +25,9 @@ from asrlab.weights.pickle_reader import (
     read_pickle,
 )
 from asrlab.weights.safetensors_check import StoredTensor, first_not_finite
-from asrlab.weights.whisper_tensors import check_dims, check_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from collections.abc import Iterable, Iterator, Mapping
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LOCAL_HEADER_BYTES = 30
@@ -36,11 +35,11 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def check_openai_checkpoint(path: Path) -> None:
-    """Refuse a checkpoint that openai-whisper could not run, or that would cost more to load than it holds.
+    """Refuse a checkpoint that openai-whisper could not run, or that would need more memory than its size.
 
     Raises:
-        WeightsError: If it cannot be read as plain weights, its dimensions or tensors are not those of a Whisper
-            model, or a number in it is not finite.
+        WeightsError: If the file cannot be read as plain weights, its dimensions or tensors are not those of a Whisper
+            model, or a number is not finite.
     """
     try:
         with path.open("rb") as file:
@@ -72,7 +71,7 @@ def check_openai_checkpoint(path: Path) -> None:
 
 
 def why_not_whisper(dims: object, shapes: Mapping[object, tuple[int, ...]]) -> str | None:
-    """Return why a model of these *dims* with tensors of these *shapes* is not one that Whisper can run, else None."""
+    """Return why Whisper cannot run a model of these *dims* with tensors of these *shapes*, else None."""
     known = check_dims(dims)
     return known if isinstance(known, str) else check_shapes(known, shapes)
 
@@ -88,7 +87,7 @@ def _why_not(content: Any) -> str | None:
         return "it has no 'dims' and 'model_state_dict'"
     state = content["model_state_dict"]
     if not isinstance(state, dict):
-        return "its 'model_state_dict' is no dictionary"
+        return "its 'model_state_dict' is not a dictionary"
     for name, tensor in state.items():
         if not isinstance(tensor, TensorRecord):
             return f"{str(name)[:80]} is a {type(tensor).__name__}, not a tensor"
@@ -100,7 +99,7 @@ def _why_not(content: Any) -> str | None:
 
 
 def _overlap(tensors: Iterable[TensorRecord]) -> str | None:
-    """Tensors may share a storage, but all of them may not be larger than what is stored: a copy is made of each."""
+    """Return an error if the tensors, which may share storages, are together larger than the storages."""
     declared, storages = 0, dict[str, int]()
     for tensor in tensors:
         length = 1
@@ -171,14 +170,14 @@ def _read_legacy(file: _Bounded, size_bytes: int) -> tuple[Any, Mapping[str, int
     file.seek(0)
     first, _ = read_pickle(file)
     if first != _LEGACY_MAGIC:
-        # anything else that is pickled: what it asks for has been refused, what it is, is not a checkpoint
-        raise ValueError("it does not begin as torch.save begins")
+        # any other pickle; the code that it asks for has been refused already
+        raise ValueError("it does not begin as torch.save writes it")
     for _ in range(2):  # the version of the protocol, and the sizes of C's types
         read_pickle(file)
     content, storages = read_pickle(file)
     keys, _ = read_pickle(file)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
-        raise ValueError("the list of its storages is not that of its tensors")
+        raise ValueError("its list of storages does not match its tensors")
     starts, position = {}, file.tell()
     for key in map(str, keys):
         file.seek(position)
@@ -193,7 +192,7 @@ def _read_legacy(file: _Bounded, size_bytes: int) -> tuple[Any, Mapping[str, int
 
 
 class _Bounded:
-    """A file that refuses to read more than a few MiB at once, whatever a header declares."""
+    """A file that refuses to read more than a few MiB at once, even if a header declares more."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -218,3 +217,109 @@ class _Bounded:
 
     def seekable(self) -> bool:
         return True
+
+
+_NAMES = tuple(WhisperDims.__annotations__)
+_MELS = (80, 128)  # those that openai-whisper has filters for
+_AUDIO_CTX = 1500  # positions of 30 s, to which every window is padded
+_MIN_TEXT_CTX = 16
+_MIN_VOCAB = 51_864  # of the English models, the smallest of Whisper's vocabularies
+_STEM, _AUDIO_LAYER, _TEXT_LAYER = 11, 15, 24  # tensors
+_MAX_SHOWN = 60
+
+
+def check_dims(dims: object) -> WhisperDims | str:
+    """Return *dims* as a record if a Whisper model can have them, else the reason against them."""
+    if not isinstance(dims, dict):
+        return "its 'dims' are not a dictionary"
+    if set(dims) != set(_NAMES):
+        odd = sorted(set(_NAMES) ^ set(map(str, dims)))[:3]
+        return f"its 'dims' are not the ten of a Whisper model ({', '.join(odd)})"
+    for name in _NAMES:
+        value = dims[name]
+        if type(value) is not int or not 1 <= value < 1 << 31:
+            return f"its {name} is {_describe_value(value)}, not a whole number from 1 up"
+    known = WhisperDims(**{name: dims[name] for name in _NAMES})
+    return known if (reason := _impossible_dims(known)) is None else reason
+
+
+def _impossible_dims(dims: WhisperDims) -> str | None:
+    wrong = {
+        f"its n_mels is {dims.n_mels}, not 80 or 128": dims.n_mels not in _MELS,
+        f"its n_audio_ctx is {dims.n_audio_ctx}, not {_AUDIO_CTX}": dims.n_audio_ctx != _AUDIO_CTX,
+        f"its n_text_ctx is {dims.n_text_ctx}, less than {_MIN_TEXT_CTX}": dims.n_text_ctx < _MIN_TEXT_CTX,
+        f"its n_vocab is {dims.n_vocab}, less than Whisper's {_MIN_VOCAB}": dims.n_vocab < _MIN_VOCAB,
+        f"its n_audio_state is {dims.n_audio_state} and its n_text_state {dims.n_text_state}; Whisper has one width for"
+        " both": dims.n_audio_state != dims.n_text_state,
+        f"its width of {dims.n_audio_state} is not divisible by {dims.n_audio_head} heads": dims.n_audio_state
+        % dims.n_audio_head
+        != 0
+        or dims.n_audio_state % 2 != 0,
+        f"its width of {dims.n_text_state} is not divisible by {dims.n_text_head} heads": dims.n_text_state
+        % dims.n_text_head
+        != 0,
+    }
+    return next((reason for reason, applies in wrong.items() if applies), None)
+
+
+def _describe_value(value: object) -> str:
+    if type(value) is int and value.bit_length() > _MAX_SHOWN:
+        return f"a number of {value.bit_length()} bits"
+    return repr(value)[:_MAX_SHOWN] if isinstance(value, int | float | str | None) else f"a {type(value).__name__}"
+
+
+def check_shapes(dims: WhisperDims, shapes: Mapping[object, tuple[int, ...]]) -> str | None:
+    """Return why the names and *shapes* of tensors do not fit a model of these *dims*, else None.
+
+    The count is compared first, so that no list is built for ten million declared layers.
+    """
+    odd = next((name for name in shapes if not isinstance(name, str)), None)
+    if odd is not None:
+        return f"a tensor has the name {_describe_value(odd)}, which is not text"
+    count = _STEM + _AUDIO_LAYER * dims.n_audio_layer + _TEXT_LAYER * dims.n_text_layer
+    # name the tensor if one or two are missing, the counts if many are
+    if abs(count - len(shapes)) > _TEXT_LAYER:
+        return (
+            f"it declares {dims.n_audio_layer} and {dims.n_text_layer} layers, which are {count} tensors, but holds "
+            f"{len(shapes)}"
+        )
+    expected = dict(_expected_tensors(dims))
+    if missing := sorted(set(expected) - set(shapes)):
+        return f"it lacks the tensor {missing[0]} ({len(missing)} in all)"
+    if extra := sorted(str(name) for name in shapes if name not in expected):
+        return f"it holds the tensor {_describe_value(extra[0])}, which Whisper does not have ({len(extra)} in all)"
+    for name, shape in expected.items():
+        if shapes[name] != shape:
+            return f"{name} has the shape {shapes[name]}, not {shape}"
+    return None
+
+
+def _expected_tensors(dims: WhisperDims) -> Iterator[tuple[str, tuple[int, ...]]]:
+    width, text_width = dims.n_audio_state, dims.n_text_state
+    yield from _affine("encoder.conv1", width, dims.n_mels, 3)
+    yield from _affine("encoder.conv2", width, width, 3)
+    yield "encoder.positional_embedding", (dims.n_audio_ctx, width)
+    yield from _affine("encoder.ln_post", width)
+    yield "decoder.token_embedding.weight", (dims.n_vocab, text_width)
+    yield "decoder.positional_embedding", (dims.n_text_ctx, text_width)
+    yield from _affine("decoder.ln", text_width)
+    for layer in range(dims.n_audio_layer):
+        yield from _block(f"encoder.blocks.{layer}", width, ("attn",))
+    for layer in range(dims.n_text_layer):
+        yield from _block(f"decoder.blocks.{layer}", text_width, ("attn", "cross_attn"))
+
+
+def _block(prefix: str, width: int, attentions: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for attention in attentions:
+        for name in ("query", "value", "out"):
+            yield from _affine(f"{prefix}.{attention}.{name}", width, width)
+        yield f"{prefix}.{attention}.key.weight", (width, width)
+        yield from _affine(f"{prefix}.{attention}_ln", width)
+    yield from _affine(f"{prefix}.mlp.0", 4 * width, width)
+    yield from _affine(f"{prefix}.mlp.2", width, 4 * width)
+    yield from _affine(f"{prefix}.mlp_ln", width)
+
+
+def _affine(prefix: str, *shape: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{prefix}.weight", shape
+    yield f"{prefix}.bias", shape[:1]

@@ -1,4 +1,4 @@
-"""Read the pickle of a PyTorch checkpoint as records: no code runs, nothing is imported, and no tensor is made.
+"""Read the pickle of a PyTorch checkpoint as records: no code runs, nothing is imported, and no tensor is built.
 
 Only the opcodes that ``torch.save`` writes for dictionaries of tensors are understood, and only the functions that
 rebuild a dense tensor: sparse, quantized, complex and meta tensors are named and refused.
@@ -51,11 +51,11 @@ _REFUSED = {
 
 
 class PickleError(ValueError):
-    """A pickle that is no plain checkpoint; the message completes "the file holds ..." or names what is wrong."""
+    """A pickle that is not a plain checkpoint; the message completes "the file holds ..."."""
 
 
 class Readable(Protocol):
-    """What `read_pickle` reads from."""
+    """A file that `read_pickle` can read."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most *size* bytes."""
@@ -73,7 +73,7 @@ class StorageRecord:
     Attributes:
         key: The name of the block.
         kind: The number format.
-        length: How many numbers there are.
+        length: The number of numbers.
     """
 
     key: str
@@ -88,12 +88,12 @@ class StorageRecord:
 
 @attrs.frozen
 class TensorRecord:
-    """A tensor over a storage, as it is described, without its numbers.
+    """The description of a tensor over a storage, without its numbers.
 
     Attributes:
-        storage: Where its numbers are.
-        shape: Its dimensions.
-        extent: One more than the highest index into the storage; 0 if it is empty.
+        storage: The storage with its numbers.
+        shape: The dimensions.
+        extent: One more than the highest index into the storage; 0 if the tensor is empty.
     """
 
     storage: StorageRecord
@@ -107,24 +107,24 @@ class _Global:
 
 
 class _Ordered(dict[Any, Any]):
-    """An ``OrderedDict``, or what is built like one."""
+    """An ``OrderedDict``, or an object that is built like one."""
 
 
 def read_pickle(file: Readable) -> tuple[Any, Mapping[str, StorageRecord]]:
     """Read one pickle from *file*, up to its STOP.
 
     Returns:
-        The content (dictionaries, lists, numbers, text and tensor records), and every storage that it names, by key.
+        The content (dictionaries, lists, numbers, text and tensor records), and its storages by key.
 
     Raises:
-        PickleError: If it is damaged, too large, or asks for more than to describe tensors.
+        PickleError: If the pickle is damaged, too large, or does more than describe tensors.
     """
     machine = _Machine()
     return machine.run(file), machine.storages
 
 
 class _Machine:
-    """The stack and the memo of a pickle, with a function for each opcode."""
+    """A pickle machine: stack, memo and a function for each opcode."""
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
@@ -173,8 +173,8 @@ class _Machine:
             "SETITEMS": lambda _: self._set(self._pop_mark()),
             "BINPUT": self._put,
             "LONG_BINPUT": self._put,
-            "BINGET": lambda place: push(self._memo[place]),
-            "LONG_BINGET": lambda place: push(self._memo[place]),
+            "BINGET": lambda index: push(self._memo[index]),
+            "LONG_BINGET": lambda index: push(self._memo[index]),
             "GLOBAL": lambda name: push(_Global(name)),
             "BINPERSID": lambda _: push(self._add_storage(_storage(self._pop()))),
             "REDUCE": lambda _: push(_rebuild(*self._pop_many(2))),
@@ -188,35 +188,34 @@ class _Machine:
 
     def _pop(self) -> Any:
         if not self._stack:
-            raise PickleError("a pickle that takes what it did not put down")
+            raise PickleError("a pickle that pops from an empty stack")
         return self._stack.pop()
 
     def _pop_many(self, count: int) -> list[Any]:
-        taken = [self._pop() for _ in range(count)]
-        return taken[::-1]
+        return [self._pop() for _ in range(count)][::-1]
 
     def _pop_mark(self) -> list[Any]:
         if not self._marks or self._marks[-1] > len(self._stack):
-            raise PickleError("a pickle that takes what it did not put down")
+            raise PickleError("a pickle that pops from an empty stack")
         start = self._marks.pop()
-        taken = self._stack[start:]
+        values = self._stack[start:]
         del self._stack[start:]
-        return taken
+        return values
 
-    def _put(self, place: int) -> None:
-        self._memo[place] = self._stack[-1]
+    def _put(self, index: int) -> None:
+        self._memo[index] = self._stack[-1]
 
     def _extend(self, values: list[Any]) -> None:
         if not isinstance(self._stack[-1], list):
-            raise PickleError("a pickle that appends to what is no list")
+            raise PickleError("a pickle that appends to something other than a list")
         self._stack[-1].extend(values)
 
     def _set(self, pairs: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, dict) or len(pairs) % 2:
-            raise PickleError("a pickle that sets items of what is no dictionary")
+            raise PickleError("a pickle that sets items of something other than a dictionary")
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            # the hash of a tuple of tuples of tuples can take for ever
+            # hashing a tuple of nested tuples can take forever
             if not isinstance(key, str | int | float | None):
                 raise PickleError(f"a dictionary with a {type(key).__name__} for a key")
             target[key] = value
@@ -224,7 +223,7 @@ class _Machine:
     def _build(self) -> None:
         self._pop()  # attributes of a state dictionary: the versions of its modules
         if not isinstance(self._stack[-1], _Ordered):
-            raise PickleError("an object that is no dictionary and no tensor")
+            raise PickleError("an object that is neither a dictionary nor a tensor")
 
 
 def _ignore(_: object) -> None: ...
@@ -261,11 +260,11 @@ def _rebuild(function: object, arguments: object) -> object:
 def _tensor(storage: StorageRecord, offset: object, shape: object, stride: object) -> TensorRecord:
     sizes, steps = _counts(shape), _counts(stride)
     if sizes is None or steps is None or len(sizes) != len(steps) or not _is_count(offset):
-        raise PickleError("a tensor whose shape makes no sense")
+        raise PickleError("a tensor with an invalid shape")
     last = sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
     extent = 0 if 0 in sizes else int(offset) + last + 1  # type: ignore[call-overload] # a count
     if extent > storage.length:
-        raise PickleError(f"a tensor of shape {sizes} that reaches beyond the {storage.length} numbers it is made of")
+        raise PickleError(f"a tensor of shape {sizes} that reaches beyond the {storage.length} numbers of its storage")
     return TensorRecord(storage, sizes, extent)
 
 

@@ -1,4 +1,4 @@
-"""Search tensors on disk for numbers that are not finite, without loading them."""
+"""Checks of safetensors folders, and the checks that all formats share: small JSON files and finite numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FLOAT_KINDS = ("float16", "bfloat16", "float32", "float64")
 """The number formats that `first_not_finite` looks into."""
-# The width in bytes, and the bits of the exponent: a number whose exponent is all ones is an infinity or no number.
+# The width in bytes, and the bits of the exponent: a number whose exponent is all ones is infinity or NaN.
 _EXPONENTS = {
     "float16": (2, 0x7C00),
     "bfloat16": (2, 0x7F80),
@@ -30,7 +30,7 @@ _BLOCK_BYTES = 1 << 20
 
 @attrs.frozen(kw_only=True)
 class StoredTensor:
-    """Where the numbers of a tensor lie in a file, little-endian and without gaps.
+    """The position of a tensor's numbers in a file, little-endian and without gaps.
 
     Attributes:
         name: The tensor's name, for messages.
@@ -46,7 +46,7 @@ class StoredTensor:
 
 
 def first_not_finite(path: Path, tensors: Iterable[StoredTensor]) -> str | None:
-    """Return the name of the first of *tensors* that holds NaN or an infinity, None if none does.
+    """Return the name of the first of *tensors* that contains NaN or infinity, else None.
 
     The file is read in blocks of 1 MiB, each tensor once.
 
@@ -71,7 +71,7 @@ def _is_finite(read: Callable[[int], bytes], tensor: StoredTensor) -> bool:
     while remaining > 0:
         block = read(min(_BLOCK_BYTES, remaining))
         if not block:
-            return True  # a file that ends early is the format's affair
+            return True  # the format's own check refuses a file that ends early
         remaining -= len(block)
         bits = np.frombuffer(block[: len(block) // width * width], f"<u{width}")
         if ((bits & exponent) == exponent).any():
@@ -86,15 +86,15 @@ _MAX_NUMBER = 1 << 53
 
 
 def check_hub_config(path: Path, config: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> None:
-    """Refuse a configuration that declares more layers or wider ones than there can be, or counts that are no integers.
+    """Refuse a configuration with more or wider layers than the tensors allow, or with counts that are not integers.
 
     Args:
         path: The file, for messages.
         config: Its content.
-        shapes: The shapes of the tensors beside it. Each layer has one at least, and each width is a dimension of one.
+        shapes: The shapes of the tensors beside it. Each layer has at least one, and each width is a dimension of one.
 
     Raises:
-        WeightsError: Naming the setting and its value.
+        WeightsError: If a setting is refused; the message names the setting and its value.
     """
     n_tensors = len(shapes)
     widest = max((size for shape in shapes for size in shape), default=0)
@@ -112,7 +112,7 @@ def check_hub_config(path: Path, config: Mapping[str, Any], shapes: Sequence[tup
 
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """All settings of *config* and the sections below it, with the names of the sections before theirs."""
+    """Yield the settings of *config* and its sections, with dotted names."""
     pending: list[tuple[str, Mapping[str, Any]]] = [("", config)]
     while pending:
         prefix, section = pending.pop()
@@ -152,10 +152,10 @@ _DTYPES = {
 
 
 def check_safetensors_file(path: Path) -> None:
-    """Refuse a file whose header does not describe exactly the bytes behind it, or whose numbers are not finite.
+    """Refuse a file whose header does not describe its bytes exactly, or whose numbers are not finite.
 
     Raises:
-        WeightsError: Naming the file and what is wrong with it.
+        WeightsError: If the file is refused; the message names the file and the reason.
     """
     tensors = tuple(_tensors(path))
     damaged = first_not_finite(path, (tensor for tensor, _ in tensors))
@@ -167,13 +167,13 @@ def read_safetensors_shapes(path: Path) -> Mapping[str, tuple[int, ...]]:
     """Return the shapes of the tensors in *path* by their names.
 
     Raises:
-        WeightsError: As `check_safetensors_file` does, but for the numbers.
+        WeightsError: As for `check_safetensors_file`, except that the numbers are not checked.
     """
     return {tensor.name: shape for tensor, shape in _tensors(path)}
 
 
 def _tensors(path: Path) -> Iterator[tuple[StoredTensor, tuple[int, ...]]]:
-    """The tensors of the file in the order of their bytes, each compared with its neighbour."""
+    """Yield the tensors in the order of their bytes; refuse gaps and overlaps."""
     try:
         size_bytes = path.stat().st_size
         with path.open("rb") as file:
@@ -203,16 +203,16 @@ type _Entry = tuple[str, tuple[int, ...], tuple[int, int]]
 
 def _header(path: Path, text: bytes) -> dict[str, _Entry]:
     if not text.startswith(b"{"):
-        raise _format_error(path, "its header is no JSON object")
+        raise _format_error(path, "its header is not a JSON object")
     try:
         content = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
     except RecursionError as error:
         raise _format_error(path, "its header is nested too deep") from error
     except ValueError as error:
-        raise _format_error(path, f"its header is no JSON object ({str(error)[:100]})") from error
+        raise _format_error(path, f"its header is not a JSON object ({str(error)[:100]})") from error
     metadata = content.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _format_error(path, "its metadata are not text")
+        raise _format_error(path, "its metadata is not text")
     if not 1 <= len(content) <= _MAX_TENSORS:
         raise _format_error(path, f"it declares {len(content)} tensors")
     return {name: _entry(path, name, value) for name, value in content.items()}
@@ -221,7 +221,7 @@ def _header(path: Path, text: bytes) -> dict[str, _Entry]:
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError("a name in it is there twice")
+        raise ValueError("a name occurs twice")
     return content
 
 
@@ -252,3 +252,49 @@ def _format_error(path: Path, reason: str) -> WeightsError:
     return WeightsError(
         f"{path} is not a safetensors file, or is damaged: {reason}; fetch the weights again", model=str(path)
     )
+
+
+_MAX_CONFIG_BYTES = 1 << 20
+"""Whisper's config.json has 2 KB; every object of a megabyte of JSON takes 30 MB at most."""
+
+
+def read_json_object(path: Path, *, max_bytes: int = _MAX_CONFIG_BYTES) -> dict[str, Any]:
+    """Read the JSON object in *path*.
+
+    Raises:
+        WeightsError: If it is missing, larger than *max_bytes*, nested too deep, or not a JSON object.
+    """
+    try:
+        content = json.loads(read_small_text(path, max_bytes=max_bytes))
+    except RecursionError as error:
+        raise WeightsError(f"{path} is nested too deep; fetch the weights again", model=str(path)) from error
+    except ValueError as error:
+        raise WeightsError(f"{path} is not JSON ({error}); fetch the weights again", model=str(path)) from error
+    if not isinstance(content, dict):
+        raise WeightsError(
+            f"{path} holds a {type(content).__name__} where a JSON object is needed; fetch the weights again",
+            model=str(path),
+        )
+    return content
+
+
+def read_small_text(path: Path, *, max_bytes: int) -> str:
+    """Read the UTF-8 text in *path*, without changing its line ends.
+
+    Raises:
+        WeightsError: If it cannot be read, is larger than *max_bytes*, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}", model=str(path)) from error
+    if len(data) > max_bytes:
+        raise WeightsError(
+            f"{path} is larger than {max_bytes >> 20} MiB, which no model needs; fetch the weights again",
+            model=str(path),
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path} is not UTF-8 text; fetch the weights again", model=str(path)) from error

@@ -1,4 +1,4 @@
-"""The Hugging Face hub."""
+"""The Hugging Face hub as a source of weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import re
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
 from asrlab.errors import WeightsError
 from asrlab.installation import install_command
-from asrlab.weights.sources.base import Fetched, Meter, Progress, hash_file
+from asrlab.weights.sources import Fetched, Meter, Progress, hash_file
 
 if TYPE_CHECKING:
     from collections.abc import Buffer, Iterator
@@ -31,13 +31,13 @@ _DISK_ERRORS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, er
 
 @attrs.frozen(kw_only=True)
 class _Offer:
-    """A file as the hub offers it.
+    """A file that the hub offers.
 
     Attributes:
         name: The path in the repository.
-        url: Its address.
-        size_bytes: None if the hub does not say.
-        sha256: What the hub states for large files; None for others.
+        url: The address.
+        size_bytes: The size; None if the hub does not state it.
+        sha256: The checksum, which the hub states for large files; None for others.
     """
 
     name: str
@@ -48,10 +48,11 @@ class _Offer:
 
 @attrs.frozen(kw_only=True)
 class HubSource:
-    """Downloads the files of a repository at the pinned revision, through ``huggingface_hub``.
+    """A source that downloads the files of a repository at the pinned revision, through ``huggingface_hub``.
 
-    An interrupted download goes on where it stopped, within a file too. The client's own ``hf_hub_download`` does not:
-    since version 1 it throws an unfinished file away (huggingface_hub pull request 4228).
+    An interrupted download continues where it stopped, even within a file. The client's own ``hf_hub_download`` does
+    not: since version 1 that function discards an unfinished file (huggingface_hub pull request 4228). Files at a
+    commit do not change, so the bytes that are there stay valid.
 
     Attributes:
         endpoint: The address of the hub or of a mirror; None is ``HF_ENDPOINT`` from the environment, or else the hub.
@@ -59,22 +60,15 @@ class HubSource:
 
     endpoint: str | None = None
 
-    @property
-    def online(self) -> bool:
-        """True: it needs the network."""
-        return True
-
-    @property
-    def resumes(self) -> bool:
-        """True: files at a commit do not change, so what is here of them is good."""
-        return True
+    online: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
 
     def describe(self, entry: WeightsEntry) -> str:
-        """Name the repository and its revision, shortened."""
+        """Return the repository and its revision, shortened."""
         return _describe(entry, entry.revision)
 
     def why_not(self, entry: WeightsEntry) -> str | None:
-        """Say so if the entry is not on the hub, or the client is not installed."""
+        """Return the reason if the entry is not on the hub or the client is not installed, else None."""
         if entry.repository is None:
             return "these weights are not on the hub"
         if find_spec("huggingface_hub") is None:
@@ -82,7 +76,7 @@ class HubSource:
         return None
 
     def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
-        """Download the files one after the other, those that are not here yet."""
+        """Download the files that are not in *into* yet, one after the other."""
         with _hub_errors(entry):
             revision = entry.revision or self._newest(entry)
             offers = self._offers(entry, revision)
@@ -105,8 +99,8 @@ class HubSource:
         return revision
 
     def _offers(self, entry: WeightsEntry, revision: str) -> tuple[_Offer, ...]:
-        # All are asked for before the first byte is fetched: a file that is missing shows in a second, not after
-        # gigabytes, and so does a hub that cannot be reached.
+        # All files are queried before the first byte is fetched: a missing file or an unreachable hub shows within a
+        # second, not after gigabytes.
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
         from huggingface_hub.errors import EntryNotFoundError
 
@@ -128,7 +122,7 @@ def _download(offer: _Offer, into: Path, meter: Meter) -> StoredFile:
     path, part = into / offer.name, into / f"{offer.name}.part"
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and offer.sha256 is None:
-        path.unlink()  # small, and nothing tells whether it is whole
+        path.unlink()  # small, and nothing shows whether it is complete
     if path.exists():
         meter.add(path.stat().st_size, label=offer.name)
     else:
@@ -142,7 +136,7 @@ def _download(offer: _Offer, into: Path, meter: Meter) -> StoredFile:
 
 
 def _receive(offer: _Offer, part: Path, meter: Meter) -> None:
-    """Append what is missing of a file to *part*."""
+    """Append the missing bytes of a file to *part*."""
     from huggingface_hub.file_download import http_get
 
     if offer.sha256 is None or (part.exists() and part.stat().st_size > (offer.size_bytes or 0)):
@@ -156,7 +150,7 @@ def _receive(offer: _Offer, part: Path, meter: Meter) -> None:
 
 
 class _NoBar:
-    """Stands in for the client's progress bar, which draws nothing here: the file itself is counted."""
+    """A replacement for the client's progress bar that draws nothing: the bytes of the file are counted instead."""
 
     def __init__(self, **_: object) -> None: ...
 
@@ -170,7 +164,7 @@ class _NoBar:
 
 
 class _CountedFile(io.BufferedWriter):
-    """A file that is appended to, and tells a meter how long it is."""
+    """A file that is appended to and reports its length to a meter."""
 
     def __init__(self, path: Path, meter: Meter, *, label: str) -> None:
         super().__init__(io.FileIO(path, "ab"))
@@ -184,7 +178,7 @@ class _CountedFile(io.BufferedWriter):
         return n_bytes
 
     def truncate(self, size: int | None = None) -> int:
-        """Shorten the file, as is done where a server does not go on but begins again."""
+        """Shorten the file, as the client does if a server begins again instead of resuming."""
         before_bytes = os.fstat(self.fileno()).st_size
         after_bytes = super().truncate(size)
         self._meter.add(after_bytes - before_bytes, label=self._label)
@@ -202,14 +196,14 @@ def _hub_errors(entry: WeightsEntry) -> Iterator[None]:
     except WeightsError:
         raise
     except Exception as error:
-        # Its errors come from requests, httpx or itself, by version; only the disk's are told apart.
+        # The client raises errors of requests, httpx or its own, by version; only errors of the disk pass unchanged.
         if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK_ERRORS):
             raise
         raise WeightsError(f"{entry.repository} cannot be downloaded: {_reason(error)}", model=entry.key) from error
 
 
 def _reason(error: BaseException) -> str:
-    # huggingface_hub wraps what happened in advice on several lines; the first error of the chain says it.
+    # huggingface_hub wraps the cause in several lines of advice; the first error of the chain names the cause.
     while error.__cause__ is not None:
         error = error.__cause__
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
