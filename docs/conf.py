@@ -34,7 +34,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections\.abc|contextlib|importlib|os|pathlib|numpy|np|pluggy)\..+"),
     (r"py:.*", r"PathLike|NDArray|Path|Callable|Iterable|Iterator|Sequence|Mapping"),
     # names of types in asrlab.compat.whisper, which its functions' signatures have
-    (r"py:.*", r"(asrlab\.compat\.whisper\.\w+\.)?(Arguments|Result)|dict\[str"),
+    (r"py:.*", r"(asrlab\.compat\.whisper\.\w+\.)?(Arguments|TranscriptionResult)|dict\[str"),
     # type parameters, and what only asrlab itself makes
     (r"py:class", r"Features|Encoded"),
     (

@@ -1,4 +1,4 @@
-"""``asrlab.compat.faster_whisper`` against ``faster_whisper``: the same weights, field by field."""
+"""``asrlab.compat.faster_whisper`` compared with ``faster_whisper`` on the same weights, field by field."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("use_weights")
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = {"device": "cpu", "compute_type": "int8", "cpu_threads": 1}
 
-# Every argument of upstream's that asrlab's own options do not have.
-OWN = [
+# Every argument of upstream that asrlab's own options do not have.
+UPSTREAM_OPTIONS = [
     {"patience": 2.0, "length_penalty": 0.5, "repetition_penalty": 1.2, "no_repeat_ngram_size": 3},
     {"temperature": [0.0, 0.4], "best_of": 2, "compression_ratio_threshold": 1.9, "log_prob_threshold": -0.9},
     {"no_speech_threshold": 0.2, "condition_on_previous_text": False, "prompt_reset_on_temperature": 0.1},
@@ -40,69 +40,69 @@ OWN = [
 
 @pytest.fixture(scope="module")
 def folder(use_weights: Path) -> str:
-    """The weights of base, as both are given them."""
+    """Return the folder with the weights of base."""
     return str(asrlab.weights_path("faster-whisper/base", offline=True))
 
 
 @pytest.fixture(scope="module")
 def theirs(folder: str) -> Any:
-    """Upstream's model."""
+    """Return upstream's model."""
     return upstream.WhisperModel(folder, **LOADED)
 
 
 @pytest.fixture(scope="module")
 def mine(folder: str) -> Iterator[shim.WhisperModel]:
-    """The same weights through asrlab."""
+    """Return the drop-in replacement with the same weights."""
     with shim.WhisperModel(folder, **LOADED) as model:
         yield model
 
 
 @pytest.fixture(scope="module")
 def short(clips: tuple[Path, ...]) -> np.ndarray:
-    """Seven seconds."""
+    """Return seven seconds of speech."""
     return asrlab.load_audio(clips[0]).samples
 
 
 @pytest.fixture(scope="module")
 def long(clips: tuple[Path, ...]) -> np.ndarray:
-    """35 seconds: two windows, with three seconds of silence before the last clip, which is the first one again."""
+    """Return 35 seconds, which are two windows: all clips, three seconds of silence, and the first clip again."""
     first, *others = (asrlab.load_audio(path).samples for path in clips)
     return np.concatenate([first, *others, np.zeros(48_000, np.float32), first])
 
 
-def plain(record: Any) -> dict[str, Any]:
-    """A record's fields; those of the words within."""
+def to_dict(record: Any) -> dict[str, Any]:
+    """Return the fields of a record and of its words."""
     return dataclasses.asdict(record)
 
 
 def assert_same(ours: tuple[Any, Any], upstreams: tuple[Any, Any]):
-    """Segments are equal in every field, and so is what is known before them but for two options' spelling."""
-    segments, info = ([plain(segment) for segment in ours[0]], plain(ours[1]))
-    expected, known = ([plain(segment) for segment in upstreams[0]], plain(upstreams[1]))
+    """Assert that segments and infos are equal in every field, except for the spelling of two options."""
+    segments, info = ([to_dict(segment) for segment in ours[0]], to_dict(ours[1]))
+    expected, known = ([to_dict(segment) for segment in upstreams[0]], to_dict(upstreams[1]))
     assert segments == expected
     assert len(segments) > 0
-    asked, spelled = info.pop("transcription_options"), known.pop("transcription_options")
-    differing = {name for name in spelled if asked[name] != spelled[name]}
+    options, expected_options = info.pop("transcription_options"), known.pop("transcription_options")
+    differing = {name for name in expected_options if options[name] != expected_options[name]}
     assert differing <= {"suppress_tokens", "clip_timestamps"}
     assert info.pop("language_probability") == pytest.approx(known.pop("language_probability"), abs=5e-3)
-    weighed, given = info.pop("all_language_probs"), known.pop("all_language_probs")
-    assert (weighed is None) == (given is None)
-    assert dict(weighed or ()) == pytest.approx(dict(given or ()), abs=5e-3)
+    probabilities, expected_probabilities = info.pop("all_language_probs"), known.pop("all_language_probs")
+    assert (probabilities is None) == (expected_probabilities is None)
+    assert dict(probabilities or ()) == pytest.approx(dict(expected_probabilities or ()), abs=5e-3)
     assert info == known
 
 
-def test_the_readmes_examples_give_the_same(use_weights: Path, tmp_path: Path):
-    """``python -m benchmarks.shims faster_whisper`` runs upstream's README as it is, and with its import changed."""
+def test_readme_examples_give_upstreams_results(use_weights: Path, tmp_path: Path):
+    """Upstream's README, as it is and with its import changed, gives the same results."""
     record = tmp_path / "faster_whisper.json"
     command = ["-m", "benchmarks.shims", "faster_whisper", "--only", "README", "--record", str(record)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     fields = json.loads(record.read_text(encoding="utf-8"))["fields"]
     assert len({field["example"] for field in fields}) >= 6
-    named = {field["name"] for field in fields}
-    assert named >= {"printed", "segments[].tokens", "segments[].avg_logprob", "info.duration_after_vad", "options"}
-    apart = {field["name"] for field in fields if not field["equal"]}
-    assert apart <= {"info.language_probability", "probabilities"}
+    names = {field["name"] for field in fields}
+    assert names >= {"printed", "segments[].tokens", "segments[].avg_logprob", "info.duration_after_vad", "options"}
+    different = {field["name"] for field in fields if not field["equal"]}
+    assert different <= {"info.language_probability", "probabilities"}
     assert any("Dashwood" in text for field in fields if field["name"] == "printed" for text in field["upstream"])
 
 
@@ -111,23 +111,25 @@ def test_the_readmes_examples_give_the_same(use_weights: Path, tmp_path: Path):
     [{"word_timestamps": True, "beam_size": 1}, {"vad_filter": True, "vad_parameters": {"threshold": 0.4}}],
     ids=str,
 )
-def test_a_long_recording_gives_the_same(given: dict[str, Any], mine: Any, theirs: Any, long: np.ndarray):
-    """Windows after the first, words, and what the filter leaves."""
+def test_a_long_recording_gives_upstreams_segments(given: dict[str, Any], mine: Any, theirs: Any, long: np.ndarray):
+    """Segments of several windows, with word timings or the VAD filter, are upstream's."""
     assert_same(mine.transcribe(long, **given), theirs.transcribe(long, **given))
 
 
-@pytest.mark.parametrize("given", OWN, ids="-".join)
-def test_upstreams_own_options_give_the_same(given: dict[str, Any], mine: Any, theirs: Any, short: np.ndarray):
-    """Each reaches the engine, and nothing else does."""
+@pytest.mark.parametrize("given", UPSTREAM_OPTIONS, ids="-".join)
+def test_upstream_options_give_upstreams_segments(given: dict[str, Any], mine: Any, theirs: Any, short: np.ndarray):
+    """Each option of upstream reaches the engine and gives upstream's segments."""
     assert_same(mine.transcribe(short, **given), theirs.transcribe(short, **given))
-    assert {name for options in OWN for name in options} >= set(mine.transcriber.info.capabilities.engine_options) - {
+    assert {name for options in UPSTREAM_OPTIONS for name in options} >= set(
+        mine.transcriber.info.capabilities.engine_options
+    ) - {
         "vad_parameters",
-        "split_at_silence",  # asrlab's own
+        "split_at_silence",  # only asrlab has it
     }
 
 
-def test_the_signatures_are_upstreams():
-    """Positional arguments keep their places, and defaults their values."""
+def test_signatures_are_upstreams():
+    """Functions have upstream's arguments, in its order, with its defaults."""
     for name in ("__init__", "transcribe", "detect_language"):
         assert_signature(getattr(shim.WhisperModel, name), getattr(upstream.WhisperModel, name))
     assert_signature(shim.BatchedInferencePipeline.transcribe, upstream.BatchedInferencePipeline.transcribe)
@@ -136,7 +138,7 @@ def test_the_signatures_are_upstreams():
 
 
 def assert_signature(ours: Any, upstreams: Any):
-    """Names, order, and defaults; a list there may be a tuple here."""
+    """Assert that names, order, and defaults are equal; a list of upstream may be a tuple."""
     mine, theirs = inspect.signature(ours).parameters, inspect.signature(upstreams).parameters
     assert list(mine) == list(theirs)
     for name, parameter in theirs.items():
@@ -144,33 +146,33 @@ def assert_signature(ours: Any, upstreams: Any):
         assert mine[name].default == (tuple(default) if isinstance(default, list) else default), name
 
 
-def test_the_records_fields_are_upstreams():
-    """In upstream's order."""
+def test_record_fields_are_upstreams():
+    """Records have upstream's fields, in its order."""
     for name in ("Segment", "Word", "TranscriptionInfo", "TranscriptionOptions"):
         ours, upstreams = getattr(shim, name), getattr(upstream.transcribe, name)
         assert [field.name for field in dataclasses.fields(ours)] == [
             field.name for field in dataclasses.fields(upstreams)
         ]
-    assert plain(shim.VadOptions()) == plain(upstream.vad.VadOptions())
+    assert to_dict(shim.VadOptions()) == to_dict(upstream.vad.VadOptions())
     word = shim.Word(start=0.0, end=1.0, word=" a", probability=0.5)
     with pytest.warns(DeprecationWarning, match=r"dataclasses.asdict"):
-        assert word._asdict() == plain(word)
+        assert word._asdict() == to_dict(word)
 
 
-def test_the_language_is_detected_alike(mine: Any, theirs: Any, short: np.ndarray):
-    """Likeliest first, with all that were weighed."""
+def test_language_detection_is_upstreams(mine: Any, theirs: Any, short: np.ndarray):
+    """The language, its probability, and the likeliest candidates are upstream's."""
     language, probability, ranked = mine.detect_language(short)
     expected = theirs.detect_language(short)
     assert language == expected[0]
     assert probability == pytest.approx(expected[1], abs=5e-3)
     assert [name for name, _ in ranked[:2]] == [name for name, _ in expected[2][:2]]
     assert set(mine.supported_languages) == set(theirs.supported_languages)
-    with pytest.raises(asrlab.OptionError, match=r"detect_language\(features=...\) takes features"):
+    with pytest.raises(asrlab.OptionError, match=r"detect_language\(features=...\)"):
         mine.detect_language(features=short)
 
 
-def test_batches_give_segments_in_order(mine: Any, long: np.ndarray):
-    """Texts are asrlab's own batches': at most one word in twenty is wrong."""
+def test_batched_segments_are_in_order(mine: Any, long: np.ndarray):
+    """Batched segments are in order, with words, and at most one word in twenty is wrong."""
     from asrlab.evaluation.metrics import TextPair, get_normalizer, score
 
     segments, info = shim.BatchedInferencePipeline(model=mine).transcribe(long, batch_size=16, word_timestamps=True)
@@ -180,33 +182,36 @@ def test_batches_give_segments_in_order(mine: Any, long: np.ndarray):
     assert all(segment.text.startswith(" ") and segment.words for segment in segments)
     assert (info.language, info.duration) == ("en", pytest.approx(len(long) / 16_000))
     texts = [utterance.text or "" for utterance in asrlab.evaluation.load_dataset("smoke")]
-    said = " ".join([*texts, texts[0]])
-    heard = "".join(segment.text for segment in segments)
-    found = score([TextPair(id="all", reference=said, hypothesis=heard)], normalizer=get_normalizer("english"))
-    assert found.words.errors <= found.words.reference_length / 20
+    pair = TextPair(
+        id="all",
+        reference=" ".join([*texts, texts[0]]),
+        hypothesis="".join(segment.text for segment in segments),
+    )
+    words = score([pair], normalizer=get_normalizer("english")).words
+    assert words.errors <= words.reference_length / 20
 
 
-def test_batches_refuse_what_they_cannot_honour(mine: Any, short: np.ndarray):
-    """The message names upstream's pipeline; what has no effect there has none here."""
+def test_batches_refuse_unsupported_options(mine: Any, short: np.ndarray):
+    """The message names upstream's pipeline; options that upstream ignores are ignored, too."""
     pipeline = shim.BatchedInferencePipeline(mine)
-    with pytest.raises(asrlab.OptionError, match=r"patience; faster_whisper.BatchedInferencePipeline"):
+    with pytest.raises(asrlab.OptionError, match=r"patience; use faster_whisper.BatchedInferencePipeline"):
         pipeline.transcribe(short, patience=2.0)
     segments, _ = pipeline.transcribe(short, log_prob_threshold=-3.0, vad_filter=False, language="en")
     assert "Dashwood" in next(segments).text
 
 
-def test_files_are_decoded_alike(clips: tuple[Path, ...]):
-    """The same samples as upstream's for a file at 16 kHz; another rate is refused."""
+def test_decoded_samples_are_upstreams(clips: tuple[Path, ...]):
+    """A file at 16 kHz gives upstream's samples; another rate is refused."""
     with asrlab.patches.patched("faster-whisper"):
         np.testing.assert_array_equal(shim.decode_audio(str(clips[1])), upstream.decode_audio(str(clips[1])))
-    with pytest.raises(asrlab.OptionError, match=r"sampling_rate=8000; faster_whisper.decode_audio does"):
+    with pytest.raises(asrlab.OptionError, match=r"sampling_rate=8000; use faster_whisper.decode_audio"):
         shim.decode_audio(str(clips[1]), sampling_rate=8000)
     with pytest.raises(asrlab.OptionError, match="split_stereo=True"):
         shim.decode_audio(str(clips[1]), split_stereo=True)
 
 
-def test_times_are_written_alike():
-    """From nothing to hours."""
+def test_timestamps_are_upstreams():
+    """Times from 0 to a day are written as upstream writes them."""
     for seconds in (0.0, 0.0005, 59.9996, 61.25, 3600.0, 86399.5):
         for hours in (False, True):
             assert shim.format_timestamp(seconds, hours, ",") == upstream.format_timestamp(seconds, hours, ",")
@@ -214,16 +219,16 @@ def test_times_are_written_alike():
         shim.format_timestamp(-1.0)
 
 
-def test_upstreams_sizes_are_there(folder: str):
-    """All that upstream offers by name, and a folder where it would download one."""
+def test_models_have_upstreams_names(folder: str):
+    """All model names of upstream are available, and ``download_model`` returns a folder."""
     assert set(upstream.available_models()) <= set(shim.available_models())
     assert shim.download_model("base", local_files_only=True) == folder
-    with pytest.raises(asrlab.OptionError, match="ASRLAB_CACHE says where"):
+    with pytest.raises(asrlab.OptionError, match="set ASRLAB_CACHE"):
         shim.download_model("base", cache_dir="here")
 
 
 class Spy(asrlab.plugin.Recognizer):
-    """Notes how many segments were asked for."""
+    """A recognizer that counts the segments that were requested."""
 
     def __init__(self) -> None:
         model = asrlab.ModelInfo(name="spy/spy", engine="spy")
@@ -250,8 +255,8 @@ class Spy(asrlab.plugin.Recognizer):
         """Nothing to give back."""
 
 
-def test_segments_come_as_they_are_asked_for(short: np.ndarray):
-    """Nothing is decoded before the first, and nothing after the last that is wanted."""
+def test_segments_are_decoded_lazily(short: np.ndarray):
+    """A segment is decoded only when the caller requests it."""
     spy = Spy()
     segments, info = shim.WhisperModel(asrlab.Transcriber(spy)).transcribe(short)
     assert spy.given == 0
@@ -262,8 +267,8 @@ def test_segments_come_as_they_are_asked_for(short: np.ndarray):
     assert math.isnan(info.language_probability)
 
 
-def test_any_engine_fills_the_records(short: np.ndarray):
-    """What it does not tell is None; what it cannot do is refused with the call that can."""
+def test_records_of_any_engine_are_filled(short: np.ndarray):
+    """Fields that an engine does not report are None; unsupported options are refused with upstream's call."""
     with shim.WhisperModel("echo/echo") as model:
         segments, info = model.transcribe(short, "en", word_timestamps=True)
         first = next(segments)
@@ -272,21 +277,21 @@ def test_any_engine_fills_the_records(short: np.ndarray):
         assert (info.language, info.language_probability, info.all_language_probs) == ("en", 1.0, None)
         for given in ({"patience": 2.0}, {"beam_size": 2}, {"hotwords": "a"}, {"task": "translate"}):
             name = next(iter(given))
-            with pytest.raises(asrlab.OptionError, match=rf"faster_whisper.*\(audio, {name}=...\) can") as caught:
+            with pytest.raises(asrlab.OptionError, match=rf"use faster_whisper.*\(audio, {name}=...\)") as caught:
                 model.transcribe(short, **given)
             assert caught.value.option == name
-        with pytest.raises(AttributeError, match=r"faster_whisper.WhisperModel\(...\).hf_tokenizer is upstream's"):
+        with pytest.raises(AttributeError, match=r"upstream's faster_whisper.WhisperModel\(...\).hf_tokenizer"):
             _ = model.hf_tokenizer
 
 
 def test_a_prompt_of_tokens_is_refused(mine: Any, short: np.ndarray):
-    """Text is what every engine takes."""
+    """A prompt of token ids is refused, because engines take text."""
     with pytest.raises(asrlab.OptionError, match="initial_prompt as token ids"):
         mine.transcribe(short, initial_prompt=[1, 2])
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"download_root": "here"}, "asrlab has no download_root"),
         ({"num_workers": 2}, "asrlab has no num_workers"),
@@ -294,29 +299,29 @@ def test_a_prompt_of_tokens_is_refused(mine: Any, short: np.ndarray):
         ({"flash_attention": True}, "asrlab has no flash_attention"),
     ],
 )
-def test_what_loading_cannot_honour_is_refused(given: dict[str, Any], told: str):
-    """Before anything is loaded."""
-    with pytest.raises(asrlab.OptionError, match=told):
+def test_unsupported_load_arguments_are_refused(given: dict[str, Any], message: str):
+    """Arguments that asrlab cannot honour are refused before the model is loaded."""
+    with pytest.raises(asrlab.OptionError, match=message):
         shim.WhisperModel("base", **given)
 
 
-def test_names_are_found_as_upstream_finds_them(folder: str):
-    """A size, its alias, a hub's name, a folder, any engine's model; anything else says what there is."""
-    from asrlab.compat.faster_whisper.arguments import full_name
+def test_model_names_are_resolved(folder: str):
+    """A size, an alias, a hub name, a folder and any engine's model are resolved; any other name is refused."""
+    from asrlab.compat.faster_whisper.arguments import resolve_model_name
 
-    assert full_name("base") == "faster-whisper/base"
-    assert full_name("turbo") == "faster-whisper/large-v3-turbo"
-    assert full_name("Systran/faster-whisper-tiny.en") == "faster-whisper/tiny.en"
-    assert full_name("openai-whisper/base") == "openai-whisper/base"
-    assert full_name(folder) == f"faster-whisper/{folder}"
+    assert resolve_model_name("base") == "faster-whisper/base"
+    assert resolve_model_name("turbo") == "faster-whisper/large-v3-turbo"
+    assert resolve_model_name("Systran/faster-whisper-tiny.en") == "faster-whisper/tiny.en"
+    assert resolve_model_name("openai-whisper/base") == "openai-whisper/base"
+    assert resolve_model_name(folder) == f"faster-whisper/{folder}"
     with pytest.raises(asrlab.EngineNotFoundError, match=r"faster_whisper.WhisperModel\('username/whisper'\)"):
-        full_name("username/whisper")
+        resolve_model_name("username/whisper")
 
 
-def test_an_english_model_takes_another_language_for_english(
+def test_an_english_model_replaces_another_language(
     caplog: pytest.LogCaptureFixture, short: np.ndarray, use_weights: Path
 ):
-    """As upstream does, with a warning."""
+    """An English model replaces another language by English, with a warning, as upstream does."""
     with shim.WhisperModel("tiny.en", **LOADED) as model:
         _, info = model.transcribe(short, language="de")
         assert info.language == "en"

@@ -1,4 +1,4 @@
-"""The look-alike of openai-whisper over engines other than openai-whisper."""
+"""The drop-in replacement of openai-whisper over engines other than openai-whisper."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ KEYS = [
 
 @pytest.fixture
 def echo() -> whisper.Model:
-    """Hears a word a second."""
+    """Return a model that recognizes a word in each second."""
     return whisper.load_model("echo/echo")
 
 
-def test_importing_it_imports_no_engine():
-    """Nothing of openai-whisper, torch or another engine is imported before a model wants it."""
+def test_the_import_loads_no_engine():
+    """openai-whisper, torch and other engines are imported only when a model needs them."""
     code = "import sys, asrlab.compat.whisper; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"whisper", "torch", "tiktoken", "faster_whisper", "ctranslate2"} & set(done.stdout.split())
@@ -54,15 +54,15 @@ except asrlab.EngineUnavailableError as error:
 
 
 def test_another_engine_works_without_openai_whisper(clips: tuple[Path, ...]):
-    """Where neither openai-whisper nor torch is installed; a spectrogram's numbers are what cannot be had."""
+    """Without openai-whisper and torch, everything works except the numbers of a spectrogram."""
     done = subprocess.run([sys.executable, "-c", WITHOUT, str(clips[1])], capture_output=True, text=True, check=True)
     text, words, error = done.stdout.splitlines()
     assert (text, words) == (" loud loud loud", "30")
     assert install_command("asrlab[openai-whisper]") in error
 
 
-def test_a_result_has_upstreams_keys_and_json_takes_it(echo: whisper.Model, clips: tuple[Path, ...]):
-    """Text and words begin with a space as upstream's do; None is what the engine does not tell."""
+def test_a_result_has_upstreams_keys_and_is_json(echo: whisper.Model, clips: tuple[Path, ...]):
+    """Texts and words begin with a space, as upstream's do; values that the engine does not report are None."""
     result = echo.transcribe(str(clips[1]), word_timestamps=True)
     assert list(result) == ["text", "segments", "language"]
     assert result["text"] == " loud loud loud"
@@ -73,16 +73,16 @@ def test_a_result_has_upstreams_keys_and_json_takes_it(echo: whisper.Model, clip
     assert json.loads(json.dumps(result)) == result
 
 
-def test_a_result_holds_the_transcript_with_its_facts(echo: whisper.Model, clips: tuple[Path, ...]):
-    """What upstream's dictionary has no place for is an attribute."""
+def test_a_result_has_the_transcript(echo: whisper.Model, clips: tuple[Path, ...]):
+    """The transcript, with the facts that upstream's dictionary lacks, is an attribute."""
     transcript = echo.transcribe(clips[1]).transcript
     assert transcript.model.name == "echo/echo"
     assert transcript.device.resolved == "cpu"
     assert transcript.duration == pytest.approx(2.99)
 
 
-def test_words_keep_the_spaces_of_their_segment():
-    """The words of a segment joined are its text, where there are spaces and where there are none."""
+def test_words_keep_the_spaces_between_them():
+    """The joined words of a segment are its text, in languages with and without spaces."""
     timed = [Word(text=text, start=0.0, end=1.0) for text in ("ill-", "disposed", "man.")]
     spaced = segment_dict(0, Segment(text="ill-disposed  man.", start=0.0, end=1.0, words=tuple(timed)), "en")
     assert [word["word"] for word in spaced["words"]] == [" ill-", "disposed", "  man."]
@@ -102,17 +102,17 @@ def test_words_keep_the_spaces_of_their_segment():
         ("task", "translate"),
     ],
 )
-def test_what_the_engine_cannot_do_names_the_call_that_can(
+def test_an_unsupported_option_names_upstreams_call(
     echo: whisper.Model, clips: tuple[Path, ...], name: str, value: object
 ):
-    """An option is honoured or refused; the message holds upstream's own call."""
+    """An option that the engine cannot honour is refused with upstream's call."""
     with pytest.raises(OptionError, match=r"whisper\.load_model\('base'\)\.transcribe\(audio, " + name) as caught:
         echo.transcribe(clips[1], **{name: value})
     assert caught.value.option == name
 
 
-def test_upstreams_defaults_are_no_demands(echo: whisper.Model, clips: tuple[Path, ...]):
-    """A program that spells out upstream's defaults runs over any engine."""
+def test_upstreams_defaults_are_accepted(echo: whisper.Model, clips: tuple[Path, ...]):
+    """A program that passes upstream's defaults runs over any engine."""
     from asrlab.compat.whisper.arguments import DEFAULTS
 
     given = {
@@ -124,29 +124,27 @@ def test_upstreams_defaults_are_no_demands(echo: whisper.Model, clips: tuple[Pat
     assert echo.transcribe(clips[1], **given)["text"] == " loud loud loud"
 
 
-def test_a_mistyped_argument_is_told_with_the_right_one(echo: whisper.Model, clips: tuple[Path, ...]):
-    """As asrlab's own options; prompt, which upstream replaces in silence, points to what is meant."""
+def test_a_mistyped_argument_is_refused_with_a_hint(echo: whisper.Model, clips: tuple[Path, ...]):
+    """A mistyped argument is refused with a suggestion, and prompt, which upstream ignores, with initial_prompt."""
     with pytest.raises(OptionError, match="did you mean 'word_timestamps'"):
         echo.transcribe(clips[1], word_timestamp=True)
     with pytest.raises(OptionError, match="initial_prompt="):
         echo.transcribe(clips[1], prompt="Jane")
 
 
-def test_verbose_prints_the_segments_or_shows_a_bar_or_nothing(
-    echo: whisper.Model, clips: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
-):
-    """True prints on standard output, False keeps to standard error, None says nothing."""
+def test_verbose_selects_the_output(echo: whisper.Model, clips: tuple[Path, ...], capsys: pytest.CaptureFixture[str]):
+    """True prints on standard output, False shows a bar on standard error, None prints nothing."""
     echo.transcribe(clips[1], verbose=True, language="en")
     assert capsys.readouterr().out.splitlines()[0] == "[00:00.000 --> 00:01.000]  loud"
     echo.transcribe(clips[1], verbose=False)
-    shown = capsys.readouterr()
-    assert (shown.out, "transcribing" in shown.err) == ("Detected language: English\n", True)
+    output = capsys.readouterr()
+    assert (output.out, "transcribing" in output.err) == ("Detected language: English\n", True)
     echo.transcribe(clips[1])
     assert capsys.readouterr() == ("", "")
 
 
 def test_arrays_and_tensors_are_samples_at_16_khz(echo: whisper.Model):
-    """As upstream takes them; what is not finite is refused."""
+    """Arrays and tensors are samples at 16 kHz, as for upstream; samples that are not finite are refused."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     samples = np.full(16_000, 0.5, np.float32)
     assert echo.transcribe(samples)["text"] == echo.transcribe(torch.from_numpy(samples))["text"] == " loud"
@@ -155,10 +153,8 @@ def test_arrays_and_tensors_are_samples_at_16_khz(echo: whisper.Model):
         echo.transcribe(samples)
 
 
-def test_a_spectrogram_goes_to_any_engine_and_what_has_no_samples_is_refused(
-    echo: whisper.Model, clips: tuple[Path, ...]
-):
-    """Upstream's lower level; an engine that does not tell a probability gives no number."""
+def test_a_spectrogram_is_decoded_by_any_engine(echo: whisper.Model, clips: tuple[Path, ...]):
+    """Any engine decodes a `Spectrogram`, which has samples; an array of numbers is refused."""
     mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(whisper.load_audio(str(clips[1]))), n_mels=echo.dims.n_mels)
     assert mel.to(echo.device).shape == (80, 3000)
     token, probabilities = echo.detect_language(mel)
@@ -171,8 +167,8 @@ def test_a_spectrogram_goes_to_any_engine_and_what_has_no_samples_is_refused(
         echo.decode(np.zeros((80, 3000)))
 
 
-def test_a_loaded_transcriber_is_taken_and_closed(clips: tuple[Path, ...]):
-    """``Model(transcriber)``; closing the one closes the other."""
+def test_a_model_can_wrap_a_loaded_transcriber(clips: tuple[Path, ...]):
+    """``Model(transcriber)`` uses the transcriber, and closes it when it is closed."""
     transcriber = asrlab.load("echo/echo")
     with whisper.load_model(transcriber) as model:
         assert whisper.transcribe(model, clips[1]) == whisper.Model(transcriber).transcribe(clips[1])
@@ -181,8 +177,8 @@ def test_a_loaded_transcriber_is_taken_and_closed(clips: tuple[Path, ...]):
         model.transcribe(clips[1])
 
 
-def test_an_unknown_model_is_told_with_what_is_near():
-    """As by ``asrlab.load``."""
+def test_an_unknown_model_is_refused_with_a_hint():
+    """An unknown model is refused as by ``asrlab.load``."""
     with pytest.raises(asrlab.EngineNotFoundError):
         whisper.load_model("bsae")
     with pytest.raises(asrlab.EngineNotFoundError, match="faster-whisper/base"):
@@ -190,8 +186,8 @@ def test_an_unknown_model_is_told_with_what_is_near():
 
 
 @pytest.mark.usefixtures("use_weights")
-def test_faster_whisper_gives_what_it_knows(clips: tuple[Path, ...]):
-    """Scores, tokens and words are the engine's; the likeliest language has its probability."""
+def test_faster_whisper_reports_scores_and_words(clips: tuple[Path, ...]):
+    """Scores, tokens and words are those of faster-whisper."""
     pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
     with whisper.load_model("faster-whisper/tiny.en", device="cpu") as model:
         result = model.transcribe(clips[1], word_timestamps=True, beam_size=1)
@@ -205,8 +201,8 @@ def test_faster_whisper_gives_what_it_knows(clips: tuple[Path, ...]):
 
 
 @pytest.mark.usefixtures("use_weights")
-def test_weights_are_put_where_they_are_wanted_and_taken_from_there(tmp_path: Path):
-    """``download_root``; a checkpoint of upstream's that lies there is checked."""
+def test_download_root_is_the_folder_of_the_weights(tmp_path: Path):
+    """Weights are downloaded into ``download_root``, and upstream's checkpoint in it is checked."""
     pytest.importorskip("whisper", reason="openai-whisper is not installed")
     with whisper.load_model("tiny.en", device="cpu", download_root=tmp_path) as model:
         assert model.dims.n_audio_state == 384
@@ -218,8 +214,8 @@ def test_weights_are_put_where_they_are_wanted_and_taken_from_there(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("use_weights")
-def test_over_openai_whisper_the_module_and_a_clip_behind_the_end(clips: tuple[Path, ...]):
-    """What the look-alike's model has not is told with upstream's; a clip ends with the audio; options must fit."""
+def test_errors_over_openai_whisper_name_the_cure(clips: tuple[Path, ...]):
+    """A missing attribute names upstream's; a clip ends with the audio; conflicting options are refused."""
     pytest.importorskip("whisper", reason="openai-whisper is not installed")
     with whisper.load_model("tiny.en") as model:
         with pytest.raises(AttributeError, match=r"whisper\.load_model\('base'\)\.encoder"):

@@ -1,4 +1,4 @@
-"""Output files of the look-alike of openai-whisper, against openai-whisper's own writers."""
+"""Output files of the drop-in replacement of openai-whisper, compared with those of openai-whisper."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ upstream = pytest.importorskip("whisper.utils", reason="openai-whisper is not in
 TEXTS = (" It was a dark night.", " Rain --> fell\tin torrents, and", " and,", " then it stopped. =1+1", " «Ça va ?»")
 
 
-def made(*, words: bool, seed: int = 0, count: int = 12) -> dict[str, Any]:
-    """A result with pauses of every length, words that touch and words that do not, and one beyond an hour."""
+def make_result(*, words: bool, seed: int = 0, count: int = 12) -> dict[str, Any]:
+    """Return a result with pauses of several lengths, words that touch, words that do not, and a time after an hour."""
     random = np.random.default_rng(seed)
     now, segments = 0.0, list[dict[str, Any]]()
     for number in range(count):
@@ -41,11 +41,11 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize("words", [True, False])
-def test_files_are_upstreams_to_the_byte(tmp_path: Path, words: bool):  # noqa: FBT001 - a parameter
-    """Every format, and every layout of subtitles."""
+def test_files_are_upstreams_to_the_byte(tmp_path: Path, words: bool):  # noqa: FBT001 - a parameter of the test
+    """Files in every format, with every layout of subtitles, have upstream's bytes."""
     for folder in ("theirs", "ours"):
         (tmp_path / folder).mkdir()
-    result = made(words=words)
+    result = make_result(words=words)
     for layout in LAYOUTS:
         upstream.get_writer("all", str(tmp_path / "theirs"))(result, "a/talk.one.mp3", **layout)
         utils.get_writer("all", str(tmp_path / "ours"))(result, "a/talk.one.mp3", **layout)
@@ -56,7 +56,7 @@ def test_files_are_upstreams_to_the_byte(tmp_path: Path, words: bool):  # noqa: 
 
 @pytest.mark.parametrize("segments", [[], [{"start": 0.0, "end": 0.0, "text": "", "words": [], "tokens": []}]])
 def test_a_result_without_speech_is_written_as_upstream_writes_it(tmp_path: Path, segments: list[dict[str, Any]]):
-    """No segment, and one without words."""
+    """A result without segments, or without words, is written as upstream writes it."""
     result = {"text": "", "segments": segments, "language": "en"}
     for name in ("txt", "vtt", "srt", "tsv", "json"):
         upstream.get_writer(name, str(tmp_path))(result, "theirs.mp3")
@@ -64,17 +64,17 @@ def test_a_result_without_speech_is_written_as_upstream_writes_it(tmp_path: Path
         assert (tmp_path / f"ours.{name}").read_bytes() == (tmp_path / f"theirs.{name}").read_bytes()
 
 
-def test_options_may_come_in_a_dictionary(tmp_path: Path):
-    """As upstream takes them; among others that are no subtitle's."""
-    result, options = made(words=True), {"max_line_width": 12, "max_line_count": 1, "language": "en"}
+def test_options_can_be_a_dictionary(tmp_path: Path):
+    """Options of subtitles can be in a dictionary with other options, as for upstream."""
+    result, options = make_result(words=True), {"max_line_width": 12, "max_line_count": 1, "language": "en"}
     upstream.WriteSRT(str(tmp_path))(result, "theirs.mp3", options)
     utils.WriteSRT(str(tmp_path))(result, "ours.mp3", options)
     assert (tmp_path / "ours.srt").read_bytes() == (tmp_path / "theirs.srt").read_bytes()
 
 
 def test_unknown_formats_and_layouts_are_refused(tmp_path: Path):
-    """With what there is."""
+    """An unknown format or layout is refused with the known ones."""
     with pytest.raises(OptionError, match="txt, vtt, srt, tsv, json, all"):
         utils.get_writer("docx", str(tmp_path))
     with pytest.raises(OptionError, match="max_line_width"):
-        utils.get_writer("srt", str(tmp_path))(made(words=True), "a.mp3", max_width=3)
+        utils.get_writer("srt", str(tmp_path))(make_result(words=True), "a.mp3", max_width=3)

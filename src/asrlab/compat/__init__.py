@@ -1,1 +1,1 @@
-"""Drop-in look-alikes of other packages' interfaces, over any transcriber."""
+"""Drop-in replacements for other packages, over any transcriber."""

@@ -1,4 +1,4 @@
-"""What the look-alikes of models share: a transcriber, closing it, and what to say of what they lack."""
+"""Helpers that the drop-in replacements share: the base of their models, spaces, and time stamps."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from asrlab.transcript import Segment, Word, join_texts
 
 
 class CompatModel:
-    """A transcriber with the face of another package's model. A context manager, which upstream's is not.
+    """A transcriber with the interface of another package's model, and a context manager, unlike upstream's model.
 
     Attributes:
-        transcriber: What does the work, with all that asrlab knows of it.
+        transcriber: The transcriber that does the work.
     """
 
     _upstream: ClassVar[str]
-    """How upstream's model is had, for messages."""
+    """Expression for upstream's model, for messages."""
 
     transcriber: Transcriber
 
     def close(self) -> None:
-        """Give the memory back, which upstream's model does when nothing holds it any more."""
+        """Release the memory. Upstream's model does this when it is garbage collected."""
         self.transcriber.close()
 
     def __enter__(self) -> Self:
@@ -36,27 +36,27 @@ class CompatModel:
         self.close()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "transcriber":  # asked for by Python itself, or not loaded
+        if name.startswith("__") or name == "transcriber":  # Python's own lookups, and a model that failed to load
             raise AttributeError(name)
         raise AttributeError(
-            f"asrlab's look-alike has no {name!r}, which is one engine's own; .transcriber does the work, and "
-            f"{self._upstream}.{name} is upstream's"
+            f"asrlab's drop-in replacement has no {name!r}, which only one engine has; use .transcriber, or upstream's "
+            f"{self._upstream}.{name}"
         )
 
 
 def leading_space(language: str | None) -> str:
-    """What stands before a text: a space where *language* writes spaces, and where it is not known."""
+    """Return a space if *language* is written with spaces or unknown, else an empty string."""
     return " " if " " in join_texts(("a", "b"), language) else ""
 
 
 def words_with_spaces(segment: Segment, lead: str) -> Iterator[tuple[Word, str]]:
-    """Each word of *segment* with its text as Whisper writes it: *lead* before the first, then what stands between."""
+    """Yield each word of *segment* with its text as Whisper writes it: after *lead*, or the space between words."""
     end = 0
     for word in segment.words or ():
-        begin = segment.text.find(word.text, end)
-        gap = " " if begin < 0 else segment.text[end:begin]
+        start = segment.text.find(word.text, end)
+        gap = " " if start < 0 else segment.text[end:start]
         yield word, (gap if end else lead) + word.text
-        end = end if begin < 0 else begin + len(word.text)
+        end = end if start < 0 else start + len(word.text)
 
 
 def format_timestamp(
@@ -64,15 +64,15 @@ def format_timestamp(
     always_include_hours: bool = False,  # noqa: FBT001, FBT002 - upstream's signature
     decimal_marker: str = ".",
 ) -> str:
-    """*seconds* as ``MM:SS.mmm``, or ``HH:MM:SS.mmm`` from an hour on.
+    """Format *seconds* as ``MM:SS.mmm``, or ``HH:MM:SS.mmm`` from an hour on.
 
     Raises:
-        OptionError: They are negative.
+        OptionError: If *seconds* is negative.
     """
     if seconds < 0:
-        raise OptionError(f"a time of {seconds} s is before the start of the audio", option="seconds")
-    whole, ms = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
+        raise OptionError(f"a time of {seconds} s is before the start of the audio; give 0 or more", option="seconds")
+    total, ms = divmod(round(seconds * 1000), 1000)
+    minutes, second = divmod(total, 60)
     hours, minute = divmod(minutes, 60)
-    shown = f"{hours:02d}:" if hours or always_include_hours else ""
-    return f"{shown}{minute:02d}:{second:02d}{decimal_marker}{ms:03d}"
+    prefix = f"{hours:02d}:" if hours or always_include_hours else ""
+    return f"{prefix}{minute:02d}:{second:02d}{decimal_marker}{ms:03d}"

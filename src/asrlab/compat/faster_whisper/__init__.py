@@ -1,4 +1,4 @@
-"""What ``import faster_whisper`` gives, over any transcriber.
+"""Drop-in replacement for ``faster_whisper``, over any transcriber.
 
 ::
 
@@ -6,11 +6,11 @@
 
     segments, info = WhisperModel("base").transcribe("speech.wav", beam_size=5)
 
-A size means faster-whisper's model of that size; ``engine/model`` is any model that asrlab knows. The modules are named
-as upstream's, so that ``from faster_whisper.vad import VadOptions`` changes in the same way. Importing this imports no
+A size selects faster-whisper's model of that size; ``engine/model`` selects any model of asrlab. The modules have
+upstream's names, so that ``from faster_whisper.vad import VadOptions`` changes in the same way. The import loads no
 engine.
 
-Source: faster-whisper 1.2.1, whose names, arguments, defaults and records these are.
+Source: faster-whisper 1.2.1 for names, arguments, defaults and records.
 """
 
 from asrlab.compat.faster_whisper.audio import decode_audio

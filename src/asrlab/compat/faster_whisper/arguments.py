@@ -1,4 +1,4 @@
-"""From the arguments of faster-whisper's ``transcribe`` to asrlab's options. Nothing is ignored in silence."""
+"""Conversion of arguments of faster-whisper's ``transcribe`` to asrlab's options; each is honoured or refused."""
 
 from __future__ import annotations
 
@@ -9,112 +9,106 @@ from pathlib import Path
 from typing import Any
 
 from asrlab import loading
-from asrlab.compat.faster_whisper.vad import VadOptions, as_mapping
+from asrlab.compat.faster_whisper.vad import VadOptions, changed_vad_options
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import EngineNotFoundError, OptionError
 from asrlab.options import TextToShorten, TranscribeOptions
 
-LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-# What other engines call the same.
-_ELSEWHERE = {"log_prob_threshold": "logprob_threshold"}
-_BEAM = 5
+ENGINE = "faster-whisper"
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_BEAM_SIZE = 5
+_NAMES_IN_OTHER_ENGINES = {"log_prob_threshold": "logprob_threshold"}
+_CAPABILITIES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
+_COMMON = ("language", "task", *_CAPABILITIES)
 _log = logging.getLogger("asrlab.compat")
 
 
 def to_options(
-    given: Mapping[str, Any], defaults: Mapping[str, Any], transcriber: Transcriber, *, native: str
+    given: Mapping[str, Any], defaults: Mapping[str, Any], transcriber: Transcriber, *, upstream_call: str
 ) -> TranscribeOptions:
-    """The options for *given*.
+    """Convert the arguments of a call to options.
 
-    What is left at upstream's default asks for nothing, but for the beam of 5 where there is a beam search.
+    An argument at upstream's default requests nothing, except the beam size of 5 if the engine has a beam search.
 
     Args:
-        given: All arguments of the call but the audio.
-        defaults: Upstream's.
-        transcriber: What is asked.
-        native: The call to name in errors.
+        given: All arguments of the call except the audio.
+        defaults: Upstream's defaults.
+        transcriber: The transcriber that the options are for.
+        upstream_call: Upstream's call, for messages.
 
     Raises:
-        OptionError: The transcriber cannot honour one of them.
+        OptionError: If the transcriber cannot honour an argument.
     """
-    able = transcriber.info.capabilities
-    asked = {name: value for name, value in given.items() if not _same(value, defaults[name])}
-    if able.beam_size:
-        asked.setdefault("beam_size", _BEAM)
-    if "vad_parameters" in asked:
-        asked["vad_parameters"] = as_mapping(asked["vad_parameters"]) if asked["vad_parameters"] else {}
-    if asked.get("initial_prompt") is not None and not isinstance(asked["initial_prompt"], str):
-        raise _cannot("initial_prompt", "as token ids", transcriber, native)
-    if asked.get("language") not in (None, "en") and able.languages == ("en",):
-        _log.warning("%s knows only English; language %r becomes 'en'", transcriber.info.model.name, asked["language"])
-        asked["language"] = "en"
+    capabilities = transcriber.info.capabilities
+    requested = {name: value for name, value in given.items() if not _is_default(value, defaults[name])}
+    if capabilities.beam_size:
+        requested.setdefault("beam_size", _BEAM_SIZE)
+    if "vad_parameters" in requested:
+        requested["vad_parameters"] = changed_vad_options(requested["vad_parameters"] or {})
+    if not isinstance(requested.get("initial_prompt", ""), str):
+        raise _unsupported("initial_prompt as token ids", "initial_prompt", transcriber, upstream_call)
+    if requested.get("language") not in (None, "en") and capabilities.languages == ("en",):
+        model = transcriber.info.model.name
+        _log.warning("%s knows only English; language %r becomes 'en'", model, requested["language"])
+        requested["language"] = "en"
     for name in ("initial_prompt", "hotwords", "prefix"):
-        if isinstance(asked.get(name), str):
-            asked[name] = TextToShorten(asked[name])
-    own: dict[str, Any] = {name: asked.pop(name) for name in list(asked) if name in _COMMON}
-    if own.get("task") not in (None, *able.tasks):
-        raise _cannot("task", repr(own["task"]), transcriber, native)
-    for name in own:
-        if name in _SWITCHES and not getattr(able, name):
-            raise _cannot(name, "", transcriber, native)
-    return TranscribeOptions.of(None, {**own, "engine_options": _engine_options(asked, given, transcriber, native)})
+        if isinstance(requested.get(name), str):
+            requested[name] = TextToShorten(requested[name])
+    common: dict[str, Any] = {name: requested.pop(name) for name in list(requested) if name in _COMMON}
+    if common.get("task") not in (None, *capabilities.tasks):
+        raise _unsupported(f"task {common['task']!r}", "task", transcriber, upstream_call)
+    for name in common:
+        if name in _CAPABILITIES and not getattr(capabilities, name):
+            raise _unsupported(name, name, transcriber, upstream_call)
+    engine_options = _engine_options(requested, transcriber, upstream_call)
+    if given.get("vad_filter") and "split_at_silence" in capabilities.engine_options:
+        engine_options["split_at_silence"] = False  # the shim returns upstream's segments
+    return TranscribeOptions.of(None, {**common, "engine_options": engine_options})
 
 
-_SWITCHES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
-_COMMON = ("language", "task", *_SWITCHES)
-
-
-def _same(value: Any, default: Any) -> bool:
+def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, VadOptions):
+        return not changed_vad_options(value)
     value = tuple(value) if isinstance(value, list) else value
-    return bool(value == default and isinstance(value, bool) == isinstance(default, bool)) or (
-        isinstance(value, VadOptions) and not as_mapping(value)
-    )
+    return bool(value == default and isinstance(value, bool) == isinstance(default, bool))
 
 
-def _engine_options(
-    asked: Mapping[str, Any], given: Mapping[str, Any], transcriber: Transcriber, native: str
-) -> dict[str, Any]:
-    able = transcriber.info.capabilities.engine_options
+def _engine_options(requested: Mapping[str, Any], transcriber: Transcriber, upstream_call: str) -> dict[str, Any]:
+    known = transcriber.info.capabilities.engine_options
     options = {}
-    for name, value in asked.items():
-        there = name if name in able else _ELSEWHERE.get(name, name)
-        if there not in able:
-            raise _cannot(name, "", transcriber, native)
-        options[there] = value
-    if given.get("vad_filter") and "split_at_silence" in able:
-        options["split_at_silence"] = False  # segments are upstream's here
+    for name, value in requested.items():
+        engine_name = name if name in known else _NAMES_IN_OTHER_ENGINES.get(name, name)
+        if engine_name not in known:
+            raise _unsupported(name, name, transcriber, upstream_call)
+        options[engine_name] = value
     return options
 
 
-def _cannot(name: str, how: str, transcriber: Transcriber, native: str) -> OptionError:
+def _unsupported(what: str, option: str, transcriber: Transcriber, upstream_call: str) -> OptionError:
     model = transcriber.info.model.name
-    asked = f"{name} {how}".strip()
-    return OptionError(f"{model} cannot honour {asked}; {native}(audio, {name}=...) can", option=name)
+    return OptionError(f"{model} cannot honour {what}; use {upstream_call}(audio, {option}=...)", option=option)
 
 
-ENGINE = "faster-whisper"
-
-
-def full_name(given: str | PathLike[str]) -> str:
-    """``engine/model`` for a size, a folder of weights, a hub's name for weights that asrlab knows, or itself.
+def resolve_model_name(given: str | PathLike[str]) -> str:
+    """Return ``engine/model`` for a size, a folder of weights, a hub name that asrlab knows, or an ``engine/model``.
 
     Raises:
-        EngineNotFoundError: It is none of these.
+        EngineNotFoundError: If *given* is none of these.
     """
     name = fspath(given)
     if Path(name).is_dir():
         return f"{ENGINE}/{Path(name).absolute()}"
-    models = loading.list_models()
-    for found in models:
-        model = found.model
-        if found.engine.name == ENGINE and model and name.lower() in (model.name, *model.aliases, *model.weights):
-            return found.name
-    engines = {alias for found in models for alias in (found.engine.name, *found.engine.aliases)}
+    entries = loading.list_models()
+    models = {entry.name: entry.model for entry in entries if entry.engine.name == ENGINE and entry.model}
+    for full_name, model in models.items():
+        if name.lower() in (model.name, *model.aliases, *model.weights):
+            return full_name
+    engines = {alias for entry in entries for alias in (entry.engine.name, *entry.engine.aliases)}
     if name.partition("/")[0].rpartition(":")[2] in engines:
         return name
-    sizes = ", ".join(found.model.name for found in models if found.engine.name == ENGINE and found.model)
+    sizes = ", ".join(model.name for model in models.values())
     raise EngineNotFoundError(
-        f"{name!r} is no folder, no size of faster-whisper's ({sizes}) and no engine/model of asrlab's; weights that "
-        f"only a hub has are loaded by faster_whisper.WhisperModel({name!r}), or from a folder that they are in",
+        f"{name!r} is not a folder, a size of faster-whisper ({sizes}) or an engine/model of asrlab; load weights of a "
+        f"hub with faster_whisper.WhisperModel({name!r}), or download them and give their folder",
         name=name,
     )

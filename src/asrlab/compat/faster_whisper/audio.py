@@ -1,4 +1,4 @@
-"""Decoding, by asrlab's own decoders and with their checks."""
+"""Audio decoding with upstream's signature, by asrlab's own decoders and checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["decode_audio", "loaded"]
+__all__ = ["decode_audio"]
 
 
 def decode_audio(
@@ -20,29 +20,29 @@ def decode_audio(
     sampling_rate: int = SAMPLE_RATE,
     split_stereo: bool = False,  # noqa: FBT001, FBT002 - upstream's signature
 ) -> NDArray[np.float32]:
-    """The samples of a file: float32, shape (n,), in [-1, 1], at 16 kHz.
+    """Return the samples of a file: float32, shape (n,), in [-1, 1], at 16 kHz.
 
     Raises:
-        AudioError: The file cannot be read, is truncated, empty or not finite.
-        OptionError: Another rate than 16 kHz, or two channels, were asked for.
+        AudioError: If the file cannot be read, is truncated, empty or not finite.
+        OptionError: If another rate than 16 kHz, or two channels, are requested.
     """
     if sampling_rate != SAMPLE_RATE or split_stereo:
-        asked = "split_stereo=True" if split_stereo else f"sampling_rate={sampling_rate}"
+        requested = "split_stereo=True" if split_stereo else f"sampling_rate={sampling_rate}"
         raise OptionError(
-            f"asrlab decodes to one channel at {SAMPLE_RATE} Hz, not with {asked}; faster_whisper.decode_audio does",
+            f"asrlab decodes to one channel at {SAMPLE_RATE} Hz, not with {requested}; use faster_whisper.decode_audio",
             option="split_stereo" if split_stereo else "sampling_rate",
         )
     return load_samples(input_file)
 
 
-def loaded(audio: Any) -> Audio:
-    """What upstream's ``transcribe`` takes: an array at 16 kHz, or whatever `decode_audio` takes.
+def load_input(audio: Any) -> Audio:
+    """Load an argument of upstream's ``transcribe``: an array at 16 kHz, or a source that `decode_audio` accepts.
 
     Raises:
-        AudioError: As `decode_audio` does.
+        AudioError: If the audio cannot be read, is truncated, empty or not finite.
     """
     import numpy as np
 
-    result = load_audio(audio, sample_rate=SAMPLE_RATE if isinstance(audio, np.ndarray) else None)
-    log_warnings(result)
-    return result
+    loaded = load_audio(audio, sample_rate=SAMPLE_RATE if isinstance(audio, np.ndarray) else None)
+    log_warnings(loaded)
+    return loaded

@@ -1,4 +1,4 @@
-"""faster-whisper's records, field by field."""
+"""faster-whisper's records, and their conversion from asrlab's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.contract import Recognition
 
 
-def _deprecated(record: Any) -> dict[str, Any]:
+def _asdict_with_warning(record: Any) -> dict[str, Any]:
     kind = type(record).__name__
     warn(f"{kind}._asdict() is deprecated upstream; use dataclasses.asdict({kind})", DeprecationWarning, stacklevel=3)
     return asdict(record)
@@ -22,13 +22,13 @@ def _deprecated(record: Any) -> dict[str, Any]:
 
 @dataclass
 class Word:
-    """One word with its place in the audio.
+    """A word with its times in the audio.
 
     Attributes:
         start: Seconds from the start of the audio.
-        end: Likewise.
-        word: With the space before it, where there is one.
-        probability: In [0, 1]; None where the engine gives none.
+        end: Seconds from the start of the audio.
+        word: The word, with the space before it if there is one.
+        probability: Probability in [0, 1]; None if the engine has none.
     """
 
     start: float
@@ -37,25 +37,25 @@ class Word:
     probability: float | None
 
     def _asdict(self) -> dict[str, Any]:
-        return _deprecated(self)
+        return _asdict_with_warning(self)
 
 
 @dataclass
 class Segment:
-    """A stretch of speech. What the engine does not tell is None, and its tokens are an empty list.
+    """A stretch of recognized speech. Fields that the engine does not report are None, and tokens an empty list.
 
     Attributes:
-        id: From 1.
-        seek: Where the window that gave it began, in frames of 10 ms.
+        id: Number of the segment, from 1.
+        seek: Start of the decoded window, in frames of 10 ms.
         start: Seconds from the start of the audio.
-        end: Likewise.
-        text: With the space before it, where the language writes spaces.
-        tokens: The model's token ids, time stamps included.
-        avg_logprob: Mean natural logarithm of the tokens' probabilities.
+        end: Seconds from the start of the audio.
+        text: The text, with a space before it if the language is written with spaces.
+        tokens: The model's token ids, timestamp tokens included.
+        avg_logprob: Mean natural logarithm of the token probabilities.
         compression_ratio: Length of the text over its compressed length.
         no_speech_prob: Probability that there is no speech.
-        words: None if not asked for.
-        temperature: Of the decoding that was kept.
+        words: Word timings; None if not requested.
+        temperature: Sampling temperature of the accepted decoding.
     """
 
     id: int
@@ -71,12 +71,12 @@ class Segment:
     temperature: float | None
 
     def _asdict(self) -> dict[str, Any]:
-        return _deprecated(self)
+        return _asdict_with_warning(self)
 
 
 @dataclass
 class TranscriptionOptions:
-    """What was asked for. Unlike upstream's, *suppress_tokens* is as it was given: -1 is not spelled out."""
+    """The arguments of a call. Unlike upstream's, *suppress_tokens* is as given: -1 is not expanded."""
 
     beam_size: int
     best_of: int
@@ -106,28 +106,27 @@ class TranscriptionOptions:
     hotwords: str | None
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> TranscriptionOptions:
-        """From the arguments of a call."""
+    def from_arguments(cls, given: Mapping[str, Any]) -> TranscriptionOptions:
+        """Return the options for the arguments of a call."""
         temperature = given["temperature"]
-        ladder = list(temperature) if isinstance(temperature, list | tuple) else [temperature]
+        temperatures = list(temperature) if isinstance(temperature, list | tuple) else [temperature]
         names = [name for name in cls.__dataclass_fields__ if name != "temperatures"]
-        return cls(temperatures=ladder, **{name: given[name] for name in names})
+        return cls(temperatures=temperatures, **{name: given[name] for name in names})
 
 
 @dataclass
 class TranscriptionInfo:
-    """What is known of a recording before its first segment.
+    """The facts of a recording that are known before its first segment.
 
     Attributes:
-        language: The language given, or the one detected; None where the engine does not tell.
-        language_probability: In [0, 1], and 1 where the language was given; not a number where the engine does not
-            tell.
+        language: The language, given or detected; None if the engine does not report one.
+        language_probability: Probability in [0, 1]; 1 if the language was given, NaN if the engine does not report one.
         duration: Seconds of audio.
-        duration_after_vad: Seconds that were left by the voice activity model.
-        all_language_probs: Each language that was weighed, the likeliest first; None where it was given, or the engine
-            does not tell.
-        transcription_options: What was asked for.
-        vad_options: Parameters of the voice activity model; None where it was not asked for.
+        duration_after_vad: Seconds of audio that the voice activity model kept.
+        all_language_probs: Probability of each language, the likeliest first; None if the language was given or the
+            engine does not report them.
+        transcription_options: The arguments of the call.
+        vad_options: Parameters of the voice activity model; None if it was not requested.
     """
 
     language: str | None
@@ -139,8 +138,8 @@ class TranscriptionInfo:
     vad_options: VadOptions | None
 
 
-def segment_of(segment: transcript.Segment, number: int, language: str | None) -> Segment:
-    """A segment of asrlab's as faster-whisper writes it."""
+def convert_segment(segment: transcript.Segment, number: int, language: str | None) -> Segment:
+    """Return *segment* as faster-whisper writes it."""
     lead = leading_space(language)
     words = [
         Word(start=word.start, end=word.end, word=text, probability=word.probability)
@@ -161,28 +160,29 @@ def segment_of(segment: transcript.Segment, number: int, language: str | None) -
     )
 
 
-def info_of(
-    recognition: Recognition, given: Mapping[str, Any], *, duration: float, english: bool = False
+def convert_info(
+    recognition: Recognition, given: Mapping[str, Any], *, duration: float, english_only: bool = False
 ) -> TranscriptionInfo:
-    """What an engine has told before its first segment, as faster-whisper writes it.
+    """Return the facts that an engine reports before its first segment, as faster-whisper writes them.
 
     Args:
-        recognition: Begun.
+        recognition: The started recognition.
         given: The arguments of the call.
         duration: Seconds of audio.
-        english: Whether the model knows only English.
+        english_only: True if the model knows only English.
     """
-    told = recognition.language_probability
-    certain = 1.0 if given["language"] is not None or english else math.nan
+    probability = recognition.language_probability
+    if probability is None:
+        probability = 1.0 if given["language"] is not None or english_only else math.nan
     probabilities = recognition.language_probabilities
-    left = recognition.speech_duration
+    speech_duration = recognition.speech_duration
     return TranscriptionInfo(
         language=recognition.language,
-        language_probability=certain if told is None else told,
+        language_probability=probability,
         duration=duration,
-        duration_after_vad=duration if left is None else left,
+        duration_after_vad=duration if speech_duration is None else speech_duration,
         all_language_probs=None if probabilities is None else list(probabilities),
-        transcription_options=TranscriptionOptions.of(dict(given)),
+        transcription_options=TranscriptionOptions.from_arguments(given),
         vad_options=_vad_options(given),
     )
 
@@ -191,17 +191,11 @@ def _vad_options(given: Mapping[str, Any]) -> VadOptions | None:
     parameters: Any = given["vad_parameters"]
     if isinstance(parameters, VadOptions):
         return parameters
-    if not given["vad_filter"]:
-        return None
-    return VadOptions(**(parameters or {}))
+    return VadOptions(**(parameters or {})) if given["vad_filter"] else None
 
 
-def shown(segments: Iterator[Segment], duration: float, *, on: bool) -> Iterator[Segment]:
-    """*segments*, with a progress bar over the seconds of audio on standard error if *on*."""
-    return _with_bar(segments, duration) if on else segments
-
-
-def _with_bar(segments: Iterator[Segment], duration: float) -> Iterator[Segment]:
+def with_progress(segments: Iterator[Segment], duration: float) -> Iterator[Segment]:
+    """Yield *segments*, with a progress bar over the seconds of audio on standard error."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""faster-whisper's model."""
+"""faster-whisper's ``WhisperModel`` and ``BatchedInferencePipeline``."""
 
 from __future__ import annotations
 
@@ -12,44 +12,63 @@ import attrs
 from asrlab import loading
 from asrlab.audio import Audio
 from asrlab.compat.base import CompatModel
-from asrlab.compat.faster_whisper.arguments import ENGINE, LADDER, full_name, to_options
-from asrlab.compat.faster_whisper.audio import loaded
+from asrlab.compat.faster_whisper.arguments import ENGINE, TEMPERATURES, resolve_model_name, to_options
+from asrlab.compat.faster_whisper.audio import load_input
 from asrlab.compat.faster_whisper.records import (
     Segment,
     TranscriptionInfo,
-    info_of,
-    segment_of,
-    shown,
+    TranscriptionOptions,
+    Word,
+    convert_info,
+    convert_segment,
+    with_progress,
 )
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.transcriber import SegmentStream, Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import Batching, TranscribeOptions
 
-_NATIVE = "faster_whisper.WhisperModel(...).transcribe"
+__all__ = [
+    "BatchedInferencePipeline",
+    "Segment",
+    "TranscriptionInfo",
+    "TranscriptionOptions",
+    "WhisperModel",
+    "Word",
+]
+
+_UPSTREAM_CALL = "faster_whisper.WhisperModel(...).transcribe"
+_UPSTREAM_BATCHED_CALL = "faster_whisper.BatchedInferencePipeline(...).transcribe"
+_LANGUAGE_DETECTION_S = 30
+# Arguments that upstream ignores. asrlab removes silence and returns times in any case.
+_IGNORED = (
+    *("compression_ratio_threshold", "log_prob_threshold", "no_speech_threshold", "condition_on_previous_text"),
+    *("prompt_reset_on_temperature", "prefix", "max_initial_timestamp", "hallucination_silence_threshold"),
+    *("vad_filter", "without_timestamps"),
+)
 
 
 class WhisperModel(CompatModel):
-    """faster-whisper's ``WhisperModel`` over one of asrlab's transcribers.
+    """A transcriber with the interface of faster-whisper's ``WhisperModel``.
 
     Args:
-        model_size_or_path: A size, a folder of CTranslate2 weights, ``engine/model``, or a transcriber that is loaded.
-        device: ``auto``, ``cpu``, ``cuda``, or what else the engine has, such as ``mps``.
-        device_index: Of the GPU.
-        compute_type: Number format; ``default`` is as the weights are.
-        cpu_threads: 0 leaves them to the engine.
-        num_workers: 1; `transcribe_many` of the transcriber has workers.
-        download_root: None; ``ASRLAB_CACHE`` says where weights are kept.
-        local_files_only: Fetch nothing over the network.
-        files: None.
-        revision: None; asrlab's catalogue pins one.
-        use_auth_token: None.
+        model_size_or_path: A size, a folder of CTranslate2 weights, ``engine/model``, or a loaded transcriber.
+        device: ``auto``, ``cpu``, ``cuda``, or another device of the engine, such as ``mps``.
+        device_index: Index of the GPU.
+        compute_type: Number format; ``default`` is the format of the weights.
+        cpu_threads: CPU threads; 0 lets the engine choose.
+        num_workers: Must be 1; use ``transcribe_many`` of the transcriber for more workers.
+        download_root: Must be None; set ``ASRLAB_CACHE`` to move the weights store.
+        local_files_only: Never use the network.
+        files: Must be None.
+        revision: Must be None; asrlab's catalogue pins a revision.
+        use_auth_token: Must be None.
 
     Attributes:
-        transcriber: What does the work, with all that asrlab knows of it.
+        transcriber: The transcriber that does the work.
 
     Raises:
-        AsrlabError: As ``asrlab.load`` does; also where an argument asks for what asrlab does not have.
+        AsrlabError: As ``asrlab.load`` raises it; also if an argument requests a feature that asrlab does not have.
     """
 
     _upstream = "faster_whisper.WhisperModel(...)"
@@ -69,25 +88,31 @@ class WhisperModel(CompatModel):
         use_auth_token: str | bool | None = None,  # noqa: FBT001 - as above
         **model_kwargs: Any,
     ) -> None:
-        others: dict[str, Any] = {"download_root": download_root, "files": files, "revision": revision}
-        others |= {"use_auth_token": use_auth_token, "num_workers": None if num_workers == 1 else num_workers}
-        others |= {"device_index": None if isinstance(device_index, int) else device_index, **model_kwargs}
-        for name, value in others.items():
+        unsupported: dict[str, Any] = {
+            "download_root": download_root,
+            "files": files,
+            "revision": revision,
+            "use_auth_token": use_auth_token,
+            "num_workers": None if num_workers == 1 else num_workers,
+            "device_index": None if isinstance(device_index, int) else device_index,
+            **model_kwargs,
+        }
+        for name, value in unsupported.items():
             if value is not None:
                 raise OptionError(
-                    f"asrlab has no {name} here; see docs/how-to/from-faster-whisper.md for what there is instead, and "
-                    f"faster_whisper.WhisperModel(..., {name}=...) takes it",
+                    f"asrlab has no {name} here; see docs/how-to/from-faster-whisper.md for its equivalent, or use "
+                    f"faster_whisper.WhisperModel(..., {name}=...)",
                     option=name,
                 )
         if isinstance(model_size_or_path, Transcriber):
             self.transcriber = model_size_or_path
             return
-        name = full_name(model_size_or_path)
-        ours = name.partition("/")[0] == ENGINE
+        name = resolve_model_name(model_size_or_path)
+        is_other_engine = name.partition("/")[0] != ENGINE
         self.transcriber = loading.load(
             name,
             device=f"{device}:{device_index}" if device == "cuda" and device_index else device,
-            compute_type="auto" if compute_type == "default" and not ours else compute_type,
+            compute_type="auto" if compute_type == "default" and is_other_engine else compute_type,
             threads=cpu_threads or None,
             offline=local_files_only,
         )
@@ -104,7 +129,7 @@ class WhisperModel(CompatModel):
         length_penalty: float = 1,
         repetition_penalty: float = 1,
         no_repeat_ngram_size: int = 0,
-        temperature: float | Sequence[float] = LADDER,
+        temperature: float | Sequence[float] = TEMPERATURES,
         compression_ratio_threshold: float | None = 2.4,
         log_prob_threshold: float | None = -1.0,
         no_speech_threshold: float | None = 0.6,
@@ -130,21 +155,21 @@ class WhisperModel(CompatModel):
         language_detection_threshold: float | None = 0.5,
         language_detection_segments: int = 1,
     ) -> tuple[Iterator[Segment], TranscriptionInfo]:
-        """The segments, decoded as they are asked for, and what is known before the first of them.
+        """Return the segments, decoded as they are iterated over, and the facts known before the first of them.
 
         Arguments are upstream's; ``asrlab.TranscribeOptions`` documents those that all engines share.
 
         Raises:
-            AudioError: The audio cannot be read, is truncated, empty or not finite.
-            OptionError: The transcriber cannot honour an argument; the message names the call that can.
+            AudioError: If the audio cannot be read, is truncated, empty or not finite.
+            OptionError: If the transcriber cannot honour an argument; the message names upstream's call.
         """
         given = {name: value for name, value in locals().items() if name in _DEFAULTS}
-        options = to_options(given, _DEFAULTS, self.transcriber, native=_NATIVE)
-        heard = loaded(audio)
-        stream = self.transcriber.stream(heard, options=options)
-        recognition = stream.start()
-        info = info_of(recognition, given, duration=heard.duration, english=self.supported_languages == ["en"])
-        return shown(_segments(stream, info.language), info.duration, on=log_progress), info
+        options = to_options(given, _DEFAULTS, self.transcriber, upstream_call=_UPSTREAM_CALL)
+        loaded = load_input(audio)
+        stream = self.transcriber.stream(loaded, options=options)
+        info = convert_info(stream.start(), given, duration=loaded.duration, english_only=_is_english_only(self))
+        segments = _convert_segments(stream, info.language)
+        return (with_progress(segments, info.duration) if log_progress else segments), info
 
     def detect_language(
         self,
@@ -155,15 +180,15 @@ class WhisperModel(CompatModel):
         language_detection_segments: int = 1,
         language_detection_threshold: float = 0.5,
     ) -> tuple[str | None, float, list[tuple[str, float]]]:
-        """The likeliest language, its probability, and those of all that were weighed.
+        """Return the likeliest language, its probability, and the probabilities of all candidates.
 
         Raises:
-            OptionError: *features* were given, which are one engine's own.
+            OptionError: If *features* are given, which only one engine has.
         """
         if features is not None or audio is None:
             raise OptionError(
-                "the language is detected in audio here; faster_whisper.WhisperModel(...).detect_language(features=...)"
-                " takes features",
+                "asrlab detects the language in audio, not in features; give audio=, or use "
+                "faster_whisper.WhisperModel(...).detect_language(features=...)",
                 option="features",
             )
         _, info = self.transcribe(
@@ -173,12 +198,12 @@ class WhisperModel(CompatModel):
             language_detection_segments=language_detection_segments,
             language_detection_threshold=language_detection_threshold,
         )
-        known = info.all_language_probs
-        return info.language, info.language_probability, known or [(info.language or "", info.language_probability)]
+        probabilities = info.all_language_probs or [(info.language or "", info.language_probability)]
+        return info.language, info.language_probability, probabilities
 
     @property
     def supported_languages(self) -> list[str]:
-        """The languages that may be asked for; empty where the engine does not say."""
+        """The languages that the model can transcribe; empty if the engine does not report them."""
         return list(self.transcriber.info.capabilities.languages or ())
 
 
@@ -189,30 +214,24 @@ _DEFAULTS = {
 }
 
 
-def _segments(stream: SegmentStream, language: str | None) -> Iterator[Segment]:
+def _is_english_only(model: WhisperModel) -> bool:
+    return model.supported_languages == ["en"]
+
+
+def _convert_segments(stream: SegmentStream, language: str | None) -> Iterator[Segment]:
     with stream:
         for number, segment in enumerate(stream, start=1):
-            yield segment_of(segment, number, language)
-
-
-_NATIVE_BATCHED = "faster_whisper.BatchedInferencePipeline(...).transcribe"
-_LANGUAGE_S = 30
-# Upstream takes these and does nothing with them. asrlab leaves out silence and gives times whatever is asked.
-_WITHOUT_EFFECT = (
-    *("compression_ratio_threshold", "log_prob_threshold", "no_speech_threshold", "condition_on_previous_text"),
-    *("prompt_reset_on_temperature", "prefix", "max_initial_timestamp", "hallucination_silence_threshold"),
-    *("vad_filter", "without_timestamps"),
-)
+            yield convert_segment(segment, number, language)
 
 
 class BatchedInferencePipeline:
-    """faster-whisper's ``BatchedInferencePipeline``: a recording is cut at silence, and pieces are decoded together.
+    """faster-whisper's ``BatchedInferencePipeline``: a recording is split at silence, and its chunks are batched.
 
-    The cutting, the batches and the check of what they give are asrlab's (``Transcriber.transcribe_many``), so that
-    the texts differ from upstream's: what was in doubt is decoded again by itself.
+    Chunking, batches and quality checks are asrlab's (``Transcriber.transcribe_many``), so that the texts differ from
+    upstream's: a chunk that fails a check is decoded again alone.
 
     Attributes:
-        model: The model it was made with.
+        model: The model that decodes.
     """
 
     def __init__(self, model: WhisperModel) -> None:
@@ -230,7 +249,7 @@ class BatchedInferencePipeline:
         length_penalty: float = 1,
         repetition_penalty: float = 1,
         no_repeat_ngram_size: int = 0,
-        temperature: float | Sequence[float] = LADDER,
+        temperature: float | Sequence[float] = TEMPERATURES,
         compression_ratio_threshold: float | None = 2.4,
         log_prob_threshold: float | None = -1.0,
         no_speech_threshold: float | None = 0.6,
@@ -257,35 +276,42 @@ class BatchedInferencePipeline:
         language_detection_threshold: float | None = 0.5,
         language_detection_segments: int = 1,
     ) -> tuple[Iterator[Segment], TranscriptionInfo]:
-        """The segments, decoded when the first is asked for, and what is known before that.
+        """Return the segments, decoded when the first is requested, and the facts known before that.
 
-        Arguments are upstream's, those without effect there included.
+        Arguments are upstream's, including those that upstream ignores.
 
         Raises:
-            AudioError: The audio cannot be read, is truncated, empty or not finite.
-            OptionError: The batches cannot honour an argument; the message names the call that can.
+            AudioError: If the audio cannot be read, is truncated, empty or not finite.
+            OptionError: If batches cannot honour an argument; the message names upstream's call.
         """
         given = {name: value for name, value in locals().items() if name in _BATCHED_DEFAULTS}
-        heeded = {name: value for name, value in given.items() if name not in (*_WITHOUT_EFFECT, "batch_size")}
-        options = to_options(heeded, _BATCHED_DEFAULTS, self.model.transcriber, native=_NATIVE_BATCHED)
+        options = self._options(given)
+        loaded = load_input(audio)
+        opening = attrs.evolve(loaded, samples=loaded.samples[: _LANGUAGE_DETECTION_S * loaded.sample_rate])
+        with self.model.transcriber.stream(opening, options=options) as stream:
+            recognition = stream.start()
+        english_only = _is_english_only(self.model)
+        info = convert_info(recognition, given, duration=loaded.duration, english_only=english_only)
+        options = attrs.evolve(options, language=options.language or info.language)
+        segments = self._transcribe(loaded, options, batch_size)
+        return (with_progress(segments, loaded.duration) if log_progress else segments), info
+
+    def _options(self, given: Mapping[str, Any]) -> TranscribeOptions:
+        honoured = {name: value for name, value in given.items() if name not in (*_IGNORED, "batch_size")}
+        transcriber = self.model.transcriber
+        options = to_options(honoured, _BATCHED_DEFAULTS, transcriber, upstream_call=_UPSTREAM_BATCHED_CALL)
         if options.engine_options:
             name, _ = options.engine_options[0]
-            raise OptionError(f"batches cannot honour {name}; {_NATIVE_BATCHED}(audio, {name}=...) can", option=name)
-        heard = loaded(audio)
-        opening = self.model.transcriber.stream(_opening(heard), options=options)
-        with opening:
-            recognition = opening.start()
-        english = self.model.supported_languages == ["en"]
-        info = info_of(recognition, given, duration=heard.duration, english=english)
-        known = attrs.evolve(options, language=options.language or info.language)
-        return shown(self._segments(heard, known, batch_size), heard.duration, on=log_progress), info
+            message = f"batches cannot honour {name}; use {_UPSTREAM_BATCHED_CALL}(audio, {name}=...)"
+            raise OptionError(message, option=name)
+        return options
 
-    def _segments(self, audio: Audio, options: TranscribeOptions, batch_size: int) -> Iterator[Segment]:
+    def _transcribe(self, audio: Audio, options: TranscribeOptions, batch_size: int) -> Iterator[Segment]:
         batching = Batching(batch_size=batch_size)
         (outcome,) = self.model.transcriber.transcribe_many([audio], options=options, batching=batching)
-        made = outcome.unwrap()
-        for number, segment in enumerate(made.segments, start=1):
-            yield segment_of(segment, number, made.language)
+        transcript = outcome.unwrap()
+        for number, segment in enumerate(transcript.segments, start=1):
+            yield convert_segment(segment, number, transcript.language)
 
 
 _BATCHED_DEFAULTS = {
@@ -293,8 +319,3 @@ _BATCHED_DEFAULTS = {
     for name, parameter in inspect.signature(BatchedInferencePipeline.transcribe).parameters.items()
     if name not in ("self", "audio", "log_progress")
 }
-
-
-def _opening(audio: Audio) -> Audio:
-    """As much of it as the language is detected in."""
-    return attrs.evolve(audio, samples=audio.samples[: _LANGUAGE_S * audio.sample_rate])

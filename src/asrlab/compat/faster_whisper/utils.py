@@ -1,4 +1,4 @@
-"""faster-whisper's small functions."""
+"""Upstream's functions about models and times."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 from asrlab import loading
 from asrlab.compat.base import format_timestamp
-from asrlab.compat.faster_whisper.arguments import ENGINE, full_name
+from asrlab.compat.faster_whisper.arguments import ENGINE, resolve_model_name
 from asrlab.errors import OptionError
 
 __all__ = ["available_models", "download_model", "format_timestamp"]
 
 
 def available_models() -> list[str]:
-    """The sizes, and other names, of the models that faster-whisper has in asrlab."""
-    models = [found.model for found in loading.list_models() if found.engine.name == ENGINE and found.model]
+    """Return the sizes, and their aliases, of faster-whisper's models in asrlab."""
+    models = [entry.model for entry in loading.list_models() if entry.engine.name == ENGINE and entry.model]
     return [name for model in models for name in (model.name, *model.aliases)]
 
 
@@ -26,19 +26,24 @@ def download_model(
     revision: str | None = None,
     use_auth_token: Any = None,
 ) -> str:
-    """The checked folder with the weights of a model, fetched first if need be.
+    """Return the checked folder with the weights of a model, after a download if necessary.
 
     Raises:
-        EngineNotFoundError: asrlab has no such model.
-        OptionError: A folder, a revision or a token was given: asrlab has a store and pinned revisions of its own.
-        WeightsError: The weights are missing, damaged, or cannot be fetched.
+        EngineNotFoundError: If asrlab has no such model.
+        OptionError: If a folder, a revision or a token is given: asrlab has a store and pinned revisions of its own.
+        WeightsError: If the weights are missing, damaged, or cannot be downloaded.
     """
-    others = {"output_dir": output_dir, "cache_dir": cache_dir, "revision": revision, "use_auth_token": use_auth_token}
-    for name, value in others.items():
+    unsupported = {
+        "output_dir": output_dir,
+        "cache_dir": cache_dir,
+        "revision": revision,
+        "use_auth_token": use_auth_token,
+    }
+    for name, value in unsupported.items():
         if value is not None:
             raise OptionError(
-                f"asrlab keeps checked weights in its own store and takes no {name}; ASRLAB_CACHE says where, and "
-                f"faster_whisper.download_model({size_or_id!r}, {name}=...) takes it",
+                f"asrlab keeps checked weights in its own store and has no {name}; set ASRLAB_CACHE to move the store, "
+                f"or use faster_whisper.download_model({size_or_id!r}, {name}=...)",
                 option=name,
             )
-    return str(loading.weights_path(full_name(size_or_id), offline=local_files_only))
+    return str(loading.weights_path(resolve_model_name(size_or_id), offline=local_files_only))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["VadOptions", "as_mapping"]
+__all__ = ["VadOptions"]
 
 
 @dataclass
@@ -15,12 +15,12 @@ class VadOptions:
     """Parameters of Silero's voice activity model, with faster-whisper's defaults.
 
     Attributes:
-        threshold: Probability of speech above which there is speech.
-        neg_threshold: Below this it has ended; None for a little below *threshold*.
-        min_speech_duration_ms: Shorter speech is none.
-        max_speech_duration_s: Longer speech is cut.
-        min_silence_duration_ms: A shorter silence is part of the speech.
-        speech_pad_ms: Kept of the silence on each side.
+        threshold: Probability above which audio is speech.
+        neg_threshold: Probability below which speech ends; None uses a value slightly below *threshold*.
+        min_speech_duration_ms: Minimum duration of speech; shorter speech is dropped.
+        max_speech_duration_s: Maximum duration of speech; longer speech is split.
+        min_silence_duration_ms: Minimum duration of silence; shorter silence is part of the speech.
+        speech_pad_ms: Silence that is kept on each side of speech.
     """
 
     threshold: float = 0.5
@@ -31,8 +31,8 @@ class VadOptions:
     speech_pad_ms: int = 400
 
 
-def as_mapping(given: VadOptions | Mapping[str, Any]) -> dict[str, Any]:
-    """Those that differ from the defaults."""
+def changed_vad_options(given: VadOptions | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that differ from their defaults."""
     values = asdict(given) if isinstance(given, VadOptions) else dict(given)
-    default = asdict(VadOptions())
-    return {name: value for name, value in values.items() if name not in default or value != default[name]}
+    defaults = asdict(VadOptions())
+    return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}

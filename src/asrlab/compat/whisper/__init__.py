@@ -1,8 +1,8 @@
-"""``import asrlab.compat.whisper as whisper``: openai-whisper's interface over any transcriber.
+"""Drop-in replacement for openai-whisper, over any transcriber: ``import asrlab.compat.whisper as whisper``.
 
-A name of openai-whisper's loads its model through asrlab, and gives what openai-whisper gives; ``engine/model`` loads
-any other. Nothing of openai-whisper or torch is imported before a model needs it. What differs stands in the how-to
-page "From openai-whisper".
+A model name of openai-whisper loads that model through asrlab and returns what openai-whisper returns; ``engine/model``
+loads any other model. openai-whisper and torch are imported only when a model needs them. The how-to page "From
+openai-whisper" lists the differences.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from asrlab.compat.whisper.arguments import Arguments
 from asrlab.compat.whisper.audio import Spectrogram, load_audio, log_mel_spectrogram, pad_or_trim
 from asrlab.compat.whisper.decoding import DecodingOptions, DecodingResult, decode, detect_language
 from asrlab.compat.whisper.model import Model, ModelDimensions, Whisper, available_models, load_model
-from asrlab.compat.whisper.transcription import Result, transcribe
+from asrlab.compat.whisper.transcription import TranscriptionResult, transcribe
 
 __all__ = [
     "Arguments",
@@ -20,8 +20,8 @@ __all__ = [
     "DecodingResult",
     "Model",
     "ModelDimensions",
-    "Result",
     "Spectrogram",
+    "TranscriptionResult",
     "Whisper",
     "audio",
     "available_models",
@@ -38,4 +38,4 @@ __all__ = [
 ]
 
 __version__ = "20250625"
-"""The openai-whisper whose interface this is."""
+"""Version of openai-whisper that this package replaces."""

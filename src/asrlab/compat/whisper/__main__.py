@@ -1,4 +1,4 @@
-"""Runs openai-whisper's command line: ``python -m asrlab.compat.whisper``."""
+"""Entry point of ``python -m asrlab.compat.whisper``, openai-whisper's command."""
 
 from asrlab.compat.whisper.command import main
 

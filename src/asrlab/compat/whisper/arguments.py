@@ -1,4 +1,4 @@
-"""The keyword arguments of openai-whisper's ``transcribe``, and what they are in asrlab's options."""
+"""The keyword arguments of openai-whisper's ``transcribe``, and their conversion to asrlab's options."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import TextToShorten, TranscribeOptions
 
-__all__ = ["DEFAULTS", "Arguments", "changed", "options_for"]
-
 
 class Arguments(TypedDict, total=False):
-    """What ``transcribe`` takes besides the audio, by upstream's names."""
+    """The arguments of ``transcribe`` except the audio, by upstream's names."""
 
     verbose: bool | None
     temperature: float | tuple[float, ...] | list[float]
@@ -76,63 +74,61 @@ DEFAULTS: Mapping[str, Any] = {
     "max_initial_timestamp": 1.0,
     "fp16": True,
 }
-_SAME = {"clip_timestamps": ((), (0,)), "suppress_tokens": ((-1,),)}  # what else means the default
-_OWN = ("language", "task", "temperature", "word_timestamps", "beam_size", "initial_prompt")
-_NOT_DECODING = ("verbose", "fp16")  # see transcription.py
-# what faster-whisper calls the same
-_OTHER_NAMES = {"logprob_threshold": "log_prob_threshold", "sample_len": "max_new_tokens"}
+_OTHER_DEFAULTS = {"clip_timestamps": ((), (0,)), "suppress_tokens": ((-1,),)}
+_COMMON = ("language", "task", "temperature", "word_timestamps", "beam_size", "initial_prompt")
+_NOT_DECODING = ("verbose", "fp16")  # used by transcription.py
+_FASTER_WHISPER_NAMES = {"logprob_threshold": "log_prob_threshold", "sample_len": "max_new_tokens"}
 
 
-def changed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of *given* that are not upstream's default.
+def changed_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that differ from upstream's defaults.
 
     Raises:
-        OptionError: Upstream has no such argument.
+        OptionError: If upstream has no such argument.
     """
     for name in given:
         if name not in DEFAULTS:
             near = get_close_matches(name, DEFAULTS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(DEFAULTS)}"
-            message = f"whisper's transcribe takes no {name!r}; {hint}"
+            hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(DEFAULTS)}"
+            message = f"whisper's transcribe has no argument {name!r}; {hint}"
             raise OptionError(message, option=name, supported=tuple(DEFAULTS))
     return {name: value for name, value in given.items() if not _is_default(name, value)}
 
 
 def _is_default(name: str, value: Any) -> bool:
     plain = tuple(value) if isinstance(value, list | tuple) else value
-    return bool(plain == DEFAULTS[name]) or plain in _SAME.get(name, ())
+    return bool(plain == DEFAULTS[name]) or plain in _OTHER_DEFAULTS.get(name, ())
 
 
 def options_for(transcriber: Transcriber, given: Mapping[str, Any]) -> TranscribeOptions:
-    """What *given* is in asrlab's options. Upstream's defaults are left out: they are the engine's own to choose.
+    """Convert arguments to options. Arguments at upstream's defaults are left to the engine.
 
     Raises:
-        OptionError: The transcriber cannot honour one of them; naming the call of upstream's that can.
+        OptionError: If the transcriber cannot honour an argument; the message names upstream's call.
     """
-    asked = changed(given)
-    if asked.pop("prompt", None) is not None:
-        raise OptionError(
-            "upstream's transcribe puts its own prompt in the place of prompt=; give initial_prompt=", option="prompt"
-        )
-    can = transcriber.info.capabilities
-    own = {name: asked.pop(name) for name in _OWN if name in asked}
-    own["language"] = language_code(own.get("language"))
-    if isinstance(own.get("initial_prompt"), str):
-        own["initial_prompt"] = TextToShorten(own["initial_prompt"])
-    rest = {name: value for name, value in asked.items() if name not in _NOT_DECODING}
-    engine = {_named(name, can.engine_options): _value(name, value) for name, value in rest.items()}
+    requested = changed_arguments(given)
+    if requested.pop("prompt", None) is not None:
+        raise OptionError("upstream's transcribe ignores prompt=; use initial_prompt=", option="prompt")
+    capabilities = transcriber.info.capabilities
+    common = {name: requested.pop(name) for name in _COMMON if name in requested}
+    common["language"] = language_code(common.get("language"))
+    if isinstance(common.get("initial_prompt"), str):
+        common["initial_prompt"] = TextToShorten(common["initial_prompt"])
+    names = {name: _engine_name(name, capabilities.engine_options) for name in requested if name not in _NOT_DECODING}
+    engine_options = {names[name]: _convert_value(name, requested[name]) for name in names}
     try:
-        options = TranscribeOptions.of(None, {**own, "engine_options": engine})
-        can.check(options, model=transcriber.info.model.name)
+        options = TranscribeOptions.of(None, {**common, "engine_options": engine_options})
+        capabilities.check(options, model=transcriber.info.model.name)
     except OptionError as error:
-        option = next((name for name in rest if _named(name, can.engine_options) == error.option), error.option)
-        raise OptionError(_pointed(error, option, given), option=option, supported=error.supported) from error
+        option = next((name for name in names if names[name] == error.option), error.option)
+        message = _name_upstream_call(error.message, option, given)
+        raise OptionError(message, option=option, supported=error.supported) from error
     transcriber.recognizer.check_options(options)
     return options
 
 
-def _value(name: str, value: Any) -> Any:
-    """Token ids as numbers, which all engines take; sequences as tuples."""
+def _convert_value(name: str, value: Any) -> Any:
+    """Return token ids as numbers, which all engines accept, and sequences as tuples."""
     if name == "suppress_tokens" and isinstance(value, str):
         parts = value.split(",") if value else []
         return tuple(map(int, parts)) if all(part.strip("- ").isdigit() for part in parts) else value
@@ -141,13 +137,12 @@ def _value(name: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, Iterable) else value
 
 
-def _named(name: str, known: Sequence[str]) -> str:
-    other = _OTHER_NAMES.get(name, name)
+def _engine_name(name: str, known: Sequence[str]) -> str:
+    other = _FASTER_WHISPER_NAMES.get(name, name)
     return other if name not in known and other in known else name
 
 
-def _pointed(error: OptionError, name: str, given: Mapping[str, Any]) -> str:
+def _name_upstream_call(message: str, name: str, given: Mapping[str, Any]) -> str:
     if name not in given or name not in DEFAULTS:
-        return error.message
-    call = f"whisper.load_model('base').transcribe(audio, {name}={given[name]!r})"
-    return f"{error.message}; the call of openai-whisper's own that takes it: {call}"
+        return message
+    return f"{message}; or use openai-whisper: whisper.load_model('base').transcribe(audio, {name}={given[name]!r})"

@@ -1,4 +1,4 @@
-"""openai-whisper's audio functions: files to samples, samples to 30 seconds, samples to a spectrogram."""
+"""openai-whisper's audio functions: they load files, pad samples to 30 seconds, and compute spectrograms."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH
 
 
 def load_audio(file: str | PathLike[str], sr: int = SAMPLE_RATE) -> NDArray[np.float32]:
-    """*file* as mono float32, shape (n,), at *sr* Hz. Decoded by asrlab: without a program ``ffmpeg``, and checked.
+    """Load *file* as mono float32, shape (n,), at *sr* Hz, with asrlab's decoders and checks; ffmpeg is not needed.
 
     Raises:
-        AudioError: It cannot be read, is truncated, empty or not finite.
+        AudioError: If the file cannot be read, is truncated, empty or not finite.
     """
     samples = load_samples(file)
     if sr == SAMPLE_RATE:
@@ -54,14 +54,14 @@ def load_audio(file: str | PathLike[str], sr: int = SAMPLE_RATE) -> NDArray[np.f
 
 
 def pad_or_trim(array: Any, length: int = N_SAMPLES, *, axis: int = -1) -> Any:
-    """*array* cut to *length* along *axis*, or with zeros behind it: numpy's, torch's, or a `Spectrogram`."""
+    """Trim *array* to *length* along *axis*, or pad it with zeros: an array, a tensor, or a `Spectrogram`."""
     if isinstance(array, Spectrogram):
-        return array.fitted(length)
+        return array.pad_or_trim(length)
     size = array.shape[axis]
     if size >= length:
-        cut = [slice(None)] * array.ndim
-        cut[axis] = slice(0, length)
-        return array[tuple(cut)]
+        index = [slice(None)] * array.ndim
+        index[axis] = slice(0, length)
+        return array[tuple(index)]
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, length - size)
     if is_tensor(array):
@@ -74,24 +74,24 @@ def pad_or_trim(array: Any, length: int = N_SAMPLES, *, axis: int = -1) -> Any:
 
 
 def log_mel_spectrogram(audio: Any, n_mels: int = 80, padding: int = 0, device: Any = None) -> Spectrogram:
-    """The log-Mel spectrogram of *audio*, which keeps its samples: an engine that wants samples gets those.
+    """Return the log-Mel spectrogram of *audio*, with its samples for engines that need them.
 
     Args:
         audio: A path, or samples at 16 kHz.
-        n_mels: 80, or 128 for large-v3 and turbo.
-        padding: Samples of silence behind the audio.
-        device: Where openai-whisper's numbers are computed.
+        n_mels: Number of Mel bands: 80, or 128 for large-v3 and turbo.
+        padding: Samples of silence after the audio.
+        device: The device on which openai-whisper computes the spectrogram.
     """
     import numpy as np
 
-    samples = samples_of(audio)
+    samples = _load_samples(audio)
     padded = np.pad(samples, (0, padding)) if padding else samples
     spectrogram = Spectrogram(padded, frames=len(padded) // HOP_LENGTH, n_mels=n_mels)
     return spectrogram if device is None else spectrogram.to(device)
 
 
-def samples_of(audio: Any) -> NDArray[np.float32]:
-    """The samples of a path, or of an array or tensor at 16 kHz."""
+def _load_samples(audio: Any) -> NDArray[np.float32]:
+    """Return the samples of a path, or of an array or tensor at 16 kHz."""
     import numpy as np
 
     if isinstance(audio, str | PathLike):
@@ -101,73 +101,73 @@ def samples_of(audio: Any) -> NDArray[np.float32]:
 
 
 def is_tensor(value: object) -> bool:
-    """Whether it is torch's. Imports nothing."""
+    """Return whether *value* is a torch tensor, without an import of torch."""
     return any(kind.__module__ == "torch" and kind.__name__ == "Tensor" for kind in type(value).__mro__)
 
 
 class Spectrogram:
-    """A log-Mel spectrogram and the samples that it is of.
+    """A log-Mel spectrogram with its samples.
 
-    Its numbers are openai-whisper's, computed when they are asked for; torch's functions, and any attribute that is not
-    listed here, go to the tensor.
+    openai-whisper computes the tensor when it is needed. Functions of torch, and attributes that are not listed here,
+    use the tensor.
 
     Attributes:
-        samples: float32, shape (n,), at 16 kHz.
-        shape: (n_mels, frames); a frame is 10 ms.
+        samples: Samples as float32, shape (n,), at 16 kHz.
+        shape: Mel bands and frames; a frame is 10 ms.
     """
 
     ndim = 2
 
     def __init__(
-        self, samples: NDArray[np.float32], *, frames: int, n_mels: int, make: Callable[[], Any] | None = None
+        self, samples: NDArray[np.float32], *, frames: int, n_mels: int, compute: Callable[[], Any] | None = None
     ) -> None:
         self.samples = samples
         self.shape = (n_mels, frames)
-        self._make = make or self._compute
+        self._compute = compute or self._compute_tensor
         self._tensor: Any = None
 
     @property
     def tensor(self) -> Any:
-        """The tensor of torch. Imports openai-whisper.
+        """The torch tensor, which openai-whisper computes.
 
         Raises:
-            EngineUnavailableError: openai-whisper is not installed.
+            EngineUnavailableError: If openai-whisper is not installed.
         """
         if self._tensor is None:
-            self._tensor = self._make()
+            self._tensor = self._compute()
         return self._tensor
 
     def to(self, *arguments: Any, **named: Any) -> Spectrogram:
-        """As the tensor's: on another device, or of another type."""
-        return self._derived(self.samples, self.shape[1], lambda: self.tensor.to(*arguments, **named))
+        """Return the spectrogram on another device, or in another type, as the tensor's ``to`` does."""
+        return self._derive(self.samples, self.shape[1], lambda: self.tensor.to(*arguments, **named))
 
-    def fitted(self, frames: int) -> Spectrogram:
-        """Of *frames* frames, by cutting or by zeros behind it."""
+    def pad_or_trim(self, frames: int) -> Spectrogram:
+        """Return the spectrogram with *frames* frames, trimmed or padded with zeros."""
         samples = pad_or_trim(self.samples, frames * HOP_LENGTH)
-        return self._derived(samples, frames, lambda: pad_or_trim(self.tensor, frames))
+        return self._derive(samples, frames, lambda: pad_or_trim(self.tensor, frames))
 
-    def _derived(self, samples: NDArray[np.float32], frames: int, make: Callable[[], Any]) -> Spectrogram:
-        return Spectrogram(samples, frames=frames, n_mels=self.shape[0], make=make)
+    def _derive(self, samples: NDArray[np.float32], frames: int, compute: Callable[[], Any]) -> Spectrogram:
+        return Spectrogram(samples, frames=frames, n_mels=self.shape[0], compute=compute)
 
-    def _compute(self) -> Any:
+    def _compute_tensor(self) -> Any:
         if importlib.util.find_spec("whisper") is None:
             install = install_command("asrlab[openai-whisper]")
             raise EngineUnavailableError(
-                f"the numbers of a spectrogram are computed by openai-whisper, which is not installed; run: {install}",
+                f"openai-whisper, which computes the numbers of a spectrogram, is not installed; run: {install}",
                 engine="openai-whisper",
                 install=install,
             )
-        from whisper.audio import log_mel_spectrogram as computed
+        from whisper.audio import log_mel_spectrogram as compute
 
-        return computed(self.samples, self.shape[0])
+        return compute(self.samples, self.shape[0])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.tensor, name)
 
-    def __getitem__(self, place: Any) -> Any:
-        return self.tensor[place]
+    def __getitem__(self, index: Any) -> Any:
+        return self.tensor[index]
 
     def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> Any:
         import numpy as np
@@ -176,14 +176,14 @@ class Spectrogram:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """What torch calls: its functions take the tensor."""
-        return function(*map(_plain, args), **{name: _plain(value) for name, value in (kwargs or {}).items()})
+        """Call a function of torch with the tensor."""
+        return function(*map(_to_tensor, args), **{name: _to_tensor(value) for name, value in (kwargs or {}).items()})
 
     def __repr__(self) -> str:
         return f"<Spectrogram of {len(self.samples) / SAMPLE_RATE:.2f} s, shape {self.shape}>"
 
 
-def _plain(value: Any) -> Any:
+def _to_tensor(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return type(value)(map(_plain, value))
+        return type(value)(map(_to_tensor, value))
     return value.tensor if isinstance(value, Spectrogram) else value

@@ -1,4 +1,4 @@
-"""openai-whisper's lower level: the language and the text of one spectrogram."""
+"""openai-whisper's low-level interface: the language and the text of one spectrogram."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from asrlab.errors import OptionError
 from asrlab.transcript import Segment
 
 if TYPE_CHECKING:
-    from asrlab.compat.whisper.model import Model
+    from asrlab.compat.base import CompatModel
     from asrlab.engine.transcriber import Transcriber
 
 __all__ = ["DecodingOptions", "DecodingResult", "decode", "detect_language"]
 
 
-@dataclasses.dataclass(frozen=True)  # as upstream's, for dataclasses.replace and by position
+@dataclasses.dataclass(frozen=True)  # as upstream's, for dataclasses.replace and positional arguments
 class DecodingOptions:
-    """How a spectrogram is decoded, with upstream's names and defaults.
+    """The options for decoding a spectrogram, with upstream's names and defaults.
 
     Source: openai-whisper 20250625, ``DecodingOptions``.
     """
@@ -47,18 +47,18 @@ class DecodingOptions:
 
 @dataclasses.dataclass(frozen=True)
 class DecodingResult:
-    """What a spectrogram was decoded to; not a number, or None, is what the engine does not tell.
+    """The decoded text of a spectrogram. Values that the engine does not report are NaN or None.
 
     Attributes:
-        audio_features: The encoder's, of openai-whisper only.
-        language: The language given or detected.
-        language_probs: Of all languages, where it was detected by openai-whisper.
+        audio_features: Output of the encoder, of openai-whisper only.
+        language: The language, given or detected.
+        language_probs: Probabilities of all languages, if openai-whisper detected the language.
         tokens: The model's token ids.
-        text: Without surrounding spaces.
-        avg_logprob: Mean natural logarithm of the tokens' probabilities.
-        no_speech_prob: In [0, 1].
-        temperature: Of the decoding.
-        compression_ratio: A measure of repetition.
+        text: The text, stripped of surrounding spaces.
+        avg_logprob: Mean natural logarithm of the token probabilities.
+        no_speech_prob: Probability that there is no speech, in [0, 1].
+        temperature: Sampling temperature.
+        compression_ratio: Length of the text over its compressed length, a measure of repetition.
     """
 
     audio_features: Any
@@ -72,63 +72,63 @@ class DecodingResult:
     compression_ratio: float = math.nan
 
 
-def detect_language(model: Model, mel: Any, tokenizer: Any = None) -> tuple[Any, Any]:
-    """The token of the likeliest language, and the probability of each.
+def detect_language(model: CompatModel, mel: Any, tokenizer: Any = None) -> tuple[Any, Any]:
+    """Return the token of the likeliest language, and the probability of each language.
 
-    An engine other than openai-whisper has no such token, for which None stands, and may tell only the likeliest
-    language; its probability is not a number where the engine does not tell it.
+    The token is None for an engine other than openai-whisper. Such an engine may report only the likeliest language;
+    its probability is NaN if the engine does not report it.
 
     Args:
-        model: Loaded.
+        model: The loaded model.
         mel: A `Spectrogram`, or for openai-whisper a tensor of one or several.
-        tokenizer: openai-whisper's, for openai-whisper.
+        tokenizer: A tokenizer of openai-whisper, for openai-whisper.
 
     Raises:
-        OptionError: The model knows one language, does not tell the language, or *mel* has no samples.
+        OptionError: If the model knows one language, does not report the language, or *mel* has no samples.
     """
     transcriber = model.transcriber
     if isinstance(transcriber.recognizer, SupportsUpstreamLoop):
         with transcriber.recognizer.using_model() as raw:
             if not raw.is_multilingual:
-                raise _knows_one(transcriber)
-            return raw.detect_language(_tensor(mel), tokenizer)  # type: ignore[no-any-return] # has no types
-    known = transcriber.info.capabilities.languages
-    if known is not None and len(known) == 1:
-        raise _knows_one(transcriber)
+                raise _monolingual_error(transcriber)
+            return raw.detect_language(_tensor(mel), tokenizer)  # type: ignore[no-any-return] # untyped
+    languages = transcriber.info.capabilities.languages
+    if languages is not None and len(languages) == 1:
+        raise _monolingual_error(transcriber)
     with transcriber.stream(_samples(mel, transcriber)) as stream:
-        found = stream.start()
-    if found.language is None:
+        recognition = stream.start()
+    if recognition.language is None:
         name = transcriber.info.model.name
-        raise OptionError(f"{name} does not tell the language; give it with language=", option="language")
-    probability = math.nan if found.language_probability is None else found.language_probability
-    return None, dict(found.language_probabilities or ()) or {found.language: probability}
+        raise OptionError(f"{name} does not report the language; set it with language=", option="language")
+    probability = math.nan if recognition.language_probability is None else recognition.language_probability
+    return None, dict(recognition.language_probabilities or ()) or {recognition.language: probability}
 
 
-def decode(model: Model, mel: Any, options: DecodingOptions | None = None, **given: Any) -> Any:
-    """Decode a spectrogram of at most 30 s, or for openai-whisper a tensor of several, which gives a list.
+def decode(model: CompatModel, mel: Any, options: DecodingOptions | None = None, **given: Any) -> Any:
+    """Decode a spectrogram of at most 30 s, or for openai-whisper a tensor of several, into a list.
 
     Raises:
-        OptionError: The model cannot honour an option, or *mel* has no samples.
+        OptionError: If the model cannot honour an option, or *mel* has no samples.
     """
     chosen = dataclasses.replace(options or DecodingOptions(), **given)
     transcriber = model.transcriber
     if not isinstance(transcriber.recognizer, SupportsUpstreamLoop):
         return _decode_samples(transcriber, _samples(mel, transcriber), chosen)
-    from whisper.decoding import DecodingOptions as Upstreams
+    from whisper.decoding import DecodingOptions as UpstreamOptions
 
     with transcriber.recognizer.using_model() as raw:
         try:
-            found = raw.decode(_tensor(mel), Upstreams(**vars(chosen)))
-        except ValueError as error:  # upstream's word for options that do not go together
+            decoded = raw.decode(_tensor(mel), UpstreamOptions(**vars(chosen)))
+        except ValueError as error:  # upstream refuses this combination of options
             raise OptionError(f"openai-whisper cannot decode with these options: {error}") from error
-    if isinstance(found, list):
-        return [DecodingResult(**vars(each)) for each in found]
-    return DecodingResult(**vars(found))
+    if isinstance(decoded, list):
+        return [DecodingResult(**vars(result)) for result in decoded]
+    return DecodingResult(**vars(decoded))
 
 
-def _knows_one(transcriber: Transcriber) -> OptionError:
+def _monolingual_error(transcriber: Transcriber) -> OptionError:
     return OptionError(
-        f"{transcriber.info.model.name} knows one language and cannot detect others; load a multilingual model",
+        f"{transcriber.info.model.name} knows one language and cannot detect languages; load a multilingual model",
         option="language",
     )
 
@@ -140,8 +140,8 @@ def _tensor(mel: Any) -> Any:
 def _samples(mel: Any, transcriber: Transcriber) -> Audio:
     if not isinstance(mel, Spectrogram):
         raise OptionError(
-            f"{transcriber.info.model.name} is given samples, and this {type(mel).__name__} does not hold them; give "
-            "what asrlab.compat.whisper.log_mel_spectrogram gives",
+            f"{transcriber.info.model.name} needs samples, which this {type(mel).__name__} does not contain; give the "
+            "result of asrlab.compat.whisper.log_mel_spectrogram",
             option="mel",
         )
     return Audio(samples=mel.samples, sample_rate=SAMPLE_RATE)
@@ -155,23 +155,23 @@ def _decode_samples(transcriber: Transcriber, samples: Audio, chosen: DecodingOp
         language=transcript.language,
         tokens=[token for segment in segments for token in segment.tokens or ()],
         text=transcript.text.strip(),
-        avg_logprob=_agreed(segments, "avg_logprob"),
-        no_speech_prob=_agreed(segments, "no_speech_prob"),
-        temperature=_agreed(segments, "temperature"),
-        compression_ratio=_agreed(segments, "compression_ratio"),
+        avg_logprob=_common_value(segments, "avg_logprob"),
+        no_speech_prob=_common_value(segments, "no_speech_prob"),
+        temperature=_common_value(segments, "temperature"),
+        compression_ratio=_common_value(segments, "compression_ratio"),
     )
 
 
 def _as_arguments(chosen: DecodingOptions) -> Mapping[str, Any]:
-    """For ``transcribe``, whose prompt has another name, and whose temperature is a ladder by default."""
+    """Return the arguments of ``transcribe``, which has another name for the prompt, and retries by default."""
     fields = {name: value for name, value in vars(chosen).items() if name not in ("prompt", "temperature")}
     if chosen.temperature:
         fields["temperature"] = chosen.temperature
     return fields if chosen.prompt is None else {**fields, "initial_prompt": chosen.prompt}
 
 
-def _agreed(segments: Iterable[Segment], name: str) -> float:
-    """What all segments say, as those of one window do."""
-    said = {getattr(segment, name) for segment in segments}
-    value = said.pop() if len(said) == 1 else None
+def _common_value(segments: Iterable[Segment], name: str) -> float:
+    """Return the value that all segments share, as segments of one window do; NaN if they differ."""
+    values = {getattr(segment, name) for segment in segments}
+    value = values.pop() if len(values) == 1 else None
     return math.nan if value is None else float(value)

@@ -1,4 +1,4 @@
-"""What a transcriber must offer so that the look-alike gives openai-whisper's own numbers through it."""
+"""The interface of a recognizer through which the drop-in replacement returns openai-whisper's own numbers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ if TYPE_CHECKING:
 
     from asrlab.options import TranscribeOptions
 
-__all__ = ["SupportsUpstreamLoop", "WindowDecoder"]
-
 
 class WindowDecoder(Protocol):
     """One transcription, window by window.
 
     Attributes:
-        language: The language given or detected.
-        language_probabilities: Of all, the likeliest first; None if it was given.
-        frames: How long the recording is; 100 a second.
-        seek: The frame up to which it has been transcribed.
+        language: The language, given or detected.
+        language_probabilities: Probability of each language, the likeliest first; None if the language was given.
+        frames: Length of the recording in frames of 10 ms.
+        seek: The frame up to which the recording has been transcribed.
     """
 
     language: str
@@ -31,28 +29,28 @@ class WindowDecoder(Protocol):
     seek: int
 
     def segments(self) -> Iterator[dict[str, Any]]:
-        """openai-whisper's dictionaries."""
+        """Yield openai-whisper's dictionaries."""
         ...
 
     @property
     def language_probability(self) -> float | None:
-        """None likewise."""
+        """Probability of the language; None if the language was given."""
         ...
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         ...
 
 
 @runtime_checkable
 class SupportsUpstreamLoop(Protocol):
-    """A transcriber over openai-whisper itself."""
+    """A recognizer over openai-whisper itself."""
 
     def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None) -> WindowDecoder:
-        """The loop over the recording's windows."""
+        """Start the loop over the windows of a recording."""
         ...
 
     def using_model(self) -> AbstractContextManager[Any]:
-        """openai-whisper's model, for this thread alone."""
+        """Lend openai-whisper's model to this thread alone."""
         ...

@@ -1,11 +1,10 @@
-"""The languages of Whisper, by their codes and by their English names."""
+"""The languages of Whisper, by code and by English name."""
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES", "TO_LANGUAGE_CODE", "language_code"]
+__all__ = ["LANGUAGES", "TO_LANGUAGE_CODE"]
 
-# in the order of their tokens
-# Source: openai-whisper 20250625, tokenizer.py.
+# Languages in the order of their tokens. Source: openai-whisper 20250625, tokenizer.py.
 _CODES = """
     en=english zh=chinese de=german es=spanish ru=russian ko=korean fr=french ja=japanese pt=portuguese
     tr=turkish pl=polish ca=catalan nl=dutch ar=arabic sv=swedish it=italian id=indonesian hi=hindi fi=finnish
@@ -27,14 +26,14 @@ _OTHER_NAMES = """
 
 
 def _pairs(table: str) -> list[tuple[str, str]]:
-    halves = (entry.partition("=") for entry in table.split())
-    return [(left, right.replace("_", " ")) for left, _, right in halves]
+    entries = (entry.partition("=") for entry in table.split())
+    return [(key, value.replace("_", " ")) for key, _, value in entries]
 
 
 LANGUAGES = dict(_pairs(_CODES))
 TO_LANGUAGE_CODE = {name: code for code, name in LANGUAGES.items()} | dict(_pairs(_OTHER_NAMES))
 
 
-def language_code(named: str | None) -> str | None:
-    """The code of a language that is given by it or by its English name; what is neither is given back as it is."""
-    return named and TO_LANGUAGE_CODE.get(named.lower(), named)
+def language_code(language: str | None) -> str | None:
+    """Return the code of a language given by code or English name; return any other value unchanged."""
+    return language and TO_LANGUAGE_CODE.get(language.lower(), language)

@@ -1,4 +1,4 @@
-"""openai-whisper's output files, byte for byte: txt, vtt, srt, tsv, json. Named as upstream's module.
+"""openai-whisper's output files, byte for byte: txt, vtt, srt, tsv, json.
 
 Source: openai-whisper 20250625, utils.py.
 """
@@ -16,14 +16,25 @@ import attrs
 from asrlab.compat.base import format_timestamp
 from asrlab.errors import OptionError
 
-type Result = Mapping[str, Any]
+__all__ = [
+    "ResultWriter",
+    "WriteJSON",
+    "WriteSRT",
+    "WriteTSV",
+    "WriteTXT",
+    "WriteVTT",
+    "format_timestamp",
+    "get_writer",
+]
+
+type _Result = Mapping[str, Any]
 
 
 class ResultWriter:
-    """Writes a result beside others.
+    """A writer of result files in one format.
 
     Args:
-        output_dir: The folder.
+        output_dir: Folder of the files.
     """
 
     extension: str
@@ -32,64 +43,64 @@ class ResultWriter:
         self.output_dir = output_dir
 
     def __call__(
-        self, result: Result, audio_path: str, options: Mapping[str, Any] | None = None, **layout: Any
+        self, result: _Result, audio_path: str, options: Mapping[str, Any] | None = None, **layout: Any
     ) -> None:
-        """Write ``NAME.EXTENSION``, named after the audio; *options* and *layout* are as of `Layout`."""
+        """Write ``NAME.EXTENSION``, named after the audio, with the options of `SubtitleOptions`."""
         name = Path(os.fspath(audio_path)).stem
         with (Path(self.output_dir) / f"{name}.{self.extension}").open("w", encoding="utf-8") as file:
             self.write_result(result, file, options, **layout)
 
     def write_result(
-        self, result: Result, file: TextIO, options: Mapping[str, Any] | None = None, **layout: Any
+        self, result: _Result, file: TextIO, options: Mapping[str, Any] | None = None, **layout: Any
     ) -> None:
-        """Write into an open file."""
-        file.writelines(self.lines(result, Layout.of(options, layout)))
+        """Write *result* into an open file."""
+        file.writelines(self.lines(result, SubtitleOptions.from_arguments(options, layout)))
 
-    def lines(self, result: Result, layout: Layout) -> Iterator[str]:
-        """The file, in parts."""
+    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
+        """Yield the contents of the file in parts."""
         raise NotImplementedError
 
 
 class WriteTXT(ResultWriter):
-    """A line for each segment."""
+    """A writer of text files with a line for each segment."""
 
     extension = "txt"
 
-    def lines(self, result: Result, layout: Layout) -> Iterator[str]:  # noqa: ARG002 - subtitles have one
-        """See `ResultWriter`."""
+    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
+        """Yield the contents of the file in parts."""
         return (segment["text"].strip() + "\n" for segment in result["segments"])
 
 
 class WriteVTT(ResultWriter):
-    """WebVTT. The text is not escaped, as upstream's is not."""
+    """A writer of WebVTT files. As in upstream's, the text is not escaped."""
 
     extension = "vtt"
 
-    def lines(self, result: Result, layout: Layout) -> Iterator[str]:
-        """See `ResultWriter`."""
+    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
+        """Yield the contents of the file in parts."""
         yield "WEBVTT\n\n"
-        for cue in cues_of(result["segments"], layout, format_timestamp):
+        for cue in build_cues(result["segments"], options, format_timestamp):
             yield f"{cue.start} --> {cue.end}\n{cue.text}\n\n"
 
 
 class WriteSRT(ResultWriter):
-    """SubRip."""
+    """A writer of SubRip files."""
 
     extension = "srt"
 
-    def lines(self, result: Result, layout: Layout) -> Iterator[str]:
-        """See `ResultWriter`."""
-        for number, cue in enumerate(cues_of(result["segments"], layout, _srt_time), start=1):
+    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
+        """Yield the contents of the file in parts."""
+        for number, cue in enumerate(build_cues(result["segments"], options, _srt_time), start=1):
             yield f"{number}\n{cue.start} --> {cue.end}\n{cue.text}\n\n"
 
 
 class WriteTSV(ResultWriter):
-    """Milliseconds and text. Nothing is put before what a spreadsheet takes for a formula, as upstream puts nothing."""
+    """A writer of tables with milliseconds and text. As in upstream's, formulas are not escaped."""
 
     extension = "tsv"
 
-    def lines(self, result: Result, layout: Layout) -> Iterator[str]:  # noqa: ARG002 - subtitles have one
-        """See `ResultWriter`."""
+    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
+        """Yield the contents of the file in parts."""
         yield "start\tend\ttext\n"
         for segment in result["segments"]:
             text = segment["text"].strip().replace("\t", " ")
@@ -97,12 +108,12 @@ class WriteTSV(ResultWriter):
 
 
 class WriteJSON(ResultWriter):
-    """The result's dictionary."""
+    """A writer of the result dictionary as JSON."""
 
     extension = "json"
 
-    def lines(self, result: Result, layout: Layout) -> Iterator[str]:  # noqa: ARG002 - subtitles have one
-        """See `ResultWriter`."""
+    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
+        """Yield the contents of the file in parts."""
         yield json.dumps(result)
 
 
@@ -110,15 +121,15 @@ _WRITERS = {writer.extension: writer for writer in (WriteTXT, WriteVTT, WriteSRT
 
 
 def get_writer(output_format: str, output_dir: str) -> Callable[..., None]:
-    """A writer of *output_format*, or of all of them for ``all``.
+    """Return a writer of *output_format*, or of all formats for ``all``.
 
     Raises:
-        OptionError: There is no such format.
+        OptionError: If there is no such format.
     """
     if output_format == "all":
         writers = [writer(output_dir) for writer in _WRITERS.values()]
 
-        def write_all(result: Result, audio_path: str, *given: Any, **layout: Any) -> None:
+        def write_all(result: _Result, audio_path: str, *given: Any, **layout: Any) -> None:
             for writer in writers:
                 writer(result, audio_path, *given, **layout)
 
@@ -134,20 +145,20 @@ def _srt_time(seconds: float) -> str:
     return format_timestamp(seconds, always_include_hours=True, decimal_marker=",")
 
 
-type Dicts = Sequence[Mapping[str, Any]]
-_PAUSE = 3.0  # seconds between words, behind which a new cue begins
+type _Dicts = Sequence[Mapping[str, Any]]
+_MAX_PAUSE_S = 3.0  # a new cue begins after a longer pause between words
 _NO_LIMIT = 1000  # upstream's
 
 
 @attrs.frozen(kw_only=True)
-class Layout:
-    """How words become subtitles; has effect only where words were timed.
+class SubtitleOptions:
+    """The options of subtitles, which have an effect only if words were timed.
 
     Attributes:
-        max_line_width: Characters in a line.
-        max_line_count: Lines in a cue; needs *max_line_width*.
-        max_words_per_line: Words in a cue.
-        highlight_words: A cue for each word, which is underlined in it.
+        max_line_width: Maximum characters in a line.
+        max_line_count: Maximum lines in a cue; requires *max_line_width*.
+        max_words_per_line: Maximum words in a cue.
+        highlight_words: Write a cue for each word, with this word underlined.
     """
 
     max_line_width: int | None = None
@@ -156,23 +167,23 @@ class Layout:
     highlight_words: bool = False
 
     @classmethod
-    def of(cls, options: Mapping[str, Any] | None, given: Mapping[str, Any]) -> Layout:
-        """*given*, over *options*, which may hold other things, too.
+    def from_arguments(cls, options: Mapping[str, Any] | None, given: Mapping[str, Any]) -> SubtitleOptions:
+        """Return the options in *given*, then those in *options*, which may contain others, too.
 
         Raises:
-            OptionError: *given* has a name that is none of a layout's.
+            OptionError: If *given* contains an unknown option.
         """
         names = [field.name for field in attrs.fields(cls)]
         for name in given:
             if name not in names:
-                message = f"subtitles have no option {name!r}; there are {', '.join(names)}"
+                message = f"subtitles have no option {name!r}; choose from {', '.join(names)}"
                 raise OptionError(message, option=name, supported=names)
         chosen = {name: given.get(name) or (options or {}).get(name) for name in names}
         return cls(**{name: value for name, value in chosen.items() if value})
 
     @property
     def keeps_segments(self) -> bool:
-        """Whether a cue never crosses segments."""
+        """True if no cue crosses segments."""
         return self.max_line_count is None or self.max_line_width is None
 
 
@@ -185,91 +196,87 @@ class Cue:
     text: str
 
 
-def cues_of(segments: Dicts, layout: Layout, clock: Callable[[float], str]) -> Iterator[Cue]:
-    """The cues of *segments*; *clock* writes a time."""
+def build_cues(segments: _Dicts, options: SubtitleOptions, format_time: Callable[[float], str]) -> Iterator[Cue]:
+    """Yield the cues of *segments*."""
     if not segments or not all("words" in segment for segment in segments):
         for segment in segments:
             text = segment["text"].strip().replace("-->", "->")
-            yield Cue(clock(segment["start"]), clock(segment["end"]), text)
+            yield Cue(format_time(segment["start"]), format_time(segment["end"]), text)
         return
-    for words in _Breaking(segments, layout).cues():
-        if layout.highlight_words:
-            yield from _highlighted(words, clock)
+    for words in _CueBreaker(segments, options).cues():
+        if options.highlight_words:
+            yield from _highlight(words, format_time)
         else:
-            yield Cue(clock(words[0]["start"]), clock(words[-1]["end"]), _joined(words))
+            yield Cue(format_time(words[0]["start"]), format_time(words[-1]["end"]), _join(words))
 
 
-class _Breaking:
+class _CueBreaker:
     """The state of breaking words into lines and cues."""
 
-    def __init__(self, segments: Dicts, layout: Layout) -> None:
-        self._segments, self._layout = segments, layout
+    def __init__(self, segments: _Dicts, options: SubtitleOptions) -> None:
+        self._segments, self._options = segments, options
         self._cue: list[dict[str, Any]] = []
-        self._length, self._lines = 0, 1
-        firsts = [word["start"] for segment in segments for word in segment["words"]][:1]
-        self._last = float((firsts or [segments[0]["start"]])[0])
+        self._line_width, self._n_lines = 0, 1
+        first_starts = [word["start"] for segment in segments for word in segment["words"]][:1]
+        self._last_start = float((first_starts or [segments[0]["start"]])[0])
 
     def cues(self) -> Iterator[list[dict[str, Any]]]:
-        """The words of each cue; those that begin a line begin with a line feed."""
-        for word, first in self._words():
-            done = self._add(dict(word), first=first)
-            if done:
-                yield done
+        """Yield the words of each cue; the first word of a line begins with a line feed."""
+        max_words = self._options.max_words_per_line or _NO_LIMIT
+        for segment in self._segments:
+            for index, word in enumerate(segment["words"]):
+                finished = self._add(dict(word), is_first=index % max_words == 0)
+                if finished:
+                    yield finished
         if self._cue:
             yield self._cue
 
-    def _words(self) -> Iterator[tuple[Mapping[str, Any], bool]]:
-        """Each word, and whether it is the first of a segment or of so many words of it."""
-        most = self._layout.max_words_per_line or _NO_LIMIT
-        for segment in self._segments:
-            yield from ((word, place % most == 0) for place, word in enumerate(segment["words"]))
-
-    def _add(self, word: dict[str, Any], *, first: bool) -> list[dict[str, Any]]:
-        """Add a word, and give the cue that ended before it."""
-        keeps = self._layout.keeps_segments
-        pause = not keeps and word["start"] - self._last > _PAUSE
-        parted = first and keeps and bool(self._cue)
-        fits = self._length + len(word["word"]) <= (self._layout.max_line_width or _NO_LIMIT)
-        done: list[dict[str, Any]] = []
-        if self._length and fits and not pause and not parted:
-            self._length += len(word["word"])
+    def _add(self, word: dict[str, Any], *, is_first: bool) -> list[dict[str, Any]]:
+        """Add a word, and return the cue that ended before it."""
+        keeps_segments = self._options.keeps_segments
+        after_pause = not keeps_segments and word["start"] - self._last_start > _MAX_PAUSE_S
+        splits_cue = is_first and keeps_segments and bool(self._cue)
+        fits = self._line_width + len(word["word"]) <= (self._options.max_line_width or _NO_LIMIT)
+        finished: list[dict[str, Any]] = []
+        if self._line_width and fits and not after_pause and not splits_cue:
+            self._line_width += len(word["word"])
         else:
-            done = self._begin_line(word, pause=pause, parted=parted)
+            finished = self._start_line(word, after_pause=after_pause, splits_cue=splits_cue)
         self._cue.append(word)
-        self._last = word["start"]
-        return done
+        self._last_start = word["start"]
+        return finished
 
-    def _begin_line(self, word: dict[str, Any], *, pause: bool, parted: bool) -> list[dict[str, Any]]:
+    def _start_line(self, word: dict[str, Any], *, after_pause: bool, splits_cue: bool) -> list[dict[str, Any]]:
         word["word"] = word["word"].strip()
-        most = self._layout.max_line_count
-        full = bool(self._cue) and most is not None and (pause or self._lines >= most)
-        done: list[dict[str, Any]] = []
-        if full or parted:
-            done, self._cue, self._lines = self._cue, [], 1
-        elif self._length:
-            self._lines += 1
+        max_lines = self._options.max_line_count
+        is_full = bool(self._cue) and max_lines is not None and (after_pause or self._n_lines >= max_lines)
+        finished: list[dict[str, Any]] = []
+        if is_full or splits_cue:
+            finished, self._cue, self._n_lines = self._cue, [], 1
+        elif self._line_width:
+            self._n_lines += 1
             word["word"] = "\n" + word["word"]
-        self._length = len(word["word"].strip())
-        return done
+        self._line_width = len(word["word"].strip())
+        return finished
 
 
-def _highlighted(words: Sequence[Mapping[str, Any]], clock: Callable[[float], str]) -> Iterator[Cue]:
-    """A cue for each word, and one without a highlight between words that do not touch."""
-    last = clock(words[0]["start"])
-    for place, word in enumerate(words):
-        start, end = clock(word["start"]), clock(word["end"])
-        if last != start:
-            yield Cue(last, start, _joined(words))
-        yield Cue(start, end, _joined(words, underlined=place))
-        last = end
+def _highlight(words: _Dicts, format_time: Callable[[float], str]) -> Iterator[Cue]:
+    """Yield a cue for each word, and one without a highlight between words that do not touch."""
+    last_end = format_time(words[0]["start"])
+    for index, word in enumerate(words):
+        start, end = format_time(word["start"]), format_time(word["end"])
+        if last_end != start:
+            yield Cue(last_end, start, _join(words))
+        yield Cue(start, end, _join(words, underlined=index))
+        last_end = end
 
 
-def _joined(words: Sequence[Mapping[str, Any]], underlined: int | None = None) -> str:
+def _join(words: _Dicts, underlined: int | None = None) -> str:
     return "".join(
-        _underlined(word["word"]) if place == underlined else word["word"] for place, word in enumerate(words)
+        _underline(word["word"]) if index == underlined else word["word"] for index, word in enumerate(words)
     )
 
 
-def _underlined(word: str) -> str:
-    bare = word.lstrip()
-    return f"{word[: len(word) - len(bare)]}<u>{bare}</u>"
+def _underline(word: str) -> str:
+    text = word.lstrip()
+    return f"{word[: len(word) - len(text)]}<u>{text}</u>"
