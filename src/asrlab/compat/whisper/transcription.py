@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,7 +17,7 @@ from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, open_audio
 from asrlab.compat.base import CompatModel, format_timestamp, leading_space, words_with_spaces
 from asrlab.compat.whisper.arguments import Arguments, options_for
 from asrlab.compat.whisper.audio import is_tensor
-from asrlab.compat.whisper.protocols import SupportsUpstreamLoop
+from asrlab.compat.whisper.protocols import SupportsUpstreamLoop, WindowDecoder
 from asrlab.compat.whisper.tokenizer import LANGUAGES
 from asrlab.engine.contract import Recognition
 from asrlab.engine.transcriber import Transcriber, build_transcript
@@ -25,6 +26,8 @@ from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.progress import Progress
 
 _log = logging.getLogger("asrlab.compat")
@@ -56,7 +59,8 @@ def transcribe(model: CompatModel | Transcriber, audio: Any, **given: Unpack[Arg
         warnings.warn("word timestamps of a translation may be unreliable", stacklevel=2)
     with _progress_printer(given.get("verbose"), detects_language=detects_language) as printer:
         if isinstance(transcriber.recognizer, SupportsUpstreamLoop):
-            result = _transcribe_by_windows(transcriber, _to_source(audio), options, printer, half=half)
+            start_loop = partial(transcriber.recognizer.windows, options=options, half=half)
+            result = _transcribe_by_windows(transcriber, start_loop, _to_source(audio), options, printer)
         else:
             result = _transcribe_by_stream(transcriber, _to_source(audio), options, printer)
     result["language"] = given.get("language") or result["language"]
@@ -89,14 +93,18 @@ def _half_precision(transcriber: Transcriber, *, fp16: bool) -> bool | None:
 
 
 def _transcribe_by_windows(
-    transcriber: Any, source: AudioSource, options: TranscribeOptions, printer: _ProgressPrinter, *, half: bool | None
+    transcriber: Transcriber,
+    start_loop: Callable[[NDArray[np.float32]], WindowDecoder],
+    source: AudioSource,
+    options: TranscribeOptions,
+    printer: _ProgressPrinter,
 ) -> TranscriptionResult:
     """Transcribe with upstream's loop, as openai-whisper's engine runs it."""
     from asrlab.engines.openai_whisper.decode_loop import to_segments
 
     start = time.monotonic()
     with open_audio(source) as reader:
-        decoder = transcriber.recognizer.windows(reader.read(), options, half=half)
+        decoder = start_loop(reader.read())
         printer.show_language(decoder.language)
         segments = []
         for segment in decoder.segments():
