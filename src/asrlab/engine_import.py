@@ -29,7 +29,7 @@ def import_engine(spec: EngineSpec, patches: Iterable[Patch], choice: PatchSelec
     """
     spec.check_installed()
     for patch in patches:
-        if spec.uses(patch.distribution) and not choice.forbids(patch, direct=False):
+        if spec.uses(patch.distribution) and not choice.why_skipped(patch, direct=False):
             with suppress(Exception, SystemExit):  # the engine's own import will report it
                 import_modules(patch)
     spec.check_imports()
@@ -68,7 +68,7 @@ def answer_import(spec: Mapping[str, Any], patches: str | None) -> str:
     """
     known = known_patches()
     try:
-        import_engine(EngineSpec(models=(), **spec), known, PatchSelection.of(patches, known))
+        import_engine(EngineSpec(models=(), **spec), known, PatchSelection.parse(patches, known))
     except EngineUnavailableError as error:
         return error.message
     return ""

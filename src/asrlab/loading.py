@@ -82,7 +82,7 @@ def load(
     spec = resolved.engine
     check_choices(spec, compute_type=compute_type, threads=threads)
     known = known_patches(host)
-    choice = PatchSelection.of(patches, known)
+    choice = PatchSelection.parse(patches, known)
     stored = _checked_weights(resolved, weights)
     # nobody should fetch gigabytes to learn that the device is not there, or that the engine does not import
     start = time.monotonic()
@@ -131,7 +131,7 @@ def _load_patched(
     from asrlab.engine.contract import Recognizer
     from asrlab.engine.transcriber import Transcriber
 
-    scope = apply_patches(patches, request.device.resolved, choice=choice)
+    scope = apply_patches(patches, request.device.resolved, selection=choice)
     try:
         scope.require(choice)
         recognizer = spec.call(spec.factory, attrs.evolve(request, patches=scope.report))

@@ -51,8 +51,8 @@ from asrlab.patches import Patch, PatchDecision
 @asrlab.plugin.hookimpl
 def asrlab_patches():
     decision = PatchDecision(status="not-needed", reason="-")
-    return [Patch(name="small-patch", distribution="numpy", versions=("1",), devices=("cpu",), reason="-", link="-",
-                  retires="-", module="numpy", changes={}, needed=lambda *_: decision)]
+    return [Patch(name="small-patch", distribution="numpy", versions=("1",), devices=("cpu",), reason="-",
+                  issue_url="-", obsolete_when="-", module="numpy", changes={}, check=lambda *_: decision)]
 """
 
 

@@ -19,7 +19,7 @@ PLUGIN = """
 import asrlab
 
 
-def needed(originals, device):
+def check(originals, device):
     if device == "mps":
         raise LookupError("[bold]no loader[/bold]\\nand more")
     return asrlab.patches.PatchDecision(status="needed", reason=f"[red]cuda[/red] instead of {device}")
@@ -29,8 +29,9 @@ def needed(originals, device):
 def asrlab_patches():
     return [asrlab.patches.Patch(
         name="toy-device", distribution="toy-cli", versions=("1.0",), devices=("cpu", "mps"),
-        reason="load() goes to cuda", link="https://example.org/toy/1", retires="when it does not", module="toy_cli",
-        changes={"toy_cli:load": lambda load, device_now: lambda: load(device_now())}, needed=needed,
+        reason="load() goes to cuda", issue_url="https://example.org/toy/1", obsolete_when="when it does not",
+        module="toy_cli",
+        changes={"toy_cli:load": lambda load, current_device: lambda: load(current_device())}, check=check,
     )]
 
 
@@ -84,10 +85,10 @@ def test_the_patches_are_listed_with_what_they_do_here(asrlab_cli: Any, toy: Pat
             "distribution": "toy-cli",
             "status": "applied",
             "reason": "[red]cuda[/red] instead of cpu",
-            "link": "https://example.org/toy/1",
             "versions": ["1.0"],
             "devices": ["cpu", "mps"],
-            "retires": "when it does not",
+            "issue_url": "https://example.org/toy/1",
+            "obsolete_when": "when it does not",
             "module": "toy_cli",
             "direct_use": False,
             "why": "load() goes to cuda",
@@ -102,7 +103,7 @@ def test_the_patches_are_listed_with_what_they_do_here(asrlab_cli: Any, toy: Pat
         "  why       load() goes to cuda",
         "  for       toy-cli on cpu, mps; tested with 1.0",
         "  upstream  https://example.org/toy/1",
-        "  retires   when it does not",
+        "  obsolete  when it does not",
     ]
 
 

@@ -27,7 +27,7 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PLUGIN = """
 import logging, sys, warnings
 import asrlab
-from asrlab.patches import Need, Patch
+from asrlab.patches import Patch, PatchDecision
 
 HOSTILE, NAME = {hostile!r}, {name!r}
 asrlab_plugin_api = 2
@@ -49,8 +49,8 @@ def asrlab_datasets():
 @asrlab.plugin.hookimpl
 def asrlab_patches():
     return [Patch(name="hostile-" + NAME, distribution="numpy", versions=("1",), devices=("cpu",), reason=HOSTILE,
-                  link=HOSTILE, retires=HOSTILE, module="numpy", changes={{}},
-                  needed=lambda *_: Need(status="not-needed", reason=HOSTILE))]
+                  issue_url=HOSTILE, obsolete_when=HOSTILE, module="numpy", changes={{}},
+                  check=lambda *_: PatchDecision(status="not-needed", reason=HOSTILE))]
 
 
 def dataset():

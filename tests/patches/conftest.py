@@ -1,4 +1,4 @@
-"""A package to patch, the real ones, and a look at whether each test left everything as it was."""
+"""A toy package to patch, and checks that each test restored the real packages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def align(times):
     return ["cuda", *times]
 """
 
-PLACES = (
+OWNERS = (
     ("torch.nn", "Module"),
     ("torch", "Tensor"),
     ("liquid_audio.processor", ""),
@@ -50,18 +50,18 @@ PLACES = (
 
 
 def _namespaces() -> dict[tuple[str, str], dict[str, Any]]:
-    """The names in the owners that the patches change, and in torch's own, as far as they are imported."""
-    found = {}
-    for module, owner in PLACES:
+    """Return the namespaces that patches change, and those of torch, as far as they are imported."""
+    namespaces = {}
+    for module, owner in OWNERS:
         if module in sys.modules:
             space = sys.modules[module]
-            found[module, owner] = dict(vars(getattr(space, owner) if owner else space))
-    return found
+            namespaces[module, owner] = dict(vars(getattr(space, owner) if owner else space))
+    return namespaces
 
 
 @pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """After each test the packages, torch and the environment are what they were, object by object."""
+def assert_restored() -> Iterator[None]:
+    """Assert after each test that packages, torch and the environment have their former objects."""
     environment, before = _variables(), _namespaces()
     yield
     after = _namespaces()
@@ -72,41 +72,41 @@ def as_it_was() -> Iterator[None]:
 
 
 def _variables() -> dict[str, str]:
-    """The environment, without what pytest and torch's OpenMP write into it."""
+    """Return the environment without the variables that pytest and torch's OpenMP write."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "KMP_"))}
 
 
 @attrs.frozen
 class Toy:
-    """An installed package that puts things on cuda.
+    """An installed package that uses cuda.
 
     Attributes:
-        module: It.
+        module: The package.
     """
 
     module: Any
 
     def patch(self, **fields: Any) -> asrlab.patches.Patch:
-        """A patch of ``toy_speech:align``, with other *fields*."""
+        """Return a patch of ``toy_speech:align``, with other *fields*."""
         given = {
             "name": "toy-align",
             "distribution": "toy-speech",
             "versions": ("1.0",),
             "devices": ("cpu", "mps"),
             "reason": "it goes to cuda",
-            "link": "https://example.org/1",
-            "retires": "when it does not",
+            "issue_url": "https://example.org/1",
+            "obsolete_when": "when it does not",
             "module": "toy_speech",
             "changes": {"toy_speech:align": _append("patched")},
-            "needed": lambda _originals, device: asrlab.patches.PatchDecision(status="needed", reason=f"not {device}"),
+            "check": lambda _originals, device: asrlab.patches.PatchDecision(status="needed", reason=f"not {device}"),
         }
         return asrlab.patches.Patch(**given | fields)
 
     def apply(
         self, *patches: asrlab.patches.Patch, device: str = "cpu", chosen: Any = "auto", direct: bool = True
     ) -> Any:
-        """Those patches, applied."""
-        return apply_patches(patches, device, choice=PatchSelection.of(chosen, patches), direct=direct)
+        """Apply *patches* and return their scope."""
+        return apply_patches(patches, device, selection=PatchSelection.parse(chosen, patches), direct=direct)
 
 
 def _append(word: str) -> Callable[..., Any]:
@@ -115,31 +115,31 @@ def _append(word: str) -> Callable[..., Any]:
 
 @pytest.fixture
 def append() -> Callable[[str], Callable[..., Any]]:
-    """A maker of changes that let a function's answer end with a word."""
+    """Return a function that builds a change that appends a word to a function's result."""
     return _append
 
 
 @pytest.fixture
 def toy(tmp_path: Path, write_distribution: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
-    """The distribution ``toy-speech`` 1.0, installed in a folder of its own."""
+    """Install the distribution ``toy-speech`` 1.0 in a folder of its own."""
     monkeypatch.syspath_prepend(write_distribution(tmp_path / "toy", "toy-speech", source=TOY, plugins=()))
     module = importlib.import_module("toy_speech")
     before = dict(vars(module))
     yield Toy(module)
-    left = [name for name, value in vars(module).items() if before.get(name) is not value]
+    changed = [name for name, value in vars(module).items() if before.get(name) is not value]
     sys.modules.pop("toy_speech", None)
-    assert left == []
+    assert changed == []
 
 
 @pytest.fixture
 def statuses() -> Callable[[PatchScope], Mapping[str, str]]:
-    """The statuses of a scope's patches by their names."""
-    return lambda scope: {each.name: each.status for each in scope.report}
+    """Return a function that maps the names of a scope's patches to their statuses."""
+    return lambda scope: {status.name: status.status for status in scope.report}
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny LFM2.5-Audio checkpoint that says "speak_now" to everything."""
+    """Write a tiny LFM2.5-Audio checkpoint that recognizes "speak_now" in any audio."""
     pytest.importorskip("liquid_audio", reason="liquid-audio is not installed", exc_type=ImportError)
     from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
 

@@ -1,4 +1,4 @@
-"""The patch of faster-whisper, against the real package and the installed PyAV: without, with, after, and repaired."""
+"""The patch of faster-whisper, with the real package and the installed PyAV."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ decoding = sys.modules["faster_whisper.audio"]
 NAME = "faster-whisper-pyav-metadata-errors"
 NEW_AV = int(av.__version__.partition(".")[0]) >= 19
 
-needs_new = pytest.mark.skipif(not NEW_AV, reason="PyAV before 19 takes metadata_errors: upstream works here")
+needs_new = pytest.mark.skipif(not NEW_AV, reason="PyAV before 19 accepts metadata_errors: upstream works here")
 
 
 class OlderAv:
-    """PyAV 16 to 18, as far as ``av.open`` takes the argument."""
+    """A stand-in for PyAV 16 to 18, whose ``open`` accepts the argument."""
 
     __version__ = "18.0"
 
@@ -33,20 +33,20 @@ class OlderAv:
         return getattr(av, name)
 
     def open(self, *arguments: Any, metadata_errors: str = "strict", **named: Any) -> Any:
-        """As PyAV's own."""
+        """Open a file as PyAV does."""
         assert metadata_errors in ("strict", "ignore")
         return av.open(*arguments, **named)
 
 
 @needs_new
 def test_a_file_can_be_decoded_only_with_the_patch(clips: tuple[Path, ...]):
-    """Upstream cannot open any file with PyAV 19; patched it decodes what asrlab decodes; afterwards it fails again."""
+    """With PyAV 19 faster-whisper decodes files only while it is patched, and then as asrlab does."""
     expected = asrlab.load_audio(clips[1]).samples
     for _ in range(2):
         with pytest.raises(TypeError, match="unexpected keyword argument 'metadata_errors'"):
             decoding.decode_audio(str(clips[1]))
         with patched("faster-whisper", device="cpu") as scope:
-            assert [(each.name, each.status) for each in scope.report] == [(NAME, "applied")]
+            assert [(status.name, status.status) for status in scope.report] == [(NAME, "applied")]
             samples = decoding.decode_audio(str(clips[1]))
             np.testing.assert_allclose(samples, expected, atol=1e-4)
             assert decoding.av.audio is av.audio
@@ -59,8 +59,8 @@ def test_a_file_can_be_decoded_only_with_the_patch(clips: tuple[Path, ...]):
 
 
 @needs_new
-def test_everybody_elses_pyav_stays_as_it_is():
-    """Only the module that decodes for faster-whisper sees another ``av``."""
+def test_other_code_uses_the_original_pyav():
+    """Only faster-whisper's module for decoding has another ``av``."""
     with patched("faster-whisper", device="cpu"):
         assert decoding.av is not av
         assert sys.modules["av"] is av
@@ -68,19 +68,19 @@ def test_everybody_elses_pyav_stays_as_it_is():
             av.open("missing.wav", metadata_errors="ignore")
 
 
-def test_with_an_older_pyav_nothing_is_changed():
-    """Where ``av.open`` takes the argument, the patch is not needed."""
+def test_an_older_pyav_needs_no_patch():
+    """The patch is not needed if ``av.open`` accepts the argument."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "av", older := OlderAv())
         with patched("faster-whisper", device="cpu") as scope:
             assert scope.status(NAME) == "not-needed"
-            assert scope.report[0].reason == "PyAV 18.0 takes metadata_errors"
+            assert scope.report[0].reason == "PyAV 18.0 accepts metadata_errors"
             assert decoding.av is older
 
 
 @pytest.mark.parametrize("gone", ["", "av", "decode_audio"])
-def test_the_patch_retires_when_upstream_no_longer_passes_the_argument(clips: tuple[Path, ...], gone: str):
-    """A repaired ``decode_audio`` works alone; it or ``av`` may not be in the module any more."""
+def test_the_patch_is_retired_if_upstream_is_fixed(clips: tuple[Path, ...], gone: str):
+    """A fixed ``decode_audio`` needs no patch, even if ``decode_audio`` or ``av`` is no longer in the module."""
     source = inspect.getsource(decoding.decode_audio)
     assert 'metadata_errors="ignore"' in source
     names = dict(vars(decoding))
@@ -96,14 +96,14 @@ def test_the_patch_retires_when_upstream_no_longer_passes_the_argument(clips: tu
 
 
 @needs_new
-def test_the_engine_leaves_it_out_unless_it_is_named(use_weights: Path):
-    """The engine hands arrays over: the patch is skipped, which the report says, or applied where it was named."""
+def test_the_engine_skips_the_patch_unless_named(use_weights: Path):
+    """The engine passes arrays and skips the patch, unless the patch is named."""
     with asrlab.load("faster-whisper/base", device="cpu") as transcriber:
-        assert [each.status for each in transcriber.patch_report] == ["skipped"]
-        assert "asrlab's engine avoids what it mends" in transcriber.patch_report[0].reason
+        assert [status.status for status in transcriber.patch_report] == ["skipped"]
+        assert "asrlab's engine avoids the fault" in transcriber.patch_report[0].reason
         assert decoding.av is av
     with asrlab.load("faster-whisper/base", device="cpu", patches=NAME) as transcriber:
-        assert [each.status for each in transcriber.patch_report] == ["applied"]
+        assert [status.status for status in transcriber.patch_report] == ["applied"]
         assert decoding.av is not av
     assert decoding.av is av
 
@@ -114,7 +114,7 @@ patches = asrlab.patches.install_patches("faster-whisper", device="cpu")
 assert "faster_whisper" not in sys.modules
 import faster_whisper
 assert len(faster_whisper.decode_audio(sys.argv[1])) == 47_840
-print([each.status for each in patches.report])
+print([status.status for status in patches.report])
 patches.remove()
 try:
     faster_whisper.decode_audio(sys.argv[1])
@@ -124,8 +124,8 @@ except TypeError as error:
 
 
 @needs_new
-def test_a_process_decodes_after_one_line(clips: tuple[Path, ...]):
-    """``install_patches`` before the import lets faster-whisper open files for the rest of the process."""
+def test_a_process_can_be_patched(clips: tuple[Path, ...]):
+    """``install_patches`` before the import patches faster-whisper for the rest of the process."""
     done = subprocess.run([sys.executable, "-c", INSTALL, str(clips[1])], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["['applied']", "open() got an unexpected keyword argument 'metadata_errors'"]

@@ -1,4 +1,4 @@
-"""The patches of liquid-audio, against the real package with a tiny checkpoint: without, with, after, and repaired."""
+"""The patches of liquid-audio, with the real package and a tiny checkpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ processing = sys.modules["liquid_audio.processor"]
 DETOKENIZER = "liquid-audio-detokenizer-device"
 FLASH = "liquid-audio-flash-attention"
 DEFAULT = "liquid-audio-default-device"
-RESAMPLING = "liquid-audio-resampling"  # its tests are in test_liquid_audio_resampling.py
+RESAMPLING = "liquid-audio-resampling"  # tested in test_liquid_audio_resampling.py
 
 # torch built for CUDA, and torch built without it
 NO_CUDA = "Found no NVIDIA driver on your system|Torch not compiled with CUDA enabled"
@@ -34,19 +34,19 @@ without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a 
 
 @pytest.fixture(scope="session")
 def codes() -> Any:
-    """A second of speech in codes, int64, shape (1, 8, 12)."""
+    """Return the codes of a second of speech, int64, shape (1, 8, 12)."""
     return torch.arange(96).reshape(1, 8, 12) * 21
 
 
 @pytest.fixture
 def processor(tiny: Path) -> Any:
-    """A processor on the CPU that has not built its speech decoder."""
+    """Return a processor on the CPU that has not built its speech decoder."""
     return liquid_audio.LFM2AudioProcessor.from_pretrained(tiny, device="cpu").eval()
 
 
 @pytest.fixture
 def flash_attn(tmp_path: Path) -> Iterator[None]:
-    """A package of this name can be found."""
+    """Install a package of this name."""
     (tmp_path / "flash_attn.py").write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
@@ -54,11 +54,11 @@ def flash_attn(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def repaired() -> Iterator[Callable[..., Any]]:
-    """Puts a function of upstream's in place with some of its text replaced, as upstream may repair it."""
+def fix_upstream() -> Iterator[Callable[..., Any]]:
+    """Return a function that replaces text in a function of upstream, as upstream may fix it."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def repair(owner: type, name: str, function: Any, *replaced: tuple[str, str]) -> Any:
+        def fix(owner: type, name: str, function: Any, *replaced: tuple[str, str]) -> Any:
             source = textwrap.dedent(inspect.getsource(function))
             for old, new in replaced:
                 assert old in source
@@ -68,12 +68,12 @@ def repaired() -> Iterator[Callable[..., Any]]:
             patch.setattr(owner, name, names[name])
             return vars(owner)[name]
 
-        yield repair
+        yield fix
 
 
 @without_cuda
 def test_speech_is_decoded_on_the_device_only_with_the_patch(processor: Any, codes: Any, tiny: Path):
-    """Upstream's ``.cuda()`` fails; patched, the codes become a waveform on the device; afterwards it fails again."""
+    """Upstream's ``.cuda()`` fails without the patch; with it, codes become a waveform on the device."""
     getter = vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"]
     with pytest.raises((RuntimeError, AssertionError), match=NO_CUDA):
         processor.decode(codes)
@@ -84,7 +84,7 @@ def test_speech_is_decoded_on_the_device_only_with_the_patch(processor: Any, cod
     assert (wave.device.type, wave.dtype, wave.shape) == ("cpu", torch.float32, (1, 23040))
     assert wave.isfinite().all()
     assert wave.std() > 0
-    assert torch.equal(wave, _by_hand(tiny)(codes))
+    assert torch.equal(wave, _build_decoder(tiny)(codes))
     assert type(processor.audio_detokenizer) is liquid_audio.LFM2AudioDetokenizer
     assert "cuda" not in vars(type(processor.audio_detokenizer))
     assert vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"] is getter
@@ -93,8 +93,8 @@ def test_speech_is_decoded_on_the_device_only_with_the_patch(processor: Any, cod
         another.decode(codes)
 
 
-def _by_hand(tiny: Path) -> Any:
-    """The speech decoder, built on the CPU without any getter."""
+def _build_decoder(tiny: Path) -> Any:
+    """Build the speech decoder on the CPU without the getter."""
     from safetensors.torch import load_file
     from transformers import Lfm2Config
 
@@ -105,15 +105,15 @@ def _by_hand(tiny: Path) -> Any:
     return torch.no_grad()(decoder.eval())
 
 
-def test_the_speech_decoder_is_put_where_its_processor_is(processor: Any):
-    """Not where the scope is: a processor that was moved gets its decoder there."""
+def test_the_speech_decoder_is_on_its_processors_device(processor: Any):
+    """A processor that was moved has its decoder on its own device, not on that of the scope."""
     with patched("liquid-audio", device="cpu"), pytest.warns(UserWarning, match="meta"):
         decoder = processor.to("meta").audio_detokenizer
     assert {parameter.device.type for parameter in decoder.parameters()} == {"meta"}
 
 
-def test_the_getter_of_the_speech_decoder_is_still_upstreams(processor: Any, tmp_path: Path):
-    """Patched, what upstream refuses is refused as before, and its documentation is there."""
+def test_the_patched_getter_refuses_as_upstream_does(processor: Any, tmp_path: Path):
+    """The patched getter raises the errors of upstream's getter."""
     getter = liquid_audio.LFM2AudioProcessor.audio_detokenizer
     processor.detokenizer_path = None
     with patched("liquid-audio", device="cpu"):
@@ -124,16 +124,16 @@ def test_the_getter_of_the_speech_decoder_is_still_upstreams(processor: Any, tmp
             processor.audio_detokenizer = None
 
 
-def test_the_speech_decoders_patch_retires_when_the_getter_is_repaired(
-    repaired: Callable[..., Any], processor: Any, codes: Any
+def test_the_decoder_patch_is_retired_if_the_getter_is_fixed(
+    fix_upstream: Callable[..., Any], processor: Any, codes: Any
 ):
-    """A getter that moves to the processor's device works alone: nothing is changed."""
+    """A getter that moves the decoder to the processor's device is not changed."""
     owner = liquid_audio.LFM2AudioProcessor
     getter = vars(owner)["audio_detokenizer"]
-    mended = repaired(owner, "audio_detokenizer", getter.fget, (".cuda()", ".to(self.device)"))
+    fixed = fix_upstream(owner, "audio_detokenizer", getter.fget, (".cuda()", ".to(self.device)"))
     with patched("liquid-audio", device="cpu") as scope:
         assert scope.status(DETOKENIZER) == "retired"
-        assert vars(owner)["audio_detokenizer"] is mended
+        assert vars(owner)["audio_detokenizer"] is fixed
         assert processor.decode(codes).isfinite().all()
 
 
@@ -142,8 +142,8 @@ def test_the_speech_decoders_patch_retires_when_the_getter_is_repaired(
     [(None, "retired"), (lambda _self: None, "failed"), (property(lambda self: self.decoder.cuda()), "failed")],
     ids=["gone", "no-property", "other-class"],
 )
-def test_a_getter_that_cannot_be_known_is_not_changed(replacement: Any, status: str):
-    """Where upstream's getter is something else altogether, the patch says so and leaves it."""
+def test_an_unknown_getter_is_not_changed(replacement: Any, status: str):
+    """A getter that the patch does not know is reported and not changed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(liquid_audio.LFM2AudioProcessor, "audio_detokenizer", replacement)
         if replacement is None:
@@ -154,8 +154,8 @@ def test_a_getter_that_cannot_be_known_is_not_changed(replacement: Any, status: 
 
 
 @without_cuda
-def test_code_that_names_no_device_runs_only_with_the_patch(tiny: Path):
-    """Both loaders go to cuda by default and fail; patched, to the scope's device, unless one is named."""
+def test_the_default_device_works_only_with_the_patch(tiny: Path):
+    """Both loaders use cuda by default and fail; with the patch, the default is the scope's device."""
     loaders = (liquid_audio.LFM2AudioProcessor, liquid_audio.LFM2AudioModel)
     before = [vars(owner)["from_pretrained"] for owner in loaders]
     for _ in range(2):
@@ -176,8 +176,8 @@ def test_code_that_names_no_device_runs_only_with_the_patch(tiny: Path):
 
 
 @without_cuda
-def test_inside_a_block_the_cuda_user_still_gets_cuda(tiny: Path):
-    """A block for cuda inside one for the CPU needs no patch, and is not sent to the CPU."""
+def test_a_nested_block_for_cuda_uses_cuda(tiny: Path):
+    """A block for cuda inside a block for the CPU needs no patch and uses cuda."""
     with patched("liquid-audio", device="cpu"), patched("liquid-audio", device="cuda") as inner:
         assert inner.status(DEFAULT) == "not-needed"
         with pytest.raises((RuntimeError, AssertionError), match=NO_CUDA):
@@ -187,29 +187,29 @@ def test_inside_a_block_the_cuda_user_still_gets_cuda(tiny: Path):
 CUDA_DEFAULT = 'device: torch.device | str = "cuda"'
 
 
-def test_the_default_devices_patch_retires_when_both_loaders_are_repaired(repaired: Callable[..., Any], tiny: Path):
-    """One repaired loader keeps its own default, and the other is still patched; with both repaired nothing is."""
+def test_the_default_device_patch_is_retired_if_both_loaders_are_fixed(fix_upstream: Callable[..., Any], tiny: Path):
+    """A fixed loader keeps its default while the other is patched; with both fixed, the patch is retired."""
     processor, model = liquid_audio.LFM2AudioProcessor, liquid_audio.LFM2AudioModel
     loader = vars(model)["from_pretrained"].__func__
-    mended = repaired(model, "from_pretrained", loader, (CUDA_DEFAULT, 'device: torch.device | str = "meta"'))
+    fixed = fix_upstream(model, "from_pretrained", loader, (CUDA_DEFAULT, 'device: torch.device | str = "meta"'))
     with patched("liquid-audio", device="cpu", patches=DEFAULT) as scope:
         assert scope.status(DEFAULT) == "applied"
-        assert vars(model)["from_pretrained"] is mended
+        assert vars(model)["from_pretrained"] is fixed
         assert processor.from_pretrained(tiny).device.type == "cpu"
     loader = vars(processor)["from_pretrained"].__func__
-    repaired(processor, "from_pretrained", loader, (CUDA_DEFAULT, 'device: torch.device | str = "cpu"'))
+    fix_upstream(processor, "from_pretrained", loader, (CUDA_DEFAULT, 'device: torch.device | str = "cpu"'))
     with patched("liquid-audio", device="cpu") as scope:
         assert scope.status(DEFAULT) == "retired"
-        assert vars(model)["from_pretrained"] is mended
+        assert vars(model)["from_pretrained"] is fixed
 
 
 def attention(model: Any) -> str:
-    """Which implementation of attention the model uses."""
+    """Return the attention implementation of a model."""
     return model.lfm.config._attn_implementation  # noqa: SLF001 - transformers has no public name for it
 
 
 def test_a_model_loads_beside_flash_attention_only_with_the_patch(flash_attn: None, tiny: Path):
-    """Upstream takes flash attention for being there, and fails; patched, PyTorch's own attention is taken."""
+    """Upstream uses flash attention if it is installed, and fails; with the patch, PyTorch's attention is used."""
     names = vars(lfm2_audio)["module_exists"], vars(liquid_audio.LFM2AudioModel)["from_pretrained"]
     for _ in range(2):
         with pytest.raises(ImportError, match=r"FlashAttention2 has been toggled on|flash_attn"):
@@ -221,11 +221,11 @@ def test_a_model_loads_beside_flash_attention_only_with_the_patch(flash_attn: No
         assert names == (vars(lfm2_audio)["module_exists"], vars(liquid_audio.LFM2AudioModel)["from_pretrained"])
 
 
-def test_flash_attention_is_hidden_from_that_load_alone(flash_attn: None, tiny: Path):
-    """While a model is loaded off CUDA, other threads and other questions are answered as upstream does."""
+def test_flash_attention_is_hidden_only_during_a_load(flash_attn: None, tiny: Path):
+    """While a model is loaded off CUDA, other threads and other packages get upstream's answers."""
     answers: list[bool] = []
 
-    class Asking(liquid_audio.LFM2AudioModel):
+    class QueryingModel(liquid_audio.LFM2AudioModel):
         def __init__(self, conf: Any) -> None:
             answers.extend(lfm2_audio.module_exists(name) for name in ("flash_attn", "torch"))
             other = threading.Thread(target=lambda: answers.append(lfm2_audio.module_exists("flash_attn")))
@@ -234,28 +234,28 @@ def test_flash_attention_is_hidden_from_that_load_alone(flash_attn: None, tiny: 
             super().__init__(conf)
 
     with patched("liquid-audio", device="cpu"):
-        Asking.from_pretrained(tiny, device="cpu")
+        QueryingModel.from_pretrained(tiny, device="cpu")
         answers.append(lfm2_audio.module_exists("flash_attn"))
         with pytest.raises((RuntimeError, AssertionError)):
-            Asking.from_pretrained(tiny, device="cuda:99")
+            QueryingModel.from_pretrained(tiny, device="cuda:99")
         answers.append(lfm2_audio.module_exists("flash_attn"))
     assert answers == [False, *[True] * 7]
 
 
 @pytest.mark.parametrize("names", [(DEFAULT, FLASH), (FLASH, DEFAULT)], ids=["default-first", "flash-first"])
-def test_the_default_device_is_known_to_the_choice_of_attention(flash_attn: None, tiny: Path, names: tuple[str, str]):
-    """In whichever order the two come, a model loaded without a device is loaded off CUDA without flash attention."""
+def test_the_default_device_selects_the_attention(flash_attn: None, tiny: Path, names: tuple[str, str]):
+    """With both patches in any order, a model loaded without a device is off CUDA without flash attention."""
     first, second = names
     with patched("liquid-audio", device="cpu", patches=first), patched("liquid-audio", device="cpu", patches=second):
         model = liquid_audio.LFM2AudioModel.from_pretrained(tiny)
     assert (model.codebook_offsets.device.type, attention(model)) == ("cpu", "sdpa")
 
 
-def test_flash_attention_is_no_matter_without_the_package_or_on_cuda(request: pytest.FixtureRequest):
-    """Not installed, or on cuda: not needed, and nothing is changed."""
+def test_the_flash_patch_is_not_needed_without_the_package_or_on_cuda(request: pytest.FixtureRequest):
+    """The patch is not needed if flash attention is not installed, or on cuda."""
     before = vars(lfm2_audio)["module_exists"]
     with patched("liquid-audio", device="cpu", patches=FLASH) as scope:
-        assert {each.name: each.reason for each in scope.report}[FLASH] == "flash_attn is not installed"
+        assert {status.name: status.reason for status in scope.report}[FLASH] == "flash_attn is not installed"
     request.getfixturevalue("flash_attn")
     with patched("liquid-audio", device="cuda", patches=FLASH) as scope:
         assert scope.status(FLASH) == "not-needed"
@@ -263,15 +263,15 @@ def test_flash_attention_is_no_matter_without_the_package_or_on_cuda(request: py
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_the_flash_patch_retires_when_upstream_no_longer_asks(
+def test_the_flash_patch_is_retired_if_upstream_is_fixed(
     flash_attn: None,
-    repaired: Callable[..., Any],
+    fix_upstream: Callable[..., Any],
     tiny: Path,
-    gone: bool,  # noqa: FBT001 - a case
+    gone: bool,  # noqa: FBT001 - a parameter of the test
 ):
-    """A loader that decides otherwise works alone, whether ``module_exists`` is still in the module or not."""
+    """A fixed loader is not changed, with or without ``module_exists`` in the module."""
     model = liquid_audio.LFM2AudioModel
-    mended = repaired(
+    fixed = fix_upstream(
         model, "from_pretrained", vars(model)["from_pretrained"].__func__, ('module_exists("flash_attn")', "False")
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -279,12 +279,12 @@ def test_the_flash_patch_retires_when_upstream_no_longer_asks(
             patch.delattr(lfm2_audio, "module_exists")
         with patched("liquid-audio", device="cpu", patches=FLASH) as scope:
             assert scope.status(FLASH) == "retired"
-            assert vars(model)["from_pretrained"] is mended
+            assert vars(model)["from_pretrained"] is fixed
             assert attention(model.from_pretrained(tiny, device="cpu")) == "sdpa"
 
 
-def test_patching_draws_none_of_the_users_random_numbers():
-    """What torch draws after a seed is the same whether patches were applied in between or not."""
+def test_patching_draws_no_random_numbers():
+    """The random numbers after a seed are the same with and without patches."""
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -294,17 +294,17 @@ def test_patching_draws_none_of_the_users_random_numbers():
 
 
 def load(tiny: Path, **options: Any) -> Any:
-    """The tiny checkpoint as a transcriber on the CPU."""
+    """Load the tiny checkpoint on the CPU."""
     return asrlab.load(f"liquid-audio/{tiny}", device="cpu", **options)
 
 
 @without_cuda
-def test_a_transcriber_holds_its_patches_and_tells_of_them(tiny: Path, clips: tuple[Path, ...], codes: Any):
-    """Loaded, the speech decoder works, and transcripts say why; closed, the package is as it was."""
+def test_a_transcriber_applies_and_reports_its_patches(tiny: Path, clips: tuple[Path, ...], codes: Any):
+    """A transcriber applies its patches, transcripts report them, and closing restores the package."""
     getter = vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"]
     with load(tiny) as transcriber:
         processor = transcriber.processor
-        report = {each.name: each.status for each in transcriber.patch_report if each.name != RESAMPLING}
+        report = {status.name: status.status for status in transcriber.patch_report if status.name != RESAMPLING}
         assert report == {DETOKENIZER: "applied", FLASH: "not-needed", DEFAULT: "skipped"}
         transcript = transcriber.transcribe(clips[1])
         assert transcript.text == "speak_now"
@@ -318,14 +318,14 @@ def test_a_transcriber_holds_its_patches_and_tells_of_them(tiny: Path, clips: tu
 def test_a_transcriber_without_patches_transcribes_and_cannot_speak(
     tiny: Path, clips: tuple[Path, ...], codes: Any, monkeypatch: pytest.MonkeyPatch, how: str
 ):
-    """``off`` skips all; recognition does not need them, and the speech decoder fails as upstream's does."""
+    """``off`` skips all patches; recognition works, and the speech decoder fails as upstream's does."""
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device: upstream works here")
     with monkeypatch.context() as environment:
         if how == "environment":
             environment.setenv("ASRLAB_PATCHES", "off")
         with load(tiny, **({"patches": "off"} if how == "argument" else {})) as transcriber:
-            assert {each.status for each in transcriber.patch_report} == {"skipped"}
+            assert {status.status for status in transcriber.patch_report} == {"skipped"}
             assert transcriber.transcribe(clips[1]).text == "speak_now"
             with pytest.raises((RuntimeError, AssertionError), match=NO_CUDA):
                 transcriber.processor.decode(codes)
@@ -333,26 +333,26 @@ def test_a_transcriber_without_patches_transcribes_and_cannot_speak(
 
 @pytest.fixture
 def unknown_getter() -> Iterator[None]:
-    """A getter of the speech decoder that the patch does not know."""
+    """Replace the getter of the speech decoder by one that the patch does not know."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(liquid_audio.LFM2AudioProcessor, "audio_detokenizer", lambda _self: None)
         yield
 
 
-def test_a_patch_that_fails_does_not_fail_what_does_not_need_it(
+def test_a_failing_patch_does_not_fail_recognition(
     unknown_getter: None, tiny: Path, clips: tuple[Path, ...], caplog: pytest.LogCaptureFixture
 ):
-    """Where the speech decoder's patch cannot apply, speech is recognised all the same, and the failure is told."""
+    """Speech is recognized even if the patch of the speech decoder fails, and the failure is reported."""
     with load(tiny) as transcriber:
-        assert {each.name: each.status for each in transcriber.patch_report}[DETOKENIZER] == "failed"
+        assert {status.name: status.status for status in transcriber.patch_report}[DETOKENIZER] == "failed"
         transcript = transcriber.transcribe(clips[1])
     assert transcript.text == "speak_now"
-    reason = {each.name: each.reason for each in transcript.patches}[DETOKENIZER]
+    reason = {status.name: status.reason for status in transcript.patches}[DETOKENIZER]
     assert reason.startswith("TypeError: liquid_audio.processor:LFM2AudioProcessor.audio_deto")
 
 
-def test_a_patch_that_was_named_and_fails_fails_the_load(unknown_getter: None, flash_attn: None, tiny: Path):
-    """Named in ``patches=``, the failure is an error before the model is loaded, and the others are undone."""
+def test_a_named_patch_that_fails_fails_the_load(unknown_getter: None, flash_attn: None, tiny: Path):
+    """A patch named in ``patches=`` that fails is an error before the model is loaded."""
     with pytest.raises(asrlab.PatchError, match=DETOKENIZER):
         load(tiny, patches=[FLASH, DETOKENIZER])
     with pytest.raises(asrlab.PatchError, match="did you mean 'liquid-audio-flash-attention'"):
@@ -360,7 +360,7 @@ def test_a_patch_that_was_named_and_fails_fails_the_load(unknown_getter: None, f
 
 
 def test_a_load_that_fails_undoes_its_patches(tiny: Path, tmp_path: Path):
-    """A folder that is no model is an error, and the package is as it was."""
+    """A folder without a model is an error, and the package is restored."""
     getter = vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"]
     for file in tiny.iterdir():
         if file.name != "config.json":
@@ -371,8 +371,8 @@ def test_a_load_that_fails_undoes_its_patches(tiny: Path, tmp_path: Path):
     assert vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"] is getter
 
 
-def test_a_transcriber_that_nobody_closes_undoes_its_patches_when_collected(tiny: Path):
-    """Dropped without ``close``, the package is as it was once the transcriber is collected."""
+def test_a_garbage_collected_transcriber_undoes_its_patches(tiny: Path):
+    """A transcriber that is garbage collected without ``close`` restores the package."""
     getter = vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"]
     transcriber = load(tiny)
     assert vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"] is not getter
@@ -381,17 +381,17 @@ def test_a_transcriber_that_nobody_closes_undoes_its_patches_when_collected(tiny
     assert vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"] is getter
 
 
-def test_threads_that_load_and_close_leave_the_package_as_it_was(tiny: Path, codes: Any):
-    """Two threads load, decode speech and close twice each, and meanwhile the speech decoder always works."""
+def test_threads_that_load_and_close_restore_the_package(tiny: Path, codes: Any):
+    """Two threads load, decode speech and close twice each; the speech decoder works, and the package is restored."""
     getter = vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"]
     waves: list[Any] = []
 
-    def come_and_go() -> None:
+    def load_and_close() -> None:
         for _ in range(2):
             with load(tiny) as transcriber:
                 waves.append(transcriber.processor.decode(codes))
 
-    threads = [threading.Thread(target=come_and_go) for _ in range(2)]
+    threads = [threading.Thread(target=load_and_close) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Resampling for liquid-audio, where torchaudio is broken, absent, or works, and once upstream needs it no more."""
+"""Resampling for liquid-audio with a torchaudio that is broken, absent or working, and with a fixed upstream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asrlab.testing import SimulatedProcess
 pytest_plugins = ["asrlab.testing.pytest_plugin"]
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-with suppress(Exception):  # before the tests, which see to it that nothing is changed; some need no liquid-audio
+with suppress(Exception):  # before the tests, which check that no package is changed; some need no liquid-audio
     import_module("liquid_audio.data.mapper")
 
 NAME = "liquid-audio-resampling"
@@ -27,13 +27,13 @@ RATES = ((44_100, 16_000), (48_000, 16_000), (8_000, 16_000), (22_050, 24_000), 
 
 
 def noise(*shape: int) -> Any:
-    """White noise of that shape, the hardest to resample alike."""
+    """Return white noise, which shows differences in resampling best."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(7))
 
 
 @pytest.mark.parametrize("rates", RATES, ids=str)
 def test_samples_are_torchaudios(rates: tuple[int, int]):
-    """Samples of noise are torchaudio's, which computes its filter in the precision of the samples."""
+    """Resampled noise equals torchaudio's, whose filter has the precision of the samples."""
     torchaudio = pytest.importorskip("torchaudio", reason="torchaudio does not import", exc_type=Exception)
     for wave in (noise(1, 4001), noise(2, 3, 777), noise(1, 5)):
         for samples, tolerance in ((wave, 2e-4), (wave.double(), 1e-12)):
@@ -43,8 +43,8 @@ def test_samples_are_torchaudios(rates: tuple[int, int]):
             assert (ours - theirs).abs().max() < tolerance
 
 
-def test_samples_at_one_rate_are_not_touched():
-    """At equal rates the very same tensor comes back; half precision stays half precision."""
+def test_equal_rates_return_the_same_tensor():
+    """Equal rates return the same tensor, and half precision stays half precision."""
     wave = noise(1, 100)
     assert resample(wave, 16_000, 16_000) is wave
     assert resample(wave.bfloat16(), 32_000, 16_000).dtype == torch.bfloat16
@@ -59,41 +59,45 @@ def test_samples_at_one_rate_are_not_touched():
         ("integers", (8_000, 16_000), TypeError),
     ],
 )
-def test_what_cannot_be_resampled_is_refused(wave: str, rates: tuple[Any, Any], error: type[Exception]):
-    """Rates that are no positive whole numbers, and integers for samples."""
+def test_invalid_rates_and_samples_are_refused(wave: str, rates: tuple[Any, Any], error: type[Exception]):
+    """Rates that are not positive whole numbers, and samples that are integers, are refused."""
     samples = noise(1, 10) if wave == "noise" else torch.ones(1, 10, dtype=torch.int16)
     with pytest.raises(error):
         resample(samples, *rates)
 
 
-def on_mps() -> tuple[bool, str, tuple[str, ...]]:
-    """Resample on MPS: whether it gives the CPU's samples, where they are, and the ops that have no kernel there."""
+def resample_on_mps() -> tuple[bool, str, tuple[str, ...]]:
+    """Resample on MPS; return whether the samples are the CPU's, their device, and operators without a kernel."""
     from asrlab.testing.mps.simulation import current_simulation
 
     wave = noise(1, 4410)
-    there = resample(wave.to("mps"), 44_100, 16_000)
+    on_mps = resample(wave.to("mps"), 44_100, 16_000)
     simulation = current_simulation()
     assert simulation is not None
-    lacking = simulation.report().without_kernel
-    return torch.equal(there.cpu(), resample(wave, 44_100, 16_000)), str(there.device), tuple(map(str, lacking))
+    without_kernel = simulation.report().without_kernel
+    return (
+        torch.equal(on_mps.cpu(), resample(wave, 44_100, 16_000)),
+        str(on_mps.device),
+        tuple(map(str, without_kernel)),
+    )
 
 
 def test_samples_stay_on_their_device(simulated_mps_process: SimulatedProcess):
-    """On MPS, which has no float64, all of it runs on the device."""
+    """Resampling on MPS, which has no float64, runs on the device."""
     simulated_mps_process.reset()
-    assert simulated_mps_process.run(on_mps) == (True, "mps:0", ())
+    assert simulated_mps_process.run(resample_on_mps) == (True, "mps:0", ())
 
 
 @pytest.fixture
 def modules() -> tuple[Any, Any]:
-    """The modules of liquid-audio that import torchaudio, where it works."""
+    """Return the modules of liquid-audio that import torchaudio."""
     pytest.importorskip("torchaudio", reason="torchaudio does not import", exc_type=Exception)
     pytest.importorskip("liquid_audio.data.mapper", reason="liquid-audio is not installed", exc_type=ImportError)
     return sys.modules["liquid_audio.processor"], sys.modules["liquid_audio.data.mapper"]
 
 
-def test_a_working_torchaudio_is_never_touched(modules: tuple[Any, Any]):
-    """Where torchaudio imports, the patch is not needed, also if it is named."""
+def test_a_working_torchaudio_is_unchanged(modules: tuple[Any, Any]):
+    """If torchaudio imports, the patch is not needed, even if it is named."""
     finders = list(sys.meta_path)
     with patched("liquid-audio", device="cpu", patches=NAME) as scope:
         assert scope.status(NAME) == "not-needed"
@@ -101,10 +105,10 @@ def test_a_working_torchaudio_is_never_touched(modules: tuple[Any, Any]):
     assert sys.meta_path == finders
 
 
-def test_the_patch_retires_when_upstream_imports_torchaudio_no_more(
+def test_the_patch_is_retired_without_an_import_of_torchaudio(
     modules: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ):
-    """Without the name in liquid-audio's processor nothing is left to do."""
+    """The patch is retired if liquid-audio's processor does not import torchaudio."""
     with monkeypatch.context() as patch:
         for module in modules:
             patch.delattr(module, "torchaudio")
@@ -145,7 +149,7 @@ fails((OSError, ImportError), words, plain)
 with patched("liquid-audio", device="cpu", patches="off"):
     fails((OSError, ImportError), words, plain)
 
-# with it, seen from code that calls the package directly
+# with the patch, in code that calls the package directly
 with patched("liquid-audio", device="cpu") as scope:
     assert scope.status(NAME) == "applied", scope.report
     import liquid_audio.data.mapper, liquid_audio.processor
@@ -159,7 +163,7 @@ undone = [module.torchaudio for module in modules]
 for module in modules:
     fails(ImportError, words, lambda: module.torchaudio.functional.resample)
 
-# in a transcriber: applied while it is open, reported, and undone to the same objects
+# in a transcriber: applied while it is open, reported, and undone
 tiny = write_tiny_lfm2_audio(pathlib.Path(FOLDER), says="speak_now")
 model = f"liquid-audio/{tiny}"
 with asrlab.load(model, device="cpu") as transcriber:
@@ -173,22 +177,22 @@ with asrlab.load(model, device="cpu") as transcriber:
     assert 95 <= chat.audio_in.shape[1] <= 105
 assert all(module.torchaudio is before for module, before in zip(modules, undone))
 
-# where it fails, what does not resample works
-serve = modules[1].torchaudio
+# if the patch fails, code that does not resample works
+torchaudio = modules[1].torchaudio
 del modules[1].torchaudio
 with patched("liquid-audio", device="cpu") as scope:
     assert scope.status(NAME) == "failed", scope.report
     processor = liquid_audio.LFM2AudioProcessor.from_pretrained(tiny)
     assert processor.decode(torch.arange(96).reshape(1, 8, 12) * 21).isfinite().all()
     assert modules[0].torchaudio is undone[0]
-modules[1].torchaudio = serve
+modules[1].torchaudio = torchaudio
 print("all right")
 """
 
 
 @pytest.fixture
 def broken_torchaudio(tmp_path: Path) -> Path:
-    """A folder with a torchaudio whose library cannot be loaded, as with another torch."""
+    """Return a folder with a torchaudio whose library cannot be loaded, as with another torch."""
     package = tmp_path / "broken" / "torchaudio"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(BROKEN)
@@ -200,7 +204,7 @@ def broken_torchaudio(tmp_path: Path) -> Path:
 def test_liquid_audio_works_without_torchaudio_only_with_the_patch(
     kind: str, broken_torchaudio: Path, tmp_path: Path, clips: tuple[Path, ...], asrlab_cli: Any
 ):
-    """Without it the import fails; with it LFM2.5 transcribes; afterwards the very same objects are back, and fail."""
+    """Only with the patch liquid-audio imports and transcribes; afterwards the original objects are restored."""
     pytest.importorskip("liquid_audio", reason="liquid-audio is not installed", exc_type=ImportError)
     environment = asrlab_cli.environment(plugins=[broken_torchaudio] if kind == "broken" else [])
     command = [sys.executable, "-c", SCRIPT, kind, str(tmp_path / "tiny"), str(clips[1])]
@@ -227,7 +231,7 @@ print([finder for finder in sys.meta_path if type(finder).__module__.startswith(
 
 
 def test_a_process_can_be_patched_before_the_import(broken_torchaudio: Path, asrlab_cli: Any):
-    """``install_patches`` lets a later ``import liquid_audio`` succeed; removed, what is imported fails when used."""
+    """``install_patches`` makes a later ``import liquid_audio`` succeed, until the patches are removed."""
     pytest.importorskip("liquid_audio", reason="liquid-audio is not installed", exc_type=ImportError)
     environment = asrlab_cli.environment(plugins=[broken_torchaudio])
     command = [sys.executable, "-c", INSTALLED]

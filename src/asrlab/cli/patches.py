@@ -51,15 +51,16 @@ def _rows(device: str, choice: str | None, engines: tuple[str, ...]) -> list[dic
     specs = [spec for spec, _ in Registry(host).offers(engines)] if engines else None
     progress = StatusLine("importing").show
     tried = try_all_patches(host, device=device, choice=choice, engines=specs, progress=progress)
-    return [attrs.asdict(status) | _facts(patch) for patch, status in tried]
+    return [_facts(patch, status) for patch, status in tried]
 
 
-def _facts(patch: Any) -> dict[str, Any]:
+def _facts(patch: Any, status: Any) -> dict[str, Any]:
     import attrs
 
-    hidden = ("changes", "needed", "verify", "reason", "import_context")
+    status_fields = attrs.asdict(status, filter=lambda attribute, _: attribute.name != "link")  # the patch's issue_url
+    hidden = ("changes", "check", "verify", "reason", "import_context")
     facts = attrs.asdict(patch, filter=lambda attribute, _: attribute.name not in hidden, recurse=False)
-    return facts | {"why": patch.reason, "changes": list(patch.changes)}
+    return status_fields | facts | {"why": patch.reason, "changes": list(patch.changes)}
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
@@ -73,8 +74,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
             ("here", row["reason"]),
             ("why", row["why"]),
             ("for", f"{row['distribution']} on {', '.join(row['devices'])}; tested with {', '.join(row['versions'])}"),
-            ("upstream", row["link"]),
-            ("retires", row["retires"]),
+            ("upstream", row["issue_url"]),
+            ("obsolete", row["obsolete_when"]),
         )
         for label, text in lines:
             screen.print(Text(f"  {label:<9} {text}"), soft_wrap=True)

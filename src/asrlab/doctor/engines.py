@@ -92,7 +92,7 @@ def probe_here(*, fields: Mapping[str, Any], load: bool) -> dict[str, Any]:
     if load:
         known = known_patches()
         with suppress(EngineUnavailableError):  # with the patches that its import needs; what it raises is raised below
-            import_engine(spec, known, PatchSelection.of(None, known))
+            import_engine(spec, known, PatchSelection.parse(None, known))
         import_module(spec.factory.partition(":")[0])
     return _device_row(spec)
 

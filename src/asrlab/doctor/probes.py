@@ -45,7 +45,7 @@ def try_all_patches(
         DeviceUnavailableError: There is no device of this name anywhere.
     """
     known = known_patches(host)
-    PatchSelection.of(choice, known)
+    PatchSelection.parse(choice, known)
     check_device(device)
     patches = [patch for patch in known if engines is None or any(spec.uses(patch.distribution) for spec in engines)]
     distributions = list(dict.fromkeys(patch.distribution for patch in patches))
@@ -87,7 +87,7 @@ def _statuses(task: Task, answer: TaskResult, patches: Iterable[Patch]) -> Mappi
     reason = answer.failure if answer.raised else f"importing {task.label} {answer.failure}"
     return {
         patch.name: PatchStatus(
-            name=patch.name, distribution=patch.distribution, status="failed", reason=reason, link=patch.link
+            name=patch.name, distribution=patch.distribution, status="failed", reason=reason, link=patch.issue_url
         )
         for patch in patches
         if patch.distribution == task.label

@@ -1,4 +1,4 @@
-"""Changes to other packages that a model needs on a device or with versions that they were not written for."""
+"""Patches to other packages, for devices and versions that these packages were not written for."""
 
 from asrlab._lazy import attach
 

@@ -1,4 +1,4 @@
-"""Patches for code that calls the packages directly, and the list of all that are known."""
+"""Patches for code that calls the packages directly, and the list of known patches."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _log = logging.getLogger("asrlab.patches")
 
 
 def known_patches(host: PluginHost | None = None) -> tuple[Patch, ...]:
-    """All patches, the built-in ones first; imports no package that they change.
+    """Return all patches, the built-in ones first, without an import of the packages that they change.
 
-    Of two with one name the first one counts, and the other is left out with a warning in the log.
+    Of two patches with one name the first is returned; the other is skipped with a warning in the log.
     """
-    found: dict[str, tuple[str, Patch]] = {}
+    patches: dict[str, tuple[str, Patch]] = {}
     for plugin, patch in (host or PluginHost()).collect("asrlab_patches", Patch):
-        first, _ = found.setdefault(patch.name, (plugin.distribution, patch))
-        if found[patch.name][1] is not patch:
-            _log.warning("patch %r of %s is left out: %s has one of this name", patch.name, plugin.distribution, first)
-    return tuple(patch for _, patch in found.values())
+        first, known = patches.setdefault(patch.name, (plugin.distribution, patch))
+        if known is not patch:
+            _log.warning("skipping patch %r of %s: %s has a patch of this name", patch.name, plugin.distribution, first)
+    return tuple(patch for _, patch in patches.values())
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def patched(
     patches: str | Iterable[str] | None = None,
     host: PluginHost | None = None,
 ) -> Iterator[PatchScope]:
-    """Patch a package for the code in the ``with`` block, which calls it directly.
+    """Patch a package for the code in the ``with`` block, which calls the package directly.
 
     ::
 
@@ -50,23 +50,25 @@ def patched(
 
     Args:
         distribution: The package, such as ``liquid-audio`` or ``openai-whisper``.
-        device: Where it is to run, such as ``mps``; ``auto`` for the best that PyTorch has here.
-        patches: ``auto`` for what is needed, ``off``, or names; None reads ``ASRLAB_PATCHES``.
-        host: The plugins to ask; None loads those of this environment.
+        device: The device that the package runs on, such as ``mps``; ``auto`` is the best device of PyTorch here.
+        patches: ``auto`` for the patches that are needed, ``off``, or names; None reads ``ASRLAB_PATCHES``.
+        host: The plugins; None loads those of this environment.
 
     Yields:
-        The scope, whose ``report`` says what became of each patch. The package is as it was after the block, unless a
+        The scope, whose ``report`` has the status of each patch. After the block the package is restored, unless a
         transcriber or another block still needs a patch.
 
     Raises:
-        PatchError: Nothing is known to patch *distribution*, or a patch that was named does not exist or fails.
-        DeviceUnavailableError: There is no device of this name anywhere.
+        PatchError: If no patch for *distribution* is known, or a patch that was named does not exist or fails.
+        DeviceUnavailableError: If *device* is not the name of a device.
     """
-    all_known = known_patches(host)
-    mine = _of(distribution, all_known)
-    choice = PatchSelection.of(patches, all_known)
-    with apply_patches(mine, _device(device, mine, choice), choice=choice, direct=True) as scope:
-        scope.require(choice)
+    known = known_patches(host)
+    relevant = _for_distribution(distribution, known)
+    selection = PatchSelection.parse(patches, known)
+    with apply_patches(
+        relevant, _resolve_device(device, relevant, selection), selection=selection, direct=True
+    ) as scope:
+        scope.require(selection)
         yield scope
 
 
@@ -77,29 +79,33 @@ def try_patches(
     host: PluginHost | None = None,
     distributions: Iterable[str] | None = None,
 ) -> tuple[tuple[Patch, PatchStatus], ...]:
-    """What each known patch does here: it is applied as for code that calls its package, verified, and undone.
+    """Apply each known patch as for code that calls its package directly, verify it, and undo it.
 
-    Takes what `patched` does. One that was named and fails is no error here: its status says so.
+    A patch that was named and fails is not an error: its status reports the failure.
 
     Args:
-        device: Where the packages are to run.
+        device: The device that the packages run on.
         patches: ``auto``, ``off`` or names; None reads ``ASRLAB_PATCHES``.
-        host: The plugins to ask; None loads those of this environment.
-        distributions: The packages whose patches are tried; None for all of them.
+        host: The plugins; None loads those of this environment.
+        distributions: The packages whose patches are tried; None for all.
+
+    Returns:
+        Each patch with its status.
 
     Raises:
-        PatchError: A patch that was named does not exist.
-        DeviceUnavailableError: There is no device of this name anywhere.
+        PatchError: If a patch that was named does not exist.
+        DeviceUnavailableError: If *device* is not the name of a device.
     """
     known = known_patches(host)
-    choice = PatchSelection.of(patches, known)
+    selection = PatchSelection.parse(patches, known)
+    if distributions is None:
+        distributions = dict.fromkeys(patch.distribution for patch in known)
     tried: list[tuple[Patch, PatchStatus]] = []
-    for distribution in (
-        dict.fromkeys(patch.distribution for patch in known) if distributions is None else distributions
-    ):
-        mine = _of(distribution, known)
-        with apply_patches(mine, _device(device, mine, choice), choice=choice, direct=True) as scope:
-            tried += zip(mine, scope.report, strict=True)
+    for distribution in distributions:
+        relevant = _for_distribution(distribution, known)
+        resolved_device = _resolve_device(device, relevant, selection)
+        with apply_patches(relevant, resolved_device, selection=selection, direct=True) as scope:
+            tried += zip(relevant, scope.report, strict=True)
     return tuple(tried)
 
 
@@ -110,101 +116,100 @@ def install_patches(
     patches: str | Iterable[str] | None = None,
     host: PluginHost | None = None,
 ) -> InstalledPatches:
-    """Patch a package for the rest of the process, as soon as it is imported; it is not imported for that.
+    """Patch a package for the rest of the process, as soon as other code imports it.
 
-    Takes what `patched` does and raises what it does, except that a patch that fails can make neither this call nor the
-    package's import fail: ``report`` tells of it.
+    Arguments and errors are those of `patched`, except that a failing patch fails neither this call nor the import of
+    the package: ``report`` has the failure.
     """
-    all_known = known_patches(host)
-    mine = _of(distribution, all_known)
-    choice = PatchSelection.of(patches, all_known)
-    return InstalledPatches(mine, device, choice)
+    known = known_patches(host)
+    relevant = _for_distribution(distribution, known)
+    return InstalledPatches(relevant, device, PatchSelection.parse(patches, known))
 
 
 class InstalledPatches:
-    """Patches that wait for the import of their package, and then hold until `remove`.
+    """Patches that wait for the import of their package, and are then active until `remove`.
 
     Attributes:
-        scope: What was applied; None until the package is imported.
+        scope: The applied patches; None until the package is imported.
     """
 
-    def __init__(self, patches: tuple[Patch, ...], device: str, choice: PatchSelection) -> None:
+    def __init__(self, patches: tuple[Patch, ...], device: str, selection: PatchSelection) -> None:
         from wrapt import register_post_import_hook
 
-        self._patches, self._choice = patches, choice
-        self._device = device if device == "auto" else _device(device, (), choice)
+        self._patches, self._selection = patches, selection
+        self._device = device if device == "auto" else _resolve_device(device, (), selection)
         self._lock = Lock()
-        self._begun = False
-        self._removed = False
+        self._has_started = False
+        self._is_removed = False
         self.scope: PatchScope | None = None
         self._import_contexts = ExitStack()
         for patch in patches:
-            if not choice.forbids(patch, direct=True):
+            if not selection.why_skipped(patch, direct=True):
                 self._import_contexts.enter_context(patch.import_context())
         for module in {patch.module for patch in patches}:
-            register_post_import_hook(self._imported, module)
+            register_post_import_hook(self._on_import, module)
 
     @property
     def report(self) -> tuple[PatchStatus, ...]:
-        """What became of each patch; empty until the package is imported."""
+        """Status of each patch; empty until the package is imported."""
         return self.scope.report if self.scope else ()
 
     def remove(self) -> None:
-        """Undo what was applied, and apply nothing if the package is imported later. May be called again."""
+        """Undo the patches, and apply none if the package is imported later. Further calls do nothing."""
         with self._lock:
-            self._removed = True
+            self._is_removed = True
             scope = self.scope
             import_contexts = self._import_contexts.pop_all()
         import_contexts.close()
         if scope is not None:
             scope.close()
 
-    def _imported(self, module: ModuleType) -> None:
+    def _on_import(self, module: ModuleType) -> None:
         with self._lock:
-            if self._begun or self._removed:
+            if self._has_started or self._is_removed:
                 return
-            self._begun = True
+            self._has_started = True
         try:
-            # without the lock: this imports, and another thread that imports may be waiting for the lock
-            device = _device(self._device, (), self._choice)
-            scope = apply_patches(self._patches, device, choice=self._choice, direct=True)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the import of somebody's package must not fail for this
+            # Apply without the lock, because this imports modules, and another importing thread may wait for the lock.
+            device = _resolve_device(self._device, (), self._selection)
+            scope = apply_patches(self._patches, device, selection=self._selection, direct=True)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the import of another package must not fail for this
             _log.warning("%s was imported, and its patches could not be applied: %s", module.__name__, error)
             return
         with self._lock:
             self.scope = scope
-            removed = self._removed
+            is_removed = self._is_removed
             import_contexts = self._import_contexts.pop_all()
         import_contexts.close()
-        if removed:
+        if is_removed:
             scope.close()
 
 
-def _of(distribution: str, known: tuple[Patch, ...]) -> tuple[Patch, ...]:
-    mine = tuple(patch for patch in known if patch.distribution == distribution)
-    if not mine:
+def _for_distribution(distribution: str, known: tuple[Patch, ...]) -> tuple[Patch, ...]:
+    patches = tuple(patch for patch in known if patch.distribution == distribution)
+    if not patches:
         names = sorted({patch.distribution for patch in known})
         near = get_close_matches(distribution, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are patches for {', '.join(names)}"
         raise PatchError(f"no patch for a distribution {distribution!r} is known; {hint}")
-    return mine
+    return patches
 
 
-def check_device(asked: str) -> None:
-    """Refuse what is no device's name.
+def check_device(device: str) -> None:
+    """Raise if *device* is not the name of a device.
 
     Raises:
-        DeviceUnavailableError: There is no device of this name anywhere.
+        DeviceUnavailableError: If there is no device of this name.
     """
-    resolve(asked, DeviceReport(available=(asked,)), engine="")
+    resolve(device, DeviceReport(available=(device,)), engine="")
 
 
-def _device(asked: str, patches: Iterable[Patch], choice: PatchSelection) -> str:
-    """The device itself; for ``auto`` the packages are imported, and PyTorch is asked if that brought it."""
-    if asked != "auto":
-        return resolve(asked, DeviceReport(available=(asked,)), engine="").resolved  # refuses what is no device's name
+def _resolve_device(device: str, patches: Iterable[Patch], selection: PatchSelection) -> str:
+    """Return the device; for ``auto`` import the packages, and ask PyTorch if that imported it."""
+    if device != "auto":
+        return resolve(device, DeviceReport(available=(device,)), engine="").resolved  # raises for an unknown name
     for patch in patches:
-        if choice.forbids(patch, direct=True):
+        if selection.why_skipped(patch, direct=True):
             continue
         try:
             import_modules(patch)

@@ -9,57 +9,58 @@ from typing import Any, Literal
 import attrs
 from attrs.validators import in_
 
-type DeviceNow = Callable[[], str]
-"""Gives the device of the newest application of a patch, such as ``mps``: two may hold for two devices at once.
+type CurrentDevice = Callable[[], str]
+"""Function that returns the device of a patch's newest application, such as ``mps``.
 
-Empty when none holds: somebody has kept the changed object.
+Two applications for two devices may be active at once. The result is empty if none is active, because other code has
+kept the changed object.
 """
 
-type Change = Callable[[Any, DeviceNow], Any]
-"""Given what upstream has in a place, and the device, gives what is to be there instead."""
+type Change = Callable[[Any, CurrentDevice], Any]
+"""Function that returns the replacement for upstream's object."""
 
 
 @attrs.frozen(kw_only=True)
 class PatchDecision:
-    """Whether a patch is needed, from a look at the live objects.
+    """The decision whether a patch is needed, made from the live objects.
 
     Attributes:
-        status: ``needed``; ``not-needed`` on this device or machine; ``retired`` where upstream has mended the fault.
-        reason: What was seen.
+        status: ``needed``; ``not-needed`` on this device or machine; ``retired`` if upstream has fixed the fault.
+        reason: The observation that led to the decision.
     """
 
     status: Literal["needed", "not-needed", "retired"] = attrs.field(validator=in_(("needed", "not-needed", "retired")))
     reason: str
 
 
-def _nothing_to_verify(_device: str) -> None:
-    """The patch's own ``verify`` was left out."""
+def _verify_nothing(_device: str) -> None:
+    pass
 
 
 @attrs.frozen(kw_only=True)
 class Patch:
-    """A change to another package, why it exists and how it goes.
+    """A change to another package, with its reason and the condition that makes it obsolete.
 
-    Whoever defines one imports the package in its functions, never beside them: listing patches must import nothing.
+    A module that defines patches must import the package inside its functions, because listing patches imports nothing.
 
     Attributes:
-        name: Unique, such as ``liquid-audio-detokenizer-device``.
-        distribution: The package it changes.
-        versions: The versions of *distribution* it was tested with.
-        devices: The device kinds that may need it: ``cpu``, ``cuda``, ``mps``.
-        reason: What goes wrong without it.
-        link: The upstream issue or pull request, or the place in upstream's code.
-        retires: How it goes: what in upstream's code makes it unneeded.
-        module: The top-level module of *distribution*; once it is imported, the patch can be applied.
-        changes: For each place, as ``package.module:Class.attribute``, the function that gives its replacement. Places
-            belong to *distribution*; torch itself is never one.
-        needed: Given upstream's own objects in these places, in order, and the device, says whether the patch is
-            needed. It looks at the objects, never at version numbers; one is None where upstream has nothing there.
-        verify: Given the device, raises unless the change took effect.
-        direct_use: Whether only code that calls the package directly needs it: asrlab's own engine calls it such that
-            the fault does not show, and applies it only if it is named.
-        import_context: The context in which the modules of *changes* are imported, where the fault lies in the import
-            itself. Outside of it the package's import is as upstream's.
+        name: Unique name, such as ``liquid-audio-detokenizer-device``.
+        distribution: The package that the patch changes.
+        versions: Versions of *distribution* that the patch was tested with.
+        devices: Device types that may need the patch: ``cpu``, ``cuda``, ``mps``.
+        reason: The fault without the patch.
+        issue_url: Address of the upstream issue, pull request, or source file.
+        obsolete_when: The change in upstream's code that makes the patch unnecessary.
+        module: The top-level module of *distribution*; the patch can be applied once this module is imported.
+        changes: For each target, as ``package.module:Class.attribute``, the function that returns its replacement.
+            Targets belong to *distribution*, never to torch.
+        check: Function that decides whether the patch is needed, given upstream's objects at the targets, in order, and
+            the device. It inspects the objects, never version numbers; an object is None if upstream has none there.
+        verify: Function that raises unless the change took effect on the given device.
+        direct_use: True if only code that calls the package directly needs the patch. asrlab's own engine avoids the
+            fault, and applies the patch only if it is named.
+        import_context: Context in which the modules of *changes* are imported, for a fault in the import itself.
+            Outside of it the import is upstream's.
     """
 
     name: str
@@ -67,11 +68,11 @@ class Patch:
     versions: tuple[str, ...]
     devices: tuple[str, ...]
     reason: str
-    link: str
-    retires: str
+    issue_url: str
+    obsolete_when: str
     module: str
     changes: Mapping[str, Change] = attrs.field(repr=False)
-    needed: Callable[[tuple[Any, ...], str], PatchDecision] = attrs.field(repr=False)
-    verify: Callable[[str], None] = attrs.field(default=_nothing_to_verify, repr=False)
+    check: Callable[[tuple[Any, ...], str], PatchDecision] = attrs.field(repr=False)
+    verify: Callable[[str], None] = attrs.field(default=_verify_nothing, repr=False)
     direct_use: bool = False
     import_context: Callable[[], AbstractContextManager[object]] = attrs.field(default=nullcontext, repr=False)

@@ -1,4 +1,4 @@
-"""The places that patches change: each remembers the very object upstream put there, and puts it back."""
+"""The attributes that patches change; each point remembers upstream's object and restores it."""
 
 from __future__ import annotations
 
@@ -8,85 +8,85 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Patch
+from asrlab.patches.patch import CurrentDevice, Patch
 
 _log = logging.getLogger("asrlab.patches")
 
 
 class PatchPoint:
-    """One attribute of a module or class, with the changes that hold there.
+    """An attribute of a module or class, with the active changes to it.
 
-    Several patches may change one place, and may go in any order: what is there is always upstream's own object with
-    the changes that still hold. Those for code that calls the package directly are on top, whenever they came: what
-    they fill in for the caller is then seen by the others.
+    Several patches may change one attribute, and may be undone in any order: its value is always upstream's object with
+    the active changes. Changes for code that calls the package directly are outermost, whatever the order, so that the
+    other changes receive the arguments that these fill in.
 
     Args:
-        place: ``package.module:Class.attribute``.
+        target: ``package.module:Class.attribute``.
 
     Raises:
-        AttributeError: The class is not there.
-        ImportError: The module is not there.
-        ValueError: It is a place of torch itself.
+        AttributeError: If the class does not exist.
+        ImportError: If the module does not exist.
+        ValueError: If the target belongs to torch.
 
     Attributes:
-        place: As it was given.
-        original: Upstream's own object, as it lies in the namespace: a property, not its value. None if there is none.
+        target: The target as given.
+        original: Upstream's object as stored in the namespace: a property, not its value. None if there is none.
     """
 
-    def __init__(self, place: str) -> None:
-        self.place = place
-        module, _, path = place.partition(":")
+    def __init__(self, target: str) -> None:
+        self.target = target
+        module, _, path = target.partition(":")
         *owners, self._name = path.split(".")
         owner: Any = import_module(module)
-        for each in owners:
-            owner = getattr(owner, each)
+        for name in owners:
+            owner = getattr(owner, name)
         home = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
         if home.partition(".")[0] == "torch":
-            raise ValueError(f"{place} belongs to torch, which no patch may change")
+            raise ValueError(f"{target} belongs to torch, which no patch may change")
         self._owner = owner
-        self.original: Any = self._present()
-        self._inherited = self._name not in vars(owner)
-        self._layers: dict[str, tuple[Patch, DeviceNow]] = {}
+        self.original: Any = self._current()
+        self._is_inherited = self._name not in vars(owner)
+        self._layers: dict[str, tuple[Patch, CurrentDevice]] = {}
         self._installed: Any = self.original
 
     @property
-    def bare(self) -> bool:
-        """Whether no change holds here."""
+    def is_unpatched(self) -> bool:
+        """True if no change is active."""
         return not self._layers
 
-    def add(self, patch: Patch, device_now: DeviceNow) -> None:
-        """Let the change of *patch* hold, too, or still. If this fails, `remove` what is left of it.
+    def add(self, patch: Patch, current_device: CurrentDevice) -> None:
+        """Activate the change of *patch*. If this fails, call `remove` to undo the rest of it.
 
         Raises:
-            AttributeError: Upstream has nothing there.
-            RuntimeError: Other code has changed the place since the first of the changes.
+            AttributeError: If upstream has no such attribute.
+            RuntimeError: If other code has changed the attribute since the first change.
             Exception: Whatever the patch's function raises.
         """
         if self.original is None:
-            raise AttributeError(f"upstream has no {self.place}")
-        if self._present() is not self._installed:
-            raise RuntimeError(f"{self.place} was changed by other code meanwhile")
-        self._layers[patch.name] = (patch, device_now)
+            raise AttributeError(f"upstream has no {self.target}")
+        if self._current() is not self._installed:
+            raise RuntimeError(f"other code has changed {self.target}")
+        self._layers[patch.name] = (patch, current_device)
         self._install()
 
     def remove(self, patch: str) -> None:
-        """Let the change of *patch* hold no longer; without any, upstream's own object is back."""
+        """Undo the change of *patch*; without active changes, restore upstream's object."""
         if self._layers.pop(patch, None) is not None:
             self._install()
 
     def _install(self) -> None:
-        wanted = self.original
-        for patch, device_now in sorted(self._layers.values(), key=lambda layer: layer[0].direct_use):
-            wanted = patch.changes[self.place](wanted, device_now)
-        present = self._present()
-        if present is not self._installed and present is not wanted:
-            _log.warning("%s was changed by other code meanwhile; asrlab leaves it as it is", self.place)
+        value = self.original
+        for patch, current_device in sorted(self._layers.values(), key=lambda layer: layer[0].direct_use):
+            value = patch.changes[self.target](value, current_device)
+        current = self._current()
+        if current is not self._installed and current is not value:
+            _log.warning("other code has changed %s; asrlab leaves it unchanged", self.target)
             return
-        if not (self.bare and self._inherited):
-            setattr(self._owner, self._name, wanted)
+        if not (self.is_unpatched and self._is_inherited):
+            setattr(self._owner, self._name, value)
         elif self._name in vars(self._owner):
             delattr(self._owner, self._name)
-        self._installed = wanted
+        self._installed = value
 
-    def _present(self) -> Any:
+    def _current(self) -> Any:
         return inspect.getattr_static(self._owner, self._name, None)

@@ -1,4 +1,4 @@
-"""What is changed in a process, and for whom."""
+"""The patches that are active in this process, and the scopes that need them."""
 
 from __future__ import annotations
 
@@ -25,101 +25,103 @@ _log = logging.getLogger("asrlab.patches")
 
 @attrs.define
 class _ActivePatch:
-    """A patch that holds, and for whom.
+    """An active patch and its applications.
 
     Attributes:
-        devices: The device of each application that has not ended, by the number of the application.
+        devices: The device of each application that has not ended, by application number.
     """
 
     patch: Patch
     devices: dict[int, str] = attrs.field(factory=dict)
 
-    def device_now(self) -> str:
-        """The device of the newest application; empty when all have ended. Asked by any thread, without the lock."""
+    def current_device(self) -> str:
+        """Return the device of the newest application; empty if all have ended. Any thread may call this unlocked."""
         return next(iter([*self.devices.values()][::-1]), "")
 
 
 class PatchRegistry:
-    """The patches that hold in a process.
+    """The patches that are active in a process.
 
-    An application may end anywhere: a transcriber that nobody closed is collected in any thread, in the midst of an
-    application of that thread, too. So nobody waits for the lock to end one: it is put down as ended, and whoever holds
-    the lock undoes it afterwards.
+    An application may end anywhere: an unclosed transcriber may be garbage collected in any thread, even while this
+    thread applies a patch. Therefore no thread waits for the lock to end an application. The application is queued as
+    ended, and the thread that holds the lock undoes it on release.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._depth = 0
-        self._sites: dict[str, PatchPoint] = {}
+        self._points: dict[str, PatchPoint] = {}
         self._active: dict[str, _ActivePatch] = {}
         self._ended: deque[tuple[str, int]] = deque()
-        self._applications = 0
-        self._told: set[Hashable] = set()
+        self._n_applications = 0
+        self._logged: set[Hashable] = set()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._free)
+            os.register_at_fork(after_in_child=self._reset_lock)
 
     def apply(self, patch: Patch, device: str) -> tuple[PatchDecision, Callable[[], None]]:
-        """Apply *patch* if it is needed, and give the function that undoes it.
+        """Apply *patch* if it is needed, and return the decision and the function that undoes the patch.
 
         Raises:
             Exception: Whatever the patch or its package raises; nothing is changed then.
         """
         try:
-            with self._held():
+            with self._locked():
                 return self._apply(patch, device)
         finally:
-            self._settle()
+            self._undo_pending()
 
-    def first_time(self, fact: Hashable) -> bool:
-        """Whether this is asked about *fact* for the first time."""
+    def is_first(self, fact: Hashable) -> bool:
+        """Return whether this is the first call with *fact*."""
         with self._lock:
-            known = fact in self._told
-            self._told.add(fact)
-            return not known
+            is_known = fact in self._logged
+            self._logged.add(fact)
+            return not is_known
 
     def _apply(self, patch: Patch, device: str) -> tuple[PatchDecision, Callable[[], None]]:
-        sites: list[PatchPoint] = []
+        points: list[PatchPoint] = []
         try:
-            for place in patch.changes:
-                sites.append(self._site(place))  # noqa: PERF401 - those before one that is not there are to be let go
-            need = patch.needed(tuple(site.original for site in sites), device)
-            if need.status == "needed":
-                return need, self._begin(patch, device, sites)
-            # where it holds for another device, this one is noted as the newest
-            return need, self._end_of(patch, self._count(patch, device)) if patch.name in self._active else _nothing
+            for target in patch.changes:
+                points.append(self._point(target))  # noqa: PERF401 - points before a missing target must be discarded
+            decision = patch.check(tuple(point.original for point in points), device)
+            if decision.status == "needed":
+                return decision, self._activate(patch, device, points)
+            if patch.name not in self._active:
+                return decision, _undo_nothing
+            # The patch is active for another device; record this device as the newest.
+            return decision, self._end_function(patch, self._add_application(patch, device))
         finally:
-            self._let_go(sites)
+            self._discard(points)
 
-    def _begin(self, patch: Patch, device: str, sites: list[PatchPoint]) -> Callable[[], None]:
-        number = self._count(patch, device)
+    def _activate(self, patch: Patch, device: str, points: list[PatchPoint]) -> Callable[[], None]:
+        number = self._add_application(patch, device)
         try:
-            for site in sites:
-                site.add(patch, self._active[patch.name].device_now)
+            for point in points:
+                point.add(patch, self._active[patch.name].current_device)
             patch.verify(device)
         except BaseException:
             self._undo(patch.name, number)
             raise
-        return self._end_of(patch, number)
+        return self._end_function(patch, number)
 
-    def _count(self, patch: Patch, device: str) -> int:
-        self._applications += 1
-        self._active.setdefault(patch.name, _ActivePatch(patch)).devices[self._applications] = device
-        return self._applications
+    def _add_application(self, patch: Patch, device: str) -> int:
+        self._n_applications += 1
+        self._active.setdefault(patch.name, _ActivePatch(patch)).devices[self._n_applications] = device
+        return self._n_applications
 
-    def _end_of(self, patch: Patch, number: int) -> Callable[[], None]:
+    def _end_function(self, patch: Patch, number: int) -> Callable[[], None]:
         def end() -> None:
             self._ended.append((patch.name, number))
-            self._settle()
+            self._undo_pending()
 
         return end
 
-    def _settle(self) -> None:
-        """Undo what has ended, unless somebody holds the lock: he will, when he lets it go."""
+    def _undo_pending(self) -> None:
+        """Undo ended applications. If another thread holds the lock, that thread does this when it releases it."""
         while self._ended and self._lock.acquire(blocking=False):
             try:
                 if self._depth:
                     return
-                with self._held():
+                with self._locked():
                     while self._ended:
                         self._undo(*self._ended.popleft())
             finally:
@@ -130,27 +132,27 @@ class PatchRegistry:
         if active is None or active.devices.pop(number, None) is None or active.devices:
             return
         del self._active[name]
-        sites = [self._sites[place] for place in active.patch.changes if place in self._sites]
-        for site in reversed(sites):
+        points = [self._points[target] for target in active.patch.changes if target in self._points]
+        for point in reversed(points):
             try:
-                site.remove(name)
+                point.remove(name)
             except Exception as error:  # noqa: BLE001 - another patch's function may raise anything; undo the rest
-                _log.warning("%s could not be put back: %s", site.place, error)
-        self._let_go(sites)
+                _log.warning("%s could not be restored: %s", point.target, error)
+        self._discard(points)
 
-    def _site(self, place: str) -> PatchPoint:
-        if place not in self._sites:
-            self._sites[place] = PatchPoint(place)
-        return self._sites[place]
+    def _point(self, target: str) -> PatchPoint:
+        if target not in self._points:
+            self._points[target] = PatchPoint(target)
+        return self._points[target]
 
-    def _let_go(self, sites: Iterable[PatchPoint]) -> None:
-        """Forget places without changes: what is there is looked up anew, and other people's changes are kept."""
-        for site in sites:
-            if site.bare:
-                self._sites.pop(site.place, None)
+    def _discard(self, points: Iterable[PatchPoint]) -> None:
+        """Discard points without changes, so that their objects, which other code may change, are looked up again."""
+        for point in points:
+            if point.is_unpatched:
+                self._points.pop(point.target, None)
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         with self._lock:
             self._depth += 1
             try:
@@ -158,26 +160,26 @@ class PatchRegistry:
             finally:
                 self._depth -= 1
 
-    def _free(self) -> None:
-        """In a forked child: the thread that held the lock is not there."""
+    def _reset_lock(self) -> None:
+        """Replace the lock in a forked child, which does not have the thread that held it."""
         self._lock = threading.RLock()
         self._depth = 0
 
 
-def _nothing() -> None:
-    """Nothing was changed."""
+def _undo_nothing() -> None:
+    pass
 
 
-# The packages that are changed belong to the process, and so must the count of who needs them changed. It is the one
-# state that asrlab keeps outside objects that its callers hold.
+# The changed packages belong to the process, and so does the count of scopes that need the changes. This is the only
+# state that asrlab keeps outside of objects that its callers hold.
 _PROCESS = PatchRegistry()
 
 
 class PatchScope:
-    """Patches that hold until `close`. Use it as a context manager; any thread may close it.
+    """Patches that are active until `close`. The scope is a context manager, and any thread may close it.
 
     Attributes:
-        report: What became of each patch, in their order.
+        report: Status of each patch, in the order of application.
     """
 
     def __init__(self, report: Iterable[PatchStatus], undo: ExitStack) -> None:
@@ -186,28 +188,28 @@ class PatchScope:
         self._lock = Lock()
 
     def status(self, patch: str) -> str:
-        """The status of *patch*; ``skipped`` if it was not in question."""
-        return next((each.status for each in self.report if each.name == patch), "skipped")
+        """Return the status of *patch*; ``skipped`` if the patch was not considered."""
+        return next((status.status for status in self.report if status.name == patch), "skipped")
 
-    def require(self, choice: PatchSelection) -> None:
-        """Refuse a patch that was named, is needed, and could not be applied; nothing stays changed then.
+    def require(self, selection: PatchSelection) -> None:
+        """Close the scope and raise if a patch that was named is needed and could not be applied.
 
         Raises:
-            PatchError: There is one.
+            PatchError: If there is such a patch.
         """
-        for each in self.report:
-            if each.status == "failed" and choice.names and each.name in choice.names:
+        for status in self.report:
+            if status.status == "failed" and selection.names and status.name in selection.names:
                 self.close()
                 raise PatchError(
-                    f"{choice.source}: patch {each.name!r} cannot be applied ({each.reason}); leave it out, and report "
-                    "it with the output of: asrlab patches",
-                    patch=each.name,
+                    f"{selection.source}: patch {status.name!r} cannot be applied ({status.reason}); leave it out, and "
+                    "report it with the output of: asrlab patches",
+                    patch=status.name,
                 )
 
     def close(self) -> None:
-        """Undo what was applied, the last first, unless others still need it. May be called again.
+        """Undo the patches, the last first, unless other scopes need them. Further calls do nothing.
 
-        While another thread is applying patches, it is that thread which undoes these, as soon as it is done.
+        If another thread is applying patches, that thread undoes these when it has finished.
         """
         with self._lock:
             undo = self._undo.pop_all()
@@ -220,24 +222,26 @@ class PatchScope:
         self.close()
 
 
-def apply_patches(patches: Iterable[Patch], device: str, *, choice: PatchSelection, direct: bool = False) -> PatchScope:
-    """Apply those of *patches* that are needed on *device*.
+def apply_patches(
+    patches: Iterable[Patch], device: str, *, selection: PatchSelection, direct: bool = False
+) -> PatchScope:
+    """Apply the *patches* that are needed on *device*.
+
+    A patch that fails is reported as failed, and the others are applied.
 
     Args:
-        patches: In the order in which they are to be applied.
-        device: Such as ``mps`` or ``cuda:0``.
-        choice: Which of them may be applied.
-        direct: Whether the user's own code calls the packages; else an engine of asrlab does.
-
-    One that fails is reported as failed, and the others are applied.
+        patches: Patches in the order of application.
+        device: Device such as ``mps`` or ``cuda:0``.
+        selection: The patches that may be applied.
+        direct: True if the user's own code calls the packages, False if an engine of asrlab does.
     """
     statuses: list[PatchStatus] = []
-    with ExitStack() as undo:  # an interruption on the way undoes what was applied so far
+    with ExitStack() as undo:  # undoes the applied patches if it is interrupted
         for patch in patches:
-            status, function = _applied(patch, device, why_not=choice.forbids(patch, direct=direct))
-            undo.callback(function)
+            status, undo_patch = _apply_patch(patch, device, selection.why_skipped(patch, direct=direct))
+            undo.callback(undo_patch)
             statuses.append(status)
-            _tell(patch, status, device)
+            _log_status(status, device)
         return PatchScope(statuses, undo.pop_all())
 
 
@@ -248,43 +252,42 @@ def import_modules(patch: Patch) -> None:
         Exception: Whatever the package raises.
     """
     with patch.import_context():
-        for module in (patch.module, *(place.partition(":")[0] for place in patch.changes)):
+        for module in (patch.module, *(target.partition(":")[0] for target in patch.changes)):
             import_module(module)
 
 
-def _applied(patch: Patch, device: str, *, why_not: str) -> tuple[PatchStatus, Callable[[], None]]:
-    def told(status: str, reason: str) -> PatchStatus:
+def _apply_patch(patch: Patch, device: str, why_skipped: str) -> tuple[PatchStatus, Callable[[], None]]:
+    def build_status(status: str, reason: str) -> PatchStatus:
         return PatchStatus(
-            name=patch.name, distribution=patch.distribution, status=status, reason=reason, link=patch.link
+            name=patch.name, distribution=patch.distribution, status=status, reason=reason, link=patch.issue_url
         )
 
-    if why_not:
-        return told("skipped", why_not), _nothing
+    if why_skipped:
+        return build_status("skipped", why_skipped), _undo_nothing
     version = installed_version(patch.distribution)
     if version is None:
-        return told("skipped", f"{patch.distribution} is not installed"), _nothing
+        return build_status("skipped", f"{patch.distribution} is not installed"), _undo_nothing
     kind = device.partition(":")[0]
     if kind not in patch.devices:
-        return told("not-needed", f"only {' and '.join(patch.devices)} can need it, not {kind}"), _nothing
+        return build_status("not-needed", f"only {' and '.join(patch.devices)} can need it, not {kind}"), _undo_nothing
     try:
-        # before the lock is taken, since a thread that imports the package may wait for the lock
+        # Import before the lock is taken, because a thread that imports the package may wait for the lock.
         import_modules(patch)
-        need, undo = _PROCESS.apply(patch, device)
+        decision, undo = _PROCESS.apply(patch, device)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the package and the patch may raise anything
         first_line = str(error).partition("\n")[0]
-        return told("failed", f"{type(error).__name__}: {first_line}"), _nothing
-    if need.status != "needed":
-        return told(need.status, need.reason), undo
+        return build_status("failed", f"{type(error).__name__}: {first_line}"), _undo_nothing
+    if decision.status != "needed":
+        return build_status(decision.status, decision.reason), undo
     if version not in patch.versions:
-        tested = ", ".join(patch.versions)
-        return told("untested-version", f"{need.reason}; {version} is not among the tested versions {tested}"), undo
-    return told("applied", need.reason), undo
+        reason = f"{decision.reason}; {version} is not among the tested versions {', '.join(patch.versions)}"
+        return build_status("untested-version", reason), undo
+    return build_status("applied", decision.reason), undo
 
 
-def _tell(patch: Patch, status: PatchStatus, device: str) -> None:
-    """Log what became of a patch, once in a process."""
-    if not _PROCESS.first_time(status):
-        return
-    facts = (patch.name, patch.distribution, device, status.status, status.reason, patch.link)
-    level = logging.WARNING if status.status == "failed" else logging.INFO
-    _log.log(level, "patch %s for %s on %s: %s: %s (%s)", *facts)
+def _log_status(status: PatchStatus, device: str) -> None:
+    """Log the status of a patch once in a process."""
+    if _PROCESS.is_first(status):
+        level = logging.WARNING if status.status == "failed" else logging.INFO
+        facts = (status.name, status.distribution, device, status.status, status.reason, status.link)
+        _log.log(level, "patch %s for %s on %s: %s: %s (%s)", *facts)

@@ -1,4 +1,4 @@
-"""Which patches a user wants: ``auto``, ``off`` or names."""
+"""The user's selection of patches: ``auto``, ``off`` or names."""
 
 from __future__ import annotations
 
@@ -17,59 +17,61 @@ VARIABLE = "ASRLAB_PATCHES"
 
 @attrs.frozen(kw_only=True)
 class PatchSelection:
-    """Which patches may be applied.
+    """The patches that may be applied.
 
     Attributes:
-        names: Those named; None for all that are needed. Empty for none.
-        source: Where the choice comes from, for messages.
+        names: Names of the selected patches; None for all that are needed, empty for none.
+        source: Origin of the selection, for messages.
     """
 
     names: frozenset[str] | None = None
     source: str = "patches='auto'"
 
     @classmethod
-    def of(cls, given: str | Iterable[str] | None, known: Iterable[Patch]) -> Self:
-        """The choice that *given* states.
+    def parse(cls, given: str | Iterable[str] | None, known: Iterable[Patch]) -> Self:
+        """Parse a selection.
 
         Args:
-            given: ``auto``, ``off``, a name, names with commas between, or an iterable of names; None reads
-                ``ASRLAB_PATCHES``, and is ``auto`` where that is not set.
-            known: The patches there are.
+            given: ``auto``, ``off``, a name, names separated by commas, or an iterable of names; None reads
+                ``ASRLAB_PATCHES``, and is ``auto`` if the variable is not set.
+            known: All known patches.
 
         Raises:
-            PatchError: There is no patch of a name given.
+            PatchError: If there is no patch of a given name.
         """
         source = "patches" if given is not None else VARIABLE
         value = os.environ.get(VARIABLE) or "auto" if given is None else given
         words = value.split(",") if isinstance(value, str) else list(value)
         names = frozenset(word.strip() for word in words if word.strip())
-        told = f"{source}={','.join(sorted(names))!r}"
+        label = f"{source}={','.join(sorted(names))!r}"
         if names == {"auto"}:
-            return cls(source=told)
+            return cls(source=label)
         if names == {"off"}:
-            return cls(names=frozenset(), source=told)
-        _check(names, [patch.name for patch in known], source)
-        return cls(names=names, source=told)
+            return cls(names=frozenset(), source=label)
+        _check_names(names, [patch.name for patch in known], source)
+        return cls(names=names, source=label)
 
-    def forbids(self, patch: Patch, *, direct: bool) -> str:
-        """Why *patch* is not to be applied; empty if it may be.
+    def why_skipped(self, patch: Patch, *, direct: bool) -> str:
+        """Return the reason to skip *patch*; empty if it may be applied.
 
         Args:
-            patch: The patch in question.
-            direct: Whether the user's own code calls the package.
+            patch: The patch.
+            direct: True if the user's own code calls the package.
         """
         if self.names is not None:
             return "" if patch.name in self.names else f"not among {self.source}"
         if patch.direct_use and not direct:
-            return "only for code that calls the package directly; asrlab's engine avoids what it mends"
+            return "only for code that calls the package directly; asrlab's engine avoids the fault"
         return ""
 
 
-def _check(names: frozenset[str], known: list[str], source: str) -> None:
+def _check_names(names: frozenset[str], known: list[str], source: str) -> None:
     for name in sorted(names):
         if name in ("auto", "off"):
-            raise PatchError(f"{source}: {name!r} cannot stand beside other names; give it alone, or names only")
+            raise PatchError(f"{source}: {name!r} cannot be combined with names; give {name!r} alone, or names only")
         if name not in known:
             near = get_close_matches(name, [*known, "auto", "off"], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)};"
-            raise PatchError(f"{source}: there is no patch {name!r}; {hint} to see all: asrlab patches", patch=name)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)};"
+            raise PatchError(
+                f"{source}: there is no patch {name!r}; {hint} to list all, run: asrlab patches", patch=name
+            )

@@ -344,7 +344,7 @@ def _check(request: BenchRequest, models: list[ResolvedModel], host: PluginHost)
     Raises:
         OptionError: A number is out of range, or a model is given twice.
     """
-    PatchSelection.of(request.patches, known_patches(host))
+    PatchSelection.parse(request.patches, known_patches(host))
     for model in models:
         check_choices(model.engine, compute_type=request.compute_type, threads=request.threads)
     names = list(request.models)

@@ -1,6 +1,6 @@
-"""What liquid-audio needs changed off CUDA, and where torchaudio does not import.
+"""The patches of liquid-audio, for devices other than CUDA and for a torchaudio that does not import.
 
-Upstream's issue 26 and pull request 12, which asked for other devices, were closed without a change.
+Upstream's issue 26 and pull request 12, which requested other devices, were closed without a change.
 """
 
 from asrlab.patches.liquid_audio.default_device import DEFAULT_DEVICE
@@ -10,5 +10,5 @@ from asrlab.patches.liquid_audio.resampling import RESAMPLING
 
 __all__ = ["PATCHES"]
 
-# in the order in which they are applied: without the first the package may not import
+# In order of application: without the first patch the package may not import.
 PATCHES = (RESAMPLING, DETOKENIZER_DEVICE, FLASH_ATTENTION, DEFAULT_DEVICE)

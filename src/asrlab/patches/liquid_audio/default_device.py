@@ -1,4 +1,4 @@
-"""The device that liquid-audio takes where its caller names none."""
+"""The default device of liquid-audio's loaders."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
+from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision
 
-_PLACES = (
+_TARGETS = (
     "liquid_audio.processor:LFM2AudioProcessor.from_pretrained",
     "liquid_audio.model.lfm2_audio:LFM2AudioModel.from_pretrained",
 )
 
 
-def _needed(originals: tuple[Any, ...], device: str) -> PatchDecision:
+def _check(originals: tuple[Any, ...], device: str) -> PatchDecision:
     defaults = [_default(loader) for loader in originals]
     if "cuda" not in defaults:
         return PatchDecision(
@@ -31,30 +31,30 @@ def _default(loader: classmethod[Any, ..., Any] | None) -> object:
     return None if parameter is None else parameter.default
 
 
-def _with_default(loader: classmethod[Any, ..., Any], device_now: DeviceNow) -> classmethod[Any, ..., Any]:
+def _with_default(loader: classmethod[Any, ..., Any], current_device: CurrentDevice) -> classmethod[Any, ..., Any]:
     if _default(loader) != "cuda":
         return loader
     upstream: Callable[..., Any] = loader.__func__
 
     @wraps(upstream)
     def from_pretrained(cls: type[Any], *arguments: Any, **named: Any) -> Any:
-        device = device_now()
+        device = current_device()
         return upstream(cls, *arguments, **({"device": device} if device else {}) | named)
 
     return classmethod(from_pretrained)
 
 
 def _verify(_device: str) -> None:
-    """A loader whose default is cuda is the changed one, below what others may have laid over it."""
+    """Raise if a loader whose default is cuda is not the changed one, under any wrappers of other code."""
     from liquid_audio import LFM2AudioModel, LFM2AudioProcessor
 
     for owner in (LFM2AudioProcessor, LFM2AudioModel):
         loader = vars(owner)["from_pretrained"]
-        if _default(loader) == "cuda" and not _is_ours(inspect.unwrap(loader.__func__, stop=_is_ours)):
+        if _default(loader) == "cuda" and not _is_replacement(inspect.unwrap(loader.__func__, stop=_is_replacement)):
             raise RuntimeError(f"{owner.__name__} still has upstream's from_pretrained")
 
 
-def _is_ours(function: Callable[..., Any]) -> bool:
+def _is_replacement(function: Callable[..., Any]) -> bool:
     code = getattr(function, "__code__", None)
     return code is not None and code.co_qualname == f"{_with_default.__name__}.<locals>.from_pretrained"
 
@@ -65,11 +65,11 @@ DEFAULT_DEVICE = Patch(
     versions=("1.2.0", "1.3.0"),
     devices=("cpu", "mps", "cuda"),
     reason="both from_pretrained have device='cuda' as default: code that names no device fails off CUDA",
-    link="https://github.com/Liquid4All/liquid-audio/pull/12",
-    retires="when neither from_pretrained has the default device 'cuda'",
+    issue_url="https://github.com/Liquid4All/liquid-audio/pull/12",
+    obsolete_when="when neither from_pretrained has the default device 'cuda'",
     module="liquid_audio",
-    changes=dict.fromkeys(_PLACES, _with_default),
-    needed=_needed,
+    changes=dict.fromkeys(_TARGETS, _with_default),
+    check=_check,
     verify=_verify,
     direct_use=True,
 )

@@ -1,4 +1,4 @@
-"""Resampling for liquid-audio where torchaudio does not import."""
+"""Resampling for liquid-audio with a torchaudio that does not import."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from asrlab.patches.liquid_audio.torchaudio_import import BrokenModule, torchaudio_may_be_broken
-from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
+from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision
 
 if TYPE_CHECKING:
     import torch
 
 _PROCESSOR = "liquid_audio.processor"
-_PLACES = (f"{_PROCESSOR}:torchaudio", "liquid_audio.data.mapper:torchaudio")
+_TARGETS = (f"{_PROCESSOR}:torchaudio", "liquid_audio.data.mapper:torchaudio")
 
 
-def _needed(originals: tuple[Any, ...], _device: str) -> PatchDecision:
+def _check(originals: tuple[Any, ...], _device: str) -> PatchDecision:
     if originals[0] is None:
         return PatchDecision(status="retired", reason=f"upstream's {_PROCESSOR} no longer imports torchaudio")
     broken = next((original for original in originals if isinstance(original, BrokenModule)), None)
@@ -26,19 +26,19 @@ def _needed(originals: tuple[Any, ...], _device: str) -> PatchDecision:
     return PatchDecision(status="needed", reason=f"torchaudio does not import ({broken.reason})")
 
 
-def _with_resample(torchaudio: ModuleType, _device: DeviceNow) -> ModuleType:
-    """Return a torchaudio that has ``functional.resample``; the rest of it raises what its import raised."""
+def _with_resample(torchaudio: ModuleType, _device: CurrentDevice) -> ModuleType:
+    """Return a torchaudio with ``functional.resample``, whose other attributes raise the error of its import."""
     if not isinstance(torchaudio, BrokenModule):
         return torchaudio
     functional = BrokenModule(f"{torchaudio.__name__}.functional", torchaudio.error)
-    serving = BrokenModule(torchaudio.__name__, torchaudio.error)
+    replacement = BrokenModule(torchaudio.__name__, torchaudio.error)
     vars(functional)["resample"] = resample
-    vars(serving)["functional"] = functional
-    return serving
+    vars(replacement)["functional"] = functional
+    return replacement
 
 
 def _verify(_device: str) -> None:
-    """Resample a constant as liquid-audio's processor does; on the CPU, which costs nothing."""
+    """Resample a constant as liquid-audio's processor does, on the CPU, and raise if the result is wrong."""
     import torch
 
     halved = import_module(_PROCESSOR).torchaudio.functional.resample(torch.ones(1, 96), 32_000, 16_000)
@@ -51,17 +51,17 @@ RESAMPLING = Patch(
     distribution="liquid-audio",
     versions=("1.2.0", "1.3.0"),
     devices=("cpu", "mps", "cuda"),
-    reason="liquid_audio imports torchaudio, for functional.resample alone; with a torch that torchaudio's library was "
-    "not built for ('undefined symbol'), which no installer prevents, liquid_audio does not import",
-    link="https://github.com/Liquid4All/liquid-audio/blob/main/src/liquid_audio/processor.py",
-    retires="when liquid_audio.processor no longer imports torchaudio",
+    reason="liquid_audio imports torchaudio, only for functional.resample; it does not import with a torch that "
+    "torchaudio's library was not built for ('undefined symbol'), which no installer prevents",
+    issue_url="https://github.com/Liquid4All/liquid-audio/blob/main/src/liquid_audio/processor.py",
+    obsolete_when="when liquid_audio.processor no longer imports torchaudio",
     module="liquid_audio",
-    changes=dict.fromkeys(_PLACES, _with_resample),
-    needed=_needed,
+    changes=dict.fromkeys(_TARGETS, _with_resample),
+    check=_check,
     verify=_verify,
     import_context=torchaudio_may_be_broken,
 )
-# torchaudio's defaults, so that a model is fed what it was trained on
+# torchaudio's defaults, so that the model receives the samples that it was trained on
 _ZERO_CROSSINGS = 6
 _ROLLOFF = 0.99
 
@@ -69,19 +69,19 @@ _ROLLOFF = 0.99
 def resample(waveform: torch.Tensor, orig_freq: int, new_freq: int) -> torch.Tensor:
     """Resample *waveform* on its own device and in its own dtype.
 
-    The filter is that of ``torchaudio.functional.resample`` with its defaults, computed in float64.
+    The filter is the filter of ``torchaudio.functional.resample`` with its defaults, computed in float64.
 
     Args:
-        waveform: Floating point, shape (..., time).
-        orig_freq: Its sample rate in Hz.
-        new_freq: The sample rate of the result in Hz.
+        waveform: Samples as floating point, shape (..., time).
+        orig_freq: Sample rate of *waveform* in Hz.
+        new_freq: Sample rate of the result in Hz.
 
     Returns:
-        Shape (..., ceil(time * new_freq / orig_freq)); *waveform* itself if both rates are equal.
+        Samples, shape (..., ceil(time * new_freq / orig_freq)); *waveform* itself if both rates are equal.
 
     Raises:
-        ValueError: A rate is not a positive whole number.
-        TypeError: The waveform is not floating point.
+        ValueError: If a rate is not a positive whole number.
+        TypeError: If the waveform is not floating point.
     """
     from torch.nn import functional
 

@@ -1,4 +1,4 @@
-"""Opening of audio files, with a PyAV that no longer takes ``metadata_errors``."""
+"""The patch of faster-whisper for a PyAV that no longer accepts ``metadata_errors``."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import io
 from types import FunctionType, ModuleType
 from typing import Any
 
-from asrlab.patches.patch import DeviceNow, Patch, PatchDecision
+from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision
 
 _ARGUMENT = "metadata_errors"
 _DECODE, _AV = "faster_whisper.audio:decode_audio", "faster_whisper.audio:av"
 
 
-def _needed(originals: tuple[Any, ...], _device: str) -> PatchDecision:
+def _check(originals: tuple[Any, ...], _device: str) -> PatchDecision:
     decode, av = originals
-    if decode is None or not _names(decode):
+    if decode is None or not _names_argument(decode):
         return PatchDecision(status="retired", reason=f"upstream no longer passes {_ARGUMENT} to av.open")
     if not _refuses(av):
-        return PatchDecision(status="not-needed", reason=f"PyAV {av.__version__} takes {_ARGUMENT}")
+        return PatchDecision(status="not-needed", reason=f"PyAV {av.__version__} accepts {_ARGUMENT}")
     return PatchDecision(
-        status="needed", reason=f"upstream passes {_ARGUMENT}, which PyAV {av.__version__} does not take"
+        status="needed", reason=f"upstream passes {_ARGUMENT}, which PyAV {av.__version__} does not accept"
     )
 
 
-def _names(function: FunctionType) -> bool:
+def _names_argument(function: FunctionType) -> bool:
     constants = function.__code__.co_consts
-    return any(each == _ARGUMENT or (isinstance(each, tuple) and _ARGUMENT in each) for each in constants)
+    return any(value == _ARGUMENT or (isinstance(value, tuple) and _ARGUMENT in value) for value in constants)
 
 
 def _refuses(av: Any) -> bool:
-    """Whether ``av.open`` refuses the argument; nothing is opened, since there is nothing in the file."""
+    """Return whether ``av.open`` refuses the argument, for an empty file that cannot be opened in any case."""
     try:
         av.open(io.BytesIO(), mode="r", **{_ARGUMENT: "ignore"})
     except TypeError as error:
@@ -39,13 +39,13 @@ def _refuses(av: Any) -> bool:
     return False
 
 
-def _same(function: FunctionType, _device: DeviceNow) -> FunctionType:
-    """``decode_audio`` itself stays; it is looked at, and changed through the module it calls."""
+def _keep(function: FunctionType, _device: CurrentDevice) -> FunctionType:
+    """Return ``decode_audio`` unchanged: `_check` reads it, and the module that it calls is replaced."""
     return function
 
 
 class _TolerantAv(ModuleType):
-    """PyAV as ``faster_whisper.audio`` sees it; everybody else's stays as it is."""
+    """PyAV as ``faster_whisper.audio`` uses it; all other code keeps the original."""
 
     def __init__(self, av: ModuleType) -> None:
         super().__init__(av.__name__, av.__doc__)
@@ -55,17 +55,17 @@ class _TolerantAv(ModuleType):
         return getattr(self._av, name)
 
     def open(self, *arguments: Any, **named: Any) -> Any:
-        """``av.open`` without the argument; PyAV reads metadata leniently since it dropped it."""
+        """Open a file without the argument; a PyAV without it ignores metadata errors."""
         named.pop(_ARGUMENT, None)
         return self._av.open(*arguments, **named)
 
 
-def _tolerant(av: ModuleType, _device: DeviceNow) -> ModuleType:
+def _replace_av(av: ModuleType, _device: CurrentDevice) -> ModuleType:
     return _TolerantAv(av)
 
 
 def _verify(_device: str) -> None:
-    """The module opens with the argument as if it were not there."""
+    """Raise if the module still passes the argument to ``av.open``."""
     from faster_whisper import audio
 
     if _refuses(audio.av):
@@ -79,11 +79,13 @@ PYAV_METADATA_ERRORS = Patch(
     devices=("cpu", "cuda", "mps"),
     reason="faster-whisper opens files with an argument that PyAV 19 removed: no file can be decoded "
     "(unexpected keyword argument 'metadata_errors')",
-    link="https://github.com/SYSTRAN/faster-whisper/blob/v1.2.1/faster_whisper/audio.py",
-    retires="when decode_audio no longer passes metadata_errors",
+    issue_url="https://github.com/SYSTRAN/faster-whisper/blob/v1.2.1/faster_whisper/audio.py",
+    obsolete_when="when decode_audio no longer passes metadata_errors",
     module="faster_whisper",
-    changes={_DECODE: _same, _AV: _tolerant},
-    needed=_needed,
+    changes={_DECODE: _keep, _AV: _replace_av},
+    check=_check,
     verify=_verify,
     direct_use=True,
 )
+
+PATCHES = (PYAV_METADATA_ERRORS,)
