@@ -9,6 +9,17 @@ _REMARK = re.compile(r"\s*\([^()]*\)$|[.@][A-Za-z0-9-]+$")  # "English (US)", "e
 _MAX_CHARACTERS = 100  # of a name; the patterns take the square of their length
 _NO_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})  # ISO 639: uncoded, several, unknown, none
 
+_HAN_AND_KANA_RANGES = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_SOUTHEAST_ASIAN_RANGES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+HAN_OR_KANA = re.compile(f"[{_HAN_AND_KANA_RANGES}]")
+"""A Han character or kana, which count as one word each."""
+SOUTHEAST_ASIAN = re.compile(f"[{_SOUTHEAST_ASIAN_RANGES}]")
+"""A character of the Thai, Lao, Myanmar or Khmer script, written without spaces between words."""
+UNSPACED = re.compile(f"[{_HAN_AND_KANA_RANGES}{_SOUTHEAST_ASIAN_RANGES}]")
+"""A character of any script that is written without spaces between words."""
+UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""Languages written without spaces between words. Source: openai-whisper, tokenizer.py, ``split_to_word_tokens``."""
+
 # By BCP 47 tag: codes of ISO 639-2 and 639-3, codes that are no longer in use, and English names ("_" is a space).
 _OTHER_NAMES = {
     "af": "afr afrikaans", "am": "amh amharic", "ar": "ara arb arabic", "as": "asm assamese",

@@ -10,13 +10,11 @@ import attrs
 
 from asrlab.audio.types import AudioTrack
 from asrlab.device import Device
+from asrlab.languages import UNSPACED_LANGUAGES
 from asrlab.options import TranscribeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-# Languages written without spaces between words. Source: openai-whisper, tokenizer.py, `split_to_word_tokens`.
-_UNSPACED = {"zh", "ja", "th", "lo", "my", "yue"}
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +89,7 @@ def _shift[Timed: (Word, Segment)](timed: Timed, seconds: float) -> Timed:
 
 def join_texts(texts: Iterable[str], language: str | None) -> str:
     """Join *texts*, with spaces between them if *language* is written with spaces."""
-    separator = "" if language and language.split("-")[0].lower() in _UNSPACED else " "
+    separator = "" if language and language.split("-")[0].lower() in UNSPACED_LANGUAGES else " "
     return separator.join(text for text in texts if text)
 
 

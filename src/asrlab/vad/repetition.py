@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from asrlab.languages import UNSPACED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,9 +28,6 @@ _MAX_PERIOD = 200
 """Words, or characters, in a phrase: some 70 seconds of speech."""
 _MAX_WORD = 64
 """Letters in a word. A longer word exists in no language, but may be a loop without spaces ("hahaha...")."""
-
-# Thai and Lao, Myanmar, Khmer, kana, and the Han characters in use: written without spaces.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +100,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     for word in re.finditer(r"\S+", text):
         written, start = word.group(), word.start()
         indices = [index for index, character in enumerate(written) if not _is_punctuation(character)]
-        if _UNSPACED.search(written) or len(written) > _MAX_WORD:
+        if UNSPACED.search(written) or len(written) > _MAX_WORD:
             for index in indices:
                 key = written[index].casefold()
                 yield _Token(key=key, start=start + index, end=start + index + 1, is_character=True)

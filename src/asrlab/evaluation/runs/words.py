@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from asrlab.evaluation.metrics.normalizers import remove_brackets, visible_text
+from asrlab.languages import HAN_OR_KANA, SOUTHEAST_ASIAN
 
 MAX_WORDS_PER_S = 11.0
 """Source: 655 words a minute, Sean Shannon in 1995, the fastest in the Guinness World Records."""
@@ -13,14 +13,11 @@ MAX_SYLLABLES_PER_S = 20.0
 """For scripts without spaces. Source: the fastest rap that is claimed, 852 syllables in 42 s."""
 _LETTERS_PER_SYLLABLE = 4
 
-_HAN_AND_KANA = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai and Lao, Myanmar, Khmer
-
 
 def split_words(text: str) -> Iterator[str]:
     """Yield the words of *text*, and each character of Han and kana; skip pure punctuation and bracketed text."""
     for token in remove_brackets(visible_text(text)).casefold().split():
-        if _HAN_AND_KANA.search(token):
+        if HAN_OR_KANA.search(token):
             yield from (character for character in token if character.isalnum())
         elif word := "".join(character for character in token if character.isalnum()):
             yield word
@@ -40,8 +37,8 @@ def min_speech_seconds(text: str) -> float:
     """Return the seconds that the fastest speaker on record needs for *text*."""
     seconds = 0.0
     for word in split_words(text):
-        if _UNSPACED.search(word):
+        if SOUTHEAST_ASIAN.search(word):
             seconds += len(word) / _LETTERS_PER_SYLLABLE / MAX_SYLLABLES_PER_S
         else:
-            seconds += 1 / (MAX_SYLLABLES_PER_S if _HAN_AND_KANA.search(word) else MAX_WORDS_PER_S)
+            seconds += 1 / (MAX_SYLLABLES_PER_S if HAN_OR_KANA.search(word) else MAX_WORDS_PER_S)
     return seconds
