@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the command line, plugins on disk, and a browser."""
+"""Fixtures for all tests: the command line, installed plugins, small data sets, films, and a browser."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 CHROMIUM = "apt-get install --no-install-recommends chromium chromium-driver"
+THIRD_PARTY = Path(__file__).with_name("third_party_plugin.py")
 SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "evaluation" / "datasets" / "smoke"
 
 
 @pytest.fixture(scope="session")
 def clips() -> tuple[Path, ...]:
-    """The five clips of the smoke set: 7.1, 2.99, 5.3, 6.05 and 3.29 seconds of speech."""
+    """Return the five clips of the smoke set: 7.1, 2.99, 5.3, 6.05 and 3.29 seconds of speech."""
     return tuple(sorted(SMOKE.glob("*.flac")))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where this process's runs go instead of the user's data folder."""
+    """Redirect the runs of this process from the user's data folder to a temporary folder."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("runs")
         patch.setenv("ASRLAB_RUNS", str(folder))
@@ -42,11 +43,11 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @attrs.frozen
-class Ran:
+class FinishedCommand:
     """A finished command.
 
     Attributes:
-        code: Its exit code.
+        code: Exit code.
         out: Standard output.
         err: Standard error.
     """
@@ -63,21 +64,21 @@ class Ran:
 
 @attrs.frozen
 class CommandLine:
-    """``python -m asrlab`` as a user starts it, away from the network.
+    """The command ``python -m asrlab``, as a user starts it, without the network.
 
     Attributes:
-        home: An empty folder for what it caches.
+        home: Folder for its cache and runs.
     """
 
     home: Path
 
     def environment(self, *, plugins: Iterable[Path] = (), **variables: str) -> dict[str, str]:
-        """The variables it is started with; the folders in *plugins* come first on its path."""
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "_ASRLAB_"))}
+        """Return the environment variables of the command; the folders in *plugins* come first on its path."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "_ASRLAB_"))}
         path = os.pathsep.join([*map(str, plugins), *filter(None, [os.environ.get("PYTHONPATH")])])
         offline = {"ASRLAB_CACHE": str(self.home), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
         return (
-            mine
+            inherited
             | offline
             | {"ASRLAB_RUNS": str(self.home / "runs")}
             | {"PYTHONPATH": path, "COLUMNS": "120"}
@@ -91,8 +92,8 @@ class CommandLine:
         cwd: Path | None = None,
         plugins: Iterable[Path] = (),
         **variables: str,
-    ) -> Ran:
-        """Run it to its end; a traceback is never right."""
+    ) -> FinishedCommand:
+        """Run the command to its end; a traceback fails the test."""
         done = subprocess.run(
             [sys.executable, "-m", "asrlab", *map(str, arguments)],
             input=stdin,
@@ -101,12 +102,12 @@ class CommandLine:
             env=self.environment(plugins=plugins, **variables),
             check=False,
         )
-        ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
-        assert "Traceback" not in ran.err, ran.err
-        return ran
+        finished = FinishedCommand(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert "Traceback" not in finished.err, finished.err
+        return finished
 
     def start(self, *arguments: str | Path, plugins: Iterable[Path] = (), **options: Any) -> subprocess.Popen[str]:
-        """Start it and come back at once."""
+        """Start the command without waiting for its end."""
         return subprocess.Popen(
             [sys.executable, "-m", "asrlab", *map(str, arguments)],
             cwd=self.home,
@@ -118,13 +119,13 @@ class CommandLine:
 
 @pytest.fixture(scope="session")
 def asrlab_cli(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """The command line, with an empty cache unless ``ASRLAB_CACHE=`` is given."""
+    """Return the command line, with an empty cache unless ``ASRLAB_CACHE=`` is given."""
     return CommandLine(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
 def write_distribution() -> Callable[..., Path]:
-    """A writer of installed distributions: a module and its metadata, as pip would leave them in a folder."""
+    """Return a function that writes an installed distribution: a module and its metadata, as pip installs them."""
 
     def write(
         folder: Path, name: str, *, source: str, plugins: Iterable[str] = ("{module}",), module: str | None = None
@@ -142,135 +143,17 @@ def write_distribution() -> Callable[..., Path]:
     return write
 
 
-THIRD_PARTY = '''
-import os, signal, sys, time
-import asrlab
-
-asrlab_plugin_api = 2
-MODELS = ("calm", "abort", "exit", "raise", "print", "hang", "unsendable", "load-raises", "load-aborts", "load-hangs",
-          "aborts-then-cannot-load", "info-unsendable")
-
-
-@asrlab.plugin.hookimpl
-def asrlab_engines():
-    return [
-        asrlab.plugin.EngineSpec(
-            name="third", factory="third_party:load", devices="third_party:devices", default_model="calm",
-            models=tuple(asrlab.plugin.ModelSpec(name=name) for name in MODELS), aliases=("drei",),
-        )
-    ]
-
-
-@asrlab.plugin.hookimpl
-def asrlab_datasets():
-    return [asrlab.evaluation.DatasetSpec(name="third-set", description="two clips", factory="third_party:dataset")]
-
-
-def dataset():
-    folder = os.environ["THIRD_PARTY_CLIPS"]
-    names = sorted(os.listdir(folder))
-    return asrlab.evaluation.Dataset(
-        name="third-set", source="a test",
-        read=lambda: [asrlab.evaluation.Utterance(id=name, audio=f"{folder}/{name}", text="heard") for name in names],
-    )
-
-
-def devices():
-    return asrlab.DeviceReport(available=("cpu",))
-
-
-class Resumed(Exception):
-    pass
-
-
-def resume(*_):
-    raise Resumed
-
-
-def hang():
-    """Until SIGUSR1 comes; SIGINT does what it always does, and a minute is enough for any test."""
-    signal.signal(signal.SIGUSR1, resume)
-    signal.alarm(60)
-    try:
-        print("hanging", os.getpid(), file=sys.stderr, flush=True)
-        while True:
-            time.sleep(0.1)  # not signal.pause: a signal that comes just before that is not seen until the next
-    except Resumed:
-        pass
-
-
-class Unpicklable(Exception):
-    """Cannot be made again from its arguments, and holds what cannot be pickled."""
-
-    def __init__(self, *, why):
-        super().__init__(f"the engine says {why}")
-        self.hook = lambda: why
-
-
-class ThirdParty(asrlab.plugin.Recognizer):
-    def recognize(self, audio, options):
-        samples = audio.read()
-        model = self.info.model.name.partition("/")[2]
-        if "odd" in audio.name:
-            self.act(model)
-        print("third party says hello on standard output")
-        os.system("echo third party child says hello on standard output")
-        text = "heard" if model != "unsendable" or "odd" not in audio.name else Text("heard")
-        return asrlab.plugin.Recognition(
-            segments=iter([asrlab.Segment(text=text, start=0.0, end=len(samples) / 16000)]), language="en"
-        )
-
-    def act(self, model):
-        if model in ("abort", "aborts-then-cannot-load"):
-            os.abort()
-        elif model == "exit":
-            sys.exit(7)
-        elif model == "raise":
-            raise Unpicklable(why="no")
-        elif model == "print":
-            sys.stdin.read()
-        elif model == "hang":
-            hang()
-
-    def release(self):
-        pass
-
-
-class Text(str):
-    def __reduce__(self):
-        raise ValueError("this text stays here")
-
-
-def load(request):
-    model = request.model.name.partition("/")[2]
-    if model == "load-raises":
-        raise ZeroDivisionError("no weights in the box")
-    if model == "load-aborts":
-        os.abort()
-    if model == "load-hangs":
-        hang()
-    if model == "aborts-then-cannot-load":
-        flag = os.environ["THIRD_PARTY_FLAG"]
-        if os.path.exists(flag):
-            raise RuntimeError("not a second time")
-        open(flag, "w").close()
-    info = asrlab.TranscriberInfo(
-        model=request.model, device=request.device, compute_type="float32",
-        threads=(lambda: 1) if model == "info-unsendable" else None, capabilities=asrlab.Capabilities(),
-    )
-    return ThirdParty(info)
-'''
-
-
 @pytest.fixture(scope="session")
 def third_party(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
-    """A folder with an installed plugin: an engine with models of every temper, and a data set."""
-    return write_distribution(tmp_path_factory.mktemp("third"), "third-party", source=THIRD_PARTY)
+    """Return a folder with an installed plugin: an engine with faulty models, and a data set."""
+    return write_distribution(
+        tmp_path_factory.mktemp("third"), "third-party", source=THIRD_PARTY.read_text(encoding="utf-8")
+    )
 
 
 @pytest.fixture(scope="session")
 def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set: three short tones, ``a-first``, ``b-odd`` and ``c-last``, each said to be "heard"."""
+    """Return a data set of three short tones, ``a-first``, ``b-odd`` and ``c-last``, with the reference "heard"."""
     import numpy as np
     import soundfile
 
@@ -285,25 +168,25 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_lfm2_audio(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A maker of tiny LFM2.5-Audio checkpoints with random weights, each written once; see `write_tiny_lfm2_audio`."""
+    """Return a function that writes tiny LFM2.5-Audio checkpoints, each once; see `write_tiny_lfm2_audio`."""
     pytest.importorskip("liquid_audio", reason="liquid-audio is not installed")
     from asrlab.testing.tiny_lfm2_audio import write_tiny_lfm2_audio
 
     folders: dict[tuple[str, bool, int], Path] = {}
 
-    def made(says: str = "speak_now", *, ends: bool = True, seed: int = 0) -> Path:
+    def write(says: str = "speak_now", *, ends: bool = True, seed: int = 0) -> Path:
         key = (says, ends, seed)
         if key not in folders:
             folder = tmp_path_factory.mktemp("tiny") / "tiny-lfm2-audio"
             folders[key] = write_tiny_lfm2_audio(folder, says=says, ends=ends, seed=seed)
         return folders[key]
 
-    return made
+    return write
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chrome]:
-    """One headless Chromium for all tests; it can reach no network."""
+    """Start one headless Chromium, without a network, for all tests."""
     programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     missing = [name for name, path in programs.items() if path is None]
     if missing:
@@ -329,10 +212,10 @@ def chromium() -> Iterator[Chrome]:
 
 @pytest.fixture
 def browse(chromium: Chrome) -> Iterator[Callable[..., Chrome]]:
-    """A function that opens a page from the disk, in a window of the given width and a colour scheme."""
+    """Return a function that opens a page from the disk, with a window width and a colour scheme."""
 
-    def opened(path: Path, *, width: int = 1280, scheme: str = "light", script: bool = True) -> Chrome:
-        # a page that glides while it is being clicked on is missed
+    def open_page(path: Path, *, width: int = 1280, scheme: str = "light", script: bool = True) -> Chrome:
+        # a click misses a page that scrolls smoothly
         still = {"name": "prefers-reduced-motion", "value": "reduce"}
         media = [{"name": "prefers-color-scheme", "value": scheme}, still]
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -343,7 +226,7 @@ def browse(chromium: Chrome) -> Iterator[Callable[..., Chrome]]:
         chromium.get(path.as_uri())
         return chromium
 
-    yield opened
+    yield open_page
     chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
@@ -353,24 +236,24 @@ def _film(
     sample_rate: int,
     kind: str,
     codec: str,
-    place: Callable[[float], float | None] = float,
+    packet_time: Callable[[float], float | None] = float,
     picture: str | None = None,
     film_s: float = 0.0,
     tags: Sequence[dict[str, str]] = (),
     default: int | None = None,
 ) -> bytes:
-    """Several tracks, each of shape (n, channels), in one file.
+    """Write several tracks, each of shape (n, channels), into one file.
 
     Args:
         tracks: The sound of each track.
-        sample_rate: Hz.
+        sample_rate: Sample rate in Hz.
         kind: FFmpeg's name of the container.
-        codec: Of the sound.
-        place: From the second at which a packet begins to that at which it is to be heard; None drops the packet.
-        picture: Codec of a track of pictures; None for none.
-        film_s: Seconds that the pictures last.
-        tags: The tags of each track of sound.
-        default: Which of the tracks is marked as the default, from 0; None leaves it to FFmpeg.
+        codec: Codec of the sound.
+        packet_time: Maps the time of a packet in seconds to the time in the file; None drops the packet.
+        picture: Codec of a track of pictures; None for no pictures.
+        film_s: Duration of the pictures in seconds.
+        tags: Tags of each track of sound.
+        default: Index of the default track; None for FFmpeg's default.
     """
     import av
     from av.stream import Disposition
@@ -387,9 +270,9 @@ def _film(
             streams[default][0].disposition = Disposition.default
         for stream, frames in streams:
             for packet in (packet for frame in frames for packet in stream.encode(frame)):
-                then = place(float(packet.pts * packet.time_base))
-                if then is not None:
-                    packet.pts = packet.dts = round(then / packet.time_base)
+                seconds = packet_time(float(packet.pts * packet.time_base))
+                if seconds is not None:
+                    packet.pts = packet.dts = round(seconds / packet.time_base)
                     packets.append(packet)
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             container.mux(packet)
@@ -430,5 +313,5 @@ def _pictures(container: Any, codec: str, seconds: float) -> list[Any]:
 
 @pytest.fixture(scope="session")
 def film() -> Callable[..., bytes]:
-    """`_film`: sound whose packets lie where the test puts them, with pictures beside it if wanted."""
+    """Return `_film`, which writes sound with packets at chosen times, and pictures if requested."""
     return _film

@@ -70,7 +70,9 @@ def placed(film: Callable[..., bytes], noise: Any) -> Callable[..., bytes]:
 
     @cache
     def _placed(kind: str, codec: str, rate: int, picture: str | None, place: Any = float) -> bytes:
-        return film([noise(rate)], sample_rate=rate, kind=kind, codec=codec, place=place, picture=picture, film_s=18)
+        return film(
+            [noise(rate)], sample_rate=rate, kind=kind, codec=codec, packet_time=place, picture=picture, film_s=18
+        )
 
     return _placed
 
@@ -156,7 +158,13 @@ def test_part_within_silence_is_silence(film: Callable[..., bytes], noise: Any, 
     """What lies in front of the sound, or in a gap, can be asked for."""
     path = tmp_path / "film.mkv"
     path.write_bytes(
-        film([noise(16_000)], sample_rate=16_000, kind="matroska", codec="pcm_s16le", place=lambda s: _gap(_late(s)))
+        film(
+            [noise(16_000)],
+            sample_rate=16_000,
+            kind="matroska",
+            codec="pcm_s16le",
+            packet_time=lambda s: _gap(_late(s)),
+        )
     )
     for offset in (1.0, 4.5):
         with open_audio(AudioFile(path=path, offset=offset, duration=1.0)) as reader:
@@ -203,7 +211,7 @@ def test_stamps_that_cannot_be_right_are_not_believed(film: Callable[..., bytes]
             sample_rate=48_000,
             kind="mpegts",
             codec="mp2",
-            place=lambda seconds, add=start + begin + later: seconds + add,
+            packet_time=lambda seconds, add=start + begin + later: seconds + add,
         )
         for begin, later in ((0.0, 0.0), (6.0, jump))
     )
@@ -220,7 +228,7 @@ def test_jump_beyond_two_hours_is_not_believed(film: Callable[..., bytes], noise
         sample_rate=48_000,
         kind="matroska",
         codec="libopus",
-        place=lambda seconds: seconds + (90_000.0 if seconds > 6.0 else 0.0),
+        packet_time=lambda seconds: seconds + (90_000.0 if seconds > 6.0 else 0.0),
     )
     found = load_audio(data, allow_truncated=True)
     assert "timestamps" in [warning.code for warning in found.warnings]

@@ -20,7 +20,7 @@ def folder(tmp_path: Path, film: Callable[..., bytes]) -> Path:
     tags = ({"language": "eng"}, {"language": "deu"})
     facts = {"sample_rate": 16_000, "kind": "matroska", "codec": "pcm_s16le"}
     (tmp_path / "two.mkv").write_bytes(film([loud, loud / 50], tags=tags, **facts))
-    (tmp_path / "gap.mkv").write_bytes(film([loud], place=lambda s: s if s < 2 else s + 3, **facts))
+    (tmp_path / "gap.mkv").write_bytes(film([loud], packet_time=lambda s: s if s < 2 else s + 3, **facts))
     soundfile.write(tmp_path / "opposite.wav", np.hstack([loud, -loud]), 16_000)
     return tmp_path
 

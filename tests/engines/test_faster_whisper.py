@@ -229,7 +229,7 @@ def test_cues_of_a_film_lie_where_its_speech_is(
         sample_rate=48_000,
         kind="webm",
         codec="libopus",
-        place=lambda seconds: seconds + (6.0 if seconds < half else 11.0),
+        packet_time=lambda seconds: seconds + (6.0 if seconds < half else 11.0),
         picture="libvpx",
         film_s=40.0,
     )
