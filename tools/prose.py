@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src" / "asrlab"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "asrlab"
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 VERBS, PRONOUNS, QUESTIONS = (frozenset(WORDS[kind].split()) for kind in ("verbs", "pronouns", "questions"))
 NEVER: dict[str, str] = WORDS["never"]
@@ -53,7 +54,7 @@ def find_openings(path: Path, tree: ast.AST) -> Iterator[tuple[str, str]]:
             continue
         if docstring := ast.get_docstring(node):
             first = docstring.splitlines()[0]
-            yield opening_kind(first), f"{path}:{node.lineno}: {node.name}: {first}"
+            yield opening_kind(first), f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}: {first}"
 
 
 def is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -79,7 +80,7 @@ def find_offenders(path: Path, tree: ast.AST) -> Iterator[str]:
             for word in {part.lower() for part in PART.findall(name)} & NEVER.keys():
                 if name not in ALLOWED:
                     line = getattr(node, "lineno", 0)
-                    yield f"{path}:{line}: {name}: write {NEVER[word]} instead of {word}"
+                    yield f"{path.relative_to(ROOT)}:{line}: {name}: write {NEVER[word]} instead of {word}"
 
 
 def defined_names(node: ast.AST) -> tuple[str, ...]:
