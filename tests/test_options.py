@@ -106,7 +106,7 @@ def test_an_engine_option_is_kept_as_given_and_cannot_be_changed():
     [
         (5, "must be a mapping"),
         (["patience"], "must be a mapping"),
-        ({1: 2}, "not text"),
+        ({1: 2}, "not a string"),
         ({"patience": float("inf")}, "patience=inf must be"),
         ({"suppress_tokens": [object()]}, "suppress_tokens="),
     ],

@@ -31,7 +31,7 @@ def import_engines() -> None:
     from asrlab.plugins.registry import Registry
 
     for spec in Registry(PluginHost()).engines():
-        if spec.installed():
+        if spec.is_installed():
             import_engine(spec, known_patches(), PatchSelection())
 
 

@@ -28,9 +28,9 @@ __getattr__, __dir__, __all__ = attach(
         " EngineUnavailableError OptionError OutputError PatchError WeightsError",
         "asrlab.loading": "list_models load weights_path",
         "asrlab.options": "Batching Capabilities TranscribeOptions",
-        "asrlab.transcript": "DecodingPath ModelInfo TranscribeResult PackageVersion PatchStatus Segment SubtitleLayout Timings Transcript"
-        " TranscriptWarning Word",
         "asrlab.plugins.registry": "ResolvedModel",
+        "asrlab.transcript": "DecodingPath ModelInfo PackageVersion PatchStatus Segment SubtitleLayout Timings"
+        " TranscribeResult Transcript TranscriptWarning Word",
         "asrlab.tuning.calibration": "Calibration CalibrationKey Trial",
         "asrlab.tuning.tune": "tune",
     },

@@ -1,4 +1,4 @@
-"""Lazy public names of a package: each is imported from its module when it is first used."""
+"""Lazy public names of a package, which are imported from their modules when they are first used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the device a caller asks for to the one an engine really uses, with the reason."""
+"""Devices: the requested one, and the one that an engine uses, with the reason."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _PREFERENCE = ("cuda", "mps", "cpu")
 
 @attrs.frozen(kw_only=True)
 class Device:
-    """Where a model runs.
+    """The device of a model.
 
     Attributes:
-        requested: What the caller asked for: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-        resolved: Where the loaded model really is, in the same words.
-        reason: Why the two differ; empty where they are the same.
-        simulated: Whether *resolved* is only imitated on another device, as ``asrlab.testing.simulated_mps`` does; such
-            a result says nothing of the real one's numbers, speed or memory.
+        requested: The requested device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        resolved: The device that holds the model, such as ``cuda:0``.
+        reason: Why the two differ; empty if they are the same.
+        simulated: Whether *resolved* is simulated on another device, as ``asrlab.testing.simulated_mps`` does. Such a
+            result is no evidence of the real device's numbers, speed or memory.
     """
 
     requested: str
@@ -30,18 +30,18 @@ class Device:
     simulated: bool = False
 
     def __str__(self) -> str:
-        """The device in use, and that it is simulated if it is."""
+        """Return the device in use, marked if it is simulated."""
         return f"{self.resolved} (simulated)" if self.simulated else self.resolved
 
 
 @attrs.frozen(kw_only=True)
 class DeviceReport:
-    """What an engine can use on this machine, as its backend answers.
+    """The devices that an engine can use on this machine, as its library reports them.
 
     Attributes:
         available: Device names, such as ``cpu`` and ``cuda:0``.
-        missing: Pairs of a device kind that is not there and the reason.
-        simulated: Those of *available* that are only imitated.
+        missing: Pairs of a kind of device that is not available and the reason.
+        simulated: The simulated ones of *available*.
     """
 
     available: tuple[str, ...]
@@ -49,13 +49,13 @@ class DeviceReport:
     simulated: tuple[str, ...] = ()
 
     def best(self) -> str:
-        """The first device of the most capable kind: cuda, then mps, then cpu."""
+        """Return the first device of the fastest kind: cuda, then mps, then cpu."""
         ranked = (name for kind in _PREFERENCE for name in self.available if _kind(name) == kind)
         return next(ranked, "cpu")
 
     def why_not(self, device: str) -> str:
-        """The backend's reason for lacking *device*."""
-        return dict(self.missing).get(_kind(device), "not there")
+        """Return the reason why *device* is not available."""
+        return dict(self.missing).get(_kind(device), "not available")
 
 
 def _kind(device: str) -> str:
@@ -63,11 +63,10 @@ def _kind(device: str) -> str:
 
 
 def resolve(requested: str, report: DeviceReport, *, engine: str) -> Device:
-    """The device that *engine* will use for *requested*.
+    """Return the device that *engine* uses for *requested*. A device requested by name is never replaced by another.
 
     Raises:
-        DeviceUnavailableError: The name is unknown, or the device was asked for by name and is not there. A device that
-            was named is never replaced by another.
+        DeviceUnavailableError: If the name is unknown or the device is not available.
     """
     if not _NAME.fullmatch(requested):
         raise DeviceUnavailableError(
@@ -77,11 +76,11 @@ def resolve(requested: str, report: DeviceReport, *, engine: str) -> Device:
         )
     if requested == "auto":
         best = report.best()
-        lacking = "; ".join(f"no {kind}: {why}" for kind, why in report.missing)
+        missing = "; ".join(f"no {kind}: {why}" for kind, why in report.missing)
         return Device(
             requested="auto",
             resolved=best,
-            reason=f"best of {', '.join(report.available)} ({lacking or 'all there'})",
+            reason=f"best of {', '.join(report.available)} ({missing or 'all kinds available'})",
             simulated=best in report.simulated,
         )
     if requested in report.available:
@@ -97,7 +96,7 @@ def resolve(requested: str, report: DeviceReport, *, engine: str) -> Device:
 
 
 def torch_devices() -> DeviceReport:
-    """What the installed torch can use. Imports torch."""
+    """Return the devices that the installed torch can use. Imports torch."""
     import torch
 
     available, missing = ["cpu"], []

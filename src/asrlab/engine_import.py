@@ -1,4 +1,4 @@
-"""Import an engine before its weights are asked for."""
+"""Import of an engine before its weights are fetched."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ IMPORT_LIMIT_S = 120
 """Seconds an engine may take to import before it counts as hanging."""
 
 
-def import_engine(spec: EngineSpec, patches: Iterable[Patch], choice: PatchSelection) -> None:
-    """Import the code of an engine, as far as its patches allow.
+def import_engine(spec: EngineSpec, patches: Iterable[Patch], selection: PatchSelection) -> None:
+    """Import the code of an engine, and first the modules that its patches change.
 
     Args:
         spec: The engine.
         patches: All known patches.
-        choice: Which of them may be applied.
+        selection: The patches that may be applied.
 
     Raises:
-        EngineUnavailableError: The package is missing or does not import.
+        EngineUnavailableError: If the package is missing or cannot be imported.
     """
     spec.check_installed()
     for patch in patches:
-        if spec.uses(patch.distribution) and not choice.why_skipped(patch, direct=False):
+        if spec.uses(patch.distribution) and not selection.why_skipped(patch, direct=False):
             with suppress(Exception, SystemExit):  # the engine's own import will report it
                 import_modules(patch)
     spec.check_imports()
 
 
 def import_engine_apart(spec: EngineSpec, *, patches: str | Iterable[str] | None = None) -> None:
-    """Import the code of an engine in a process of its own, which a broken library may end.
+    """Import the code of an engine in a process of its own, because a broken library may end the process.
 
     Args:
         spec: The engine.
-        patches: Which patches may be applied, as `asrlab.load` takes them.
+        patches: The patches that may be applied, as for `asrlab.load`.
 
     Raises:
-        EngineUnavailableError: The package is missing or does not import.
+        EngineUnavailableError: If the package is missing or cannot be imported.
     """
     spec.check_installed()
-    names = ("name", "factory", "devices", "import_name", "distribution", "install", "versions_of")
+    names = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
     arguments = {
         "spec": {name: getattr(spec, name) for name in names},
         "patches": patches if patches is None or isinstance(patches, str) else ",".join(patches),
@@ -60,11 +60,11 @@ def import_engine_apart(spec: EngineSpec, *, patches: str | Iterable[str] | None
 
 
 def answer_import(spec: Mapping[str, Any], patches: str | None) -> str:
-    """Import an engine in this process; return the message of its failure, empty if there is none.
+    """Import an engine in this process and return the error message; empty if there is no error.
 
     Args:
         spec: Fields of the engine's `EngineSpec`.
-        patches: Which patches may be applied.
+        patches: The patches that may be applied.
     """
     known = known_patches()
     try:
@@ -76,5 +76,5 @@ def answer_import(spec: Mapping[str, Any], patches: str | None) -> str:
 
 def _does_not_import(spec: EngineSpec, reason: str) -> EngineUnavailableError:
     return EngineUnavailableError(
-        f"engine {spec.name!r} is installed but does not import: {reason}; run: asrlab doctor", engine=spec.name
+        f"engine {spec.name!r} is installed but cannot be imported: {reason}; run: asrlab doctor", engine=spec.name
     )

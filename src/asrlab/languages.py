@@ -1,4 +1,4 @@
-"""Languages by their tags, however a data set or a user writes them."""
+"""Language tags, from the spellings of data sets and users."""
 
 from __future__ import annotations
 

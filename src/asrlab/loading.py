@@ -1,4 +1,4 @@
-"""From a model's name to a transcriber: the registry, the weights, the device, the engine's factory."""
+"""Loading of a model: resolve its name, find its weights, choose the device, call the engine's factory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asrlab.engine.spec import EngineSpec, LoadRequest
 from asrlab.engine_import import import_engine, import_engine_apart
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
 from asrlab.installation import asrlab_command, install_command
-from asrlab.options import Capabilities
+from asrlab.options import Capabilities, LoadOptions
 from asrlab.patches import Patch, PatchSelection, apply_patches
 from asrlab.patches.direct import known_patches
 from asrlab.plugins.manager import PluginHost
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 RANDOM_MARK = "RANDOM_WEIGHTS.txt"
-"""A file of this name beside the weights says that they are random numbers."""
+"""Name of a file beside weights that are random numbers."""
 
 
 def load(
@@ -58,82 +58,93 @@ def load(
 
     Args:
         model: ``engine/model``, such as ``faster-whisper/base``; an engine alone for its default model; or
-            ``engine/PATH`` for a folder or file of weights of your own.
-        device: ``auto`` for the best that the engine has here, or ``cpu``, ``cuda``, ``cuda:N``, ``mps``.
+            ``engine/PATH`` for a folder or file of your own weights.
+        device: ``auto`` for the best device that the engine can use here, or ``cpu``, ``cuda``, ``cuda:N``, ``mps``.
         compute_type: Number format, such as ``int8`` or ``float32``; ``auto`` lets the engine choose for the device.
         threads: CPU threads an inference may use; None lets the engine choose.
-        weights: A folder or file to take the model's weights from instead of the store; checked like any.
-        offline: Fetch nothing over the network. ``HF_HUB_OFFLINE=1`` and ``ASRLAB_OFFLINE=1`` do the same.
+        weights: Folder or file of the model's weights, in place of the store; checked like those of the store.
+        offline: Do not use the network. ``HF_HUB_OFFLINE=1`` and ``ASRLAB_OFFLINE=1`` do the same.
         patches: ``auto`` for what the engine's packages need on the device, ``off``, or names of patches; None reads
             ``ASRLAB_PATCHES``. They are undone when the last transcriber that needs them is closed.
-        progress: Told the bytes while weights are fetched.
-        host: The plugins to ask; None loads those of this environment.
+        progress: Called with the number of bytes while weights are fetched.
+        host: The plugins to use; None loads those of this environment.
 
     Raises:
-        EngineNotFoundError: Nothing, or more than one thing, has this name.
-        EngineUnavailableError: The engine's package is missing or does not import.
-        DeviceUnavailableError: The device was asked for by name and is not there.
-        OptionError: The compute type or number of threads cannot be had.
-        WeightsError: The weights are missing, damaged, or cannot be fetched.
-        PatchError: A patch was named that does not exist, or is needed and cannot be applied.
+        EngineNotFoundError: If no model, or more than one, has this name.
+        EngineUnavailableError: If the engine's package is missing or cannot be imported.
+        DeviceUnavailableError: If the requested device is not available.
+        OptionError: If the engine does not support the compute type or the number of threads.
+        WeightsError: If the weights are missing or damaged, or cannot be fetched.
+        PatchError: If a requested patch does not exist, or is needed and cannot be applied.
     """
+    options = LoadOptions(
+        device=device, compute_type=compute_type, threads=threads, weights=weights, offline=offline, patches=patches
+    )
+    return load_with(model, options, progress=progress, host=host)
+
+
+def load_with(
+    model: str, options: LoadOptions, *, progress: FetchProgress | None = None, host: PluginHost | None = None
+) -> Transcriber:
+    """Load a model with *options*; see `load`."""
     host = host or PluginHost()
     resolved = Registry(host).resolve(model)
     spec = resolved.engine
-    check_choices(spec, compute_type=compute_type, threads=threads)
-    known = known_patches(host)
-    choice = PatchSelection.parse(patches, known)
-    stored = _checked_weights(resolved, weights)
-    # nobody should fetch gigabytes to learn that the device is not there, or that the engine does not import
+    check_choices(spec, compute_type=options.compute_type, threads=options.threads)
+    patches = known_patches(host)
+    selection = PatchSelection.parse(options.patches, patches)
+    stored = _find_checked_weights(resolved, options.weights)
+    # nobody should fetch gigabytes to learn that the device is missing, or that the engine cannot be imported
     start = time.monotonic()
-    chosen = devices.resolve(device, spec.device_report(), engine=spec.name)
-    import_engine(spec, known, choice)
+    device = devices.resolve(options.device, spec.device_report(), engine=spec.name)
+    import_engine(spec, patches, selection)
     importing_s = time.monotonic() - start
     if stored is None:
-        fetch_weights(resolved, weights=weights, offline=offline, progress=progress)
-        stored = _checked_weights(resolved, weights)
+        fetch_weights(resolved, weights=options.weights, offline=options.offline, progress=progress)
+        stored = _find_checked_weights(resolved, options.weights)
     start = time.monotonic()
     request = LoadRequest(
         model=model_info(resolved, stored),
         spec=resolved.model,
         weights=stored.path if stored else None,
         weights_format=stored.format if stored else None,
-        device=chosen,
-        compute_type=compute_type,
-        threads=threads,
+        device=device,
+        compute_type=options.compute_type,
+        threads=options.threads,
         packages=spec.packages(),
-        offline=offline or is_offline(),
+        offline=options.offline or is_offline(),
     )
-    transcriber = _load_patched(spec, request, [patch for patch in known if spec.uses(patch.distribution)], choice)
-    transcriber.calibration = _tuned(transcriber, spec, threads=threads)
+    transcriber = _load_patched(spec, request, patches, selection)
+    transcriber.calibration = _find_calibrated_batching(transcriber, spec, threads=options.threads)
     transcriber.load_time = importing_s + time.monotonic() - start
     return transcriber
 
 
-def _checked_weights(resolved: ResolvedModel, weights: str | PathLike[str] | None) -> StoredWeights | None:
-    """Return the weights on this disk, checked before the engine opens them, whose library they might crash."""
+def _find_checked_weights(resolved: ResolvedModel, weights: str | PathLike[str] | None) -> StoredWeights | None:
+    """Return the weights on this disk, checked first, because damaged weights may crash the engine's library."""
     stored = find_weights(resolved, weights=weights)
     if stored is not None:
         check_weights(stored.path, stored.format)
     return stored
 
 
-def _tuned(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -> Batching | None:
+def _find_calibrated_batching(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -> Batching | None:
     if transcriber.batching() is None:
         return None
-    found = find_calibration(CalibrationKey.of(transcriber.info, spec, threads=threads))
-    return found.chosen if found else None
+    calibration = find_calibration(CalibrationKey.from_info(transcriber.info, spec, threads=threads))
+    return calibration.batching if calibration else None
 
 
 def _load_patched(
-    spec: EngineSpec, request: LoadRequest, patches: Iterable[Patch], choice: PatchSelection
+    spec: EngineSpec, request: LoadRequest, patches: Iterable[Patch], selection: PatchSelection
 ) -> Transcriber:
     from asrlab.engine.contract import Recognizer
     from asrlab.engine.transcriber import Transcriber
 
-    scope = apply_patches(patches, request.device.resolved, selection=choice)
+    relevant = [patch for patch in patches if spec.uses(patch.distribution)]
+    scope = apply_patches(relevant, request.device.resolved, selection=selection)
     try:
-        scope.require(choice)
+        scope.require(selection)
         recognizer = spec.call(spec.factory, attrs.evolve(request, patches=scope.report))
         if not isinstance(recognizer, Recognizer):
             raise EngineUnavailableError(
@@ -148,16 +159,16 @@ def _load_patched(
 
 
 def list_models(host: PluginHost | None = None) -> tuple[ResolvedModel, ...]:
-    """All models that have names, engine by engine. Imports no engine."""
+    """Return all models that have names, engine by engine. Imports no engine."""
     return Registry(host or PluginHost()).models()
 
 
 def weights_path(model: str, *, offline: bool = False, host: PluginHost | None = None) -> Path:
-    """The checked folder or file with the weights of *model*, fetched first if need be.
+    """Return the checked folder or file with the weights of *model*; fetch it if it is not on this disk.
 
     Raises:
-        EngineNotFoundError: There is no such model.
-        WeightsError: The weights are missing, damaged, cannot be fetched, or the model has none.
+        EngineNotFoundError: If there is no such model.
+        WeightsError: If the weights are missing or damaged, cannot be fetched, or the model has none.
     """
     resolved = Registry(host or PluginHost()).resolve(model)
     stored = fetch_weights(resolved, offline=offline)
@@ -167,11 +178,11 @@ def weights_path(model: str, *, offline: bool = False, host: PluginHost | None =
 
 
 def check_choices(spec: EngineSpec, *, compute_type: str, threads: int | None) -> None:
-    """Refuse what is known to fail before anything is fetched or imported.
+    """Check choices that would fail, before anything is fetched or imported.
 
     Raises:
-        EngineUnavailableError: The engine's package is not installed.
-        OptionError: The engine does not know the compute type, or there are less than 1 *threads*.
+        EngineUnavailableError: If the engine's package is not installed.
+        OptionError: If the engine does not know the compute type, or *threads* is less than 1.
     """
     if spec.compute_types is not None and compute_type not in ("auto", *spec.compute_types):
         raise OptionError(
@@ -185,11 +196,11 @@ def check_choices(spec: EngineSpec, *, compute_type: str, threads: int | None) -
 
 
 def check_language(model: str, options: TranscribeOptions, *, host: PluginHost | None = None) -> None:
-    """Refuse a language that *model* is known not to be made for, before anything is fetched or imported.
+    """Check that *model* supports the language of *options*, before anything is fetched or imported.
 
     Raises:
-        EngineNotFoundError: There is no such model.
-        OptionError: The model does not know the language of *options*.
+        EngineNotFoundError: If there is no such model.
+        OptionError: If the model does not support the language.
     """
     resolved = Registry(host or PluginHost()).resolve(model)
     known = resolved.model.languages if resolved.model else None
@@ -199,32 +210,32 @@ def check_language(model: str, options: TranscribeOptions, *, host: PluginHost |
 def find_weights(
     resolved: ResolvedModel, *, weights: str | PathLike[str] | None = None, store: WeightsStore | None = None
 ) -> StoredWeights | None:
-    """The checked weights of a model that are on this disk; None if there are none, or it needs none.
+    """Return the checked weights of a model on this disk; None if there are none, or it needs none.
 
     Raises:
-        WeightsError: They are damaged.
+        WeightsError: If the weights are damaged.
     """
     store = store or WeightsStore()
     if resolved.path is not None:
-        return _usable(store.from_folder(resolved.path), resolved)
+        return _check_format(store.from_folder(resolved.path), resolved)
     keys = resolved.model.weights if resolved.model else ()
     if weights is not None:
-        return _usable(_from_user(store, Path(weights), keys), resolved)
-    found = (store.find(entry(key)) for key in keys)
-    return next((stored for stored in found if stored is not None), None)
+        return _check_format(_from_user(store, Path(weights), keys), resolved)
+    candidates = (store.find(entry(key)) for key in keys)
+    return next((stored for stored in candidates if stored is not None), None)
 
 
 def _from_user(store: WeightsStore, path: Path, keys: tuple[str, ...]) -> StoredWeights:
     wanted = weights_format(path.expanduser())
-    known = next((found for found in map(entry, keys) if found.format == wanted), None)
-    return store.from_folder(path, entry=known)
+    catalogued = next((known for known in map(entry, keys) if known.format == wanted), None)
+    return store.from_folder(path, entry=catalogued)
 
 
-def _usable(stored: StoredWeights, resolved: ResolvedModel) -> StoredWeights:
+def _check_format(stored: StoredWeights, resolved: ResolvedModel) -> StoredWeights:
     if stored.format not in resolved.engine.weights_formats:
         takes = " and ".join(resolved.engine.weights_formats) or "no weights from a folder"
         raise WeightsError(
-            f"{stored.path} holds {stored.format} weights; engine {resolved.engine.name!r} takes {takes}",
+            f"{stored.path} has {stored.format} weights, but engine {resolved.engine.name!r} takes {takes}",
             model=resolved.name,
         )
     return stored
@@ -238,12 +249,12 @@ def fetch_weights(
     progress: FetchProgress | None = None,
     store: WeightsStore | None = None,
 ) -> StoredWeights | None:
-    """The checked weights of a model, fetched if they are not on this disk; None if it needs none.
+    """Return the checked weights of a model; fetch them if they are not on this disk. None if it needs none.
 
-    What needs no network is tried for all of the model's formats before anything is fetched over it.
+    Sources that need no network are tried for all of the model's formats before those that need it.
 
     Raises:
-        WeightsError: None of the sources has them, or what came is damaged.
+        WeightsError: If none of the sources has the weights, or those received are damaged.
     """
     store = store or WeightsStore()
     present = find_weights(resolved, weights=weights, store=store)
@@ -280,11 +291,11 @@ def fetch_weights_to_load(
         patches: As `load` takes them.
         offline: As `load` takes it.
         progress: As `load` takes it.
-        store: Where the weights are kept; None for the user's store.
+        store: The store of weights; None for the user's.
 
     Raises:
-        EngineUnavailableError: Weights would have to be fetched, and the engine does not import.
-        WeightsError: None of the sources has the weights, or what came is damaged.
+        EngineUnavailableError: If weights must be fetched and the engine cannot be imported.
+        WeightsError: If none of the sources has the weights, or those received are damaged.
     """
     if resolved.model and resolved.model.weights and not _is_present(resolved, store):
         import_engine_apart(resolved.engine, patches=patches)
@@ -315,7 +326,7 @@ def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsErro
 
 
 def model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelInfo:
-    """The facts of a model and of the weights found for it; None where it needs none."""
+    """Return the facts of a model and of its weights; *stored* is None if it needs none."""
     info = ModelInfo(name=resolved.name, engine=resolved.engine.name)
     if stored is None:
         return info

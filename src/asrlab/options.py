@@ -1,10 +1,11 @@
-"""What a caller may ask of a transcription, and what an engine can honour of it."""
+"""Options: of loading, of a transcription, of batching; and the capabilities that they are checked against."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from os import PathLike
 from typing import Any, Literal, TypedDict, cast
 
 import attrs
@@ -17,13 +18,34 @@ Task = Literal["transcribe", "translate"]
 TASKS: tuple[Task, ...] = ("transcribe", "translate")
 
 type EngineOptions = tuple[tuple[str, Any], ...]
-"""Options that only some engines know, in the order of their names; lists are tuples, and mappings pairs like these."""
+"""Options of a single engine, sorted by name; lists are tuples, and mappings are pairs like these."""
 
 
 class TextToShorten(str):
-    """A prompt from a compatibility shim: where it is too long, it is shortened as upstream does, and not refused."""
+    """A prompt from a compatibility shim: shortened as upstream does if it is too long, in place of an error."""
 
     __slots__ = ()
+
+
+@attrs.frozen(kw_only=True)
+class LoadOptions:
+    """Options of loading a model; `asrlab.load` documents each.
+
+    Attributes:
+        device: ``auto`` or the name of a device.
+        compute_type: Number format, or ``auto``.
+        threads: CPU threads an inference may use; None lets the engine choose.
+        weights: Folder or file of the weights; None takes them from the store.
+        offline: Do not use the network.
+        patches: Patches to apply; None reads ``ASRLAB_PATCHES``.
+    """
+
+    device: str = "auto"
+    compute_type: str = "auto"
+    threads: int | None = None
+    weights: str | PathLike[str] | None = None
+    offline: bool = False
+    patches: str | Iterable[str] | None = None
 
 
 class OptionFields(TypedDict, total=False):
@@ -60,104 +82,104 @@ def _temperature(value: object) -> float | tuple[float, ...] | None:
     ladder = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not ladder or not all(isinstance(t, int | float) and not isinstance(t, bool) and 0 <= t <= 2 for t in ladder):
         raise OptionError(
-            f"temperature {value!r} must be a number in [0, 2], or several to be tried in turn", option="temperature"
+            f"temperature {value!r} must be a number in [0, 2], or several that are tried in turn", option="temperature"
         )
     return tuple(float(t) for t in ladder) if isinstance(value, list | tuple) else float(ladder[0])
 
 
-def _task(_instance: object, _attribute: object, value: object) -> None:
+def _check_task(_instance: object, _attribute: object, value: object) -> None:
     if value not in TASKS:
         raise OptionError(
             f"task {value!r} is unknown; choose one of {', '.join(TASKS)}", option="task", supported=TASKS
         )
 
 
-def _beam_size(_instance: object, _attribute: object, value: Any) -> None:
+def _check_beam_size(_instance: object, _attribute: object, value: Any) -> None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100):
         raise OptionError(f"beam_size {value!r} must be a whole number from 1 to 100", option="beam_size")
 
 
-def _flag(_instance: object, attribute: attrs.Attribute[bool], value: object) -> None:
+def _check_boolean(_instance: object, attribute: attrs.Attribute[bool], value: object) -> None:
     if not isinstance(value, bool):
         raise OptionError(f"{attribute.name} {value!r} must be True or False", option=attribute.name)
 
 
-def _text(_instance: object, attribute: attrs.Attribute[str | None], value: object) -> None:
+def _check_string(_instance: object, attribute: attrs.Attribute[str | None], value: object) -> None:
     if value is not None and not isinstance(value, str):
-        raise OptionError(f"{attribute.name} {value!r} must be text", option=attribute.name)
+        raise OptionError(f"{attribute.name} {value!r} must be a string", option=attribute.name)
 
 
-def _track(_instance: object, _attribute: attrs.Attribute[int | None], value: int | None) -> None:
+def _check_track(_instance: object, _attribute: attrs.Attribute[int | None], value: int | None) -> None:
     check_track(value)
 
 
 def _engine_options(value: object) -> EngineOptions:
     try:
-        pairs: dict[Any, Any] = dict(cast("Any", value))  # pairs, too: they come back from documents
+        pairs: dict[Any, Any] = dict(cast("Any", value))  # documents have pairs
     except (TypeError, ValueError):
         raise OptionError(
             f"engine_options {value!r} must be a mapping of names to values", option="engine_options"
         ) from None
     if not all(isinstance(name, str) and name for name in pairs):
-        raise OptionError(f"engine_options {value!r} has a name that is not text", option="engine_options")
+        raise OptionError(f"engine_options {value!r} has a name that is not a string", option="engine_options")
     return tuple((name, _plain(name, pairs[name])) for name in sorted(pairs))
 
 
 def _plain(name: str, value: object) -> Any:
-    """*value* as JSON can hold it and nothing can change it."""
+    """Return *value* as immutable JSON values."""
     if isinstance(value, Mapping):
         return tuple((key, _plain(name, value[key])) for key in sorted(value))
     if isinstance(value, list | tuple):
-        return tuple(_plain(name, each) for each in value)
+        return tuple(_plain(name, element) for element in value)
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise OptionError(
-        f"engine option {name}={value!r} must be text, a finite number, True, False, None, or a list or mapping of "
-        "these",
+        f"engine option {name}={value!r} must be a string, a finite number, True, False, None, or a list or mapping "
+        "of these",
         option=name,
     )
 
 
 @attrs.frozen(kw_only=True)
 class TranscribeOptions:
-    """What to do with the audio. None leaves the choice to the engine's own default.
+    """Options of a transcription. None leaves the choice to the engine.
 
     Attributes:
-        language: BCP 47 tag of the speech, such as ``en`` or ``pt-BR``; None detects it. It may be given as ``pt_BR``,
-            ``por`` or ``Portuguese``, too.
-        task: ``transcribe`` keeps the language, ``translate`` gives English.
+        language: BCP 47 tag of the speech, such as ``en`` or ``pt-BR``; None detects it. ``pt_BR``, ``por`` and
+            ``Portuguese`` are converted.
+        task: ``transcribe`` keeps the language, ``translate`` translates to English.
         word_timestamps: Time each word.
         beam_size: Width of the beam search, 1 to 100; 1 is greedy.
-        temperature: Sampling temperature in [0, 2]; a tuple is a ladder, its next step tried where a decoding fails the
-            engine's own checks.
-        initial_prompt: Text that the model is told came before the audio.
+        temperature: Sampling temperature in [0, 2]; of a tuple, the next one is tried if a result fails the engine's
+            own checks.
+        initial_prompt: Text that the model takes for the text before the audio.
         hotwords: Words to expect, in one string.
-        vad_filter: Leave out what a voice activity model takes for silence.
+        vad_filter: Skip audio in which voice activity detection finds no speech.
         allow_truncated: Accept audio that decodes to less than its header declares, with a warning instead of an error.
         track: Number of the audio track, from 1, of files that have several; None takes the one that a file marks as
             its default, or else the first, with a warning.
-        engine_options: What only some engines know, by the names that their packages give it, such as
-            ``{"patience": 2.0}``; given as a mapping and kept as pairs. ``Capabilities.engine_options`` tells which.
+        engine_options: Options of a single engine, by the names in its package, such as ``{"patience": 2.0}``; given
+            as a mapping, stored as pairs. ``Capabilities.engine_options`` lists them.
     """
 
     language: str | None = attrs.field(default=None, converter=_language)
-    task: Task = attrs.field(default="transcribe", validator=_task)
-    word_timestamps: bool = attrs.field(default=False, validator=_flag)
-    beam_size: int | None = attrs.field(default=None, validator=_beam_size)
+    task: Task = attrs.field(default="transcribe", validator=_check_task)
+    word_timestamps: bool = attrs.field(default=False, validator=_check_boolean)
+    beam_size: int | None = attrs.field(default=None, validator=_check_beam_size)
     temperature: float | tuple[float, ...] | None = attrs.field(default=None, converter=_temperature)
-    initial_prompt: str | None = attrs.field(default=None, validator=_text)
-    hotwords: str | None = attrs.field(default=None, validator=_text)
-    vad_filter: bool = attrs.field(default=False, validator=_flag)
-    allow_truncated: bool = attrs.field(default=False, validator=_flag)
-    track: int | None = attrs.field(default=None, validator=_track)
+    initial_prompt: str | None = attrs.field(default=None, validator=_check_string)
+    hotwords: str | None = attrs.field(default=None, validator=_check_string)
+    vad_filter: bool = attrs.field(default=False, validator=_check_boolean)
+    allow_truncated: bool = attrs.field(default=False, validator=_check_boolean)
+    track: int | None = attrs.field(default=None, validator=_check_track)
     engine_options: EngineOptions = attrs.field(default=(), converter=_engine_options)
 
     @classmethod
     def of(cls, base: TranscribeOptions | None, given: dict[str, Any]) -> TranscribeOptions:
-        """*base* with the keyword arguments *given* on top.
+        """Return *base* with the values in *given*.
 
         Raises:
-            OptionError: A name is unknown, or a value is out of range.
+            OptionError: If a name is unknown or a value is out of range.
         """
         known = [field.name for field in attrs.fields(cls)]
         for name in given:
@@ -169,24 +191,24 @@ class TranscribeOptions:
 
     @property
     def primary_language(self) -> str | None:
-        """The language, such as ``pt`` for ``pt-BR``, with no region or script. Whisper's models know no more."""
+        """The language without region and script, such as ``pt`` for ``pt-BR``. Whisper's models know no more."""
         return self.language.split("-")[0].lower() if self.language else None
 
     @property
     def temperature_ladder(self) -> tuple[float, ...] | None:
-        """The temperatures to try in turn; None leaves them to the engine."""
+        """The temperatures to try in turn; None leaves the choice to the engine."""
         return (self.temperature,) if isinstance(self.temperature, float) else self.temperature
 
     def engine_option(self, name: str, default: Any) -> Any:
-        """An option of `engine_options`, or *default* where it is not among them."""
+        """Return an option of `engine_options`, or *default* if it is not set."""
         return dict(self.engine_options).get(name, default)
 
 
-def _count(most: int) -> Callable[[object, attrs.Attribute[int | None], object], None]:
+def _check_count(maximum: int) -> Callable[[object, attrs.Attribute[int | None], object], None]:
     def check(_instance: object, attribute: attrs.Attribute[int | None], value: object) -> None:
-        if value is not None and not (type(value) is int and 1 <= value <= most):
+        if value is not None and not (type(value) is int and 1 <= value <= maximum):
             raise OptionError(
-                f"{attribute.name} {value!r} must be a whole number from 1 to {most}", option=attribute.name
+                f"{attribute.name} {value!r} must be a whole number from 1 to {maximum}", option=attribute.name
             )
 
     return check
@@ -202,43 +224,43 @@ def _padding(value: object) -> float | None:
 
 @attrs.frozen(kw_only=True)
 class Batching:
-    """How recordings go through an engine together. None leaves it to the calibration, or else to the engine.
+    """Settings of batched transcription. None leaves the choice to the calibration, or else to the engine.
 
     Attributes:
-        batch_size: The most pieces of audio decoded together, 1 to 1024; 1 takes recordings one by one.
-        workers: Batches under way at once, 1 to 256.
+        batch_size: Maximum number of chunks in a batch, 1 to 1024; 1 turns batches off.
+        workers: Number of batches that are decoded at once, 1 to 256.
         threads: CPU threads of each worker, 1 to 1024.
         padding_s: Seconds of silence after the longest chunk of a batch, in place of the engine's full window; 30 or
             more gives Whisper its full window.
         batch_encoder: Whether the encoder processes a batch in one call; otherwise each chunk in a call of its own.
     """
 
-    batch_size: int | None = attrs.field(default=None, validator=_count(1024))
-    workers: int | None = attrs.field(default=None, validator=_count(256))
-    threads: int | None = attrs.field(default=None, validator=_count(1024))
+    batch_size: int | None = attrs.field(default=None, validator=_check_count(1024))
+    workers: int | None = attrs.field(default=None, validator=_check_count(256))
+    threads: int | None = attrs.field(default=None, validator=_check_count(1024))
     padding_s: float | None = attrs.field(default=None, converter=_padding)
     batch_encoder: bool | None = None
 
     def over(self, other: Batching | None) -> Batching:
-        """What is given here, and the rest from *other*."""
+        """Return these settings, with those that are None taken from *other*."""
         given = {name: value for name, value in attrs.asdict(self).items() if value is not None}
         return attrs.evolve(other or Batching(), **given)
 
 
 @attrs.frozen(kw_only=True)
 class Capabilities:
-    """What an engine can honour with one model on one device.
+    """Options that an engine supports with one model on one device.
 
     Attributes:
-        tasks: The tasks it knows.
-        languages: Primary subtags it accepts as *language*; None if it does not say.
-        word_timestamps: It can time words.
-        beam_size: It searches with a beam.
-        temperature: It samples.
-        initial_prompt: It takes a prompt.
-        hotwords: It takes words to expect.
-        vad_filter: It can leave out silence.
-        engine_options: The names of the options of its own that it takes.
+        tasks: Supported tasks.
+        languages: Primary subtags of the supported languages; None if the engine does not report them.
+        word_timestamps: Supports word times.
+        beam_size: Supports beam search.
+        temperature: Supports sampling temperatures.
+        initial_prompt: Supports a prompt.
+        hotwords: Supports words to expect.
+        vad_filter: Supports skipping of silence.
+        engine_options: Names of the supported options of this engine alone.
     """
 
     tasks: tuple[Task, ...] = ("transcribe",)
@@ -252,14 +274,14 @@ class Capabilities:
     engine_options: tuple[str, ...] = ()
 
     def supported(self) -> tuple[str, ...]:
-        """The names of the options that do something here."""
+        """Return the names of the supported options."""
         return tuple(name for name in _SWITCHES if getattr(self, name))
 
     def check(self, options: TranscribeOptions, *, model: str) -> None:
-        """Refuse what cannot be honoured, so that nothing is ignored in silence.
+        """Check that all of *options* are supported, so that none is ignored silently.
 
         Raises:
-            OptionError: Naming the option, *model*, and what it can do instead.
+            OptionError: If one is not; the message has the option, *model*, and the alternatives.
         """
         for name in _SWITCHES:
             asked = getattr(options, name)

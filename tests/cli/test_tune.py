@@ -22,10 +22,10 @@ def test_a_calibration_is_shown_kept_told_and_forgotten(asrlab_cli: Any, tmp_pat
     assert "chosen after" in shown.out
     (path,) = (tmp_path / "tuning").glob("*.json")
     stored = json.loads(path.read_text())
-    assert stored["circumstances"]["model"] == MODEL
+    assert stored["key"]["model"] == MODEL
     told = findings(tmp_path)
     assert [(each.verdict, each.detail.startswith("batches of")) for each in told] == [("ok", True)]
-    stored["circumstances"]["packages"][0]["version"] = "0.0.1"
+    stored["key"]["packages"][0]["version"] = "0.0.1"
     path.write_text(json.dumps(stored))
     (stale,) = findings(tmp_path)
     assert stale.verdict == "note"

@@ -44,11 +44,11 @@ def errors_of(model: str, environment: dict[str, str]) -> list[list[str]]:
 def test_a_package_that_does_not_import_is_reported_before_weights(engine: str, tmp_path: Path, asrlab_cli: Any):
     """With an empty store and a broken package, the package is the error of ``load`` and ``bench``, not the weights."""
     spec = ENGINES[engine]
-    if not spec.installed():
+    if not spec.is_installed():
         pytest.skip(f"{spec.distribution} is not installed")
     (tmp_path / f"{spec.import_name}.py").write_text("raise ImportError('broken on purpose')\n")
     environment = asrlab_cli.environment(plugins=[tmp_path], ASRLAB_CACHE=str(tmp_path / "cache"))
-    message = f"engine {engine!r} is installed but does not import: broken on purpose; run: asrlab doctor"
+    message = f"engine {engine!r} is installed but cannot be imported: broken on purpose; run: asrlab doctor"
     assert errors_of(f"{engine}/{spec.default_model}", environment) == [["EngineUnavailableError", message]] * 2
 
 
@@ -100,7 +100,7 @@ def test_an_engine_of_a_plugin_is_imported_before_weights(
         told = [
             [
                 "EngineUnavailableError",
-                f"engine 'theirs' is installed but does not import: {reason}; run: asrlab doctor",
+                f"engine 'theirs' is installed but cannot be imported: {reason}; run: asrlab doctor",
             ]
             for reason in reasons
         ]

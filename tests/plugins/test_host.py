@@ -262,11 +262,14 @@ print(json.dumps([first.text, first.model.name, [u.id for u in data], result.mod
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("def load(request): return 7\ndef devices(): return asrlab.DeviceReport(available=('cpu',))", "gave a int"),
+        (
+            "def load(request): return 7\ndef devices(): return asrlab.DeviceReport(available=('cpu',))",
+            "returned a int",
+        ),
         ("def load(request): 1 / 0\ndef devices(): return asrlab.DeviceReport(available=('cpu',))", "ZeroDivision"),
-        ("def devices(): return ['cpu']", "gave a list where a DeviceReport is needed"),
+        ("def devices(): return ['cpu']", "returned a list instead of a DeviceReport"),
         ("def devices(): raise OSError('libmissing.so.9')", "OSError: libmissing.so.9"),
-        ("raise SystemExit(3)", "is installed but does not import: SystemExit: 3"),
+        ("raise SystemExit(3)", "is installed but cannot be imported: SystemExit: 3"),
         ("def devices(): return asrlab.DeviceReport(available=('cpu',))", "has no attribute 'load'"),
     ],
 )
@@ -323,7 +326,7 @@ import asrlab
 def asrlab_engines():
     return [asrlab.plugin.EngineSpec(
         name="open", factory="open_hub:load", devices="asrlab.engines.echo.recognizer:devices",
-        models=(asrlab.plugin.ModelSpec(name="a/listed"),), other_models="an id on a hub",
+        models=(asrlab.plugin.ModelSpec(name="a/listed"),), accepts_any_model="an id on a hub",
     )]
 
 

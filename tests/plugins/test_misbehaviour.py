@@ -158,7 +158,7 @@ def test_the_output_of_a_command_is_json_among_them(run: Callable[..., Any], lis
         ("raises at load", 3, "Weird: at load, raised by engine 'odd' in odd_engine:load"),
         ("raises", 3, "Weird: while transcribing, raised by engine 'odd' while it transcribed"),
         ("exits", 3, "SystemExit: 0, raised by engine 'odd' while it transcribed"),
-        ("yields for ever", 3, "engine 'odd' gives segments without an end"),
+        ("yields for ever", 3, "engine 'odd' yields segments without an end"),
     ],
 )
 def test_transcribing_with_a_bad_engine_gives_json_and_names_it(

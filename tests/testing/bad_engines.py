@@ -46,7 +46,7 @@ def asrlab_engines():
         spec(),
         spec("lax", models=good, compute_types=None),
         spec("no-default", models=good, default_model="better"),
-        spec("no-install", models=good, distribution="numpy", import_name="numpy", versions_of=("numpy",)),
+        spec("no-install", models=good, distribution="numpy", import_name="numpy", reported_distributions=("numpy",)),
         spec("no-tuple", models=(asrlab.plugin.ModelSpec(name="good", languages="en", wer_bound=10.0),)),
         spec("no-factory", models=good, factory="bad_engines:lode"),
     ]

@@ -41,7 +41,8 @@ OTHER_PLUGINS = {
     "imports-engine": {
         "name": "imports-engine",
         "header": f"import sndhdr_engine\n{API_LINE}",
-        "fields": "import_name='sndhdr_engine', distribution='bad-engines', versions_of=('bad-engines',), install='x',",
+        "fields": "import_name='sndhdr_engine', distribution='bad-engines', install='x', "
+        "reported_distributions=('bad-engines',),",
     },
     "opens-socket": {
         "name": "opens-socket",

@@ -29,15 +29,13 @@ MADE = CalibrationKey(
 )
 
 
-def calibration(circumstances: CalibrationKey = MADE, **changes: Any) -> Calibration:
+def calibration(key: CalibrationKey = MADE, **changes: Any) -> Calibration:
     """A calibration with one trial that counts and one that failed."""
     trials = (
         Trial(step="workers", batching=CHOSEN, audio_seconds=54.0, seconds=(3.0, 2.0)),
         Trial(step="workers", batching=attrs.evolve(CHOSEN, workers=4), audio_seconds=54.0, error="out of memory"),
     )
-    made = Calibration(
-        circumstances=circumstances, chosen=CHOSEN, trials=trials, date="2026-11-25T12:00:00+00:00", seconds=9.5
-    )
+    made = Calibration(key=key, batching=CHOSEN, trials=trials, date="2026-11-25T12:00:00+00:00", seconds=9.5)
     return attrs.evolve(made, **changes)
 
 
@@ -81,14 +79,14 @@ def test_whatever_changes_it_is_not_found(store: CalibrationStore, change: dict[
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "no calibration"),
-        (b"\xff\xfe", "no calibration"),
-        (b"[]", "no calibration"),
-        (b'{"schema": 99}', "layout is number 99"),
-        (b'{"schema": 1, "chosen": {}}', "required field missing"),
+        (b"", "not a calibration"),
+        (b"\xff\xfe", "not a calibration"),
+        (b"[]", "not a calibration"),
+        (b'{"schema": 99}', "schema is 99"),
+        (b'{"schema": 2, "batching": {}}', "required field missing"),
         (json.dumps(json.loads(calibration().to_json()) | {"more": 1}).encode(), "extra fields"),
-        (calibration().to_json().replace('"workers": 3', '"workers": -3').encode(), "invalid value @ $.chosen"),
-        (calibration(attrs.evolve(MADE, cores=5)).to_json().encode(), "its name and what it says differ"),
+        (calibration().to_json().replace('"workers": 3', '"workers": -3').encode(), "invalid value @ $.batching"),
+        (calibration(attrs.evolve(MADE, cores=5)).to_json().encode(), "its name does not match its content"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_left_alone(
@@ -106,7 +104,7 @@ def test_a_damaged_or_foreign_file_is_left_alone(
 
 def test_reading_something_else_is_an_error_of_its_own():
     """`Calibration.from_json` says what is wrong, as for a stored transcript."""
-    with pytest.raises(DatasetError, match="no calibration"):
+    with pytest.raises(DatasetError, match="not a calibration"):
         Calibration.from_json("{}")
 
 
@@ -123,8 +121,8 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path):
     """With the folder and the variable that moves it."""
     (tmp_path / "file").write_text("")
     store = CalibrationStore(tmp_path / "file" / "tuning")
-    for act in (store.check, lambda: store.put(calibration())):
-        with pytest.raises(AsrlabError, match=r"file.tuning cannot be written .*ASRLAB_CACHE"):
+    for act in (store.check_writable, lambda: store.put(calibration())):
+        with pytest.raises(AsrlabError, match=r"cannot write the calibrations in .*tuning .*ASRLAB_CACHE"):
             act()
 
 
@@ -145,8 +143,8 @@ def test_what_has_changed_is_told():
         weights_sha256=None,
         packages=(PackageVersion(name="asrlab", version="0.1.0"), PackageVersion(name="third", version="1")),
     )
-    assert MADE.changes(MADE) == ()
-    assert MADE.changes(now) == (
+    assert MADE.describe_changes(MADE) == ()
+    assert MADE.describe_changes(now) == (
         "4 cores, now 8",
         "cpu was unnamed, now a card",
         "other weights",
@@ -158,8 +156,8 @@ def test_what_has_changed_is_told():
 def test_a_trial_that_failed_has_no_pace():
     """Only rounds that count are compared, by the best."""
     counts, failed = calibration().trials
-    assert (counts.best, counts.pace) == (2.0, 27.0)
-    assert (failed.best, failed.pace) == (None, None)
+    assert (counts.best_seconds, counts.rtfx) == (2.0, 27.0)
+    assert (failed.best_seconds, failed.rtfx) == (None, None)
 
 
 def test_the_machine_is_told():
@@ -177,7 +175,7 @@ def test_load_takes_what_was_stored(caplog: pytest.LogCaptureFixture):
 
     with asrlab.load("faster-whisper/base") as plain:
         assert plain.calibration is None
-        here = CalibrationKey.of(plain.info, SPEC, threads=None)
+        here = CalibrationKey.from_info(plain.info, SPEC, threads=None)
     assert [package.name for package in here.packages][:3] == ["asrlab", "faster-whisper", "ctranslate2"]
     store = CalibrationStore()
     path = store.put(calibration(here))

@@ -18,9 +18,9 @@ from asrlab.engine.transcriber import Transcriber, build_transcript
 from asrlab.options import TranscribeOptions
 from asrlab.plugin import Recognition
 from asrlab.transcript import DecodingPath, TranscribeResult
-from asrlab.tuning.benchmark_clips import CYCLE, clips, duration
 from asrlab.tuning.calibration import Calibration, CalibrationStore
-from asrlab.tuning.search import LEAST_GAIN
+from asrlab.tuning.search import MIN_GAIN
+from asrlab.tuning.trial_runner import N_CLIPS, benchmark_clips, total_duration
 from asrlab.tuning.tune import calibrate
 
 ENGINE = EngineSpec(name="paced", factory="none:none", devices="none:none", models=())
@@ -75,7 +75,7 @@ def test_the_fastest_is_found():
         return 100.0 * (batching.workers == 4) + 5.0 * (batching.batch_size or 0) + 20.0 * bool(batching.batch_encoder)
 
     made = Paced(pace).calibrated()
-    assert made.chosen == Batching(batch_size=32, workers=4, threads=1, padding_s=6.0, batch_encoder=True)
+    assert made.batching == Batching(batch_size=32, workers=4, threads=1, padding_s=6.0, batch_encoder=True)
     assert made.complete
     assert {trial.step for trial in made.trials} == {"defaults", "workers", "batch size", "encoder", "window"}
     assert all(trial.batching.threads == 4 // (trial.batching.workers or 1) for trial in made.trials)
@@ -83,9 +83,9 @@ def test_the_fastest_is_found():
 
 def test_little_gain_changes_nothing():
     """What is faster by less than the noise of a machine is not chosen."""
-    gain = 1 + (LEAST_GAIN - 1) / 2
+    gain = 1 + (MIN_GAIN - 1) / 2
     made = Paced(lambda batching: 100.0 if batching == DEFAULT else 100.0 * gain).calibrated()
-    assert made.chosen == DEFAULT
+    assert made.batching == DEFAULT
 
 
 def test_a_shorter_window_is_never_tried():
@@ -104,7 +104,7 @@ def test_what_fails_is_recorded_and_not_chosen():
         return 100.0
 
     made = Paced(pace).calibrated()
-    assert made.chosen == DEFAULT
+    assert made.batching == DEFAULT
     assert [trial.error for trial in made.trials if trial.error] == ["MemoryError: too large"]
 
 
@@ -112,7 +112,7 @@ def test_the_time_is_kept():
     """The best so far is the choice, and what had no turn is told."""
     made = Paced(lambda batching: 10.0 * (batching.workers or 1)).calibrated(seconds=100.0)
     assert not made.complete
-    assert any(trial.error == "no time was left for it" for trial in made.trials)
+    assert any(trial.error == "there was no time left for it" for trial in made.trials)
     assert made.seconds <= 100.0
 
 
@@ -122,7 +122,9 @@ def test_an_engine_that_fails_or_does_not_batch_is_refused():
     def broken(_batching: Batching) -> float:
         raise ArithmeticError("broken")
 
-    with pytest.raises(AsrlabError, match="cannot be calibrated, since it fails as it is: ArithmeticError: broken"):
+    with pytest.raises(
+        AsrlabError, match="cannot be tuned because it fails with its default settings: ArithmeticError: broken"
+    ):
         Paced(broken).calibrated()
     with pytest.raises(OptionError, match="takes recordings one by one"):
         asrlab.tune("echo/echo")
@@ -132,11 +134,11 @@ def test_an_engine_that_fails_or_does_not_batch_is_refused():
 
 def test_clips_are_of_mixed_lengths():
     """From 2 to 20 seconds, the same again after a cycle."""
-    lengths = [len(clip.samples) / clip.sample_rate for clip in clips(2 * CYCLE)]
-    assert lengths[:CYCLE] == lengths[CYCLE:]
+    lengths = [len(clip.samples) / clip.sample_rate for clip in benchmark_clips(2 * N_CLIPS)]
+    assert lengths[:N_CLIPS] == lengths[N_CLIPS:]
     assert min(lengths) == 2.0
     assert 15 < max(lengths) < 20
-    assert duration(clips(CYCLE)) == pytest.approx(sum(lengths[:CYCLE]))
+    assert total_duration(benchmark_clips(N_CLIPS)) == pytest.approx(sum(lengths[:N_CLIPS]))
 
 
 def test_what_was_tuned_is_used_by_load(use_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -148,7 +150,7 @@ def test_what_was_tuned_is_used_by_load(use_weights: Path, tmp_path: Path, monke
     (stored,) = CalibrationStore().all()
     assert stored[1] == made
     with asrlab.load("faster-whisper/tiny.en", device="cpu", offline=True) as transcriber:
-        assert transcriber.calibration == made.chosen == transcriber.batching()
-        assert transcriber.batching(Batching(batch_size=3)) == attrs.evolve(made.chosen, batch_size=3)
+        assert transcriber.calibration == made.batching == transcriber.batching()
+        assert transcriber.batching(Batching(batch_size=3)) == attrs.evolve(made.batching, batch_size=3)
     with asrlab.load("faster-whisper/tiny.en", device="cpu", threads=1, offline=True) as other:
         assert other.calibration is None

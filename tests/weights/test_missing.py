@@ -118,7 +118,7 @@ def test_a_users_folder_that_lacks_a_file_of_the_model_names_it(tmp_path: Path, 
 def test_a_folder_that_the_engine_cannot_load_is_refused(tmp_path: Path, empty: WeightsStore):
     """A folder of safetensors is not for an engine that takes CTranslate2's."""
     model = resolved("faster-whisper/base", "systran/faster-whisper-base", formats=("ctranslate2",))
-    with pytest.raises(WeightsError, match=r"holds safetensors weights; engine 'faster-whisper' takes ctranslate2"):
+    with pytest.raises(WeightsError, match=r"has safetensors weights, but engine 'faster-whisper' takes ctranslate2"):
         find_weights(model, weights=lay_out(tmp_path / "mine"), store=empty)
 
 

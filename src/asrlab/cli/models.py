@@ -53,9 +53,9 @@ def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
         "name": resolved.name,
         "aliases": [f"{resolved.engine.name}/{alias}" for alias in (model.aliases if model else ())]
         + [alias for alias in resolved.engine.aliases if model and model.name == resolved.engine.default_model],
-        "installed": resolved.engine.installed(),
+        "installed": resolved.engine.is_installed(),
         "install": runnable(resolved.engine.install),
-        "weights": _weights(keys, store) if keys or not resolved.engine.other_models else "by its engine",
+        "weights": _weights(keys, store) if keys or not resolved.engine.accepts_any_model else "by its engine",
         "weights_bytes": next((size for key in keys if (size := entry(key).total_bytes)), None),
         "description": model.description if model else "",
         "distribution": resolved.distribution,

@@ -55,7 +55,7 @@ def pull(models: tuple[str, ...], *, offline: bool, as_json: bool) -> int:
 
 
 def _describe_no_path(resolved: ResolvedModel) -> str:
-    return "is fetched by its engine, when it is loaded" if resolved.engine.other_models else "needs no weights"
+    return "is fetched by its engine, when it is loaded" if resolved.engine.accepts_any_model else "needs no weights"
 
 
 def _pull(resolved: ResolvedModel, *, offline: bool, show: Progress) -> dict[str, Any]:

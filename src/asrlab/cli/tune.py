@@ -86,15 +86,15 @@ def _show(calibration: Calibration) -> None:
     from asrlab.evaluation.reports.quality_summary import describe_batching
     from asrlab.tuning.calibration import CalibrationStore
 
-    title = calibration.circumstances.model
+    title = calibration.key.model
     table = Table("step", "batch size", "workers", "threads", "padding", "encoder", title=title)
     table.add_column("RTFx, best of its rounds", justify="right")
     for trial in calibration.trials:
         table.add_row(trial.step, *_cells(trial.batching), _outcome(trial))
     console().print(table)
     note = "all candidates were tried" if calibration.complete else "the time limit came before all were tried"
-    click.echo(f"chosen after {calibration.seconds:.0f} s: {describe_batching(calibration.chosen)} ({note})")
-    click.echo(f"stored in {CalibrationStore().path(calibration.circumstances)}")
+    click.echo(f"chosen after {calibration.seconds:.0f} s: {describe_batching(calibration.batching)} ({note})")
+    click.echo(f"stored in {CalibrationStore().path(calibration.key)}")
 
 
 def _cells(batching: Batching) -> tuple[str, ...]:
@@ -103,6 +103,6 @@ def _cells(batching: Batching) -> tuple[str, ...]:
 
 
 def _outcome(trial: Trial) -> str:
-    if trial.pace is None:
+    if trial.rtfx is None:
         return trial.error or "no round was completed"
-    return f"{trial.pace:.1f} ({len(trial.seconds)})"
+    return f"{trial.rtfx:.1f} ({len(trial.seconds)})"

@@ -66,7 +66,7 @@ def run_checks(
     offers = registry.offers(engines)
     specs = [spec for spec, _ in offers]
     # the engines import in their processes while the other checks run in this one
-    probes = probe_engines([offer for offer in offers if offer[0].installed()], load=True, progress=progress)
+    probes = probe_engines([offer for offer in offers if offer[0].is_installed()], load=True, progress=progress)
     others = list(_other_findings(specs))
     yield _python()
     yield from _decoders()
@@ -92,17 +92,19 @@ def check_calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -
     """What was tuned on this machine, and what of it is not used any more."""
     specs = {spec.name: spec for spec in engines}
     for path, found in store.all():
-        then = found.circumstances
+        then = found.key
         spec = specs.get(then.model.partition("/")[0])
-        if not then.here or spec is None:
+        if not then.is_this_machine or spec is None:
             continue
         where = f"tuned {then.model} on {then.device}, {then.compute_type}"
-        changed = then.changes(attrs.evolve(then, cores=usable_cores(), packages=relevant_packages(spec)))
+        changed = then.describe_changes(attrs.evolve(then, cores=usable_cores(), packages=relevant_packages(spec)))
         if changed:
             detail = f"not used: {'; '.join(changed)}; kept in {path}"
             yield DoctorFinding(subject=where, verdict="note", detail=detail, cure=asrlab_command("tune", then.model))
         else:
-            yield DoctorFinding(subject=where, verdict="ok", detail=f"{describe_batching(found.chosen)}; {found.date}")
+            yield DoctorFinding(
+                subject=where, verdict="ok", detail=f"{describe_batching(found.batching)}; {found.date}"
+            )
 
 
 def _python() -> DoctorFinding:

@@ -23,7 +23,7 @@ from asrlab.patches.direct import known_patches
 IMPORT_TIMEOUT_S = 120.0
 """Seconds an engine may take to import before it counts as hanging."""
 
-_FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install", "versions_of")
+_FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
 
 type Offer = tuple[EngineSpec, str]
 """An engine and the distribution that offers it."""
@@ -64,8 +64,8 @@ def device_rows(
     offers: Sequence[Offer], *, progress: Callable[[Sequence[str]], object] = lambda _labels: None
 ) -> list[dict[str, Any]]:
     """Return a row for each engine, in order; an error where its devices are not known."""
-    installed = [offer for offer in offers if offer[0].installed()]
-    rows = {id(spec): _device_row(spec) for spec, _ in offers if not spec.installed()}
+    installed = [offer for offer in offers if offer[0].is_installed()]
+    rows = {id(spec): _device_row(spec) for spec, _ in offers if not spec.is_installed()}
     for spec, probe in probe_engines(installed, load=False, progress=progress):
         rows[id(spec)] = probe.row or _failed_row(spec, f"engine {spec.name!r}: {probe.failure}; run: asrlab doctor")
     return [rows[id(spec)] for spec, _ in offers]

@@ -46,7 +46,7 @@ def repair_of(spec: EngineSpec) -> Repair:
             reason=f"{spec.import_name} is imported from {shadow}, which {spec.distribution} did not install",
             command=command,
         )
-    damaged = list(damaged_distributions([name for name in (spec.distribution, *spec.versions_of) if name]))
+    damaged = list(damaged_distributions([name for name in (spec.distribution, *spec.reported_distributions) if name]))
     if damaged:
         pins = [f"{dist.name}=={dist.version}" for dist, _ in damaged]
         lost = "; ".join(f"{dist.name} {dist.version} lacks {missing}" for dist, missing in damaged)

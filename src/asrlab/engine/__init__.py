@@ -1,1 +1,1 @@
-"""TODO."""
+"""The contract of an engine, and the transcriber that a user holds."""

@@ -1,4 +1,4 @@
-"""What surrounds code of a plugin while it runs in this process."""
+"""Guards around code of a plugin while it runs in this process."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 STDOUT_GUARD: ContextVar[Callable[[], AbstractContextManager[object]]] = ContextVar(
     "asrlab_stdout_guard", default=nullcontext
 )
-"""Makes the context in which code of a plugin runs; the command line keeps standard output for data there."""
+"""Returns the context in which code of a plugin runs; the command line keeps its output off standard output there."""
 
 _JSON = ("dump", "dumps", "load", "loads", "JSONEncoder", "JSONDecoder")
 
 
 class Replaced(list[str]):
-    """Names of functions of the standard library that a plugin replaced, and that are back in place."""
+    """Names of functions of the standard library that a plugin replaced and that were restored."""
 
 
 @contextmanager
 def guarded_plugin_code() -> Iterator[Replaced]:
-    """Run code of a plugin, and put back what it replaces in `json`.
+    """Run code of a plugin, and restore the functions of `json` that it replaces.
 
     Yields:
-        The names of what was replaced, which are there after the block.
+        The names of the replaced functions, which are set after the block.
     """
     before: dict[str, Any] = {name: getattr(json, name) for name in _JSON}
     replaced = Replaced()
@@ -40,9 +40,9 @@ def guarded_plugin_code() -> Iterator[Replaced]:
 
 
 def name_engine(error: BaseException, engine: str, doing: str) -> None:
-    """Note which engine's code raised *error*, if that is an exception that ends a program, such as SystemExit.
+    """Add a note with the engine to *error*, if it is an exception that ends a program, such as SystemExit.
 
-    It is not replaced: a signal handler of the user's may have raised it.
+    The error is not replaced, because a signal handler of the user's may have raised it.
     """
     if not isinstance(error, Exception | KeyboardInterrupt):
         error.add_note(f"raised by engine {engine!r} {doing}")

@@ -1,4 +1,4 @@
-"""What an engine says of itself before anything of it is imported, and what it is given to load a model."""
+"""The description of an engine, which needs no import of it, and the request to load a model."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 PLUGIN_API = 2
 """Number of the plugin interface. A plugin states the one it was written for as ``asrlab_plugin_api = 1``."""
 
-# what decodes the audio takes part in every transcript
-_ALWAYS = ("asrlab", "numpy", "soundfile", "av", "soxr")
+# asrlab and its audio decoders take part in every transcript
+_BASE_PACKAGES = ("asrlab", "numpy", "soundfile", "av", "soxr")
 
 
 @attrs.frozen(kw_only=True)
 class ModelSpec:
-    """A set of weights that an engine knows by name.
+    """A model that an engine knows by name.
 
     Attributes:
         name: The part after the slash, such as ``base``.
-        aliases: Other names for it.
-        weights: Keys in the weights catalogue, in order of preference; empty where the engine needs none, or sees to
-            its own.
-        languages: Primary subtags of the languages it was made for; None for multilingual.
-        description: One line for a list.
-        wer_bound: WER, as a fraction, that the model must stay under on the embedded ``smoke`` set, which is read
-            speech, to count as working; None: no bound is stated, so that nothing can.
+        aliases: Other names.
+        weights: Keys in the weights catalogue, in order of preference; empty if the engine needs no weights, or fetches
+            them itself.
+        languages: Primary subtags of the model's languages; None if it is multilingual.
+        description: One line for lists.
+        wer_bound: WER, as a fraction, that the model must not reach on the embedded ``smoke`` set of read speech to
+            count as working; None if there is no bound, so that it never counts as working.
     """
 
     name: str
@@ -48,33 +48,33 @@ class ModelSpec:
 
 @attrs.frozen(kw_only=True)
 class EngineSpec:
-    """An engine: data, with the code named by dotted strings, so that listing engines imports none.
+    """The description of an engine. Dotted strings name its code, so that listing engines imports none.
 
     Attributes:
         name: The part before the slash, such as ``faster-whisper``.
-        factory: ``package.module:function`` taking a `LoadRequest` and returning a `Recognizer`.
-        devices: ``package.module:function`` taking nothing and giving a ``DeviceReport``.
-        models: The models it knows by name.
-        other_models: What a name means that is not among *models*, such as ``an id on the Hugging Face hub``: the
-            factory is given a `ModelSpec` of that name. Empty if there are no other models.
+        factory: ``package.module:function`` that takes a `LoadRequest` and returns a `Recognizer`.
+        devices: ``package.module:function`` that takes nothing and returns a ``DeviceReport``.
+        models: The models with names.
+        accepts_any_model: Description of the names besides *models*, such as ``an id on the Hugging Face hub``; the
+            factory receives a `ModelSpec` of that name. Empty if there are no other models.
         aliases: Other names for the engine; an alias alone also names *default_model*.
-        default_model: The model that an alias alone stands for.
-        weights_formats: Formats of weights that it loads from a folder or file of the user's: ``ctranslate2``,
-            ``openai-pt``, ``safetensors``; empty if it takes none.
-        compute_types: What ``compute_type`` may be besides ``auto``; None to leave the check to the engine.
-        distribution: The distribution that does the work; None for one that needs none.
+        default_model: The model that an alias alone names.
+        weights_formats: Formats of a user's own weights that the engine loads: ``ctranslate2``, ``openai-pt``,
+            ``safetensors``; empty if it loads none.
+        compute_types: Values of ``compute_type`` besides ``auto``; None to leave the check to the engine.
+        distribution: The distribution that runs the models; None if the engine needs none.
         import_name: Its top-level module.
-        install: The command that installs it, such as ``pip install 'asrlab[faster-whisper]'``; shown as it works where
-            asrlab runs.
-        versions_of: Distributions whose versions belong into a transcript.
-        batches: Whether its transcribers decode several recordings together: runs then hand them over by the dozen.
+        install: The command that installs it, such as ``pip install 'asrlab[faster-whisper]'``; shown as it works in
+            the present environment.
+        reported_distributions: Distributions whose versions are part of a transcript.
+        supports_batching: Whether the engine decodes batches; runs then pass several recordings to it at once.
     """
 
     name: str
     factory: str
     devices: str
     models: tuple[ModelSpec, ...]
-    other_models: str = ""
+    accepts_any_model: str = ""
     aliases: tuple[str, ...] = ()
     default_model: str = ""
     weights_formats: tuple[str, ...] = ()
@@ -82,34 +82,34 @@ class EngineSpec:
     distribution: str | None = None
     import_name: str | None = None
     install: str = ""
-    versions_of: tuple[str, ...] = ()
-    batches: bool = False
+    reported_distributions: tuple[str, ...] = ()
+    supports_batching: bool = False
 
-    def installed(self) -> bool:
-        """Whether the package that does the work can be found. Imports nothing."""
+    def is_installed(self) -> bool:
+        """Return whether the package that runs the models is installed. Imports nothing."""
         try:
             return self.import_name is None or util.find_spec(self.import_name) is not None
         except (ImportError, ValueError):  # the parent of a dotted name is missing, or a module has no spec
             return False
 
     def packages(self) -> tuple[PackageVersion, ...]:
-        """The installed ones of the distributions that take part, asrlab and its decoders first. Imports nothing."""
+        """Return the installed distributions that take part, asrlab and its decoders first. Imports nothing."""
         return tuple(
             PackageVersion(name=name, version=version)
-            for name in (*_ALWAYS, *self.versions_of)
+            for name in (*_BASE_PACKAGES, *self.reported_distributions)
             if (version := installed_version(name)) is not None
         )
 
     def uses(self, distribution: str) -> bool:
-        """Whether *distribution* is the one that does the work, or takes part."""
-        return distribution == self.distribution or distribution in self.versions_of
+        """Return whether *distribution* runs the models or takes part."""
+        return distribution == self.distribution or distribution in self.reported_distributions
 
     def call(self, dotted: str, *arguments: Any) -> Any:
-        """Import and call one of the functions this spec names.
+        """Import and call a function that this spec names.
 
         Raises:
-            EngineUnavailableError: The package is missing or does not import, or the function fails with an error that
-                is not asrlab's.
+            EngineUnavailableError: If the package is missing or cannot be imported, or the function raises an error
+                that is not asrlab's.
         """
         self.check_installed()
         function = self._function(dotted)
@@ -119,36 +119,37 @@ class EngineSpec:
         except AsrlabError:
             raise
         except Exception as error:
-            # the plugin boundary: whatever an engine raises, its user gets to know which one it was
+            # the plugin boundary: whatever an engine raises, the message names the engine
             raise EngineUnavailableError(
-                f"engine {self.name!r} failed in {dotted}: {_told(error)}; see: asrlab doctor", engine=self.name
+                f"engine {self.name!r} failed in {dotted}: {_describe_error(error)}; see: asrlab doctor",
+                engine=self.name,
             ) from error
         except BaseException as error:
             name_engine(error, self.name, f"in {dotted}")
             raise
 
     def device_report(self) -> DeviceReport:
-        """What the engine can use on this machine, as its backend answers. Imports it.
+        """Return the devices that the engine can use on this machine. Imports the engine.
 
         Raises:
-            EngineUnavailableError: As `call` does, or the answer is no report.
+            EngineUnavailableError: As `call` does, or if the result is not a report.
         """
         report = self.call(self.devices)
         if not isinstance(report, DeviceReport):
             raise EngineUnavailableError(
-                f"engine {self.name!r}: {self.devices} gave a {type(report).__name__} where a DeviceReport is needed; "
-                "tell its authors",
+                f"engine {self.name!r}: {self.devices} returned a {type(report).__name__} instead of a "
+                "DeviceReport; report this to its authors",
                 engine=self.name,
             )
         return report
 
     def check_installed(self) -> None:
-        """Refuse to go on without the package that does the work. Imports nothing.
+        """Check that the package that runs the models is installed. Imports nothing.
 
         Raises:
-            EngineUnavailableError: It is missing.
+            EngineUnavailableError: If it is missing.
         """
-        if not self.installed():
+        if not self.is_installed():
             install = runnable(self.install)
             cure = f"run: {install}" if install else "install it"
             raise EngineUnavailableError(
@@ -161,7 +162,7 @@ class EngineSpec:
         """Import the engine's own code, without loading a model.
 
         Raises:
-            EngineUnavailableError: The package is missing or does not import.
+            EngineUnavailableError: If the package is missing or cannot be imported.
         """
         self.check_installed()
         self._function(self.factory)
@@ -176,31 +177,32 @@ class EngineSpec:
         except BaseException as error:
             # the plugin boundary: a module may raise anything, or call sys.exit
             raise EngineUnavailableError(
-                f"engine {self.name!r} is installed but does not import: {_told(error)}; run: asrlab doctor",
+                f"engine {self.name!r} is installed but cannot be imported: {_describe_error(error)}; "
+                "run: asrlab doctor",
                 engine=self.name,
             ) from error
         return function
 
 
-def _told(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 
 @attrs.frozen(kw_only=True)
 class LoadRequest:
-    """What an engine's factory is given.
+    """The request that an engine's factory receives.
 
     Attributes:
-        model: The name, and the facts of the weights.
-        spec: The model's own spec; None for a user's folder of weights.
-        weights: The checked folder or file; None where the engine needs none.
-        weights_format: ``ctranslate2``, ``openai-pt`` or ``safetensors``; None likewise.
-        device: Where to load it.
-        compute_type: A number format, or ``auto``.
-        threads: CPU threads an inference may use; None leaves it to the engine.
-        packages: The distributions that take part.
-        patches: What was changed in them for this, and what was not.
-        offline: Whether an engine that sees to its own weights must fetch nothing over the network.
+        model: The model's name and the facts of its weights.
+        spec: The model's spec; None for a user's own weights.
+        weights: The checked folder or file; None if the engine needs none.
+        weights_format: ``ctranslate2``, ``openai-pt`` or ``safetensors``; None if the engine needs no weights.
+        device: The device to load the model on.
+        compute_type: Number format, or ``auto``.
+        threads: CPU threads an inference may use; None lets the engine choose.
+        packages: The installed distributions that take part.
+        patches: Status of the patches to these distributions.
+        offline: Whether an engine that fetches its own weights must not use the network.
     """
 
     model: ModelInfo
@@ -214,6 +216,6 @@ class LoadRequest:
     patches: tuple[PatchStatus, ...] = ()
     offline: bool = False
 
-    def has(self, patch: str) -> bool:
-        """Whether what *patch* mends is in order: by the patch, or because upstream has mended it."""
-        return any(each.name == patch and (each.is_active or each.status == "retired") for each in self.patches)
+    def is_fixed(self, patch: str) -> bool:
+        """Return whether the fault that *patch* is for is fixed, by the patch or upstream."""
+        return any(status.name == patch and (status.is_active or status.status == "retired") for status in self.patches)

@@ -91,7 +91,7 @@ class Registry:
             name: ``engine/model``, an engine or its alias alone for that engine's default model,
                 ``distribution:engine/model`` where two distributions offer the same name, or ``engine/PATH`` with a
                 path that begins with ``/``, ``./``, ``../``, ``~`` or a drive letter. Where the engine has
-                ``other_models``, any name is one of them.
+                ``accepts_any_model``, any name is one of them.
 
         Raises:
             EngineNotFoundError: Nothing, or more than one thing, has this name.
@@ -140,7 +140,7 @@ class Registry:
         for known in spec.models:
             if model in (known.name, *known.aliases):
                 return known
-        if spec.other_models and model:
+        if spec.accepts_any_model and model:
             return ModelSpec(name=model)
         raise self._unknown(name)
 

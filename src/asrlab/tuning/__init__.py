@@ -1,1 +1,1 @@
-"""Fastest batching settings for a model on this machine, and where they are kept."""
+"""Find the fastest batching settings for a model on this machine."""

@@ -1,4 +1,4 @@
-"""A calibration as data: the circumstances it holds for, what was tried, and what was chosen."""
+"""Calibrations: the batching settings measured for a model on a machine, and the folder that stores them."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ if TYPE_CHECKING:
     from asrlab.engine.contract import TranscriberInfo
     from asrlab.engine.spec import EngineSpec
 
-SCHEMA = 1
-"""Number of the layout; a reader leaves alone what has another."""
+SCHEMA = 2
+"""Version of the file format. Files of other versions are not used."""
+
+_logger = logging.getLogger("asrlab.tuning")
 
 
 @attrs.frozen(kw_only=True)
 class CalibrationKey:
-    """What a calibration holds for. If any of it changes, the calibration is not found.
+    """The facts that a calibration depends on. If one of them changes, the calibration is not found.
 
     Attributes:
-        processor: The model's name; empty where the system does not tell.
-        cores: Those that the process might use.
+        processor: Name of the processor; empty if the system does not report it.
+        cores: Cores that the process may use.
         platform: System and architecture.
-        device: Where the model was: ``cpu``, ``cuda:0``.
-        device_name: The accelerator's model; empty for the CPU, and where the driver does not tell.
-        model: As ``engine/model``.
-        weights_sha256: Of the main file; None for a model without weights.
-        compute_type: In use, not as asked for.
-        threads: CPU threads that were asked for; None if that was left to the engine.
-        packages: asrlab and the distributions that do the work, with their versions.
+        device: Device of the model, such as ``cpu`` or ``cuda:0``.
+        device_name: Name of the accelerator; empty for the CPU, or if the driver does not report it.
+        model: Model name as ``engine/model``.
+        weights_sha256: SHA-256 of the main weights file; None for a model without weights.
+        compute_type: Number format in use.
+        threads: Requested CPU threads; None if the engine chose.
+        packages: asrlab and the distributions that run the model, with their versions.
     """
 
     processor: str
@@ -57,13 +59,13 @@ class CalibrationKey:
     packages: tuple[PackageVersion, ...] = ()
 
     @classmethod
-    def of(cls, info: TranscriberInfo, engine: EngineSpec, *, threads: int | None) -> Self:
-        """Those of a loaded model on this machine.
+    def from_info(cls, info: TranscriberInfo, engine: EngineSpec, *, threads: int | None) -> Self:
+        """Return the key of a loaded model on this machine.
 
         Args:
-            info: The model's facts.
-            engine: Its engine, whose packages count; those that only decode audio do not.
-            threads: As asked for when it was loaded.
+            info: Facts of the model.
+            engine: Its engine.
+            threads: CPU threads that were requested when it was loaded.
         """
         return cls(
             processor=processor_name(),
@@ -79,47 +81,43 @@ class CalibrationKey:
         )
 
     @property
-    def here(self) -> bool:
-        """Whether it was this machine, as far as its processor and system tell."""
+    def is_this_machine(self) -> bool:
+        """True if processor and system are those of this machine."""
         return (self.processor, self.platform) == (processor_name(), platform_name())
 
-    @property
-    def subject(self) -> tuple[str, str, str, int | None]:
-        """What was calibrated (the model, where and how), whatever the versions."""
-        return (self.model, self.device, self.compute_type, self.threads)
-
-    def changes(self, now: CalibrationKey) -> tuple[str, ...]:
-        """What is different *now*, in words."""
-        changed = []
-        if self.cores != now.cores:
-            changed.append(f"{self.cores} cores, now {now.cores}")
-        if self.device_name != now.device_name:
-            changed.append(f"{self.device} was {self.device_name or 'unnamed'}, now {now.device_name or 'not there'}")
-        if self.weights_sha256 != now.weights_sha256:
-            changed.append("other weights")
-        there = {package.name: package.version for package in now.packages}
+    def describe_changes(self, current: CalibrationKey) -> tuple[str, ...]:
+        """Return a phrase for each fact that differs in *current*."""
+        changes = []
+        if self.cores != current.cores:
+            changes.append(f"{self.cores} cores, now {current.cores}")
+        if self.device_name != current.device_name:
+            name = current.device_name or "not found"
+            changes.append(f"{self.device} was {self.device_name or 'unnamed'}, now {name}")
+        if self.weights_sha256 != current.weights_sha256:
+            changes.append("other weights")
+        versions = {package.name: package.version for package in current.packages}
         for package in self.packages:
-            version = there.pop(package.name, "not installed")
+            version = versions.pop(package.name, "not installed")
             if version != package.version:
-                changed.append(f"{package.name} {package.version}, now {version}")
-        return (*changed, *(f"{name} {version} is new" for name, version in there.items()))
+                changes.append(f"{package.name} {package.version}, now {version}")
+        return (*changes, *(f"{name} {version} is new" for name, version in versions.items()))
 
 
 def relevant_packages(engine: EngineSpec) -> tuple[PackageVersion, ...]:
-    """asrlab, and the installed distributions that do *engine*'s work; not those that only decode audio."""
+    """Return asrlab and the installed distributions that run *engine*'s models, not those that decode audio."""
     return tuple(package for package in engine.packages() if package.name == "asrlab" or engine.uses(package.name))
 
 
 @attrs.frozen(kw_only=True)
 class Trial:
-    """One way of batching, timed.
+    """A candidate, timed.
 
     Attributes:
-        step: What was being decided: ``workers``, ``batch size``, ``encoder`` or ``window``.
-        batching: How recordings went together; complete.
-        audio_seconds: Audio in one round.
-        seconds: What each round took; empty if none came to its end.
-        error: Why it does not count; None if it does.
+        step: The dimension that was searched: ``workers``, ``batch size``, ``encoder`` or ``window``.
+        batching: The candidate's settings, complete.
+        audio_seconds: Seconds of audio in one round.
+        seconds: Seconds that each round took; empty if none was completed.
+        error: Why the trial is not valid; None if it is.
     """
 
     step: str
@@ -129,32 +127,32 @@ class Trial:
     error: str | None = None
 
     @property
-    def best(self) -> float | None:
-        """Seconds of its best round; None if it does not count."""
+    def best_seconds(self) -> float | None:
+        """Seconds of the fastest round; None if the trial is not valid."""
         return min(self.seconds) if self.seconds and self.error is None else None
 
     @property
-    def pace(self) -> float | None:
-        """Seconds of audio a second, in its best round; None if it does not count."""
-        return self.audio_seconds / self.best if self.best else None
+    def rtfx(self) -> float | None:
+        """Seconds of audio per second in the fastest round; None if the trial is not valid."""
+        return self.audio_seconds / self.best_seconds if self.best_seconds else None
 
 
 @attrs.frozen(kw_only=True)
 class Calibration:
-    """How recordings best go together through one model on one machine.
+    """The fastest batching settings of a model on a machine.
 
     Attributes:
-        circumstances: What it holds for.
-        chosen: The choice, complete.
-        trials: All that was tried, in order.
+        key: The facts that it depends on.
+        batching: The settings, complete.
+        trials: All trials, in order.
         date: UTC, ISO 8601 to the second.
-        seconds: What the trials took in all.
-        complete: Whether everything had its turn before the time was used up.
-        schema: Number of the layout.
+        seconds: Seconds that all trials took.
+        complete: Whether all candidates were tried before the time was used up.
+        schema: Version of the file format.
     """
 
-    circumstances: CalibrationKey
-    chosen: Batching
+    key: CalibrationKey
+    batching: Batching
     trials: tuple[Trial, ...] = ()
     date: str
     seconds: float
@@ -162,32 +160,29 @@ class Calibration:
     schema: int = SCHEMA
 
     def to_json(self) -> str:
-        """As one JSON object."""
+        """Return the calibration as one JSON object."""
         return json.dumps(attrs.asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, document: str | bytes) -> Self:
-        """Read back what `to_json` gave.
+        """Read a calibration that `to_json` wrote.
 
         Raises:
-            DatasetError: It is something else.
+            DatasetError: If the document is not a calibration of this version.
         """
         import cattrs
 
         try:
             plain = parse_json(document)
             if plain["schema"] != SCHEMA:
-                raise DatasetError(f"its layout is number {plain['schema']!r}, and this asrlab reads {SCHEMA}")
+                raise DatasetError(f"its schema is {plain['schema']!r}, but this asrlab reads schema {SCHEMA}")
             return cattrs.Converter(forbid_extra_keys=True).structure(plain, cls)
         except cattrs.BaseValidationError as error:
             raise DatasetError("; ".join(cattrs.transform_error(error)[:2])) from error
-        except (AsrlabError, KeyError, TypeError, ValueError) as error:
-            raise DatasetError(
-                str(error) if isinstance(error, AsrlabError) else f"it is no calibration: {error}"
-            ) from error
-
-
-log = logging.getLogger("asrlab.tuning")
+        except AsrlabError as error:
+            raise DatasetError(str(error)) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(f"it is not a calibration: {error}") from error
 
 
 class CalibrationStore:
@@ -200,77 +195,77 @@ class CalibrationStore:
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or _default_root()).expanduser().absolute()
 
-    def path(self, circumstances: CalibrationKey) -> Path:
-        """The file of the calibration for *circumstances*, whether it is there or not."""
-        plain = json.dumps([SCHEMA, attrs.asdict(circumstances)], sort_keys=True)
+    def path(self, key: CalibrationKey) -> Path:
+        """Return the path of the calibration for *key*, whether it exists or not."""
+        plain = json.dumps([SCHEMA, attrs.asdict(key)], sort_keys=True)
         digest = hashlib.sha256(plain.encode()).hexdigest()
-        return self.root / f"{_slug(circumstances.model)}-{digest[:16]}.json"
+        return self.root / f"{_slug(key.model)}-{digest[:16]}.json"
 
-    def find(self, circumstances: CalibrationKey) -> Calibration | None:
-        """The calibration for exactly these; None if there is none, or it cannot be read, which is logged."""
-        path = self.path(circumstances)
-        found = self._read(path)
-        if found is not None and found.circumstances != circumstances:
-            log.warning("%s is not used as a calibration: its name and what it says differ; remove it", path)
+    def find(self, key: CalibrationKey) -> Calibration | None:
+        """Return the calibration for exactly *key*; None if there is none. A file that is not readable is logged."""
+        path = self.path(key)
+        calibration = self._read(path)
+        if calibration is not None and calibration.key != key:
+            _logger.warning("%s is not used as a calibration: its name does not match its content; remove it", path)
             return None
-        return found
+        return calibration
 
     def all(self) -> Iterator[tuple[Path, Calibration]]:
-        """Every calibration, with its file, by the files' names; what cannot be read is left out and logged."""
-        for path in self._files():
-            found = self._read(path)
-            if found is not None:
-                yield path, found
+        """Yield the readable calibrations with their paths, sorted by path; log those that are not readable."""
+        for path in self._paths():
+            calibration = self._read(path)
+            if calibration is not None:
+                yield path, calibration
 
-    def check(self) -> None:
-        """Make the folder, before time is spent on what could not be kept.
+    def check_writable(self) -> None:
+        """Create the folder, and check that a calibration can be written, before time is spent on measuring.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: If the folder is not writable.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._output_error(error) from error
 
     def put(self, calibration: Calibration) -> Path:
-        """Keep *calibration*, whole or not at all, in the place of an earlier one; give its file.
+        """Write *calibration* atomically in place of an earlier one, and return its path.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: If it cannot be written.
         """
-        path = self.path(calibration.circumstances)
+        path = self.path(calibration.key)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.root, prefix=".") as folder:
-                whole = Path(folder, path.name)
-                whole.write_text(calibration.to_json(), encoding="utf-8")
-                return whole.replace(path)
+                complete = Path(folder, path.name)
+                complete.write_text(calibration.to_json(), encoding="utf-8")
+                return complete.replace(path)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._output_error(error) from error
 
     def forget(self, model: str) -> tuple[Path, ...]:
-        """Remove every calibration of *model* on this machine, those for other versions too; give their files.
+        """Remove every calibration of *model* on this machine, whatever the versions, and return their paths.
 
         Raises:
-            OutputError: One cannot be removed.
+            OutputError: If one cannot be removed.
         """
-        told = ((path, found.circumstances) for path, found in self.all())
-        paths = tuple(path for path, circumstances in told if circumstances.model == model and circumstances.here)
+        stored = ((path, calibration.key) for path, calibration in self.all())
+        paths = tuple(path for path, key in stored if key.model == model and key.is_this_machine)
         try:
             for path in paths:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._output_error(error) from error
         return paths
 
-    def _files(self) -> list[Path]:
+    def _paths(self) -> list[Path]:
         try:
             return sorted(path for path in self.root.glob("*.json") if not path.name.startswith("."))
         except OSError as error:
-            log.warning("cannot look for calibrations in %s: %s; see: asrlab doctor", self.root, error.strerror)
+            _logger.warning("cannot list the calibrations in %s: %s; run: asrlab doctor", self.root, error.strerror)
             return []
 
     def _read(self, path: Path) -> Calibration | None:
@@ -279,20 +274,20 @@ class CalibrationStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, DatasetError) as error:
-            log.warning("%s is not used as a calibration: %s; remove it, or run: asrlab tune MODEL", path, error)
+            _logger.warning("%s is not used as a calibration: %s; remove it, or run: asrlab tune MODEL", path, error)
             return None
 
-    def _unwritable(self, error: OSError) -> OutputError:
+    def _output_error(self, error: OSError) -> OutputError:
         return OutputError(
-            f"the calibrations in {self.root} cannot be written ({error.strerror}); set ASRLAB_CACHE to another folder",
+            f"cannot write the calibrations in {self.root} ({error.strerror}); set ASRLAB_CACHE to another folder",
             path=self.root,
             reason=error.strerror or str(error),
         )
 
 
-def find_calibration(circumstances: CalibrationKey, *, root: Path | None = None) -> Calibration | None:
-    """The stored calibration for exactly these *circumstances*; None if there is none. Never raises for the file."""
-    return CalibrationStore(root).find(circumstances)
+def find_calibration(key: CalibrationKey, *, root: Path | None = None) -> Calibration | None:
+    """Return the stored calibration for exactly *key*; None if there is none. No fault of the file raises an error."""
+    return CalibrationStore(root).find(key)
 
 
 def _default_root() -> Path:

@@ -1,4 +1,4 @@
-"""The search: one thing after the other, the present choice against its neighbour, in turns."""
+"""The search: a hill climb in one dimension after the other."""
 
 from __future__ import annotations
 
@@ -10,156 +10,164 @@ from asrlab.audio import Audio
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import AsrlabError
 from asrlab.options import Batching
-from asrlab.tuning.benchmark_clips import CYCLE, clips, duration
 from asrlab.tuning.calibration import Trial
 from asrlab.tuning.search_space import DIMENSIONS, SearchSpace
-from asrlab.tuning.trial_runner import TimeBudget, TrialResult
+from asrlab.tuning.trial_runner import N_CLIPS, TrialResult, TrialRunner, benchmark_clips, total_duration
 
 type TuningProgress = Callable[[str, Batching, float], object]
-"""Told before each pass: the step, what is tried, and the seconds used up."""
+"""Called before each pass with the dimension, the candidate, and the seconds used up."""
 
-LEAST_GAIN = 1.03
-"""How many times faster than the present choice another must be to take its place."""
-HOPELESS = 1.15
-"""How many times slower it is after the first round where a second is not worth its time."""
-LEAST_PASS = 0.5
-"""Seconds; a shorter pass measures how a batch begins and ends."""
+MIN_GAIN = 1.03
+"""How many times faster than the incumbent a candidate must be to be adopted."""
+PRUNE_RATIO = 1.15
+"""How many times slower than the incumbent a candidate must be in its first round to get no second one."""
+MIN_PASS_S = 0.5
+"""Minimum seconds of a pass. A shorter one measures the start and end of batches."""
 PASSES = 4
 SWEEPS = 2
-_NO_TIME = "no time was left for it"
 
-log = logging.getLogger("asrlab.tuning")
+_logger = logging.getLogger("asrlab.tuning")
 
 
 class Search:
-    """Finds the fastest batching, as far as the time goes.
+    """A search for the fastest settings within a time budget.
 
-    The present choice and its neighbour on a ladder are timed on the same clips as A B B A, so that a machine that
-    becomes slower or faster favours neither, and the best of each counts. A ladder is climbed as long as that pays,
-    upward first. Since one thing may change what is best of another, there is a second sweep where the first has
-    changed anything. Nothing is random: the same times lead to the same choice.
+    The incumbent and a neighbour are timed on the same clips in the order A B B A, so that a machine that becomes
+    slower or faster favours neither, and the best round of each counts. In each dimension the search climbs while
+    candidates are faster, upward first. The best value in one dimension may depend on another, so there is a second
+    sweep if the first changed anything. Nothing is random: the same times give the same settings.
 
     Args:
-        transcriber: One that batches.
-        room: What there is to choose from.
-        stopwatch: Its time begins to run with it.
-        progress: Told before each pass.
+        transcriber: The model, whose engine supports batches.
+        space: The settings to choose from.
+        runner: Times the candidates.
+        progress: Called before each pass.
+
+    Attributes:
+        incumbent: The fastest settings so far.
+        trials: All trials, in order.
+        complete: Whether all candidates were tried.
     """
 
     def __init__(
         self,
         transcriber: Transcriber,
-        room: SearchSpace,
-        stopwatch: TimeBudget,
+        space: SearchSpace,
+        runner: TrialRunner,
         *,
         progress: TuningProgress | None = None,
     ) -> None:
-        self.chosen = room.default
+        self.incumbent = space.default
         self.trials: list[Trial] = []
         self.complete = True
-        self._transcriber, self._room, self._stopwatch = transcriber, room, stopwatch
-        self._progress = progress or (lambda _step, _batching, _used: None)
+        self._transcriber, self._space, self._runner = transcriber, space, runner
+        self._progress = progress or (lambda _dimension, _batching, _used: None)
         self._compared: set[frozenset[Batching]] = set()
-        self._pace = 0.0
+        self._rtfx = 0.0
 
     def run(self) -> None:
-        """Search until all was tried, or the time is used up.
+        """Search until all candidates are tried or the time is used up.
 
         Raises:
-            AsrlabError: The engine fails with its own defaults.
+            AsrlabError: If the engine fails with its default settings.
         """
         self._time_defaults()
         for _ in range(SWEEPS):
-            before = self.chosen
-            for step, ladder in DIMENSIONS:
-                self._climb(step, ladder(self._room, self.chosen))
-            if self.chosen == before:
+            before = self.incumbent
+            for dimension in DIMENSIONS:
+                self._hill_climb(dimension)
+            if self.incumbent == before:
                 break
 
     def _time_defaults(self) -> None:
-        """How fast it is at all, so that what would take too long is not begun."""
-        speech = clips(CYCLE)
-        done = self._pass("defaults", self.chosen, speech)
-        if done.cause is not None:
+        """Measure the defaults, so that a trial that would take too long is not started."""
+        clips = benchmark_clips(N_CLIPS)
+        result = self._run_pass("defaults", self.incumbent, clips)
+        if result.cause is not None:
             raise AsrlabError(
-                f"{self._transcriber.info.model.name} cannot be calibrated, since it fails as it is: {done.error}"
-            ) from done.cause
-        self.trials.append(_trial("defaults", self.chosen, speech, [done]))
-        self._pace = self.trials[0].pace or 0.0
+                f"{self._transcriber.info.model.name} cannot be tuned because it fails with its default settings: "
+                f"{result.error}"
+            ) from result.cause
+        self.trials.append(_to_trial("defaults", self.incumbent, clips, [result]))
+        self._rtfx = self.trials[0].rtfx or 0.0
 
-    def _climb(self, step: str, ladder: Sequence[Batching]) -> None:
-        place = ladder.index(self.chosen)
-        for rungs in (ladder[place + 1 :], ladder[:place][::-1]):
-            before = self.chosen
-            for rung in rungs:
-                if not self._better(step, rung):
+    def _hill_climb(self, dimension: str) -> None:
+        candidates = self._space.candidates(dimension, self.incumbent)
+        index = candidates.index(self.incumbent)
+        for direction in (candidates[index + 1 :], candidates[:index][::-1]):
+            before = self.incumbent
+            for candidate in direction:
+                if not self._try(dimension, candidate):
                     break
-            if self.chosen != before:
+            if self.incumbent != before:
                 return
 
-    def _better(self, step: str, rung: Batching) -> bool:
-        """Whether *rung*, as the engine takes it, is faster than the present choice; then it is the choice."""
-        present, candidate = self.chosen, self._transcriber.batching(rung)
-        if candidate is None or candidate == present or frozenset((present, candidate)) in self._compared:
+    def _try(self, dimension: str, candidate: Batching) -> bool:
+        """Time *candidate* against the incumbent; adopt it and return True if it is faster."""
+        incumbent, effective = self.incumbent, self._transcriber.batching(candidate)
+        if effective is None or effective == incumbent or frozenset((incumbent, effective)) in self._compared:
             return False
-        self._compared.add(frozenset((present, candidate)))
-        speech = self._speech(present, candidate)
-        if not self._pace or not self._stopwatch.has(PASSES * duration(speech) / self._pace):
+        self._compared.add(frozenset((incumbent, effective)))
+        clips = self._clips(incumbent, effective)
+        audio_s = total_duration(clips)
+        if not self._rtfx or not self._runner.has_time(PASSES * audio_s / self._rtfx):
             self.complete = False
-            self.trials.append(Trial(step=step, batching=candidate, audio_seconds=duration(speech), error=_NO_TIME))
+            self.trials.append(
+                Trial(step=dimension, batching=effective, audio_seconds=audio_s, error="there was no time left for it")
+            )
             return False
-        old, new = self._compare(step, (present, candidate), speech)
+        old, new = self._compare(dimension, (incumbent, effective), clips)
         self.trials += [old, new]
-        if old.best and new.best and new.best * LEAST_GAIN < old.best:
-            self.chosen, self._pace = candidate, new.pace or self._pace
+        if old.best_seconds and new.best_seconds and new.best_seconds * MIN_GAIN < old.best_seconds:
+            self.incumbent, self._rtfx = effective, new.rtfx or self._rtfx
             return True
         return False
 
-    def _speech(self, *choices: Batching) -> list[Audio]:
-        """Enough clips for a full batch of every worker, whichever is the choice, and for a pass that is not too short.
+    def _clips(self, *candidates: Batching) -> list[Audio]:
+        """Return clips for a full batch of every worker of either candidate, and for a pass of the minimum time.
 
-        All lengths are equally many, so that what is measured on fewer or more clips can be set side by side.
+        Every length is there equally often, so that measurements on fewer or more clips can be compared.
         """
-        most = max((choice.workers or 1) * (choice.batch_size or 1) for choice in choices)
-        cycles = math.ceil(most / CYCLE)
-        least = math.ceil(LEAST_PASS * self._pace / duration(clips(cycles * CYCLE)))
-        return clips(cycles * CYCLE * max(1, least))
+        n_parallel = max((batching.workers or 1) * (batching.batch_size or 1) for batching in candidates)
+        count = math.ceil(n_parallel / N_CLIPS) * N_CLIPS
+        repetitions = math.ceil(MIN_PASS_S * self._rtfx / total_duration(benchmark_clips(count)))
+        return benchmark_clips(count * max(1, repetitions))
 
-    def _compare(self, step: str, pair: tuple[Batching, Batching], speech: Sequence[Audio]) -> tuple[Trial, Trial]:
-        passes: dict[Batching, list[TrialResult]] = {each: [] for each in pair}
+    def _compare(self, dimension: str, pair: tuple[Batching, Batching], clips: Sequence[Audio]) -> tuple[Trial, Trial]:
+        passes: dict[Batching, list[TrialResult]] = {batching: [] for batching in pair}
         for order in (pair, pair[::-1]):
             for batching in order:
-                passes[batching].append(self._pass(step, batching, speech))
+                passes[batching].append(self._run_pass(dimension, batching, clips))
                 if passes[batching][-1].error is not None:
                     break
-            if self._is_decided(*(passes[each] for each in pair)):
+            if self._is_decided(*(passes[batching] for batching in pair)):
                 break
-        old, new = (_trial(step, each, speech, passes[each]) for each in pair)
+        old, new = (_to_trial(dimension, batching, clips, passes[batching]) for batching in pair)
         return old, new
 
     def _is_decided(self, old: Sequence[TrialResult], new: Sequence[TrialResult]) -> bool:
-        """Whether one of them failed, or the new one is hopeless.
+        """Return whether either failed, or the new one is too slow.
 
-        On an accelerator what is new may be slow but once, while its kernels are chosen.
+        On an accelerator new settings may be slow once, while kernels are chosen for them.
         """
         if not new or new[-1].seconds is None or old[-1].seconds is None:
             return True
-        return self._room.cpu and new[-1].seconds > HOPELESS * old[-1].seconds
+        return self._space.is_cpu and new[-1].seconds > PRUNE_RATIO * old[-1].seconds
 
-    def _pass(self, step: str, batching: Batching, speech: Sequence[Audio]) -> TrialResult:
-        self._progress(step, batching, self._stopwatch.used)
-        done = self._stopwatch.time(batching, speech)
-        if done.error is not None:
-            log.info("%s: %s does not count: %s", step, batching, done.error)
-            self.complete = self.complete and done.cause is not None
-        return done
+    def _run_pass(self, dimension: str, batching: Batching, clips: Sequence[Audio]) -> TrialResult:
+        self._progress(dimension, batching, self._runner.used_seconds)
+        result = self._runner.run(batching, clips)
+        if result.error is not None:
+            _logger.info("%s: the pass with %s is not valid: %s", dimension, batching, result.error)
+            self.complete = self.complete and result.cause is not None
+        return result
 
 
-def _trial(step: str, batching: Batching, speech: Sequence[Audio], passes: Sequence[TrialResult]) -> Trial:
+def _to_trial(dimension: str, batching: Batching, clips: Sequence[Audio], results: Sequence[TrialResult]) -> Trial:
     return Trial(
-        step=step,
+        step=dimension,
         batching=batching,
-        audio_seconds=duration(speech),
-        seconds=tuple(done.seconds for done in passes if done.seconds is not None),
-        error=next((done.error for done in passes if done.error is not None), None),
+        audio_seconds=total_duration(clips),
+        seconds=tuple(result.seconds for result in results if result.seconds is not None),
+        error=next((result.error for result in results if result.error is not None), None),
     )

@@ -1,4 +1,4 @@
-"""What may be chosen, one thing at a time, each as a ladder from little to much."""
+"""The search space: the dimensions of the settings, and the candidates on each, from little to much."""
 
 from __future__ import annotations
 
@@ -11,71 +11,66 @@ from asrlab.options import Batching
 
 BATCH_SIZES = (4, 8, 16, 32)
 ACCELERATOR_WORKERS = (1, 2, 4)
-FULL_MARGIN = 30.0
-"""Seconds that make Whisper's window the full one."""
+FULL_WINDOW_PADDING_S = 30.0
+"""Padding that gives Whisper its full window."""
 
 
 @attrs.frozen(kw_only=True)
 class SearchSpace:
-    """What there is to choose from.
+    """The settings to choose from.
 
     Attributes:
-        default: The engine's own choice; what is None in it, the engine has no use for.
-        cores: Those to share out among the workers.
-        cpu: Whether the workers compute on them, and not on an accelerator.
+        default: The engine's own settings; the engine does not use those that are None.
+        cores: Cores to share among the workers.
+        is_cpu: Whether the workers compute on the cores, not on an accelerator.
     """
 
     default: Batching
     cores: int
-    cpu: bool
+    is_cpu: bool
+
+    def candidates(self, dimension: str, current: Batching) -> list[Batching]:
+        """Return *current* with each value of *dimension*, itself among them, in ascending order."""
+        return sorted({*DIMENSIONS[dimension](self, current), current}, key=_sort_key)
 
 
-def _workers(room: SearchSpace, present: Batching) -> list[Batching]:
-    """Workers by threads: on the CPU such as fill the cores, in powers of two; elsewhere a few workers."""
-    if room.default.workers is None:
+def _workers(space: SearchSpace, current: Batching) -> list[Batching]:
+    """Return counts of workers: on the CPU with threads that fill the cores, on an accelerator a few."""
+    if space.default.workers is None:
         return []
-    if not room.cpu:
-        return [attrs.evolve(present, workers=workers) for workers in ACCELERATOR_WORKERS]
-    counts = {2**power for power in range(room.cores.bit_length())} | {room.cores}
-    threads = {} if room.default.threads is None else {workers: room.cores // workers for workers in counts}
-    return [attrs.evolve(present, workers=workers, threads=threads.get(workers)) for workers in counts]
+    if not space.is_cpu:
+        return [attrs.evolve(current, workers=workers) for workers in ACCELERATOR_WORKERS]
+    counts = {2**power for power in range(space.cores.bit_length())} | {space.cores}
+    threads = {} if space.default.threads is None else {workers: space.cores // workers for workers in counts}
+    return [attrs.evolve(current, workers=workers, threads=threads.get(workers)) for workers in counts]
 
 
-def _batch_sizes(room: SearchSpace, present: Batching) -> list[Batching]:
-    return [] if room.default.batch_size is None else [attrs.evolve(present, batch_size=size) for size in BATCH_SIZES]
+def _batch_sizes(space: SearchSpace, current: Batching) -> list[Batching]:
+    return [] if space.default.batch_size is None else [attrs.evolve(current, batch_size=size) for size in BATCH_SIZES]
 
 
-def _encoders(room: SearchSpace, present: Batching) -> list[Batching]:
-    if room.default.batch_encoder is None:
+def _encoders(space: SearchSpace, current: Batching) -> list[Batching]:
+    if space.default.batch_encoder is None:
         return []
-    return [attrs.evolve(present, batch_encoder=together) for together in (False, True)]
+    return [attrs.evolve(current, batch_encoder=batched) for batched in (False, True)]
 
 
-def _windows(room: SearchSpace, present: Batching) -> list[Batching]:
-    """The engine's own margin, and the full window. A shorter one is faster and costs words, which no clock sees."""
-    least = room.default.padding_s
-    if least is None or least >= FULL_MARGIN:
+def _windows(space: SearchSpace, current: Batching) -> list[Batching]:
+    """Return the engine's padding and the full window. A shorter one is faster but loses words, which no time shows."""
+    default = space.default.padding_s
+    if default is None or default >= FULL_WINDOW_PADDING_S:
         return []
-    return [attrs.evolve(present, padding_s=margin) for margin in (least, FULL_MARGIN)]
+    return [attrs.evolve(current, padding_s=padding_s) for padding_s in (default, FULL_WINDOW_PADDING_S)]
 
 
-def _ladder(
-    rungs: Callable[[SearchSpace, Batching], list[Batching]],
-) -> Callable[[SearchSpace, Batching], list[Batching]]:
-    def ladder(room: SearchSpace, present: Batching) -> list[Batching]:
-        return sorted({*rungs(room, present), present}, key=_amount)
-
-    return ladder
-
-
-def _amount(batching: Batching) -> tuple[Any, ...]:
+def _sort_key(batching: Batching) -> tuple[Any, ...]:
     return tuple(value or 0 for value in attrs.astuple(batching))
 
 
-DIMENSIONS: tuple[tuple[str, Callable[[SearchSpace, Batching], list[Batching]]], ...] = (
-    ("workers", _ladder(_workers)),
-    ("batch size", _ladder(_batch_sizes)),
-    ("encoder", _ladder(_encoders)),
-    ("window", _ladder(_windows)),
-)
-"""The steps in their order: a name, and what gives the rungs, with the present choice among them."""
+DIMENSIONS: dict[str, Callable[[SearchSpace, Batching], list[Batching]]] = {
+    "workers": _workers,
+    "batch size": _batch_sizes,
+    "encoder": _encoders,
+    "window": _windows,
+}
+"""The dimensions in the order they are searched, each with a function that returns its candidates."""

@@ -1,4 +1,4 @@
-"""``asrlab.tune``: load a model, find how recordings best go together through it here, and keep that."""
+"""``asrlab.tune``: load a model, find its fastest batching settings on this machine, and store them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from asrlab.engine.spec import EngineSpec
 from asrlab.engine.transcriber import Transcriber
 from asrlab.environment import usable_cores
 from asrlab.errors import OptionError
-from asrlab.loading import load
+from asrlab.loading import load_with
+from asrlab.options import LoadOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.tuning.calibration import Calibration, CalibrationKey, CalibrationStore
 from asrlab.tuning.search import Search, TuningProgress
 from asrlab.tuning.search_space import SearchSpace
-from asrlab.tuning.trial_runner import TimeBudget
+from asrlab.tuning.trial_runner import TrialRunner
 
-SECONDS = 90.0
-"""How long a calibration takes at most, unless the caller says."""
+DEFAULT_SECONDS = 90.0
+"""Default time limit of tuning."""
 
 
 def tune(
@@ -29,53 +30,46 @@ def tune(
     device: str = "auto",
     compute_type: str = "auto",
     threads: int | None = None,
-    seconds: float = SECONDS,
+    seconds: float = DEFAULT_SECONDS,
     offline: bool = False,
     patches: str | Iterable[str] | None = None,
     progress: TuningProgress | None = None,
     host: PluginHost | None = None,
 ) -> Calibration:
-    """Find how recordings best go together through *model* on this machine, and keep it for every ``load`` to come.
+    """Find the fastest batching settings of *model* on this machine, and store them for ``load``.
 
-    The embedded speech is transcribed again and again: with more and fewer workers, larger and smaller batches, the
-    encoder one by one and together, the short and the full window. Only time decides, so a window shorter than the
-    engine's own is never tried: it would be faster, and lose words. What was chosen holds for this machine, device,
-    compute type, number of threads, and these weights and versions; with any other, it is as if nothing were stored.
+    The embedded speech is transcribed repeatedly: with more and fewer workers, larger and smaller batches, with and
+    without batches in the encoder, and with the short and the full window. Only time decides. A window shorter than the
+    engine's own is never tried, because it would be faster but lose words. The result holds for this machine, device,
+    compute type, number of threads, and these weights and versions; ``load`` ignores it for any other.
 
     Args:
         model: As for ``load``.
         device: As for ``load``.
         compute_type: As for ``load``.
-        threads: CPU threads that all workers may use together, and with which ``load`` must be asked to find this; None
-            for all cores.
-        seconds: When to stop trying, loading apart; the best so far is then the choice.
+        threads: CPU threads that all workers may use together; ``load`` finds the result only with the same value.
+            None for all cores.
+        seconds: Time limit in seconds, without loading; the best settings found until then are used.
         offline: As for ``load``.
         patches: As for ``load``.
-        progress: Told before each pass: the step, what is tried, and the seconds used up.
-        host: The plugins to ask; None loads those of this environment.
+        progress: Called before each pass with the dimension, the candidate, and the seconds used up.
+        host: The plugins to use; None loads those of this environment.
 
     Raises:
-        OptionError: The engine takes recordings one by one, or *seconds* is not a positive number.
-        AsrlabError: As ``load`` does; or the engine fails with its own defaults, or the choice cannot be kept.
+        OptionError: If the engine has no batches, or *seconds* is not a positive number.
+        AsrlabError: As ``load`` does; also if the engine fails with its defaults, or the result cannot be stored.
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise OptionError(f"seconds must be a positive number, not {seconds!r}", option="seconds")
     store = CalibrationStore()
-    store.check()
+    store.check_writable()
     host = host or PluginHost()
     engine = Registry(host).resolve(model).engine
-    with load(
-        model,
-        device=device,
-        compute_type=compute_type,
-        threads=threads,
-        offline=offline,
-        patches=patches,
-        host=host,
-    ) as loaded:
-        made = calibrate(loaded, engine, threads=threads, seconds=seconds, progress=progress)
-    store.put(made)
-    return made
+    options = LoadOptions(device=device, compute_type=compute_type, threads=threads, offline=offline, patches=patches)
+    with load_with(model, options, host=host) as transcriber:
+        calibration = calibrate(transcriber, engine, threads=threads, seconds=seconds, progress=progress)
+    store.put(calibration)
+    return calibration
 
 
 def calibrate(
@@ -83,41 +77,42 @@ def calibrate(
     engine: EngineSpec,
     *,
     threads: int | None = None,
-    seconds: float = SECONDS,
+    seconds: float = DEFAULT_SECONDS,
     progress: TuningProgress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Calibration:
-    """The calibration of a loaded model; it is not stored, and *transcriber* does not use it.
+    """Measure the calibration of a loaded model; do not store it, nor set it for *transcriber*.
 
     Args:
-        transcriber: The model. What it was tuned to is forgotten.
+        transcriber: The model. An earlier calibration is removed from it.
         engine: Its engine.
         threads: As for `tune`.
         seconds: As for `tune`.
         progress: As for `tune`.
-        clock: What gives seconds.
+        clock: Returns the seconds of a monotonic clock.
 
     Raises:
-        OptionError: The engine takes recordings one by one.
-        AsrlabError: The engine fails with its own defaults.
+        OptionError: If the engine has no batches.
+        AsrlabError: If the engine fails with its defaults.
     """
     transcriber.calibration = None
     default = transcriber.batching()
     if default is None:
         raise OptionError(
-            f"{transcriber.info.model.name} takes recordings one by one, so there is nothing to tune; of an engine "
-            "that can take several together, asrlab tune finds how many",
+            f"{transcriber.info.model.name} takes recordings one by one, so there is nothing to tune; choose a model "
+            "whose engine supports batches, such as faster-whisper/base",
             option="model",
         )
-    room = SearchSpace(default=default, cores=threads or usable_cores(), cpu=transcriber.info.device.resolved == "cpu")
-    stopwatch = TimeBudget(transcriber, seconds=seconds, clock=clock)
-    search = Search(transcriber, room, stopwatch, progress=progress)
+    is_cpu = transcriber.info.device.resolved == "cpu"
+    space = SearchSpace(default=default, cores=threads or usable_cores(), is_cpu=is_cpu)
+    runner = TrialRunner(transcriber, seconds=seconds, clock=clock)
+    search = Search(transcriber, space, runner, progress=progress)
     search.run()
     return Calibration(
-        circumstances=CalibrationKey.of(transcriber.info, engine, threads=threads),
-        chosen=search.chosen,
+        key=CalibrationKey.from_info(transcriber.info, engine, threads=threads),
+        batching=search.incumbent,
         trials=tuple(search.trials),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(stopwatch.used, 3),
+        seconds=round(runner.used_seconds, 3),
         complete=search.complete,
     )

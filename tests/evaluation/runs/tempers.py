@@ -29,7 +29,7 @@ def asrlab_engines() -> list[asrlab.plugin.EngineSpec]:
     spec = asrlab.plugin.EngineSpec(
         name="tempers", factory="tempers:load", devices="tempers:devices", default_model="calm", models=models
     )
-    return [spec, attrs.evolve(spec, name="herd", batches=True)]
+    return [spec, attrs.evolve(spec, name="herd", supports_batching=True)]
 
 
 def devices() -> asrlab.DeviceReport:

@@ -58,8 +58,8 @@ SPEC = EngineSpec(
     distribution="faster-whisper",
     import_name="faster_whisper",
     install="pip install 'asrlab[faster-whisper]'",
-    versions_of=("faster-whisper", "ctranslate2", "tokenizers", "onnxruntime"),
-    batches=True,
+    reported_distributions=("faster-whisper", "ctranslate2", "tokenizers", "onnxruntime"),
+    supports_batching=True,
 )
 
 

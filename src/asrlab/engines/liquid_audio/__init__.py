@@ -29,7 +29,7 @@ SPEC = EngineSpec(
     distribution="liquid-audio",
     import_name="liquid_audio",
     install="pip install 'asrlab[liquid-audio]'",
-    versions_of=("liquid-audio", "torch", "torchaudio", "transformers", "onnxruntime"),
+    reported_distributions=("liquid-audio", "torch", "torchaudio", "transformers", "onnxruntime"),
 )
 
 

@@ -37,8 +37,8 @@ SPEC = EngineSpec(
     distribution="openai-whisper",
     import_name="whisper",
     install="pip install 'asrlab[openai-whisper]'",
-    versions_of=("openai-whisper", "torch", "tiktoken", "numba"),
-    batches=True,
+    reported_distributions=("openai-whisper", "torch", "tiktoken", "numba"),
+    supports_batching=True,
 )
 
 

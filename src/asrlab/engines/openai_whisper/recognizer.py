@@ -219,7 +219,7 @@ def _capabilities(model: Whisper, request: LoadRequest) -> Capabilities:
     return Capabilities(
         tasks=("transcribe", "translate") if multilingual else ("transcribe",),
         languages=tuple(sorted(whisper.tokenizer.LANGUAGES)) if multilingual else ("en",),
-        word_timestamps=request.device.resolved != "mps" or request.has(FLOAT64_ALIGNMENT.name),
+        word_timestamps=request.device.resolved != "mps" or request.is_fixed(FLOAT64_ALIGNMENT.name),
         beam_size=True,
         temperature=True,
         initial_prompt=True,

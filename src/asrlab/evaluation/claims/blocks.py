@@ -141,7 +141,7 @@ def _describe_item(item: EvidenceItem, context: RenderContext, *, is_first: bool
 
 
 def _engine_packages(item: EvidenceItem, support: SupportMatrix) -> list[str]:
-    own = next((spec.versions_of for spec in support.engines if spec.name == item.engine), ())
+    own = next((spec.reported_distributions for spec in support.engines if spec.name == item.engine), ())
     return [f"{package.name} {package.version}" for package in item.packages if package.name in own]
 
 

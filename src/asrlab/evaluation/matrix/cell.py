@@ -37,7 +37,7 @@ def run_cell(context: CellContext) -> None:
     with context.check("engine", preliminary=True) as check:
         resolved = Registry(PluginHost()).resolve(context.job.load_name)
         suite = find_suite(context.job.model)
-        if not resolved.engine.installed():
+        if not resolved.engine.is_installed():
             package = resolved.engine.distribution or resolved.engine.import_name
             check.skip("not here", f"{package} is not installed; run: {runnable(resolved.engine.install)}")
     if check.status != "ran" or not (suite.own_weights or _has_weights(context, resolved)):

@@ -384,7 +384,7 @@ def _language_warnings(models: Iterable[ResolvedModel], spoken: list[str | None]
 
 
 def _unit_size(engine: EngineSpec, batching: Batching) -> int:
-    return _UNIT if engine.batches and batching.batch_size != 1 else 1
+    return _UNIT if engine.supports_batching and batching.batch_size != 1 else 1
 
 
 def portable_name(model: ResolvedModel) -> str:

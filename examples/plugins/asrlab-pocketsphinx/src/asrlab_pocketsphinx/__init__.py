@@ -26,7 +26,7 @@ SPEC = EngineSpec(
     distribution="pocketsphinx",
     import_name="pocketsphinx",
     install="pip install asrlab-pocketsphinx",
-    versions_of=("asrlab-pocketsphinx", "pocketsphinx"),
+    reported_distributions=("asrlab-pocketsphinx", "pocketsphinx"),
 )
 
 

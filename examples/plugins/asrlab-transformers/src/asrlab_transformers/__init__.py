@@ -20,13 +20,13 @@ SPEC = EngineSpec(
         ModelSpec(name="openai/whisper-large-v3-turbo", description="multilingual", wer_bound=0.05),
         ModelSpec(name="facebook/wav2vec2-base-960h", description="English, upper case", languages=("en",)),
     ),
-    other_models="an id on the Hugging Face hub, owner/name or owner/name@revision",
+    accepts_any_model="an id on the Hugging Face hub, owner/name or owner/name@revision",
     weights_formats=("safetensors",),
     compute_types=("float32", "float16", "bfloat16"),
     distribution="transformers",
     import_name="transformers",
     install="pip install asrlab-transformers",
-    versions_of=("asrlab-transformers", "transformers", "torch", "tokenizers", "safetensors"),
+    reported_distributions=("asrlab-transformers", "transformers", "torch", "tokenizers", "safetensors"),
 )
 
 

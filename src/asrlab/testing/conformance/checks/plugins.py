@@ -72,7 +72,7 @@ def _model_names(spec: EngineSpec, distribution: str) -> Iterator[str]:
             yield f"{times} models of engine {spec.name!r} ({distribution}) are called {name!r}; rename all but one"
     for name in (spec.name, *spec.aliases, *counts):
         # an engine that accepts any model has names of the hub, owner/name
-        parts = name.split("/") if name in counts and spec.other_models else [name]
+        parts = name.split("/") if name in counts and spec.accepts_any_model else [name]
         if not all(map(_NAME.fullmatch, parts)):
             yield f"the name {name!r} has other characters than letters, digits, '.', '-' and '_'; rename it"
     if spec.default_model and spec.default_model not in counts:
@@ -86,8 +86,8 @@ def _spec(context: CheckContext) -> Iterator[str]:
         yield "distribution and import_name must both be set, or neither for an engine without a package"
     if spec.distribution and not spec.install:
         yield f"install is empty; set the command that installs {spec.distribution}, such as 'pip install ...'"
-    if spec.distribution not in (None, *spec.versions_of):
-        yield f"versions_of lacks {spec.distribution!r}; add it, so that transcripts have its version"
+    if spec.distribution not in (None, *spec.reported_distributions):
+        yield f"reported_distributions lacks {spec.distribution!r}; add it, so that transcripts have its version"
     for unknown in sorted(set(spec.weights_formats) - _FORMATS):
         yield f"weights_formats has the unknown format {unknown!r}; choose from {', '.join(sorted(_FORMATS))}"
     for model in spec.models:
@@ -96,7 +96,15 @@ def _spec(context: CheckContext) -> Iterator[str]:
 
 def _type_errors(spec: EngineSpec | ModelSpec) -> Iterator[str]:
     # a common mistake is a list or a string instead of a tuple
-    for name in ("aliases", "weights", "languages", "weights_formats", "compute_types", "versions_of", "models"):
+    for name in (
+        "aliases",
+        "weights",
+        "languages",
+        "weights_formats",
+        "compute_types",
+        "reported_distributions",
+        "models",
+    ):
         value: Any = getattr(spec, name, ())
         item_type = ModelSpec if name == "models" else str
         if value is not None and not (isinstance(value, tuple) and all(isinstance(item, item_type) for item in value)):
@@ -134,7 +142,9 @@ def find_broken_code(context: CheckContext) -> Iterator[str]:
 
 def _not_installed(context: CheckContext) -> str:
     spec = context.resolved.engine
-    return "" if spec.installed() else f"{spec.distribution or spec.import_name} is not installed; run: {spec.install}"
+    return (
+        "" if spec.is_installed() else f"{spec.distribution or spec.import_name} is not installed; run: {spec.install}"
+    )
 
 
 def _listing(context: CheckContext) -> Iterator[str]:
@@ -199,7 +209,7 @@ def record_listing(plugin: str, distribution: str, engine: str) -> ListingUsage:
     for kind, hook in ((DatasetSpec, "asrlab_datasets"), (Patch, "asrlab_patches")):
         host.collect(hook, kind)
     spec = next(spec for spec in reversed(registry.engines()) if spec.name == engine)
-    spec.installed()
+    spec.is_installed()
     spec.packages()
     plugin_modules = {point.value.partition(".")[0].partition(":")[0] for point in points}
     heavy = {spec.import_name, *_ENGINE_PACKAGES} - plugin_modules
