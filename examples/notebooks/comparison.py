@@ -119,7 +119,8 @@ table(["system", "compared with", "difference", "95 % interval", "p", "verdict"]
 
 # %%
 from asrlab.evaluation.reports.details import build_details
-from asrlab.evaluation.reports.worst import alignment_spans
+from asrlab.evaluation.reports.scored_system import alignment_spans
+from asrlab.evaluation.reports.systems import ComparisonOptions
 
 
 def marked(words: Sequence[object]) -> HTML:
@@ -134,13 +135,13 @@ def marked(words: Sequence[object]) -> HTML:
     return HTML(" ".join(parts))
 
 
-worst = build_details(runs, worst_n=5).worst
+worst = build_details(runs, ComparisonOptions(worst_n=5)).worst
 table(
     ["utterance", "system", "errors", "text"],
     [
         (each.id if place == 0 else "", system, outcome.errors, marked(outcome.words))
         for each in worst
-        for place, (system, outcome) in enumerate(each.outcomes)
+        for place, (system, outcome) in enumerate(each.scored)
     ],
 )
 

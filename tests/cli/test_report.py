@@ -102,7 +102,7 @@ def test_what_did_not_fit_is_said(asrlab: Callable[..., tuple[int, str, str]], t
     bench(str(tmp_path), models="echo", run=tmp_path / "run", executor=InProcessExecutor())
     path = tmp_path / "report.html"
     arguments = ("report", str(tmp_path / "run"), "-o", str(path), "--audio", "--audio-limit", "1")
-    told = "2 of 3 clips are not in this file: all together they would take more than 1 MiB (--audio-limit)"
+    told = "2 of 3 clips are not in this file: together they would take more than 1 MiB (--audio-limit)"
 
     assert asrlab(*arguments) == (0, f"{path}\n", f"asrlab: {told}\n")
     code, out, _ = asrlab(*arguments, "--json")

@@ -58,28 +58,23 @@ def compare(
     from asrlab import evaluation
     from asrlab.cli.output import console, echo_json
     from asrlab.evaluation.metrics import Resampling
+    from asrlab.evaluation.reports.comparison import compare_runs
     from asrlab.evaluation.reports.details import build_details
+    from asrlab.evaluation.reports.systems import ComparisonOptions
     from asrlab.evaluation.runs.storage import find_run
 
     results = [evaluation.load_run(find_run(run)) for run in runs]
-    resampling = Resampling(resamples=resamples, seed=seed)
-    comparison = evaluation.compare(
-        results,
+    options = ComparisonOptions(
         normalizer=normalizer,
         normalizers=normalizers,
         bootstrap_unit=bootstrap_unit,
-        resampling=resampling,
+        resampling=Resampling(resamples=resamples, seed=seed),
         only_shared=shared_only,
         top_words=top_words,
-    )
-    details = build_details(
-        results,
-        normalizer=normalizer,
-        bootstrap_unit=bootstrap_unit,
-        resampling=resampling,
-        only_shared=shared_only,
         worst_n=worst_n,
     )
+    comparison = compare_runs(results, options)
+    details = build_details(results, options)
     if as_json:
         echo_json(json.loads(comparison.to_json()) | {"details": details.to_plain()})
         return exit_codes.DONE

@@ -242,7 +242,7 @@ def test_random_weights_are_in_the_headline(model: Any, compared: Any):
     found = compared(model("a/one", [wrong(0)] * 40), model("b/tiny", [wrong(9)] * 40, random=True))
 
     assert found.headline == (
-        "b/tiny has random weights, so nothing follows from these error rates: WER a/one 0.00 %, b/tiny 90.00 %",
+        "b/tiny has random weights, so these error rates mean nothing: WER a/one 0.00 %, b/tiny 90.00 %",
     )
     assert found.speed is None
     assert "random weights" in found.why_no_speed
@@ -270,7 +270,7 @@ def test_notes_tell_what_limits_the_comparison(model: Any, run: Any):
         ]
     ).notes
 
-    assert "b/two: gates found something: repetition-loop in 6 of 6 utterances" in notes
+    assert "b/two: failed gates: repetition-loop in 6 of 6 utterances" in notes
     assert any("b/two: not repeatable: 6 of 6 utterances gave another text when repeated" in note for note in notes)
     assert "monday and tuesday ran with different options: beam_size None and 5" in notes
     assert any(note.startswith("tuesday began on a busy machine (load average 2.5 on 4 cores)") for note in notes)

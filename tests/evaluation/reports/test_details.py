@@ -8,8 +8,9 @@ import pytest
 from asrlab.evaluation import compare
 from asrlab.evaluation.metrics import ErrorCounts, Resampling, wer_interval
 from asrlab.evaluation.reports.details import Details, build_details
+from asrlab.evaluation.reports.scored_system import alignment_spans
 from asrlab.evaluation.reports.speed import N_BINS
-from asrlab.evaluation.reports.worst import alignment_spans
+from asrlab.evaluation.reports.systems import ComparisonOptions
 from asrlab.evaluation.runs.records import GateResult
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FEW = Resampling(resamples=500)
 @pytest.fixture
 def details(run: Callable[..., BenchResult]) -> Callable[..., Details]:
     """A maker of the details of several models of one run."""
-    return lambda *models, **options: build_details([run(*models)], resampling=FEW, **options)
+    return lambda *models, **options: build_details([run(*models)], ComparisonOptions(resampling=FEW, **options))
 
 
 def spoken(made: ModelResult, durations: list[float], speakers: list[str | None]) -> ModelResult:
@@ -46,7 +47,7 @@ def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
     result = run(model("a/one", one * 3), model("b/two", two * 3))
     for normalizer in ("english", "none", "leaderboard"):
         compared = compare([result], normalizer=normalizer, resampling=FEW)
-        found = build_details([result], normalizer=normalizer, resampling=FEW)
+        found = build_details([result], ComparisonOptions(normalizer=normalizer, resampling=FEW))
         assert [(each.name, each.words) for each in found.systems] == list(compared.wer.systems)
 
 
@@ -62,7 +63,7 @@ def test_groups_add_up_to_all_errors(details: Any, model: Any):
         assert sum(group.utterances for group in breakdown.groups) == 4
     lengths, speakers = (tuple(group.name for group in each.groups) for each in found.breakdowns)
     assert lengths == ("under 2 s", "2 to 5 s", "5 to 10 s", "60 s and more")
-    assert speakers == ("ann", "bob", "not known")
+    assert speakers == ("ann", "bob", "unknown")
 
 
 def test_a_failed_utterance_has_the_length_that_another_system_found(details: Any, model: Any):
@@ -123,7 +124,7 @@ def test_gates_are_counted_and_findings_listed(details: Any, model: Any):
         ("repetition-loop", ((0, 1, 0),)),
         ("device", ((1, 0, 1),)),
     ]
-    assert [(each.id, each.what, each.detail) for each in found.findings] == [
+    assert [(each.id, each.kind, each.detail) for each in found.findings] == [
         ("u0", "repetition-loop", "bye"),
         ("u1", "crashed", "gone"),
     ]
@@ -132,7 +133,7 @@ def test_gates_are_counted_and_findings_listed(details: Any, model: Any):
 def test_what_means_less_than_it_seems_is_said(model: Any, run: Any):
     """Random weights, a simulated device, a run that is not complete, and a model that did not load."""
     made_up = model("a/one", [SAID], random=True, simulated=True)
-    found = build_details([run(made_up, complete=False)], resampling=FEW).caveats
+    found = build_details([run(made_up, complete=False)], ComparisonOptions(resampling=FEW)).caveats
 
     assert [line.split(" has ")[-1].split(" ran ")[-1].split(":")[0].split(";")[0] for line in found] == [
         "random weights",
@@ -145,7 +146,10 @@ def test_a_run_that_is_not_complete_is_shown_for_what_all_tried(model: Any, run:
     """Where a run stopped, systems are looked at over the utterances that each of them has an outcome of."""
     result = run(model("a/one", [SAID] * 3), model("b/two", [SAID] * 2), complete=False)
 
-    assert [len(each.utterances) for each in build_details([result], resampling=FEW).systems] == [2, 2]
+    assert [len(each.utterances) for each in build_details([result], ComparisonOptions(resampling=FEW)).systems] == [
+        2,
+        2,
+    ]
 
 
 def test_without_any_model_nothing_is_shown(run: Any):

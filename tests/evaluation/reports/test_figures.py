@@ -77,7 +77,7 @@ def test_entities_are_counted_in_english_only(model: Any, compared: Any):
     found = compared(*(model(name, [SAID] * 6, each={"language": "de"}) for name in ("a/one", "b/two"))).figures
 
     assert found.entities == ()
-    assert any("no utterance is said to be" in note for note in found.notes)
+    assert any("no utterance is marked as English" in note for note in found.notes)
 
 
 def test_word_differences_are_with_the_first(model: Any, compared: Any):

@@ -412,7 +412,7 @@ def test_readings_may_be_many_but_not_too_many(tmp_path: Path):
     assert asrlab.evaluation.score(tmp_path / "h.trn", references=tmp_path / "r.trn").files[0].score.wer == 0
 
     (tmp_path / "h.trn").write_text("b " * 30_000 + "(u_1)\n", encoding="utf-8")
-    with pytest.raises(asrlab.DatasetError, match=r"alternatives of utterance 'u_1' are too many .* 30000; split it"):
+    with pytest.raises(asrlab.DatasetError, match=r"utterance 'u_1' has too many alternatives: .* 30000; split it"):
         asrlab.evaluation.score(tmp_path / "h.trn", references=tmp_path / "r.trn")
 
 

@@ -186,8 +186,11 @@ def test_an_older_record_is_scored_by_one_set_of_rules_and_says_so(
     assert [note for note in found.notes if "was recorded with the normalizer" in note] == [
         note for note in found.notes if note.startswith("the run older was recorded with the normalizer basic (")
     ]
-    assert any("(whisper-normalizer 0.1.12); here its texts are scored anew" in note for note in found.notes)
-    assert len([note for note in found.notes if "scored anew" in note]) == 1
+    assert any(
+        "(whisper-normalizer 0.1.12); here its texts are scored with the present version" in note
+        for note in found.notes
+    )
+    assert len([note for note in found.notes if "scored with the present version" in note]) == 1
 
 
 def test_the_list_of_runs_counts_anew_where_the_rules_changed(

@@ -98,7 +98,7 @@ def test_what_was_in_doubt_is_told():
     )
     model = ModelResult(model="a/b", utterances=tuple(map(heard, paths)))
     assert describe_decoding_paths(model) == (
-        "2 of 4 utterances were decoded together; 2 took the full path, at least in part: repetition 1, cut off 1"
+        "2 of 4 utterances were decoded in batches; 2 used the fallback, at least in part: repetition 1, cut off 1"
     )
     assert describe_decoding_paths(ModelResult(model="a/b", utterances=(heard(None), heard("full")))) == ""
 

@@ -19,11 +19,11 @@ from asrlab.evaluation.metrics import (
     WordDifferences,
     describe_normalizers,
 )
-from asrlab.evaluation.reports.comparison import ComparedSystem, Comparison
-from asrlab.evaluation.reports.headline import TOO_FEW, count_units
+from asrlab.evaluation.reports.comparison import TOO_FEW, ComparedSystem, Comparison
+from asrlab.evaluation.reports.formatting import format_count
 from asrlab.evaluation.reports.provenance import describe_device
 from asrlab.evaluation.reports.score_files import ScoredFile, Scoring
-from asrlab.evaluation.reports.worst import alignment_spans
+from asrlab.evaluation.reports.scored_system import alignment_spans
 from asrlab.terminal.screen import Text
 
 LEGEND = "[-in the reference only-] {+in the hypothesis only+}"
@@ -105,7 +105,7 @@ def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = N
     """Return the difference of every two systems, with its verdict; *caveats* are by the system's name."""
     drawn = wer.resampling
     caption = (
-        f"Paired bootstrap of {count_units(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
+        f"Paired bootstrap of {format_count(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
         "sign-flip test of the same blocks. A verdict asks for an interval without zero and p (Holm) under "
         f"{1 - drawn.confidence:.2g}."
     )
@@ -117,7 +117,7 @@ def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = N
 
 def _speed(speed: SpeedComparison, unit: str, caveats: Mapping[str, str]) -> Table:
     caption = (
-        f"Over {speed.utterances} utterances that all transcribed, on one machine, {count_units(speed.blocks, unit)}; the "
+        f"Over {speed.utterances} utterances that all transcribed, on one machine, {format_count(speed.blocks, unit)}; the "
         "interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn in "
         "one run on a machine that is not busy, of which none of one model is as fast as any of the other."
     )

@@ -10,12 +10,11 @@ from rich.table import Table
 from asrlab.cli.views.compare import LEGEND, marked
 from asrlab.cli.views.extra_metrics import new_table, rate_of
 from asrlab.evaluation.metrics import LatencySummary
-from asrlab.evaluation.reports.breakdown import Breakdown
-from asrlab.evaluation.reports.details import Details
+from asrlab.evaluation.reports.details import Breakdown, Details
 from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts
 from asrlab.evaluation.reports.quality_summary import GateCounts
+from asrlab.evaluation.reports.scored_system import WorstUtterance
 from asrlab.evaluation.reports.speed import LatencyHistograms
-from asrlab.evaluation.reports.worst import WorstUtterance
 from asrlab.terminal.screen import Text
 
 GROUPS_SHOWN = 10
@@ -82,10 +81,10 @@ def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
 
 def _worst(utterances: tuple[WorstUtterance, ...]) -> Iterator[Text]:
     yield Text(f"utterances with the most errors  {LEGEND}")
-    width = max(len(name) for name, _ in utterances[0].outcomes)
+    width = max(len(name) for name, _ in utterances[0].scored)
     for each in utterances:
         yield Text(each.id, style="bold")
-        for name, outcome in each.outcomes:
+        for name, outcome in each.scored:
             words = outcome.counts.reference_length if outcome.counts else 0
             yield Text.assemble(f"  {name.ljust(width)}  {outcome.errors}/{words}  ", marked(outcome.words))
 
@@ -113,5 +112,5 @@ def _provenance(facts: SystemFacts) -> Iterator[Text]:
 
 def _environment(run: RunFacts) -> Text:
     facts = dict(run.facts)
-    names = ("machine", "system", "load before it", "variables", "own tree")
+    names = ("machine", "system", "load before", "variables", "source tree")
     return Text(f"{run.run}: " + "; ".join(f"{name} {facts[name]}" for name in names if name in facts))

@@ -16,12 +16,12 @@ from asrlab.cli.views.compare import LEGEND, marked
 from asrlab.cli.views.details import show_details
 from asrlab.cli.views.extra_metrics import show_figures, unknown_languages
 from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
-from asrlab.evaluation.reports.caveats import describe_busy_passes, describe_instability
+from asrlab.evaluation.reports.caveats import describe_busy_passes, describe_instability, normalizer_caveats
 from asrlab.evaluation.reports.details import build_details
 from asrlab.evaluation.reports.extra_metrics import run_metrics
-from asrlab.evaluation.reports.provenance import describe_device, normalizer_caveats
+from asrlab.evaluation.reports.provenance import describe_device
 from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
-from asrlab.evaluation.reports.systems import loaded_systems
+from asrlab.evaluation.reports.systems import ComparisonOptions, loaded_systems
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.terminal.screen import Text
 
@@ -65,7 +65,7 @@ def show_run(result: BenchResult, *, texts: bool, normalizers: Sequence[str]) ->
     show_figures(screen, run_metrics(result, normalizers=normalizers))
     # the worst of a few texts are easily found, and all of them follow
     with_worst = texts and len(result.models[0].utterances) > _MAX_UTTERANCES_WITHOUT_WORST
-    show_details(screen, build_details([result], worst_n=_N_WORST if with_worst else 0))
+    show_details(screen, build_details([result], ComparisonOptions(worst_n=_N_WORST if with_worst else 0)))
     if texts:
         for line in marked_texts(result):
             screen.print(line, soft_wrap=True)
@@ -173,7 +173,7 @@ def _caption(result: BenchResult) -> Text:
         lines.append(f"{busy}: the times may be too long")
     lines += _unknown(result)
     lines += normalizer_caveats([result])
-    lines += [system.unfit.sentence(system.name) for system in loaded_systems([result]) if system.unfit]
+    lines += [system.unsupported.sentence(system.name) for system in loaded_systems([result]) if system.unsupported]
     return Text("\n".join(lines))
 
 

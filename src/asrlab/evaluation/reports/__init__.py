@@ -1,1 +1,1 @@
-"""What runs show: the figures of one, and the comparison of several. Importing this package loads nothing."""
+"""Reports on runs: the metrics of one run, comparisons of several, and HTML pages."""

@@ -1,4 +1,4 @@
-"""That systems are compared on the same utterances, and on which."""
+"""The utterances that systems are compared on."""
 
 from __future__ import annotations
 
@@ -12,55 +12,58 @@ from asrlab.evaluation.reports.systems import System
 from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import BenchResult, UtteranceResult
 
-# engines may round what they were given, by less than one block of samples
-_DURATION_TOLERANCE = 0.1
+# Engines may round durations by less than one block of samples.
+_DURATION_TOLERANCE_S = 0.1
+_MAX_QUOTED = 60
 
 
 def require_comparable(results: Sequence[BenchResult], systems: Sequence[System]) -> None:
-    """Refuse what has nothing to compare, or not all of it.
+    """Refuse incomplete runs, and fewer than two systems.
 
     Raises:
-        DatasetError: A run has not come to its end.
-        OptionError: There are fewer than two systems.
+        DatasetError: If a run is not complete.
+        OptionError: If there are fewer than two systems.
     """
     for result in results:
         if not result.complete:
             raise DatasetError(
-                f"the run {result.manifest.run} is not complete, so its figures may change; go on with: "
+                f"the run {result.manifest.run} is not complete, so its figures may change; resume it with: "
                 f"asrlab resume {result.run}"
             )
     if len(systems) < 2:
         broken = [f"{model.model} did not load" for result in results for model in result.models if model.failure]
-        there = ", ".join([*(system.name for system in systems), *broken]) or "no model"
+        present = ", ".join([*(system.name for system in systems), *broken]) or "no model"
         raise OptionError(
-            f"there is nothing to compare, only {there}; give a second run over the same data set, or a run of two "
-            "models (asrlab bench DATASET -m MODEL -m MODEL)",
+            f"nothing to compare, only {present}; give a second run over the same data set, or a run of two models "
+            "(asrlab bench DATASET -m MODEL -m MODEL)",
             option="runs",
         )
 
 
 def require_same_utterances(systems: Sequence[System]) -> tuple[System, ...]:
-    """The systems, all with the same utterances in the same order.
+    """Return the systems with the same utterances in the same order.
 
     Raises:
-        DatasetError: They are not over the same utterances; it names the first difference.
+        DatasetError: If their utterances differ; the message names the first difference.
     """
     first, *others = systems
     for other in others:
         difference = _first_difference(first, other)
         if difference:
             raise DatasetError(
-                f"{first.name} ({first.run}) and {other.name} ({other.run}) are not of the same utterances: "
+                f"{first.name} ({first.run}) and {other.name} ({other.run}) do not have the same utterances: "
                 f"{difference}. Bench both over the same data set, or compare what they share with --shared-only"
             )
-    return _in_order(systems, [utterance.id for utterance in first.utterances])
+    return _reorder(systems, [utterance.id for utterance in first.utterances])
 
 
 def intersect_utterances(systems: Sequence[System]) -> tuple[tuple[System, ...], int]:
-    """The systems with the utterances that all have (same id, reference and audio), and how many are left out.
+    """Return the systems with the utterances that all share, and the number of utterances left out.
+
+    Utterances are shared if id, reference and audio are the same.
 
     Raises:
-        DatasetError: There are none.
+        DatasetError: If they share none.
     """
     first, *others = systems
     shared = {utterance.id: utterance for utterance in first.utterances}
@@ -68,7 +71,7 @@ def intersect_utterances(systems: Sequence[System]) -> tuple[tuple[System, ...],
     for other in others:
         theirs = {utterance.id: utterance for utterance in other.utterances}
         every |= set(theirs)
-        audio = _Audio.of(first.result, other.result)
+        audio = _AudioChecksums.load(first.result, other.result)
         shared = {
             key: mine for key, mine in shared.items() if key in theirs and audio.difference(mine, theirs[key]) is None
         }
@@ -77,81 +80,82 @@ def intersect_utterances(systems: Sequence[System]) -> tuple[tuple[System, ...],
             f"no utterance is in all {len(systems)} systems with the same reference and audio; "
             "bench them over the same data set"
         )
-    return _in_order(systems, list(shared)), len(every) - len(shared)
+    return _reorder(systems, list(shared)), len(every) - len(shared)
 
 
-def _in_order(systems: Sequence[System], ids: Sequence[str]) -> tuple[System, ...]:
-    found = []
+def _reorder(systems: Sequence[System], ids: Sequence[str]) -> tuple[System, ...]:
+    reordered = []
     for system in systems:
         by_id = {utterance.id: utterance for utterance in system.utterances}
-        found.append(attrs.evolve(system, utterances=tuple(by_id[key] for key in ids)))
-    return tuple(found)
+        reordered.append(attrs.evolve(system, utterances=tuple(by_id[key] for key in ids)))
+    return tuple(reordered)
 
 
-def _first_difference(one: System, other: System) -> str | None:
-    """What is not the same in two systems' utterances, in words; None if nothing is.
+def _first_difference(first: System, other: System) -> str | None:
+    """Return the first difference of two systems' utterances, or None.
 
-    Their order and the names of their speakers may differ, so the data sets' fingerprints can, too.
+    Fingerprints of data sets may differ without one: the order and the speakers' names do not matter here.
     """
-    mine = {utterance.id: utterance for utterance in one.utterances}
+    mine = {utterance.id: utterance for utterance in first.utterances}
     theirs = {utterance.id: utterance for utterance in other.utterances}
-    for has, ids, lacks in ((one, mine, theirs), (other, theirs, mine)):
-        missing = next((key for key in ids if key not in lacks), None)
+    for system, ids, others in ((first, mine, theirs), (other, theirs, mine)):
+        missing = next((key for key in ids if key not in others), None)
         if missing is not None:
-            return f"utterance {missing!r} is only in {has.run} ({len(mine)} and {len(theirs)} utterances)"
-    audio = _Audio.of(one.result, other.result)
+            return f"utterance {missing!r} is only in {system.run} ({len(mine)} and {len(theirs)} utterances)"
+    audio = _AudioChecksums.load(first.result, other.result)
     differences = (audio.difference(utterance, theirs[key]) for key, utterance in mine.items())
-    return next(filter(None, differences), None if audio.known(mine) else "the fingerprints of their data sets differ")
+    unknown = None if audio.has_all(mine) else "the fingerprints of their data sets differ"
+    return next(filter(None, differences), unknown)
 
 
 @attrs.frozen
-class _Audio:
-    """What is known of the audio of two runs.
+class _AudioChecksums:
+    """Checksums of the audio of two runs.
 
     Attributes:
-        one: Checksums by utterance; None where both are known to be of the same audio.
-        other: Likewise.
+        first: Checksums by utterance; None if both runs are known to have the same audio.
+        other: Checksums by utterance of the other run.
     """
 
-    one: Mapping[str, str] | None
+    first: Mapping[str, str] | None
     other: Mapping[str, str]
 
     @classmethod
-    def of(cls, one: BenchResult, other: BenchResult) -> Self:
-        """By the fingerprints, which are over the audio, too; where they differ, as the runs' files tell."""
-        if one.manifest.dataset.fingerprint == other.manifest.dataset.fingerprint:
+    def load(cls, first: BenchResult, other: BenchResult) -> Self:
+        """Compare the fingerprints, which cover the audio; load the checksums of the runs only if these differ."""
+        if first.manifest.dataset.fingerprint == other.manifest.dataset.fingerprint:
             return cls(None, {})
-        return cls(_checksums(one), _checksums(other))
+        return cls(_load_checksums(first), _load_checksums(other))
 
-    def known(self, ids: Iterable[str]) -> bool:
-        """Whether there are checksums for all of *ids*."""
-        return self.one is None or all(key in self.one and key in self.other for key in ids)
+    def has_all(self, ids: Iterable[str]) -> bool:
+        """Return whether the checksums of all *ids* are known."""
+        return self.first is None or all(key in self.first and key in self.other for key in ids)
 
-    def difference(self, one: UtteranceResult, other: UtteranceResult) -> str | None:
-        """What makes two utterances of the same id different ones, in words; None if nothing does."""
-        if one.reference != other.reference:
-            told = _quoted(one.reference), _quoted(other.reference)
-            return f"the reference of {one.id!r} is {told[0]} in one and {told[1]} in the other"
-        if self.one is None:
+    def difference(self, first: UtteranceResult, other: UtteranceResult) -> str | None:
+        """Return the difference of two utterances with the same id, or None."""
+        if first.reference != other.reference:
+            references = f"{_quote(first.reference)} in one and {_quote(other.reference)} in the other"
+            return f"the reference of {first.id!r} is {references}"
+        if self.first is None:
             return None
-        if self.known([one.id]):
-            sums = self.one[one.id], self.other[one.id]
-            told = sums[0][:12], sums[1][:12]
-            return None if sums[0] == sums[1] else f"the audio of {one.id!r} has sha256 {told[0]}… and {told[1]}…"
-        if one.transcript is None or other.transcript is None:
+        if self.has_all([first.id]):
+            mine, theirs = self.first[first.id], self.other[first.id]
+            return None if mine == theirs else f"the audio of {first.id!r} has sha256 {mine[:12]}… and {theirs[:12]}…"
+        if first.transcript is None or other.transcript is None:
             return None
-        lengths = one.transcript.duration, other.transcript.duration
-        alike = abs(lengths[0] - lengths[1]) <= _DURATION_TOLERANCE
-        return None if alike else f"the audio of {one.id!r} has {lengths[0]:.2f} s and {lengths[1]:.2f} s"
+        lengths = first.transcript.duration, other.transcript.duration
+        if abs(lengths[0] - lengths[1]) <= _DURATION_TOLERANCE_S:
+            return None
+        return f"the audio of {first.id!r} has {lengths[0]:.2f} s and {lengths[1]:.2f} s"
 
 
-def _checksums(result: BenchResult) -> dict[str, str]:
-    """Of each utterance's audio, from the run's files; empty where they are not there any more."""
+def _load_checksums(result: BenchResult) -> dict[str, str]:
+    """Return the audio checksums of a run's utterances; empty if the run's files no longer exist."""
     try:
         return {facts.id: facts.audio_sha256 for facts in load_run_records(result.run).utterances}
     except DatasetError:
         return {}
 
 
-def _quoted(text: str | None) -> str:
-    return "missing" if text is None else repr(text if len(text) <= 60 else f"{text[:59]}…")
+def _quote(text: str | None) -> str:
+    return "missing" if text is None else repr(text if len(text) <= _MAX_QUOTED else f"{text[: _MAX_QUOTED - 1]}…")

@@ -48,6 +48,6 @@ def format_p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
-def format_cores(share: float) -> str:
-    """Format a share of the cores as whole percent, such as ``12 %``."""
+def format_share(share: float) -> str:
+    """Format a fraction as whole percent, such as ``12 %``."""
     return f"{100 * share:.0f} %"

@@ -1,4 +1,4 @@
-"""Hypotheses beside the references of the same ids."""
+"""Hypotheses matched with the references of the same ids."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord
 from asrlab.evaluation.datasets.references import Reference, from_dataset, from_file
 from asrlab.evaluation.metrics import TextPair
 
-_TOLD = 5
+_MAX_LISTED_IDS = 5
+_MAX_QUOTED = 60
 _TIME_DIGITS = 6
 
 
 @attrs.frozen(kw_only=True)
 class MatchedHypotheses:
-    """A file of hypotheses over the references.
+    """A file of hypotheses matched with the references.
 
     Attributes:
-        name: What it is called.
+        name: The system's name.
         file: The file.
         utterances: All references.
-        texts: What was written, by the reference's id; none for those that are missing.
-        extra: Ids of hypotheses that have no reference.
-        readings: By the reference's id reference and hypothesis as they are scored, where a text has several readings.
+        texts: The hypotheses by the reference's id, without missing ones.
+        extra: The ids of hypotheses without a reference.
+        readings: By the reference's id, the reference and hypothesis to score if a text has alternatives.
     """
 
     name: str
@@ -46,87 +47,97 @@ class MatchedHypotheses:
     @property
     def missing(self) -> tuple[str, ...]:
         """The ids of references without a hypothesis."""
-        return tuple(each.id for each in self.utterances if each.id not in self.texts)
+        return tuple(reference.id for reference in self.utterances if reference.id not in self.texts)
 
     def pairs(self) -> tuple[TextPair, ...]:
-        """References and hypotheses; a missing one is empty, so that it counts as deletions."""
-        return tuple(self._pair(each) for each in self.utterances)
+        """Return references and hypotheses; a missing hypothesis is empty, so that it counts as deletions."""
+        return tuple(self._pair(reference) for reference in self.utterances)
 
     def _pair(self, reference: Reference) -> TextPair:
-        said, written = self.readings.get(reference.id, (reference.text, self.texts.get(reference.id, "")))
-        source = None if reference.alternatives is None else reference.text
-        return TextPair(id=reference.id, reference=said, hypothesis=written, language=reference.language, source=source)
+        texts = self.readings.get(reference.id, (reference.text, self.texts.get(reference.id, "")))
+        return TextPair(
+            id=reference.id,
+            reference=texts[0],
+            hypothesis=texts[1],
+            language=reference.language,
+            source=None if reference.alternatives is None else reference.text,
+        )
 
 
 def load_references(
-    given: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile], *, allow_external_audio: bool = False
+    source: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile], *, allow_external_audio: bool = False
 ) -> tuple[str, tuple[Reference, ...]]:
-    """Where what was said comes from, and what was said, with the stretches that are not to be scored.
+    """Load the references, including segments that are not to be scored.
 
     Args:
-        given: A data set or a file of texts; None takes the references of *files* themselves.
+        source: A data set or a file of texts; None takes the references in *files*.
         files: The hypotheses.
         allow_external_audio: Accept files of texts that are links out of the data set's folder.
 
+    Returns:
+        The name of the source, and the references.
+
     Raises:
-        DatasetError: There are none, or they cannot be read, or two files have different ones for an utterance.
+        DatasetError: If there are no references, they cannot be read, or two files disagree on a reference.
     """
-    if given is None:
-        return _within(files)
-    if isinstance(given, Dataset):
-        source, found = given.source, tuple(from_dataset(given))
+    if source is None:
+        return _references_in(files)
+    if isinstance(source, Dataset):
+        name, references = source.source, tuple(from_dataset(source))
     else:
-        # nothing is opened of the audio, so that it may lie anywhere
-        allowed: ExternalAudioPolicy = allow_external_audio or "audio"
-        texts = from_file(Path(given), allow_external_audio=allowed)
-        read = from_dataset(load_dataset(given, allow_external_audio=allowed)) if texts is None else texts
-        source, found = str(given), tuple(read)
-    if all(each.is_ignored for each in found):
-        raise DatasetError(f"{source} holds no references; give what was said with references (--references)")
-    return source, found
+        # The audio is not opened, so it may lie anywhere.
+        policy: ExternalAudioPolicy = allow_external_audio or "audio"
+        texts = from_file(Path(source), allow_external_audio=policy)
+        if texts is None:
+            texts = from_dataset(load_dataset(source, allow_external_audio=policy))
+        name, references = str(source), tuple(texts)
+    if all(reference.is_ignored for reference in references):
+        raise DatasetError(f"{name} holds no references; give the reference texts with references (--references)")
+    return name, references
 
 
-def _within(files: Sequence[HypothesisFile]) -> tuple[str, tuple[Reference, ...]]:
-    found: dict[str, Reference] = {}
+def _references_in(files: Sequence[HypothesisFile]) -> tuple[str, tuple[Reference, ...]]:
+    references: dict[str, Reference] = {}
     for file in files:
         for each in file.hypotheses:
             if each.reference is None:
                 raise DatasetError(
-                    f"{file.path} has no reference for {each.id!r}; give what was said with references (--references)",
+                    f"{file.path} has no reference for {each.id!r}; give the reference texts with references "
+                    "(--references)",
                     path=file.path,
                 )
-            first = found.setdefault(each.id, Reference(id=each.id, text=each.reference, language=each.language))
+            first = references.setdefault(each.id, Reference(id=each.id, text=each.reference, language=each.language))
             if first.text != each.reference:
                 raise DatasetError(
-                    f"the files do not agree on what was said in {each.id!r}: {first.text[:60]!r} and "
-                    f"{each.reference[:60]!r}; give the references with references (--references)",
+                    f"the files have different references for {each.id!r}: {first.text[:_MAX_QUOTED]!r} and "
+                    f"{each.reference[:_MAX_QUOTED]!r}; give the reference texts with references (--references)",
                     path=file.path,
                 )
-    if not found:
+    if not references:
         raise DatasetError(f"{files[0].path} holds no hypotheses; give a file with some", path=files[0].path)
-    return "the hypotheses' own", tuple(found.values())
+    return "the hypotheses' own", tuple(references.values())
 
 
 def match_hypotheses(
     file: HypothesisFile, references: Sequence[Reference], *, name: str, allow_extra: bool
 ) -> MatchedHypotheses:
-    """The hypotheses by the references' ids; the words of a CTM file by their times where the ids are recordings.
+    """Match hypotheses with references by id; words of a CTM file by time if the ids are recordings.
 
-    A reference that is not to be scored takes the words in its time with it, and is not in the result.
+    A reference that is not to be scored takes the words in its time, and is not in the result.
 
     Raises:
-        DatasetError: A hypothesis has no reference and *allow_extra* is not set, or none has one.
+        DatasetError: If a hypothesis has no reference and *allow_extra* is not set, or no hypothesis has one.
     """
-    utterances = tuple(each for each in references if not each.is_ignored)
-    ids = {each.id for each in utterances}
-    texts = {each.id: each.text for each in file.hypotheses}
-    extra = [each for each in texts if each not in ids]
+    utterances = tuple(reference for reference in references if not reference.is_ignored)
+    ids = {reference.id for reference in utterances}
+    texts = {hypothesis.id: hypothesis.text for hypothesis in file.hypotheses}
+    extra = [key for key in texts if key not in ids]
     if extra and file.format == "ctm":
-        timed = {each.id: each.words for each in file.hypotheses if each.id not in ids}
-        placed, extra = _by_time(timed, references)
-        texts |= placed
+        timed = {hypothesis.id: hypothesis.words for hypothesis in file.hypotheses if hypothesis.id not in ids}
+        matched, extra = _match_by_time(timed, references)
+        texts |= matched
     if extra and (len(extra) == len(file.hypotheses) or not allow_extra):
-        raise _no_reference(file, extra, utterances)
+        raise _no_reference_error(file, extra, utterances)
     return MatchedHypotheses(
         name=name,
         file=file,
@@ -137,72 +148,73 @@ def match_hypotheses(
 
 
 def choose_readings(system: MatchedHypotheses, normalize: Callable[[str | None, str], str]) -> MatchedHypotheses:
-    """*system* with the readings that are scored, where a reference or a hypothesis allows several.
+    """Choose the readings to score where a reference or a hypothesis has alternatives.
 
     Args:
-        system: The hypotheses over the references.
-        normalize: Brings a text, given after its language, into one spelling.
+        system: The matched hypotheses.
+        normalize: A normalizer; takes a language and a text.
 
     Raises:
-        DatasetError: An utterance has too many words or readings to compare.
+        DatasetError: If an utterance has too many words or alternatives to compare.
     """
-    written = {each.id: each.alternatives for each in system.file.hypotheses if each.alternatives is not None}
+    alternatives = {each.id: each.alternatives for each in system.file.hypotheses if each.alternatives is not None}
     readings: dict[str, tuple[str, str]] = {}
-    for each in system.utterances:
-        if each.alternatives is None and each.id not in written:
+    for reference in system.utterances:
+        if reference.alternatives is None and reference.id not in alternatives:
             continue
-        hypothesis = written.get(each.id) or system.texts.get(each.id, "")
-        own = partial(normalize, each.language)
+        hypothesis = alternatives.get(reference.id) or system.texts.get(reference.id, "")
         try:
-            readings[each.id] = nearest_readings(each.alternatives or each.text, hypothesis, normalize=own)
-        except ValueError as problem:
+            readings[reference.id] = nearest_readings(
+                reference.alternatives or reference.text, hypothesis, normalize=partial(normalize, reference.language)
+            )
+        except ValueError as error:
             raise DatasetError(
-                f"the alternatives of utterance {each.id!r} are too many to try: {problem}; split it into shorter ones",
+                f"utterance {reference.id!r} has too many alternatives: {error}; split it into shorter utterances",
                 path=system.file.path,
-            ) from problem
+            ) from error
     return attrs.evolve(system, readings=readings)
 
 
-def _by_time(
+def _match_by_time(
     recordings: dict[str, tuple[TimedWord, ...]], references: Sequence[Reference]
 ) -> tuple[dict[str, str], list[str]]:
-    """Each word to a stretch of its recording, and the recordings without one.
+    """Assign each word to a segment of its recording; return the texts and the recordings without segments.
 
-    As in sclite the stretches of a recording take words in the order of their starts, each all that are left whose
-    middle is before its end: a turn within a longer one leaves the words of the longer one where they are. A word in a
-    gap falls to the next stretch, and the last stretch takes the rest.
+    As in sclite, the segments of a recording take words in the order of their starts, each all remaining words whose
+    middle is before the segment's end: a turn within a longer one leaves the words of the longer one where they are. A
+    word in a gap falls to the next segment, and the last segment takes the rest.
 
     Source: NIST SCTK, ``src/sclite/stm2ctm.c``, ``segment_hyp_for_utt``.
     """
-    parts: dict[str, list[Reference]] = defaultdict(list)
-    for each in references:
-        if each.track is not None and each.start is not None:
-            parts[each.track].append(each)
-    found: dict[str, str] = {}
-    for name in [name for name in recordings if name in parts]:
-        ordered = sorted(parts[name], key=lambda each: each.start or 0.0)
-        words, place = recordings[name], 0
-        for each in ordered:
-            first = place
-            is_last = each is ordered[-1]
-            while place < len(words) and (is_last or _is_before_end(words[place], each)):
-                place += 1
-            if place > first and not each.is_ignored:
-                found[each.id] = " ".join(word.text for word in words[first:place])
-    return found, [name for name in recordings if name not in parts]
+    segments: dict[str, list[Reference]] = defaultdict(list)
+    for reference in references:
+        if reference.track is not None and reference.start is not None:
+            segments[reference.track].append(reference)
+    texts: dict[str, str] = {}
+    for name in [name for name in recordings if name in segments]:
+        ordered = sorted(segments[name], key=lambda segment: segment.start or 0.0)
+        words, index = recordings[name], 0
+        for segment in ordered:
+            first = index
+            is_last = segment is ordered[-1]
+            while index < len(words) and (is_last or _is_before_end(words[index], segment)):
+                index += 1
+            if index > first and not segment.is_ignored:
+                texts[segment.id] = " ".join(word.text for word in words[first:index])
+    return texts, [name for name in recordings if name not in segments]
 
 
-def _is_before_end(word: TimedWord, part: Reference) -> bool:
-    return part.end is None or word.middle < round(part.end, _TIME_DIGITS)
+def _is_before_end(word: TimedWord, segment: Reference) -> bool:
+    return segment.end is None or word.middle < round(segment.end, _TIME_DIGITS)
 
 
-def _no_reference(file: HypothesisFile, extra: Sequence[str], references: Sequence[Reference]) -> DatasetError:
-    told = ", ".join(map(repr, extra[:_TOLD])) + (" ..." if len(extra) > _TOLD else "")
+def _no_reference_error(file: HypothesisFile, extra: Sequence[str], references: Sequence[Reference]) -> DatasetError:
+    ids = ", ".join(map(repr, extra[:_MAX_LISTED_IDS])) + (" ..." if len(extra) > _MAX_LISTED_IDS else "")
     if len(extra) == len(file.hypotheses):
         hint = f"none has one; the references have ids such as {references[0].id!r}"
     else:
-        hint = "leave them out with allow_extra=True (--allow-extra), or mend the ids"
+        hint = "leave them out with allow_extra=True (--allow-extra), or correct the ids"
     return DatasetError(
-        f"{len(extra)} of the {len(file.hypotheses)} hypotheses in {file.path} have no reference: {told}; {hint}",
+        f"{len(extra)} of the {len(file.hypotheses)} hypotheses in {file.path} have no reference: {ids}; {hint}",
         path=file.path,
     )

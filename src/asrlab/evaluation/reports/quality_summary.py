@@ -1,4 +1,4 @@
-"""What the gates found, counted."""
+"""Summaries of quality: gates, failures, texts that change between repeats, and decoding paths."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from asrlab.options import Batching
 
 @attrs.frozen(kw_only=True)
 class GateCounts:
-    """One gate over all utterances.
+    """The results of one gate over all utterances.
 
     Attributes:
-        gate: Its name.
-        systems: By system how many utterances passed, failed and were not checked.
+        gate: The gate's name.
+        systems: By system the numbers of utterances that passed, failed and were not checked.
     """
 
     gate: str
@@ -27,57 +27,55 @@ class GateCounts:
 
 @attrs.frozen(kw_only=True)
 class UtteranceFinding:
-    """What goes for one utterance with one system.
+    """A failure, a failed gate or an unstable text of an utterance.
 
     Attributes:
-        system: Its name.
+        system: The system's name.
         id: The utterance's id.
-        what: The gate, the kind of a failure, or ``unstable``.
-        detail: In words.
+        kind: The gate, the kind of failure, or ``unstable``.
+        detail: A description.
     """
 
     system: str
     id: str
-    what: str
+    kind: str
     detail: str
 
 
 def count_gates(systems: Sequence[ScoredSystem]) -> tuple[GateCounts, ...]:
-    """Every gate that judged anything, in the order in which runs have them."""
-    verdicts: dict[str, list[Counter[str]]] = {}
-    for place, system in enumerate(systems):
-        for each in system.utterances:
-            for verdict in each.result.gates:
-                counters = verdicts.setdefault(verdict.gate, [Counter() for _ in systems])
-                counters[place][verdict.outcome] += 1
+    """Count the results of every gate that ran, in the order of the runs' gates."""
+    counters: dict[str, list[Counter[str]]] = {}
+    for index, system in enumerate(systems):
+        for utterance in system.utterances:
+            for gate in utterance.result.gates:
+                counters.setdefault(gate.gate, [Counter() for _ in systems])[index][gate.outcome] += 1
     return tuple(
         GateCounts(
-            gate=gate,
-            systems=tuple((each["passed"], each["failed"], each["not-checked"]) for each in counters),
+            gate=gate, systems=tuple((each["passed"], each["failed"], each["not-checked"]) for each in by_system)
         )
-        for gate, counters in verdicts.items()
+        for gate, by_system in counters.items()
     )
 
 
 def utterance_findings(systems: Sequence[ScoredSystem]) -> tuple[UtteranceFinding, ...]:
-    """Failures, failed gates and texts that changed when they were repeated."""
-    found = []
+    """Return failures, failed gates and texts that changed between repeats."""
+    findings = []
     for system in systems:
-        for each in system.utterances:
-            result = each.result
-            told = [(verdict.gate, verdict.detail) for verdict in result.failed_gates]
+        for utterance in system.utterances:
+            result = utterance.result
+            found = [(gate.gate, gate.detail) for gate in result.failed_gates]
             if result.failure:
-                told.insert(0, (result.failure.kind, result.failure.message))
+                found.insert(0, (result.failure.kind, result.failure.message))
             if not result.stable:
-                told.append(("unstable", "repeats gave another text"))
-            found += [
-                UtteranceFinding(system=system.name, id=result.id, what=what, detail=detail) for what, detail in told
+                found.append(("unstable", "repeats gave another text"))
+            findings += [
+                UtteranceFinding(system=system.name, id=result.id, kind=kind, detail=detail) for kind, detail in found
             ]
-    return tuple(found)
+    return tuple(findings)
 
 
 def describe_batching(batching: Batching) -> str:
-    """What was chosen; nothing in *batching* is None."""
+    """Describe batching settings, none of which is None."""
     encoder = "in batches" if batching.batch_encoder else "one by one"
     return (
         f"batches of {batching.batch_size}, {batching.workers} x {batching.threads} threads, "
@@ -86,15 +84,15 @@ def describe_batching(batching: Batching) -> str:
 
 
 def describe_decoding_paths(model: ModelResult) -> str:
-    """How many utterances were decoded together, and why the others took the full path; empty where none was tried."""
-    tried = [decoding for decoding in model.decoding_paths if decoding.batched]
-    if not tried:
+    """Describe how many utterances were decoded in batches, and why others used the fallback; empty without batches."""
+    batched = [decoding for decoding in model.decoding_paths if decoding.batched]
+    if not batched:
         return ""
-    how = f" ({describe_batching(model.batching)})" if model.batching else ""
-    fallbacks = [decoding for decoding in tried if decoding.fallback_reasons]
-    summary = f"{len(tried) - len(fallbacks)} of {len(tried)} utterances were decoded in batches{how}"
+    settings = f" ({describe_batching(model.batching)})" if model.batching else ""
+    fallbacks = [decoding for decoding in batched if decoding.fallback_reasons]
+    summary = f"{len(batched) - len(fallbacks)} of {len(batched)} utterances were decoded in batches{settings}"
     if not fallbacks:
-        return f"{summary}; none needed the full path"
+        return f"{summary}; none needed the fallback"
     reasons = Counter(reason for decoding in fallbacks for reason in dict.fromkeys(decoding.fallback_reasons))
     listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    return f"{summary}; {len(fallbacks)} took the full path, at least in part: {listed}"
+    return f"{summary}; {len(fallbacks)} used the fallback, at least in part: {listed}"

@@ -1,4 +1,4 @@
-"""Hypotheses from elsewhere, held against what was said, without running an engine."""
+"""Scores of hypothesis files that another program wrote, without running an engine."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from asrlab.languages import language_tag
 
 @attrs.frozen(kw_only=True)
 class ScoredFile:
-    """One file of hypotheses.
+    """The score of one file of hypotheses.
 
     Attributes:
-        name: What the scoring calls it: the file's name, or its path where two have the same.
-        path: The file, as it was given.
+        name: The file's name, or its path if two files have the same name.
+        path: The file's path, as given.
         format: ``csv``, ``ctm``, ``leaderboard`` or ``trn``.
-        score: Its errors; an utterance that is not in the file counts as deletions.
-        missing: The ids of those utterances.
+        score: The score; an utterance that is not in the file counts as deletions.
+        missing: The ids of utterances that are not in the file.
         extra: The ids of hypotheses without a reference, which are left out.
     """
 
@@ -65,19 +65,19 @@ class ScoredFile:
 
 @attrs.frozen(kw_only=True)
 class Scoring:
-    """The errors of one file of hypotheses, or of several over the same utterances.
+    """The scores of one file of hypotheses, or of several over the same utterances.
 
     Attributes:
-        references: Where what was said comes from, in words.
-        utterances: How many there are.
-        files: In the order given; the first is the baseline of the others.
-        unknown_language: How many have the normalizer ``basic`` because nobody said their language.
-        bootstrap_unit: What was drawn together: ``speaker``, ``recording`` or ``utterance``; None where nothing was compared.
-        wer: The files against each other; None for one.
+        references: The source of the references.
+        utterances: Number of utterances.
+        files: The files in the order given. The first is the baseline of the others.
+        unknown_language: Number of utterances with the normalizer ``basic`` because their language is unknown.
+        bootstrap_unit: The unit that was resampled: ``speaker``, ``recording`` or ``utterance``; None for one file.
+        wer: The comparison of the files; None for one file.
         figures: Other normalizers and entities.
-        differences: Word by word, the first file with each other one.
-        numpy: The version that drew the resamples.
-        asrlab: The version that scored.
+        differences: The first file's words compared with each other file's.
+        numpy: The version of numpy, which with the seed determines the resamples.
+        asrlab: The version of asrlab.
     """
 
     references: str
@@ -93,13 +93,13 @@ class Scoring:
 
     @property
     def missing(self) -> int:
-        """How many hypotheses are missing, over all files."""
-        return sum(len(each.missing) for each in self.files)
+        """Number of missing hypotheses over all files."""
+        return sum(len(file.missing) for file in self.files)
 
     def to_json(self) -> str:
-        """Everything, as one JSON object."""
+        """Return the scores as a JSON object."""
         plain = attrs.asdict(self, filter=lambda field, _: field.name != "figures")
-        plain |= {"files": [_plain_file(each) for each in self.files], "figures": self.figures.to_plain()}
+        plain |= {"files": [_plain_file(file) for file in self.files], "figures": self.figures.to_plain()}
         if self.wer:
             plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
         return escape_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
@@ -107,20 +107,20 @@ class Scoring:
 
 @attrs.frozen(kw_only=True)
 class ScoreOptions:
-    """How hypotheses are scored.
+    """Options of `score`.
 
     Attributes:
-        format: Of the hypotheses; None tells it by content.
-        normalizer: A profile's name; None gives each utterance that of its language, ``english`` or ``basic``, which
-            is also for languages that are not known.
-        language: Tag of the language of references that do not say theirs; None leaves it unknown.
-        normalizers: Profiles to set the same texts side by side under.
-        bootstrap_unit: What is drawn together where files are compared.
-        resampling: Of the comparison; 10,000 resamples, seed 0 and 95 % where not given.
+        format: The hypotheses' format; None detects it from the content.
+        normalizer: A profile's name; None gives each utterance the profile of its language, ``english`` or ``basic``,
+            which also serves for unknown languages.
+        language: The language tag of references that do not state their language; None leaves it unknown.
+        normalizers: Profiles to score the same texts under, side by side.
+        bootstrap_unit: The unit that is resampled where files are compared.
+        resampling: Resampling of the comparison. None uses 10,000 resamples, seed 0 and 95 % confidence.
         allow_extra: Leave out hypotheses without a reference, which are an error otherwise.
-        top_words: How many word-level mistakes of each file are kept.
-        allow_external_audio: Accept files of a data set's texts that are links out of its folder. Its audio is not opened, and
-            may lie anywhere.
+        top_words: Number of word errors kept for each file.
+        allow_external_audio: Accept files of a data set's texts that are links out of its folder. The audio is not
+            opened, and may lie anywhere.
     """
 
     format: str | None = None
@@ -140,39 +140,37 @@ def score(
     references: str | PathLike[str] | Dataset | None = None,
     **options: Any,
 ) -> Scoring:
-    """Score files of hypotheses that another program wrote; two or more are compared with each other, too.
+    """Score files of hypotheses that another program wrote, and compare them if there are several.
 
     Args:
-        hypotheses: A file or several: a table with ``utt_id`` and ``text``, trn, CTM, or the Open ASR Leaderboard's
-            JSONL.
-        references: What was said: a trn or STM file, a table with ids and texts, or anything that `load_dataset`
-            takes; None takes it from the hypotheses where they have it.
-        options: As in `ScoreOptions`.
+        hypotheses: One or more files: tables (``utt_id``, ``text``), trn, CTM, or the Open ASR Leaderboard's JSONL.
+        references: A trn or STM file, a table with ids and texts, or anything that `load_dataset` accepts. None uses
+            the references in the hypothesis files.
+        options: See `ScoreOptions`.
 
     Raises:
-        DatasetError: A file cannot be read, there are no references, or a hypothesis has none.
-        OptionError: An option is unknown or has a value that it cannot have.
+        DatasetError: If a file cannot be read, there are no references, or a hypothesis has none.
+        OptionError: If an option is unknown or has an invalid value.
     """
-    chosen = _options(options)
-    paths = [Path(hypotheses)] if isinstance(hypotheses, str | PathLike) else [Path(each) for each in hypotheses]
+    chosen = _parse_options(options)
+    paths = [Path(hypotheses)] if isinstance(hypotheses, str | PathLike) else [Path(path) for path in hypotheses]
     if not paths:
         raise OptionError("there is nothing to score; give a file of hypotheses", option="hypotheses")
     files = [read_hypotheses(path, format=chosen.format) for path in paths]
-    source, said = load_references(references, files, allow_external_audio=chosen.allow_external_audio)
-    said = tuple(attrs.evolve(each, language=each.language or chosen.language) for each in said)
-    names = _names(paths)
+    source, texts = load_references(references, files, allow_external_audio=chosen.allow_external_audio)
+    texts = tuple(attrs.evolve(reference, language=reference.language or chosen.language) for reference in texts)
     systems = [
-        match_hypotheses(each, said, name=name, allow_extra=chosen.allow_extra)
-        for name, each in zip(names, files, strict=True)
+        match_hypotheses(file, texts, name=name, allow_extra=chosen.allow_extra)
+        for name, file in zip(_unique_names(paths), files, strict=True)
     ]
-    return _scoring(source, systems[0].utterances, systems, chosen)
+    return _score_systems(source, systems[0].utterances, systems, chosen)
 
 
-def _options(given: dict[str, Any]) -> ScoreOptions:
-    known = [field.name for field in attrs.fields(ScoreOptions)]
+def _parse_options(given: dict[str, Any]) -> ScoreOptions:
+    names = [field.name for field in attrs.fields(ScoreOptions)]
     for name in given:
-        if name not in known:
-            raise OptionError(f"score has no option {name!r}; it has {', '.join(known)}", option=name)
+        if name not in names:
+            raise OptionError(f"score has no option {name!r}; use {', '.join(names)}", option=name)
     options = ScoreOptions(**given)
     if options.language is not None and language_tag(options.language) is None:
         raise OptionError(
@@ -181,40 +179,38 @@ def _options(given: dict[str, Any]) -> ScoreOptions:
     return options
 
 
-def _scoring(
-    source: str, said: Sequence[Reference], systems: Sequence[MatchedHypotheses], options: ScoreOptions
+def _score_systems(
+    source: str, references: Sequence[Reference], systems: Sequence[MatchedHypotheses], options: ScoreOptions
 ) -> Scoring:
-    profile = get_profile(options.normalizer or profile_for(each.language for each in said))
-    systems = [choose_readings(system, partial(_normalized, profile)) for system in systems]
+    profile = get_profile(options.normalizer or profile_for(reference.language for reference in references))
+    systems = [choose_readings(system, partial(_normalize, profile)) for system in systems]
     prepared = prepare_all(profile, systems)
-    compared = len(systems) > 1
-    units = bootstrap_units(said, options.bootstrap_unit) if compared else None
-    wer = (
-        compare_wer(prepared, normalizer=profile.normalizer, blocks=units.by_id, resampling=options.resampling)
-        if units
-        else None
-    )
+    units = wer = None
+    if len(systems) > 1:
+        units = bootstrap_units(references, options.bootstrap_unit)
+        wer = compare_wer(prepared, normalizer=profile.normalizer, blocks=units.by_id, resampling=options.resampling)
+    unknown = [reference for reference in references if reference.language is None]
     return Scoring(
         references=source,
-        utterances=len(said),
-        files=tuple(_scored(system, prepared[system.name], profile) for system in systems),
-        unknown_language=0 if options.normalizer else sum(each.language is None for each in said),
+        utterances=len(references),
+        files=tuple(_score_file(system, prepared[system.name], profile) for system in systems),
+        unknown_language=0 if options.normalizer else len(unknown),
         bootstrap_unit=units.unit if units else None,
         wer=wer,
         figures=hypothesis_metrics(systems, profile=profile, prepared=prepared, normalizers=options.normalizers),
-        differences=_differences(prepared, profile, options.top_words),
+        differences=_word_differences(prepared, profile, options.top_words),
         numpy=installed_version("numpy") or "",
         asrlab=__version__,
     )
 
 
-def _normalized(profile: Profile, language: str | None, text: str) -> str:
-    """Return *text* as *profile* brings it into one spelling; empty where the profile does not score it."""
+def _normalize(profile: Profile, language: str | None, text: str) -> str:
+    """Normalize *text* with *profile*; the result is empty if the profile does not score it."""
     pair = next(profile.prepare([TextPair(id="", reference=text, hypothesis="", language=language)]), None)
     return pair.reference if pair else ""
 
 
-def _scored(system: MatchedHypotheses, pairs: Sequence[TextPair], profile: Profile) -> ScoredFile:
+def _score_file(system: MatchedHypotheses, pairs: Sequence[TextPair], profile: Profile) -> ScoredFile:
     return ScoredFile(
         name=system.name,
         path=str(system.file.path),
@@ -225,7 +221,7 @@ def _scored(system: MatchedHypotheses, pairs: Sequence[TextPair], profile: Profi
     )
 
 
-def _differences(
+def _word_differences(
     prepared: dict[str, tuple[TextPair, ...]], profile: Profile, top_words: int
 ) -> tuple[WordDifferences, ...]:
     first, *others = prepared
@@ -235,16 +231,16 @@ def _differences(
     )
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' names; their paths where two are called the same."""
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """Return the files' names, or their paths where names are equal."""
     names = [path.name for path in paths]
-    told = [str(path) if names.count(path.name) > 1 else path.name for path in paths]
-    twice = next((name for name in told if told.count(name) > 1), None)
+    unique = [str(path) if names.count(path.name) > 1 else path.name for path in paths]
+    twice = next((name for name in unique if unique.count(name) > 1), None)
     if twice is not None:
         raise OptionError(f"{twice} was given twice; give each file once", option="hypotheses")
-    return told
+    return unique
 
 
-def _plain_file(each: ScoredFile) -> dict[str, Any]:
-    rates = {name: getattr(each.score, name) for name in ("wer", "cer", "mer", "wil")}
-    return attrs.asdict(each) | {"score": rates | attrs.asdict(each.score)}
+def _plain_file(file: ScoredFile) -> dict[str, Any]:
+    rates = {name: getattr(file.score, name) for name in ("wer", "cer", "mer", "wil")}
+    return attrs.asdict(file) | {"score": rates | attrs.asdict(file.score)}

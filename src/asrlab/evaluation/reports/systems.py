@@ -1,4 +1,4 @@
-"""The systems of runs: each model that loaded in each run, and what they can be held against each other on."""
+"""The systems of runs: each model that loaded in each run, and the options and units of their comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics import TextPair, profile_for
+from asrlab.evaluation.metrics import Resampling, TextPair, profile_for
 from asrlab.evaluation.runs.languages import UnsupportedLanguages, unsupported_languages
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.languages import is_english
@@ -21,8 +21,33 @@ BootstrapUnit = Literal["auto", "speaker", "recording", "utterance"]
 _CHOICES = ("auto", "speaker", "recording", "utterance")
 
 
+@attrs.frozen(kw_only=True)
+class ComparisonOptions:
+    """Options of a comparison or report.
+
+    Attributes:
+        normalizer: A profile's name (see `asrlab.evaluation.metrics.get_profile`). None uses the runs' own profile if
+            they agree, and else gives each utterance the profile of its language, ``english`` or ``basic``.
+        normalizers: Profiles to score the same texts under, side by side.
+        bootstrap_unit: The unit that is resampled. ``auto`` uses speakers if every utterance has a speaker, else
+            recordings if every utterance has one, else utterances.
+        resampling: Resampling of the bootstrap. None uses 10,000 resamples, seed 0 and 95 % confidence.
+        only_shared: Compare only the utterances that all runs share.
+        top_words: Number of word errors kept for each system.
+        worst_n: Number of utterances with the most errors kept.
+    """
+
+    normalizer: str | None = None
+    normalizers: Sequence[str] = ()
+    bootstrap_unit: BootstrapUnit = "auto"
+    resampling: Resampling | None = None
+    only_shared: bool = False
+    top_words: int = 20
+    worst_n: int = 20
+
+
 class HasMetadata(Protocol):
-    """What a data set says of an utterance."""
+    """An utterance with its metadata."""
 
     @property
     def id(self) -> str:
@@ -30,27 +55,27 @@ class HasMetadata(Protocol):
 
     @property
     def language(self) -> str | None:
-        """Its language's tag; None if not known."""
+        """The language tag; None if unknown."""
 
     @property
     def speaker(self) -> str | None:
-        """Who speaks; None if not known."""
+        """The speaker; None if unknown."""
 
     @property
     def recording(self) -> str | None:
-        """What it was cut from; None if not known."""
+        """The recording that the utterance was cut from; None if unknown."""
 
 
 @attrs.frozen(kw_only=True)
 class System:
-    """A model as it ran in a run.
+    """A model in a run.
 
     Attributes:
-        name: The model's full name; with the run's where several have it.
+        name: The model's full name, with the run's name if several systems have the same model.
         result: The run.
-        model: The model's part of it.
+        model: The model's result in the run.
         info: The facts of the loaded model.
-        utterances: Those that are looked at.
+        utterances: The utterances to report on.
     """
 
     name: str
@@ -65,30 +90,31 @@ class System:
         return self.result.manifest.run
 
     @cached_property
-    def unfit(self) -> UnsupportedLanguages | None:
-        """The utterances in languages that it was not made for; None if there are none, or nobody knows."""
-        return unsupported_languages(self.info.capabilities.languages, [each.language for each in self.utterances])
+    def unsupported(self) -> UnsupportedLanguages | None:
+        """The utterances in languages that the model does not support; None if there are none or this is unknown."""
+        languages = [utterance.language for utterance in self.utterances]
+        return unsupported_languages(self.info.capabilities.languages, languages)
 
     @property
-    def random(self) -> bool:
-        """Whether its weights are random numbers, so that its texts mean nothing."""
+    def has_random_weights(self) -> bool:
+        """True if the weights are random, so that the texts mean nothing."""
         return self.info.model.weights_random
 
     @property
-    def simulated(self) -> bool:
-        """Whether its device was only imitated."""
+    def is_simulated(self) -> bool:
+        """True if the device was simulated."""
         return self.info.device.simulated
 
     def pairs(self) -> tuple[TextPair, ...]:
-        """References and hypotheses; a failed utterance has an empty one, one without reference is left out."""
+        """Return references and hypotheses: empty for a failed utterance; utterances without reference are left out."""
         return tuple(utterance.pair for utterance in self.utterances if utterance.reference is not None)
 
 
 def loaded_systems(results: Iterable[BenchResult]) -> tuple[System, ...]:
-    """Every model that loaded, in the order given.
+    """Return every model that loaded, in order.
 
     Raises:
-        OptionError: A run is there twice.
+        OptionError: If a run was given twice.
     """
     loaded = [
         (result, model, model.info)
@@ -96,34 +122,42 @@ def loaded_systems(results: Iterable[BenchResult]) -> tuple[System, ...]:
         for model in result.models
         if model.info is not None and model.failure is None
     ]
-    names = _names([(result, model) for result, model, _ in loaded])
+    names = _unique_names([(result, model) for result, model, _ in loaded])
     return tuple(
         System(name=name, result=result, model=model, info=info, utterances=model.utterances)
         for name, (result, model, info) in zip(names, loaded, strict=True)
     )
 
 
-def _names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
-    """The shortest name of each that no other has."""
-    choices = [
+def tried_by_all(systems: Sequence[System]) -> tuple[System, ...]:
+    """Return the systems of one run with the utterances that every one of them has tried."""
+    tried = Counter(utterance.id for system in systems for utterance in system.utterances)
+    return tuple(
+        attrs.evolve(system, utterances=tuple(each for each in system.utterances if tried[each.id] == len(systems)))
+        for system in systems
+    )
+
+
+def _unique_names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
+    candidates = [
         (model.model, f"{model.model} @ {result.manifest.run}", f"{model.model} @ {result.run}")
         for result, model in loaded
     ]
-    taken = Counter(name for each in choices for name in set(each))
-    names = [next((name for name in each if taken[name] == 1), each[-1]) for each in choices]
-    twice = next((result for (result, _), name in zip(loaded, names, strict=True) if names.count(name) > 1), None)
-    if twice is not None:
-        raise OptionError(f"the run {twice.run} was given twice; give each run once", option="runs")
-    return names
+    taken = Counter(name for names in candidates for name in set(names))
+    chosen = [next((name for name in names if taken[name] == 1), names[-1]) for names in candidates]
+    for (result, _), name in zip(loaded, chosen, strict=True):
+        if chosen.count(name) > 1:
+            raise OptionError(f"the run {result.run} was given twice; give each run once", option="runs")
+    return chosen
 
 
 def is_english_utterance(utterance: HasMetadata) -> bool:
-    """Whether the data set says that it is English."""
+    """Return whether the data set marks the utterance as English."""
     return is_english(utterance.language)
 
 
 def common_normalizer(results: Sequence[BenchResult], utterances: Sequence[UtteranceResult]) -> str:
-    """Return the profile that the runs have in common, else the one for the languages of *utterances*."""
+    """Return the profile that the runs have in common, else the profile for the languages of *utterances*."""
     names = {result.manifest.normalizer for result in results}
     if len(names) == 1:
         return names.pop()
@@ -131,30 +165,30 @@ def common_normalizer(results: Sequence[BenchResult], utterances: Sequence[Utter
 
 
 def independent_systems(systems: Iterable[System]) -> dict[str, str]:
-    """For each system what it shares with others, so that two on the same weights count as one witness.
+    """Return a key by system that is equal for systems with the same weights, so that these count once.
 
-    The same are two with the same checksum, and two models of the same name in different engines: an engine's own file
-    of Whisper's base weights has another checksum than the next engine's, and makes the same mistakes.
+    Weights are the same if their checksums are, or if two engines name the model alike: each engine's file of Whisper's
+    base weights has its own checksum, but makes the same mistakes.
     """
-    shared: dict[str, str] = {}
-    by_mark: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    key_by_mark: dict[str, str] = {}
     for system in systems:
         model = system.info.model
         marks = [f"model {model.name.partition('/')[2]}", *([model.weights_sha256] if model.weights_sha256 else [])]
-        key = next((by_mark[mark] for mark in marks if mark in by_mark), system.name)
-        by_mark |= dict.fromkeys(marks, key)
-        shared[system.name] = key
-    return shared
+        key = next((key_by_mark[mark] for mark in marks if mark in key_by_mark), system.name)
+        key_by_mark |= dict.fromkeys(marks, key)
+        keys[system.name] = key
+    return keys
 
 
 @attrs.frozen(kw_only=True)
 class BootstrapUnits:
-    """What is drawn together when a comparison is resampled.
+    """The units that a comparison resamples.
 
     Attributes:
         unit: ``speaker``, ``recording`` or ``utterance``.
-        by_id: By the utterance's id; None for each by itself.
-        n_single: How many utterances have no speaker, or recording, and are drawn by themselves.
+        by_id: The unit's label by utterance id; None if each utterance is a unit.
+        n_single: Number of utterances without a label, which are units of their own.
     """
 
     unit: str
@@ -163,10 +197,10 @@ class BootstrapUnits:
 
 
 def bootstrap_units(utterances: Sequence[HasMetadata], unit: BootstrapUnit) -> BootstrapUnits:
-    """The blocks of *utterances*: for ``auto`` by speaker if every one has one, else by recording likewise.
+    """Return the bootstrap units of *utterances*; see `ComparisonOptions.bootstrap_unit`.
 
     Raises:
-        OptionError: No utterance has what was asked for, or there is no such choice.
+        OptionError: If *unit* is unknown, or no utterance has it.
     """
     if unit not in _CHOICES:
         raise OptionError(
@@ -174,18 +208,18 @@ def bootstrap_units(utterances: Sequence[HasMetadata], unit: BootstrapUnit) -> B
             option="bootstrap_unit",
             supported=_CHOICES,
         )
-    fields = {
+    labels = {
         "speaker": {utterance.id: utterance.speaker or None for utterance in utterances},
         "recording": {utterance.id: utterance.recording or None for utterance in utterances},
     }
-    whole = (name for name, labels in fields.items() if all(labels.values()))
-    chosen = next(whole, "utterance") if unit == "auto" else unit
+    complete = (name for name, by_id in labels.items() if all(by_id.values()))
+    chosen = next(complete, "utterance") if unit == "auto" else unit
     if chosen == "utterance":
         return BootstrapUnits(unit="utterance")
-    alone = sum(label is None for label in fields[chosen].values())
-    if alone == len(utterances):
+    n_single = sum(label is None for label in labels[chosen].values())
+    if n_single == len(utterances):
         raise OptionError(
             f"no utterance has a {chosen}; choose --bootstrap-unit utterance, or add it to the data set",
             option="bootstrap_unit",
         )
-    return BootstrapUnits(unit=chosen, by_id=fields[chosen], n_single=alone)
+    return BootstrapUnits(unit=chosen, by_id=labels[chosen], n_single=n_single)

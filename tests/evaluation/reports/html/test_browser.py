@@ -139,7 +139,7 @@ def test_an_utterance_opens_with_its_words_marked(page: Path, browse: Callable[.
     assert button.get_attribute("aria-expanded") == "true"
     opened = chrome.find_element("css selector", ".opened")
     assert opened.find_element("css selector", "del").get_attribute("textContent") == "missing: fox, "
-    assert opened.find_element("css selector", "ins").get_attribute("textContent") == "written: box, "
+    assert opened.find_element("css selector", "ins").get_attribute("textContent") == "inserted: box, "
     assert opened.find_element("css selector", ".diff").get_attribute("lang") == "en"
     button.click()
     assert chrome.find_elements("css selector", ".opened") == []
@@ -269,7 +269,7 @@ def test_without_scripts_the_results_are_there(page: Path, browse: Callable[...,
     assert not chrome.find_element("id", "filters").is_displayed()
     assert cells_without_script(chrome) == ["A a/right", "B b/wrong"]
     assert len(chrome.find_elements("css selector", "ol.worst > li")) == 20
-    assert "device asked → used" in text
+    assert "device requested → used" in text
 
 
 def cells_without_script(chrome: Chrome) -> list[str]:

@@ -169,7 +169,7 @@ def test_what_is_not_complete_is_said_and_not_compared(model: Any, run: Any):
     text = " ".join(made(run(model("a/one", [SAID]), model("b/two", [SAID]), complete=False)).text)
 
     assert "the run monday is not complete" in text
-    assert "Nothing is compared" in text
+    assert "No comparison" in text
 
 
 @pytest.mark.parametrize("references", [[None, None], ["", ""]])
@@ -179,7 +179,7 @@ def test_without_references_there_is_no_error_rate(model: Any, run: Any, referen
     text = " ".join(made(run(*models)).text)
 
     assert "no references, so no error rate" in text
-    assert "There is no picture of errors against speed" in text
+    assert "There is no chart of errors against speed" in text
 
 
 def test_a_run_without_models_makes_a_page(run: Any):
@@ -235,7 +235,7 @@ def test_clips_that_do_not_fit_are_left_out_and_told(smoke_run: BenchResult):
     kept = clips_in(Page(page.html))
     assert 0 < len(kept) < 5
     assert sum(map(len, kept)) <= 200_000
-    told = f"{5 - len(kept)} of 5 clips are not in this file: all together they would take more than 0.190735 MiB"
+    told = f"{5 - len(kept)} of 5 clips are not in this file: together they would take more than 0.190735 MiB"
     assert page.notes == (f"{told} (--audio-limit)",)
     assert page.notes[0] in " ".join(Page(page.html).text)
 
@@ -258,8 +258,8 @@ def test_other_audio_than_the_run_had_is_not_shown(tmp_path: Path):
     assert len(clips_in(made(result, audio=tones(0.1)))) == 2
     changed = report(result, audio=tones(0.2), resampling=FEW)
     assert clips_in(Page(changed.html)) == []
-    assert "is not what the run was of (a, b)" in changed.notes[0]
-    with pytest.raises(DatasetError, match=r"give that one: asrlab.evaluation.report\(..., audio=dataset\)"):
+    assert "differs from the run's audio (a, b)" in changed.notes[0]
+    with pytest.raises(DatasetError, match=r"pass that object: asrlab.evaluation.report\(..., audio=dataset\)"):
         report(result, audio=True)
 
 
@@ -278,14 +278,14 @@ def test_an_axis_ends_at_a_round_figure(highest: float, ticks: list[float]):
     axis = linear_axis(highest, start=0, end=100)
 
     assert list(axis.values) == pytest.approx(ticks)
-    assert axis.place(highest) <= 100
+    assert axis.position(highest) <= 100
 
 
 def test_a_logarithmic_axis_has_equal_ratios():
     """Ten times as much is as far, wherever it is; what is outside is at the end."""
     axis = log_axis(0.1, 100, start=0, end=300)
 
-    assert [axis.place(value) for value in (0.1, 1, 10, 1000)] == [0, 100, 200, 300]
+    assert [axis.position(value) for value in (0.1, 1, 10, 1000)] == [0, 100, 200, 300]
     assert [tick.label for tick in axis.ticks][:4] == ["0.1", "0.2", "0.5", "1"]
 
 

@@ -1,1 +1,1 @@
-"""Runs as one HTML file that needs no network. Importing this package loads nothing."""
+"""Reports as HTML pages of one file each."""

@@ -1,4 +1,4 @@
-"""Every utterance as data for the page's script, so that thousands of them are not thousands of table rows."""
+"""Data of the page: a compact row for each utterance, and audio clips."""
 
 from __future__ import annotations
 
@@ -15,52 +15,51 @@ from asrlab.audio import AudioSource, load_audio
 from asrlab.control_characters import escape_controls
 from asrlab.errors import AudioError, DatasetError
 from asrlab.evaluation.catalog import load_dataset
-from asrlab.evaluation.datasets import Dataset, Utterance
+from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.reports.details import Details
-from asrlab.evaluation.reports.scored_system import ScoredUtterance
-from asrlab.evaluation.reports.worst import alignment_spans
+from asrlab.evaluation.reports.scored_system import ScoredUtterance, alignment_spans
 from asrlab.evaluation.runs.fingerprint import audio_sha256
 from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import BenchResult
 
-# What could end the script element or a line of JavaScript, as JSON escapes.
+# Characters that could end the script element or a line of JavaScript, as JSON escapes.
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+_BYTES_PER_MIB = 2**20
 
 
 def utterance_rows(details: Details) -> dict[str, Any]:
-    """The names of the systems, and a row per utterance.
+    """Return the systems' names and a row for each utterance, from which the page's script draws a table.
 
-    A row is id, speaker, language, seconds of audio, reference, and per system: errors, words of the reference, seconds
-    of work, text, differences, and what was found. Differences are a list of what is the same (a string) and what is
-    not (a pair of what was said and written); 0 where the words are all the same.
+    A row is id, speaker, language, seconds of audio, reference, and for each system: errors, words of the reference,
+    processing time, text, differences, and findings. Differences are a list of equal words (a string) and different
+    words (a pair of reference and hypothesis); 0 if there are no errors.
     """
     columns = [system.utterances for system in details.systems]
     return {
         "systems": [system.name for system in details.systems],
-        "rows": [_row(details, row) for row in zip(*columns, strict=True)],
+        "rows": [_to_row(details, row) for row in zip(*columns, strict=True)],
     }
 
 
 def to_script_json(value: Any) -> Markup:
-    """*value* as JSON that is safe within a script element."""
-    plain = json.dumps(_visible(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(plain.translate(_ESCAPES))  # noqa: S704 - nothing is left in it that HTML would read as markup
+    """Return *value* as JSON that is safe inside a script element."""
+    plain = json.dumps(_escape_texts(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(plain.translate(_ESCAPES))  # noqa: S704 - the result holds nothing that HTML reads as markup
 
 
-def _visible(value: Any) -> Any:
-    """*value* with the control characters in its texts escaped: the page only shows them."""
+def _escape_texts(value: Any) -> Any:
     match value:
         case str():
             return escape_controls(value)
         case list() | tuple():
-            return [_visible(part) for part in value]
+            return [_escape_texts(part) for part in value]
         case dict():
-            return {name: _visible(part) for name, part in value.items()}
+            return {name: _escape_texts(part) for name, part in value.items()}
         case _:
             return value
 
 
-def _row(details: Details, row: tuple[ScoredUtterance, ...]) -> list[Any]:
+def _to_row(details: Details, row: tuple[ScoredUtterance, ...]) -> list[Any]:
     first = row[0].result
     duration = details.durations.get(first.id)
     return [
@@ -69,36 +68,31 @@ def _row(details: Details, row: tuple[ScoredUtterance, ...]) -> list[Any]:
         first.language,
         None if duration is None else round(duration, 2),
         first.reference,
-        [_outcome(each) for each in row],
+        [_to_cell(utterance) for utterance in row],
     ]
 
 
-def _outcome(each: ScoredUtterance) -> list[Any]:
-    result, seconds = each.result, each.seconds
-    found = [*([result.failure.kind] if result.failure else []), *(verdict.gate for verdict in result.failed_gates)]
-    different = [
-        span.reference if span.is_equal else [span.reference, span.hypothesis] for span in alignment_spans(each.words)
-    ]
+def _to_cell(utterance: ScoredUtterance) -> list[Any]:
+    result, seconds, counts = utterance.result, utterance.seconds, utterance.counts
+    findings = [gate.gate for gate in result.failed_gates]
+    spans = alignment_spans(utterance.words) if utterance.errors else ()
     return [
-        each.counts.errors if each.counts else None,
-        each.counts.reference_length if each.counts else 0,
+        counts.errors if counts else None,
+        counts.reference_length if counts else 0,
         None if seconds is None else round(seconds, 3),
         result.transcript.text if result.transcript else None,
-        different if each.errors else 0,
-        found,
+        [span.reference if span.is_equal else [span.reference, span.hypothesis] for span in spans] or 0,
+        [result.failure.kind, *findings] if result.failure else findings,
     ]
-
-
-_MIB = 2**20
 
 
 @attrs.frozen(kw_only=True)
 class Clips:
-    """Clips that are in the page.
+    """Audio clips in the page.
 
     Attributes:
-        uris: By the utterance's id, ``data:`` and the clip as FLAC: mono, 16 kHz, 16 bits, as engines are given it.
-        notes: Which are not there and why, a sentence each.
+        uris: By utterance id, a ``data:`` URI of the clip as FLAC: mono, 16 kHz, 16 bits, as engines receive audio.
+        notes: The clips that are missing, and why, a sentence each.
     """
 
     uris: dict[str, str] = attrs.field(factory=dict, repr=False)
@@ -106,79 +100,74 @@ class Clips:
 
 
 def embed_clips(result: BenchResult, ids: Sequence[str], *, dataset: Dataset | None = None, limit_bytes: int) -> Clips:
-    """The clips of *ids*, as many as fit.
+    """Embed as many of the clips of *ids* as fit.
 
-    A clip whose audio is not, byte for byte, what the run was of is left out.
+    A clip is left out if its audio differs from the run's by a single byte.
 
     Args:
-        result: The run, whose records tell the data set and the checksums.
-        ids: The utterances, those first that are wanted most.
-        dataset: Where the run was given one as an object; None loads the one that the run names.
-        limit_bytes: What all of them may take up in the page.
+        result: The run, whose records name the data set and the checksums.
+        ids: The utterances, the most important first.
+        dataset: The data set, if the run was given one as an object; None loads the data set that the run names.
+        limit_bytes: Maximum size of all clips in the page.
 
     Raises:
-        DatasetError: The data set is not there, or not known.
+        DatasetError: If the data set is unknown or not available.
     """
     wanted = set(ids)
-    sums = {facts.id: facts.audio_sha256 for facts in load_run_records(result.run).utterances}
-    there = {each.id: each for each in dataset or _dataset(result) if each.id in wanted}
+    checksums = {facts.id: facts.audio_sha256 for facts in load_run_records(result.run).utterances}
+    utterances = {each.id: each for each in dataset or _load_dataset(result) if each.id in wanted}
     uris: dict[str, str] = {}
-    left_out: list[str] = []
-    changed: list[str] = []
-    room = limit_bytes
+    too_large: list[str] = []
+    unavailable: list[str] = []
+    remaining = limit_bytes
     for key in ids:
-        if key not in there or audio_sha256(there[key].audio) != sums.get(key):
-            changed.append(key)
-            continue
-        uri = _uri(there[key])
+        uri = None
+        if key in utterances and audio_sha256(utterances[key].audio) == checksums.get(key):
+            uri = _to_uri(utterances[key].audio)
         if uri is None:
-            changed.append(key)
-        elif len(uri) > room:
-            left_out.append(key)
+            unavailable.append(key)
+        elif len(uri) > remaining:
+            too_large.append(key)
         else:
-            room -= len(uri)
+            remaining -= len(uri)
             uris[key] = uri
-    return Clips(uris=uris, notes=_notes(left_out, changed, len(ids), limit_bytes))
+    return Clips(uris=uris, notes=_clip_notes(too_large, unavailable, len(ids), limit_bytes))
 
 
-def _dataset(result: BenchResult) -> Dataset:
+def _load_dataset(result: BenchResult) -> Dataset:
     request = result.manifest.request
     if request.dataset is None:
         raise DatasetError(
-            f"the run {result.manifest.run} does not tell where its audio is: its data set was handed over as an "
-            "object; give that one: asrlab.evaluation.report(..., audio=dataset)"
+            f"the run {result.manifest.run} does not state where its audio is: its data set was passed as an object; "
+            "pass that object: asrlab.evaluation.report(..., audio=dataset)"
         )
     return load_dataset(request.dataset, format=request.format, allow_external_audio=request.allow_external_audio)
 
 
-def _uri(utterance: Utterance) -> str | None:
-    flac = _flac(utterance.audio)
-    return None if flac is None else f"data:audio/flac;base64,{base64.b64encode(flac).decode('ascii')}"
-
-
-def _flac(source: AudioSource) -> bytes | None:
-    """None where it cannot be decoded, as the run will have found."""
+def _to_uri(source: AudioSource) -> str | None:
+    """Return the audio as a ``data:`` URI of FLAC; None if it cannot be decoded."""
     import soundfile
 
     try:
         audio = load_audio(source, allow_truncated=True)
     except AudioError:
         return None
-    written = io.BytesIO()
-    soundfile.write(written, audio.samples, audio.sample_rate, format="FLAC", subtype="PCM_16")
-    return written.getvalue()
+    flac = io.BytesIO()
+    soundfile.write(flac, audio.samples, audio.sample_rate, format="FLAC", subtype="PCM_16")
+    return f"data:audio/flac;base64,{base64.b64encode(flac.getvalue()).decode('ascii')}"
 
 
-def _notes(left_out: Sequence[str], changed: Sequence[str], total: int, limit_bytes: int) -> tuple[str, ...]:
+def _clip_notes(too_large: Sequence[str], unavailable: Sequence[str], total: int, limit_bytes: int) -> tuple[str, ...]:
     notes = []
-    if left_out:
+    if too_large:
         notes.append(
-            f"{len(left_out)} of {total} clips are not in this file: all together they would take more than "
-            f"{limit_bytes / _MIB:g} MiB (--audio-limit)"
+            f"{len(too_large)} of {total} clips are not in this file: together they would take more than "
+            f"{limit_bytes / _BYTES_PER_MIB:g} MiB (--audio-limit)"
         )
-    if changed:
+    if unavailable:
+        ids = ", ".join(unavailable[:3]) + (", …" if len(unavailable) > 3 else "")
         notes.append(
-            f"{len(changed)} of {total} clips are not in this file: their audio is not there any more, cannot be "
-            f"decoded, or is not what the run was of ({', '.join(changed[:3])}{', …' if len(changed) > 3 else ''})"
+            f"{len(unavailable)} of {total} clips are not in this file: their audio is missing, cannot be decoded, or "
+            f"differs from the run's audio ({ids})"
         )
     return tuple(notes)

@@ -1,5 +1,5 @@
 "use strict";
-// Sorting of the tables that are in the page, and the table of all utterances. Texts only ever become text nodes.
+// Sorting of the tables in the page, and the table of all utterances. Texts only ever become text nodes.
 (() => {
   const byId = (id) => document.getElementById(id);
   const make = (name, properties = {}, ...children) => {
@@ -10,7 +10,7 @@
   const order = new Intl.Collator(undefined, { numeric: true }).compare;
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : order(String(a), String(b)));
 
-  // A header becomes a button: the first press sorts figures from the highest and words from A.
+  // Turn each header into a button. The first press sorts numbers from the highest, and texts from A.
   const sortable = (heads, sort) => {
     heads.forEach((head, column) => {
       const button = make("button", { type: "button" }, ...head.childNodes);
@@ -29,9 +29,9 @@
 
   const value = (row, column) => {
     const cell = row.cells[column];
-    const given = cell.dataset.v ?? cell.textContent.trim();
-    const figure = Number(given);
-    return given !== "" && !Number.isNaN(figure) ? figure : given;
+    const text = cell.dataset.v ?? cell.textContent.trim();
+    const number = Number(text);
+    return text !== "" && !Number.isNaN(number) ? number : text;
   };
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
@@ -43,7 +43,7 @@
     });
   }
 
-  // All utterances: data in a script element, fifty rows at a time.
+  // The table of all utterances, from the data in a script element, fifty rows at a time.
   const PAGE = 50;
   const { systems, rows } = JSON.parse(byId("data").textContent);
   if (!rows.length) return;
@@ -77,7 +77,7 @@
     if (!sorting) return list;
     const sign = sorting.direction === "ascending" ? 1 : -1;
     const keyed = list.map((row) => [cellValue(row, sorting.column), row]);
-    // what is not known comes last, whichever way
+    // Unknown values come last in both directions.
     keyed.sort(([a], [b]) => (a === null ? (b === null ? 0 : 1) : b === null ? -1 : sign * compare(a, b)));
     return keyed.map(([, row]) => row);
   };
@@ -91,27 +91,27 @@
       line.append(text === null ? "(failed)" : text === "" ? "(nothing)" : text);
       return line;
     }
-    different.forEach((part, place) => {
-      if (place) line.append(" ");
+    different.forEach((part, index) => {
+      if (index) line.append(" ");
       if (typeof part === "string") return void line.append(part);
-      const [said, written] = part;
-      if (said) line.append(make("del", {}, hidden("missing: "), said, hidden(", ")));
-      if (said && written) line.append(" ");
-      if (written) line.append(make("ins", {}, hidden("written: "), written, hidden(", ")));
+      const [reference, hypothesis] = part;
+      if (reference) line.append(make("del", {}, hidden("missing: "), reference, hidden(", ")));
+      if (reference && hypothesis) line.append(" ");
+      if (hypothesis) line.append(make("ins", {}, hidden("inserted: "), hypothesis, hidden(", ")));
     });
     return line;
   };
-  const keys = [...document.querySelectorAll("#utterance-table thead .key")].filter((_, place) => place % 2 === 0);
+  const keys = [...document.querySelectorAll("#utterance-table thead .key")].filter((_, index) => index % 2 === 0);
   const opened = (row) => {
     const list = make("dl", { className: "texts" });
     const add = (label, content) => list.append(make("div", {}, make("dt", {}, ...label), make("dd", {}, ...content)));
     const reference = make("span", { dir: "auto" }, row[4] ?? "(none)");
     if (row[2]) reference.lang = row[2];
     add(["reference"], [reference]);
-    row[5].forEach((outcome, place) => {
-      const tags = outcome[5].flatMap((found) => [" ", make("span", { className: "tag" }, found)]);
-      const name = make("bdi", { className: "name" }, systems[place]);
-      add([keys[place].cloneNode(true), " ", name], [words(outcome, row[2]), ...tags]);
+    row[5].forEach((outcome, index) => {
+      const tags = outcome[5].flatMap((finding) => [" ", make("span", { className: "tag" }, finding)]);
+      const name = make("bdi", { className: "name" }, systems[index]);
+      add([keys[index].cloneNode(true), " ", name], [words(outcome, row[2]), ...tags]);
     });
     const cell = make("td", { colSpan: 4 + 2 * systems.length }, list);
     return make("tr", { className: "opened" }, cell);
@@ -123,21 +123,20 @@
     const button = make("button", { type: "button", className: "more" }, make("bdi", {}, row[0]));
     button.setAttribute("aria-expanded", "false");
     const head = make("th", { scope: "row" }, button);
-    const made = make("tr", {}, head, text(row[1], "speaker"), text(row[2]), figure(row[3] === null ? "–" : row[3].toFixed(1)));
-    for (const [errors, total, seconds, , , found] of row[5]) {
-      const told = errors === null ? "–" : `${errors}/${total}`;
-      const cell = figure(told);
-      if (found.length) cell.append(" ", make("span", { className: "tag" }, "!", hidden(` ${found.join(", ")}`)));
+    const tableRow = make("tr", {}, head, text(row[1], "speaker"), text(row[2]), figure(row[3] === null ? "–" : row[3].toFixed(1)));
+    for (const [errors, total, seconds, , , findings] of row[5]) {
+      const cell = figure(errors === null ? "–" : `${errors}/${total}`);
+      if (findings.length) cell.append(" ", make("span", { className: "tag" }, "!", hidden(` ${findings.join(", ")}`)));
       if (errors === 0) cell.classList.add("right");
-      made.append(cell, figure(seconds === null ? "–" : seconds.toFixed(2)));
+      tableRow.append(cell, figure(seconds === null ? "–" : seconds.toFixed(2)));
     }
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", String(!open));
-      if (open) made.nextSibling.remove();
-      else made.after(opened(row));
+      if (open) tableRow.nextSibling.remove();
+      else tableRow.after(opened(row));
     });
-    return made;
+    return tableRow;
   };
 
   const draw = () => {

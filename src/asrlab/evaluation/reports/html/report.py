@@ -1,31 +1,42 @@
-"""The report of one run or several, as one HTML file."""
+"""The report of one run or several as one HTML file, in which only asrlab's own script may run."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from asrlab._version import __version__
+from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
 from asrlab.evaluation.datasets import Dataset
-from asrlab.evaluation.metrics import Resampling
-from asrlab.evaluation.reports.comparison import Comparison, compare
+from asrlab.evaluation.metrics import Resampling, describe_normalizers
+from asrlab.evaluation.reports.comparison import compare_runs
 from asrlab.evaluation.reports.details import Details, build_details
 from asrlab.evaluation.reports.extra_metrics import RunMetrics, run_metrics
+from asrlab.evaluation.reports.formatting import format_percent, format_seconds
 from asrlab.evaluation.reports.html.charts import histograms, scatter_plot
 from asrlab.evaluation.reports.html.page_data import Clips, embed_clips, to_script_json, utterance_rows
-from asrlab.evaluation.reports.html.render import render_page
 from asrlab.evaluation.reports.html.trust_checks import trust_checks
-from asrlab.evaluation.reports.systems import BootstrapUnit
-from asrlab.evaluation.reports.worst import alignment_spans
+from asrlab.evaluation.reports.scored_system import alignment_spans
+from asrlab.evaluation.reports.systems import BootstrapUnit, ComparisonOptions
 from asrlab.evaluation.runs.result import BenchResult
 from asrlab.output_files import write_file
 
-AUDIO_LIMIT_BYTES = 8 * 2**20
-"""What many mail servers let through, with the rest of the page."""
+if TYPE_CHECKING:
+    import jinja2
+
+DEFAULT_AUDIO_LIMIT_BYTES = 8 * 2**20
+"""Size of clips that many mail servers accept, with the rest of the page."""
+
+_MISSING = "\N{EN DASH}"
 
 
 @attrs.frozen(kw_only=True)
@@ -33,18 +44,18 @@ class Report:
     """A page about runs.
 
     Attributes:
-        html: The whole file, UTF-8.
-        notes: What was asked for and is not in it, a sentence each.
+        html: The whole file in UTF-8.
+        notes: Requested parts that the page lacks, a sentence each.
     """
 
     html: bytes = attrs.field(repr=False)
     notes: tuple[str, ...] = ()
 
     def write(self, path: str | PathLike[str]) -> None:
-        """Write it to *path*, whole or not at all.
+        """Write the page to *path* atomically.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: If the file cannot be written.
         """
         write_file(Path(path), self.html)
 
@@ -59,86 +70,73 @@ def report(
     only_shared: bool = False,
     worst_n: int = 20,
     audio: Dataset | bool = False,
-    audio_limit_bytes: int = AUDIO_LIMIT_BYTES,
+    audio_limit_bytes: int = DEFAULT_AUDIO_LIMIT_BYTES,
 ) -> Report:
-    """One run, complete or not, or several over the same utterances, as a page to look at.
+    """Build the page of one run, complete or not, or of several over the same utterances.
 
-    It needs no network and no other file. Where there are two systems or more and all runs are complete, it has their
-    comparison, too, with the same figures as `asrlab.evaluation.compare`.
+    The page needs no network and no other file. With two or more systems and only complete runs, the page includes
+    their comparison, with the same figures as `asrlab.evaluation.compare`.
 
     Args:
         results: The runs.
-        normalizer: As for `asrlab.evaluation.compare`, like those that follow.
-        normalizers: See there.
-        bootstrap_unit: See there.
-        resampling: See there.
-        only_shared: See there.
-        worst_n: How many of the utterances with the most errors are shown with their words.
-        audio: Whether to put the clips of those in; the data set itself where the run was given it as an object.
-        audio_limit_bytes: What the clips may take up. Those that do not fit are left out, which *notes* says.
+        normalizer: See `asrlab.evaluation.compare`, as for the next four.
+        normalizers: Profiles to score the same texts under, side by side.
+        bootstrap_unit: The unit that is resampled.
+        resampling: The resampling of the bootstrap.
+        only_shared: Report on the utterances that all runs share.
+        worst_n: Number of utterances with the most errors that are shown with their words.
+        audio: Include the clips of those utterances. Pass the data set itself if the run was given it as an object.
+        audio_limit_bytes: Maximum size of the clips. Clips that do not fit are left out, and *notes* says so.
 
     Raises:
-        DatasetError: The runs are not over the same utterances; or audio is asked for, and the data set is not there.
-        OptionError: No run is given, or an option has a value that it cannot have.
+        DatasetError: If the runs' utterances differ, or audio is requested and the data set is not available.
+        OptionError: If no run is given, or an option has an invalid value.
     """
     runs = (results,) if isinstance(results, BenchResult) else tuple(results)
     if not runs:
         raise OptionError("there is nothing to report; give at least one run", option="runs")
     if worst_n < 0:
         raise OptionError(f"worst_n is {worst_n}; give 0 or more", option="worst_n")
-    options = {
-        "normalizer": normalizer,
-        "bootstrap_unit": bootstrap_unit,
-        "resampling": resampling,
-        "only_shared": only_shared,
-    }
-    details = build_details(runs, **options, worst_n=worst_n)  # type: ignore[arg-type]
-    comparison = None
-    if len(details.systems) > 1 and all(run.complete for run in runs) and _has_references(details):
-        comparison = compare(runs, **options, normalizers=normalizers)  # type: ignore[arg-type]
-    figures = comparison.figures if comparison else _figures(runs, normalizers)
-    clips = _clips(runs[0], details, wanted=audio, limit_bytes=audio_limit_bytes)
-    return Report(html=_page(runs, details, comparison, figures, clips), notes=clips.notes)
+    options = ComparisonOptions(
+        normalizer=normalizer,
+        normalizers=normalizers,
+        bootstrap_unit=bootstrap_unit,
+        resampling=resampling,
+        only_shared=only_shared,
+        worst_n=worst_n,
+    )
+    details = build_details(runs, options)
+    clips = Clips()
+    if audio is not False:
+        ids = [utterance.id for utterance in details.worst]
+        dataset = audio if isinstance(audio, Dataset) else None
+        clips = embed_clips(runs[0], ids, dataset=dataset, limit_bytes=audio_limit_bytes)
+    return Report(html=_build_page(runs, details, clips, options), notes=clips.notes)
 
 
-def _has_references(details: Details) -> bool:
-    return any(system.words.reference_length for system in details.systems)
-
-
-def _figures(runs: Sequence[BenchResult], normalizers: Sequence[str]) -> RunMetrics | None:
-    return run_metrics(runs[0], normalizers=normalizers) if len(runs) == 1 else None
-
-
-def _clips(result: BenchResult, details: Details, *, wanted: Dataset | bool, limit_bytes: int) -> Clips:
-    if wanted is False:
-        return Clips()
-    ids = [utterance.id for utterance in details.worst]
-    dataset = wanted if isinstance(wanted, Dataset) else None
-    return embed_clips(result, ids, dataset=dataset, limit_bytes=limit_bytes)
-
-
-def _page(
-    runs: Sequence[BenchResult],
-    details: Details,
-    comparison: Comparison | None,
-    figures: RunMetrics | None,
-    clips: Clips,
-) -> bytes:
-    names = tuple(dict.fromkeys(run.dataset for run in runs))
+def _build_page(runs: Sequence[BenchResult], details: Details, clips: Clips, options: ComparisonOptions) -> bytes:
+    has_references = any(system.words.reference_length for system in details.systems)
+    is_comparable = len(details.systems) > 1 and all(run.complete for run in runs) and has_references
+    comparison = compare_runs(runs, options) if is_comparable else None
+    if comparison:
+        metrics: RunMetrics | None = comparison.figures
+    else:
+        metrics = run_metrics(runs[0], normalizers=options.normalizers) if len(runs) == 1 else None
+    notes = comparison.notes if comparison else details.caveats
     return render_page(
-        title=" / ".join(names),
+        title=" / ".join(dict.fromkeys(run.dataset for run in runs)),
         runs=runs,
         details=details,
         comparison=comparison,
-        figures=figures,
+        figures=metrics,
         clips=clips,
         checks=trust_checks(runs, details),
         headline=comparison.headline if comparison else _headline(details),
-        notes=(*(comparison.notes if comparison else details.caveats), *(figures.notes if figures else ())),
+        notes=(*notes, *(metrics.notes if metrics else ())),
         audio_seconds=sum(details.durations.values()),
         utterances=len(details.systems[0].utterances) if details.systems else 0,
         scatter=scatter_plot(details.systems),
-        strips=histograms(details.latency),
+        histograms=histograms(details.latency),
         alignment_spans=alignment_spans,
         data=to_script_json(utterance_rows(details)),
         asrlab=__version__,
@@ -146,11 +144,93 @@ def _page(
 
 
 def _headline(details: Details) -> tuple[str, ...]:
-    """What there is to say without a comparison: each system's figures."""
+    """Return each system's figures, as the headline of a page without a comparison."""
     lines = []
     for system in details.systems:
         rate, speed = system.words.rate, system.model.rtfx
-        told = [f"WER {100 * rate:.2f} %"] if rate is not None else ["no references, so no error rate"]
-        told += [f"RTFx {speed:.2f}"] if speed else []
-        lines.append(f"{system.name}: {', '.join(told)}")
+        figures = ["no references, so no error rate" if rate is None else f"WER {format_percent(rate)}"]
+        figures += [f"RTFx {speed:.2f}"] if speed else []
+        lines.append(f"{system.name}: {', '.join(figures)}")
     return tuple(lines) or ("no model loaded, so there is nothing to show",)
+
+
+def render_page(**parts: Any) -> bytes:
+    """Render the page in UTF-8; control characters and text that UTF-8 cannot encode are shown as escapes."""
+    from markupsafe import Markup
+
+    style, script = _read_asset("report.css"), _read_asset("report.js")
+    template = _environment().get_template("report.html.j2")
+    # Both are asrlab's own and must stay as they were hashed.
+    assets = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
+    text = template.render(policy=_content_security_policy(style=style, script=script), **assets, **parts)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _content_security_policy(*, style: str, script: str) -> str:
+    """Return a policy that fetches nothing and allows only *style* and *script*."""
+    directives = {
+        "default-src": "'none'",
+        "script-src": f"'{_hash(script)}'",
+        "style-src": f"'{_hash(style)}'",
+        "img-src": "data:",
+        "media-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def system_label(index: int) -> str:
+    """Return the short label of the system at *index*: A to Z, then numbers."""
+    return chr(ord("A") + index) if index < 26 else str(index + 1)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _read_asset(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_escape_text,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": lambda rate: format_percent(rate, missing=_MISSING),
+        "seconds": _format_latency,
+        "label": system_label,
+        "duration": _format_duration,
+        "normalizers": describe_normalizers,
+    }
+    return environment
+
+
+def _escape_text(value: Any) -> Any:
+    """Escape control characters of the texts that a template prints; asrlab's own markup stays."""
+    from markupsafe import Markup
+
+    return escape_controls(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _format_latency(value: float | None) -> str:
+    if value is None or value >= 0.1:
+        return format_seconds(value, missing=_MISSING)
+    return f"{1000 * value:.1f} ms"
+
+
+def _format_duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

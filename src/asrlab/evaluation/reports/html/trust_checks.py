@@ -1,4 +1,4 @@
-"""Whether a report can be trusted, point by point."""
+"""Checks of a report's trustworthiness, shown at its top."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from asrlab.evaluation.reports.details import Details
+from asrlab.evaluation.reports.formatting import format_count
 from asrlab.evaluation.runs.result import BenchResult
-from asrlab.transcript import ModelInfo
 
-_SOME = 20
+_MIN_UTTERANCES = 20
 
 
 @attrs.frozen(kw_only=True)
 class TrustCheck:
-    """One thing that a reader would ask.
+    """One check.
 
     Attributes:
-        name: In a word or two.
-        ok: Whether it is as it should be.
-        detail: How it is.
+        name: A name of a word or two.
+        ok: True if there is no problem.
+        detail: The result.
     """
 
     name: str
@@ -29,61 +29,73 @@ class TrustCheck:
 
 
 def trust_checks(results: Sequence[BenchResult], details: Details) -> tuple[TrustCheck, ...]:
-    """The checks, the gravest first."""
-    return tuple(_checks(results, details))
+    """Return the checks, the most serious first."""
+    problems = (
+        ("complete", _completeness_problem(results), "yes"),
+        ("weights", _weights_problem(details), _describe_weights(details)),
+        ("device", _device_problem(details), "real"),
+        ("failed", _failure_problem(details), "none"),
+        ("gates", _gate_problem(details), _describe_gates(details)),
+    )
+    checks = [TrustCheck(name=name, ok=not problem, detail=problem or detail) for name, problem, detail in problems]
+    return (*checks, _size_check(details), *_timing_checks(results, details))
 
 
-def _checks(results: Sequence[BenchResult], details: Details) -> Iterator[TrustCheck]:
-    systems = details.systems
-    partial = [result.manifest.run for result in results if not result.complete]
+def _completeness_problem(results: Sequence[BenchResult]) -> str:
+    if partial := [result.manifest.run for result in results if not result.complete]:
+        return f"{', '.join(partial)} is not"
     broken = sum(model.failure is not None for result in results for model in result.models)
-    told = f"{', '.join(partial)} is not" if partial else f"{broken} models did not load" if broken else "yes"
-    yield TrustCheck(name="complete", ok=not partial and not broken, detail=told)
-    random = [system.name for system in systems if system.system.random]
-    unpinned = [system.name for system in systems if _unpinned(system.system.info.model)]
-    weights = f"random: {', '.join(random)}" if random else f"checksum not in the catalogue: {', '.join(unpinned)}"
-    yield TrustCheck(
-        name="weights", ok=not random and not unpinned, detail=weights if random or unpinned else _weights(details)
-    )
-    simulated = [system.name for system in systems if system.system.simulated]
-    yield TrustCheck(
-        name="device", ok=not simulated, detail=f"simulated: {', '.join(simulated)}" if simulated else "real"
-    )
-    failed = sum(system.model.failed for system in systems)
-    yield TrustCheck(name="failed", ok=not failed, detail=f"{failed} count as deletions" if failed else "none")
-    gates = sum(system.model.failed_gates for system in systems)
-    yield TrustCheck(name="gates", ok=not gates, detail=_counted(gates, "finding") if gates else _judged(details))
-    yield _size(details)
-    yield _times(results, details)
+    return f"{broken} models did not load" if broken else ""
 
 
-def _unpinned(model: ModelInfo) -> bool:
-    return bool(model.weights_sha256) and not model.weights_pinned and not model.weights_random
+def _weights_problem(details: Details) -> str:
+    if random := [system.name for system in details.systems if system.system.has_random_weights]:
+        return f"random: {', '.join(random)}"
+    unpinned = []
+    for system in details.systems:
+        model = system.system.info.model
+        if model.weights_sha256 and not model.weights_pinned:
+            unpinned.append(system.name)
+    return f"checksum not in the catalogue: {', '.join(unpinned)}" if unpinned else ""
 
 
-def _weights(details: Details) -> str:
+def _describe_weights(details: Details) -> str:
     return "as in the catalogue" if any(facts.weights_sha256 for facts in details.provenance) else "none in use"
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _device_problem(details: Details) -> str:
+    simulated = [system.name for system in details.systems if system.system.is_simulated]
+    return f"simulated: {', '.join(simulated)}" if simulated else ""
 
 
-def _judged(details: Details) -> str:
+def _failure_problem(details: Details) -> str:
+    failed = sum(system.model.failed for system in details.systems)
+    return f"{failed} count as deletions" if failed else ""
+
+
+def _gate_problem(details: Details) -> str:
+    failed = sum(system.model.failed_gates for system in details.systems)
+    return format_count(failed, "finding") if failed else ""
+
+
+def _describe_gates(details: Details) -> str:
+    if not details.gates:
+        return "none ran"
     unchecked = sum(counts[2] for gate in details.gates for counts in gate.systems)
-    return "no findings" + (f", {unchecked} not checked" if unchecked else "") if details.gates else "none ran"
+    return f"no findings, {unchecked} not checked" if unchecked else "no findings"
 
 
-def _size(details: Details) -> TrustCheck:
-    scored = [each for each in details.systems[0].utterances if each.counts] if details.systems else []
-    words = sum(each.counts.reference_length for each in scored if each.counts)
-    return TrustCheck(name="size", ok=len(scored) >= _SOME, detail=f"{len(scored)} utterances, {words} words")
+def _size_check(details: Details) -> TrustCheck:
+    counts = [utterance.counts for utterance in details.systems[0].utterances] if details.systems else []
+    lengths = [each.reference_length for each in counts if each]
+    detail = f"{len(lengths)} utterances, {sum(lengths)} words"
+    return TrustCheck(name="size", ok=len(lengths) >= _MIN_UTTERANCES, detail=detail)
 
 
-def _times(results: Sequence[BenchResult], details: Details) -> TrustCheck:
+def _timing_checks(results: Sequence[BenchResult], details: Details) -> Iterator[TrustCheck]:
     unstable = sum(len(system.model.unstable) for system in details.systems)
-    least = min(result.manifest.request.repeat for result in results)
-    told = f"measured {least} times" if least > 1 else "measured once"
     if unstable:
-        return TrustCheck(name="repeats", ok=False, detail=f"{unstable} texts changed when repeated")
-    return TrustCheck(name="times", ok=least > 1, detail=told)
+        yield TrustCheck(name="repeats", ok=False, detail=f"{unstable} texts changed when repeated")
+        return
+    passes = min(result.manifest.request.repeat for result in results)
+    yield TrustCheck(name="times", ok=passes > 1, detail=f"measured {passes} times" if passes > 1 else "measured once")
