@@ -82,25 +82,25 @@ def test_a_run_records_how_its_utterances_went_together(use_weights: Path, tmp_p
     assert json.loads(result.to_json())["models"][0]["decoding_paths"] == {"batched": 5}
 
 
-def test_what_was_in_doubt_is_told():
-    """In words, with the reasons, those of pieces among them."""
+def test_fallbacks_are_counted_by_reason():
+    """The description counts utterances that were decoded in batches, and the reasons of those that fell back."""
 
-    def heard(path: str | None) -> UtteranceResult:
+    def utterance(path: str | None) -> UtteranceResult:
         transcript = Transcript.__new__(Transcript)
-        object.__setattr__(transcript, "path", path)
+        object.__setattr__(transcript, "decoding", None if path is None else asrlab.DecodingPath.from_phrase(path))
         return UtteranceResult(id=str(path), reference="", transcript=transcript)
 
     paths = (
         "batched",
-        "batched, 4 pieces",
+        "batched, 4 chunks",
         "batched, then full: repetition",
-        "batched, 9 pieces, then full: cut off (2)",
+        "batched, 9 chunks, then full: cut off (2)",
     )
-    model = ModelResult(model="a/b", utterances=tuple(map(heard, paths)))
+    model = ModelResult(model="a/b", utterances=tuple(map(utterance, paths)))
     assert describe_decoding_paths(model) == (
         "2 of 4 utterances were decoded in batches; 2 used the fallback, at least in part: repetition 1, cut off 1"
     )
-    assert describe_decoding_paths(ModelResult(model="a/b", utterances=(heard(None), heard("full")))) == ""
+    assert describe_decoding_paths(ModelResult(model="a/b", utterances=(utterance(None), utterance("full")))) == ""
 
 
 def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: Path, asrlab_cli: Any):
