@@ -13,7 +13,7 @@ from benchmarks.records import Table, load_average, write_record
 from benchmarks.speech import Clip, default_folder, read_clips
 
 import asrlab
-from asrlab.evaluation.runs.executor import Executor, ModelJob, WorkerMessage, WorkerReady, WorkUnit
+from asrlab.evaluation.runs.executor import Executor, ModelJob, WorkerMessage, WorkerReady, WorkUnit, never
 from asrlab.testing.in_process import InProcessExecutor
 
 from .threads import ThreadTimes
@@ -44,10 +44,10 @@ class Watched:
         units: Sequence[WorkUnit],
         *,
         warmups: Sequence[WorkUnit] = (),
-        stop: Callable[[], bool] = bool,
+        should_stop: Callable[[], bool] = never,
     ) -> Generator[WorkerMessage]:
         """As ``Executor.run`` says."""
-        for message in InProcessExecutor().run(job, units, warmups=warmups, stop=stop):
+        for message in InProcessExecutor().run(job, units, warmups=warmups, should_stop=should_stop):
             if isinstance(message, WorkerReady):
                 self.times.__enter__()
             yield message

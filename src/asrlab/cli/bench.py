@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,10 +22,6 @@ from asrlab.cli.options import (
     to_batching,
     to_transcribe_options,
 )
-
-if TYPE_CHECKING:
-    from asrlab.plugins.manager import PluginHost
-    from asrlab.plugins.registry import ResolvedModel
 
 BENCH_EPILOG = """\b
 Examples:
@@ -97,59 +93,28 @@ def bench(
     finishes the current utterance, or waits a few seconds if there are several; a second Ctrl-C stops at once. asrlab
     resume RUN transcribes the rest.
     """
-    from asrlab import evaluation
-    from asrlab.cli.progress import run_progress
+    from asrlab.cli.progress import fetch_progress, run_progress
     from asrlab.cli.views.run import finish_run
-    from asrlab.plugins.manager import PluginHost
+    from asrlab.evaluation.runs.manifest import BenchRequest, default_warmup
+    from asrlab.evaluation.runs.plan import prepare_run
 
-    host = PluginHost()
-    request = {
-        name: given.pop(name) for name in ("format", "allow_external_audio", "device", "compute_type", "threads")
-    }
-    request |= {name: given.pop(name) for name in ("patches", "normalizer", "repeat", "warmup", "timeout", "run")}
-    memory_limit = given.pop("memory_limit")
-    batching, options = to_batching(given), to_transcribe_options(given)
-    # a mistake in the data set is reported before gigabytes are fetched
-    evaluation.load_dataset(
-        dataset, format=request["format"], allow_external_audio=request["allow_external_audio"], host=host
+    run, memory_limit, warmup = given.pop("run"), given.pop("memory_limit"), given.pop("warmup")
+    names = ("format", "allow_external_audio", "device", "compute_type", "threads", "patches", "normalizer", "repeat")
+    settings = {name: given.pop(name) for name in (*names, "timeout")}
+    request = BenchRequest(
+        dataset=None,
+        models=models,
+        warmup=default_warmup(settings["repeat"]) if warmup is None else warmup,
+        memory_limit_bytes=memory_limit and memory_limit * _MIB,
+        batching=to_batching(given),
+        options=to_transcribe_options(given),
+        **settings,
     )
-    resolved = _resolve(models, host, compute_type=request["compute_type"], threads=request["threads"])
-    _fetch(resolved, patches=request["patches"], offline=offline)
-    with run_progress() as progress:
-        result = evaluation.bench(
-            dataset,
-            models=models,
-            options=options,
-            batching=batching,
-            memory_limit_bytes=memory_limit and memory_limit * _MIB,
-            offline=True,
-            progress=progress.show,
-            stop=progress.should_stop,
-            host=host,
-            **request,
-        )
-    return finish_run(result, stopped=progress.stopped, texts=not only_table, normalizers=normalizers, as_json=as_json)
-
-
-def _resolve(
-    models: tuple[str, ...], host: PluginHost, *, compute_type: str, threads: int | None
-) -> list[ResolvedModel]:
-    from asrlab.loading import check_choices
-    from asrlab.plugins.registry import Registry
-
-    resolved = list(map(Registry(host).resolve, models))
-    for model in resolved:
-        check_choices(model.engine, compute_type=compute_type, threads=threads)
-    return resolved
-
-
-def _fetch(models: list[ResolvedModel], *, patches: str | None, offline: bool) -> None:
-    from asrlab.cli.progress import fetch_progress
-    from asrlab.loading import fetch_weights_to_load
-
     with fetch_progress() as show:
-        for model in models:
-            fetch_weights_to_load(model, patches=patches, offline=offline, progress=show)
+        plan = prepare_run(dataset, request, offline=offline, fetch_progress=show)
+    with run_progress() as progress:
+        result = plan.run(run, progress=progress.show, should_stop=progress.should_stop)
+    return finish_run(result, stopped=progress.stopped, texts=not only_table, normalizers=normalizers, as_json=as_json)
 
 
 @click.command(cls=Command, epilog=RESUME_EPILOG)
@@ -168,5 +133,5 @@ def resume(run: str, *, offline: bool, only_table: bool, as_json: bool) -> int:
     from asrlab.cli.views.run import finish_run
 
     with run_progress() as progress:
-        result = evaluation.resume(run, offline=offline, progress=progress.show, stop=progress.should_stop)
+        result = evaluation.resume(run, offline=offline, progress=progress.show, should_stop=progress.should_stop)
     return finish_run(result, stopped=progress.stopped, texts=not only_table, normalizers=(), as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
-from asrlab.evaluation.runs.executor import ItemKey, ItemsStarted, ModelJob, WorkerMessage, WorkUnit
+from asrlab.evaluation.runs.executor import ItemKey, ItemsStarted, ModelJob, WorkerMessage, WorkUnit, never
 from asrlab.evaluation.runs.job import SpeechDetector, load_job, model_loaded_message, transcribe_unit
 
 
@@ -25,20 +25,20 @@ class InProcessExecutor:
         units: Sequence[WorkUnit],
         *,
         warmups: Sequence[WorkUnit] = (),
-        stop: Callable[[], bool] = bool,
+        should_stop: Callable[[], bool] = never,
     ) -> Generator[WorkerMessage]:
         """Run the items as ``asrlab.evaluation.runs.executor.Executor`` describes, without its retries."""
-        ear = SpeechDetector()
+        detector = SpeechDetector()
         with load_job(job) as transcriber:
             yield model_loaded_message(transcriber, job)
             for unit in warmups:
-                deque(transcribe_unit(transcriber, unit, job, ear), maxlen=0)
+                deque(transcribe_unit(transcriber, unit, job, detector), maxlen=0)
             for unit in units:
-                if stop():
+                if should_stop():
                     return
                 yield ItemsStarted(keys=tuple(item.key for item in unit.items))
                 self.keys += (item.key for item in unit.items)
-                for done in transcribe_unit(transcriber, unit, job, ear):
+                for done in transcribe_unit(transcriber, unit, job, detector):
                     yield done
-                    if stop():
+                    if should_stop():
                         return

@@ -124,7 +124,7 @@ def test_what_was_begun_is_waited_for_after_stop():
     def enough() -> bool:
         return told.count("Begun") == 2
 
-    for message in LocalExecutor().run(ECHO, _units(TONE, SILENCE, TONE), stop=enough):
+    for message in LocalExecutor().run(ECHO, _units(TONE, SILENCE, TONE), should_stop=enough):
         told += _names([message])
     assert told == ["Hello", "Begun", "Done", "Begun", "Done"]
 

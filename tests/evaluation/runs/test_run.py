@@ -207,7 +207,7 @@ def test_stopping_leaves_the_rest_for_later(small_folder: Path, tmp_path: Path, 
         run=tmp_path / "run",
         executor=in_process,
         progress=lambda progress: told.append(progress.done),
-        stop=lambda: len(told) > 1 and told[-1] == 1,
+        should_stop=lambda: len(told) > 1 and told[-1] == 1,
     )
     assert not result.complete
     assert [utterance.id for utterance in result.models[0].utterances] == ["a-first"]

@@ -114,7 +114,7 @@ def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: 
         run=run,
         batching=one_by_one,
         progress=lambda progress: done.append(progress.done),
-        stop=lambda: done[-1:] == [2],
+        should_stop=lambda: done[-1:] == [2],
     )
     ended = asrlab_cli("resume", run, plugins=[tmp_path / "plugin"], TEMPERS=str(tmp_path / "traces"))
     assert ended.code == 3

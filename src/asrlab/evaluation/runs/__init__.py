@@ -1,1 +1,1 @@
-"""Runs: a data set through models, each in a process of its own."""
+"""Runs: a data set with several models, each in a process of its own, with a record of every outcome."""

@@ -1,4 +1,9 @@
-"""What runs units of work: an interface, so that one over a cluster can take the place of local processes."""
+"""The interface of executors, the messages they exchange with a run, and the time limits of utterances.
+
+An executor runs units of work: processes on this machine now, a cluster in its place one day. Only a worker opens
+audio, because a damaged file may cost its process memory, time or life, and the run's own process holds the ledger. The
+run sets the limits that need no look into a file, and the worker reports the others.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +22,28 @@ from asrlab.evaluation.runs.records import Failure
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcript import PatchStatus, Transcript
 
+CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
+"""Kinds of a `Failure` that ended a worker."""
+
+STOPPED = "stopped"
+"""Kind of a `Failure` of a worker that was killed because the run was stopped; never recorded."""
+
+MAX_ATTEMPTS = 2
+"""Attempts that an item may lose with its worker before it is given up."""
+
+type ItemKey = tuple[int, int]
+"""Index of the utterance in the data set, and number of the repeat, both from 0."""
+
+type WorkerMessage = WorkerReady | ItemsStarted | ItemFinished | ItemsLost | Failure
+
+
+def never() -> bool:
+    """Return False: the default answer to whether a run should stop."""
+    return False
+
 
 class Executor(Protocol):
-    """Runs units through one model, wherever."""
+    """Something that runs units of work with one model."""
 
     def run(
         self,
@@ -27,57 +51,46 @@ class Executor(Protocol):
         units: Sequence[WorkUnit],
         *,
         warmups: Sequence[WorkUnit] = (),
-        stop: Callable[[], bool] = bool,
+        should_stop: Callable[[], bool] = never,
     ) -> Generator[WorkerMessage]:
         """Load the model of *job* and run *units*.
 
-        A unit whose worker hangs, dies or runs out of memory is a `Lost`; those of its items that have no answer are
-        tried again, each by itself, and one that fails so a second time is answered with a `Done` whose failure is
-        ``timeout``, ``crashed`` or ``oom``. Nothing else is lost.
+        If a worker hangs, dies or runs out of memory, its items without an answer are retried one by one. An item that
+        is lost a second time finishes with the failure ``timeout``, ``crashed`` or ``oom``. Closing the iterator ends the
+        workers at once.
 
         Args:
-            job: Which model, and how.
-            units: In the order in which they are to be begun.
-            warmups: For each worker that has loaded the model, before its first unit; their outcomes are thrown away.
-            stop: Asked before each unit and several times a second; once it returns True nothing new is begun. A single
-                utterance in flight is waited for. A unit of several gets a few seconds; its items that have no outcome
-                then are not answered, and not counted as lost.
+            job: The model and its settings.
+            units: Units in the order in which they are to start.
+            warmups: Units for each worker that has loaded the model, before its first unit; their results are dropped.
+            should_stop: Asked before each unit and several times a second. Once it returns True, nothing new starts. A
+                single utterance in flight is awaited; a unit of several gets a few seconds, and its items without an
+                outcome are then neither answered nor counted as lost.
 
         Yields:
-            `Hello` whenever a worker has loaded the model, `Begun` before a unit is handed over, `Done` for each item,
-            `Lost` as above; or a `Failure` if the model does not load: alone where none has loaded before, else after a
-            `Done` with this failure for every item that is left. An iterator that is closed ends its workers at once.
+            `WorkerReady` after each load of the model, `ItemsStarted` before a unit, `ItemFinished` for each item and
+            `ItemsLost` for each lost worker. If the model does not load: a `Failure`, alone if the model never loaded,
+            else after an `ItemFinished` with this failure for each remaining item.
         """
         ...
 
 
-CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
-"""The kinds of a `Failure` that cost a worker."""
-STOPPED = "stopped"
-"""The kind of a `Failure` of a worker that was killed because the run was stopped; never in a record."""
-MAX_ATTEMPTS = 2
-"""How often an item may be lost before it is given up."""
-type ItemKey = tuple[int, int]
-"""The utterance's place in the data set, and the repeat, both from 0."""
-type WorkerMessage = WorkerReady | ItemsStarted | ItemFinished | ItemsLost | Failure
-
-
 @attrs.frozen(kw_only=True)
 class ModelJob:
-    """Which model to load, and how to transcribe with it.
+    """A model to load, and how to transcribe with it.
 
     Attributes:
-        model: Its name, as it was asked for.
-        device: As asked for.
-        compute_type: As asked for.
-        threads: As asked for.
-        patches: As asked for.
-        options: For every utterance.
-        batching: As asked for.
-        unit_size: How many utterances are handed over at once, if the engine decodes several together; else 1.
-        points: Entry points instead of those installed; None for those.
-        disabled: Names of plugins not to load.
-        memory_limit_bytes: Resident memory at which a worker counts as out of it; None for no limit.
+        model: The requested name of the model.
+        device: As for ``asrlab.load``.
+        compute_type: As for ``asrlab.load``.
+        threads: As for ``asrlab.load``.
+        patches: As for ``asrlab.load``.
+        options: Options for every utterance.
+        batching: The requested batching settings.
+        unit_size: Number of utterances in a unit; 1 unless the engine decodes several at once.
+        points: Entry points of plugins; None for the installed ones.
+        disabled: Names of plugins that are not loaded.
+        memory_limit_bytes: Resident memory at which a worker counts as out of memory; None for no limit.
     """
 
     model: str
@@ -98,26 +111,26 @@ class WorkItem:
     """One transcription of one utterance.
 
     Attributes:
-        key: What the answers name it by.
-        audio: What to transcribe.
-        seconds: What it may take, from being handed over to its answer; None if the worker reports it in `TimeLimits`.
-        listen: Whether to look for speech in it even where something was recognized.
-        lost_before: How often it was `ItemsLost` already, in an earlier session of the same run.
+        key: Identity of the item in messages.
+        audio: The audio to transcribe.
+        timeout_s: Seconds from dispatch to answer; None if the worker reports the limit in `TimeLimits`.
+        detect_speech: Measure the speech in the audio even if words were recognized.
+        previous_losses: Losses of the item in earlier sessions of the run.
     """
 
     key: ItemKey
     audio: AudioSource
-    seconds: float | None = None
-    listen: bool = False
-    lost_before: int = 0
+    timeout_s: float | None = None
+    detect_speech: bool = False
+    previous_losses: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class WorkUnit:
-    """What a worker is given at once.
+    """Items that a worker receives together.
 
     Attributes:
-        items: One, or several where the engine gains from a batch.
+        items: One item, or several if the engine decodes batches.
     """
 
     items: tuple[WorkItem, ...]
@@ -128,12 +141,12 @@ class WorkerReady:
     """A worker has loaded the model.
 
     Attributes:
-        info: Its facts.
+        info: Facts of the loaded model.
         load_time: Seconds, as ``Transcriber.load_time``.
-        patches: What was changed in other packages for it.
-        backend: The build of torch in the worker, and its GPU; empty where none was imported.
-        batching: How utterances go through it together; None where they go one by one.
-        peak_resident_bytes: Of the worker's life so far; None where the system does not tell.
+        patches: Patches that were applied to other packages.
+        backend: Build of torch in the worker, and its GPU; empty if torch was not imported.
+        batching: Effective batching settings; None if utterances are decoded one by one.
+        peak_resident_bytes: Peak memory of the worker so far; None if the system does not report it.
     """
 
     info: TranscriberInfo
@@ -146,10 +159,10 @@ class WorkerReady:
 
 @attrs.frozen(kw_only=True)
 class ItemsStarted:
-    """These items are about to be handed to a worker.
+    """Items that are about to be sent to a worker.
 
     Attributes:
-        keys: Of the items.
+        keys: Keys of the items.
     """
 
     keys: tuple[ItemKey, ...]
@@ -157,10 +170,10 @@ class ItemsStarted:
 
 @attrs.frozen(kw_only=True)
 class TimeLimits:
-    """What the items of a unit may take: the worker has read how long their audio is.
+    """Time limits of the items of a unit, from a worker that has read the durations of their audio.
 
     Attributes:
-        seconds: Of each item, counted from this message.
+        seconds: Limit of each item, counted from this message.
     """
 
     seconds: dict[ItemKey, float]
@@ -168,30 +181,30 @@ class TimeLimits:
 
 @attrs.frozen(kw_only=True)
 class ItemFinished:
-    """An item's outcome, a transcript or a failure.
+    """The outcome of an item: a transcript or a failure.
 
     Attributes:
-        key: Of the item.
-        transcript: The result; None if it failed.
-        failure: Why; None if it did not.
-        voiced: Seconds of speech that a voice activity model found; None where it was not asked, or could not.
-        peak_resident_bytes: Of the worker's life so far; None where the system does not tell, or the worker died.
+        key: Key of the item.
+        transcript: The transcript; None if the item failed.
+        failure: Why the item failed; None if it did not.
+        speech_s: Seconds of speech found by voice activity detection; None if not measured.
+        peak_resident_bytes: Peak memory of the worker so far; None if not reported, or if the worker died.
     """
 
     key: ItemKey
     transcript: Transcript | None = None
     failure: Failure | None = None
-    voiced: float | None = None
+    speech_s: float | None = None
     peak_resident_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ItemsLost:
-    """A worker hung, died or ran out of memory; these items are tried again or, after the second time, given up.
+    """Items whose worker hung, died or ran out of memory.
 
     Attributes:
-        keys: Of the items without an answer.
-        failure: What happened.
+        keys: Keys of the items without an answer.
+        failure: Why the worker was lost.
     """
 
     keys: tuple[ItemKey, ...]
@@ -199,56 +212,57 @@ class ItemsLost:
 
 
 OPEN_TIMEOUT_S = 300.0
-"""Seconds in which a worker must have read the declared duration: the least that any utterance has."""
-_LEAST_S = 300.0
-_FACTOR = 60.0
-_UNKNOWN_S = 3600.0
-_MOST_S = 7 * 24 * 3600.0
+"""Seconds in which a worker must have read the declared duration; equal to the smallest limit of an utterance."""
+
+_MIN_TIMEOUT_S = 300.0
+_MAX_TIMEOUT_S = 7 * 24 * 3600.0
+_UNKNOWN_DURATION_TIMEOUT_S = 3600.0
+_TIMEOUT_FACTOR = 60.0
 
 
 def known_timeout(audio: AudioSource, timeout: float | None) -> float | None:
-    """Return the seconds that *audio* may take, without opening it; None if only its header tells.
+    """Return the time limit of *audio* in seconds without opening it; None if the file has to be opened.
 
-    *timeout*, where the user gave one; else 60 times a duration that is known already, as `utterance_timeout` has it.
+    Args:
+        audio: The audio of an utterance.
+        timeout: The user's limit; None derives the limit from the duration, as `utterance_timeout` does.
     """
     if timeout is not None:
         return timeout
-    if isinstance(audio, Audio):
-        return _limit(audio.duration)
-    if isinstance(audio, AudioFile) and audio.duration is not None:
-        return _limit(audio.duration)
+    if isinstance(audio, Audio) or (isinstance(audio, AudioFile) and audio.duration is not None):
+        return _clamp_timeout(audio.duration or 0.0)
     return None
 
 
 def utterance_timeout(audio: AudioSource) -> float:
-    """Return the seconds that *audio* may take, generous on purpose: too short a limit costs a good transcript.
+    """Return the time limit of *audio* in seconds.
 
-    - 60 times the duration that was asked for, or that the header declares; nothing is decoded. The slowest that
-      anyone waits for, Whisper large on a busy core, is faster.
-    - At least 300 s: the first utterance pays for compiling kernels, and for waiting in a full machine.
-    - 3,600 s where the duration is not known.
-    - Never more than a week: a damaged header can declare anything.
+    The limit is generous, because too short a limit costs a good transcript:
 
-    It opens the audio, so it is called in worker processes only.
+    - 60 times the requested or declared duration. Whisper large on a busy core is faster.
+    - At least 300 s: the first utterance pays for compiling kernels, and for waiting on a full machine.
+    - 3,600 s if the duration is not known.
+    - At most a week: a damaged header can declare anything.
+
+    This function opens the audio but decodes nothing. Call it in worker processes only.
     """
     known = known_timeout(audio, None)
     if known is not None:
         return known
     declared = None
-    with suppress(Exception):  # whatever is wrong with the audio is reported when it is transcribed
-        declared = _declared(audio)
-    return _UNKNOWN_S if declared is None else _limit(declared)
+    with suppress(Exception):  # the transcription reports whatever is wrong with the audio
+        declared = _declared_duration(audio)
+    return _UNKNOWN_DURATION_TIMEOUT_S if declared is None else _clamp_timeout(declared)
 
 
-def _limit(duration: float) -> float:
-    return min(_MOST_S, max(_LEAST_S, _FACTOR * duration))
+def _clamp_timeout(duration: float) -> float:
+    return min(_MAX_TIMEOUT_S, max(_MIN_TIMEOUT_S, _TIMEOUT_FACTOR * duration))
 
 
-def _declared(audio: AudioSource) -> float | None:
-    """Return the seconds that a file's header declares; None where it does not."""
+def _declared_duration(audio: AudioSource) -> float | None:
     path = audio.path if isinstance(audio, AudioFile) else audio
     is_file = isinstance(path, str | os.PathLike) and Path(os.fsdecode(path)).is_file()
-    if not (is_file or isinstance(path, bytes)):  # opening a pipe could wait for ever
+    if not (is_file or isinstance(path, bytes)):  # opening a pipe could block forever
         return None
     with open_audio(audio, allow_truncated=True) as reader:
         return reader.declared_duration

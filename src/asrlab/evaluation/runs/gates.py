@@ -1,6 +1,6 @@
-"""Gates: what can go wrong with an utterance without anybody noticing, checked for each outcome.
+"""Quality gates: automatic checks of each outcome for faults that nobody would notice.
 
-A verdict is ``passed`` only where the gate saw what it takes; where it could not, it is ``not-checked`` and says why.
+A gate has passed only if it had the facts that it needs. Otherwise its result is ``not-checked``, with the reason.
 """
 
 from __future__ import annotations
@@ -19,41 +19,42 @@ from asrlab.evaluation.runs.words import count_words, has_words, min_speech_seco
 from asrlab.transcript import Segment, Transcript
 from asrlab.vad import find_repetition
 
-_LEAST_SPEECH_S = 0.5
-"""Less than this may be a cough that a detector takes for speech."""
+_MIN_SPEECH_S = 0.5
+"""Shorter speech may be a cough that a detector takes for speech."""
 _WHISPER_ENGINES = ("faster-whisper", "openai-whisper")
 _WARNING_ENGINES = ("liquid-audio",)
-"""They warn where a text ends at the limit, so that no warning means that it did not."""
-_WHISPER_LIMIT = 220
-"""Tokens that a window of Whisper may have at least: half of the 448 of its context, less what a full prompt leaves of
-the other half.
+"""Engines that warn if a text ends at the token limit, so that no warning means a complete text."""
+_WHISPER_TOKEN_LIMIT = 220
+"""Smallest token limit of a window of Whisper: half of the 448 of its context, less what a full prompt leaves of the
+other half.
 
 Source: openai-whisper 20250625, decoding.py, ``sample_len`` and ``_main_loop``; for CTranslate2 4.8.5, measured.
 """
-_WHISPER_STAMPS = 50363
-"""The first token of a time, ``<|0.00|>``, of Whisper's English models, the lowest of all; text is below 50,257."""
-_CUT_S = 0.25  # a manifest's times cut off the edges of words
-type _Seen = tuple[Literal["passed", "failed", "not-checked"], str]
+_MIN_TIMESTAMP_TOKEN = 50363
+"""Token ``<|0.00|>`` of Whisper's English models, the lowest timestamp of all models; text is below 50,257."""
+_EDGE_TOLERANCE_S = 0.25  # the times of a manifest cut off the edges of words
+
+type _Result = tuple[Literal["passed", "failed", "not-checked"], str]
 
 
 @attrs.frozen(kw_only=True)
-class _Case:
-    """An outcome, and what it is held against.
+class _GateInput:
+    """The facts of an outcome that the gates examine.
 
     Attributes:
-        reference: What was said; None if the data set does not tell.
-        asked_device: As the caller named it.
-        transcript: None if it failed.
-        failure: None if it did not.
-        voiced: Seconds of speech; None if not known.
-        info: The facts of the loaded model; None if they are not known.
+        reference: Reference text; None if the data set has none.
+        requested_device: Device as the caller named it.
+        transcript: The transcript; None if the utterance failed.
+        failure: Why the utterance failed; None if it did not.
+        speech_s: Seconds of speech; None if not measured.
+        info: Facts of the loaded model; None if not known.
     """
 
     reference: str | None
-    asked_device: str
+    requested_device: str
     transcript: Transcript | None
     failure: Failure | None
-    voiced: float | None
+    speech_s: float | None
     info: TranscriberInfo | None
 
     @property
@@ -65,190 +66,194 @@ class _Case:
         return self.failure.reason if self.failure else ""
 
     def warning(self, code: str) -> str:
-        """The first message with this code; empty if there is none."""
+        """Return the message of the first warning with *code*; empty if there is none."""
         warnings = self.transcript.warnings if self.transcript else ()
         return next((warning.message for warning in warnings if warning.code == code), "")
 
-    def heard(self) -> str:
-        """What is known of the speech in it, in words."""
-        return "speech was not looked for" if self.voiced is None else f"{self.voiced:.1f} s of speech were found"
+    def describe_speech(self) -> str:
+        """Return the measured speech in words."""
+        return "speech was not measured" if self.speech_s is None else f"{self.speech_s:.1f} s of speech were found"
 
 
 def check_gates(
-    done: ItemFinished, *, facts: UtteranceFacts, asked_device: str, info: TranscriberInfo | None = None
+    finished: ItemFinished, *, facts: UtteranceFacts, requested_device: str, info: TranscriberInfo | None = None
 ) -> tuple[GateResult, ...]:
-    """What each gate says of an outcome, in the order of `GATES`.
+    """Return the result of each gate for an outcome, in the order of `GATES`.
 
     Args:
-        done: The outcome.
-        facts: Of its utterance.
-        asked_device: As the caller named it, such as ``auto`` or ``cuda``.
-        info: The facts of the model that it ran with; None leaves the device of a failed utterance unchecked.
+        finished: The outcome.
+        facts: Facts of its utterance.
+        requested_device: Device as the caller named it, such as ``auto`` or ``cuda``.
+        info: Facts of the model; without them the device of a failed utterance is not checked.
     """
-    case = _Case(
+    gate_input = _GateInput(
         reference=facts.reference,
-        asked_device=asked_device,
-        transcript=done.transcript,
-        failure=done.failure,
-        voiced=done.voiced,
+        requested_device=requested_device,
+        transcript=finished.transcript,
+        failure=finished.failure,
+        speech_s=finished.speech_s,
         info=info,
     )
-    seen = ((name, gate(case)) for name, gate in _GATES.items())
-    return tuple(GateResult(gate=name, outcome=outcome, detail=detail) for name, (outcome, detail) in seen)
+    results = ((name, gate(gate_input)) for name, gate in _GATES.items())
+    return tuple(GateResult(gate=name, outcome=outcome, detail=detail) for name, (outcome, detail) in results)
 
 
-def _audio_truncated(case: _Case) -> _Seen:
-    if case.failure and case.reason == "truncated":
-        return "failed", case.failure.message.partition("; ")[0]
-    if accepted := case.warning("truncated"):
-        return "failed", accepted
-    if case.transcript is None:
-        return _without_transcript(case)
-    return "passed", f"{case.transcript.duration:.2f} s decoded, to the end"
+def _audio_truncated(given: _GateInput) -> _Result:
+    if given.failure and given.reason == "truncated":
+        return "failed", given.failure.message.partition("; ")[0]
+    if warning := given.warning("truncated"):
+        return "failed", warning
+    if given.transcript is None:
+        return _no_transcript(given)
+    return "passed", f"{given.transcript.duration:.2f} s decoded, to the end"
 
 
-def _output_truncated(case: _Case) -> _Seen:
-    if warned := case.warning("output-truncated"):
-        return "failed", warned
-    if case.transcript is None:
-        return _without_transcript(case)
-    if not case.transcript.segments:
-        return "not-checked", "nothing was written"
-    engine = case.transcript.model.engine
+def _output_truncated(given: _GateInput) -> _Result:
+    if warning := given.warning("output-truncated"):
+        return "failed", warning
+    if given.transcript is None:
+        return _no_transcript(given)
+    if not given.transcript.segments:
+        return "not-checked", "no text was recognized"
+    engine = given.transcript.model.engine
     if engine in _WHISPER_ENGINES:
-        return _whisper_windows(case.transcript)
+        return _check_whisper_windows(given.transcript)
     if engine in _WARNING_ENGINES:
-        return "passed", "each text ended by itself"
-    return "not-checked", f"{engine} does not tell whether a text reached its limit"
+        return "passed", "each text ended before its limit"
+    return "not-checked", f"{engine} does not report whether a text reached its limit"
 
 
-def _whisper_windows(transcript: Transcript) -> _Seen:
-    """Whether a window reached the limit with nothing in it from which the next could go on.
+def _check_whisper_windows(transcript: Transcript) -> _Result:
+    """Find a window that reached the token limit without a timestamp from which the next window continues.
 
-    Where there are two times in a row, Whisper goes on from there, and what was cut off is decoded anew.
+    After two timestamps in a row, Whisper continues from there and decodes again what was cut off.
     """
-    unfinished = list(_unfinished(transcript.segments))
     if any(segment.tokens is None or segment.seek is None for segment in transcript.segments):
         return "not-checked", "not every segment has its tokens and its window"
+    unfinished = _unfinished_windows(transcript.segments)
     longest = max(unfinished, key=lambda segment: len(segment.tokens or ()), default=None)
     if longest is None:
-        return "passed", "each window of 30 s ended with a time"
-    tokens = len(longest.tokens or ())
-    seen = f"the window from {(longest.seek or 0) / 100:.2f} s has {tokens} tokens and no time at its end"
-    if tokens >= _WHISPER_LIMIT:
-        return "failed", f"{seen}: it was cut off, and words are missing"
+        return "passed", "each window of 30 s ended with a timestamp"
+    n_tokens = len(longest.tokens or ())
+    detail = f"the window from {(longest.seek or 0) / 100:.2f} s has {n_tokens} tokens and no timestamp at its end"
+    if n_tokens >= _WHISPER_TOKEN_LIMIT:
+        return "failed", f"{detail}: it was cut off, and words are missing"
     if transcript.options.hotwords:
-        return "not-checked", f"{seen}; hotwords take tokens from it, and how many is not told"
-    return "passed", f"{seen}; it may have {_WHISPER_LIMIT}"
+        return "not-checked", f"{detail}; hotwords lower its limit by an unknown number of tokens"
+    return "passed", f"{detail}; its limit is {_WHISPER_TOKEN_LIMIT}"
 
 
-def _unfinished(segments: tuple[Segment, ...]) -> Iterator[Segment]:
-    """The segments that are a whole window and do not end with a time."""
+def _unfinished_windows(segments: tuple[Segment, ...]) -> Iterator[Segment]:
+    """Yield the segments that fill a whole window and do not end with a timestamp."""
     for _, window in groupby(segments, key=lambda segment: segment.seek):
         first, *others = window
-        if not others and first.tokens and first.tokens[-1] < _WHISPER_STAMPS:
+        if not others and first.tokens and first.tokens[-1] < _MIN_TIMESTAMP_TOKEN:
             yield first
 
 
-def _repetition_loop(case: _Case) -> _Seen:
-    if case.transcript is None:
-        return _without_transcript(case)
-    loop = find_repetition(case.text)
+def _repetition_loop(given: _GateInput) -> _Result:
+    if given.transcript is None:
+        return _no_transcript(given)
+    loop = find_repetition(given.text)
     if loop is None:
-        warned = case.warning("repetition")
-        return ("failed", warned) if warned else ("passed", "no loop")
-    detail = f'"{loop.phrase[:60]}" is there {loop.count} times in a row'
-    said = find_repetition(case.reference or "")
-    if said is not None and said.count >= loop.count:
-        return "passed", f"{detail}, and in the reference {said.count} times"
+        warning = given.warning("repetition")
+        return ("failed", warning) if warning else ("passed", "no repetition")
+    detail = f'"{loop.phrase[:60]}" occurs {loop.count} times in a row'
+    spoken = find_repetition(given.reference or "")
+    if spoken is not None and spoken.count >= loop.count:
+        return "passed", f"{detail}, and {spoken.count} times in the reference"
     return "failed", detail
 
 
-def _empty_on_speech(case: _Case) -> _Seen:
-    if case.transcript is None:
-        return _without_transcript(case)
-    if has_words(case.text):
-        return "passed", f"{count_words(case.text)} words were written"
-    if words := count_words(case.reference):
-        return "failed", f"nothing was written; the reference has {words} words, and {case.heard()}"
-    if case.reference is not None:
-        return "passed", "nothing was written, and the reference is empty"
-    if case.voiced is None:
-        return "not-checked", "nothing was written; there is no reference, and speech was not looked for"
-    return "failed" if case.voiced >= _LEAST_SPEECH_S else "passed", f"nothing was written, and {case.heard()}"
+def _empty_on_speech(given: _GateInput) -> _Result:
+    if given.transcript is None:
+        return _no_transcript(given)
+    if has_words(given.text):
+        return "passed", f"{count_words(given.text)} words were recognized"
+    if n_words := count_words(given.reference):
+        return "failed", f"no words were recognized; the reference has {n_words} words, and {given.describe_speech()}"
+    if given.reference is not None:
+        return "passed", "no words were recognized, and the reference is empty"
+    if given.speech_s is None:
+        return "not-checked", "no words were recognized; there is no reference, and speech was not measured"
+    outcome: Literal["passed", "failed"] = "failed" if given.speech_s >= _MIN_SPEECH_S else "passed"
+    return outcome, f"no words were recognized, and {given.describe_speech()}"
 
 
-def _text_on_silence(case: _Case) -> _Seen:
-    if case.transcript is None:
-        return _without_transcript(case)
-    words = count_words(case.text)
-    if not words:
-        return "passed", "nothing was written"
-    if silent := case.warning("silent"):
-        return "failed", f"{words} words were written: {silent}"
-    if case.reference is not None and not has_words(case.reference):
-        if (case.voiced or 0.0) >= _LEAST_SPEECH_S:
-            return "not-checked", f"the reference is empty, but {case.heard()}"
-        return "failed", f"{words} words were written, the reference is empty, and {case.heard()}"
-    if shared := len(set(split_words(case.text)) & set(split_words(case.reference or ""))):
-        return "passed", f"{shared} different words are in the reference too"
-    if case.voiced is None:
-        return "not-checked", f"{words} words were written; {case.heard()}"
-    return "passed" if case.voiced else "failed", f"{words} words were written, and {case.heard()}"
+def _text_on_silence(given: _GateInput) -> _Result:
+    if given.transcript is None:
+        return _no_transcript(given)
+    n_words = count_words(given.text)
+    if not n_words:
+        return "passed", "no words were recognized"
+    if silent := given.warning("silent"):
+        return "failed", f"{n_words} words were recognized: {silent}"
+    if given.reference is not None and not has_words(given.reference):
+        if (given.speech_s or 0.0) >= _MIN_SPEECH_S:
+            return "not-checked", f"the reference is empty, but {given.describe_speech()}"
+        return "failed", f"{n_words} words were recognized, the reference is empty, and {given.describe_speech()}"
+    if n_shared := len(set(split_words(given.text)) & set(split_words(given.reference or ""))):
+        return "passed", f"{n_shared} different words are also in the reference"
+    detail = f"{n_words} words were recognized, and {given.describe_speech()}"
+    if given.speech_s is None:
+        return "not-checked", detail
+    return "passed" if given.speech_s else "failed", detail
 
 
-def _device(case: _Case) -> _Seen:
-    used = case.transcript.device if case.transcript else case.info.device if case.info else None
+def _device(given: _GateInput) -> _Result:
+    used = given.transcript.device if given.transcript else given.info.device if given.info else None
     if used is None:
-        return _without_transcript(case)
-    detail = f"asked for {case.asked_device}, ran on {used}"
-    same = case.asked_device == "auto" or _numbered(case.asked_device) == _numbered(used.resolved)
-    return "passed" if same else "failed", detail
+        return _no_transcript(given)
+    detail = f"asked for {given.requested_device}, ran on {used}"
+    is_same = given.requested_device == "auto" or _with_index(given.requested_device) == _with_index(used.resolved)
+    return "passed" if is_same else "failed", detail
 
 
-def _numbered(device: str) -> str:
+def _with_index(device: str) -> str:
     return "cuda:0" if device == "cuda" else device
 
 
-def _non_finite_input(case: _Case) -> _Seen:
-    if case.failure and case.reason == "not-finite":
-        return "failed", case.failure.message.partition("; ")[0]
-    if case.transcript is None:
-        return _without_transcript(case)
+def _non_finite_input(given: _GateInput) -> _Result:
+    if given.failure and given.reason == "not-finite":
+        return "failed", given.failure.message.partition("; ")[0]
+    if given.transcript is None:
+        return _no_transcript(given)
     return "passed", "every sample is finite"
 
 
-def _reference_suspect(case: _Case) -> _Seen:
-    if case.reference is None:
+def _reference_suspect(given: _GateInput) -> _Result:
+    if given.reference is None:
         return "not-checked", "there is no reference"
-    if case.transcript is None:
-        return _without_transcript(case)
-    words, duration = count_words(case.reference), case.transcript.duration
-    if not words:
-        return _empty_reference(case)
-    if silent := case.warning("silent"):
-        return "failed", f"the reference has {words} words, but {silent}"
-    least = min_speech_seconds(case.reference)
-    rate = f"{words} words in {duration:.2f} s"
-    if least > duration + _CUT_S:
-        return "failed", f"{rate}: the fastest speaker on record takes {least:.2f} s"
-    return "passed", f"{rate} can be said"
+    if given.transcript is None:
+        return _no_transcript(given)
+    n_words, duration = count_words(given.reference), given.transcript.duration
+    if not n_words:
+        return _check_empty_reference(given)
+    if silent := given.warning("silent"):
+        return "failed", f"the reference has {n_words} words, but {silent}"
+    min_s = min_speech_seconds(given.reference)
+    rate = f"{n_words} words in {duration:.2f} s"
+    if min_s > duration + _EDGE_TOLERANCE_S:
+        return "failed", f"{rate}: the fastest speaker on record takes {min_s:.2f} s"
+    return "passed", f"{rate} can be spoken"
 
 
-def _empty_reference(case: _Case) -> _Seen:
-    if not has_words(case.text):
-        return "passed", "the reference is empty, and nothing was written"
-    detail = f"the reference is empty, but {count_words(case.text)} words were written, and {case.heard()}"
-    if case.voiced is None:
+def _check_empty_reference(given: _GateInput) -> _Result:
+    if not has_words(given.text):
+        return "passed", "the reference is empty, and no words were recognized"
+    n_words = count_words(given.text)
+    detail = f"the reference is empty, but {n_words} words were recognized, and {given.describe_speech()}"
+    if given.speech_s is None:
         return "not-checked", detail
-    return "failed" if case.voiced >= _LEAST_SPEECH_S else "passed", detail
+    return "failed" if given.speech_s >= _MIN_SPEECH_S else "passed", detail
 
 
-def _without_transcript(case: _Case) -> _Seen:
-    return "not-checked", f"there is no transcript ({case.failure.kind})" if case.failure else "there is no transcript"
+def _no_transcript(given: _GateInput) -> _Result:
+    reason = f" ({given.failure.kind})" if given.failure else ""
+    return "not-checked", f"there is no transcript{reason}"
 
 
-_GATES: dict[str, Callable[[_Case], _Seen]] = {
+_GATES: dict[str, Callable[[_GateInput], _Result]] = {
     "audio-truncated": _audio_truncated,
     "output-truncated": _output_truncated,
     "repetition-loop": _repetition_loop,
@@ -258,5 +263,6 @@ _GATES: dict[str, Callable[[_Case], _Seen]] = {
     "non-finite-input": _non_finite_input,
     "reference-suspect": _reference_suspect,
 }
+
 GATES = tuple(_GATES)
-"""The names of the gates, in order."""
+"""Names of the gates, in order."""

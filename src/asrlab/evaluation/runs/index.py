@@ -1,4 +1,4 @@
-"""TODO."""
+"""Summaries of runs, and the list of all runs with an index that saves reading them again."""
 
 from __future__ import annotations
 
@@ -20,82 +20,15 @@ _NAME = "index.sqlite"
 _TABLE = "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, summary TEXT NOT NULL)"
 
 
-def list_runs(root: Path) -> list[dict[str, Any]]:
-    """The summaries of the runs in *root*, the latest first; a damaged run has ``error`` instead of figures."""
-    folders = [RunFolder(path.parent) for path in root.glob("*/manifest.json")]
-    try:
-        found = _indexed(root, folders)
-    except sqlite3.Error:  # damaged, in use for long, or on a disk that takes no locks
-        found = _made_again(root, folders)
-    return sorted(found, key=lambda summary: (summary["created"], summary["run"]), reverse=True)
-
-
-def _made_again(root: Path, folders: list[RunFolder]) -> list[dict[str, Any]]:
-    try:
-        (root / _NAME).unlink(missing_ok=True)
-        return _indexed(root, folders)
-    except (sqlite3.Error, OSError):
-        return [_summary(folder) for folder in folders]
-
-
-def _indexed(root: Path, folders: list[RunFolder]) -> list[dict[str, Any]]:
-    if not folders:
-        return []
-    with closing(sqlite3.connect(root / _NAME, timeout=5)) as index, index:
-        index.execute(_TABLE)
-        known = {name: (stamp, summary) for name, stamp, summary in index.execute("SELECT * FROM runs")}
-        found = list(_refreshed(index, folders, known))
-        gone = known.keys() - {folder.path.name for folder in folders}
-        index.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in gone])
-    return found
-
-
-def _refreshed(
-    index: sqlite3.Connection, folders: list[RunFolder], known: dict[str, tuple[str, str]]
-) -> Iterator[dict[str, Any]]:
-    scored_by = scoring_version()
-    for folder in folders:
-        name, stamp = folder.path.name, _stamp(folder)
-        if known.get(name, ("", ""))[0] == stamp:
-            summary = json.loads(known[name][1])
-            # error rates are counted anew where the rules of scoring are not those of then
-            if "error" in summary or summary.get("scored_by") == scored_by:
-                yield summary
-                continue
-        summary = _summary(folder)
-        index.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (name, stamp, json.dumps(summary)))
-        yield summary
-
-
-def _stamp(folder: RunFolder) -> str:
-    """What changes whenever the records do."""
-    stamps = []
-    for path in (folder.manifest, folder.ledger):
-        try:
-            facts = path.stat()
-        except OSError:
-            continue
-        stamps.append(f"{facts.st_size}-{facts.st_mtime_ns}")
-    return " ".join(stamps)
-
-
-def _summary(folder: RunFolder) -> dict[str, Any]:
-    try:
-        records = load_run_records(folder.path)
-        return {**summarize_run(records, records.result()), "run": folder.path.name}
-    except DatasetError as error:
-        return {"run": folder.path.name, "created": "", "error": error.message}
-
-
 def summarize_run(records: RunRecords, result: BenchResult) -> dict[str, Any]:
-    """A run in a few figures, as JSON values; *result* is what *records* say."""
+    """Return a few figures of a run as JSON values; *result* is the result of *records*."""
     return {
         "run": records.manifest.run,
         "created": records.manifest.created,
         "dataset": result.dataset,
         "normalizer": records.manifest.normalizer,
         "scored_by": scoring_version(),
-        "complete": records.complete,
+        "complete": records.is_complete,
         "done": len(records.outcomes),
         "expected": records.expected,
         "failed": sum(outcome.failure is not None for outcome in records.outcomes.values()),
@@ -119,10 +52,76 @@ def summarize_run(records: RunRecords, result: BenchResult) -> dict[str, Any]:
 
 
 def write_summary(folder: RunFolder, records: RunRecords, result: BenchResult) -> None:
-    """Write the summary beside the records; a disk without room for it has room for none."""
+    """Write the summary beside the records, or delete it if the disk is full."""
+    document = json.dumps(summarize_run(records, result), ensure_ascii=False, indent=1) + "\n"
     try:
-        write_file(
-            folder.summary, (json.dumps(summarize_run(records, result), ensure_ascii=False, indent=1) + "\n").encode()
-        )
+        write_file(folder.summary, document.encode())
     except OutputError:
         folder.summary.unlink(missing_ok=True)
+
+
+def list_runs(root: Path) -> list[dict[str, Any]]:
+    """Return summaries of the runs in *root*, the latest first; a damaged run has ``error`` instead of figures."""
+    folders = [RunFolder(path.parent) for path in root.glob("*/manifest.json")]
+    try:
+        summaries = _read_index(root, folders)
+    except sqlite3.Error:  # damaged, in use for long, or on a disk without locks
+        summaries = _rebuild_index(root, folders)
+    return sorted(summaries, key=lambda summary: (summary["created"], summary["run"]), reverse=True)
+
+
+def _rebuild_index(root: Path, folders: list[RunFolder]) -> list[dict[str, Any]]:
+    try:
+        (root / _NAME).unlink(missing_ok=True)
+        return _read_index(root, folders)
+    except (sqlite3.Error, OSError):
+        return [_summarize_folder(folder) for folder in folders]
+
+
+def _read_index(root: Path, folders: list[RunFolder]) -> list[dict[str, Any]]:
+    if not folders:
+        return []
+    with closing(sqlite3.connect(root / _NAME, timeout=5)) as index, index:
+        index.execute(_TABLE)
+        known = {name: (stamp, summary) for name, stamp, summary in index.execute("SELECT * FROM runs")}
+        summaries = list(_update_index(index, folders, known))
+        deleted = known.keys() - {folder.path.name for folder in folders}
+        index.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in deleted])
+    return summaries
+
+
+def _update_index(
+    index: sqlite3.Connection, folders: list[RunFolder], known: dict[str, tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    scored_by = scoring_version()
+    for folder in folders:
+        name, stamp = folder.path.name, _change_stamp(folder)
+        if known.get(name, ("", ""))[0] == stamp:
+            summary = json.loads(known[name][1])
+            # error rates are computed again after a change of the scoring rules
+            if "error" in summary or summary.get("scored_by") == scored_by:
+                yield summary
+                continue
+        summary = _summarize_folder(folder)
+        index.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (name, stamp, json.dumps(summary)))
+        yield summary
+
+
+def _change_stamp(folder: RunFolder) -> str:
+    """Return a text that changes whenever the records do."""
+    stamps = []
+    for path in (folder.manifest, folder.ledger):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        stamps.append(f"{status.st_size}-{status.st_mtime_ns}")
+    return " ".join(stamps)
+
+
+def _summarize_folder(folder: RunFolder) -> dict[str, Any]:
+    try:
+        records = load_run_records(folder.path)
+        return {**summarize_run(records, records.result()), "run": folder.path.name}
+    except DatasetError as error:
+        return {"run": folder.path.name, "created": "", "error": error.message}

@@ -1,4 +1,4 @@
-"""What is done with a job and its units, in whatever process."""
+"""Loading of a job's model and transcription of its units, in any process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from asrlab.audio import AudioSource
 from asrlab.engine.transcriber import Transcriber
-from asrlab.environment import torch_build
+from asrlab.environment import peak_resident_bytes, torch_build
 from asrlab.errors import AsrlabError, AudioError
-from asrlab.evaluation.metrics import peak_resident_bytes
 from asrlab.evaluation.runs.executor import OOM, ItemFinished, ModelJob, WorkerReady, WorkItem, WorkUnit
 from asrlab.evaluation.runs.records import Failure
 from asrlab.evaluation.runs.words import has_words
@@ -22,7 +21,6 @@ from asrlab.transcript import TranscribeResult
 if TYPE_CHECKING:
     from asrlab.vad import VoiceActivityDetector
 
-
 OOM_PATTERNS = (
     "out of memory",  # torch on CUDA and MPS, CTranslate2, CUDA itself
     "bad_alloc",
@@ -30,13 +28,14 @@ OOM_PATTERNS = (
     "allocate memory",  # torch on a CPU, ONNX Runtime, strerror(ENOMEM)
     "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED
 )
+"""Lower-case parts of engines' messages about too little memory."""
 
 
 def load_job(job: ModelJob) -> Transcriber:
-    """The loaded model of *job*, which can honour its options.
+    """Load the model of *job*.
 
     Raises:
-        AsrlabError: It cannot be loaded, or cannot do what is asked.
+        AsrlabError: If the model cannot be loaded, or does not support the job's options.
     """
     transcriber = load(
         job.model,
@@ -56,7 +55,7 @@ def load_job(job: ModelJob) -> Transcriber:
 
 
 def model_loaded_message(transcriber: Transcriber, job: ModelJob) -> WorkerReady:
-    """What is told of the loaded model of *job*."""
+    """Return the message about the loaded model of *job*."""
     return WorkerReady(
         info=transcriber.info,
         load_time=transcriber.load_time,
@@ -68,7 +67,7 @@ def model_loaded_message(transcriber: Transcriber, job: ModelJob) -> WorkerReady
 
 
 def to_failure(error: Exception) -> Failure:
-    """What is told of an error."""
+    """Return the record of *error*; of kind `OOM` if the memory did not suffice."""
     name = type(error).__name__
     if is_out_of_memory(error):
         return Failure(kind=OOM, message=f"{name}: {error}")
@@ -77,57 +76,59 @@ def to_failure(error: Exception) -> Failure:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an engine's error, or what it was raised from, says that there was too little memory.
+    """Return whether *error*, or an error that caused it, reports too little memory.
 
     An ``AudioError`` never does: a damaged header may ask for any amount.
     """
     if isinstance(error, AudioError):
         return False
-    if _says_so(error):
+    if _reports_out_of_memory(error):
         return True
     return error.__cause__ is not None and is_out_of_memory(error.__cause__)
 
 
-def _says_so(error: BaseException) -> bool:
+def _reports_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # messages of asrlab's own errors quote paths and names, which may read like anything
-    return not isinstance(error, AsrlabError) and any(saying in str(error).lower() for saying in OOM_PATTERNS)
+    # messages of asrlab's own errors quote paths and names, which may contain any text
+    return not isinstance(error, AsrlabError) and any(pattern in str(error).lower() for pattern in OOM_PATTERNS)
 
 
 def transcribe_unit(
-    transcriber: Transcriber, unit: WorkUnit, job: ModelJob, ear: SpeechDetector
+    transcriber: Transcriber, unit: WorkUnit, job: ModelJob, detector: SpeechDetector
 ) -> Iterator[ItemFinished]:
-    """Each item's outcome as soon as it is there."""
-    audio = [item.audio for item in unit.items]
-    together = transcriber.transcribe_many(audio, options=job.options, batching=job.batching, in_order=False)
-    for outcome in together:
-        yield _done(unit.items[outcome.index], outcome, ear, track=job.options.track)
-
-
-def _done(item: WorkItem, outcome: TranscribeResult, ear: SpeechDetector, *, track: int | None) -> ItemFinished:
-    if outcome.transcript is None:
-        assert isinstance(outcome.error, Exception)  # noqa: S101 - one of the two is there
-        return ItemFinished(key=item.key, failure=to_failure(outcome.error))
-    doubtful = item.listen or not has_words(outcome.transcript.text)
-    return ItemFinished(
-        key=item.key, transcript=outcome.transcript, voiced=ear.voiced(item.audio, track=track) if doubtful else None
+    """Transcribe *unit* and yield the outcome of each item as soon as it is known."""
+    results = transcriber.transcribe_many(
+        [item.audio for item in unit.items], options=job.options, batching=job.batching, in_order=False
     )
+    for result in results:
+        yield _to_finished(unit.items[result.index], result, detector, track=job.options.track)
+
+
+def _to_finished(
+    item: WorkItem, result: TranscribeResult, detector: SpeechDetector, *, track: int | None
+) -> ItemFinished:
+    if result.transcript is None:
+        assert isinstance(result.error, Exception)  # noqa: S101 - a result has a transcript or an error
+        return ItemFinished(key=item.key, failure=to_failure(result.error))
+    needs_detection = item.detect_speech or not has_words(result.transcript.text)
+    speech_s = detector.speech_seconds(item.audio, track=track) if needs_detection else None
+    return ItemFinished(key=item.key, transcript=result.transcript, speech_s=speech_s)
 
 
 class SpeechDetector:
-    """Looks for speech; the model for it is loaded once, and only if it is needed."""
+    """A measure of speech in audio whose model is loaded once, when first needed."""
 
     def __init__(self) -> None:
-        self._voice: VoiceActivityDetector | None = None
+        self._vad: VoiceActivityDetector | None = None
 
-    def voiced(self, audio: AudioSource, *, track: int | None = None) -> float | None:
-        """Seconds of speech in *audio*; None where that cannot be told."""
+    def speech_seconds(self, audio: AudioSource, *, track: int | None = None) -> float | None:
+        """Return the seconds of speech in *audio*; None if they cannot be measured."""
         from asrlab.vad import load_vad
         from asrlab.vad.speech_duration import speech_seconds
 
-        if self._voice is None:
-            self._voice = load_vad()
-        return speech_seconds(audio, vad=self._voice, track=track)
+        if self._vad is None:
+            self._vad = load_vad()
+        return speech_seconds(audio, vad=self._vad, track=track)

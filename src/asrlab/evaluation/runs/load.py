@@ -1,4 +1,4 @@
-"""Runs as their records tell them, from a folder or from an exported file."""
+"""Loading of a run's records from its folder or from an exported file, and the results they imply."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ from asrlab.evaluation.runs.storage import RunFolder, at_location, find_run, rea
 _log = logging.getLogger("asrlab.evaluation.runs")
 
 type OutcomeKey = tuple[str, str, int]
-"""Full name of the model, the utterance's id, the repeat."""
+"""Full name of the model, id of the utterance, number of the repeat."""
 
 
 @attrs.define(kw_only=True)
 class RunRecords:
-    """Everything a run has written, in a form to look things up in.
+    """All records of a run, indexed.
 
     Attributes:
-        path: The folder or file.
-        manifest: The facts from before it began.
-        utterances: The data set's facts, in order.
-        outcomes: By model, utterance and repeat.
-        lost: How often each was lost with its worker.
-        losses: Why, the last time.
-        loaded: By their numbers.
-        not_loaded: By model, unless it was loaded later.
-        passes: Each model's passes through the data set, in the order in which they ended.
-        sessions: The processes that wrote it.
-        ends: How they ended, by session; one without was killed.
-        unattributed: How many outcomes were left out because the record of the loaded model that they name is missing,
-            as where a damaged line was taken out of the ledger. A resumed run does them again.
+        path: The run's folder or exported file.
+        manifest: Facts from before the run began.
+        utterances: Facts of the data set's utterances, in order.
+        outcomes: Outcomes by model, utterance and repeat.
+        losses: Number of attempts that each lost with its worker.
+        last_losses: The last of these attempts.
+        loaded: Loaded models by number.
+        not_loaded: Models that did not load, unless they loaded later.
+        passes: Passes of models through the data set, in the order in which they ended.
+        sessions: Starts of the sessions that wrote the run.
+        ends: Ends of the sessions by number; a session without one was killed.
+        unattributed: Number of outcomes that were skipped because the record of their loaded model is missing, as after
+            the removal of a damaged line. A resumed run repeats them.
     """
 
     path: Path
     manifest: RunManifest
     utterances: tuple[UtteranceFacts, ...]
     outcomes: dict[OutcomeKey, UtteranceOutcome] = attrs.field(factory=dict)
-    lost: Counter[OutcomeKey] = attrs.field(factory=Counter)
-    losses: dict[OutcomeKey, LostAttempt] = attrs.field(factory=dict)
+    losses: Counter[OutcomeKey] = attrs.field(factory=Counter)
+    last_losses: dict[OutcomeKey, LostAttempt] = attrs.field(factory=dict)
     loaded: dict[int, ModelLoaded] = attrs.field(factory=dict)
     not_loaded: dict[str, ModelNotLoaded] = attrs.field(factory=dict)
     passes: list[ModelPass] = attrs.field(factory=list)
@@ -70,10 +70,10 @@ class RunRecords:
     unattributed: int = 0
 
     def add(self, record: Record) -> None:
-        """Take in the next record.
+        """Add the next record.
 
         Raises:
-            DatasetError: An outcome is there a second time, or is none of this run's.
+            DatasetError: If the record is a second outcome of an utterance, or belongs to another run.
         """
         match record:
             case UtteranceOutcome():
@@ -81,8 +81,8 @@ class RunRecords:
             case LostAttempt():
                 for utterance in record.ids:
                     key = (record.model, utterance, record.repeat)
-                    self.lost[key] += 1
-                    self.losses[key] = record
+                    self.losses[key] += 1
+                    self.last_losses[key] = record
             case ModelLoaded():
                 self.loaded[record.number] = record
                 self.not_loaded.pop(record.model, None)
@@ -103,21 +103,21 @@ class RunRecords:
         key = (record.model, record.id, record.repeat)
         if key in self.outcomes:
             raise DatasetError(
-                f"utterance {record.id!r} has two outcomes with {record.model}; the ledger was changed by hand, or two "
-                "machines wrote it at once: take out one of the lines",
+                f"utterance {record.id!r} has two outcomes with {record.model}; the ledger was edited, or two machines "
+                "wrote it at once: delete one of the lines"
             )
         self.outcomes[key] = record
 
     def _check_outcome(self, record: UtteranceOutcome) -> None:
-        """Refuse an outcome that this run cannot have written.
+        """Check that this run can have written *record*.
 
         Raises:
-            DatasetError: Its utterance, model or repeat is none of this run's, or it has neither a text nor a failure.
+            DatasetError: If its utterance, model or repeat is not in the run, or it has neither a text nor a failure.
         """
-        foreign = (
-            f"of utterance {record.id!r}, which the run's data set does not hold"
+        fault = (
+            f"of utterance {record.id!r}, which is not in the run's data set"
             if record.id not in self._ids
-            else f"of {record.model}, which is no model of the run"
+            else f"of {record.model}, which is not a model of the run"
             if record.model not in self._models
             else f"of repeat {record.repeat}, but the run has {self.manifest.request.repeat}, counted from 0"
             if not 0 <= record.repeat < self.manifest.request.repeat
@@ -125,8 +125,8 @@ class RunRecords:
             if record.failure is None and None in (record.hypothesis, record.recognized, record.loaded)
             else ""
         )
-        if foreign:
-            raise DatasetError(f"an outcome {foreign}; the ledger was changed by hand: take the line out")
+        if fault:
+            raise DatasetError(f"outcome {fault}; the ledger was edited: delete the line")
 
     @cached_property
     def _ids(self) -> frozenset[str]:
@@ -138,20 +138,22 @@ class RunRecords:
 
     @property
     def expected(self) -> int:
-        """How many outcomes the run is to have, over all models and repeats."""
-        request = self.manifest.request
-        return len(self.manifest.models) * len(self.utterances) * request.repeat
+        """Number of outcomes of the complete run, over all models and repeats."""
+        return len(self.manifest.models) * len(self.utterances) * self.manifest.request.repeat
 
     @property
-    def complete(self) -> bool:
-        """Whether every utterance has its outcome with every model that ever loaded."""
-        done = Counter(model for model, _, _ in self.outcomes)
-        whole = len(self.utterances) * self.manifest.request.repeat
-        return all(done[name] == whole or (name in self.not_loaded and not done[name]) for name in self._models)
+    def is_complete(self) -> bool:
+        """True if every utterance has its outcomes with every model that ever loaded."""
+        n_outcomes = Counter(model for model, _, _ in self.outcomes)
+        n_expected = len(self.utterances) * self.manifest.request.repeat
+        return all(
+            n_outcomes[name] == n_expected or (name in self.not_loaded and not n_outcomes[name])
+            for name in self._models
+        )
 
     @property
     def seconds(self) -> float:
-        """Over all sessions that came to an end."""
+        """Duration of all sessions that were not killed."""
         return sum(
             self.ends[session.session].monotonic - session.monotonic
             for session in self.sessions
@@ -159,35 +161,35 @@ class RunRecords:
         )
 
     def result(self) -> BenchResult:
-        """What they say."""
-        per_model: dict[str, list[UtteranceOutcome]] = defaultdict(list)
+        """Return the result that the records imply."""
+        outcomes: dict[str, list[UtteranceOutcome]] = defaultdict(list)
         for outcome in self.outcomes.values():
-            per_model[outcome.model].append(outcome)
-        names = [model.info.name for model in self.manifest.models]
+            outcomes[outcome.model].append(outcome)
         return BenchResult(
             dataset=self.manifest.dataset.name,
-            models=tuple(self._model(name, per_model[name]) for name in names),
+            models=tuple(
+                self._model_result(model.info.name, outcomes[model.info.name]) for model in self.manifest.models
+            ),
             seconds=self.seconds,
             run=self.path,
             manifest=self.manifest,
             load_averages=tuple(session.load_average for session in self.sessions if session.load_average),
-            complete=self.complete,
+            complete=self.is_complete,
             passes=tuple(self.passes),
         )
 
-    def _model(self, name: str, outcomes: list[UtteranceOutcome]) -> ModelResult:
+    def _model_result(self, name: str, outcomes: list[UtteranceOutcome]) -> ModelResult:
         peaks = [outcome.peak_resident_bytes for outcome in outcomes if outcome.peak_resident_bytes]
-        loads = [loaded for loaded in self.loaded.values() if loaded.model == name]
         result = ModelResult(
             model=name,
             failure=self.not_loaded[name].failure if name in self.not_loaded else None,
-            utterances=tuple(self._utterances(outcomes)),
+            utterances=tuple(self._utterance_results(outcomes)),
             normalizer=self.manifest.normalizer,
             peak_resident_bytes=max(peaks, default=None),
         )
-        if not loads:
+        first = next((loaded for loaded in self.loaded.values() if loaded.model == name), None)
+        if first is None:
             return result
-        first = loads[0]
         return attrs.evolve(
             result,
             info=first.info,
@@ -197,20 +199,20 @@ class RunRecords:
             batching=first.batching,
         )
 
-    def _utterances(self, outcomes: list[UtteranceOutcome]) -> Iterator[UtteranceResult]:
+    def _utterance_results(self, outcomes: list[UtteranceOutcome]) -> Iterator[UtteranceResult]:
         by_id: dict[str, dict[int, UtteranceOutcome]] = defaultdict(dict)
         for outcome in outcomes:
             by_id[outcome.id][outcome.repeat] = outcome
         for facts in self.utterances:
-            if 0 in (rounds := by_id.get(facts.id, {})):
-                yield self._utterance(facts, rounds)
+            if 0 in (repeats := by_id.get(facts.id, {})):
+                yield self._utterance_result(facts, repeats)
 
-    def _utterance(self, facts: UtteranceFacts, rounds: dict[int, UtteranceOutcome]) -> UtteranceResult:
-        first, options = rounds[0], self.manifest.request.options
+    def _utterance_result(self, facts: UtteranceFacts, repeats: dict[int, UtteranceOutcome]) -> UtteranceResult:
+        first, options = repeats[0], self.manifest.request.options
         transcript = None
         if first.recognized is not None and first.hypothesis is not None and first.loaded is not None:
-            transcript = first.recognized.transcript(first.hypothesis, self.loaded[first.loaded], options)
-        again = (rounds[number] for number in sorted(rounds) if number)
+            transcript = first.recognized.to_transcript(first.hypothesis, self.loaded[first.loaded], options)
+        later = (repeats[number] for number in sorted(repeats) if number)
         return UtteranceResult(
             id=facts.id,
             reference=facts.reference,
@@ -223,65 +225,67 @@ class RunRecords:
             gates=first.gates,
             attempts=first.attempts,
             repeats=tuple(
-                RepeatResult(text=each.hypothesis, seconds=each.recognized.timings.total if each.recognized else None)
-                for each in again
+                RepeatResult(
+                    text=outcome.hypothesis, seconds=outcome.recognized.timings.total if outcome.recognized else None
+                )
+                for outcome in later
             ),
         )
 
 
 def load_run(run: str | PathLike[str]) -> BenchResult:
-    """What the records of a run say.
+    """Load the result of a run.
 
     Args:
-        run: Its folder, its name under ``asrlab.evaluation.runs.storage.runs_root``, or an exported file.
+        run: Path of its folder or of an exported file, or its name under ``ASRLAB_RUNS``.
 
     Raises:
-        DatasetError: There is no such run, or its records are damaged; it names the file and line.
+        DatasetError: If there is no such run, or its records are damaged; the message names file and line.
     """
     return load_run_records(find_run(run)).result()
 
 
 def load_run_records(path: Path) -> RunRecords:
-    """The records of the run in a folder or an exported file.
+    """Load the records of the run in a folder or an exported file.
 
     Raises:
-        DatasetError: They cannot be read, or are damaged.
+        DatasetError: If the records cannot be read or are damaged.
     """
-    return _from_file(path) if path.is_file() else _from_folder(RunFolder(path))
+    return _load_exported(path) if path.is_file() else _load_folder(RunFolder(path))
 
 
-def _from_folder(folder: RunFolder) -> RunRecords:
+def _load_folder(folder: RunFolder) -> RunRecords:
     try:
         plain = parse_json(folder.manifest.read_bytes())
     except (OSError, ValueError) as error:
-        message = f"{folder.manifest} cannot be read ({error}); restore the file, or start a new run"
+        message = f"cannot read {folder.manifest} ({error}); restore the file, or start a new run"
         raise DatasetError(message, path=folder.manifest) from error
     with at_location(folder.manifest):
         manifest = RunManifest.from_plain(plain)
-    result = RunRecords(path=folder.path, manifest=manifest, utterances=tuple(_utterances(folder.utterances)))
+    records = RunRecords(path=folder.path, manifest=manifest, utterances=tuple(_load_utterances(folder.utterances)))
     if folder.ledger.exists():
         for number, record in enumerate(read_records(folder.ledger), start=1):
             with at_location(folder.ledger, number):
-                result.add(record)
-    if result.unattributed:
+                records.add(record)
+    if records.unattributed:
         _log.warning(
-            "%s: %d outcomes name a loaded model whose record is missing from the ledger; they are left out, and"
-            " transcribed again by: asrlab resume %s",
-            *(folder.ledger, result.unattributed, folder.path),
+            "%s: skipped %d outcomes, because the record of their loaded model is missing; repeat them with:"
+            " asrlab resume %s",
+            *(folder.ledger, records.unattributed, folder.path),
         )
-    return result
+    return records
 
 
-def _utterances(path: Path) -> Iterator[UtteranceFacts]:
+def _load_utterances(path: Path) -> Iterator[UtteranceFacts]:
     for number, plain in read_json_lines(path):
         with at_location(path, number):
             yield UtteranceFacts.from_plain(plain)
 
 
-def _from_file(path: Path) -> RunRecords:
+def _load_exported(path: Path) -> RunRecords:
     manifest: RunManifest | None = None
     utterances: list[UtteranceFacts] = []
-    records: list[tuple[int, Record]] = []
+    numbered: list[tuple[int, Record]] = []
     for number, plain in read_json_lines(path):
         kind = plain.pop("record", None) if isinstance(plain, dict) else None
         with at_location(path, number):
@@ -290,16 +294,16 @@ def _from_file(path: Path) -> RunRecords:
             elif kind == "utterance":
                 utterances.append(UtteranceFacts.from_plain(plain))
             else:
-                records.append((number, parse_record({"record": kind, **plain} if isinstance(plain, dict) else plain)))
+                numbered.append((number, parse_record({"record": kind, **plain} if isinstance(plain, dict) else plain)))
     if manifest is None:
         raise DatasetError(
-            f"{path} is no run: it has no manifest; export one with: asrlab runs RUN --export", path=path
+            f"{path} is not a run: it has no manifest; export a run with: asrlab runs RUN --export", path=path
         )
-    result = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
-    for number, record in records:
+    records = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
+    for number, record in numbered:
         with at_location(path, number):
-            result.add(record)
-    if result.unattributed:
-        message = f"{path}: {result.unattributed} outcomes name a loaded model that the file does not describe"
+            records.add(record)
+    if records.unattributed:
+        message = f"{path}: {records.unattributed} outcomes name a loaded model that is not in the file"
         raise DatasetError(f"{message}; export the run again", path=path)
-    return result
+    return records

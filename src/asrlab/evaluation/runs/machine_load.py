@@ -1,4 +1,4 @@
-"""How busy the machine is with other work while something is measured."""
+"""Load of the machine by other programs during a measurement."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MAX_STOLEN_SHARE = 0.05
 
 @attrs.frozen(kw_only=True)
 class MachineLoad:
-    """What the cores that this process may use did over some seconds.
+    """Use of the cores that this process may use, over some seconds.
 
     Attributes:
         seconds: Wall-clock time, by the monotonic clock.
-        cores: How many cores.
+        cores: Number of cores.
         own_s: CPU seconds of this process and of its children that ended.
         others_s: CPU seconds of all other programs on these cores; None where the system does not report them.
-        stolen_s: Seconds in which the hypervisor let other machines use these cores; None likewise.
+        stolen_s: Seconds in which the hypervisor gave these cores to other machines; None if not reported.
     """
 
     seconds: float
@@ -38,17 +38,17 @@ class MachineLoad:
 
     @property
     def others_share(self) -> float:
-        """Return the share of the cores' time that other programs took, from 0 to 1; 0 where it is not known."""
+        """Share of the cores' time that other programs took, from 0 to 1; 0 if not known."""
         return self._share(self.others_s)
 
     @property
     def stolen_share(self) -> float:
-        """Return the share of the cores' time that other machines took, from 0 to 1; 0 where it is not known."""
+        """Share of the cores' time that other machines took, from 0 to 1; 0 if not known."""
         return self._share(self.stolen_s)
 
     @property
     def is_busy(self) -> bool:
-        """Return whether other work can have changed what was measured."""
+        """True if other programs can have distorted the measurement."""
         return self.others_share > MAX_OTHERS_SHARE or self.stolen_share > MAX_STOLEN_SHARE
 
     def _share(self, cpu_s: float | None) -> float:
@@ -57,7 +57,7 @@ class MachineLoad:
 
 
 class LoadMeter:
-    """Measures from its creation on what the machine does."""
+    """A meter of the machine's load since its creation."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -65,7 +65,7 @@ class LoadMeter:
         self._cores = _core_times_s()
 
     def read(self) -> MachineLoad:
-        """Return what the machine did since the meter was made."""
+        """Return the load since the meter was created."""
         now, before = _core_times_s(), self._cores
         own_s = _own_cpu_s() - self._own_s
         others_s = stolen_s = None
@@ -90,8 +90,8 @@ def _own_cpu_s() -> float:
 def _core_times_s() -> tuple[float, float] | None:
     """Return the busy and the stolen seconds of the usable cores since the machine started; None if not reported.
 
-    Source: proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice. Guests' time is
-    in user and nice already.
+    Source: proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice. User and nice
+    include the time of guests.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None

@@ -1,4 +1,4 @@
-"""What a run is a run of: written once, before anything runs, and what a resumed run is held against."""
+"""The manifest of a run: its request, data set, models and environment, written once before anything runs."""
 
 from __future__ import annotations
 
@@ -12,36 +12,35 @@ import attrs
 
 from asrlab.environment import GitState, Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.runs.records import converter, structure
+from asrlab.evaluation.runs.records import record_converter, structure
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginFailure
 from asrlab.transcript import ModelInfo, PackageVersion
 
-_FORMER_OPTION_NAMES = {"allow_outside": "allow_external_audio"}
 SCHEMA = 1
-"""Number of the form of a run's files; it grows when a reader of the old form would misread the new one."""
+"""Version of the files of a run; raised when a reader of the old form would misread the new one."""
 
 
 @attrs.frozen(kw_only=True)
 class BenchRequest:
-    """What was asked for.
+    """The request of a run.
 
     Attributes:
-        dataset: The name or absolute path that was given; None for a data set that was handed over as an object.
-        models: As they were given.
-        format: Of the data set, as for ``asrlab.evaluation.load_dataset``; None tells it by content.
-        allow_external_audio: Whether the data set may name audio outside of its folder.
-        device: As for ``asrlab.load``, like those that follow.
-        compute_type: See ``asrlab.load``.
-        threads: See ``asrlab.load``.
-        patches: See ``asrlab.load``; None leaves it to ``ASRLAB_PATCHES``.
-        options: For every utterance.
-        batching: How they go together, as for ``Transcriber.transcribe_many``.
-        normalizer: As it was given; None chooses by the data set's language.
-        repeat: How often every utterance is transcribed.
-        warmup: How many transcriptions a worker throws away before the first that counts.
-        timeout: Seconds that an utterance may take; None derives them from its duration.
-        memory_limit_bytes: Resident memory at which a worker counts as out of it; None for no limit.
+        dataset: The given name or absolute path; None for a data set that was given as an object.
+        models: The given names.
+        device: As for ``asrlab.load``.
+        compute_type: As for ``asrlab.load``.
+        threads: As for ``asrlab.load``.
+        patches: As for ``asrlab.load``; None leaves the choice to ``ASRLAB_PATCHES``.
+        options: Options for every utterance.
+        batching: Batching settings, as for ``Transcriber.transcribe_many``.
+        normalizer: Name of the scoring profile; None chooses one by the languages of the data set.
+        repeat: Number of transcriptions of every utterance.
+        warmup: Number of transcriptions that a worker drops before the first one that counts.
+        timeout: Time limit of an utterance in seconds; None derives limits from durations.
+        memory_limit_bytes: Resident memory at which a worker counts as out of memory; None for no limit.
+        format: Format of the data set, as for ``asrlab.evaluation.load_dataset``; None detects it.
+        allow_external_audio: Accept audio outside of the data set's folder.
     """
 
     dataset: str | None
@@ -60,36 +59,16 @@ class BenchRequest:
     format: str | None = None
     allow_external_audio: bool = False
 
-    def to_json(self) -> str:
-        """Return the request as one JSON object."""
-        return json.dumps(converter().unstructure(self), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-
-    @classmethod
-    def from_plain(cls, plain: Any) -> Self:
-        """Read back what `to_json` wrote, from its JSON values.
-
-        Raises:
-            DatasetError: It is no request.
-        """
-        return structure(_with_current_names(plain), cls, "a damaged request")
-
-
-def _with_current_names(request: Any) -> Any:
-    """Return a recorded request with the current names of its options."""
-    if not isinstance(request, dict):
-        return request
-    return {_FORMER_OPTION_NAMES.get(name, name): value for name, value in request.items()}
-
 
 @attrs.frozen(kw_only=True)
 class DatasetFacts:
-    """Which utterances.
+    """Identity of a data set.
 
     Attributes:
         name: The data set's name.
-        source: Where it comes from, in words.
-        licence: Its terms, in words; None if not known.
-        utterances: How many.
+        source: Description of where the data set comes from.
+        licence: Description of its terms; None if not known.
+        utterances: Number of utterances.
         fingerprint: sha256 over all ids, bytes of audio, references, languages, speakers and recordings, in order.
     """
 
@@ -102,11 +81,11 @@ class DatasetFacts:
 
 @attrs.frozen(kw_only=True)
 class ModelFacts:
-    """Which weights and packages.
+    """Weights and packages of a model.
 
     Attributes:
-        info: The model's name, its engine, and the facts of its weights.
-        packages: The distributions that take part, with their versions.
+        info: Names of the model and its engine, and the facts of its weights.
+        packages: Distributions that take part, with their versions.
     """
 
     info: ModelInfo
@@ -115,23 +94,22 @@ class ModelFacts:
 
 @attrs.frozen(kw_only=True)
 class RunManifest:
-    """The facts of a run that are known before it begins.
+    """Facts of a run that are known before it begins.
 
     Attributes:
-        run: Its name.
+        run: Name of the run.
         created: UTC, ISO 8601.
-        request: What was asked for.
-        dataset: Which utterances.
-        models: In the order they run.
-        normalizer: The scoring profile's name.
-        normalizer_version: What it was, with its version.
-        normalizers: How many utterances each normalizer of that profile prepares; empty in runs from before asrlab
-            recorded it.
-        machine: Where it was begun.
-        environment: Variables that change what engines do, by an allow-list.
-        git: Of the folder it was started in; None outside of a repository.
+        request: The request.
+        dataset: Identity of the data set.
+        models: Facts of the models, in the order in which they run.
+        normalizer: Name of the scoring profile.
+        normalizer_version: The profile's normalizer with its version.
+        normalizers: Number of utterances per normalizer of the profile; empty in runs before asrlab recorded it.
+        machine: The machine on which the run began.
+        environment: Variables that change what engines do, from an allow-list.
+        git: State of the working directory's repository; None outside of a repository.
         plugin_failures: Plugins that did not load.
-        schema: `SCHEMA` when it was written.
+        schema: `SCHEMA` at the time of writing.
     """
 
     run: str
@@ -149,80 +127,78 @@ class RunManifest:
     schema: int = SCHEMA
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        plain: dict[str, Any] = converter().unstructure(self)
+        """Return the manifest as JSON values, the schema first."""
+        plain: dict[str, Any] = record_converter().unstructure(self)
         return {"schema": plain.pop("schema"), **plain}
 
     @classmethod
     def from_plain(cls, plain: Any) -> Self:
-        """Read back what `to_plain` gave.
+        """Return the manifest with the JSON values that `to_plain` returned.
 
         Raises:
-            DatasetError: It is no manifest of a form that this asrlab reads.
+            DatasetError: If *plain* is no manifest of a schema that this asrlab reads.
         """
-        found = plain.get("schema") if isinstance(plain, dict) else None
-        if found != SCHEMA:
-            raise DatasetError(f"a manifest of schema {found!r}, this asrlab reads {SCHEMA}; use the one that wrote it")
-        request = _with_current_names(plain.get("request"))
-        return structure({**plain, "request": request}, cls, "a damaged manifest")
+        schema = plain.get("schema") if isinstance(plain, dict) else None
+        if schema != SCHEMA:
+            raise DatasetError(
+                f"manifest has schema {schema!r}, but this asrlab reads {SCHEMA}; use the version that wrote the run"
+            )
+        return structure(plain, cls, "manifest is damaged")
 
-    def to_json(self) -> str:
-        """As one JSON object."""
-        return json.dumps(self.to_plain(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-
-    def changes(self, now: RunManifest) -> list[str]:
-        """What differs in *now*, a sentence each, so that its outcomes would not belong to this run."""
-        asked = _changed(attrs.asdict(self.request), attrs.asdict(now.request), "the option ")
-        data = _changed(attrs.asdict(self.dataset), attrs.asdict(now.dataset), "the data set's ", only=_DATASET)
-        scored = _changed(attrs.asdict(self), attrs.asdict(now), "the ", only=("normalizer", "normalizer_version"))
-        models = [line for pair in zip(self.models, now.models, strict=False) for line in _model_changes(*pair)]
-        return [*asked, *data, *scored, *models]
+    def changes(self, current: RunManifest) -> list[str]:
+        """Return a sentence for each difference in *current* that makes its outcomes incomparable."""
+        options = _describe_changes(self.request, current.request, "the option ")
+        data = _describe_changes(self.dataset, current.dataset, "the data set's ", ("utterances", "fingerprint"))
+        scoring = _describe_changes(self, current, "the ", ("normalizer", "normalizer_version"))
+        models = [line for pair in zip(self.models, current.models, strict=False) for line in _model_changes(*pair)]
+        return [*options, *data, *scoring, *models]
 
 
-_DATASET = ("utterances", "fingerprint")
+def default_warmup(repeat: int) -> int:
+    """Return 1 for several repeats, so that no pass pays for the first call, else 0."""
+    return int(repeat > 1)
 
 
-def _changed(then: dict[str, Any], now: dict[str, Any], what: str, *, only: tuple[str, ...] = ()) -> list[str]:
-    return [
-        f"{what}{name} was {then[name]!r} and is {now[name]!r}" for name in (only or then) if then[name] != now[name]
-    ]
+def _describe_changes(before: Any, after: Any, prefix: str, names: tuple[str, ...] = ()) -> list[str]:
+    """Return a sentence for each differing field among *names*, or among all fields if there are no names."""
+    was, now = attrs.asdict(before), attrs.asdict(after)
+    return [f"{prefix}{name} was {was[name]!r} and is {now[name]!r}" for name in names or was if was[name] != now[name]]
 
 
-def _model_changes(then: ModelFacts, now: ModelFacts) -> list[str]:
-    name = then.info.name
-    weights = _changed(
-        attrs.asdict(then.info), attrs.asdict(now.info), f"{name}: ", only=("name", "engine", "weights_sha256")
-    )
-    before = {package.name: package.version for package in then.packages}
-    after = {package.name: package.version for package in now.packages}
+def _model_changes(before: ModelFacts, after: ModelFacts) -> list[str]:
+    model = before.info.name
+    weights = _describe_changes(before.info, after.info, f"{model}: ", ("name", "engine", "weights_sha256"))
+    was = {package.name: package.version for package in before.packages}
+    now = {package.name: package.version for package in after.packages}
     packages = [
-        f"{name}: the package {each} was {before.get(each, 'not there')} and is {after.get(each, 'not there')}"
-        for each in sorted({*before, *after})
-        if before.get(each) != after.get(each)
+        f"{model}: the package {name} was {was.get(name, 'not installed')} and is {now.get(name, 'not installed')}"
+        for name in sorted({*was, *now})
+        if was.get(name) != now.get(name)
     ]
     return [*weights, *packages]
 
 
 _MIB = 2**20
-_RENAMED = {"memory_limit_bytes": "memory-limit", "threads": "threads"}
-_BATCHING = {"threads": "worker-threads", "padding_s": "padding"}
+_REQUEST_OPTIONS = {"memory_limit_bytes": "memory-limit"}
+_BATCHING_OPTIONS = {"threads": "worker-threads", "padding_s": "padding"}
+"""Names of options on the command line that differ from those of fields."""
 
 
 def bench_command(request: BenchRequest, run: Path) -> str:
-    """Return the ``asrlab bench`` command that asks for *request* with its records in *run*, quoted for a shell."""
+    """Return the ``asrlab bench`` command for *request* with its records in *run*, quoted for a shell."""
     words = ["asrlab", "bench", request.dataset or "DATASET"]
     for model in request.models:
         words += ["-m", model]
     words += ["--run", str(run)]
     for name, value in _changed_fields(request, BenchRequest(dataset=None, models=())):
         if name not in ("dataset", "models", "options", "batching", "warmup"):
-            words += _option(_RENAMED.get(name, name), value // _MIB if name == "memory_limit_bytes" else value)
-    if request.warmup != int(request.repeat > 1):
+            words += _option(_REQUEST_OPTIONS.get(name, name), value // _MIB if name == "memory_limit_bytes" else value)
+    if request.warmup != default_warmup(request.repeat):
         words += _option("warmup", request.warmup)
     for name, value in _changed_fields(request.options, TranscribeOptions()):
         words += _option(name, value)
     for name, value in _changed_fields(request.batching, Batching()):
-        words += _option(_BATCHING.get(name, name), value)
+        words += _option(_BATCHING_OPTIONS.get(name, name), value)
     return shlex.join(words)
 
 

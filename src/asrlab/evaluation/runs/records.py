@@ -1,12 +1,11 @@
-"""The lines of a run's ledger, and how they are written and read back.
+"""Records of a run's ledger, and the converter between them and JSON.
 
-A line is one JSON object with ``record``, the kind, and the fields of one of the classes here.
+A line of the ledger is one JSON object: ``record``, the kind, and the fields of one of the classes here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,10 +27,9 @@ class Failure:
     """Why there is no transcript, or no model.
 
     Attributes:
-        kind: The name of the error's class; or ``timeout``, ``crashed`` or ``oom`` where the worker did not survive it,
-            or ran out of memory.
-        message: Its message.
-        reason: The error's own word for it, such as ``not-finite`` of an ``AudioError``; empty where it has none.
+        kind: Class name of the error; ``timeout``, ``crashed`` or ``oom`` if the worker did not survive.
+        message: The error's message.
+        reason: The error's code, such as ``not-finite`` of an ``AudioError``; empty if it has none.
     """
 
     kind: str
@@ -41,12 +39,12 @@ class Failure:
 
 @attrs.frozen(kw_only=True)
 class GateResult:
-    """What one gate says of one utterance.
+    """The result of one quality gate for one utterance.
 
     Attributes:
-        gate: Its name, such as ``output-truncated``.
-        outcome: ``not-checked`` where what it takes was not at hand.
-        detail: What was seen; empty where nothing was.
+        gate: The gate's name, such as ``output-truncated``.
+        outcome: ``not-checked`` if the gate lacked the facts that it needs.
+        detail: What the gate saw; empty if nothing.
     """
 
     gate: str
@@ -56,13 +54,13 @@ class GateResult:
 
 @attrs.frozen(kw_only=True)
 class SessionStart:
-    """A process has begun to write this run, the first one or one that resumes.
+    """The start of a process that writes the run: the first one, or one that resumes the run.
 
     Attributes:
-        session: Counted from 0.
+        session: Number of the session, from 0.
         date: UTC, ISO 8601.
-        load_average: Of the machine over 1, 5 and 15 minutes before; None where the system does not tell.
-        monotonic: Seconds on this process's clock; only differences within a session mean anything.
+        load_average: Load of the machine over the last 1, 5 and 15 minutes; None if the system does not report it.
+        monotonic: Seconds on the process's monotonic clock; only differences within a session have a meaning.
     """
 
     session: int
@@ -73,12 +71,12 @@ class SessionStart:
 
 @attrs.frozen(kw_only=True)
 class SessionEnd:
-    """That process stops writing. A session without it was killed.
+    """The end of a session. A session without this record was killed.
 
     Attributes:
-        session: As in the `SessionStart`.
-        why: ``finished``; ``drained`` after one Ctrl-C; ``stopped`` after a second or an error.
-        monotonic: As in the `SessionStart`.
+        session: As in `SessionStart`.
+        why: ``finished``; ``drained`` after one Ctrl-C; ``stopped`` after a second Ctrl-C or an error.
+        monotonic: As in `SessionStart`.
     """
 
     session: int
@@ -88,16 +86,16 @@ class SessionEnd:
 
 @attrs.frozen(kw_only=True)
 class ModelLoaded:
-    """A worker has loaded a model.
+    """A model that a worker has loaded.
 
     Attributes:
-        model: Full name.
-        number: Counted from 0 over the run; outcomes refer to it.
-        info: The facts of the loaded model.
+        model: Full name of the model.
+        number: Number of the load, from 0 over the run; outcomes refer to it.
+        info: Facts of the loaded model.
         load_time: Seconds, as ``Transcriber.load_time``.
-        patches: What was changed in other packages for it.
-        backend: The build of torch in the worker, and its GPU; empty where none was imported.
-        batching: How utterances went through it together; None where they went one by one.
+        patches: Patches that were applied to other packages.
+        backend: Build of torch in the worker, and its GPU; empty if torch was not imported.
+        batching: Effective batching settings; None if utterances were decoded one by one.
     """
 
     model: str
@@ -111,11 +109,11 @@ class ModelLoaded:
 
 @attrs.frozen(kw_only=True)
 class ModelNotLoaded:
-    """A model did not load, and nothing was tried with it.
+    """A model that did not load, so that no utterance was tried with it.
 
     Attributes:
-        model: Full name.
-        failure: Why.
+        model: Full name of the model.
+        failure: Why the model did not load.
     """
 
     model: str
@@ -124,12 +122,12 @@ class ModelNotLoaded:
 
 @attrs.frozen(kw_only=True)
 class UnitStarted:
-    """A unit of work goes to a worker.
+    """A unit of work that goes to a worker.
 
     Attributes:
-        model: Full name.
-        repeat: Counted from 0.
-        ids: The utterances in it.
+        model: Full name of the model.
+        repeat: Number of the repeat, from 0.
+        ids: Ids of the utterances in the unit.
     """
 
     model: str
@@ -139,13 +137,13 @@ class UnitStarted:
 
 @attrs.frozen(kw_only=True)
 class LostAttempt:
-    """A unit whose worker hung, died or ran out of memory; its utterances are tried again, each by itself.
+    """A unit whose worker hung, died or ran out of memory; its utterances are retried one by one.
 
     Attributes:
-        model: Full name.
-        repeat: Counted from 0.
-        ids: Those without an outcome.
-        failure: What happened.
+        model: Full name of the model.
+        repeat: Number of the repeat, from 0.
+        ids: Ids of the utterances without an outcome.
+        failure: Why the worker was lost.
     """
 
     model: str
@@ -156,14 +154,14 @@ class LostAttempt:
 
 @attrs.frozen(kw_only=True)
 class Recognized:
-    """What is one utterance's own in its transcript; the rest stands in `ModelLoaded` and in the manifest.
+    """The fields of a transcript that differ between utterances; `ModelLoaded` and the manifest have the others.
 
     Attributes:
         language: As in ``Transcript``.
         language_probability: As in ``Transcript``.
         segments: As in ``Transcript``.
         duration: Seconds of audio decoded.
-        timings: Where the time went.
+        timings: Seconds spent in each step.
         warnings: As in ``Transcript``.
         decoding: As in ``Transcript``.
         track: As in ``Transcript``.
@@ -179,12 +177,12 @@ class Recognized:
     track: AudioTrack | None = None
 
     @classmethod
-    def of(cls, transcript: Transcript) -> Recognized:
-        """What is this transcript's own."""
+    def from_transcript(cls, transcript: Transcript) -> Recognized:
+        """Return the fields of *transcript* that are its own."""
         return cls(**{field.name: getattr(transcript, field.name) for field in attrs.fields(cls)})
 
-    def transcript(self, text: str, loaded: ModelLoaded, options: TranscribeOptions) -> Transcript:
-        """The whole transcript again."""
+    def to_transcript(self, text: str, loaded: ModelLoaded, options: TranscribeOptions) -> Transcript:
+        """Return the complete transcript."""
         info = loaded.info
         return Transcript(
             text=text,
@@ -201,20 +199,20 @@ class Recognized:
 
 @attrs.frozen(kw_only=True)
 class UtteranceOutcome:
-    """What became of one utterance with one model, once: a text or a failure.
+    """The outcome of one utterance with one model in one repeat: a text or a failure.
 
     Attributes:
-        model: Full name.
-        id: The utterance's id.
-        repeat: Counted from 0; scores are of the first.
-        reference: What was said; None if the data set does not tell.
-        hypothesis: What was recognized; None if it failed.
-        failure: Why it failed; None if it did not.
-        recognized: The rest of the transcript; None if it failed.
-        gates: What each gate says.
-        attempts: How often it was tried under a supervisor that saw the end of it.
-        loaded: The `ModelLoaded` that it ran with; None where it never reached a model.
-        peak_resident_bytes: Of the worker's life so far; None where the system does not tell, or the worker died.
+        model: Full name of the model.
+        id: Id of the utterance.
+        repeat: Number of the repeat, from 0; scores are of the first.
+        reference: Reference text; None if the data set has none.
+        hypothesis: Recognized text; None if the utterance failed.
+        failure: Why the utterance failed; None if it did not.
+        recognized: The other fields of the transcript; None if the utterance failed.
+        gates: Results of the quality gates.
+        attempts: Number of attempts whose end was observed.
+        loaded: Number of the `ModelLoaded` that was used; None if the utterance never reached a model.
+        peak_resident_bytes: Peak memory of the worker so far; None if not reported, or if the worker died.
     """
 
     model: str
@@ -232,13 +230,13 @@ class UtteranceOutcome:
 
 @attrs.frozen(kw_only=True)
 class ModelPass:
-    """One model has gone through the data set once, or through as much of it as was not done before.
+    """One pass of a model through the utterances that had no outcome yet.
 
     Attributes:
-        model: Full name.
-        repeat: Counted from 0.
-        session: Which process wrote it, counted from 0 over the run.
-        load: What the machine did meanwhile, loading the model included.
+        model: Full name of the model.
+        repeat: Number of the repeat, from 0.
+        session: Number of the session that wrote the record.
+        load: Load of the machine during the pass, the loading of the model included.
     """
 
     model: str
@@ -262,86 +260,97 @@ _KINDS: dict[str, type[Record]] = {
     "pass": ModelPass,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_FORMER_KEYS = {"margin": "padding_s", "encode_together": "batch_encoder", "path": "decoding"}
+_FORMER_KEYS = {
+    "allow_outside": "allow_external_audio",
+    "margin": "padding_s",
+    "encode_together": "batch_encoder",
+    "path": "decoding",
+}
+"""Keys that earlier versions recorded, with the present names of the fields."""
 
 
 @cache
-def converter(*, omit_if_default: bool = False) -> cattrs.Converter:
-    """What turns records into plain JSON values and back; what is as by default may be left out."""
+def record_converter(*, omit_if_default: bool = False) -> cattrs.Converter:
+    """Return the converter between records and JSON values; *omit_if_default* leaves out fields with defaults."""
     import cattrs
-
-    made = cattrs.Converter(omit_if_default=omit_if_default)
-    for one_or_several in (float | tuple[float, ...] | None, str | tuple[str, ...] | None):
-        made.register_structure_hook(one_or_several, _as_tuple)
-    for record_class in (Batching, Recognized):
-        made.register_structure_hook(record_class, _structure_upgraded(record_class, made))
-    return made
-
-
-def _structure_upgraded(record_class: type, converter: cattrs.Converter) -> Callable[[Any, type], Any]:
-    """Return a structure hook that also reads what earlier versions of asrlab recorded."""
     from cattrs.gen import make_dict_structure_fn
 
-    structure_current: Callable[[Any, Any], Any] = make_dict_structure_fn(record_class, converter)
+    converter = cattrs.Converter(omit_if_default=omit_if_default)
+    for scalar_or_tuple in (float | tuple[float, ...] | None, str | tuple[str, ...] | None):
+        converter.register_structure_hook(scalar_or_tuple, lambda value, _: _to_tuple(value))
 
-    def structure(plain: Any, kind: type) -> Any:
-        if isinstance(plain, dict):
-            plain = {_FORMER_KEYS.get(key, key): value for key, value in plain.items()}
-            if isinstance(plain.get("decoding"), str):
-                plain["decoding"] = attrs.asdict(DecodingPath.from_phrase(plain["decoding"]))
-        return structure_current(plain, kind)
+    def structure_renamed(kind: type[Any]) -> Any:
+        structure_current = make_dict_structure_fn(kind, converter)
+        return lambda plain, _: structure_current({_FORMER_KEYS.get(key, key): plain[key] for key in plain}, kind)
 
-    return structure
+    converter.register_structure_hook_factory(_has_renamed_fields, structure_renamed)
+    structure_path = converter.get_structure_hook(DecodingPath)
+    converter.register_structure_hook(
+        DecodingPath,
+        lambda plain, kind: DecodingPath.from_phrase(plain) if isinstance(plain, str) else structure_path(plain, kind),
+    )
+    return converter
 
 
-def _as_tuple(value: Any, _type: object) -> Any:
+def _to_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _has_renamed_fields(kind: Any) -> bool:
+    return attrs.has(kind) and any(field.name in _FORMER_KEYS.values() for field in attrs.fields(kind))
+
+
 def to_line(record: Record) -> bytes:
-    """*record* as a line of a ledger, with its end.
+    """Return *record* as a line of a ledger, line end included.
 
     Raises:
-        ValueError: It holds a number that is not finite, which JSON has no word for.
+        ValueError: If the record holds a number that is not finite, which JSON cannot express.
     """
-    plain = {"record": _NAMES[type(record)], **converter(omit_if_default=True).unstructure(record)}
+    plain = {"record": _NAMES[type(record)], **record_converter(omit_if_default=True).unstructure(record)}
     return json_line(plain)
 
 
 def json_line(plain: dict[str, Any]) -> bytes:
-    """*plain* as JSON on a line, with its end.
+    """Return *plain* as a line of JSON, line end included.
 
     Raises:
-        ValueError: It holds a number that is not finite.
+        ValueError: If *plain* holds a number that is not finite.
     """
     try:
         return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-    except UnicodeEncodeError:  # a file's name that is no text, as Python holds it
+    except UnicodeEncodeError:  # surrogates: Python's form of a file name that is not UTF-8
         return json.dumps(plain, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
+def json_document(record: Any) -> bytes:
+    """Return *record* as an indented JSON document."""
+    plain = record_converter().unstructure(record)
+    return (json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
 def parse_record(plain: Any) -> Record:
-    """The record that a line holds, read as JSON.
+    """Return the record that *plain*, a parsed line of a ledger, describes.
 
     Raises:
-        DatasetError: It is none.
+        DatasetError: If it describes none.
     """
     kind = plain.get("record") if isinstance(plain, dict) else None
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise DatasetError(f"there is no kind of record {kind!r}; it was written by another version of asrlab")
-    return structure(plain, _KINDS[kind], f"the record {kind!r} has not the fields of one")
+        raise DatasetError(f"unknown kind of record {kind!r}; read the run with the version of asrlab that wrote it")
+    return structure(plain, _KINDS[kind], f"record {kind!r} is damaged")
 
 
-def structure[Kind](plain: Any, kind: type[Kind], complaint: str) -> Kind:
-    """*plain*, JSON values, as one of *kind*.
+def structure[Kind](plain: Any, kind: type[Kind], error_prefix: str) -> Kind:
+    """Return the JSON values *plain* as an instance of *kind*.
 
     Raises:
-        DatasetError: It is none, with *complaint* and what is wrong.
+        DatasetError: If *plain* lacks fields or has wrong ones; the message starts with *error_prefix*.
     """
     import cattrs
 
     try:
-        return converter().structure(plain, kind)
+        return record_converter().structure(plain, kind)
     except (cattrs.BaseValidationError, AsrlabError, KeyError, TypeError, ValueError, AttributeError) as error:
-        told = cattrs.transform_error(error)[:2] if isinstance(error, cattrs.BaseValidationError) else [str(error)]
-        raise DatasetError(f"{complaint}: {'; '.join(told)}") from error
+        is_validation = isinstance(error, cattrs.BaseValidationError)
+        problems = cattrs.transform_error(error)[:2] if is_validation else [str(error)]
+        raise DatasetError(f"{error_prefix}: {'; '.join(problems)}") from error

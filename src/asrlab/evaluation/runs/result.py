@@ -1,4 +1,4 @@
-"""What a bench gives back."""
+"""Results of a run: per utterance, per model and overall."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from asrlab.transcript import DecodingPath, PatchStatus, Transcript
 
 @attrs.frozen(kw_only=True)
 class RepeatResult:
-    """One more transcription of the same utterance.
+    """A further transcription of an utterance.
 
     Attributes:
-        text: What was recognized; None if it failed.
-        seconds: ``Transcript.timings.total``; None likewise.
+        text: Recognized text; None if the transcription failed.
+        seconds: ``Transcript.timings.total``; None if the transcription failed.
     """
 
     text: str | None
@@ -36,20 +36,20 @@ class RepeatResult:
 
 @attrs.frozen(kw_only=True)
 class UtteranceResult:
-    """One utterance through one model.
+    """The result of one utterance with one model.
 
     Attributes:
-        id: The utterance's id.
-        reference: What was said; None if the data set does not tell.
-        transcript: The result, the first one where it was repeated; None if it failed.
-        failure: Why it failed; None if it did not.
-        language: Tag of the speech: as the data set tells, else as the run's options do; None if neither does.
-        speaker: As the data set tells; None if it does not.
-        recording: Likewise.
-        gates: What each gate says.
-        attempts: How often it was tried.
-        repeats: The further ones, in order.
-        translated: Whether the model was asked for English, whatever the speech.
+        id: Id of the utterance.
+        reference: Reference text; None if the data set has none.
+        transcript: The first transcript; None if the utterance failed.
+        failure: Why the utterance failed; None if it did not.
+        language: Tag of the spoken language, from the data set, else from the run's options; None if not known.
+        speaker: The data set's name for the speaker; None if it has none.
+        recording: The data set's name for the recording; None if it has none.
+        gates: Results of the quality gates.
+        attempts: Number of attempts.
+        repeats: Further transcriptions, in order.
+        translated: True if the model was asked to translate into English.
     """
 
     id: str
@@ -66,47 +66,46 @@ class UtteranceResult:
 
     @property
     def hypothesis(self) -> str:
-        """The text that was recognized; empty where it failed, so that a failure counts as deletions."""
+        """Recognized text; empty if the utterance failed, so that a failure counts as deletions."""
         return self.transcript.text if self.transcript else ""
 
     @property
     def pair(self) -> TextPair:
-        """Reference and hypothesis; a missing reference is empty."""
+        """Reference and hypothesis, with an empty text for a missing reference."""
         language = "en" if self.translated else self.language
         return TextPair(id=self.id, reference=self.reference or "", hypothesis=self.hypothesis, language=language)
 
     @property
     def failed_gates(self) -> tuple[GateResult, ...]:
-        """Those that found something."""
-        return tuple(verdict for verdict in self.gates if verdict.outcome == "failed")
+        """Results of the gates that failed."""
+        return tuple(result for result in self.gates if result.outcome == "failed")
 
     def text_of_pass(self, number: int) -> str:
-        """Return what was recognized in pass *number*, from 0; empty where it failed."""
+        """Return the text of repeat *number*, from 0; empty if it failed."""
         return (self.repeats[number - 1].text or "") if number else self.hypothesis
 
     @property
     def stable(self) -> bool:
-        """Whether every repeat gave the same text."""
+        """True if every repeat gave the same text."""
         return all(repeat.text == (self.transcript and self.transcript.text) for repeat in self.repeats)
 
 
 @attrs.frozen(kw_only=True)
 class ModelResult:
-    """A whole data set through one model.
+    """The result of a data set with one model.
 
     Attributes:
-        model: Its full name.
-        info: The facts of the loaded model; None if it did not load.
-        load_time: Seconds, as ``Transcriber.load_time``; None likewise.
-        failure: Why it did not load; None if it did.
-        utterances: Those with an outcome, in the order of the data set.
-        normalizer: Name of the profile that brings texts into one spelling for the scores.
-        peak_resident_bytes: Of the process that ran the model, from its start to its last answer, with Python, the
-            engine and the weights; the highest where a crash made a second process necessary; None where the system
-            does not tell.
-        patches: What was changed in other packages for it.
-        backend: The build of torch in its process, and its GPU; empty where none was imported.
-        batching: How utterances went through it together; None where they went one by one.
+        model: Full name of the model.
+        info: Facts of the loaded model; None if it did not load.
+        load_time: Seconds, as ``Transcriber.load_time``; None if the model did not load.
+        failure: Why the model did not load; None if it did.
+        utterances: Results of the utterances with an outcome, in the order of the data set.
+        normalizer: Name of the profile that normalizes texts for the scores.
+        peak_resident_bytes: Peak memory of the worker with Python, engine and weights; the highest of several workers;
+            None if the system does not report it.
+        patches: Patches that were applied to other packages.
+        backend: Build of torch in the worker, and its GPU; empty if torch was not imported.
+        batching: Effective batching settings; None if utterances were decoded one by one.
     """
 
     model: str
@@ -122,12 +121,12 @@ class ModelResult:
 
     @cached_property
     def score(self) -> Score | None:
-        """Over the utterances that have a reference; a failed one counts as deletions. None if there are none."""
+        """Score of the utterances with a reference, failures counted as deletions; None if there are none."""
         return self._score(self.utterances)
 
     @cached_property
     def finished_score(self) -> Score | None:
-        """Over those of them that did not fail."""
+        """Score of the utterances with a reference that did not fail; None if there are none."""
         if not self.failed:
             return self.score
         return self._score([utterance for utterance in self.utterances if utterance.transcript])
@@ -138,12 +137,12 @@ class ModelResult:
 
     @property
     def failed(self) -> int:
-        """How many utterances have no transcript."""
+        """Number of utterances without a transcript."""
         return sum(utterance.transcript is None for utterance in self.utterances)
 
     @property
     def failed_gates(self) -> int:
-        """How many verdicts of gates found something, over all utterances."""
+        """Number of failed gates over all utterances."""
         return sum(len(utterance.failed_gates) for utterance in self.utterances)
 
     @property
@@ -154,65 +153,65 @@ class ModelResult:
 
     @property
     def unstable(self) -> tuple[str, ...]:
-        """The ids of utterances whose repeats gave another text."""
+        """Ids of the utterances whose repeats differ in text."""
         return tuple(utterance.id for utterance in self.utterances if not utterance.stable)
 
     @cached_property
     def wer_of_repeats(self) -> tuple[float, ...]:
-        """Return the WER of each pass, in order; empty without references, or where an utterance lacks a pass."""
+        """WER of each repeat, in order; empty without references, or if an utterance lacks a repeat."""
         scored = [utterance for utterance in self.utterances if utterance.reference is not None]
         rates = []
-        for number in self._rounds():
+        for number in self._repeat_numbers():
             if not all(number <= len(utterance.repeats) for utterance in scored):
                 return ()
-            pairs = (attrs.evolve(each.pair, hypothesis=each.text_of_pass(number)) for each in scored)
-            counted = get_profile(self.normalizer).score(pairs) if number else self.score
-            if counted is None or counted.wer is None:
+            pairs = (attrs.evolve(utterance.pair, hypothesis=utterance.text_of_pass(number)) for utterance in scored)
+            score = get_profile(self.normalizer).score(pairs) if number else self.score
+            if score is None or score.wer is None:
                 return ()
-            rates.append(counted.wer)
+            rates.append(score.wer)
         return tuple(rates)
 
     @property
     def audio_seconds(self) -> float:
-        """Duration of all transcribed utterances."""
+        """Seconds of audio of all transcribed utterances."""
         return sum(transcript.duration for transcript in self._transcripts())
 
     @property
     def rtfx(self) -> float | None:
-        """Seconds of audio per second of work, the median of `rtfx_of_repeats`; see ``asrlab.evaluation.metrics.rtfx``."""
+        """Seconds of audio per second of work, the median of the repeats; see ``asrlab.evaluation.metrics.rtfx``."""
         return median(speeds) if (speeds := self.rtfx_of_repeats) else None
 
     @property
     def rtfx_of_repeats(self) -> tuple[float, ...]:
-        """The same of each time the whole data set was transcribed, in order."""
-        rounds = map(self._times, self._rounds())
-        speeds = (rtfx(sum(audio for audio, _ in times), sum(spent for _, spent in times)) for times in rounds)
+        """Seconds of audio per second of work in each repeat, in order."""
+        repeats = map(self._times, self._repeat_numbers())
+        speeds = (rtfx(sum(audio for audio, _ in times), sum(spent for _, spent in times)) for times in repeats)
         return tuple(speed for speed in speeds if speed)
 
     @property
     def latencies(self) -> tuple[float, ...]:
-        """Seconds that each transcribed utterance took, every repeat."""
-        return tuple(spent for number in self._rounds() for _, spent in self._times(number))
+        """Seconds that each transcription took, over all repeats."""
+        return tuple(spent for number in self._repeat_numbers() for _, spent in self._times(number))
 
     @property
     def latency(self) -> LatencySummary:
-        """Of `latencies`; see ``asrlab.evaluation.metrics.LatencySummary``."""
+        """Summary of `latencies`; see ``asrlab.evaluation.metrics.LatencySummary``."""
         return latency_summary(self.latencies)
 
-    def _rounds(self) -> range:
+    def _repeat_numbers(self) -> range:
         return range(1 + max((len(utterance.repeats) for utterance in self.utterances), default=0))
 
     def _times(self, number: int) -> list[tuple[float, float]]:
-        """Duration and seconds of work of each utterance that was transcribed the given time, the first being 0."""
-        found = []
+        """Return audio duration and seconds of work of each utterance transcribed in repeat *number*, from 0."""
+        times = []
         for utterance in self.utterances:
             if utterance.transcript is None:
                 continue
             again = utterance.repeats[number - 1 : number] if number else ()
             spent = utterance.transcript.timings.total if not number else again[0].seconds if again else None
             if spent is not None:
-                found.append((utterance.transcript.duration, spent))
-        return found
+                times.append((utterance.transcript.duration, spent))
+        return times
 
     def _transcripts(self) -> list[Transcript]:
         return [utterance.transcript for utterance in self.utterances if utterance.transcript]
@@ -220,18 +219,18 @@ class ModelResult:
 
 @attrs.frozen(kw_only=True)
 class BenchResult:
-    """A data set through several models: what the records of a run say.
+    """The result of a run: a data set with several models.
 
     Attributes:
-        dataset: Its name.
-        models: In the order they ran.
-        seconds: From start to end, over all sessions that wrote the run and came to an end, by monotonic clocks.
-        run: The folder, or the file, with its records.
-        manifest: The facts of the run from before it began.
-        load_averages: Of the machine before each session, over 1, 5 and 15 minutes, where the system tells.
-        complete: Whether every utterance has its outcome with every model that loaded.
-        passes: Each model's passes through the data set, in the order in which they ended, with what the machine did
-            meanwhile; empty in runs of before passes were recorded.
+        dataset: Name of the data set.
+        models: Results of the models, in the order in which they ran.
+        seconds: Duration of all sessions that were not killed, by monotonic clocks.
+        run: Path of the folder or file with the records.
+        manifest: Facts from before the run began.
+        load_averages: Load of the machine before each session, over 1, 5 and 15 minutes, if the system reports it.
+        complete: True if every utterance has its outcome with every model that loaded.
+        passes: Passes of models through the data set with the load of the machine, in the order in which they ended;
+            empty in runs before asrlab recorded them.
     """
 
     dataset: str
@@ -245,11 +244,11 @@ class BenchResult:
 
     @property
     def failed(self) -> int:
-        """How many utterances, over all models, have no transcript."""
+        """Number of utterances without a transcript, over all models."""
         return sum(model.failed for model in self.models)
 
     def to_json(self) -> str:
-        """Everything, as one JSON object: the manifest, each model's facts, figures and utterances."""
+        """Return manifest, model facts, figures and utterances as one JSON object."""
         plain = {
             "run": str(self.run),
             "dataset": self.dataset,
@@ -298,7 +297,7 @@ def _plain_utterance(utterance: UtteranceResult) -> dict[str, Any]:
         "reference": utterance.reference,
         "hypothesis": utterance.transcript.text if utterance.transcript else None,
         "failure": attrs.asdict(utterance.failure) if utterance.failure else None,
-        "gates": [attrs.asdict(verdict) for verdict in utterance.gates],
+        "gates": [attrs.asdict(result) for result in utterance.gates],
         "attempts": utterance.attempts,
         "repeats": [attrs.asdict(repeat) for repeat in utterance.repeats],
         "transcript": transcript,

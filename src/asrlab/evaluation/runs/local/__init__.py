@@ -1,7 +1,7 @@
-"""Work in processes on this machine, each watched and replaced when it hangs, dies or runs out of memory."""
+"""Executor of runs in processes on this machine, which are watched and replaced when they fail."""
 
 from __future__ import annotations
 
-from asrlab.evaluation.runs.local.executor import LocalExecutor
+from asrlab.evaluation.runs.local.worker_pool import LocalExecutor
 
 __all__ = ["LocalExecutor"]

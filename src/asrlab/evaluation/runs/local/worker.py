@@ -1,6 +1,6 @@
-"""The process that loads one model and transcribes what it is sent.
+"""The main function of a worker process, which loads one model and transcribes the units that it receives.
 
-A process of its own, so that its peak memory is that of one model, and a native crash takes nothing else along.
+A process of its own has the peak memory of one model, and contains a native crash.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import attrs
 
-from asrlab.evaluation.metrics import peak_resident_bytes
+from asrlab.environment import peak_resident_bytes
 from asrlab.evaluation.runs.executor import (
     OOM,
     ItemFinished,
@@ -32,69 +32,72 @@ from asrlab.evaluation.runs.job import SpeechDetector, load_job, model_loaded_me
 from asrlab.evaluation.runs.records import Failure
 from asrlab.terminal import guard_streams
 
+_POLL_INTERVAL_S = 0.5
 
-def main(parent: int, *, bound: bool) -> None:
+
+def main(parent: int, *, use_death_signal: bool) -> None:
     """Serve one job until the input ends; the arguments are those of `exit_with_parent`."""
-    exit_with_parent(parent, bound=bound)
-    # broken plugins have been reported by the process that started this one
+    exit_with_parent(parent, use_death_signal=use_death_signal)
+    # the parent process has reported broken plugins
     logging.getLogger("asrlab.plugins").setLevel(logging.CRITICAL)
-    questions, answers = _take_pipes()
+    requests, answers = _take_pipes()
     try:
-        with guard_streams(stdout_is_data=False):  # what an engine prints may come from a stranger's recording
-            _serve(questions, answers)
-    except BrokenPipeError:  # the other side is gone, and nobody waits for what is left to flush
+        with guard_streams(stdout_is_data=False):  # an engine may print text from an untrusted recording
+            _serve(requests, answers)
+    except BrokenPipeError:  # the parent has ended; discard what remains to be flushed
         os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
 
 
-def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    messages = _messages(questions)
+def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    messages = _messages(requests)
     job = next(messages, None)
-    if not isinstance(job, ModelJob):  # the other side has ended already
+    if not isinstance(job, ModelJob):  # the parent has ended already
         return
     try:
         transcriber = load_job(job)
-    except Exception as error:  # noqa: BLE001 - reported to the other side, whatever it is
+    except Exception as error:  # noqa: BLE001 - any error is reported to the parent
         _send(answers, to_failure(error))
         return
-    ear = SpeechDetector()
+    detector = SpeechDetector()
     with transcriber:
         _send(answers, model_loaded_message(transcriber, job))
         for unit in messages:
-            assert isinstance(unit, WorkUnit)  # noqa: S101 - nothing else comes after the job
-            if any(item.seconds is None for item in unit.items):
+            assert isinstance(unit, WorkUnit)  # noqa: S101 - only units follow the job
+            if any(item.timeout_s is None for item in unit.items):
                 _send(answers, _time_limits(unit))
-            for done in transcribe_unit(transcriber, unit, job, ear):
-                _send(answers, attrs.evolve(done, peak_resident_bytes=peak_resident_bytes()))
-                if done.failure is not None and done.failure.kind == OOM:
+            for finished in transcribe_unit(transcriber, unit, job, detector):
+                _send(answers, attrs.evolve(finished, peak_resident_bytes=peak_resident_bytes()))
+                if finished.failure is not None and finished.failure.kind == OOM:
                     return  # another worker takes over
 
 
 def _time_limits(unit: WorkUnit) -> TimeLimits:
-    """Return what each item may take, by its own limit or by the duration that its audio declares."""
-    limits = {item.key: utterance_timeout(item.audio) if item.seconds is None else item.seconds for item in unit.items}
+    limits = {
+        item.key: utterance_timeout(item.audio) if item.timeout_s is None else item.timeout_s for item in unit.items
+    }
     return TimeLimits(seconds=limits)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The pipes from and to the other side; engines read nothing, and what they print goes to standard error."""
-    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    """Return the pipes from and to the parent; engines then read nothing, and print to standard error."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)
+    os.close(devnull)
     sys.stdout.flush()
     os.dup2(2, 1)
-    return questions, answers
+    return requests, answers
 
 
-def _messages(questions: BinaryIO) -> Iterator[object]:
-    while (data := read_frame(questions)) is not None:
-        yield pickle.loads(data)  # noqa: S301 - written by the process that started this one
+def _messages(requests: BinaryIO) -> Iterator[object]:
+    while (data := read_frame(requests)) is not None:
+        yield pickle.loads(data)  # noqa: S301 - written by the parent
 
 
 def _send(stream: BinaryIO, message: WorkerReady | TimeLimits | ItemFinished | Failure) -> None:
     try:
         data = pickle.dumps(message)
-    except Exception as error:  # noqa: BLE001 - an engine's records may hold anything
+    except Exception as error:  # noqa: BLE001 - an engine's records may hold any object
         failure = attrs.evolve(to_failure(error), message=f"the engine's result cannot be sent: {error}")
         data = pickle.dumps(
             ItemFinished(key=message.key, failure=failure) if isinstance(message, ItemFinished) else failure
@@ -103,38 +106,37 @@ def _send(stream: BinaryIO, message: WorkerReady | TimeLimits | ItemFinished | F
 
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_LOOK_S = 0.5
 
 
-def exit_with_parent(parent: int, *, bound: bool) -> None:
-    """End this process when its parent ends, however that ends.
+def exit_with_parent(parent: int, *, use_death_signal: bool) -> None:
+    """End this process when its parent ends, for whatever reason.
 
-    Linux kills it, whatever it is doing. Elsewhere a thread looks who the parent is, which does not help against
-    native code that hangs without letting other threads run.
+    Linux kills the process, whatever it is doing. On other systems a thread polls the parent's id, which does not help
+    if native code hangs without releasing the GIL.
 
     Args:
-        parent: The process that this one was started by.
-        bound: Whether the kernel may be asked: what it takes for the parent is the thread that started this process, so
-            only if that thread lives as long as its process.
+        parent: Id of the parent process.
+        use_death_signal: Use PR_SET_PDEATHSIG. Linux ties it to the forking *thread*, so pass True only if the main
+            thread started this process.
     """
-    if not (bound and _killed_by_kernel()):
-        threading.Thread(target=_watch, args=(parent,), name="asrlab-lifeline", daemon=True).start()
-    if os.getppid() != parent:  # it ended before the kernel was asked
+    if not (use_death_signal and _set_death_signal()):
+        threading.Thread(target=_poll_parent, args=(parent,), name="asrlab-parent-death", daemon=True).start()
+    if os.getppid() != parent:  # the parent ended before the signal was set
         os._exit(1)
 
 
-def _killed_by_kernel() -> bool:
+def _set_death_signal() -> bool:
     try:
         prctl = ctypes.CDLL(None).prctl
     except AttributeError:  # not Linux
         return False
-    nothing = ctypes.c_ulong(0)
-    return bool(prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), nothing, nothing, nothing) == 0)
+    zero = ctypes.c_ulong(0)
+    return bool(prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), zero, zero, zero) == 0)
 
 
-def _watch(parent: int) -> None:
+def _poll_parent(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
     os._exit(1)
 
 
@@ -142,16 +144,16 @@ _LENGTH_BYTES = 8
 
 
 def write_frame(stream: BinaryIO, data: bytes) -> None:
-    """Write a pickled message, and flush."""
+    """Write a pickled message with its length, and flush."""
     stream.write(len(data).to_bytes(_LENGTH_BYTES))
     stream.write(data)
     stream.flush()
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
-    """The next pickled message; None where the other side has ended, if need be in the middle of one.
+    """Return the next pickled message; None if the other side has ended, even within a message.
 
-    The length tells where the next message begins, so that one that cannot be unpickled is lost alone.
+    The length marks the next message, so that a message that cannot be unpickled does not affect the others.
     """
     head = stream.read(_LENGTH_BYTES)
     length = int.from_bytes(head)

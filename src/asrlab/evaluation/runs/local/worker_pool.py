@@ -1,4 +1,4 @@
-"""The workers of one job: who is given what, and what becomes of what they lose."""
+"""The executor of runs in worker processes on this machine: dispatch, supervision and retries."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+import attrs
+
+from asrlab.errors import OptionError
 from asrlab.evaluation.runs.executor import (
     MAX_ATTEMPTS,
     OOM,
@@ -22,6 +25,7 @@ from asrlab.evaluation.runs.executor import (
     WorkerReady,
     WorkItem,
     WorkUnit,
+    never,
 )
 from asrlab.evaluation.runs.local.worker_process import (
     SHUTDOWN_TIMEOUT_S,
@@ -34,305 +38,352 @@ from asrlab.evaluation.runs.local.worker_process import (
 )
 from asrlab.evaluation.runs.records import Failure
 
-_LOOK_S = 0.2
-"""Seconds between two looks at deadlines, memory and whether to stop, while no worker says anything."""
+POLL_INTERVAL_S = 0.2
+"""Seconds between checks of deadlines, memory and requests to stop while no event arrives."""
 STOP_GRACE_S = 3.0
-"""Seconds that a unit of several utterances may go on after a stop; a resumed run does what has no outcome then."""
-STOP_FAREWELL_S = 1.0
+"""Seconds that a unit of several utterances may run after a stop; a resumed run repeats what has no outcome."""
+STOP_SHUTDOWN_TIMEOUT_S = 1.0
 """Seconds that idle workers may take to unload their model after a stop."""
 _log = logging.getLogger("asrlab.evaluation.runs")
 
 
-class WorkerPool:
-    """Workers, and the units they share.
+@attrs.frozen(kw_only=True)
+class LocalExecutor:
+    """Worker processes on this machine, each with the model loaded and one unit at a time.
 
-    Args:
-        job: Which model, and how.
-        units: In order.
-        warmups: For each worker.
-        stop: Whether nothing new is to be begun.
-        places: How many workers at once.
-        load_seconds: What loading may take.
+    Attributes:
+        workers: Number of workers, each with a copy of the model. With several, answers come in any order.
+        load_seconds: Seconds that loading the model may take before its worker counts as hanging.
+
+    Raises:
+        OptionError: If a number is out of range.
     """
 
-    def __init__(
+    workers: int = 1
+    load_seconds: float = 1800.0
+
+    def __attrs_post_init__(self) -> None:
+        if self.workers < 1:
+            raise OptionError(f"workers must be at least 1, not {self.workers}", option="workers")
+        if not self.load_seconds > 0:
+            raise OptionError(f"load_seconds must be above 0, not {self.load_seconds}", option="load_seconds")
+
+    def run(
         self,
         job: ModelJob,
         units: Sequence[WorkUnit],
         *,
+        warmups: Sequence[WorkUnit] = (),
+        should_stop: Callable[[], bool] = never,
+    ) -> Generator[WorkerMessage]:
+        """Run *units* as ``Executor.run`` describes.
+
+        Lost items are retried after all others. An item that kills its worker then makes no later item wait for another
+        load of the model, and a passing fault of the machine may be over. Items that were lost for lack of memory are
+        retried with no other worker at work.
+        """
+        pool = WorkerPool(self, job, units, warmups=warmups, should_stop=should_stop)
+        gently = False
+        try:
+            yield from pool.run()
+            gently = True
+        finally:
+            pool.shutdown(gently=gently)
+
+
+class WorkerPool:
+    """Workers and the units they share.
+
+    Args:
+        executor: The settings.
+        job: The model and its settings.
+        units: Units in order.
+        warmups: Warm-ups for each worker.
+        should_stop: Asked whether nothing new may start.
+    """
+
+    def __init__(
+        self,
+        executor: LocalExecutor,
+        job: ModelJob,
+        units: Sequence[WorkUnit],
+        *,
         warmups: Sequence[WorkUnit],
-        stop: Callable[[], bool],
-        places: int,
-        load_seconds: float,
+        should_stop: Callable[[], bool],
     ) -> None:
         self._job = job
-        self._backlog = RetryQueue(units)
+        self._queue = RetryQueue(units)
         self._warmups = tuple(warmups)
-        self._stop = stop
+        self._should_stop = should_stop
         self._stopped_at: float | None = None
-        self._places = places
-        self._load_seconds = load_seconds
-        self._hands: list[WorkerState] = []
+        self._max_workers = executor.workers
+        self._load_seconds = executor.load_seconds
+        self._workers: list[WorkerState] = []
         self._loaded = False
-        self._reloading = False  # whether the model, which has loaded before, did not the last time
+        self._reload_failed = False  # the model, which had loaded before, did not load the last time
         self._inbox: Inbox = SimpleQueue()
-        self._heard: deque[tuple[WorkerProcess, WorkerEvent]] = deque()
-        self._next_look = 0.0
+        self._events: deque[tuple[WorkerProcess, WorkerEvent]] = deque()
+        self._next_check = 0.0
 
-    def work(self) -> Generator[WorkerMessage]:
-        """Everything, to its end; see ``Executor.run``."""
-        self._hire()
-        while not self._over():
-            yield from self._hand_out()
-            if (heard := self._hear()) is not None:
-                yield from self._take(*heard)
+    def run(self) -> Generator[WorkerMessage]:
+        """Run all units to their end."""
+        self._start_workers()
+        while not self._is_over():
+            yield from self._dispatch()
+            if (event := self._next_event()) is not None:
+                yield from self._on_event(*event)
 
-    def end(self, *, gently: bool) -> None:
-        """Leave no process; *gently* lets those that have nothing to do give the model back first."""
+    def shutdown(self, *, gently: bool) -> None:
+        """Terminate all workers. If *gently*, let idle workers unload their model first."""
         try:
-            free = [hand.process for hand in self._hands if gently and hand.idle]
-            for process in free:
-                process.dismiss()
-            until = time.monotonic() + (STOP_FAREWELL_S if self._stopping else SHUTDOWN_TIMEOUT_S)
-            for process in free:
-                process.join(until - time.monotonic())
+            idle = [worker.process for worker in self._workers if gently and worker.is_idle]
+            for process in idle:
+                process.shutdown()
+            _join(idle, STOP_SHUTDOWN_TIMEOUT_S if self._is_stopping else SHUTDOWN_TIMEOUT_S)
         finally:
-            for hand in self._hands:
-                hand.process.kill()
-            until = time.monotonic() + SHUTDOWN_TIMEOUT_S
-            for hand in self._hands:
-                hand.process.join(until - time.monotonic())
+            for worker in self._workers:
+                worker.process.kill()
+            _join([worker.process for worker in self._workers], SHUTDOWN_TIMEOUT_S)
 
-    def _over(self) -> bool:
-        self._asked_to_stop()
-        if any(hand.busy for hand in self._hands):
+    def _is_over(self) -> bool:
+        self._check_stop()
+        if any(worker.is_busy for worker in self._workers):
             return False
-        return self._stopping or not self._hands or (self._loaded and not self._backlog)
+        return self._is_stopping or not self._workers or (self._loaded and not self._queue)
 
     @property
-    def _stopping(self) -> bool:
+    def _is_stopping(self) -> bool:
         return self._stopped_at is not None
 
-    def _hire(self) -> None:
-        """Start as many workers as there is work for."""
-        busy = sum(hand.busy for hand in self._hands)
-        wanted = min(self._places, busy + len(self._backlog) if self._loaded else max(1, len(self._backlog)))
-        while len(self._hands) < wanted and not self._asked_to_stop():
-            process = WorkerProcess(self._job, self._inbox)
-            self._hands.append(WorkerState(process=process, seconds=self._load_seconds, warmups=list(self._warmups)))
+    def _check_stop(self) -> bool:
+        if self._stopped_at is None and self._should_stop():
+            self._stopped_at = time.monotonic()
+        return self._is_stopping
 
-    def _hand_out(self) -> Generator[WorkerMessage]:
-        for hand in self._hands:
-            while hand.idle and self._backlog and not self._asked_to_stop():
-                if hand.warmups:
-                    self._warm_up(hand)
-                elif (unit := self._backlog.take(at_work=any(other.busy for other in self._hands))) is not None:
+    def _start_workers(self) -> None:
+        """Start as many workers as the remaining work needs."""
+        n_busy = sum(worker.is_busy for worker in self._workers)
+        n_needed = n_busy + len(self._queue) if self._loaded else max(1, len(self._queue))
+        while len(self._workers) < min(self._max_workers, n_needed) and not self._check_stop():
+            process = WorkerProcess(self._job, self._inbox)
+            worker = WorkerState(process=process, timeout_s=self._load_seconds, warmups=list(self._warmups))
+            self._workers.append(worker)
+
+    def _dispatch(self) -> Generator[WorkerMessage]:
+        for worker in self._workers:
+            while worker.is_idle and self._queue and not self._check_stop():
+                if worker.warmups:
+                    self._warm_up(worker)
+                elif (unit := self._queue.take(at_work=any(other.is_busy for other in self._workers))) is not None:
                     yield ItemsStarted(keys=tuple(item.key for item in unit.items))
-                    yield from self._give(hand, unit)
+                    yield from self._send(worker, unit)
                 else:
                     break
 
-    def _asked_to_stop(self) -> bool:
-        if self._stopped_at is None and self._stop():
-            self._stopped_at = time.monotonic()
-        return self._stopping
-
-    def _give(self, hand: WorkerState, unit: WorkUnit) -> Generator[WorkerMessage]:
-        """Hand over what can be sent; what cannot has its outcome."""
-        data = _pickled(unit)
+    def _send(self, worker: WorkerState, unit: WorkUnit) -> Generator[WorkerMessage]:
+        """Send the items that can be pickled; yield the failures of the others."""
+        data = _pickle(unit)
         if isinstance(data, bytes):
-            hand.give(unit, data, warming=False)
+            worker.dispatch(unit, data, warming=False)
             return
         if len(unit.items) == 1:
             message = f"the audio cannot be sent to the worker process ({data}); give a path, bytes or an array"
             failure = Failure(kind="AudioError", message=message, reason="unreadable")
             yield ItemFinished(key=unit.items[0].key, failure=failure)
             return
-        good: list[WorkItem] = []
-        for alone in (WorkUnit(items=(item,)) for item in unit.items):
-            if isinstance(_pickled(alone), bytes):
-                good += alone.items
+        sendable: list[WorkItem] = []
+        for single in (WorkUnit(items=(item,)) for item in unit.items):
+            if isinstance(_pickle(single), bytes):
+                sendable += single.items
             else:
-                yield from self._give(hand, alone)
-        if good:
-            yield from self._give(hand, WorkUnit(items=tuple(good)))
+                yield from self._send(worker, single)
+        if sendable:
+            yield from self._send(worker, WorkUnit(items=tuple(sendable)))
 
-    def _warm_up(self, hand: WorkerState) -> None:
-        unit = hand.warmups.pop(0)
-        data = _pickled(unit)
+    def _warm_up(self, worker: WorkerState) -> None:
+        unit = worker.warmups.pop(0)
+        data = _pickle(unit)
         if isinstance(data, bytes):
-            hand.give(unit, data, warming=True)
+            worker.dispatch(unit, data, warming=True)
         else:
-            _log.info("a warm-up of %s is left out: %s", self._job.model, data)
+            _log.info("skipping a warm-up of %s: %s", self._job.model, data)
 
-    def _hear(self) -> tuple[WorkerProcess, WorkerEvent] | None:
-        """What a worker says, or None after a while.
+    def _next_event(self) -> tuple[WorkerProcess, WorkerEvent] | None:
+        """Return the next event of a worker, or None after a while.
 
-        All that has come is taken in first: an answer that came in time is in time, however long the caller was busy.
+        Everything in the inbox is collected first, so that an answer that came in time counts as in time, however long
+        the caller was busy.
         """
         with suppress(Empty):
             while True:
-                self._heard.append(self._inbox.get_nowait())
-        if time.monotonic() >= self._next_look:
-            self._look_after({process for process, _ in self._heard})
-            self._next_look = time.monotonic() + _LOOK_S
-        if self._heard:
-            return self._heard.popleft()
+                self._events.append(self._inbox.get_nowait())
+        if time.monotonic() >= self._next_check:
+            self._check_health({process for process, _ in self._events})
+            self._next_check = time.monotonic() + POLL_INTERVAL_S
+        if self._events:
+            return self._events.popleft()
         with suppress(Empty):
-            return self._inbox.get(timeout=0 if all(hand.idle for hand in self._hands) else _LOOK_S)
+            return self._inbox.get(timeout=0 if all(worker.is_idle for worker in self._workers) else POLL_INTERVAL_S)
         return None
 
-    def _look_after(self, speaking: set[WorkerProcess]) -> None:
-        """Kill who hangs, or holds too much memory; *speaking* are those whose words are still to be taken."""
-        for hand in self._hands:
-            if hand.process in speaking:
+    def _check_health(self, with_events: set[WorkerProcess]) -> None:
+        """Kill workers that hang or use too much memory, except those *with_events* that are still to be handled."""
+        for worker in self._workers:
+            if worker.process in with_events:
                 continue
-            hand.process.free_pipe()
-            if hand.overdue and hand.verdict is not None:  # not even SIGKILL ends it: a driver hangs
-                self._heard.append((hand.process, WorkerExited(-9)))
-            elif hand.overdue:
-                hand.dismiss(hand.timeout())
-            elif (overweight := hand.overweight(self._job.memory_limit_bytes)) is not None:
-                hand.dismiss(overweight)
-            elif self._grace_is_over and hand.busy and not hand.single:
-                hand.abandon()
+            worker.process.release_pipe()
+            if worker.timed_out and worker.kill_reason is not None:  # SIGKILL had no effect: a driver hangs
+                self._events.append((worker.process, WorkerExited(-9)))
+            elif worker.timed_out:
+                worker.kill(worker.timeout_failure())
+            elif (failure := worker.exceeds_memory_limit(self._job.memory_limit_bytes)) is not None:
+                worker.kill(failure)
+            elif self._grace_is_over and worker.is_busy and not worker.is_single:
+                worker.abandon()
 
     @property
     def _grace_is_over(self) -> bool:
         return self._stopped_at is not None and time.monotonic() - self._stopped_at >= STOP_GRACE_S
 
-    def _take(self, process: WorkerProcess, heard: WorkerEvent) -> Generator[WorkerMessage]:
-        hand = next((hand for hand in self._hands if hand.process is process), None)
-        if hand is None:  # it was given up
+    def _on_event(self, process: WorkerProcess, event: WorkerEvent) -> Generator[WorkerMessage]:
+        worker = next((worker for worker in self._workers if worker.process is process), None)
+        if worker is None:  # given up already
             return
-        match heard:
-            case WorkerReady() if hand.verdict is None:
-                yield from self._greet(hand, heard)
+        match event:
+            case WorkerReady() if worker.kill_reason is None:
+                yield from self._on_loaded(worker, event)
             case Failure():
-                hand.dismiss(heard)
+                worker.kill(event)
             case TimeLimits():
-                hand.limit(heard)
+                worker.apply_limits(event)
             case ItemFinished():
-                yield from self._answer(hand, heard)
-            case UnreadableMessage(error) if hand.open:
-                yield from self._answer(hand, ItemFinished(key=next(iter(hand.open)), failure=_unreadable(error)))
+                yield from self._on_finished(worker, event)
+            case UnreadableMessage(error) if worker.open:
+                failure = _unreadable_failure(error)
+                yield from self._on_finished(worker, ItemFinished(key=next(iter(worker.open)), failure=failure))
             case UnreadableMessage(error):
-                hand.dismiss(_unreadable(error))
+                worker.kill(_unreadable_failure(error))
             case WorkerExited(code):
-                yield from self._settle(hand, code)
+                yield from self._on_exit(worker, code)
 
-    def _greet(self, hand: WorkerState, hello: WorkerReady) -> Generator[WorkerMessage]:
-        overweight = hand.overweight(self._job.memory_limit_bytes)
-        if overweight is not None:  # before utterance after utterance is blamed for the model's own weight
-            hand.dismiss(overweight)
+    def _on_loaded(self, worker: WorkerState, ready: WorkerReady) -> Generator[WorkerMessage]:
+        failure = worker.exceeds_memory_limit(self._job.memory_limit_bytes)
+        if failure is not None:  # otherwise each utterance would be blamed for the memory of the model
+            worker.kill(failure)
             return
-        self._loaded, self._reloading, hand.loaded = True, False, True
-        yield hello
+        self._loaded, self._reload_failed, worker.loaded = True, False, True
+        yield ready
 
-    def _answer(self, hand: WorkerState, done: ItemFinished) -> Generator[WorkerMessage]:
-        if done.failure is not None and done.failure.kind == OOM:
-            hand.dismiss(done.failure)  # its memory is not to be trusted any more
+    def _on_finished(self, worker: WorkerState, finished: ItemFinished) -> Generator[WorkerMessage]:
+        if finished.failure is not None and finished.failure.kind == OOM:
+            worker.kill(finished.failure)  # the state of its memory is unknown
             return
-        if not hand.heard(done.key):
+        if not worker.close_item(finished.key):
             return
-        if not hand.warming:
-            yield done
-        elif done.failure is not None:
-            _log.info("a warm-up of %s failed: %s: %s", self._job.model, done.failure.kind, done.failure.message)
+        if not worker.warming:
+            yield finished
+        elif finished.failure is not None:
+            failure = finished.failure
+            _log.info("a warm-up of %s failed: %s: %s", self._job.model, failure.kind, failure.message)
 
-    def _settle(self, hand: WorkerState, code: int) -> Generator[WorkerMessage]:
-        """A worker is no more."""
-        self._hands.remove(hand)
-        failure = hand.verdict or hand.death(code)
-        if not hand.loaded:
-            self._not_loaded(failure)
-        elif hand.warming and hand.open:
+    def _on_exit(self, worker: WorkerState, code: int) -> Generator[WorkerMessage]:
+        self._workers.remove(worker)
+        failure = worker.kill_reason or worker.exit_failure(code)
+        if not worker.loaded:
+            self._on_load_failure(failure)
+        elif worker.warming and worker.open:
             self._warmups = ()
-            _log.warning("%s: %s; its place is taken without warm-ups", self._job.model, failure.message)
-        elif hand.open and not hand.abandoned:
-            yield from self._lose(hand, failure)
+            _log.warning("%s: %s; its replacement runs no warm-ups", self._job.model, failure.message)
+        elif worker.open and not worker.abandoned:
+            yield from self._retry_items(worker, failure)
         else:
             _log.info("%s: %s", self._job.model, failure.message)
-        self._hire()
-        if not self._hands and not self._places and not self._stopping:
-            yield from self._give_up(failure)
+        self._start_workers()
+        if not self._workers and not self._max_workers and not self._is_stopping:
+            yield from self._abort(failure)
 
-    def _lose(self, hand: WorkerState, failure: Failure) -> Generator[WorkerMessage]:
-        yield ItemsLost(keys=tuple(hand.open), failure=failure)
-        for key, item in hand.open.items():
-            if not self._backlog.put_back(item, kind=failure.kind, single=hand.single):
+    def _retry_items(self, worker: WorkerState, failure: Failure) -> Generator[WorkerMessage]:
+        yield ItemsLost(keys=tuple(worker.open), failure=failure)
+        for key, item in worker.open.items():
+            if not self._queue.put_back(item, kind=failure.kind, is_single=worker.is_single):
                 yield ItemFinished(key=key, failure=failure)
 
-    def _not_loaded(self, failure: Failure) -> None:
-        """Once it has loaded, it is tried again: memory of the worker before may not have been free yet."""
-        if self._loaded and not self._reloading:
-            self._reloading = True
-            _log.warning("%s was not loaded again: %s; trying once more", self._job.model, failure.message)
+    def _on_load_failure(self, failure: Failure) -> None:
+        """Retry the load once if the model has loaded before: the last worker may not have freed its memory yet."""
+        if self._loaded and not self._reload_failed:
+            self._reload_failed = True
+            _log.warning("%s did not load again: %s; trying once more", self._job.model, failure.message)
             return
-        self._places, self._reloading = self._places - 1, False
-        if self._places:
-            _log.warning("%s: %s; going on with a worker less", self._job.model, failure.message)
+        self._max_workers, self._reload_failed = self._max_workers - 1, False
+        if self._max_workers:
+            _log.warning("%s: %s; continuing with one worker less", self._job.model, failure.message)
 
-    def _give_up(self, failure: Failure) -> Generator[WorkerMessage]:
-        """No worker is left, and none can be had."""
-        left = self._backlog.clear()
-        for item in left if self._loaded else ():
+    def _abort(self, failure: Failure) -> Generator[WorkerMessage]:
+        """Finish the remaining items with *failure*, because no worker remains and none can be started."""
+        remaining = self._queue.clear()
+        for item in remaining if self._loaded else ():
             yield ItemFinished(key=item.key, failure=failure)
         yield failure
 
 
-def _pickled(unit: WorkUnit) -> bytes | Exception:
-    """*unit* as it is sent, or why it cannot be."""
+def _join(processes: Sequence[WorkerProcess], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    for process in processes:
+        process.join(deadline - time.monotonic())
+
+
+def _pickle(unit: WorkUnit) -> bytes | Exception:
+    """Return the pickle of *unit*, or the error that prevents it."""
     try:
         return pickle.dumps(unit)
-    except Exception as error:  # noqa: BLE001 - of the per-utterance boundary: audio may be any object
+    except Exception as error:  # noqa: BLE001 - the per-utterance boundary: audio may be any object
         return error
 
 
-def _unreadable(error: Exception) -> Failure:
+def _unreadable_failure(error: Exception) -> Failure:
     return Failure(kind=type(error).__name__, message=f"the engine's result cannot be read in this process: {error}")
 
 
 class RetryQueue:
-    """Units in order, and after them what was lost, an item at a time; last of all, what was lost to lack of memory."""
+    """Units in order, then lost items one by one, and last those that were lost for lack of memory."""
 
     def __init__(self, units: Sequence[WorkUnit]) -> None:
         self._units = deque(units)
-        self._lonely: deque[WorkUnit] = deque()
-        self._losses = Counter({item.key: item.lost_before for unit in units for item in unit.items})
+        self._isolated: deque[WorkUnit] = deque()
+        self._losses = Counter({item.key: item.previous_losses for unit in units for item in unit.items})
 
     def __len__(self) -> int:
-        return len(self._units) + len(self._lonely)
+        return len(self._units) + len(self._isolated)
 
     def take(self, *, at_work: bool) -> WorkUnit | None:
-        """The next unit; None if there is none that may run while others are *at_work*.
+        """Remove and return the next unit; None if none may start while other workers are *at_work*.
 
-        What was lost to lack of memory runs with nothing else at work, which may have been what took the memory.
+        An item that was lost for lack of memory runs alone, because the others may have used the memory.
         """
         if self._units:
             return self._units.popleft()
-        return None if at_work or not self._lonely else self._lonely.popleft()
+        return None if at_work or not self._isolated else self._isolated.popleft()
 
-    def put_back(self, item: WorkItem, *, kind: str, single: bool) -> bool:
-        """Take in an item that was lost.
+    def put_back(self, item: WorkItem, *, kind: str, is_single: bool) -> bool:
+        """Count the loss of an item, and queue the item again unless its attempts are used up.
 
         Args:
-            item: It.
-            kind: Of the failure.
-            single: Whether the item was at work by itself; else it is never the last time.
+            item: The item whose worker was lost.
+            kind: Kind of the worker's failure.
+            is_single: True if the item was a unit of its own; an item of a larger unit is always queued again.
 
         Returns:
-            Whether it is to be tried again; False after the last time.
+            True if the item was queued again.
         """
         self._losses[item.key] += 1
-        if single and self._losses[item.key] >= MAX_ATTEMPTS:
+        if is_single and self._losses[item.key] >= MAX_ATTEMPTS:
             return False
-        (self._lonely if kind == OOM else self._units).append(WorkUnit(items=(item,)))
+        (self._isolated if kind == OOM else self._units).append(WorkUnit(items=(item,)))
         return True
 
     def clear(self) -> list[WorkItem]:
-        """Empty it; what was in it."""
-        units = [*self._units, *self._lonely]
+        """Remove and return all items."""
+        units = [*self._units, *self._isolated]
         self._units.clear()
-        self._lonely.clear()
+        self._isolated.clear()
         return [item for unit in units for item in unit.items]

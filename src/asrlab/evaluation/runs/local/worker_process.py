@@ -1,4 +1,4 @@
-"""One worker process and the talk with it, which never makes the run wait."""
+"""A worker as its parent sees it: the process with its pipes, and the state of its work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -31,14 +30,12 @@ from asrlab.evaluation.runs.executor import (
 from asrlab.evaluation.runs.local.memory import kernel_oom_kills, resident_bytes_of
 from asrlab.evaluation.runs.local.worker import read_frame, write_frame
 from asrlab.evaluation.runs.records import Failure
+from asrlab.isolation import describe_exit, kill_process_group, python_command
 
 SHUTDOWN_TIMEOUT_S = 10.0
-"""Seconds a worker may take to end; an engine's threads, or a hanging driver, may keep it from that for ever."""
-# The path of this process, so that the worker imports what is imported here, and nothing from where it is started.
-_START = (
-    "import sys; sys.path[:] = {path!r}; from asrlab.evaluation.runs.local.worker import main; "
-    "main(parent={parent}, bound={bound})"
-)
+"""Seconds a worker may take to end; an engine's threads, or a driver that hangs, may delay the end forever."""
+_START = "from asrlab.evaluation.runs.local.worker import main; main(parent={parent}, use_death_signal={main_thread})"
+
 type WorkerEvent = WorkerReady | TimeLimits | ItemFinished | Failure | UnreadableMessage | WorkerExited
 type Inbox = SimpleQueue[tuple[WorkerProcess, WorkerEvent]]
 
@@ -48,7 +45,7 @@ class UnreadableMessage:
     """A message that this process cannot unpickle.
 
     Attributes:
-        error: Why.
+        error: Why the message cannot be unpickled.
     """
 
     error: Exception
@@ -56,224 +53,217 @@ class UnreadableMessage:
 
 @attrs.frozen
 class WorkerExited:
-    """The worker is no more, and nothing comes after this.
+    """The end of a worker, its last event.
 
     Attributes:
-        code: Its exit status, negative for a signal.
+        code: Exit status, negative for a signal.
     """
 
     code: int
 
 
 class WorkerProcess:
-    """A started ``asrlab.evaluation.runs.local.worker``. What it says comes into *inbox*, last an `WorkerExited`.
+    """A process with a worker, whose events arrive in *inbox*, the last one a `WorkerExited`.
 
-    Two threads do the talking: a worker that hangs reads nothing, and sending it an hour of audio would never end.
+    Two threads handle the pipes, because a worker that hangs reads nothing, and sending it an hour of audio would block.
     """
 
     def __init__(self, job: ModelJob, inbox: Inbox) -> None:
         self._inbox = inbox
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._outbox.put(pickle.dumps(job))
-        bound = threading.current_thread() is threading.main_thread()
-        # a session of its own: Ctrl-C is for this process, which then ends the worker
+        main_thread = threading.current_thread() is threading.main_thread()
+        # a session of its own: Ctrl-C reaches only the parent, which then ends the worker
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START.format(path=sys.path, parent=os.getpid(), bound=bound)],
+            python_command(_START.format(parent=os.getpid(), main_thread=main_thread)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self._listener = threading.Thread(target=self._listen, name="asrlab-listener", daemon=True)
-        self._listener.start()
-        threading.Thread(target=self._speak, name="asrlab-speaker", daemon=True).start()
+        self._receiver = threading.Thread(target=self._receive, name="asrlab-receiver", daemon=True)
+        self._receiver.start()
+        threading.Thread(target=self._transmit, name="asrlab-transmitter", daemon=True).start()
 
     @property
     def pid(self) -> int:
-        """Of the process, and of the group of all that it starts."""
+        """Id of the process, and of the process group of everything it starts."""
         return self._process.pid
 
     def send(self, data: bytes) -> None:
-        """Hand over a pickled unit, some time soon."""
+        """Send a pickled unit without waiting."""
         self._outbox.put(data)
 
-    def dismiss(self) -> None:
-        """Let it end by itself, after what it was sent."""
+    def shutdown(self) -> None:
+        """Let the worker end by itself after the units it was sent."""
         self._outbox.put(None)
 
     def kill(self) -> None:
-        """End it at once, with all that it started."""
-        self.dismiss()
-        if self._listener.is_alive():  # else it is long gone, and its number may be another's
-            with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
-                os.killpg(self.pid, signal.SIGKILL)
+        """Kill the worker and everything it started."""
+        self.shutdown()
+        if self._receiver.is_alive():  # otherwise the process has ended, and its id may be in use again
+            kill_process_group(self.pid)
 
-    def join(self, seconds: float) -> None:
-        """Wait for its end, so long at most."""
-        self._listener.join(max(0.0, seconds))
+    def join(self, timeout_s: float) -> None:
+        """Wait for the worker's end, at most *timeout_s* seconds."""
+        self._receiver.join(max(0.0, timeout_s))
 
-    def free_pipe(self) -> None:
-        """If it is dead, end what it forked: that may hold the pipe open, and its death would never be heard of."""
+    def release_pipe(self) -> None:
+        """Kill the children of a dead worker, which may keep its pipe open and so hide its death."""
         if self._process.poll() is not None:
             self.kill()
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None  # noqa: S101 - opened as a pipe
         with stdout:
             while (data := read_frame(stdout)) is not None:  # type: ignore[arg-type]
-                self._inbox.put((self, _read(data)))
+                self._inbox.put((self, _to_event(data)))
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(SHUTDOWN_TIMEOUT_S)
         self.kill()
         self._inbox.put((self, WorkerExited(self._process.wait())))
 
-    def _speak(self) -> None:
+    def _transmit(self) -> None:
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - opened as a pipe
-        with suppress(OSError):  # a broken pipe: that the worker died is told by the other thread
+        with suppress(OSError):  # a broken pipe: the receiver reports the death of the worker
             while (data := self._outbox.get()) is not None:
                 write_frame(stdin, data)  # type: ignore[arg-type]
         with suppress(OSError):
             stdin.close()
 
 
-def _read(data: bytes) -> WorkerEvent:
+def _to_event(data: bytes) -> WorkerEvent:
     try:
-        message: WorkerEvent = pickle.loads(data)  # noqa: S301 - from our own child
-    except Exception as error:  # noqa: BLE001 - an engine's records may hold what only unpickles there
+        event: WorkerEvent = pickle.loads(data)  # noqa: S301 - written by our own child
+    except Exception as error:  # noqa: BLE001 - an engine's records may only unpickle in the worker
         return UnreadableMessage(error)
-    return message
-
-
-def cause_of_death(code: int) -> str:
-    """An exit status in words."""
-    if code >= 0:
-        return f"exit status {code}"
-    return next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+    return event
 
 
 _MIB = 2**20
-_TOGETHER = 2
-"""A unit of several may be silent for so many times what its longest item may take: it waits for others in its batch.
-Who hangs is found out when each is tried again by itself."""
-_RECOUNT_S = 1.0  # reading the kernel's count takes as long as a short utterance with a fast engine
+BATCH_TIMEOUT_FACTOR = 2
+"""Factor by which a unit of several items may be silent longer than its longest item, which waits for its batch. The
+item that hangs is identified when each is retried by itself."""
+_OOM_CHECK_INTERVAL_S = 1.0  # reading the kernel's counter takes as long as a short utterance with a fast engine
 
 
 @attrs.define(eq=False, kw_only=True)
 class WorkerState:
-    """A worker.
+    """The state of a worker.
 
     Attributes:
-        process: It.
-        seconds: What it may take for what it is at: loading at first.
-        warmups: Those that it has yet to run.
-        loaded: Whether it has loaded the model.
-        open: The items it is at that have no answer yet.
-        single: Whether it was given only one.
-        warming: Whether they are of a warm-up.
-        verdict: Why it was killed; None if it was not.
-        abandoned: Whether it was killed because the run was stopped, so that its open items are not counted as lost.
-        since: When it was given what it is at, or last answered; when it was killed, if it was. By the monotonic clock.
-        counted: When *oom_kills* was read; likewise.
-        oom_kills: Those of the kernel until a second before *since*, or later.
+        process: The worker's process.
+        timeout_s: Time limit of the current activity, at first of loading the model.
+        warmups: Warm-ups that are still to run.
+        loaded: True once the model is loaded.
+        open: Items in work without an answer.
+        is_single: True if the worker received a single item.
+        warming: True if the items are a warm-up.
+        kill_reason: Why the worker was killed; None if it was not.
+        abandoned: True if the worker was killed because the run was stopped, so that its items do not count as lost.
+        last_activity: Monotonic time of the last dispatch, answer or kill.
+        oom_checked_at: Monotonic time at which *oom_kills* was read.
+        oom_kills: The kernel's count at that time.
     """
 
     process: WorkerProcess
-    seconds: float
+    timeout_s: float
     warmups: list[WorkUnit]
     loaded: bool = False
     open: dict[ItemKey, WorkItem] = attrs.field(factory=dict)
-    single: bool = False
+    is_single: bool = False
     warming: bool = False
-    verdict: Failure | None = None
+    kill_reason: Failure | None = None
     abandoned: bool = False
-    since: float = attrs.field(factory=time.monotonic)
-    counted: float = attrs.field(factory=time.monotonic)
+    last_activity: float = attrs.field(factory=time.monotonic)
+    oom_checked_at: float = attrs.field(factory=time.monotonic)
     oom_kills: int | None = attrs.field(factory=kernel_oom_kills)
 
     @property
-    def busy(self) -> bool:
-        """Whether it is at something that counts."""
+    def is_busy(self) -> bool:
+        """True if the worker has items in work that are not a warm-up."""
         return bool(self.open) and not self.warming
 
     @property
-    def idle(self) -> bool:
-        """Whether it can be given something."""
-        return self.loaded and not self.open and self.verdict is None
+    def is_idle(self) -> bool:
+        """True if the worker can receive a unit."""
+        return self.loaded and not self.open and self.kill_reason is None
 
-    def give(self, unit: WorkUnit, data: bytes, *, warming: bool) -> None:
-        """Hand over *unit*, which is *data* when pickled."""
+    def dispatch(self, unit: WorkUnit, data: bytes, *, warming: bool) -> None:
+        """Send *unit*, whose pickle is *data*."""
         self.open = {item.key: item for item in unit.items}
-        self.single, self.warming = len(unit.items) == 1, warming
-        self._limit(max(OPEN_TIMEOUT_S if item.seconds is None else item.seconds for item in unit.items))
-        if self.since - self.counted >= _RECOUNT_S:
-            self.counted, self.oom_kills = self.since, kernel_oom_kills()
+        self.is_single, self.warming = len(unit.items) == 1, warming
+        self._start_timer(max(OPEN_TIMEOUT_S if item.timeout_s is None else item.timeout_s for item in unit.items))
+        if self.last_activity - self.oom_checked_at >= _OOM_CHECK_INTERVAL_S:
+            self.oom_checked_at, self.oom_kills = self.last_activity, kernel_oom_kills()
         self.process.send(data)
 
-    def limit(self, limits: TimeLimits) -> None:
-        """Take in what the open items may take from now on."""
+    def apply_limits(self, limits: TimeLimits) -> None:
+        """Apply the time limits of the open items from now on."""
         known = [limits.seconds[key] for key in self.open if key in limits.seconds]
-        if known and self.verdict is None:
-            self._limit(max(known))
+        if known and self.kill_reason is None:
+            self._start_timer(max(known))
 
-    def _limit(self, seconds: float) -> None:
-        """Count from now, for a unit whose longest item may take *seconds*."""
-        self.seconds = seconds if self.single else seconds * _TOGETHER
-        self.since = time.monotonic()
+    def _start_timer(self, longest_s: float) -> None:
+        self.timeout_s = longest_s if self.is_single else longest_s * BATCH_TIMEOUT_FACTOR
+        self.last_activity = time.monotonic()
 
-    def heard(self, key: ItemKey) -> bool:
-        """Take in that *key* is answered; whether it was open."""
-        self.since = time.monotonic() if self.verdict is None else self.since
+    def close_item(self, key: ItemKey) -> bool:
+        """Mark *key* as answered; return True if it was open."""
+        if self.kill_reason is None:
+            self.last_activity = time.monotonic()
         return self.open.pop(key, None) is not None
 
-    def dismiss(self, verdict: Failure) -> None:
-        """Kill it; it stays until its end is heard of, and answers that it gave before that count."""
-        if self.verdict is None:
-            self.verdict, self.seconds, self.since = verdict, SHUTDOWN_TIMEOUT_S, time.monotonic()
+    def kill(self, reason: Failure) -> None:
+        """Kill the worker. It remains until its exit arrives, and answers from before the kill count."""
+        if self.kill_reason is None:
+            self.kill_reason, self.timeout_s, self.last_activity = reason, SHUTDOWN_TIMEOUT_S, time.monotonic()
         self.process.kill()
 
     def abandon(self) -> None:
         """Kill the worker because the run was stopped; its open items stay without an outcome."""
         self.abandoned = True
-        self.dismiss(Failure(kind=STOPPED, message="the run was stopped"))
+        self.kill(Failure(kind=STOPPED, message="the run was stopped"))
 
     @property
-    def overdue(self) -> bool:
-        """Whether the time for what it is at is over."""
-        at_something = bool(self.open) or not self.loaded or self.verdict is not None
-        return at_something and time.monotonic() - self.since >= self.seconds
+    def timed_out(self) -> bool:
+        """True if the time limit of the current activity has passed."""
+        is_active = bool(self.open) or not self.loaded or self.kill_reason is not None
+        return is_active and time.monotonic() - self.last_activity >= self.timeout_s
 
-    def timeout(self) -> Failure:
-        """That it is overdue."""
+    def timeout_failure(self) -> Failure:
+        """Return the failure of a worker that timed out."""
         return Failure(
-            kind=TIMEOUT, message=f"the worker process was killed after {self.seconds:g} s without an end {self.doing}"
+            kind=TIMEOUT,
+            message=f"the worker process was killed after {self.timeout_s:g} s without an end {self.activity}",
         )
 
-    def overweight(self, limit_bytes: int | None) -> Failure | None:
-        """That it holds more than *limit_bytes*, if it does."""
-        held = limit_bytes and resident_bytes_of(self.process.pid)
-        if not limit_bytes or not held or held <= limit_bytes:
+    def exceeds_memory_limit(self, limit_bytes: int | None) -> Failure | None:
+        """Return the failure of a worker with more than *limit_bytes* of memory; None if it has less."""
+        resident_bytes = limit_bytes and resident_bytes_of(self.process.pid)
+        if not limit_bytes or not resident_bytes or resident_bytes <= limit_bytes:
             return None
-        sizes = f"{held / _MIB:.0f} MiB of memory, above the limit of {limit_bytes / _MIB:.0f} MiB,"
-        return Failure(kind=OOM, message=f"the worker process held {sizes} {self.doing}")
+        sizes = f"{resident_bytes / _MIB:.0f} MiB of memory, above the limit of {limit_bytes / _MIB:.0f} MiB,"
+        return Failure(kind=OOM, message=f"the worker process used {sizes} {self.activity}")
 
-    def death(self, code: int) -> Failure:
-        """Why it died by itself."""
-        killed = code == -signal.SIGKILL
-        kills = kernel_oom_kills() if killed else None
-        if kills is not None and self.oom_kills is not None and kills > self.oom_kills:
-            return Failure(kind=OOM, message=f"the kernel killed the worker process for want of memory {self.doing}")
-        hint = " (killed by hand or by a scheduler, or too little memory, perhaps)" if killed else ""
-        message = f"the worker process died of {cause_of_death(code)} {self.doing}{hint}"
+    def exit_failure(self, code: int) -> Failure:
+        """Return the failure of a worker that ended by itself with status *code*."""
+        oom_kills = kernel_oom_kills() if code == -signal.SIGKILL else None
+        if oom_kills is not None and self.oom_kills is not None and oom_kills > self.oom_kills:
+            return Failure(kind=OOM, message=f"the kernel killed the worker process for lack of memory {self.activity}")
+        message = f"the worker process died of {describe_exit(code)} {self.activity}"
         return Failure(kind=CRASHED, message=message)
 
     @property
-    def doing(self) -> str:
-        """What it is at, in words."""
+    def activity(self) -> str:
+        """A phrase for the current activity."""
         if not self.loaded:
             return "while loading the model"
         if not self.open:
-            return "while it had nothing to do"
+            return "while idle"
         if self.warming:
             return "while warming up"
-        return "while transcribing this utterance" if self.single else "while transcribing several utterances at once"
+        return (
+            "while transcribing this utterance" if self.is_single else "while transcribing several utterances at once"
+        )
