@@ -1,4 +1,4 @@
-"""A bench survives whatever its engines do, and says what happened."""
+"""`bench` survives whatever its engines do, and reports what happened."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def whole(third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> BenchResult:
-    """Every temper of the third-party engine over three tones, of which the second sets it off."""
+def temper_results(third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> BenchResult:
+    """Results of each temper of the third-party engine over three tones, of which the second triggers the fault."""
     tempers = ("abort", "exit", "raise", "print", "unsendable", "load-raises", "load-aborts", "info-unsendable")
     names = ["echo", *(f"third/{name}" for name in (*tempers, "aborts-then-cannot-load", "calm"))]
     with pytest.MonkeyPatch.context() as patch:
@@ -36,9 +36,9 @@ def whole(third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
-def results(whole: BenchResult) -> dict[str, ModelResult]:
-    """The same by the names of the models."""
-    return {model.model.partition("/")[2]: model for model in whole.models}
+def results(temper_results: BenchResult) -> dict[str, ModelResult]:
+    """The results by the names of the models."""
+    return {model.model.partition("/")[2]: model for model in temper_results.models}
 
 
 def _kinds(model: ModelResult) -> list[str]:
@@ -46,7 +46,7 @@ def _kinds(model: ModelResult) -> list[str]:
 
 
 def test_a_native_abort_loses_only_its_utterance(results: dict[str, ModelResult]):
-    """An engine that aborts the process loses the utterance at hand; those before and after are there."""
+    """An engine that aborts the process loses the current utterance; those before and after have outcomes."""
     aborted = results["abort"]
     assert _kinds(aborted) == ["ok", "crashed", "ok"]
     assert aborted.utterances[1].failure is not None
@@ -56,7 +56,7 @@ def test_a_native_abort_loses_only_its_utterance(results: dict[str, ModelResult]
 
 
 def test_a_crash_does_not_hide_the_facts_of_the_model(results: dict[str, ModelResult]):
-    """The load time and peak memory of a model that crashed once are known all the same."""
+    """Load time and peak memory of a model that crashed once are known."""
     assert results["abort"].failure is None
     assert results["abort"].load_time is not None
     assert (results["abort"].peak_resident_bytes or 0) > 2**20
@@ -69,7 +69,7 @@ def test_an_engine_that_exits_loses_only_its_utterance(results: dict[str, ModelR
 
 
 def test_an_error_that_cannot_be_pickled_arrives(results: dict[str, ModelResult]):
-    """An exception that pickle refuses arrives with the name of its class and its message."""
+    """An exception that pickle refuses arrives with its class name and its message."""
     assert _kinds(results["raise"]) == ["ok", "Unpicklable", "ok"]
     assert results["raise"].utterances[1].failure.message == "the engine says no"  # type: ignore[union-attr]
 
@@ -81,7 +81,7 @@ def test_a_result_that_cannot_be_pickled_is_a_failure(results: dict[str, ModelRe
 
 
 def test_printing_and_reading_do_not_disturb_the_run(results: dict[str, ModelResult]):
-    """An engine that prints, lets a child print, or reads standard input does not break the talk with the worker."""
+    """An engine that prints, lets a child print, or reads standard input does not disturb the messages of the worker."""
     assert _kinds(results["print"]) == ["ok", "ok", "ok"]
 
 
@@ -93,8 +93,10 @@ def test_printing_and_reading_do_not_disturb_the_run(results: dict[str, ModelRes
         ("info-unsendable", "", "the engine's result cannot be sent"),
     ],
 )
-def test_a_model_that_does_not_load_says_why(results: dict[str, ModelResult], model: str, kind: str, message: str):
-    """Loading that raises, aborts or gives what cannot be sent is the model's failure; others run."""
+def test_a_model_that_does_not_load_has_the_reason(
+    results: dict[str, ModelResult], model: str, kind: str, message: str
+):
+    """A load that raises, aborts or returns what cannot be sent is the model's failure; other models run."""
     failed = results[model]
     assert failed.failure is not None
     assert kind in failed.failure.kind
@@ -103,7 +105,7 @@ def test_a_model_that_does_not_load_says_why(results: dict[str, ModelResult], mo
 
 
 def test_a_model_that_cannot_be_loaded_again_fails_the_rest(results: dict[str, ModelResult]):
-    """After a crash and loads that fail, every utterance without an outcome has a failure, so that none is missing."""
+    """After a crash and failed loads, every utterance without an outcome has a failure."""
     model = results["aborts-then-cannot-load"]
     assert _kinds(model) == ["ok", "EngineUnavailableError", "EngineUnavailableError"]
     assert model.info is not None
@@ -112,19 +114,21 @@ def test_a_model_that_cannot_be_loaded_again_fails_the_rest(results: dict[str, M
 
 
 def test_models_after_broken_ones_run(results: dict[str, ModelResult]):
-    """The last model of the bench is not touched by those before it."""
+    """The last model of the bench is not affected by those before it."""
     assert _kinds(results["calm"]) == ["ok", "ok", "ok"]
     assert results["calm"].score is not None
     assert results["calm"].score.wer == 0
 
 
-def test_a_result_with_every_kind_of_failure_is_json_and_a_table(whole: BenchResult, results: dict[str, ModelResult]):
-    """Models that did not load, failed in part or wholly can be written and shown side by side."""
+def test_a_result_with_every_kind_of_failure_is_json_and_a_table(
+    temper_results: BenchResult, results: dict[str, ModelResult]
+):
+    """Models that did not load, or failed in part or wholly, can be written as JSON and shown in one table."""
     from rich.console import Console
 
     from asrlab.cli.views.run import failures, gate_findings, marked_texts, run_table
 
-    result = attrs.evolve(whole, models=tuple(results.values()))
+    result = attrs.evolve(temper_results, models=tuple(results.values()))
     plain = json.loads(result.to_json())
     assert plain["failed"] == result.failed == 6
     assert [model["model"] for model in plain["models"]] == [model.model for model in result.models]
@@ -150,7 +154,7 @@ def test_one_bad_file_in_a_folder_fails_alone(small_folder: Path, tmp_path: Path
 
 
 def test_audio_that_cannot_be_sent_fails_alone(small_folder: Path):
-    """An open file cannot go to another process: its utterance fails with what to give instead."""
+    """An open file cannot go to another process: its utterance fails with a message that names what to give."""
     with (small_folder / "a-first.wav").open("rb") as file:
         audio = {"file": file, "bytes": (small_folder / "c-last.wav").read_bytes()}
         data = asrlab.evaluation.Dataset(
@@ -164,7 +168,7 @@ def test_audio_that_cannot_be_sent_fails_alone(small_folder: Path):
 
 
 def test_the_worker_has_the_plugins_of_the_host_it_was_given(third_party: Path, small_folder: Path):
-    """The worker asks the same plugins as the process that started it, whatever the environment says."""
+    """The worker loads the same plugins as its parent, whatever the environment holds."""
     from asrlab.plugins.manager import PluginHost
 
     with pytest.MonkeyPatch.context() as patch:
@@ -179,7 +183,7 @@ def test_the_worker_has_the_plugins_of_the_host_it_was_given(third_party: Path, 
 def test_a_module_in_the_current_folder_does_not_shadow_the_workers(
     small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The worker imports what the caller imports, not what lies about where it was started."""
+    """The worker imports what the caller imports, not modules in the current folder."""
     (tmp_path / "soundfile.py").write_text("raise RuntimeError('the wrong soundfile')")
     monkeypatch.chdir(tmp_path)
     result = asrlab.evaluation.bench(small_folder, models="echo")
@@ -198,15 +202,15 @@ def test_a_module_in_the_current_folder_does_not_shadow_the_workers(
 def test_a_mistake_is_raised_before_anything_runs(
     small_folder: Path, given: dict[str, Any], error: type[asrlab.AsrlabError], message: str
 ):
-    """What is wrong with the request itself is an exception, and no model is loaded."""
-    told: list[object] = []
+    """A mistake in the request is an exception, and no model is loaded."""
+    calls: list[object] = []
     with pytest.raises(error, match=message):
-        asrlab.evaluation.bench(small_folder, progress=lambda *facts: told.append(facts), **given)
-    assert told == []
+        asrlab.evaluation.bench(small_folder, progress=lambda *facts: calls.append(facts), **given)
+    assert calls == []
 
 
 def test_an_option_that_the_model_lacks_is_its_failure(small_folder: Path):
-    """Only a loaded model knows what it can honour: the bench reports it for that model."""
+    """Only a loaded model knows its capabilities: an unsupported option is the failure of that model."""
     result = asrlab.evaluation.bench(small_folder, models="echo", options=asrlab.TranscribeOptions(beam_size=5))
     failure = result.models[0].failure
     assert failure is not None
@@ -215,17 +219,19 @@ def test_an_option_that_the_model_lacks_is_its_failure(small_folder: Path):
 
 
 def test_progress_counts_each_utterance_of_each_model(small_folder: Path):
-    """Progress is told with 0 when loading begins, and after each utterance."""
-    told: list[tuple[str, int, int, int]] = []
+    """Progress is reported with 0 when loading begins, and after each utterance."""
+    calls: list[tuple[str, int, int, int]] = []
     asrlab.evaluation.bench(
-        small_folder, models=["echo"], progress=lambda one: told.append((one.model, one.done, one.total, one.failed))
+        small_folder,
+        models=["echo"],
+        progress=lambda progress: calls.append((progress.model, progress.done, progress.total, progress.failed)),
     )
-    assert list(dict.fromkeys(told)) == [("echo/echo", done, 3, 0) for done in range(4)]
+    assert list(dict.fromkeys(calls)) == [("echo/echo", done, 3, 0) for done in range(4)]
 
 
 @pytest.fixture(scope="module")
-def real(weights_cache: Path) -> BenchResult:
-    """The base model and echo on two clips of the smoke set, the later one first."""
+def real_run(weights_cache: Path) -> BenchResult:
+    """The base model and echo on two clips of the smoke set, the later clip first."""
     utterances = list(asrlab.evaluation.load_dataset("smoke"))
     two = asrlab.evaluation.Dataset(name="two", source="smoke", read=lambda: [utterances[4], utterances[1]])
     with pytest.MonkeyPatch.context() as patch:
@@ -233,33 +239,33 @@ def real(weights_cache: Path) -> BenchResult:
         return asrlab.evaluation.bench(two, models=["faster-whisper/base", "echo"], device="cpu", offline=True)
 
 
-def test_models_and_utterances_come_in_the_order_they_were_given(real: BenchResult):
-    """Models keep the caller's order, utterances that of the data set."""
-    assert [model.model for model in real.models] == ["faster-whisper/base", "echo/echo"]
-    for model in real.models:
+def test_models_and_utterances_come_in_the_order_they_were_given(real_run: BenchResult):
+    """Models keep the caller's order, and utterances that of the data set."""
+    assert [model.model for model in real_run.models] == ["faster-whisper/base", "echo/echo"]
+    for model in real_run.models:
         assert [utterance.id[-4:] for utterance in model.utterances] == ["0930", "0880"]
 
 
-def test_peak_memory_is_each_models_own(real: BenchResult):
-    """A model of 145 MB leaves its mark on its own peak and not on that of the model after it."""
-    whisper, echo = (model.peak_resident_bytes for model in real.models)
+def test_peak_memory_is_each_models_own(real_run: BenchResult):
+    """A model of 145 MB raises its own peak and not that of the model after it."""
+    whisper, echo = (model.peak_resident_bytes for model in real_run.models)
     assert whisper is not None
     assert echo is not None
     assert echo < 150 * 2**20
     assert whisper > echo + 100 * 2**20
 
 
-def test_the_figures_fit_together(real: BenchResult):
+def test_the_figures_are_consistent(real_run: BenchResult):
     """Audio seconds, RTFx, latency and failures of a result are those of its transcripts."""
-    model = real.models[0]
+    model = real_run.models[0]
     totals = [utterance.transcript.timings.total for utterance in model.utterances if utterance.transcript]
     assert len(totals) == 2
     assert model.audio_seconds == pytest.approx(3.29 + 2.99)
     assert model.rtfx == pytest.approx(model.audio_seconds / sum(totals))
     assert model.latency.p50 == min(totals)
     assert attrs.asdict(model.latency)["p99"] is None
-    assert real.failed == 0
-    assert real.seconds > sum(totals)
+    assert real_run.failed == 0
+    assert real_run.seconds > sum(totals)
 
 
 def _children_of(group: int) -> bool:
@@ -273,10 +279,10 @@ def _children_of(group: int) -> bool:
 @pytest.mark.parametrize(
     ("model", "presses"), [("third/hang", 2), ("third/load-hangs", 1)], ids=["transcribing", "loading"]
 )
-def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(
+def test_ctrl_c_prints_how_to_resume_and_leaves_no_process(
     third_party: Path, small_folder: Path, asrlab_cli: Any, model: str, presses: int
 ):
-    """One interrupt ends a load, two an utterance: exit 130, no process left, and the command that goes on."""
+    """One interrupt ends a load, two an utterance: exit code 130, no process remains, and the resume command is printed."""
     process, worker = _hanging(asrlab_cli, third_party, "bench", small_folder, "-m", model)
     os.killpg(process.pid, signal.SIGINT)  # to the whole group, as a terminal does
     first = process.stderr.readline()
@@ -290,8 +296,8 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(
     assert not _children_of(worker)
 
 
-def test_ctrl_c_waits_for_the_utterance_under_way(third_party: Path, small_folder: Path, asrlab_cli: Any):
-    """After one interrupt the utterance at hand still gets its outcome, and none after it is begun."""
+def test_ctrl_c_waits_for_the_current_utterance(third_party: Path, small_folder: Path, asrlab_cli: Any):
+    """After one interrupt the current utterance gets its outcome, and no other starts."""
     process, worker = _hanging(asrlab_cli, third_party, "bench", small_folder, "-m", "third/hang")
     process.send_signal(signal.SIGINT)
     process.stderr.readline()
@@ -312,10 +318,10 @@ def test_ctrl_c_before_the_run_has_begun_ends_it():
         progress.interrupt(signal.SIGINT, None)
 
 
-def test_ctrl_c_during_the_last_utterance_is_told(
+def test_ctrl_c_during_the_last_utterance_is_reported(
     third_party: Path, small_folder: Path, asrlab_cli: Any, tmp_path: Path
 ):
-    """A run that is complete when Ctrl-C takes effect prints its table, and exits with 130 all the same."""
+    """A run that is complete when Ctrl-C takes effect prints its table, and exits with 130."""
     for suffix in (".wav", ".txt"):
         (tmp_path / f"b-odd{suffix}").write_bytes((small_folder / f"b-odd{suffix}").read_bytes())
     process, worker = _hanging(asrlab_cli, third_party, "bench", tmp_path, "-m", "third/hang")
@@ -337,7 +343,7 @@ def test_ctrl_c_ends_a_transcription(third_party: Path, small_folder: Path, asrl
 
 
 def _hanging(asrlab_cli: Any, plugins: Path, *command: str | Path) -> tuple[subprocess.Popen[str], int]:
-    """A started command, and the process that hangs in it."""
+    """Return a started command, and the process that hangs in it."""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = asrlab_cli.start(*command, plugins=[plugins], start_new_session=True, **streams)
     lines = iter(process.stderr.readline, "")  # unlike iterating, leaves what follows to communicate
@@ -345,7 +351,7 @@ def _hanging(asrlab_cli: Any, plugins: Path, *command: str | Path) -> tuple[subp
 
 
 def test_a_worker_whose_parent_was_killed_ends_by_itself(third_party: Path, small_folder: Path, asrlab_cli: Any):
-    """A killed bench cannot end its worker, which ends by itself, even if it hangs, and silently."""
+    """A killed bench cannot end its worker, which ends by itself and silently, even if it hangs."""
     command = ("bench", small_folder, "-m", "third/hang")
     with asrlab_cli.start(*command, plugins=[third_party], stderr=subprocess.PIPE) as process:
         next(line for line in process.stderr if line.startswith("hanging"))

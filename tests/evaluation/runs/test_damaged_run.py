@@ -1,4 +1,4 @@
-"""A run whose files were damaged, edited or deleted is read as far as it is true, or refused with what is wrong."""
+"""A run with damaged, edited or deleted files is read as far as it is valid, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import asrlab
 from asrlab.evaluation.runs.bench import bench, resume
 from asrlab.evaluation.runs.load import load_run, load_run_records
 from asrlab.evaluation.runs.manifest import BenchRequest, bench_command
+from asrlab.evaluation.runs.records import json_document
 from asrlab.evaluation.runs.storage import RunFolder
 from asrlab.testing.in_process import InProcessExecutor
 
@@ -27,7 +28,7 @@ DEEP = b"[" * 200_000 + b"]" * 200_000 + b"\n"
 
 @pytest.fixture(scope="module")
 def finished(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run of echo over three tones, twice each."""
+    """A complete run of echo over three tones, with two repeats."""
     path = tmp_path_factory.mktemp("finished") / "run"
     bench(small_folder, models="echo", run=path, repeat=2, warmup=0, executor=InProcessExecutor())
     return path
@@ -40,20 +41,20 @@ def folder(finished: Path, tmp_path: Path) -> RunFolder:
 
 
 def edit_lines(path: Path, edit: Callable[[dict[str, Any]], object | None]) -> None:
-    """Write each JSON line of *path* again as *edit* returns it; leave it out where that is None."""
+    """Replace each JSON line of *path* by the result of *edit*, or delete it if the result is None."""
     lines = [edit(json.loads(line)) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines if line is not None))
 
 
-def without(kind: str) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
-    """Return an edit that takes out the records of *kind*."""
+def without_kind(kind: str) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    """Return an edit that deletes the records of *kind*."""
     return lambda line: None if line["record"] == kind else line
 
 
 @pytest.mark.parametrize("kind", ["session", "session-end", "loaded", "started", "outcome", "pass"])
 def test_a_run_without_its_lines_of_a_kind_is_completed_again(folder: RunFolder, kind: str):
-    """Whatever kind of line was taken out of the ledger, resume completes the run, each outcome once."""
-    edit_lines(folder.ledger, without(kind))
+    """Whichever kind of record was deleted from the ledger, resume completes the run with each outcome once."""
+    edit_lines(folder.ledger, without_kind(kind))
     assert resume(folder.path, executor=InProcessExecutor()).complete
     result = load_run(folder.path)
     assert result.complete
@@ -61,9 +62,9 @@ def test_a_run_without_its_lines_of_a_kind_is_completed_again(folder: RunFolder,
     assert json.loads(result.to_json())["complete"]
 
 
-def test_outcomes_of_a_model_without_its_record_are_done_again(folder: RunFolder, caplog: pytest.LogCaptureFixture):
-    """Outcomes whose loaded model is not in the ledger are left out with a warning that names the command."""
-    edit_lines(folder.ledger, without("loaded"))
+def test_outcomes_without_their_loaded_model_are_repeated(folder: RunFolder, caplog: pytest.LogCaptureFixture):
+    """Outcomes whose loaded model is not in the ledger are skipped with a warning that names the command."""
+    edit_lines(folder.ledger, without_kind("loaded"))
     assert not load_run_records(folder.path).outcomes
     assert "6 outcomes name a loaded model whose record is missing" in caplog.text
     assert f"asrlab resume {folder.path}" in caplog.text
@@ -79,13 +80,13 @@ def test_outcomes_of_a_model_without_its_record_are_done_again(folder: RunFolder
         ("hypothesis", None, "with neither a text nor a failure"),
     ],
 )
-def test_an_outcome_that_is_not_the_runs_is_refused(folder: RunFolder, field: str, value: object, message: str):
-    """An outcome with a foreign id, model or repeat, or with nothing in it, is an error with its line."""
+def test_an_outcome_of_another_run_is_refused(folder: RunFolder, field: str, value: object, message: str):
+    """An outcome with an unknown id, model or repeat, or without content, is an error with its line."""
     lines = folder.ledger.read_text().splitlines()
     number = next(index for index, line in enumerate(lines) if '"outcome"' in line)
     lines[number] = json.dumps(json.loads(lines[number]) | {field: value})
     folder.ledger.write_text("\n".join(lines) + "\n")
-    with pytest.raises(asrlab.DatasetError, match=rf"line {number + 1}: an outcome {message}"):
+    with pytest.raises(asrlab.DatasetError, match=rf"line {number + 1}: outcome {message}"):
         resume(folder.path, executor=InProcessExecutor())
 
 
@@ -93,8 +94,8 @@ def test_an_outcome_that_is_not_the_runs_is_refused(folder: RunFolder, field: st
 @pytest.mark.parametrize(
     "damage", [DEEP, b'{"a": 1e400}\n', b'{"a": NaN}\n', b'{"a": ' + b"9" * 5000 + b"}\n", b"\xff\xfe\n", b"null\n"]
 )
-def test_json_that_no_run_writes_is_refused(folder: RunFolder, name: str, damage: bytes):
-    """Deep nesting, numbers that are not finite or too long, other bytes: an error that names the file."""
+def test_damaged_json_is_refused(folder: RunFolder, name: str, damage: bytes):
+    """Deep nesting, numbers that are not finite or too long, and other bytes are an error that names the file."""
     path = folder.path / name
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(damage + b"".join(lines[1:]))
@@ -103,7 +104,7 @@ def test_json_that_no_run_writes_is_refused(folder: RunFolder, name: str, damage
 
 
 def test_any_change_of_a_value_is_read_or_refused(folder: RunFolder):
-    """180 values replaced at random: the run is read and written as JSON, or refused; no other exception."""
+    """After 180 random changes of a value the run is read and written as JSON, or refused with an AsrlabError."""
     random_values: tuple[Any, ...] = (None, -1, 1e308, "", "x" * 1000, [], {}, True, [[]], 10**30, {"record": "loaded"})
     chance = random.Random(7)  # noqa: S311 - repeatable on purpose
     refused = 0
@@ -138,7 +139,7 @@ def _replace(plain: Any, path: tuple[Any, ...], value: Any) -> None:
 
 
 def test_a_folder_deleted_meanwhile_is_an_error(small_folder: Path, tmp_path: Path):
-    """A run whose folder is deleted or moved away while it is written ends with an error, not as if it were kept."""
+    """A run whose folder is deleted or moved while it is written ends with an error."""
     for number, take_away in enumerate((shutil.rmtree, lambda path: path.rename(tmp_path / "elsewhere"))):
         run = tmp_path / f"run-{number}"
 
@@ -150,19 +151,19 @@ def test_a_folder_deleted_meanwhile_is_an_error(small_folder: Path, tmp_path: Pa
             bench(small_folder, models="echo", run=run, progress=progress, executor=InProcessExecutor())
 
 
-def test_a_run_killed_before_its_manifest_gives_the_bench_command(
+def test_a_run_killed_before_its_manifest_names_the_bench_command(
     asrlab_cli: Any, small_folder: Path, tmp_path: Path, finished: Path
 ):
-    """`resume` says that it never began, and the command that it prints makes the run."""
+    """`resume` reports that the run never began, and prints the command that starts it."""
     run = tmp_path / "a run"
     run.mkdir()
     request = attrs.evolve(load_run_records(finished).manifest.request, models=("echo/echo",), timeout=45.0)
-    (run / "request.json").write_text(request.to_json())
+    (run / "request.json").write_bytes(json_document(request))
     (run / "utterances.jsonl.partial").write_text("{")
     refused = asrlab_cli("resume", run)
     assert refused.code == 4
-    assert "never began: it was ended before its manifest was written" in refused.err
-    command = shlex.split(refused.err.partition("Start it again with: ")[2])
+    assert "never began, because it was killed before its manifest was written" in refused.err
+    command = shlex.split(refused.err.partition("start it again with: ")[2])
     assert command[:2] == ["asrlab", "bench"]
     made = asrlab_cli(*command[1:])
     assert made.code == 0, made.err
@@ -170,8 +171,8 @@ def test_a_run_killed_before_its_manifest_gives_the_bench_command(
     assert sorted(path.name for path in run.iterdir() if path.name.startswith("request")) == []
 
 
-def test_a_run_killed_before_anything_was_asked_is_told_with_placeholders(asrlab_cli: Any, tmp_path: Path):
-    """Where not even the request was written, the command has the names to fill in."""
+def test_a_run_killed_before_its_request_names_placeholders(asrlab_cli: Any, tmp_path: Path):
+    """If the request was not written, the command has placeholders."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "lock").touch()
     refused = asrlab_cli("resume", tmp_path / "run")
@@ -179,8 +180,8 @@ def test_a_run_killed_before_anything_was_asked_is_told_with_placeholders(asrlab
     assert f"asrlab bench DATASET -m MODEL --run {tmp_path}" in refused.err
 
 
-def test_the_bench_command_asks_for_the_same():
-    """Every option of a request comes back out of the command that is made from it."""
+def test_the_bench_command_gives_the_same_request():
+    """Every option of a request survives the command that is made from it."""
     from asrlab.cli.bench import bench as command
     from asrlab.cli.options import to_batching, to_transcribe_options
 

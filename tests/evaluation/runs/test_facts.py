@@ -18,8 +18,8 @@ from asrlab.evaluation.runs.executor import known_timeout, utterance_timeout
 from asrlab.evaluation.runs.manifest import GitState
 
 
-def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch):
-    """A token is not, whatever it is called."""
+def test_only_listed_variables_are_recorded(monkeypatch: pytest.MonkeyPatch):
+    """A token is not recorded, whatever its name."""
     secrets = (
         "HF_TOKEN",
         "HUGGING_FACE_HUB_TOKEN",
@@ -33,17 +33,17 @@ def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("ASRLAB_PATCHES", "none")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    told = dict(engine_variables())
-    assert told["OMP_NUM_THREADS"] == "3"
-    assert told["ASRLAB_PATCHES"] == "none"
-    assert "MKL_NUM_THREADS" not in told
-    assert not {*secrets} & {*told}
-    assert "hf_secret" not in told.values()
-    assert list(told) == sorted(told)
+    recorded = dict(engine_variables())
+    assert recorded["OMP_NUM_THREADS"] == "3"
+    assert recorded["ASRLAB_PATCHES"] == "none"
+    assert "MKL_NUM_THREADS" not in recorded
+    assert not {*secrets} & {*recorded}
+    assert "hf_secret" not in recorded.values()
+    assert list(recorded) == sorted(recorded)
 
 
 @pytest.mark.parametrize(
-    ("home", "value", "told"),
+    ("home", "value", "recorded"),
     [
         ("/home/ann", "/home/ann/cache", "~/cache"),
         ("/home/ann", "/home/ann", "~"),
@@ -52,15 +52,15 @@ def test_only_the_variables_on_the_list_are_told(monkeypatch: pytest.MonkeyPatch
         ("/", "/cache", "/cache"),
     ],
 )
-def test_the_home_directory_is_not_told(monkeypatch: pytest.MonkeyPatch, home: str, value: str, told: str):
-    """A record goes to other people, and a home's name is mostly a person's."""
+def test_the_home_directory_is_not_recorded(monkeypatch: pytest.MonkeyPatch, home: str, value: str, recorded: str):
+    """A record goes to other people, and a home directory often has a person's name."""
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("OMP_PLACES", value)
-    assert dict(engine_variables())["OMP_PLACES"] == told
+    assert dict(engine_variables())["OMP_PLACES"] == recorded
 
 
 def test_the_load_is_three_numbers():
-    """Linux and macOS tell it."""
+    """Linux and macOS report three load averages."""
     load = load_average()
     assert load is not None
     assert len(load) == 3
@@ -68,15 +68,15 @@ def test_the_load_is_three_numbers():
 
 
 def test_the_time_is_in_utc():
-    """To the second, with its zone."""
-    told = datetime.fromisoformat(utc_timestamp())
-    assert told.tzinfo == UTC
-    assert abs((datetime.now(UTC) - told).total_seconds()) < 5
+    """The timestamp has seconds and the zone."""
+    recorded = datetime.fromisoformat(utc_timestamp())
+    assert recorded.tzinfo == UTC
+    assert abs((datetime.now(UTC) - recorded).total_seconds()) < 5
 
 
 @pytest.fixture
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs git in a new repository without anybody's settings."""
+    """Return a function that runs git in a new repository without user settings."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     for name in [name for name in os.environ if name.startswith("GIT_")]:
@@ -95,8 +95,8 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     return run
 
 
-def test_a_tree_is_its_commit_and_whether_it_changed(git: Callable[..., str], tmp_path: Path):
-    """Files that git does not track change nothing; from a folder below, the same."""
+def test_a_repository_has_a_commit_and_a_state(git: Callable[..., str], tmp_path: Path):
+    """Untracked files change nothing; a folder within the repository has the same state."""
     assert git_state(tmp_path) is None  # nothing was ever committed
     git("commit", "-m", "first")
     commit = git("rev-parse", "HEAD")
@@ -120,7 +120,7 @@ def test_a_hooks_variables_do_not_count(git: Callable[..., str], tmp_path: Path,
 
 
 def test_git_is_only_read(git: Callable[..., str], tmp_path: Path):
-    """Not even the index is refreshed, and no program of the repository's settings is run."""
+    """The index is not refreshed, and no program of the repository's settings runs."""
     git("commit", "-m", "first")
     git("config", "core.fsmonitor", f"touch {tmp_path}/ran #")
     os.utime(tmp_path / "file", (1, 1))
@@ -133,7 +133,7 @@ def test_git_is_only_read(git: Callable[..., str], tmp_path: Path):
 def test_without_a_repository_or_git_there_is_no_commit(
     git: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A missing folder, a bare one, or no git: nothing is raised."""
+    """A missing folder, a plain folder, or no git: nothing is raised."""
     git("commit", "-m", "first")
     assert git_state(tmp_path / "missing") is None
     assert git_state(tmp_path / ".git") is None
@@ -142,15 +142,15 @@ def test_without_a_repository_or_git_there_is_no_commit(
 
 
 def test_a_git_that_fails_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Whatever stands on the path under its name."""
+    """Any program with the name of git may be on the path."""
     (tmp_path / "git").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_state(tmp_path) is None
 
 
-def test_a_deadline_follows_the_declared_duration(clips: tuple[Path, ...], tmp_path: Path):
-    """Sixty times as long, from 5 s on; of a part, the part's."""
+def test_a_time_limit_follows_the_declared_duration(clips: tuple[Path, ...], tmp_path: Path):
+    """The limit is sixty times the duration, at least that of 5 s; for a part of a file, the part's duration counts."""
     assert utterance_timeout(clips[0]) == pytest.approx(426.0)
     assert utterance_timeout(str(clips[0])) == pytest.approx(426.0)
     assert utterance_timeout(clips[0].read_bytes()) == pytest.approx(426.0)
@@ -160,8 +160,8 @@ def test_a_deadline_follows_the_declared_duration(clips: tuple[Path, ...], tmp_p
     assert utterance_timeout(Audio(samples=np.zeros(8000 * 20), sample_rate=8000)) == 1200.0
 
 
-def test_a_deadline_is_known_without_a_look_into_a_file(clips: tuple[Path, ...]):
-    """One that was given is taken, whatever the audio is; parts and arrays have a duration; no file is opened."""
+def test_a_time_limit_may_be_known_without_opening_a_file(clips: tuple[Path, ...]):
+    """A given limit applies to any audio; parts and arrays have a duration; no file is opened."""
     assert known_timeout(clips[0], 2.5) == 2.5
     assert known_timeout("missing", 2.5) == 2.5
     assert known_timeout(AudioFile(path="missing", duration=10.0), None) == 600.0
@@ -171,7 +171,7 @@ def test_a_deadline_is_known_without_a_look_into_a_file(clips: tuple[Path, ...])
 
 
 def test_an_unknown_duration_has_an_hour(tmp_path: Path):
-    """Nothing is raised, and a pipe is not waited for; a header that lies is not believed beyond a week."""
+    """Nothing is raised, a pipe does not block, and a false header gives at most a week."""
     os.mkfifo(tmp_path / "pipe")
     unknown: list[Any] = ["missing", b"no audio", tmp_path, tmp_path / "pipe", io.BytesIO(), np.zeros(3), object()]
     assert {utterance_timeout(audio) for audio in unknown} == {3600.0}

@@ -21,7 +21,7 @@ from asrlab.evaluation.runs.storage import read_json_lines
 FACTS = UtteranceFacts(id="a", reference="so", language="en", speaker="s", recording="r", audio_sha256="00")
 
 
-def test_a_file_is_its_bytes_wherever_it_lies(clips: tuple[Path, ...], tmp_path: Path):
+def test_the_checksum_of_a_file_is_that_of_its_bytes(clips: tuple[Path, ...], tmp_path: Path):
     """A path, a whole AudioFile, the bytes and an open file have the checksum of the file."""
     data = clips[1].read_bytes()
     (tmp_path / "copy").write_bytes(data)
@@ -31,8 +31,8 @@ def test_a_file_is_its_bytes_wherever_it_lies(clips: tuple[Path, ...], tmp_path:
         assert {audio_sha256(source) for source in sources} == {expected}
 
 
-def test_a_part_is_its_file_and_its_place(clips: tuple[Path, ...]):
-    """Two parts are the same only where file, offset, duration and track are."""
+def test_the_checksum_of_a_part_includes_its_position(clips: tuple[Path, ...]):
+    """Two parts are equal only if file, offset, duration and track are."""
     parts = [
         AudioFile(path=clips[0]),
         AudioFile(path=clips[0], offset=1),
@@ -46,8 +46,8 @@ def test_a_part_is_its_file_and_its_place(clips: tuple[Path, ...]):
     assert audio_sha256(parts[1]) == audio_sha256(AudioFile(path=str(clips[0]), offset=1.0))
 
 
-def test_samples_are_their_type_shape_and_rate():
-    """The same bytes as another type, shape or rate are other audio; their order in memory does not count."""
+def test_the_checksum_of_samples_includes_type_shape_and_rate():
+    """The same bytes with another type, shape or rate differ; their order in memory does not matter."""
     samples = np.arange(12, dtype=np.int16)
     others = [
         Audio(samples=samples, sample_rate=16_000),
@@ -64,15 +64,15 @@ def test_samples_are_their_type_shape_and_rate():
     assert len(audio_sha256(np.array(1.0))) == 64
 
 
-def test_a_file_object_is_read_from_where_it_stands_and_put_back():
-    """What it will be transcribed from is what counts."""
+def test_a_file_object_is_read_from_its_position():
+    """The checksum covers what will be transcribed, and the position is restored."""
     file = io.BytesIO(b"skipped" + b"audio" * 400_000)
     file.seek(7)
     assert audio_sha256(file) == hashlib.sha256(b"audio" * 400_000).hexdigest()
     assert file.tell() == 7
 
 
-class Broken(io.RawIOBase):
+class BrokenFile(io.RawIOBase):
     """A file object that cannot be read."""
 
     def tell(self) -> int:
@@ -80,14 +80,14 @@ class Broken(io.RawIOBase):
         raise ZeroDivisionError
 
 
-def test_what_cannot_be_read_says_why(tmp_path: Path):
-    """It is found out again when it is transcribed: here nothing is raised, and a pipe is not waited for."""
+def test_unreadable_audio_has_the_reason(tmp_path: Path):
+    """Nothing is raised, and a pipe does not block."""
     os.mkfifo(tmp_path / "pipe")
     sources: dict[str, Any] = {
         "No such file or directory": tmp_path / "missing.wav",
         "not a regular file": tmp_path / "pipe",
         "ValueError": "nul\0byte",
-        "ZeroDivisionError": Broken(),
+        "ZeroDivisionError": BrokenFile(),
         "AttributeError": 5,
         "samples of type object": np.array([None]),
         "samples of type list": Audio(samples=[0.0], sample_rate=16_000),  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ def test_a_data_set_is_described_in_order(clips: tuple[Path, ...]):
 
 
 def test_a_file_is_read_once_for_all_of_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A thousand parts of a recording cost one reading."""
+    """A thousand parts of a recording are hashed with one reading."""
     from asrlab.evaluation.runs import fingerprint as room
 
     (tmp_path / "long").write_bytes(b"x" * 1000)
@@ -131,7 +131,7 @@ def test_a_file_is_read_once_for_all_of_its_parts(tmp_path: Path, monkeypatch: p
 
 
 def test_memory_does_not_grow_with_the_audio(tmp_path: Path):
-    """A big file is read in blocks, and the samples of made-up utterances are not kept."""
+    """A big file is read in blocks, and samples of generated utterances are not kept."""
     (tmp_path / "big").write_bytes(bytes(30_000_000))
     made = (
         Utterance(id=str(i), audio=Audio(samples=np.full(250_000, i, np.float32), sample_rate=16_000))
@@ -148,13 +148,13 @@ def test_memory_does_not_grow_with_the_audio(tmp_path: Path):
 
 
 def test_an_error_of_the_data_set_comes_through(clips: tuple[Path, ...]):
-    """What is being read is let go of, and the error is the data set's own."""
+    """Pending reads are cancelled, and the error is the data set's own."""
 
     def utterances() -> Any:
         yield Utterance(id="a", audio=clips[0])
-        raise DatasetError("line 2 is no JSON")
+        raise DatasetError("line 2: damaged JSON")
 
-    with pytest.raises(DatasetError, match="line 2 is no JSON"):
+    with pytest.raises(DatasetError, match="line 2: damaged JSON"):
         describe_utterances(utterances())
 
 
@@ -174,7 +174,7 @@ def test_an_error_of_the_data_set_comes_through(clips: tuple[Path, ...]):
     ids=str,
 )
 def test_any_change_is_another_fingerprint(changed: dict[str, Any]):
-    """Of any field, whichever it is in."""
+    """A change of any field changes the fingerprint."""
     assert dataset_fingerprint([FACTS]) != dataset_fingerprint([attrs.evolve(FACTS, **changed)])
 
 
@@ -190,7 +190,7 @@ def test_order_and_number_are_in_the_fingerprint():
     "text", ["", "a\nb\u2028c\x85", "Straße 字 \udce4", '"\\'], ids=["empty", "ends", "any", "quotes"]
 )
 def test_facts_are_read_back_from_their_line(text: str):
-    """Whatever is in them, they are one line, and the same again."""
+    """Facts with any content are one line, which reads back as the same facts."""
     facts = attrs.evolve(FACTS, id=text, reference=text, speaker=None)
     line = facts.to_line()
     assert line.count(b"\n") == 1
@@ -204,7 +204,7 @@ def test_facts_are_read_back_from_their_line(text: str):
     ids=range(10),
 )  # fmt: skip
 def test_another_line_is_refused(line: bytes, tmp_path: Path):
-    """It is a DatasetError, whatever is wrong."""
+    """Any other line is a DatasetError."""
     (tmp_path / "utterances.jsonl").write_bytes(line + b"\n")
     with pytest.raises(DatasetError):
         [UtteranceFacts.from_plain(plain) for _, plain in read_json_lines(tmp_path / "utterances.jsonl")]

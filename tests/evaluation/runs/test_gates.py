@@ -265,9 +265,7 @@ def test_a_sample_that_is_not_finite_fails(echo: Transcriber, gate: Callable[...
         pytest.param(None, "not-checked", id="none"),
     ],
 )
-def test_a_reference_too_long_for_its_audio_fails(
-    gate: Callable[..., GateResult], reference: str | None, outcome: str
-):
+def test_a_reference_too_long_for_its_audio_fails(gate: Callable[..., GateResult], reference: str | None, outcome: str):
     """A reference of more than eleven words a second fails."""
     assert gate("reference-suspect", reference=reference).outcome == outcome
 

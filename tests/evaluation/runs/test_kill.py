@@ -1,4 +1,4 @@
-"""A run that is killed, wherever, loses nothing and does nothing twice; ``benchmarks.durability`` does it at length."""
+"""A killed run loses nothing and repeats nothing; ``benchmarks.durability`` tests this at length."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _found(module: str, *arguments: str | Path) -> dict[str, Any]:
 
 
 def test_random_kills_of_the_command_line_lose_nothing(small_folder: Path, tmp_path: Path):
-    """`asrlab bench` and `asrlab resume` killed at random times: every outcome once, as undisturbed, and no process."""
+    """After random kills of `asrlab bench` and `asrlab resume` every outcome is there once, and no process remains."""
     found = _found("lane", "--kills", 4, "--seed", 4, "--share", 1, "--folder", tmp_path, "echo", small_folder)
     assert found["kills"] == {"command": 4}
     assert found["outcomes"] == 3 * found["runs"] >= 3
@@ -32,7 +32,7 @@ def test_random_kills_of_the_command_line_lose_nothing(small_folder: Path, tmp_p
 
 
 def test_a_kill_at_any_write_loses_nothing(tmp_path: Path):
-    """Killed at each call that changes the folder, with and without a power cut: the run goes on to its end."""
+    """After a kill at each call that changes the folder, with and without a power cut, the run completes."""
     found = _found("boundaries", "--utterances", 2, "--first-kills", 0, "--quick", "--folder", tmp_path)
     calls = found["calls"]
     assert calls.count("fdatasync ledger.jsonl") + calls.count("full sync ledger.jsonl") >= 3

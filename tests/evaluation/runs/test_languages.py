@@ -1,4 +1,4 @@
-"""Runs over several languages: who normalizes what, and models that were not made for a language."""
+"""Runs over several languages: normalizers by language, and models that were not made for a language."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def english_plugin(write_distribution: Callable[..., Path], tmp_path_factory: py
 
 
 @pytest.fixture(scope="module")
-def bench(
+def run_bench(
     english_plugin: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., BenchResult]:
-    """A bench of echo and English echo over a manifest of eighteen utterances in `LANGUAGES`."""
+    """Run echo and English echo over a manifest of eighteen utterances in `LANGUAGES`."""
     lines = [
         {"audio_filepath": str(small_folder / "b-odd.wav"), "id": f"{n} {language}", "text": "Mister Loud's colour"}
         | ({"lang": language} if language else {})
@@ -86,13 +86,13 @@ def bench(
 
 
 @pytest.fixture(scope="module")
-def mixed(bench: Callable[..., BenchResult]) -> BenchResult:
-    """One such run with no options."""
-    return bench()
+def mixed(run_bench: Callable[..., BenchResult]) -> BenchResult:
+    """Such a run without options."""
+    return run_bench()
 
 
 def test_each_utterance_is_normalized_by_its_language(mixed: BenchResult):
-    """The data set's tags decide, the record counts them, and the score of every model names them."""
+    """The data set's tags choose the normalizers, which the record counts and the score of every model names."""
     assert (mixed.manifest.normalizer, mixed.manifest.normalizers) == ("by-language", (("basic", 12), ("english", 6)))
     assert scoring_version().split(", ")[-1] in mixed.manifest.normalizer_version
     assert [model.score and model.score.normalizers for model in mixed.models] == [mixed.manifest.normalizers] * 2
@@ -100,9 +100,9 @@ def test_each_utterance_is_normalized_by_its_language(mixed: BenchResult):
     assert [model.score and model.score.words.reference_length for model in mixed.models] == [72, 72]
 
 
-def test_the_language_option_is_for_what_does_not_say_its_own(bench: Callable[..., BenchResult]):
-    """``language="en_US"`` makes the unknown English; a translation is English whatever was spoken."""
-    given = bench(options=TranscribeOptions(language="en_US"))
+def test_the_language_option_applies_to_untagged_utterances(run_bench: Callable[..., BenchResult]):
+    """``language="en_US"`` makes untagged utterances English; a translation is English whatever was spoken."""
+    given = run_bench(options=TranscribeOptions(language="en_US"))
 
     assert given.manifest.normalizers == (("english", 12), ("basic", 6))
     assert [each.language for each in given.models[0].utterances[:3]] == ["en-US", "de", "en-US"]
@@ -111,31 +111,31 @@ def test_the_language_option_is_for_what_does_not_say_its_own(bench: Callable[..
 
 
 @pytest.mark.parametrize("name", ["english", "basic", "none", "leaderboard"])
-def test_a_normalizer_that_is_asked_for_is_everybodys(bench: Callable[..., BenchResult], name: str):
-    """Every profile that scores elsewhere scores a bench too."""
-    result = bench(normalizer=name)
+def test_a_requested_normalizer_applies_to_all(run_bench: Callable[..., BenchResult], name: str):
+    """A requested profile scores every utterance of a bench."""
+    result = run_bench(normalizer=name)
 
     assert (result.manifest.normalizer, result.manifest.normalizers) == (name, ((name, 18),))
 
 
-def test_an_unfit_model_is_named_before_anything_runs(
-    bench: Callable[..., BenchResult], caplog: pytest.LogCaptureFixture
+def test_an_unsupported_language_is_reported_before_the_run(
+    run_bench: Callable[..., BenchResult], caplog: pytest.LogCaptureFixture
 ):
-    """The warning counts its utterances; models that do not say their languages, and unknown languages, have none."""
+    """The warning counts the utterances; models without a list of languages, and unknown languages, cause none."""
 
-    def told(_progress: object) -> None:
+    def collect(_progress: object) -> None:
         found.append([record.message for record in caplog.records if record.name == "asrlab.evaluation.runs"])
 
     found: list[list[str]] = []
     with caplog.at_level(logging.WARNING):
-        bench(progress=told)
+        run_bench(progress=collect)
 
     [warning] = found[0]
     assert warning.startswith("english/only was not made for 6 of 18 utterances (de 6): it was made for en")
 
 
-def test_no_verdict_is_given_without_the_caveat(mixed: BenchResult):
-    """The headline, the notes, the JSON and the page say which model was not made for what."""
+def test_no_conclusion_is_given_without_the_caveat(mixed: BenchResult):
+    """Headline, notes, JSON and page name the model and the languages that it was not made for."""
     remark = "english/only: not made for de"
     found = compare([mixed], resampling=FEW)
 
@@ -151,8 +151,8 @@ def test_no_verdict_is_given_without_the_caveat(mixed: BenchResult):
     assert "normalizer basic (12), english (6) (english: whisper-normalizer" in page
 
 
-def test_tables_of_verdicts_and_of_runs_have_it_too(mixed: BenchResult, capsys: pytest.CaptureFixture[str]):
-    """The terminal has the caveat beside the verdict, and the counts beside the normalizers."""
+def test_tables_have_the_caveat(mixed: BenchResult, capsys: pytest.CaptureFixture[str]):
+    """The terminal shows the caveat beside the conclusion, and the counts beside the normalizers."""
     shown = _printed(capsys, "runs", str(mixed.run), "--only-table", "--normalizers", "none")
     compared = _printed(capsys, "compare", str(mixed.run), "--resamples", "100")
 
@@ -164,9 +164,9 @@ def test_tables_of_verdicts_and_of_runs_have_it_too(mixed: BenchResult, capsys: 
 
 
 def test_an_older_record_is_scored_by_one_set_of_rules_and_says_so(
-    mixed: BenchResult, bench: Callable[..., BenchResult]
+    mixed: BenchResult, run_bench: Callable[..., BenchResult]
 ):
-    """A run that names another version of its normalizer is read, compared under one profile, and named."""
+    """A run with another version of its normalizer is read, compared under one profile, and named."""
     older = attrs.evolve(
         mixed,
         manifest=attrs.evolve(
@@ -193,10 +193,10 @@ def test_an_older_record_is_scored_by_one_set_of_rules_and_says_so(
     assert len([note for note in found.notes if "scored with the present version" in note]) == 1
 
 
-def test_the_list_of_runs_counts_anew_where_the_rules_changed(
+def test_the_list_of_runs_scores_again_after_new_rules(
     mixed: BenchResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The index keeps no error rate from other rules of scoring."""
+    """The index keeps no error rate from other scoring rules."""
     (tmp_path / "run").symlink_to(mixed.run)
     with monkeypatch.context() as patch:
         for module in ("index",):
@@ -209,7 +209,7 @@ def test_the_list_of_runs_counts_anew_where_the_rules_changed(
 
 
 def test_a_record_reads_back_with_its_languages(mixed: BenchResult):
-    """What is read from the disk scores as what the bench gave back."""
+    """A run that is read from the disk scores as its result did."""
     read = load_run(mixed.run)
 
     assert [model.score for model in read.models] == [model.score for model in mixed.models]
@@ -230,7 +230,7 @@ def test_a_record_reads_back_with_its_languages(mixed: BenchResult):
 def test_languages_that_a_model_was_not_made_for(
     known: tuple[str, ...] | None, spoken: list[str | None], remark: str | None
 ):
-    """Regions and other codes for the same language do not count, and unknown languages do not either."""
+    """Regions, other codes for the same language and unknown languages do not count."""
     found = unsupported_languages(known, spoken)
 
     assert (found and found.remark) == remark
@@ -238,14 +238,14 @@ def test_languages_that_a_model_was_not_made_for(
 
 
 def test_transcribe_refuses_a_language_before_it_loads(clips: tuple[Path, ...], capsys: pytest.CaptureFixture[str]):
-    """A model that is known not to be made for ``--language`` is refused before weights are looked for."""
+    """A model that was not made for ``--language`` is refused before weights are looked up."""
     with pytest.raises(SystemExit) as ended:
         main(["transcribe", str(clips[0]), "-m", "faster-whisper/tiny.en", "--language", "German"])
 
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert ended.value.code == 2
-    assert "faster-whisper/tiny.en does not know the language 'de'; it knows en" in told
-    assert "fetching" not in told
+    assert "faster-whisper/tiny.en does not know the language 'de'; it knows en" in printed
+    assert "fetching" not in printed
 
 
 def _printed(capsys: pytest.CaptureFixture[str], *command: str) -> str:

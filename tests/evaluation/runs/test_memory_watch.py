@@ -1,4 +1,4 @@
-"""Lack of memory is known by what engines say, what a process holds and what the kernel counts."""
+"""Lack of memory is recognized by errors of engines, the memory of a process, and the kernel's count."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def _raised_from(cause: Exception) -> Exception:
     ],
     ids=["cuda", "mps", "ctranslate2", "bad-alloc", "torch-cpu", "enomem", "cause", "file-name", "other"],
 )
-def test_lack_of_memory_is_known_by_what_engines_say(error: Exception, expected: object):
-    """Engines' errors for it are known, and a file's name does not look like one."""
+def test_errors_of_engines_about_memory_are_recognized(error: Exception, expected: object):
+    """Errors of engines about memory are recognized, and names of files are not mistaken for them."""
     assert is_out_of_memory(error) is expected
 
 
 def test_an_error_of_the_audio_is_never_lack_of_memory():
-    """A damaged header may ask for any amount: trying it again would not help."""
+    """A damaged header may ask for any amount of memory, so that a retry would not help."""
     error = AudioError("a.wav cannot be read")
     error.__cause__ = MemoryError()
     assert not is_out_of_memory(error)
 
 
-def test_another_process_tells_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A process's memory is read from /proc, or told by ps where there is none, about the same; a dead one has none."""
+def test_the_memory_of_another_process_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A process's memory is read from /proc, or from ps if there is none; a dead process has none."""
     by_kernel = resident_bytes_of(os.getpid())
     monkeypatch.setattr(memory, "_PROC", tmp_path)
     by_ps = resident_bytes_of(os.getpid())
@@ -60,7 +60,7 @@ def test_another_process_tells_what_it_holds(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_kernels_count_is_of_the_control_group_before_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The count of the process's own group comes first, then that of a container, then the machine's, then none."""
+    """The count of the process's own group comes first, then a container's, then the machine's, then None."""
     proc, groups = tmp_path / "proc", tmp_path / "cgroup"
     monkeypatch.setattr(memory, "_PROC", proc)
     monkeypatch.setattr(memory, "_CGROUPS", groups)

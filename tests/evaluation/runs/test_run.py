@@ -1,4 +1,4 @@
-"""A run loses nothing, does nothing twice, and goes on only with what it was begun with."""
+"""A run loses nothing, repeats nothing, and resumes only with unchanged inputs."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def finished(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def in_process() -> InProcessExecutor:
-    """A fresh executor."""
+    """A new executor."""
     return InProcessExecutor()
 
 
-def copy_of(run: Path, to: Path) -> RunFolder:
-    """The same run elsewhere."""
+def copy_run(run: Path, to: Path) -> RunFolder:
+    """Copy the run to *path* and return its folder."""
     return RunFolder(Path(shutil.copytree(run, to)))
 
 
-def outcomes(path: Path) -> list[str]:
-    """The ids with an outcome, in the order of the ledger."""
+def outcome_ids(path: Path) -> list[str]:
+    """Return the ids with an outcome, in the order of the ledger."""
     return [record.id for record in read_records(RunFolder(path).ledger) if isinstance(record, UtteranceOutcome)]
 
 
 def test_a_run_is_a_manifest_utterances_and_a_ledger(finished: Path, small_folder: Path):
-    """The folder has the facts from before the run, each utterance's, and a start before every outcome."""
+    """The folder has the manifest, the facts of each utterance, and a start before every outcome."""
     folder = RunFolder(finished)
     manifest = json.loads(folder.manifest.read_text())
     assert manifest["run"] == "run"
@@ -64,29 +64,29 @@ def test_a_run_is_a_manifest_utterances_and_a_ledger(finished: Path, small_folde
     assert {gate.gate for gate in result.models[0].utterances[0].gates} >= {"device", "empty-on-speech"}
 
 
-def test_cut_anywhere_it_goes_on_with_nothing_lost_and_nothing_twice(
+def test_a_truncated_ledger_is_resumed_without_loss_or_repetition(
     finished: Path, small_folder: Path, tmp_path: Path, in_process: InProcessExecutor
 ):
-    """Whatever is left of the ledger, outcomes with their line's end stay as they are, and the rest is done once."""
+    """Wherever the ledger is cut off, complete outcomes stay as they are, and the rest is done once."""
     whole = RunFolder(finished).ledger.read_bytes()
     ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
     cuts = sorted({cut for end in (0, *ends) for cut in (end - 1, end, end + 1, end + 40) if 0 <= cut < len(whole)})
     assert len(cuts) > 30
-    folder = copy_of(finished, tmp_path / "run")
+    folder = copy_run(finished, tmp_path / "run")
     for cut in cuts:
         folder.ledger.write_bytes(whole[:cut])
         kept = whole[: max((end for end in ends if end <= cut), default=0)]
         before = kept.count(b'"record":"outcome"')
         in_process.keys.clear()
         assert bench(small_folder, models="echo", run=folder.path, executor=in_process).complete
-        assert sorted(outcomes(folder.path)) == list(IDS)
+        assert sorted(outcome_ids(folder.path)) == list(IDS)
         assert folder.ledger.read_bytes().startswith(kept)
         assert len(in_process.keys) == 3 - before
 
 
 def test_a_complete_run_loads_nothing_again(finished: Path, tmp_path: Path, in_process: InProcessExecutor):
-    """There is nothing left to do, so that no model is loaded."""
-    folder = copy_of(finished, tmp_path / "run")
+    """A complete run has nothing to do, so that no model is loaded."""
+    folder = copy_run(finished, tmp_path / "run")
     assert resume(folder.path, executor=in_process).complete
     kinds = [json.loads(line)["record"] for line in folder.ledger.read_text().splitlines()]
     assert kinds.count("loaded") == 1
@@ -94,7 +94,7 @@ def test_a_complete_run_loads_nothing_again(finished: Path, tmp_path: Path, in_p
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"options": asrlab.TranscribeOptions(language="de")}, r"options was .*None.* and is .*'de'"),
         ({"normalizer": "none"}, "normalizer was None and is 'none'"),
@@ -103,23 +103,28 @@ def test_a_complete_run_loads_nothing_again(finished: Path, tmp_path: Path, in_p
     ],
     ids=["options", "normalizer", "repeat", "device"],
 )
-def test_another_request_does_not_go_on_with_a_run(
-    finished: Path, small_folder: Path, tmp_path: Path, in_process: InProcessExecutor, given: dict[str, Any], told: str
+def test_another_request_does_not_resume_a_run(
+    finished: Path,
+    small_folder: Path,
+    tmp_path: Path,
+    in_process: InProcessExecutor,
+    given: dict[str, Any],
+    message: str,
 ):
-    """What was asked for differently is named, and nothing is written."""
-    folder = copy_of(finished, tmp_path / "run")
+    """Changed options are named, and nothing is written."""
+    folder = copy_run(finished, tmp_path / "run")
     before = folder.ledger.read_bytes()
-    with pytest.raises(asrlab.DatasetError, match=told):
+    with pytest.raises(asrlab.DatasetError, match=message):
         bench(small_folder, models="echo", run=folder.path, executor=in_process, **given)
     assert folder.ledger.read_bytes() == before
     assert in_process.keys == []
 
 
 @pytest.mark.parametrize("change", ["audio", "reference", "more"])
-def test_a_changed_data_set_does_not_go_on(
+def test_a_changed_data_set_is_not_resumed(
     small_folder: Path, tmp_path: Path, in_process: InProcessExecutor, change: str
 ):
-    """One byte of audio, one word of a reference, or one more file: the run refuses and names the utterance."""
+    """After a change of one byte of audio, one word of a reference, or one file, the run names the utterance."""
     data = Path(shutil.copytree(small_folder, tmp_path / "data"))
     bench(data, models="echo", run=tmp_path / "run", executor=in_process)
     match change:
@@ -136,9 +141,9 @@ def test_a_changed_data_set_does_not_go_on(
         resume(tmp_path / "run", executor=in_process)
 
 
-def test_another_package_or_weight_does_not_go_on(finished: Path, tmp_path: Path, in_process: InProcessExecutor):
-    """A version or checksum that is not the recorded one is named."""
-    folder = copy_of(finished, tmp_path / "run")
+def test_another_package_or_weight_is_not_resumed(finished: Path, tmp_path: Path, in_process: InProcessExecutor):
+    """A changed version or checksum is named."""
+    folder = copy_run(finished, tmp_path / "run")
     plain = json.loads(folder.manifest.read_text())
     plain["models"][0]["packages"][1]["version"] = "1.0"
     plain["models"][0]["info"]["weights_sha256"] = "0" * 64
@@ -148,16 +153,16 @@ def test_another_package_or_weight_does_not_go_on(finished: Path, tmp_path: Path
 
 
 def test_a_second_process_stops_at_once(finished: Path, tmp_path: Path, in_process: InProcessExecutor):
-    """While one process writes a run, another is refused, and the first is not touched."""
-    folder = copy_of(finished, tmp_path / "run")
-    with folder.writing(), pytest.raises(asrlab.DatasetError, match="being written by another process"):
+    """While one process writes a run, another is refused, and the first is not affected."""
+    folder = copy_run(finished, tmp_path / "run")
+    with folder.lock(), pytest.raises(asrlab.DatasetError, match="another process is writing the run"):
         resume(folder.path, executor=in_process)
 
 
-def test_a_data_set_given_as_an_object_goes_on_with_bench(
+def test_a_data_set_given_as_an_object_resumes_with_bench(
     small_folder: Path, tmp_path: Path, in_process: InProcessExecutor
 ):
-    """Nobody can read an object again: `resume` says how, and `bench` does it."""
+    """An object cannot be read again: `resume` names `bench`, which resumes the run."""
     data = asrlab.evaluation.load_dataset(small_folder)
     bench(data, models="echo", run=tmp_path / "run", executor=in_process)
     with pytest.raises(asrlab.DatasetError, match=r"given as an object; call asrlab.evaluation.bench with it and run="):
@@ -165,8 +170,8 @@ def test_a_data_set_given_as_an_object_goes_on_with_bench(
     assert bench(data, models="echo", run=tmp_path / "run", executor=in_process).complete
 
 
-def test_a_format_that_was_named_is_named_again(clips: tuple[Path, ...], tmp_path: Path, in_process: InProcessExecutor):
-    """What a data set was read as, and whether it may lead outside, is part of the run and holds for resume."""
+def test_the_format_is_part_of_the_run(clips: tuple[Path, ...], tmp_path: Path, in_process: InProcessExecutor):
+    """The format and the permission for external audio are part of the run and apply when it is resumed."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "list").write_text(f"file_name,text\n{clips[1]},he was not\n")
     given = {"format": "csv", "allow_external_audio": True}
@@ -177,11 +182,9 @@ def test_a_format_that_was_named_is_named_again(clips: tuple[Path, ...], tmp_pat
     assert resume(tmp_path / "run", executor=in_process).complete
 
 
-def test_what_was_lost_twice_is_set_aside_without_a_third_try(
-    finished: Path, tmp_path: Path, in_process: InProcessExecutor
-):
-    """A run that was killed after the second loss of an utterance writes its failure and does not try it again."""
-    folder = copy_of(finished, tmp_path / "run")
+def test_an_utterance_lost_twice_is_not_tried_again(finished: Path, tmp_path: Path, in_process: InProcessExecutor):
+    """A run that was killed after the second loss of an utterance records its failure without a third attempt."""
+    folder = copy_run(finished, tmp_path / "run")
     records = list(read_records(folder.ledger))
     folder.ledger.unlink()
     failure = Failure(kind="timeout", message="no answer in 300 s")
@@ -199,24 +202,24 @@ def test_what_was_lost_twice_is_set_aside_without_a_third_try(
 
 
 def test_stopping_leaves_the_rest_for_later(small_folder: Path, tmp_path: Path, in_process: InProcessExecutor):
-    """Once `stop` says true nothing new is begun; the result says that it is not complete, and resume completes it."""
-    told: list[int] = []
+    """Once `should_stop` returns True nothing starts; the result is incomplete, and resume completes it."""
+    counts: list[int] = []
     result = bench(
         small_folder,
         models="echo",
         run=tmp_path / "run",
         executor=in_process,
-        progress=lambda progress: told.append(progress.done),
-        should_stop=lambda: len(told) > 1 and told[-1] == 1,
+        progress=lambda progress: counts.append(progress.done),
+        should_stop=lambda: len(counts) > 1 and counts[-1] == 1,
     )
     assert not result.complete
     assert [utterance.id for utterance in result.models[0].utterances] == ["a-first"]
     assert resume(tmp_path / "run", executor=in_process).complete
-    assert outcomes(tmp_path / "run") == list(IDS)
+    assert outcome_ids(tmp_path / "run") == list(IDS)
 
 
 def test_repeats_are_kept_and_compared(small_folder: Path, tmp_path: Path, in_process: InProcessExecutor):
-    """The data set runs time after time; each text and time is there, and a text that differs is named."""
+    """The data set runs repeatedly; each text and time is recorded, and a text that differs is named."""
     result = bench(small_folder, models="echo", run=tmp_path / "run", repeat=3, executor=in_process)
     model = result.models[0]
     assert in_process.keys == [(index, repeat) for repeat in range(3) for index in range(3)]
@@ -230,7 +233,7 @@ def test_repeats_are_kept_and_compared(small_folder: Path, tmp_path: Path, in_pr
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [("repeat", 0, "repeat must be a whole number from 1 to 1000"), ("repeat", 1e12, "not 1000000000000.0"),
      ("repeat", 10**12, "not 1000000000000"), ("warmup", -1, "warmup must be a whole number from 0 to 1000"),
      ("warmup", 10**9, "not 1000000000"), ("timeout", math.nan, "timeout must be more than 0 and finite"),
@@ -241,18 +244,18 @@ def test_repeats_are_kept_and_compared(small_folder: Path, tmp_path: Path, in_pr
          "memory", "twice", "none"],
 )  # fmt: skip
 def test_a_number_out_of_range_is_refused_before_a_folder_is_made(
-    small_folder: Path, tmp_path: Path, name: str, value: Any, told: str
+    small_folder: Path, tmp_path: Path, name: str, value: Any, message: str
 ):
     """A mistake in the request leaves nothing on the disk."""
-    with pytest.raises(asrlab.OptionError, match=told):
+    with pytest.raises(asrlab.OptionError, match=message):
         bench(small_folder, run=tmp_path / "run", **({"models": "echo"} | {name: value}))
     assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_with_something_else_is_left_alone(small_folder: Path, tmp_path: Path, in_process: InProcessExecutor):
-    """A run is begun only in an empty folder; one that was killed while it began is begun again."""
+    """A run begins only in an empty folder, or in one of a run that was killed while it began."""
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(asrlab.DatasetError, match=r"no run and not empty \(it holds notes.txt\)"):
+    with pytest.raises(asrlab.DatasetError, match=r"is not empty and not a run \(it holds notes.txt\)"):
         bench(small_folder, models="echo", run=tmp_path, executor=in_process)
     half = tmp_path / "half"
     half.mkdir()
@@ -281,7 +284,7 @@ except asrlab.OutputError as error:
 def test_a_full_disk_keeps_the_records_before(
     finished: Path, small_folder: Path, tmp_path: Path, in_process: InProcessExecutor
 ):
-    """Where the next record has no room the run stops, says how to go on, and has whole records only."""
+    """If the disk is full the run stops, names the resume command, and has complete records only."""
     whole = RunFolder(finished).ledger.read_bytes()
     second = [place for place in range(len(whole)) if whole.startswith(b'{"record":"outcome"', place)][1]
     run = tmp_path / "run"
@@ -289,15 +292,15 @@ def test_a_full_disk_keeps_the_records_before(
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"asrlab resume {run}" in done.stdout
     assert "the records before are whole" in done.stdout
-    assert outcomes(run) == ["a-first"]
+    assert outcome_ids(run) == ["a-first"]
     assert RunFolder(run).ledger.read_bytes().endswith(b"\n")
     assert resume(run, executor=in_process).complete
-    assert outcomes(run) == list(IDS)
+    assert outcome_ids(run) == list(IDS)
 
 
-def test_a_damaged_line_is_told_with_its_place(finished: Path, tmp_path: Path):
-    """A line in the middle that is not JSON, or no record, stops the reader with file and line."""
-    folder = copy_of(finished, tmp_path / "run")
+def test_a_damaged_line_is_reported_with_its_number(finished: Path, tmp_path: Path):
+    """A line that is not JSON, or no record, is an error with file and line."""
+    folder = copy_run(finished, tmp_path / "run")
     lines = folder.ledger.read_bytes().splitlines(keepends=True)
     for damage in (b'{"record":"outc\n', b'{"record":"outcome"}\n', b'{"record":"verdict"}\n'):
         folder.ledger.write_bytes(b"".join([*lines[:3], damage, *lines[4:]]))
@@ -306,8 +309,8 @@ def test_a_damaged_line_is_told_with_its_place(finished: Path, tmp_path: Path):
 
 
 def test_an_outcome_twice_is_an_error(finished: Path, tmp_path: Path):
-    """Two outcomes of one utterance would count twice: the run is not read."""
-    folder = copy_of(finished, tmp_path / "run")
+    """Two outcomes of one utterance would count twice: the run is refused."""
+    folder = copy_run(finished, tmp_path / "run")
     lines = folder.ledger.read_bytes().splitlines(keepends=True)
     folder.ledger.write_bytes(b"".join([*lines, lines[3]]))
     with pytest.raises(asrlab.DatasetError, match="'a-first' has two outcomes with echo/echo"):
@@ -317,20 +320,22 @@ def test_an_outcome_twice_is_an_error(finished: Path, tmp_path: Path):
 def test_a_folder_that_cannot_be_made_is_an_error_with_its_cure(
     finished: Path, small_folder: Path, tmp_path: Path, in_process: InProcessExecutor
 ):
-    """A file in the way, or one given to resume, is told as such."""
+    """A file in the place of the folder, or given to resume, is named."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(asrlab.OutputError, match=r"cannot be a run's folder .*; give --run another"):
+    with pytest.raises(
+        asrlab.OutputError, match=r"cannot use .* as the folder of a run .*; choose another one with --run"
+    ):
         bench(small_folder, models="echo", run=tmp_path / "file", executor=in_process)
     with pytest.raises(asrlab.DatasetError, match="is a file; give the folder"):
         resume(tmp_path / "file")
 
 
 def test_two_folders_of_the_same_name_are_two_models():
-    """Models of the user's own are told apart by their paths where their folders' names are the same."""
-    from asrlab.evaluation.runs.bench import models_by_name
+    """Models in folders of the same name have their paths in their names."""
+    from asrlab.evaluation.runs.plan import _models_by_name
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
     registry = Registry(PluginHost())
     models = [registry.resolve(f"liquid-audio/{folder}") for folder in ("/one/model", "/two/model", "/three/other")]
-    assert list(models_by_name(models)) == ["liquid-audio//one/model", "liquid-audio//two/model", "liquid-audio/other"]
+    assert list(_models_by_name(models)) == ["liquid-audio//one/model", "liquid-audio//two/model", "liquid-audio/other"]

@@ -1,4 +1,4 @@
-"""Runs of engines that decode several utterances together: handed over at once, recorded, and safe one by one."""
+"""Runs of engines that decode batches: utterances are sent together, recorded, and retried one by one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TEMPERS = Path(__file__).with_name("tempers.py")
 
 
 @pytest.fixture
-def herd(tmp_path: Path, write_distribution: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of eight clips, of which the fourth aborts the process; and the engine that does so installed."""
+def batch_data(tmp_path: Path, write_distribution: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of eight clips, of which the fourth aborts the process, with the engine that does so installed."""
     plugin = write_distribution(tmp_path / "plugin", "tempers", source=TEMPERS.read_text(encoding="utf-8"))
     monkeypatch.syspath_prepend(plugin)
     (tmp_path / "traces").mkdir()
@@ -34,44 +34,47 @@ def herd(tmp_path: Path, write_distribution: Any, monkeypatch: pytest.MonkeyPatc
     return folder
 
 
-def started(run: Path) -> list[list[str]]:
-    """The ids of each unit, in order."""
+def started_ids(run: Path) -> list[list[str]]:
+    """Return the ids of each unit, in order."""
     lines = map(json.loads, (run / "ledger.jsonl").read_text().splitlines())
     return [line["ids"] for line in lines if line["record"] == "started"]
 
 
-def test_a_culprit_costs_the_others_a_second_try_and_nothing_else(herd: Path, tmp_path: Path):
-    """All eight go at once; what was answered stands, the rest is tried one by one, and the culprit is set aside."""
-    result = asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run")
-    told = {each.id: each.failure.kind if each.failure else each.hypothesis for each in result.models[0].utterances}
-    assert told == {name: name if name != "abort" else "crashed" for name in told}
-    assert len(told) == 8
-    units = started(tmp_path / "run")
+def test_a_crash_costs_the_others_only_a_second_attempt(batch_data: Path, tmp_path: Path):
+    """All eight are sent at once; after the crash those without an answer run one by one, and the culprit fails."""
+    result = asrlab.evaluation.bench(batch_data, models="herd", run=tmp_path / "run")
+    utterances = result.models[0].utterances
+    texts = {
+        utterance.id: utterance.failure.kind if utterance.failure else utterance.hypothesis for utterance in utterances
+    }
+    assert texts == {name: name if name != "abort" else "crashed" for name in texts}
+    assert len(texts) == 8
+    units = started_ids(tmp_path / "run")
     assert units[0] == ["a", "aa", "aaa", "abort", "b", "c", "d", "e"]
     assert sorted(units[1:]) == [["abort"], ["b"], ["c"], ["d"], ["e"]]
     attempts = {each.id: each.attempts for each in result.models[0].utterances}
     assert attempts == {name: 1 if name.startswith("a") and name != "abort" else 2 for name in attempts}
 
 
-def test_one_by_one_is_the_callers_choice(herd: Path, tmp_path: Path):
-    """With a batch size of 1 each utterance is a unit; another choice is another run."""
-    (herd / "abort.wav").unlink()
-    (herd / "abort.txt").unlink()
-    asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run", batching=Batching(batch_size=1))
-    assert [len(unit) for unit in started(tmp_path / "run")] == [1] * 7
+def test_one_by_one_is_the_callers_choice(batch_data: Path, tmp_path: Path):
+    """With a batch size of 1 each utterance is a unit, and another batch size is another run."""
+    (batch_data / "abort.wav").unlink()
+    (batch_data / "abort.txt").unlink()
+    asrlab.evaluation.bench(batch_data, models="herd", run=tmp_path / "run", batching=Batching(batch_size=1))
+    assert [len(unit) for unit in started_ids(tmp_path / "run")] == [1] * 7
     with pytest.raises(DatasetError, match="the option batching"):
-        asrlab.evaluation.bench(herd, models="herd", run=tmp_path / "run")
+        asrlab.evaluation.bench(batch_data, models="herd", run=tmp_path / "run")
 
 
-def test_a_run_records_how_its_utterances_went_together(use_weights: Path, tmp_path: Path):
-    """faster-whisper on smoke: in one unit, with settings of which none is left open, and the path of each."""
+def test_a_run_records_its_effective_batching(use_weights: Path, tmp_path: Path):
+    """faster-whisper decodes smoke in one unit; the record has its effective settings and each decoding path."""
     pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
     asked = Batching(batch_size=3, workers=2, threads=1)
     result = asrlab.evaluation.bench(
         "smoke", models="faster-whisper/tiny.en", device="cpu", run=tmp_path / "run", batching=asked
     )
     model = result.models[0]
-    assert [len(unit) for unit in started(tmp_path / "run")] == [5]
+    assert [len(unit) for unit in started_ids(tmp_path / "run")] == [5]
     assert model.batching is not None
     assert (model.batching.batch_size, model.batching.workers, model.batching.threads) == (3, 2, 1)
     assert None not in (model.batching.padding_s, model.batching.batch_encoder)
@@ -103,13 +106,13 @@ def test_fallbacks_are_counted_by_reason():
     assert describe_decoding_paths(ModelResult(model="a/b", utterances=(utterance(None), utterance("full")))) == ""
 
 
-def test_a_resumed_run_whose_model_does_not_load_says_why(herd: Path, tmp_path: Path, asrlab_cli: Any):
-    """The outcomes of before are kept; the message names the model and the cause, and the exit code is the cause's."""
+def test_a_resumed_run_names_a_model_that_does_not_load(batch_data: Path, tmp_path: Path, asrlab_cli: Any):
+    """Earlier outcomes are kept; message and exit code are those of the load error."""
     done: list[int] = []
     run = tmp_path / "run"
     one_by_one = Batching(batch_size=1)
     asrlab.evaluation.bench(
-        herd,
+        batch_data,
         models="herd/first-only",
         run=run,
         batching=one_by_one,

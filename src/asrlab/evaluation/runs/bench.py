@@ -46,7 +46,8 @@ def bench(
 
     Every outcome is on the disk at once. A folder that holds a run of the same request is resumed; see `resume`. The
     result has a failure for a model that does not load and for an utterance that fails. Errors are raised before
-    anything runs, but for a full disk. A warning (module ``logging``) names models that were not made for the language of utterances.
+    anything runs, but for a full disk. A warning (module ``logging``) names models that were not made for the language
+    of utterances.
 
     Args:
         dataset: A name such as ``smoke``, a path, a data set, or an object of the library ``datasets``.

@@ -56,8 +56,8 @@ class Executor(Protocol):
         """Load the model of *job* and run *units*.
 
         If a worker hangs, dies or runs out of memory, its items without an answer are retried one by one. An item that
-        is lost a second time finishes with the failure ``timeout``, ``crashed`` or ``oom``. Closing the iterator ends the
-        workers at once.
+        is lost a second time finishes with the failure ``timeout``, ``crashed`` or ``oom``. Closing the iterator ends
+        the workers at once.
 
         Args:
             job: The model and its settings.

@@ -65,7 +65,7 @@ class WorkerExited:
 class WorkerProcess:
     """A process with a worker, whose events arrive in *inbox*, the last one a `WorkerExited`.
 
-    Two threads handle the pipes, because a worker that hangs reads nothing, and sending it an hour of audio would block.
+    Two threads handle the pipes: a worker that hangs reads nothing, and sending it an hour of audio would block.
     """
 
     def __init__(self, job: ModelJob, inbox: Inbox) -> None:
