@@ -81,7 +81,7 @@ def test_a_result_that_cannot_be_pickled_is_a_failure(results: dict[str, ModelRe
 
 
 def test_printing_and_reading_do_not_disturb_the_run(results: dict[str, ModelResult]):
-    """An engine that prints, lets a child print, or reads standard input does not disturb the messages of the worker."""
+    """An engine that prints, lets a child print, or reads standard input does not disturb the messages."""
     assert _kinds(results["print"]) == ["ok", "ok", "ok"]
 
 
@@ -96,7 +96,7 @@ def test_printing_and_reading_do_not_disturb_the_run(results: dict[str, ModelRes
 def test_a_model_that_does_not_load_has_the_reason(
     results: dict[str, ModelResult], model: str, kind: str, message: str
 ):
-    """A load that raises, aborts or returns what cannot be sent is the model's failure; other models run."""
+    """A load that raises, aborts or returns what cannot be sent is the model's failure."""
     failed = results[model]
     assert failed.failure is not None
     assert kind in failed.failure.kind
@@ -282,7 +282,7 @@ def _children_of(group: int) -> bool:
 def test_ctrl_c_prints_how_to_resume_and_leaves_no_process(
     third_party: Path, small_folder: Path, asrlab_cli: Any, model: str, presses: int
 ):
-    """One interrupt ends a load, two an utterance: exit code 130, no process remains, and the resume command is printed."""
+    """One interrupt ends a load, two an utterance: exit code 130, no process remains, and resume is named."""
     process, worker = _hanging(asrlab_cli, third_party, "bench", small_folder, "-m", model)
     os.killpg(process.pid, signal.SIGINT)  # to the whole group, as a terminal does
     first = process.stderr.readline()

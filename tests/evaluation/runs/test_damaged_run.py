@@ -66,15 +66,15 @@ def test_outcomes_without_their_loaded_model_are_repeated(folder: RunFolder, cap
     """Outcomes whose loaded model is not in the ledger are skipped with a warning that names the command."""
     edit_lines(folder.ledger, without_kind("loaded"))
     assert not load_run_records(folder.path).outcomes
-    assert "6 outcomes name a loaded model whose record is missing" in caplog.text
+    assert "skipped 6 outcomes, because the record of their loaded model is missing" in caplog.text
     assert f"asrlab resume {folder.path}" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("id", "stranger", "of utterance 'stranger', which the run's data set does not hold"),
-        ("model", "echo/other", "of echo/other, which is no model of the run"),
+        ("id", "stranger", "of utterance 'stranger', which is not in the run's data set"),
+        ("model", "echo/other", "of echo/other, which is not a model of the run"),
         ("repeat", 2, "of repeat 2, but the run has 2, counted from 0"),
         ("repeat", -1, "of repeat -1, but the run has 2"),
         ("hypothesis", None, "with neither a text nor a failure"),

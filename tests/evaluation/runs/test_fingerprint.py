@@ -117,12 +117,12 @@ def test_a_data_set_is_described_in_order(clips: tuple[Path, ...]):
 
 def test_a_file_is_read_once_for_all_of_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A thousand parts of a recording are hashed with one reading."""
-    from asrlab.evaluation.runs import fingerprint as room
+    from asrlab.evaluation.runs import fingerprint as module
 
     (tmp_path / "long").write_bytes(b"x" * 1000)
     read: list[str] = []
-    really = room._of_file  # noqa: SLF001 - counted
-    monkeypatch.setattr(room, "_of_file", lambda path: (read.append(path), really(path))[1])
+    hash_file = module._hash_file  # noqa: SLF001 - counted
+    monkeypatch.setattr(module, "_hash_file", lambda path: (read.append(path), hash_file(path))[1])
     parts = [AudioFile(path=tmp_path / "long", offset=i, duration=1) for i in range(1000)]
     facts = describe_utterances(Utterance(id=str(i), audio=part) for i, part in enumerate(parts))
     assert len(read) == 1

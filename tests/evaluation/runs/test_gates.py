@@ -229,7 +229,7 @@ def test_another_device_than_the_requested_one_fails(
     gate: Callable[..., GateResult], requested: str, used: str, outcome: str
 ):
     """``auto`` accepts any device, and ``cuda`` means ``cuda:0``."""
-    result = gate("device", requested=requested, device=Device(requested=asked, resolved=used))
+    result = gate("device", requested=requested, device=Device(requested=requested, resolved=used))
     assert (result.outcome, result.detail) == (outcome, f"asked for {requested}, ran on {used}")
 
 

@@ -167,17 +167,17 @@ def test_an_item_lost_to_memory_waits_for_the_others():
     (first, second, third) = _units(TONE, TONE, TONE)
     backlog = RetryQueue([first, second, third])
     assert backlog.take(at_work=False) is first
-    assert backlog.put_back(first.items[0], kind="oom", single=True)
+    assert backlog.put_back(first.items[0], kind="oom", is_single=True)
     assert backlog.take(at_work=True) is second
-    assert backlog.put_back(second.items[0], kind="crashed", single=True)
+    assert backlog.put_back(second.items[0], kind="crashed", is_single=True)
     assert [backlog.take(at_work=True) for _ in range(3)] == [third, WorkUnit(items=second.items), None]
     assert backlog.take(at_work=False) == WorkUnit(items=first.items)
-    assert not backlog.put_back(first.items[0], kind="oom", single=True)
+    assert not backlog.put_back(first.items[0], kind="oom", is_single=True)
 
 
 def test_an_item_lost_in_a_batch_is_retried_alone():
     """Losses in an earlier session count, but the last attempt is always of the item alone."""
     item = attrs.evolve(_unit(TONE).items[0], previous_losses=1)
     backlog = RetryQueue([WorkUnit(items=(item,))])
-    assert backlog.put_back(item, kind="crashed", single=False)
-    assert not backlog.put_back(item, kind="crashed", single=True)
+    assert backlog.put_back(item, kind="crashed", is_single=False)
+    assert not backlog.put_back(item, kind="crashed", is_single=True)

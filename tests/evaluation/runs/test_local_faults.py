@@ -159,7 +159,7 @@ def test_only_culprits_are_lost(havoc: Havoc):
         ("fork", "died of SIGABRT"),
         ("memory", "MemoryError: no room"),
         ("eat", "MiB of memory, above the limit of 300 MiB, while transcribing this utterance"),
-        ("hang", "killed after 0.3 s without an end while transcribing this utterance"),
+        ("hang", "killed after 0.3 s without an answer while transcribing this utterance"),
     ],
 )
 def test_a_culprit_is_given_up_the_second_time_alone(havoc: Havoc, temper: str, message: str):
@@ -222,7 +222,7 @@ def test_a_warm_up_never_counts_against_an_utterance(scene: Scene, caplog: pytes
         *["ItemsStarted", "ItemFinished"] * 2,
     ]
     assert scene.calls() == ["first", "abort", "calm", "quiet"]
-    assert "its place is taken without warm-ups" in caplog.text
+    assert "its replacement runs no warm-ups" in caplog.text
 
 
 def test_each_worker_warms_up(scene: Scene):

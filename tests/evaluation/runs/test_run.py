@@ -165,7 +165,9 @@ def test_a_data_set_given_as_an_object_resumes_with_bench(
     """An object cannot be read again: `resume` names `bench`, which resumes the run."""
     data = asrlab.evaluation.load_dataset(small_folder)
     bench(data, models="echo", run=tmp_path / "run", executor=in_process)
-    with pytest.raises(asrlab.DatasetError, match=r"given as an object; call asrlab.evaluation.bench with it and run="):
+    with pytest.raises(
+        asrlab.DatasetError, match=r"given as an object; call asrlab.evaluation.bench with the object and run="
+    ):
         resume(tmp_path / "run", executor=in_process)
     assert bench(data, models="echo", run=tmp_path / "run", executor=in_process).complete
 
@@ -291,7 +293,7 @@ def test_a_full_disk_keeps_the_records_before(
     command = [sys.executable, "-c", FULL, str(small_folder), str(run), str(second + 200)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"asrlab resume {run}" in done.stdout
-    assert "the records before are whole" in done.stdout
+    assert "the earlier records are complete" in done.stdout
     assert outcome_ids(run) == ["a-first"]
     assert RunFolder(run).ledger.read_bytes().endswith(b"\n")
     assert resume(run, executor=in_process).complete

@@ -236,7 +236,7 @@ class WorkerState:
         """Return the failure of a worker that timed out."""
         return Failure(
             kind=TIMEOUT,
-            message=f"the worker process was killed after {self.timeout_s:g} s without an end {self.activity}",
+            message=f"the worker process was killed after {self.timeout_s:g} s without an answer {self.activity}",
         )
 
     def exceeds_memory_limit(self, limit_bytes: int | None) -> Failure | None:
