@@ -76,7 +76,7 @@ def test_an_exported_run_is_one_small_file_with_the_same_figures(command: Any, r
     (part / "ledger.jsonl").write_text("".join(lines[:4]))
     refused = command("runs", part, "--export", tmp_path / "part.jsonl")
     assert refused.code == 4
-    assert f"not complete; go on with: asrlab resume {part}" in refused.err
+    assert f"not complete; resume it with: asrlab resume {part}" in refused.err
     assert command("resume", part, "--only-table").code == 0
     assert command("runs", part, "--export", tmp_path / "part.jsonl").code == 0
 

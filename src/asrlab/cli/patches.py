@@ -40,7 +40,6 @@ def patches(*, device: str, patches: str | None, engines: tuple[str, ...], as_js
 
 
 def _rows(device: str, choice: str | None, engines: tuple[str, ...]) -> list[dict[str, Any]]:
-    import attrs
 
     from asrlab.cli.progress import StatusLine
     from asrlab.doctor.probes import try_all_patches

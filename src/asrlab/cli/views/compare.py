@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from asrlab.cli.views.extra_metrics import figures_table, new_table, percent, rate_of, unknown_languages
+from asrlab.cli.views.extra_metrics import figures_table, new_table, unknown_languages
 from asrlab.evaluation.metrics import (
     AlignedWord,
     Confusion,
@@ -20,7 +20,13 @@ from asrlab.evaluation.metrics import (
     describe_normalizers,
 )
 from asrlab.evaluation.reports.comparison import TOO_FEW, ComparedSystem, Comparison
-from asrlab.evaluation.reports.formatting import format_count
+from asrlab.evaluation.reports.formatting import (
+    format_count,
+    format_edits,
+    format_error_rate,
+    format_percent,
+    format_rtfx,
+)
 from asrlab.evaluation.reports.provenance import describe_device
 from asrlab.evaluation.reports.score_files import ScoredFile, Scoring
 from asrlab.evaluation.reports.scored_system import alignment_spans
@@ -66,7 +72,7 @@ def _systems(comparison: Comparison) -> Table:
     columns = [
         "model",
         "run",
-        "device asked → used",
+        "device requested → used",
         "WER (errors/words)",
         "S D I",
         "failed",
@@ -93,11 +99,11 @@ def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
         f"{system.name} (random weights)" if info.model.weights_random else system.name,
         system.run,
         describe_device(info),
-        rate_of(words.errors, words.reference_length),
-        f"{words.substitutions} {words.deletions} {words.insertions}",
+        format_error_rate(words.errors, words.reference_length),
+        format_edits(words),
         str(system.failed),
-        percent(finished.rate) if system.failed else "-",
-        f"{rtfx:.2f}x" if rtfx else "-",
+        format_percent(finished.rate if system.failed else None),
+        format_rtfx(rtfx),
     )
 
 
@@ -117,9 +123,9 @@ def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = N
 
 def _speed(speed: SpeedComparison, unit: str, caveats: Mapping[str, str]) -> Table:
     caption = (
-        f"Over {speed.utterances} utterances that all transcribed, on one machine, {format_count(speed.blocks, unit)}; the "
-        "interval is over the choice of utterances and passes. A verdict needs three passes of each, taken in turn in "
-        "one run on a machine that is not busy, of which none of one model is as fast as any of the other."
+        f"Over {speed.utterances} utterances that all transcribed, on one machine, {format_count(speed.blocks, unit)}; "
+        "the interval covers the choice of utterances and passes. A verdict needs three alternating passes of each "
+        "model in one run on an idle machine, with every pass of one model faster than every pass of the other."
     )
     reasons = dict.fromkeys(found.reason for found in speed.ratios if found.reason)
     caption = "\n".join((caption, *(f"No verdict: {reason}." for reason in reasons)))
@@ -237,10 +243,10 @@ def _scored_row(file: ScoredFile) -> tuple[str, ...]:
     return (
         file.name,
         file.format,
-        rate_of(words.errors, words.reference_length),
-        f"{words.substitutions} {words.deletions} {words.insertions}",
-        percent(score.cer),
-        percent(score.mer),
-        percent(score.wil),
+        format_error_rate(words.errors, words.reference_length),
+        format_edits(words),
+        format_percent(score.cer),
+        format_percent(score.mer),
+        format_percent(score.wil),
         str(len(file.missing)),
     )

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from asrlab.cli.views.compare import LEGEND, marked
-from asrlab.cli.views.extra_metrics import new_table, rate_of
+from asrlab.cli.views.extra_metrics import new_table
 from asrlab.evaluation.metrics import LatencySummary
 from asrlab.evaluation.reports.details import Breakdown, Details
+from asrlab.evaluation.reports.formatting import format_error_rate
 from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts
 from asrlab.evaluation.reports.quality_summary import GateCounts
 from asrlab.evaluation.reports.scored_system import WorstUtterance
@@ -74,7 +75,7 @@ def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
     columns = [breakdown.grouped_by, "utterances", *(f"{name} WER" for name in names)]
     made = new_table(f"errors by {breakdown.grouped_by}", columns, texts=1, caption=caption)
     for group in breakdown.groups[:GROUPS_SHOWN]:
-        rates = (rate_of(counts.errors, counts.reference_length) for counts in group.errors)
+        rates = (format_error_rate(counts.errors, counts.reference_length) for counts in group.errors)
         made.add_row(*map(Text, (group.name, str(group.utterances), *rates)))
     return made
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from asrlab.evaluation.metrics import EntityCounts, EntityScore, SuspectReference, SuspectReport, describe_normalizers
 from asrlab.evaluation.reports.extra_metrics import MissedEntity, NormalizerScores, RunMetrics
+from asrlab.evaluation.reports.formatting import format_error_rate
 from asrlab.terminal.screen import Text
 
 SUSPECTS_SHOWN = 20
@@ -47,16 +48,6 @@ def new_table(title: str, columns: Iterable[str], *, texts: int, caption: str = 
     return made
 
 
-def percent(rate: float | None) -> str:
-    """A fraction in percent."""
-    return "-" if rate is None else f"{100 * rate:.2f} %"
-
-
-def rate_of(errors: int, total: int) -> str:
-    """Errors over a total, with both."""
-    return f"{percent(errors / total if total else None)} ({errors}/{total})"
-
-
 def unknown_languages(unknown: int, total: int, *, cure: str) -> str:
     """Return a note on utterances that have the normalizer ``basic`` because nobody said their language."""
     return f"note: {unknown} of {total} utterances do not say their language and have the normalizer basic; {cure}"
@@ -68,7 +59,7 @@ def _normalizers(rows: Sequence[NormalizerScores]) -> Table:
     caption = "\n".join(f"{row.normalizer}: {row.normalizer_version}" for row in rows)
     made = new_table("the same texts under several normalizers", columns, texts=2, caption=caption)
     for row in rows:
-        rates = [rate_of(score.words.errors, score.words.reference_length) for _, score in row.scores]
+        rates = [format_error_rate(score.words.errors, score.words.reference_length) for _, score in row.scores]
         told = describe_normalizers(row.normalizer, row.scores[0][1].normalizers)
         made.add_row(*map(Text, (told, _order(row, systems), *rates)))
     return made
@@ -92,7 +83,7 @@ def _entities(rows: Sequence[tuple[str, EntityScore]]) -> Table:
 
 
 def _entity_rate(counts: EntityCounts | None) -> str:
-    return "-" if counts is None else rate_of(counts.missed + counts.wrong, counts.references)
+    return "-" if counts is None else format_error_rate(counts.missed + counts.wrong, counts.references)
 
 
 def _missed(missed: Sequence[MissedEntity], systems: Sequence[str]) -> Table:
@@ -123,7 +114,7 @@ def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
     yield made
     without = new_table("WER with those places and without", ["model", "with", "without"], texts=1)
     for row in report.systems:
-        rates = (rate_of(counts.errors, counts.reference_length) for counts in (row.words, row.without))
+        rates = (format_error_rate(counts.errors, counts.reference_length) for counts in (row.words, row.without))
         without.add_row(*map(Text, (row.system, *rates)))
     yield without
 

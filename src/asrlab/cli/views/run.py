@@ -19,6 +19,13 @@ from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_
 from asrlab.evaluation.reports.caveats import describe_busy_passes, describe_instability, normalizer_caveats
 from asrlab.evaluation.reports.details import build_details
 from asrlab.evaluation.reports.extra_metrics import run_metrics
+from asrlab.evaluation.reports.formatting import (
+    format_edits,
+    format_error_rate,
+    format_mib,
+    format_percent,
+    format_seconds,
+)
 from asrlab.evaluation.reports.provenance import describe_device
 from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
 from asrlab.evaluation.reports.systems import ComparisonOptions, loaded_systems
@@ -82,7 +89,7 @@ def exit_code(result: BenchResult) -> int:
 OF_FINISHED = "of finished"
 COLUMNS = (
     "model",
-    "device asked → used",
+    "device requested → used",
     "WER (errors/words)",
     OF_FINISHED,
     "S D I",
@@ -135,15 +142,15 @@ def _cells(model: ModelResult) -> list[str]:
     return [
         f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
         describe_device(model.info),
-        f"{_percent(score.wer)} ({words.errors}/{words.reference_length})" if score and words else "-",
-        _percent(finished.wer) if (finished := model.finished_score) else "-",
-        f"{words.substitutions} {words.deletions} {words.insertions}" if words else "-",
-        _percent(score.cer if score else None),
+        format_error_rate(words.errors, words.reference_length) if words else "-",
+        format_percent(finished.wer) if (finished := model.finished_score) else "-",
+        format_edits(words) if words else "-",
+        format_percent(score.cer if score else None),
         _speed(model),
-        _seconds(latency.p50),
-        _seconds(latency.p95),
-        _seconds(model.load_time),
-        f"{peak / 2**20:.0f}" if peak else "-",
+        format_seconds(latency.p50),
+        format_seconds(latency.p95),
+        format_seconds(model.load_time),
+        format_mib(peak),
         str(model.failed),
         str(model.failed_gates),
     ]
@@ -156,14 +163,6 @@ def _speed(model: ModelResult) -> str:
         return "-"
     spread = f" ({min(speeds):.2f}-{max(speeds):.2f})" if len(speeds) > 1 else ""
     return f"{model.rtfx:.2f}x{spread}"
-
-
-def _percent(rate: float | None) -> str:
-    return "-" if rate is None else f"{100 * rate:.2f} %"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} s"
 
 
 def _caption(result: BenchResult) -> Text:

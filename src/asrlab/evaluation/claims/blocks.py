@@ -269,7 +269,7 @@ def _render_run(options: dict[str, str], context: RenderContext) -> str:
         f"{result.seconds:.1f} s in all, on {_format_machine(manifest.machine)}; {manifest.created[:10]}, "
         f"{context.link(record)}"
     )
-    table = render_table(("model", "device asked → used", *figures), map(_run_row, result.models), right=figures)
+    table = render_table(("model", "device requested → used", *figures), map(_run_row, result.models), right=figures)
     ids = split_names(options.get("texts", ""))
     return "\n\n".join([title, table, *([_render_texts(result, ids)] if ids else [])])
 
