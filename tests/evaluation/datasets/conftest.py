@@ -13,7 +13,7 @@ type Write = Callable[[dict[str, str | bytes]], Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes files by their relative paths into a folder and gives the folder; text that goes to ``.gz`` is gzipped."""
+    """Return a function that writes files into a folder and returns the folder; text for ``.gz`` is gzipped."""
 
     def written(files: dict[str, str | bytes]) -> Path:
         root = tmp_path / "set"

@@ -50,8 +50,8 @@ WANTED = [(f"u{n}", f"text {n}", f"s{n}", "rec", "en", "rec.wav", n * 2.0, 1.5) 
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
-def test_recordings_with_supervisions_come_back(written: Written, suffix: str):
-    """What Lhotse wrote, gzipped or not, has the same utterances."""
+def test_recordings_with_supervisions_are_read(written: Written, suffix: str):
+    """A manifest written by Lhotse, gzipped or not, has the same utterances."""
     folder, recordings, supervisions = written
     recordings.to_file(folder / f"x_recordings.{suffix}")
     supervisions.to_file(folder / f"x_supervisions.{suffix}")
@@ -59,7 +59,7 @@ def test_recordings_with_supervisions_come_back(written: Written, suffix: str):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
-def test_cuts_come_back(written: Written, suffix: str):
+def test_cuts_are_read(written: Written, suffix: str):
     """Whole cuts and cuts trimmed to their supervisions have the same utterances."""
     folder, recordings, supervisions = written
     cuts = lhotse.CutSet.from_manifests(recordings=recordings, supervisions=supervisions)

@@ -24,7 +24,7 @@ TREE: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("folder", ["", "LibriSpeech", "LibriSpeech/dev-clean", "LibriSpeech/dev-clean/84/121123"])
 def test_librispeech_gives_speaker_and_chapter(write: Write, folder: str):
-    """From any folder of the tree come its chapters in order, with speaker and recording; missing audio is a flac."""
+    """Any folder of the tree gives its chapters in order, with speaker and recording; missing audio is flac."""
     root = write(TREE)
     dev = root / "LibriSpeech" / "dev-clean"
     whole = [
@@ -54,8 +54,8 @@ def test_librispeech_gives_speaker_and_chapter(write: Write, folder: str):
     assert list(load_dataset(root / folder)) == (whole[1:] if folder.endswith("121123") else whole)
 
 
-def test_librispeech_chapter_is_read_when_its_turn_comes(write: Write):
-    """The first chapter is there although the second cannot be read."""
+def test_librispeech_chapter_is_read_while_iterated(write: Write):
+    """The first chapter is returned even if the second cannot be read."""
     broken = {"LibriSpeech/dev-clean/84/121123/84-121123.trans.txt": b"84-121123-0000 OK\n\xff\n"}
     utterances = iter(load_dataset(write({**TREE, **broken})))
 
@@ -65,7 +65,7 @@ def test_librispeech_chapter_is_read_when_its_turn_comes(write: Write):
 
 
 def test_two_audio_files_for_one_utterance_are_refused(write: Write):
-    """Which of two endings is meant is not guessed."""
+    """Two audio files that differ only in their suffixes are refused."""
     root = write({**TREE, "LibriSpeech/dev-clean/84/121123/84-121123-0000.wav": ""})
 
     with pytest.raises(DatasetError, match="could both be the audio of '84-121123-0000'"):
@@ -93,7 +93,7 @@ talk\t1\tAnn\t5\t6\t<NA>
     ],
 )
 def test_stm_gives_the_segments_that_are_scored(write: Write, stm: str, audio: str, path: str):
-    """Comments and ignored segments are left out, labels too; the audio is found by its name, where TED-LIUM has it."""
+    """Comments, labels and ignored segments are skipped; the audio is found by its name in TED-LIUM's folder."""
     text = STM if stm.endswith(".stm") else STM.partition("\n")[2].partition("\n")[2]
     root = write({stm: text, audio: ""})
 
@@ -128,8 +128,8 @@ BAD_LINES = [
 
 
 @pytest.mark.parametrize(("line", "problem"), BAD_LINES)
-def test_bad_stm_line_is_refused_with_its_place(write: Write, line: str, problem: str):
-    """A line that cannot be scored as it says is an error with file and line, after the one before it was given."""
+def test_bad_stm_line_is_refused_with_its_line_number(write: Write, line: str, problem: str):
+    """A bad line is an error with file and line number, after the line before it was returned."""
     path = write({"x.stm": f"talk 1 Ann 0 1 hi\n\n{line}\n", "talk.wav": ""}) / "x.stm"
     utterances = iter(load_dataset(path))
 
@@ -139,8 +139,8 @@ def test_bad_stm_line_is_refused_with_its_place(write: Write, line: str, problem
     assert (caught.value.path, caught.value.line) == (path, 3)
 
 
-def test_stm_beside_the_audio_folder_needs_leave(write: Write):
-    """TED-LIUM's audio lies outside of the STM file's folder: giving the file alone says what to do."""
+def test_stm_beside_the_audio_folder_needs_permission(write: Write):
+    """TED-LIUM's audio is outside the STM file's folder: loading the file alone is an error with the remedy."""
     root = write({"stm/talk.stm": "talk 1 Ann 0 1 hi\n", "sph/talk.sph": ""})
 
     with pytest.raises(DatasetError, match="give the folder above, or allow it"):
@@ -150,6 +150,6 @@ def test_stm_beside_the_audio_folder_needs_leave(write: Write):
 
 
 def test_empty_stm_is_refused(write: Write):
-    """An empty file is an error, and not a data set of nothing."""
+    """An empty file is an error and not an empty data set."""
     with pytest.raises(DatasetError, match=r"x\.stm is empty; a line is: file"):
         load_dataset(write({"x.stm": "\n"}) / "x.stm")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def utterance(name: str) -> Utterance:
-    """An utterance of which only the id matters."""
+    """Return an utterance of which only the id matters."""
     return Utterance(id=name, audio=Path(f"{name}.wav"))
 
 
 def test_dataset_is_read_while_it_is_iterated_and_again_each_time():
-    """Nothing is read before it is asked for, and a second iteration begins anew."""
+    """Nothing is read before iteration, and a second iteration starts from the first utterance."""
     read: list[str] = []
 
     def utterances() -> Iterator[Utterance]:
@@ -38,7 +38,7 @@ def test_dataset_is_read_while_it_is_iterated_and_again_each_time():
     assert [item.id for item in dataset] == ["a", "b", "c"]
 
 
-def test_equal_ids_are_refused_with_both_places():
+def test_equal_ids_are_refused_with_both_positions():
     """Two utterances of the same id would share their results, so the second is an error naming both."""
     dataset = Dataset(name="twins", source="here", read=lambda: map(utterance, "abcb"))
 
@@ -47,7 +47,7 @@ def test_equal_ids_are_refused_with_both_places():
 
 
 def test_count_reads_only_where_the_length_is_unknown():
-    """A known length is given without reading; an unknown one is counted."""
+    """A known length is returned without reading; an unknown length is counted."""
     unknown = Dataset(name="x", source="here", read=lambda: map(utterance, "abc"))
     known = Dataset(name="x", source="here", read=lambda: pytest.fail("it was read"), length=7)
 
@@ -62,7 +62,7 @@ def test_utterance_needs_an_id(name: object):
 
 
 def test_importing_datasets_loads_nothing_heavy():
-    """Importing the room, and listing the smoke set, loads no audio library."""
+    """Importing the package and listing the smoke set loads no audio library."""
     program = (
         "import sys, asrlab.evaluation.datasets;"
         "list(asrlab.evaluation.datasets.load_dataset('smoke'));"

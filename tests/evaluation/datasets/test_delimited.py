@@ -1,4 +1,4 @@
-"""Cells of CSV and TSV: quotes, long cells, and that time grows with the file."""
+"""Cells of CSV and TSV: quotes, long cells, and time in proportion to the file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def refuse(number: int, problem: str) -> DatasetError:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @given(rows=st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=6))
-def test_what_is_written_comes_back(delimiter: str, rows: list[list[str]]):
+def test_written_rows_are_read_back(delimiter: str, rows: list[list[str]]):
     """Cells with quotes, delimiters and line ends are as they were, written by asrlab or by Python's csv module."""
     header, kept = ["id", "text"], [row for row in rows if any(cell.strip() for cell in row)]
     python = StringIO()
@@ -55,7 +55,7 @@ def test_what_is_written_comes_back(delimiter: str, rows: list[list[str]]):
     )
 )
 def test_unquoted_tabs_lose_no_row(rows: list[list[str]]):
-    """Rows written with tabs and without quoting come back one for one, whatever quotes their cells have."""
+    """Rows written with tabs and without quoting are read back one for one, whatever quotes their cells have."""
     kept = [[f"u{number}", *row[1:2]] for number, row in enumerate(rows)]
     text = "id\ttext\n" + "".join("\t".join(row) + "\n" for row in kept)
     found = split(text, "\t", "lenient")[1:]
@@ -68,7 +68,7 @@ def test_unquoted_tabs_lose_no_row(rows: list[list[str]]):
 
 @given(rows=st.lists(st.lists(CELLS.map(lambda cell: cell.translate({9: 32, 10: 32, 13: 32})), min_size=2, max_size=2)))
 def test_without_quoting_a_quote_is_a_character(rows: list[list[str]]):
-    """Common Voice's tables come back as they are."""
+    """Common Voice's tables are read unchanged."""
     kept = [row for row in rows if any(cell.strip() for cell in row)]
     assert split("".join("\t".join(row) + "\n" for row in kept), "\t", "none") == kept
 
@@ -116,7 +116,7 @@ def test_long_cell_of_common_voice_and_audiofolder_is_read(write: Write):
 
 
 def test_quoted_tsv_with_line_ends_is_read(write: Write):
-    """A quoted cell may go over lines where its lines are no rows by themselves."""
+    """A quoted cell may span lines that are not rows themselves."""
     path = write({"x.tsv": 'path\ttext\na.wav\t"one\ntwo ""three"""\nb.wav\tfour\n'}) / "x.tsv"
     assert [each.text for each in load_dataset(path)] == ['one\ntwo "three"', "four"]
 
@@ -143,8 +143,8 @@ class Counted:
 
 
 @pytest.mark.parametrize("row", ['a\t"b', 'a\t"b"c', '"\t"', 'a\tb"'])
-def test_row_is_given_before_many_others_are_read(row: str):
-    """An unquoted row needs no more than a hundred lines behind it, so that a long file is never held."""
+def test_row_is_yielded_before_many_others_are_read(row: str):
+    """An unquoted row needs at most a hundred following lines, so that a long file is not kept in memory."""
     lines = Counted("id\ttext\n" + f"{row}\n" + "x\ty\n" * 1000)
     rows = read_rows(lines, "\t", "lenient", refuse)
 

@@ -27,7 +27,7 @@ def make(root: Path, **files: bytes) -> Path:
 
 
 def test_audio_is_paired_with_the_text_of_its_name(tmp_path: Path):
-    """Each audio file gets the text beside it, in the order of the ids, whatever the case of the ending."""
+    """Each audio file gets the text beside it, in the order of the ids, whatever the case of the suffix."""
     make(tmp_path, b__wav=b"", b__txt=b"second\n", a__MP3=b"", a__TXT=b" first ", notes__md=b"not audio")
 
     assert [(u.id, u.text, u.audio) for u in load_dataset(tmp_path)] == [
@@ -52,7 +52,7 @@ def test_folder_is_named_and_counted(tmp_path: Path):
 
 
 def test_relative_folder_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A folder given by a relative path is read the same, wherever one is when it is iterated."""
+    """A folder given by a relative path is read even after a change of the working directory."""
     monkeypatch.chdir(make(tmp_path, dev___a__wav=b"", dev___a__txt=b"hello"))
     dataset = load_dataset("dev")
     monkeypatch.chdir(tmp_path / "dev")
@@ -60,8 +60,8 @@ def test_relative_folder_is_found_from_anywhere(tmp_path: Path, monkeypatch: pyt
     assert [(u.audio, u.text) for u in dataset] == [(tmp_path / "dev" / "a.wav", "hello")]
 
 
-def test_text_is_read_when_its_turn_comes(tmp_path: Path):
-    """The first utterance is there although the second text cannot be read, and that error has file and line."""
+def test_text_is_read_while_iterated(tmp_path: Path):
+    """The first utterance is returned even if the second text cannot be read; the error has file and line."""
     make(tmp_path, a__wav=b"", a__txt=b"fine", b__wav=b"", b__txt=b"one\ntwo\nth\xffree")
     utterances = iter(load_dataset(tmp_path))
 
@@ -72,7 +72,7 @@ def test_text_is_read_when_its_turn_comes(tmp_path: Path):
 
 
 def test_text_that_vanished_is_a_data_set_error(tmp_path: Path):
-    """A text that is gone by the time it is read is reported by its path."""
+    """A text deleted before it is read is reported by its path."""
     make(tmp_path, a__wav=b"", a__txt=b"fine")
     dataset = load_dataset(tmp_path)
     (tmp_path / "a.txt").unlink()
@@ -81,15 +81,15 @@ def test_text_that_vanished_is_a_data_set_error(tmp_path: Path):
         list(dataset)
 
 
-def test_byte_order_mark_is_no_part_of_the_text(tmp_path: Path):
+def test_byte_order_mark_is_not_part_of_the_text(tmp_path: Path):
     """A text saved with a byte order mark is the same text."""
     make(tmp_path, a__wav=b"", a__txt="\ufeffGrüße\r\n".encode())
 
     assert [u.text for u in load_dataset(tmp_path)] == ["Grüße"]
 
 
-def test_empty_text_says_that_nothing_is_said(tmp_path: Path):
-    """An empty file is an empty reference, which is not the same as none."""
+def test_empty_text_is_an_empty_reference(tmp_path: Path):
+    """An empty file is an empty reference, which differs from a missing one."""
     make(tmp_path, a__wav=b"", a__txt=b"\n")
 
     assert [u.text for u in load_dataset(tmp_path)] == [""]
@@ -107,7 +107,7 @@ def test_audio_without_text_is_refused_with_the_first_few(tmp_path: Path):
     )
 
 
-def test_audio_without_text_is_let_through_when_asked(tmp_path: Path):
+def test_audio_without_text_is_accepted_on_request(tmp_path: Path):
     """With ``require_text=False`` audio without a text has no reference, and the others keep theirs."""
     make(tmp_path, a__wav=b"", b__wav=b"", b__txt=b"hello")
 
@@ -142,7 +142,7 @@ def test_unicode_names_pair_in_either_form(tmp_path: Path):
 
 @pytest.mark.skipif(os.name != "posix" or os.uname().sysname != "Linux", reason="only Linux takes such names")
 def test_name_that_is_not_utf8_is_refused(tmp_path: Path):
-    """A file name that is no text could be in no report, so it is refused."""
+    """A file name that is not UTF-8 cannot be in a report, so it is refused."""
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")).touch()
 
     with pytest.raises(DatasetError, match="not valid UTF-8; rename it"):
@@ -150,7 +150,7 @@ def test_name_that_is_not_utf8_is_refused(tmp_path: Path):
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path: Path):
-    """What file managers leave behind is no audio."""
+    """Hidden files of file managers are not audio."""
     make(tmp_path, a__wav=b"", a__txt=b"")
     (tmp_path / "._a.wav").touch()
     (tmp_path / ".cache").mkdir()
@@ -160,7 +160,7 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path):
 
 
 def test_reference_without_end_is_refused(tmp_path: Path):
-    """A .txt of more than 64 MiB, here a sparse one, is an error and not held."""
+    """A .txt of more than 64 MiB, here a sparse one, is an error and is not kept in memory."""
     make(tmp_path, a__wav=b"", a__txt=b"")
     with (tmp_path / "a.txt").open("wb") as file:
         file.truncate(2**40)
@@ -177,8 +177,8 @@ def test_linked_folders_are_not_followed(tmp_path: Path):
     assert [u.id for u in load_dataset(tmp_path)] == ["a"]
 
 
-def test_folder_without_audio_is_refused_with_the_endings(tmp_path: Path):
-    """A folder without audio says which files count as audio."""
+def test_folder_without_audio_is_refused_with_the_suffixes(tmp_path: Path):
+    """The error about a folder without audio lists the suffixes of audio."""
     make(tmp_path, readme__md=b"")
 
     with pytest.raises(DatasetError, match=r"holds no audio \(files ending in .*\.wav"):

@@ -1,4 +1,4 @@
-"""What all formats have in common, and which of them a path is in."""
+"""Behaviour common to all formats, and recognition of a path's format."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_every_format_has_a_small_set_here():
     assert sorted(SETS) == [each.name for each in FORMATS]
 
 
-def test_format_is_told_by_content(write: Write, name: str):
-    """A data set of each format is recognized by it alone, and its references are read."""
+def test_format_is_recognized_by_content(write: Write, name: str):
+    """A data set of each format is recognized by that format alone, and its references are read."""
     path = small(write, name)
 
     assert [each.name for each in FORMATS if each.sniff(path)] == [name]
@@ -100,7 +100,7 @@ def test_format_is_told_by_content(write: Write, name: str):
 
 
 def test_format_can_be_named(write: Write, name: str):
-    """With the format named the same is read, through the public function too."""
+    """A named format reads the same utterances, also through the public function."""
     path = small(write, name)
 
     assert list(asrlab.evaluation.load_dataset(path, format=name)) == list(load_dataset(path))
@@ -109,7 +109,7 @@ def test_format_can_be_named(write: Write, name: str):
 def test_data_set_can_be_read_again_from_anywhere(
     write: Write, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A data set given by a relative path is the same when read twice, wherever one is by then."""
+    """A data set given by a relative path is read twice, even after a change of the working directory."""
     path = small(write, name)
     monkeypatch.chdir(tmp_path)
     dataset = load_dataset(path.relative_to(tmp_path))
@@ -119,16 +119,16 @@ def test_data_set_can_be_read_again_from_anywhere(
 
 
 @pytest.mark.parametrize("by_line", BY_LINE)
-def test_byte_order_mark_and_windows_line_ends_are_no_part_of_it(write: Write, by_line: str):
-    """Saved by a Windows editor, with blank lines at the end, a data set is the same."""
+def test_byte_order_mark_and_windows_line_ends_are_ignored(write: Write, by_line: str):
+    """A data set saved by a Windows editor, with blank lines at the end, has the same utterances."""
     path = small(write, by_line, lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() + b"\r\n \r\n")
 
     assert [utterance.text for utterance in load_dataset(path)] == ["text a", "text b"]
 
 
 @pytest.mark.parametrize("by_line", BY_LINE)
-def test_line_that_is_not_utf8_is_refused_with_its_place(write: Write, by_line: str):
-    """The first utterance is there before the second line is found not to be UTF-8, with file and line."""
+def test_line_that_is_not_utf8_is_refused_with_its_number(write: Write, by_line: str):
+    """The first utterance is returned before the error about the second line, which has file and line."""
     path = small(write, by_line, lambda text: text.encode().replace(b"text b", b"text \xff"))
     texts = SETS[by_line][2]
     at = str(SETS[by_line][0][texts]).partition("text b")[0].count("\n") + 1
@@ -142,7 +142,7 @@ def test_line_that_is_not_utf8_is_refused_with_its_place(write: Write, by_line: 
 
 @pytest.mark.parametrize("by_line", BY_LINE)
 def test_equal_ids_are_refused_with_both_lines(write: Write, by_line: str):
-    """A line that is there twice is an error that names both lines."""
+    """A repeated line is an error that names both lines."""
     path = small(write, by_line, lambda text: text + text.splitlines(keepends=True)[-1])
 
     with pytest.raises(DatasetError, match=r"line (\d): the id '.+' is that of line \d already"):
@@ -193,7 +193,7 @@ def test_audio_outside_is_refused_unless_allowed(write: Write, tmp_path: Path, b
 
 
 def test_folder_that_leads_out_is_refused_after_one_that_does_not(write: Write, tmp_path: Path):
-    """That the line before was inside says nothing about the next, in another folder or the same one by another way."""
+    """A path is checked even if the line before was inside, in another folder or in the same one by another route."""
     for way in ("out/a.wav", "in/../../a.wav", "in/../out/a.wav"):
         root = write({"in/a.wav": "", "list.csv": f"path,text\nin/a.wav,x\nin/b.wav,x\n{way},x\n"})
         if not (root / "out").is_symlink():
@@ -213,8 +213,8 @@ def test_gzipped_file_is_the_same(write: Write, zipped: str):
     assert [u.id for u in load_dataset(small(write, zipped, lambda text: gzip.compress(text.encode())))] == plain
 
 
-def test_reference_may_be_missing_when_asked(write: Write):
-    """Without references each format that can be without is refused, and read with ``require_text=False``."""
+def test_reference_may_be_missing_on_request(write: Write):
+    """A data set without references is refused by each format, and read with ``require_text=False``."""
     sets: list[tuple[Files, str]] = [
         ({"folder/a.wav": ""}, "folder"),
         ({"af/metadata.csv": "file_name\na.wav\n"}, "af"),
@@ -232,8 +232,8 @@ def test_reference_may_be_missing_when_asked(write: Write):
         assert [utterance.text for utterance in load_dataset(root / path, require_text=False)] == [None]
 
 
-def test_path_that_could_be_several_is_refused_with_what_to_say(write: Write):
-    """A folder in two formats names both, and how to say which; then each is read."""
+def test_ambiguous_path_is_refused_with_the_remedy(write: Write):
+    """The error about a folder in two formats names both and how to choose; a chosen format is read."""
     root = write({"a.wav": "", "a.txt": "from txt", "metadata.csv": "file_name,text\na.wav,from csv\n"})
 
     with pytest.raises(
@@ -271,14 +271,14 @@ def test_format_of_a_named_data_set_is_refused():
         (b"\x1f\x8bnot gzip at all", "gzipped"),
     ],
 )
-def test_file_in_no_format_is_refused_with_what_it_begins_with(write: Write, content: str | bytes, problem: str):
-    """A file that looks like nothing says so, with its beginning and the names of the formats."""
+def test_file_in_no_format_is_refused_with_its_beginning(write: Write, content: str | bytes, problem: str):
+    """The error about an unknown format has the file's beginning and the names of the formats."""
     with pytest.raises(DatasetError, match=problem):
         load_dataset(write({"notes.txt": content}) / "notes.txt")
 
 
-def test_named_format_that_it_is_not_in_is_refused(write: Write, name: str):
-    """What is read as something else than it is says what is missing, whatever the format."""
+def test_wrong_named_format_is_refused(write: Write, name: str):
+    """A file read in a wrong named format is an error that says what is missing."""
     root = write({"notes.md": "dear diary\n"})
     given = root if name in ("audiofolder", "folder", "kaldi", "librispeech") else root / "notes.md"
 
@@ -289,12 +289,12 @@ def test_named_format_that_it_is_not_in_is_refused(write: Write, name: str):
 
 @pytest.mark.parametrize("name", ["gone", "nul\0byte", "x" * 5000])
 def test_recognizing_never_raises(tmp_path: Path, name: str):
-    """What is not there, or no path at all, is in no format."""
+    """A missing or impossible path is in no format."""
     assert not any(each.sniff(tmp_path / name) for each in FORMATS)
 
 
-def test_part_of_a_file_is_heard_where_it_is(write: Write):
-    """Start and end, as four formats write them, give the second second of three."""
+def test_part_of_a_file_is_decoded_at_its_times(write: Write):
+    """Start and end, as four formats write them, select the second of three seconds."""
     root = write({"r.wav": "", "s/r.sph": "", "s/r.stm": "r A spk 1 2 <o,f0> hello\n"})
     samples = np.repeat(np.array([0.1, 0.2, 0.3], dtype="float32"), 16_000)
     soundfile.write(root / "r.wav", samples, 16_000)
@@ -320,8 +320,8 @@ SEEDS = [str(files[texts]).encode() for files, _, texts in SETS.values()]
 @example(name="lhotse", data=b'{"id": 1, "recording_id": "r", "start": [], "duration": {}}')
 @example(name="csv", data=b'path,text\n"a')
 @example(name="stm", data=b"a 1 s nan inf x")
-def test_no_bytes_get_another_error(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes):
-    """Whatever a file holds, it is read as utterances or refused with a data set error."""
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes):
+    """Any file is read as utterances or refused with a data set error."""
     files, given_path, texts = SETS[name]
     root = tmp_path_factory.mktemp("any")
     for each, content in {**files, texts: data}.items():

@@ -27,7 +27,7 @@ def folder(tmp_path: Path, clips: tuple[Path, ...]) -> Path:
 
 @pytest.fixture
 def theirs(folder: Path):
-    """What the library itself makes of the folder; as paths, since it has no audio column without torchcodec."""
+    """Return the library's own object of the folder, with paths, since audio columns need torchcodec."""
     stream = datasets.load_dataset("audiofolder", data_dir=str(folder), split="train", streaming=True)
     return stream.cast_column("audio", datasets.Value("string"))
 
@@ -76,8 +76,8 @@ def test_a_stream_that_the_library_cannot_read_says_what_is_missing(folder: Path
         list(asrlab.evaluation.load_dataset(stream))
 
 
-def test_a_stream_is_read_when_its_turn_comes():
-    """Of an IterableDataset the first row is there before the second is made; it may say nothing of features."""
+def test_a_stream_is_read_while_iterated():
+    """The first row of an IterableDataset is returned before the second is made; features may be unknown."""
     made = []
 
     def rows() -> Iterator[dict[str, str]]:
@@ -97,7 +97,7 @@ def test_a_stream_is_read_when_its_turn_comes():
     assert len(list(asrlab.evaluation.load_dataset(datasets.IterableDataset.from_generator(rows)))) == 3
 
 
-def test_offsets_and_ids_go_by_the_names_of_tables():
+def test_offsets_and_ids_have_the_names_of_tables():
     """Columns of the usual names give parts of files, ids and recordings; the path beside an Audio column is not it."""
     rows = {
         "Audio": ["a.wav"], "path": ["clip.mp3"], "id": [3], "offset": [1.5], "duration": [2.0], "text": ["x"],
@@ -111,7 +111,7 @@ def test_offsets_and_ids_go_by_the_names_of_tables():
     assert (utterance.audio.path, utterance.audio.offset, utterance.audio.duration) == (Path("a.wav"), 1.5, 2.0)
 
 
-def test_what_cannot_be_read_says_its_row():
+def test_unreadable_object_is_refused_with_its_row():
     """Splits, no audio, no text, a format, and another object are refused with what to do."""
     rows = datasets.Dataset.from_dict({"audio": ["a.wav", None], "text": ["x", "y"]})
     with pytest.raises(DatasetError, match="row 2: 'audio' holds neither bytes nor a path"):

@@ -23,7 +23,7 @@ GOOD = {
 
 
 def test_segments_are_parts_of_recordings(write: Write):
-    """Times, texts, speakers and languages of all files come together; an end of -1 is that of the recording."""
+    """Times, texts, speakers and languages of all files are combined; an end of -1 is that of the recording."""
     root = write(GOOD)
     one, two = root / "audio" / "one.wav", root / "audio" / "two words.wav"
 
@@ -88,7 +88,7 @@ BAD: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_line_is_refused_with_file_and_line(write: Write, case: str):
-    """Each kind of bad line says its file, its line, and what to do."""
+    """Each kind of bad line is an error with its file, its line and the remedy."""
     files, problem = BAD[case]
 
     with pytest.raises(DatasetError, match=problem):
@@ -104,7 +104,7 @@ def test_directory_without_text_is_refused_at_once(write: Write):
 
 
 def test_first_utterance_comes_before_the_rest_is_read(write: Write):
-    """A bad line of text is met when its turn comes."""
+    """A bad line of text is an error only when it is reached."""
     utterances = iter(load_dataset(write({**GOOD, "text": "s1-a hello\nzzz x\n"})))
 
     assert next(utterances).text == "hello"

@@ -48,7 +48,7 @@ def lines(*found: object) -> str:
 
 
 def expected(root: Path) -> list[Utterance]:
-    """What FIRST and SECOND are."""
+    """Return the utterances of FIRST and SECOND."""
     audio = AudioFile(path=root / "a.wav", offset=0.5, duration=1.0)
     return [
         Utterance(id="a1", audio=audio, text="one", language="en", speaker="s1", recording="a"),
@@ -67,7 +67,7 @@ def test_recordings_with_supervisions(write: Write, suffix: str):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
-def test_cuts_give_the_stretches_of_their_supervisions(write: Write, suffix: str):
+def test_cuts_give_the_parts_of_their_supervisions(write: Write, suffix: str):
     """Supervisions count from their cut's start, and may begin before it; rounding below 0 is 0."""
     trimmed = {
         **CUT,
@@ -114,7 +114,7 @@ BAD: dict[str, tuple[object, str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_cut_is_refused_with_its_line(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str):
-    """What cannot be transcribed as it says is an error at its line; nothing is run, fetched or mixed."""
+    """A cut that cannot be transcribed is an error at its line; nothing is run, fetched or mixed."""
     monkeypatch.chdir(tmp_path)
     bad, problem = BAD[case]
     utterances = iter(load_dataset(write({"cuts.jsonl": lines({**CUT, "supervisions": [FIRST]}, bad)}) / "cuts.jsonl"))
@@ -126,7 +126,7 @@ def test_bad_cut_is_refused_with_its_line(write: Write, tmp_path: Path, monkeypa
 
 
 def test_supervision_of_an_unknown_recording_is_refused(write: Write):
-    """A supervision whose recording is not in the other file says so, with its line."""
+    """A supervision whose recording is missing from the other file is an error with its line."""
     root = write({"recordings.jsonl": lines(RECORDING), "supervisions.jsonl": lines({**FIRST, "recording_id": "z"})})
 
     with pytest.raises(
@@ -136,7 +136,7 @@ def test_supervision_of_an_unknown_recording_is_refused(write: Write):
 
 
 def test_half_of_a_pair_is_refused(write: Write):
-    """Supervisions without recordings beside them say which file is missing."""
+    """The error about supervisions without recordings names the missing file."""
     root = write({"x_supervisions.jsonl": lines(FIRST), "notes.jsonl": lines(RECORDING)})
 
     with pytest.raises(DatasetError, match=r"and there is no x_recordings\.jsonl; put both in one folder"):
@@ -146,7 +146,7 @@ def test_half_of_a_pair_is_refused(write: Write):
 
 
 def test_folder_of_several_manifests_names_them(write: Write):
-    """Of two manifests in a folder one is asked for."""
+    """The error about two manifests in a folder asks for one of them."""
     root = write({"cuts_dev.jsonl": lines(CUT), "cuts_test.jsonl.gz": lines(CUT)})
 
     with pytest.raises(DatasetError, match=r"several; give one: .*cuts_dev\.jsonl, .*cuts_test\.jsonl\.gz"):
@@ -154,7 +154,7 @@ def test_folder_of_several_manifests_names_them(write: Write):
 
 
 def test_damaged_gzip_is_refused_where_it_breaks(write: Write):
-    """A gzipped manifest that was not copied whole gives what is there, and then an error."""
+    """A truncated gzipped manifest gives the utterances before the damage, and then an error."""
     data = gzip.compress(lines(*({**CUT, "supervisions": [{**FIRST, "id": str(n)}]} for n in range(5_000))).encode())
     path = write({"cuts.jsonl.gz": data[: len(data) // 2]}) / "cuts.jsonl.gz"
     utterances = iter(load_dataset(path))

@@ -102,7 +102,7 @@ def test_link_out_of_the_folder_is_refused_unless_allowed(write: Write, tmp_path
     ("name", "file"), [each for each in LINKED if each not in {("librispeech", "7"), ("folder", "sub")}]
 )
 def test_link_within_the_folder_is_followed(write: Write, name: str, file: str):
-    """A link to a file that lies in the same data set is no other than the file."""
+    """A link to a file in the same data set is followed."""
     files, path, _ = SETS[name]
     root = write(files)
     whole = [(each.id, each.text) for each in load_dataset(root / path, format=name)]
@@ -117,7 +117,7 @@ def test_link_within_the_folder_is_followed(write: Write, name: str, file: str):
 
 @pytest.mark.parametrize("name", SETS)
 def test_root_may_be_a_link(write: Write, tmp_path: Path, name: str):
-    """A data set that is given by a link to its folder is inside of itself."""
+    """A data set given by a link to its folder is read."""
     files, path, _ = SETS[name]
     root = write(files)
     (tmp_path / "link").symlink_to(root, target_is_directory=True)
@@ -129,7 +129,7 @@ def test_root_may_be_a_link(write: Write, tmp_path: Path, name: str):
 
 @pytest.mark.parametrize(("name", "file"), TEXTS)
 def test_score_reads_no_text_through_a_link_unless_allowed(write: Write, tmp_path: Path, name: str, file: str):
-    """References may be of audio anywhere, as it is not opened, and not of texts that are links to outside."""
+    """Scoring does not open audio, which may be anywhere, but refuses texts that are links to outside."""
     files, path, _ = SETS[name]
     root = write(files)
     move_and_link(root, file, tmp_path / "elsewhere" / "moved")
@@ -140,8 +140,8 @@ def test_score_reads_no_text_through_a_link_unless_allowed(write: Write, tmp_pat
 
 
 @pytest.mark.parametrize(("name", "file"), [each for each in LINKED if each not in TEXTS])
-def test_score_does_not_ask_where_audio_is(write: Write, tmp_path: Path, name: str, file: str):
-    """Audio that is a link to outside is not opened by ``score``, and needs no leave."""
+def test_score_accepts_audio_anywhere(write: Write, tmp_path: Path, name: str, file: str):
+    """Audio that is a link to outside is not opened by ``score`` and needs no permission."""
     files, path, _ = SETS[name]
     root = write(files)
     move_and_link(root, file, tmp_path / "elsewhere" / "moved")
@@ -150,7 +150,7 @@ def test_score_does_not_ask_where_audio_is(write: Write, tmp_path: Path, name: s
 
 
 def test_folder_of_links_says_what_to_do(tmp_path: Path):
-    """A folder that someone made of links to audio elsewhere is refused with its first link, and read when allowed."""
+    """A folder of links to audio elsewhere is refused with its first link, and read when allowed."""
     store, root = tmp_path / "store", tmp_path / "set"
     store.mkdir()
     root.mkdir()
@@ -165,7 +165,7 @@ def test_folder_of_links_says_what_to_do(tmp_path: Path):
     assert [each.id for each in load_dataset(root, allow_external_audio=True)] == ["a", "b"]
 
 
-def test_linked_folders_make_no_circle(tmp_path: Path):
+def test_linked_folders_are_read_once(tmp_path: Path):
     """Folders that link each other, inside and outside of the root, are read once each."""
     root, other = tmp_path / "set", tmp_path / "other"
     for folder, name in ((root, "a"), (other, "b")):
@@ -180,7 +180,7 @@ def test_linked_folders_make_no_circle(tmp_path: Path):
 
 
 def test_recording_beside_given_supervisions_is_checked(write: Write, tmp_path: Path):
-    """The recordings that a file of supervisions implies are as much a part of the data set as those of a folder."""
+    """The recordings that a file of supervisions implies are checked like those of a folder."""
     root = write(SETS["lhotse"][0])
     move_and_link(root, "c_recordings.jsonl", tmp_path / "elsewhere" / "moved")
 

@@ -1,4 +1,4 @@
-"""From a name or path to a data set."""
+"""Loading of a data set by name or path."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refusing():
 
 @pytest.fixture
 def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of an importable module of somebody else's, with data sets."""
+    """Return the name of an importable plugin module with data sets."""
     name = f"their_data_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(THEIRS, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
@@ -42,19 +42,19 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def spec(factory: str, *, name: str = "letters") -> DatasetSpec:
-    """A spec of which the factory matters."""
+    """Return a spec of which only the factory matters."""
     return DatasetSpec(name=name, description="their letters", factory=factory)
 
 
 def test_spec_is_loaded_by_its_name(theirs: str):
-    """A data set of a plugin is asked for by name like one of asrlab's own."""
+    """A plugin's data set is loaded by name like asrlab's own."""
     dataset = load_dataset("letters", specs=[spec(f"{theirs}:letters")])
 
     assert [utterance.id for utterance in dataset] == ["a"]
 
 
 def test_listing_specs_imports_nothing(theirs: str):
-    """The code behind a spec is imported when it is asked for and not before."""
+    """The code of a spec is imported when the data set is loaded and not before."""
     load_dataset("smoke", specs=[spec(f"{theirs}:letters")])
 
     assert theirs not in sys.modules
@@ -69,7 +69,7 @@ def test_listing_specs_imports_nothing(theirs: str):
     ],
 )
 def test_broken_spec_is_reported_with_its_code(theirs: str, function: str, problem: str):
-    """Whatever goes wrong in somebody else's code is a data set error naming the data set and the code."""
+    """Any failure in a plugin's code is a data set error that names the data set and the code."""
     with pytest.raises(DatasetError, match=rf"'letters' cannot be loaded: {theirs}:{function} {problem}"):
         load_dataset("letters", specs=[spec(f"{theirs}:{function}")])
 
@@ -82,8 +82,8 @@ def test_spec_of_a_missing_module_is_reported():
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
-def test_their_own_data_set_error_is_passed_on(theirs: str):
-    """A plugin that says itself what is wrong is not talked over."""
+def test_data_set_error_of_a_plugin_is_passed_on(theirs: str):
+    """A data set error raised by a plugin is not replaced."""
     with pytest.raises(DatasetError, match=r"^accept the licence first$"):
         load_dataset("letters", specs=[spec(f"{theirs}:refusing")])
 
@@ -104,8 +104,8 @@ def test_same_spec_twice_is_one():
     assert load_dataset("smoke", specs=[SMOKE]).name == "smoke"
 
 
-def test_unknown_name_has_near_matches_and_what_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A mistyped name is answered with the near match and all that can be given."""
+def test_unknown_name_has_near_matches_and_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The error about a mistyped name has the near match and all choices."""
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(DatasetError) as caught:
@@ -119,13 +119,13 @@ def test_unknown_name_has_near_matches_and_what_can_be_given(tmp_path: Path, mon
 
 @pytest.mark.parametrize("name", ["", "no/such/place.jsonl", "x" * 5000, "nul\0byte"])
 def test_impossible_path_is_a_data_set_error(name: str, tmp_path: Path):
-    """No path, however odd, gets another error than a data set error."""
+    """Any impossible path is a data set error."""
     with pytest.raises(DatasetError, match=r"data set, file or folder|holds no audio"):
         load_dataset(tmp_path / name)
 
 
-def test_name_goes_before_a_folder_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """``smoke`` is the data set even where a folder is called so; ``./smoke`` is the folder."""
+def test_name_takes_precedence_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """``smoke`` is the data set even if there is a folder of that name; ``./smoke`` is the folder."""
     monkeypatch.chdir(tmp_path)
     Path("smoke").mkdir()
     Path("smoke/x.wav").touch()
@@ -136,7 +136,7 @@ def test_name_goes_before_a_folder_of_the_same_name(tmp_path: Path, monkeypatch:
     assert [utterance.id for utterance in load_dataset(Path("smoke").absolute())] == ["x"]
 
 
-def test_manifest_is_told_by_content_and_not_by_name(tmp_path: Path):
+def test_manifest_is_recognized_by_content_and_not_by_name(tmp_path: Path):
     """A manifest may be called anything."""
     path = tmp_path / "list.wav"
     path.write_text('\n  {"audio_filepath": "a.flac", "text": "hello"}\n', encoding="utf-8")
@@ -155,8 +155,8 @@ def test_manifest_is_told_by_content_and_not_by_name(tmp_path: Path):
         (b"audio,text\na.wav,hello\n", "does not begin with a JSON object"),
     ],
 )
-def test_file_that_is_no_manifest_is_refused_at_once(tmp_path: Path, content: bytes, problem: str):
-    """A file that is something else is refused when it is loaded, with what was seen."""
+def test_file_that_is_not_a_manifest_is_refused_at_once(tmp_path: Path, content: bytes, problem: str):
+    """A file of another kind is refused when it is loaded, with its beginning."""
     path = tmp_path / "data.jsonl"
     path.write_bytes(content)
 
@@ -166,8 +166,8 @@ def test_file_that_is_no_manifest_is_refused_at_once(tmp_path: Path, content: by
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_named_pipe_is_refused_and_not_waited_for(tmp_path: Path):
-    """What is neither a file nor a folder is refused, since reading a pipe would wait for ever."""
+def test_named_pipe_is_refused(tmp_path: Path):
+    """A path that is neither a file nor a folder is refused, since reading a pipe would block forever."""
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(DatasetError, match="neither a file nor a folder"):
@@ -175,7 +175,7 @@ def test_named_pipe_is_refused_and_not_waited_for(tmp_path: Path):
 
 
 def test_loaded_data_sets_are_data_sets(tmp_path: Path):
-    """Whatever is named, what comes back is a data set of utterances."""
+    """Every name and path gives a data set of utterances."""
     (tmp_path / "a.wav").touch()
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     (tmp_path / "m.jsonl").write_text('{"audio_filepath": "a.wav", "text": "x"}', encoding="utf-8")

@@ -19,19 +19,19 @@ UNTIMED = settings(deadline=None)
 
 
 def manifest(folder: Path, *lines: object) -> Path:
-    """A manifest in *folder*; a line that is bytes is written as it is."""
+    """Write a manifest into *folder*; a line of bytes is written unchanged."""
     path = folder / "manifest.jsonl"
     path.write_bytes(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines))
     return path
 
 
 def line(**fields: object) -> dict[str, object]:
-    """A good line, with *fields* in it."""
+    """Return a valid line with *fields*."""
     return {"audio_filepath": "a.wav", "text": "hello", **fields}
 
 
-def test_line_with_everything(tmp_path: Path):
-    """All keys of a line come to their places, a part of a file as an `AudioFile`."""
+def test_line_with_all_keys(tmp_path: Path):
+    """All keys of a line are read, and a part of a file is an `AudioFile`."""
     path = manifest(
         tmp_path,
         line(id="u1", offset=1.5, duration=2, lang="pt-BR", speaker="s1", recording="r1", pnc="yes"),
@@ -50,14 +50,14 @@ def test_line_with_everything(tmp_path: Path):
 
 
 def test_other_names_of_keys(tmp_path: Path):
-    """``utt_id`` and ``language`` do as well, and numbers serve as names."""
+    """``utt_id`` and ``language`` are accepted, and numbers are accepted as names."""
     [utterance] = load_dataset(manifest(tmp_path, line(utt_id=7, language="de", speaker=1089)))
 
     assert (utterance.id, utterance.language, utterance.speaker) == ("7", "de", "1089")
 
 
 def test_whole_file_is_a_path(tmp_path: Path):
-    """Without a part the audio is the path itself, relative to the manifest's folder."""
+    """Audio without times is the path itself, relative to the manifest's folder."""
     [utterance] = load_dataset(manifest(tmp_path, line(audio_filepath="sub/é 1.wav", offset=0)))
 
     assert utterance.audio == tmp_path / "sub" / "é 1.wav"
@@ -65,14 +65,14 @@ def test_whole_file_is_a_path(tmp_path: Path):
 
 
 def test_parts_of_a_file_get_ids_of_their_own(tmp_path: Path):
-    """Without ids the parts of one file are told apart by where they begin."""
+    """Without ids the parts of one file differ by their starts."""
     path = manifest(tmp_path, line(duration=1), line(offset=1, duration=1), line(offset=2.25))
 
     assert [u.id for u in load_dataset(path)] == ["a", "a@1.0", "a@2.25"]
 
 
-def test_blank_lines_count_but_say_nothing(tmp_path: Path):
-    """Blank lines are passed over, Windows' line ends and a byte order mark too, and line numbers stay right."""
+def test_blank_lines_are_skipped_and_counted(tmp_path: Path):
+    """Blank lines, Windows' line ends and a byte order mark are skipped, and line numbers stay correct."""
     path = manifest(tmp_path, b"\xef\xbb\xbf\r", b"  ", line(id="x"), b"", b'{"id": 1}\r')
     utterances = iter(load_dataset(path))
 
@@ -117,8 +117,8 @@ BAD_LINES: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("bad", "problem"), BAD_LINES, ids=[problem[:40] for _, problem in BAD_LINES])
-def test_bad_line_is_refused_with_its_place(tmp_path: Path, bad: object, problem: str):
-    """Each kind of bad line is an error with file and line, after the good line before it was given."""
+def test_bad_line_is_refused_with_its_number(tmp_path: Path, bad: object, problem: str):
+    """Each kind of bad line is an error with file and line, after the valid line before it was returned."""
     path = manifest(tmp_path, line(id="good"), bad, line(id="after"))
     utterances = iter(load_dataset(path))
 
@@ -137,15 +137,15 @@ def test_equal_ids_are_refused_naming_both_lines(tmp_path: Path):
     assert caught.value.line == 4
 
 
-def test_text_may_be_missing_when_asked(tmp_path: Path):
-    """With ``require_text=False`` a line without text has no reference; an empty text stays one."""
+def test_text_may_be_missing_on_request(tmp_path: Path):
+    """With ``require_text=False`` a line without text has no reference; an empty text stays a reference."""
     path = manifest(tmp_path, {"audio_filepath": "a.wav"}, line(audio_filepath="b.wav", text=""))
 
     assert [u.text for u in load_dataset(path, require_text=False)] == [None, ""]
 
 
-def test_missing_audio_is_no_matter_of_the_manifest(tmp_path: Path):
-    """Whether the audio exists is found out when it is transcribed, one utterance at a time."""
+def test_missing_audio_is_found_when_transcribed(tmp_path: Path):
+    """Missing audio is an error when it is transcribed, for one utterance at a time."""
     [utterance] = load_dataset(manifest(tmp_path, line(audio_filepath="nowhere.wav")))
 
     assert utterance.audio == tmp_path / "nowhere.wav"
@@ -153,7 +153,7 @@ def test_missing_audio_is_no_matter_of_the_manifest(tmp_path: Path):
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder for a manifest, with links in it, and audio beside it."""
+    """Return a folder for a manifest with links in it, and audio beside it."""
     root = tmp_path / "set"
     root.mkdir()
     (tmp_path / "secret.wav").touch()
@@ -178,7 +178,7 @@ def test_audio_outside_the_folder_is_refused(outside: Path, named: str):
 
 @pytest.mark.parametrize("named", ["inside.wav", "./x/../inside.wav", "alias.wav", "ABSOLUTE"])
 def test_audio_inside_the_folder_is_accepted(outside: Path, named: str):
-    """Paths that end up in the folder are fine, however they are written."""
+    """Paths that resolve to the folder are accepted in any spelling."""
     named = str(outside / "inside.wav") if named == "ABSOLUTE" else named
     [utterance] = load_dataset(manifest(outside, line(audio_filepath=named)))
 
@@ -195,7 +195,7 @@ def test_folder_of_a_similar_name_is_outside(tmp_path: Path):
 
 
 def test_manifest_is_found_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A manifest given by a relative path is read the same, wherever one is when it is iterated."""
+    """A manifest given by a relative path is read even after a change of the working directory."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     manifest(tmp_path, line())
@@ -215,7 +215,7 @@ def test_links_in_a_circle_are_refused(tmp_path: Path):
 
 
 def test_first_utterance_comes_before_the_rest_is_read(tmp_path: Path):
-    """Of 10,000 lines only the beginning is read for the first one: lines written afterwards are still found."""
+    """Of 10,000 lines only the first block is read for the first utterance: lines written later are still read."""
     path = manifest(tmp_path, *(line(id=f"u{n}") for n in range(10_000)))
     utterances = iter(load_dataset(path))
 
@@ -230,7 +230,7 @@ def test_first_utterance_comes_before_the_rest_is_read(tmp_path: Path):
 
 
 def test_long_manifest_needs_little_memory(tmp_path: Path):
-    """Iterating 10,000 lines keeps their ids and not the lines: far less than the file holds."""
+    """Iterating 10,000 lines keeps their ids and not the lines in memory."""
     path = manifest(tmp_path, *(line(id=n, text="word " * 200) for n in range(10_000)))
     dataset = load_dataset(path)
     tracemalloc.start()
@@ -245,8 +245,8 @@ def test_long_manifest_needs_little_memory(tmp_path: Path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not list a process's open files")
-def test_file_is_closed_when_iteration_is_given_up(tmp_path: Path):
-    """A manifest that is left half-read leaves no open file behind."""
+def test_file_is_closed_when_iteration_stops_early(tmp_path: Path):
+    """A manifest that is read in part leaves no open file."""
     path = manifest(tmp_path, line(id=1), line(id=2))
     utterances = iter(load_dataset(path))
     next(utterances)
@@ -261,7 +261,7 @@ def test_file_is_closed_when_iteration_is_given_up(tmp_path: Path):
 
 
 def test_manifest_that_vanished_is_an_error(tmp_path: Path):
-    """A manifest that is gone when it is iterated is a data set error."""
+    """A manifest deleted before iteration is a data set error."""
     dataset = load_dataset(manifest(tmp_path, line()))
     (tmp_path / "manifest.jsonl").unlink()
 
@@ -276,8 +276,8 @@ def test_manifest_that_vanished_is_an_error(tmp_path: Path):
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
     )
 )
-def test_no_line_gets_another_error(tmp_path_factory: pytest.TempPathFactory, fields: dict[str, object]):
-    """Whatever a line holds, it is an utterance or a data set error at line 1."""
+def test_any_line_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, fields: dict[str, object]):
+    """Any line is an utterance or a data set error at line 1."""
     path = manifest(tmp_path_factory.mktemp("manifest"), fields)
     utterances, at = [], None
     try:
@@ -290,8 +290,8 @@ def test_no_line_gets_another_error(tmp_path_factory: pytest.TempPathFactory, fi
 
 @UNTIMED
 @given(st.binary(max_size=200))
-def test_no_bytes_get_another_error(tmp_path_factory: pytest.TempPathFactory, data: bytes):
-    """Whatever bytes a file holds, it is read or refused with a data set error."""
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes):
+    """A file of any bytes is read or refused with a data set error."""
     path = tmp_path_factory.mktemp("bytes") / "x.jsonl"
     path.write_bytes(b"{" + data)
     with pytest.raises(DatasetError):

@@ -41,7 +41,7 @@ def test_smoke_is_five_utterances_of_seventy_words():
 
 
 def test_reference_of_0920_is_corrected():
-    """The slip "a more a amiable" of the source is mended."""
+    """The source's mistake "a more a amiable" is corrected."""
     [text] = [utterance.text for utterance in load_dataset("smoke") if utterance.id.endswith("0920")]
 
     assert text is not None
@@ -49,7 +49,7 @@ def test_reference_of_0920_is_corrected():
 
 
 def test_references_are_normalized_already():
-    """Whisper's normalizer changes no reference, so a WER of 0 is within reach."""
+    """Whisper's normalizer changes no reference, so a WER of 0 is possible."""
     normalize = get_normalizer("english")
 
     assert [normalize(line["text"]) for line in LINES] == [line["text"] for line in LINES]
@@ -65,7 +65,7 @@ def test_clip_has_its_size_and_checksum(line: dict[str, str]):
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line["id"][-4:])
 def test_clip_holds_the_samples_of_the_original(line: dict[str, str]):
-    """Each clip decodes to the very samples of its WAV file, at 16 kHz and of the length that is listed."""
+    """Each clip decodes to exactly the samples of its WAV file, at 16 kHz and with the listed length."""
     samples, rate = soundfile.read(FOLDER / line["audio_filepath"], dtype="int16")
     digest = hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest()
 
@@ -79,7 +79,7 @@ def test_every_utterance_points_at_its_file():
     assert sorted(utterance.audio for utterance in load_dataset("smoke")) == sorted(FOLDER.glob("*.flac"))  # type: ignore[type-var]
 
 
-def test_source_is_written_beside_it():
+def test_source_is_documented():
     """`SOURCE.md` names the source, the licence, the correction and each clip's original checksum."""
     text = (FOLDER / "SOURCE.md").read_text(encoding="utf-8")
 

@@ -23,8 +23,8 @@ def read(write: Write, content: str, name: str = "list.csv") -> list[Utterance]:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_row_with_everything(write: Write, tmp_path: Path, delimiter: str):
-    """All usual columns come to their places, whatever stands between them, in any order and case."""
+def test_row_with_all_columns(write: Write, tmp_path: Path, delimiter: str):
+    """All usual columns are read with any delimiter, in any order and case."""
     header = ["Language", "end", "Offset", "other", "Audio Path", "Sentence", "Speaker ID", "recording", "utt_id"]
     row = ["pt_BR", "3.5", "1.5", "x", "sub/a.wav", "hello", "s1", "r1", "u1"]
 
@@ -40,7 +40,7 @@ def test_row_with_everything(write: Write, tmp_path: Path, delimiter: str):
     ]
 
 
-def test_duration_of_the_file_is_no_part(write: Write, tmp_path: Path):
+def test_duration_without_start_is_ignored(write: Write, tmp_path: Path):
     """Without a start a duration is that of the file, which is read whole."""
     [whole, part] = read(write, "path,text,offset,duration\na.wav,x,,9.99\na.wav,x,2,0.5\n")
 
@@ -50,7 +50,7 @@ def test_duration_of_the_file_is_no_part(write: Write, tmp_path: Path):
 
 
 def test_quoted_cells_hold_anything_and_lines_stay_right(write: Write):
-    """Line ends, delimiters and quotes in a cell are text, and a bad row after them is told by its own line."""
+    """Line ends, delimiters and quotes in a cell are text, and a bad row after them is reported by its own line."""
     content = 'path,text\n"a,1.wav","he said\n""yes"",\nthen"\n\nb.wav,x,y\n'
     utterances = iter(load_dataset(write({"list.csv": content}) / "list.csv"))
 
@@ -60,7 +60,7 @@ def test_quoted_cells_hold_anything_and_lines_stay_right(write: Write):
 
 
 def test_table_that_python_wrote_is_read_back(write: Write, tmp_path: Path):
-    """What the csv module writes of awkward texts comes back as it was."""
+    """Awkward texts written by the csv module are read back unchanged."""
     texts = ['"', "a\r\nb", " x ", "a,b;c\td", "", "Grüße 你好", "'"]
     path = write({"x": ""}) / "list.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -87,7 +87,7 @@ BAD_ROWS = [
 
 @pytest.mark.parametrize(("row", "problem"), BAD_ROWS, ids=[problem[8:40] for _, problem in BAD_ROWS])
 def test_bad_row_is_refused_with_line_and_column(write: Write, row: str, problem: str):
-    """A row that cannot be read says its line, its column and what to do, after the row before it was given."""
+    """A bad row is an error with line, column and remedy, after the row before it was returned."""
     row = row.removesuffix("s,") + "s,0.5" if row.endswith("s,") else row
     path = write({"list.csv": f"path,text,start,speaker,end\nok.wav,x,1,s,2\n{row}"}) / "list.csv"
     utterances = iter(load_dataset(path))
@@ -99,7 +99,7 @@ def test_bad_row_is_refused_with_line_and_column(write: Write, row: str, problem
 
 
 def test_two_columns_for_the_same_are_refused_at_once(write: Write):
-    """Which of two columns is the reference is for the user to say, before anything runs."""
+    """Two columns that could be the reference are an error before anything runs."""
     path = write({"list.csv": "path,text,sentence\na.wav,x,y\n"}) / "list.csv"
 
     with pytest.raises(
@@ -109,7 +109,7 @@ def test_two_columns_for_the_same_are_refused_at_once(write: Write):
 
 
 def test_table_without_references_is_refused_at_once(write: Write):
-    """A table without a column for references says what to call it, when it is loaded."""
+    """The error about a table without references says what to call the column."""
     path = write({"list.csv": "path,words\na.wav,x\n"}) / "list.csv"
 
     with pytest.raises(DatasetError, match="no column holds the references; call it reference or sentence or text"):
@@ -117,7 +117,7 @@ def test_table_without_references_is_refused_at_once(write: Write):
 
 
 def test_common_voice_row(write: Write, tmp_path: Path):
-    """The clip is found in clips, with speaker and language, and a quote is a character like any other."""
+    """The clip is found in ``clips``, with speaker and language, and a quote is an ordinary character."""
     header = "client_id\tpath\tsentence_id\tsentence\tup_votes\tage\tlocale\n"
     [utterance] = read(write, header + 'c0ffee\tcommon_voice_sv_1.mp3\tq\t"Hej", sa hon\t2\t\tsv-SE\n', "test.tsv")
 
@@ -130,7 +130,7 @@ def test_common_voice_row(write: Write, tmp_path: Path):
     )
 
 
-def test_common_voice_quote_at_the_start_swallows_no_rows(write: Write):
+def test_common_voice_quote_at_the_start_loses_no_rows(write: Write):
     """A sentence that begins with a quote and never closes it is one sentence; the next row is the next."""
     content = 'client_id\tpath\tsentence\ns\ta.mp3\t"Hello\ns\tb.mp3\tWorld"\n'
 
@@ -138,7 +138,7 @@ def test_common_voice_quote_at_the_start_swallows_no_rows(write: Write):
 
 
 def test_common_voice_folder_of_several_tables_names_them(write: Write):
-    """A release's folder names its tables; with one it is read."""
+    """The error about a release's folder names its tables; a folder with one table is read."""
     table = "client_id\tpath\tsentence\ns\ta.mp3\thello\n"
     root = write({"dev.tsv": table, "clips/a.mp3": "", "reported.tsv": "sentence\treason\n"})
     assert [utterance.text for utterance in load_dataset(root)] == ["hello"]
@@ -150,7 +150,7 @@ def test_common_voice_folder_of_several_tables_names_them(write: Write):
 
 @pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
 def test_audiofolder_line(write: Write, tmp_path: Path, name: str):
-    """Both kinds of metadata give the same, from the folder and from the file itself."""
+    """Both kinds of metadata give the same utterances, from the folder and from the file itself."""
     fields = {"file_name": "data/a.wav", "transcription": "hello, you", "speaker_id": "7", "language": "de", "age": "9"}
     text = json.dumps(fields) if name.endswith("l") else f'{",".join(fields)}\n"{'","'.join(fields.values())}"\n'
     root = write({name: text, "data/a.wav": ""})
@@ -162,7 +162,7 @@ def test_audiofolder_line(write: Write, tmp_path: Path, name: str):
 
 
 def test_audiofolder_in_splits_names_them(write: Write):
-    """Of a data set in splits one is asked for, since the splits are data sets of their own."""
+    """The error about a data set with splits asks for one of them."""
     root = write({f"data/{split}/metadata.csv": "file_name,text\na.wav,x\n" for split in ("test", "train")})
 
     with pytest.raises(DatasetError, match=r"several metadata files; give one: .*data/test, .*data/train"):

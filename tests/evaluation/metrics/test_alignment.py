@@ -16,8 +16,8 @@ NONE = get_normalizer("none")
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8).map(" ".join)
 
 
-def test_each_kind_of_difference_is_marked():
-    """Equal, substituted, deleted and inserted words come in order, each with its counterpart."""
+def test_each_kind_of_error_is_marked():
+    """Equal, substituted, deleted and inserted words are returned in order with their aligned words."""
     aligned = align("the cat sat on the mat today", "the big cat sad on mat today", normalizer=NONE)
 
     assert aligned == (
@@ -33,7 +33,7 @@ def test_each_kind_of_difference_is_marked():
 
 
 def test_words_are_compared_normalized():
-    """Case, punctuation and spelling are no difference where the normalizer folds them."""
+    """Case, punctuation and spelling are equal if the normalizer unifies them."""
     aligned = align("Mr. Grey's", "mister gray is", normalizer=get_normalizer("english"))
 
     assert [(word.kind, word.reference) for word in aligned] == [
@@ -48,13 +48,13 @@ def test_words_are_compared_normalized():
     [("", "", []), ("", "a b", ["insert", "insert"]), ("a b", "  ", ["delete", "delete"])],
 )
 def test_empty_side_is_all_of_one_kind(reference: str, hypothesis: str, kinds: list[str]):
-    """Nothing said makes all words insertions, nothing written makes all of them deletions."""
+    """With an empty reference all words are insertions; with an empty hypothesis all are deletions."""
     assert [word.kind for word in align(reference, hypothesis, normalizer=NONE)] == kinds
 
 
 @UNTIMED
 @given(TEXTS, TEXTS)
-def test_both_texts_can_be_read_off(reference: str, hypothesis: str):
+def test_both_texts_are_complete(reference: str, hypothesis: str):
     """Each side of the alignment is its text, word for word."""
     aligned = align(reference, hypothesis, normalizer=NONE)
 
@@ -65,7 +65,7 @@ def test_both_texts_can_be_read_off(reference: str, hypothesis: str):
 @UNTIMED
 @given(TEXTS.filter(bool), TEXTS)
 def test_alignment_shows_the_errors_that_are_counted(reference: str, hypothesis: str):
-    """The kinds in an alignment are as many as the score of the same texts counts, and each is what its words say."""
+    """The numbers of kinds in an alignment are the score's counts, and each kind fits its words."""
     aligned = align(reference, hypothesis, normalizer=NONE)
     counts = score([TextPair(id="x", reference=reference, hypothesis=hypothesis)], normalizer=NONE).words
     kinds = Counter(word.kind for word in aligned)

@@ -42,8 +42,8 @@ def test_difference_is_the_candidates_rate_less_the_baselines():
     assert found.verdict == "better"
 
 
-def test_counts_are_beside_the_difference():
-    """The comparison carries every system's counts, the normalizer and how it was drawn."""
+def test_comparison_has_counts_and_settings():
+    """The comparison has every system's counts, the normalizer and the settings of the resampling."""
     found = compare([1, 0, 2], [0, 0, 0], seed=7)
 
     assert found.systems == (("a", ErrorCounts(hits=27, substitutions=3)), ("b", ErrorCounts(hits=30)))
@@ -64,7 +64,7 @@ def test_counts_are_beside_the_difference():
     ],
 )
 def test_verdict_needs_an_interval_without_zero(a: list[int], b: list[int], verdict: str):
-    """A system is better only where the interval excludes zero, and with fewer than six blocks never."""
+    """A system is better only if the interval excludes zero, and never with fewer than six blocks."""
     [found] = compare(a, b).differences
 
     assert found.verdict == verdict
@@ -72,7 +72,7 @@ def test_verdict_needs_an_interval_without_zero(a: list[int], b: list[int], verd
 
 
 def test_verdict_needs_the_sign_flip_test_too():
-    """Where few blocks make the interval too narrow, the test that keeps its level there has a say."""
+    """With few blocks the interval is too narrow, so the sign-flip test must agree."""
     [found] = compare([3, 3, 3, 3, 1, 1, 0], [1, 1, 1, 1, 1, 1, 1]).differences
 
     assert found.interval.high < 0
@@ -81,7 +81,7 @@ def test_verdict_needs_the_sign_flip_test_too():
 
 
 def test_same_system_twice_is_even():
-    """Nothing against itself: no difference, an even chance, p of one."""
+    """A system compared with itself has no difference, an even chance and a p of one."""
     errors = [0, 1, 5, 2, 0, 3, 1, 1]
     [found] = compare(errors, errors).differences
 
@@ -132,8 +132,8 @@ def test_p_value_is_scipys(size: int):
     assert found.p_value == pytest.approx(theirs, abs=1e-12 if size == 8 else 0.02)
 
 
-def test_p_value_by_hand():
-    """Six blocks won by one each: only all-plus and all-minus are as far off, 2 of 64."""
+def test_p_value_of_a_hand_computed_example():
+    """Of six blocks won by one, only all-plus and all-minus are as extreme: 2 of 64."""
     assert compare([1] * 6, [0] * 6).differences[0].p_value == 2 / 64
     assert flip_p_value(np.array([1.0, 1.0, -1.0]), Resampling(resamples=1)) == 1
     assert flip_p_value(np.array([3.0, 1.0, 1.0, 1.0]), Resampling(resamples=1)) == 2 / 16
@@ -153,15 +153,15 @@ def test_times_of_many_sizes_are_rounded_without_harm():
     assert flip_p_value(differences, Resampling(resamples=10_000)) == pytest.approx(expected, abs=0.02)
 
 
-def test_holm_by_hand():
-    """The textbook's steps: times the number left, never falling, at most one; in the order given."""
+def test_holm_of_a_hand_computed_example():
+    """Holm's steps multiply by the remaining number, never fall and stay at most one, in the order given."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
     assert holm([0.6, 0.5]) == (1, 1)
     assert holm([]) == ()
 
 
 def test_more_than_two_systems_are_adjusted():
-    """Three systems make three pairs, and a verdict asks for the adjusted p-value."""
+    """Three systems make three pairs, and a verdict uses the adjusted p-value."""
     flips = [1] * 6
     found = compare([0] * 6, flips, flips).differences
 
@@ -174,7 +174,7 @@ def test_more_than_two_systems_are_adjusted():
 
 
 def test_blocks_widen_the_interval():
-    """Mistakes that come together by speaker make the interval wider than if each utterance stood alone."""
+    """Mistakes correlated by speaker make the interval wider than independent utterances."""
     errors = [5, 3] * 5 + [0] * 10 + [5, 3] * 5 + [0] * 10 + [2] * 40
     blocks: dict[str, str | None] = {str(n): f"speaker {n // 10}" for n in range(80)}
     alone, together = compare(errors, [1] * 80), compare(errors, [1] * 80, blocks=blocks)
@@ -185,13 +185,13 @@ def test_blocks_widen_the_interval():
     assert widths[1] > 2 * widths[0]
 
 
-def test_utterances_without_block_stand_alone():
-    """A speaker that is not known is nobody else's, whatever the utterance's id."""
+def test_utterances_without_block_are_independent():
+    """Utterances of unknown speakers are blocks of their own, whatever their ids."""
     assert compare([1] * 6, [0] * 6, blocks={"0": "4", "1": "4", "2": None}).blocks == 5
 
 
 def test_one_block_shows_nothing():
-    """Where all utterances are one speaker's, the interval has no width and no verdict."""
+    """If all utterances are one speaker's, the interval has no width and there is no verdict."""
     assert compare([2] * 50, [1] * 50, blocks={str(n): "s" for n in range(50)}).differences[0].verdict == (
         "too few to tell"
     )
@@ -224,7 +224,7 @@ def test_three_thousand_utterances_take_under_a_second():
 
 
 def test_empty_references_are_left_out_and_counted():
-    """Utterances where nothing was said have no error rate and are in no figure."""
+    """Utterances with an empty reference have no error rate and are in no figure."""
     silent = [TextPair(id="s", reference="", hypothesis="noise")]
     found = compare_wer({"a": corpus([1] * 6) + silent, "b": corpus([0] * 6) + silent}, normalizer=NONE)
 
@@ -255,19 +255,19 @@ def test_order_of_the_utterances_does_not_matter():
     ],
 )
 def test_other_utterances_are_refused(change, message: str):  # noqa: ANN001 - a function of pairs
-    """Runs that are not over the same utterances are refused with the first difference."""
+    """Runs over different utterances are refused with the first difference."""
     with pytest.raises(DatasetError, match=message):
         compare_wer({"a": corpus([0, 1, 2]), "b": change(corpus([0, 1, 2]))}, normalizer=NONE)
 
 
 def test_one_system_is_refused():
-    """A comparison takes two."""
+    """A comparison needs two systems."""
     with pytest.raises(OptionError, match="1 system given"):
         compare_wer({"a": corpus([1])}, normalizer=NONE)
 
 
 def test_corpus_without_references_is_refused():
-    """Where no utterance has a reference there is nothing to compare."""
+    """A corpus without any reference is an error."""
     silent = [TextPair(id="s", reference="", hypothesis="noise")]
     with pytest.raises(DatasetError, match="no utterance has a reference"):
         compare_wer({"a": silent, "b": silent}, normalizer=NONE)
@@ -275,7 +275,7 @@ def test_corpus_without_references_is_refused():
 
 @pytest.mark.parametrize(("option", "value"), [("resamples", 0), ("seed", -1), ("confidence", 1.0), ("confidence", 0)])
 def test_resampling_out_of_range_is_refused(option: str, value: float):
-    """An option that cannot be honoured is refused by name."""
+    """An option out of range is refused by name."""
     with pytest.raises(OptionError, match=option):
         Resampling(**{option: value})
 

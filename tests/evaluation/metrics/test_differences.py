@@ -19,8 +19,8 @@ def pairs(hypotheses: list[str]) -> list[TextPair]:
     return [TextPair(id=str(n), reference=said, hypothesis=written) for n, (said, written) in texts]
 
 
-def test_words_are_told_apart_by_who_was_right():
-    """Every word of the references is counted once: right in both, in one, in neither."""
+def test_words_are_counted_by_the_systems_that_recognized_them():
+    """Every word of the references is counted once: correct in both systems, in one, or in neither."""
     found = word_differences({"a": pairs(A), "b": pairs(B)}, normalizer=NONE)
 
     assert (found.both_right, found.baseline_only, found.candidate_only, found.neither) == (5, 3, 0, 1)
@@ -33,14 +33,14 @@ def test_words_are_told_apart_by_who_was_right():
 
 
 def test_words_right_are_the_hits_of_the_score():
-    """What the baseline has right, alone or with the other, is its hits."""
+    """The words that the baseline has right, alone or with the other, are its hits."""
     found = word_differences({"a": pairs(A), "b": pairs(B)}, normalizer=NONE)
 
     assert found.both_right + found.baseline_only == score(pairs(A), normalizer=NONE).words.hits
 
 
 def test_most_frequent_mistakes_come_first():
-    """A mistake made often is one entry with its count and the first five utterances, and the list is cut."""
+    """A repeated mistake is one entry with its count and the first five utterances, and the list is cut."""
     said = [TextPair(id=str(n), reference="a cat", hypothesis="a cat") for n in range(7)]
     written = [TextPair(id=str(n), reference="a cat", hypothesis="a hat" if n else "the cat") for n in range(7)]
     found = word_differences({"a": said, "b": written}, normalizer=NONE, top=1)
@@ -61,6 +61,6 @@ def test_insertion_of_both_is_no_difference():
 
 
 def test_two_systems_are_needed():
-    """Three systems have no side by side."""
+    """Word differences of three systems are refused."""
     with pytest.raises(OptionError, match="3 systems given"):
         word_differences({"a": [], "b": [], "c": []}, normalizer=NONE)

@@ -115,40 +115,40 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join)
 
 
 def of(*texts: tuple[str, str]) -> EntityScore:
-    """The entity score of pairs of reference and hypothesis."""
+    """Return the entity score of pairs of reference and hypothesis."""
     return entity_errors(
         TextPair(id=str(n), reference=said, hypothesis=written) for n, (said, written) in enumerate(texts)
     )
 
 
 def outcomes(score: EntityScore) -> dict[str, tuple[int, int, int]]:
-    """Hits, missed and wrong by kind, of the kinds that there are."""
+    """Return hits, missed and wrong entities by kind."""
     kinds = {"number": score.numbers, "date": score.dates, "money": score.money, "name": score.names or EntityCounts()}
     return {kind: (one.hits, one.missed, one.wrong) for kind, one in kinds.items() if one.references}
 
 
 def expected(marks: str) -> dict[str, tuple[int, int, int]]:
-    """The same, from marks such as ``number:hw date:m``."""
+    """Return the outcomes of marks such as ``number:hw date:m``."""
     kinds = dict(mark.split(":") for mark in marks.split())
     return {kind: (marks.count("h"), marks.count("m"), marks.count("w")) for kind, marks in kinds.items()}
 
 
 @pytest.mark.parametrize(("reference", "hypothesis", "marks"), [*NUMBERS, *MONEY, *DATES, *NAMES])
 def test_hand_checked_pair(reference: str, hypothesis: str, marks: str):
-    """Each entity is found, has its kind, and is hit, missed or wrong, as a person would say."""
+    """Each entity is found, has its kind, and is hit, missed or wrong as annotated by hand."""
     assert outcomes(of((reference, hypothesis))) == expected(marks)
 
 
 @pytest.mark.parametrize("written", ["5 2 6", "526", "five twenty six", "five two six", "five hundred twenty-six"])
 @pytest.mark.parametrize("said", ["5 2 6", "526", "five twenty six", "five two six", "five hundred twenty-six"])
 def test_digit_string_is_the_same_however_it_is_written(said: str, written: str):
-    """Each way to write 526 is a hit for each other way, as one entity."""
+    """Each spelling of 526 is a hit for every other spelling, as one entity."""
     assert of((f"dial {said} please", f"dial {written} please")).numbers == EntityCounts(hits=1)
 
 
 @pytest.mark.parametrize("written", ["52", "5 2 7", "5 2", "5026", "five hundred", "5260", "2 6", "1526"])
 def test_another_digit_string_is_wrong(written: str):
-    """A digit more, less or other is no hit."""
+    """An additional, missing or different digit is not a hit."""
     assert of(("dial 5 2 6 please", f"dial {written} please")).numbers == EntityCounts(wrong=1)
 
 
@@ -171,7 +171,7 @@ def test_another_digit_string_is_wrong(written: str):
     ],
 )
 def test_number_in_words_is_its_digits(words: str, digits: str):
-    """A number in words is a hit for its digits, and the other way round."""
+    """A number in words is a hit for its digits, and the reverse."""
     assert of((f"it was {words} then", f"it was {digits} then")).numbers == EntityCounts(hits=1)
     assert of((f"it was {digits} then", f"it was {words} then")).numbers == EntityCounts(hits=1)
 
@@ -179,7 +179,7 @@ def test_number_in_words_is_its_digits(words: str, digits: str):
 @UNTIMED
 @given(TEXTS)
 def test_text_has_no_errors_against_itself(text: str):
-    """Whatever is written, the same writing is a hit for all of its entities."""
+    """Any text is a hit for all of its own entities."""
     total = of((text, text)).total
 
     assert (total.missed, total.wrong) == (0, 0)
@@ -188,7 +188,7 @@ def test_text_has_no_errors_against_itself(text: str):
 @UNTIMED
 @given(TEXTS, TEXTS)
 def test_entities_are_those_of_the_reference(reference: str, hypothesis: str):
-    """How many entities there are does not depend on what was written."""
+    """The number of entities does not depend on the hypothesis."""
     assert of((reference, hypothesis)).total.references == of((reference, reference)).total.references
 
 
@@ -206,7 +206,7 @@ def test_counts_add_up_over_a_corpus():
 
 
 def test_corpus_without_entities_has_no_rate():
-    """Where nothing is counted there is no rate, rather than a perfect one."""
+    """A corpus without entities has no rate, rather than a perfect one."""
     score = of(("nothing to see here", "nothing to see"))
 
     assert score.rate is None
@@ -215,7 +215,7 @@ def test_corpus_without_entities_has_no_rate():
 
 @pytest.mark.parametrize("text", ["the man saw paris", "THE MAN SAW PARIS", "I think I'm in nasa", "i'm at NASA", ""])
 def test_references_without_casing_give_no_names(text: str):
-    """Where no reference shows capitals, names are not told at all, rather than none found."""
+    """If no reference has capitals, names are unknown rather than none."""
     assert of((text, text)).names is None
 
 
@@ -225,12 +225,12 @@ def test_one_cased_reference_makes_names_count():
 
 
 @pytest.mark.parametrize("text", ["THE MAN SAW PARIS", "The Man Who Saw Paris And Rome In Spring"])
-def test_capitals_of_a_heading_are_no_names(text: str):
-    """An utterance all in capitals, or with most words capitalised, tells no names, in a corpus where others do."""
+def test_capitals_of_a_heading_are_not_names(text: str):
+    """An utterance in capitals, or with most words capitalized, has no names, in a corpus where others do."""
     assert of((text, text), ("He met Anna there", "he met Anna there")).names == EntityCounts(hits=1)
 
 
-def test_misses_say_what_was_written_instead():
+def test_misses_have_both_texts():
     """Each miss has its utterance, kind, and both texts as they were written."""
     score = of(("He paid $5.50 to Anna Dashwood", "he paid five dollars fifty three to Anna"), ("he left", "he left"))
 
@@ -240,8 +240,8 @@ def test_misses_say_what_was_written_instead():
     )
 
 
-def test_misses_are_kept_up_to_a_number():
-    """No more are kept than asked for; all are counted."""
+def test_misses_are_limited():
+    """At most the requested number of misses is returned; all are counted."""
     pairs = [TextPair(id=str(n), reference="call 526", hypothesis="call") for n in range(5)]
     score = entity_errors(pairs, misses=2)
 
@@ -267,7 +267,7 @@ def test_english_is_known_by_its_tag(language: str):
 
 
 def test_language_without_rules_is_refused():
-    """For another language there are no figures, rather than figures by English rules."""
+    """Another language is refused, rather than scored by English rules."""
     with pytest.raises(OptionError, match="no entity rules for language 'de'; they are written for English") as caught:
         entity_errors([], language="de")
 

@@ -1,4 +1,4 @@
-"""What importing the room costs."""
+"""Cost of importing the metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def test_importing_metrics_loads_nothing_heavy():
-    """Importing the room loads neither jiwer nor the normalizers nor numpy."""
+    """Importing the package loads neither jiwer nor the normalizers nor numpy."""
     program = (
         "import sys, asrlab.evaluation.metrics;"
         "heavy = ('jiwer', 'rapidfuzz', 'whisper_normalizer', 'numpy', 'torch');"

@@ -21,7 +21,7 @@ def run(program: str) -> list[int]:
 
 @linux
 def test_peak_stays_and_current_falls():
-    """After 200 MiB were used and given back, the peak still shows them and the current figure does not."""
+    """After 200 MiB were used and freed, the peak still includes them and the current figure does not."""
     before, during, after, peak = run(
         "from asrlab.evaluation.metrics import peak_resident_bytes as p, resident_bytes as r\n"
         "before = r()\n"

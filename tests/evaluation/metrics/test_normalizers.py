@@ -65,20 +65,20 @@ def test_english_has_exactly_whispers_rules():
     assert list(ours.replacers.items()) == list(theirs.EnglishTextNormalizer().replacers.items())
 
 
-def test_the_cause_stays_the_cause():
-    """A word that Whisper leaves alone is left alone: "the cause" is not turned into "the because"."""
+def test_the_cause_is_not_changed():
+    """A word that Whisper does not change stays: "the cause" does not become "the because"."""
     assert get_normalizer("english")("The cause.") == "the cause"
 
 
 def test_smoke_reference_is_already_in_whispers_spelling():
-    """The written-out "mister" of a reference and the "Mr." of an engine are the same word."""
+    """The reference's "mister" and an engine's "Mr." are the same word."""
     normalize = get_normalizer("english")
 
     assert normalize("Mr. John Dashwood") == normalize("mister john dashwood")
 
 
 def test_basic_keeps_numbers_and_spelling():
-    """`basic` removes case and punctuation and nothing that only English has."""
+    """`basic` removes case and punctuation and applies no rules of English."""
     assert get_normalizer("basic")("Grey, twenty-two (cough).") == "grey twenty two"
 
 
@@ -93,8 +93,8 @@ def test_version_names_the_package_that_ran(name: str):
     assert get_normalizer(name).version.startswith(f"whisper-normalizer {metadata.version('whisper-normalizer')}")
 
 
-def test_version_says_that_additions_were_left_out():
-    """Where rules of the package were left out, the version says so."""
+def test_version_states_removed_rules():
+    """The version states that rules of the package were removed."""
     from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
 
     has_additions = r"\bcause\b" in EnglishTextNormalizer().replacers
@@ -117,8 +117,8 @@ def test_unknown_normalizer_is_refused_with_the_choices():
     assert caught.value.option == "normalizer"
 
 
-def test_own_rule_is_folded_too():
-    """A user's own rule makes a normalizer whose whitespace is folded like that of the others."""
+def test_white_space_of_a_custom_rule_is_collapsed():
+    """A user's rule makes a normalizer whose white space is collapsed like that of the others."""
     shout = Normalizer(name="shout", version="mine 1", normalize=lambda text: f" {text.upper()}  ! ")
 
     assert shout("a  b") == "A B !"

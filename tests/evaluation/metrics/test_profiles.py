@@ -32,7 +32,7 @@ def pair(reference: str, hypothesis: str, id: str = "x") -> TextPair:  # noqa: A
 
 
 def fewest(said: list[str], written: list[str]) -> int:
-    """The fewest errors where neighbours of one side may stand for one word of the other, by trying everything."""
+    """Return the fewest errors with compounds joined, by exhaustive search."""
     if not said or not written:
         return len(said) + len(written)
     ways = [
@@ -71,8 +71,8 @@ def leaderboard():
         ("he's here", "he is here"),
     ],
 )
-def test_leaderboard_takes_spellings_for_the_same(leaderboard, reference: str, hypothesis: str):  # noqa: ANN001
-    """What the leaderboard folds is no error, in either direction."""
+def test_leaderboard_unifies_spellings(leaderboard, reference: str, hypothesis: str):  # noqa: ANN001
+    """Spellings that the leaderboard unifies are not errors, in either direction."""
     assert leaderboard.score([pair(reference, hypothesis)]).wer == 0
     assert leaderboard.score([pair(hypothesis, reference)]).wer == 0
 
@@ -90,24 +90,24 @@ def test_leaderboard_takes_spellings_for_the_same(leaderboard, reference: str, h
     ],
 )
 def test_leaderboard_text(leaderboard, text: str, normalized: str):  # noqa: ANN001
-    """The possessive stays, letters that stand alone are joined from two or three on, given names stay."""
+    """The possessive stays, single letters are joined from two or three on, given names stay."""
     assert next(leaderboard.prepare([pair(text, "")])).reference == normalized
 
 
 def test_english_does_not_join_compounds():
-    """What only the leaderboard folds is an error under Whisper's normalizer."""
+    """Spellings that only the leaderboard unifies are errors under Whisper's normalizer."""
     assert get_profile("english").score([pair("the white paper", "the whitepaper")]).wer == pytest.approx(2 / 3)
 
 
 def test_compound_counts_the_references_words(leaderboard):  # noqa: ANN001
-    """A compound matched leaves the number of reference words what it is, and its words are hits."""
+    """A matched compound does not change the number of reference words, and its words are hits."""
     assert leaderboard.score([pair("white paper here", "whitepaper hear")]).words == ErrorCounts(
         hits=2, substitutions=1
     )
 
 
-def test_leaderboard_leaves_out_what_is_not_to_be_scored(leaderboard):  # noqa: ANN001
-    """The mark for excluded segments is no utterance; an empty reference is counted apart."""
+def test_leaderboard_skips_excluded_segments(leaderboard):  # noqa: ANN001
+    """The mark for excluded segments is not an utterance; an empty reference is counted separately."""
     result = leaderboard.score(
         [pair("ignore_time_segment_in_scoring", "hello"), pair("um", "uh yes"), pair("yes", "yes")]
     )
@@ -128,7 +128,7 @@ def test_leaderboard_names_the_commit_it_follows(leaderboard):  # noqa: ANN001
 @UNTIMED
 @given(WORDS, WORDS)
 def test_compounds_are_joined_with_the_fewest_errors(said: list[str], written: list[str]):
-    """Joined and split words leave no more errors than trying every way finds."""
+    """Joined and split words leave no more errors than an exhaustive search."""
     rewritten = normalize_compounds(said, written)
 
     assert align_words(said, rewritten).counts().errors <= fewest(said, written)
@@ -136,7 +136,7 @@ def test_compounds_are_joined_with_the_fewest_errors(said: list[str], written: l
 
 
 def test_compounds_are_found_in_a_long_text():
-    """A text of an hour is searched in pieces, and its compounds are found on both sides of every cut."""
+    """A text of an hour is searched in parts, and its compounds are found on both sides of every cut."""
     said = [word for n in range(500) for word in ("white", "paper", *(f"w{n}x{k}" for k in range(10)), "notebook")]
     written = [word for n in range(500) for word in ("whitepaper", *(f"w{n}x{k}" for k in range(10)), "note", "book")]
 
@@ -145,21 +145,21 @@ def test_compounds_are_found_in_a_long_text():
 
 @pytest.mark.parametrize("name", ["english", "basic", "none"])
 def test_profile_of_a_normalizer_scores_as_the_normalizer(name: str):
-    """A profile that is just a normalizer gives the very score of that normalizer."""
+    """A profile of a normalizer gives the same score as that normalizer."""
     pairs = [pair("Mr. Grey's 5 dogs", "mister gray is five dogs"), pair("", "ah"), pair("Yes!", "yes")]
 
     assert get_profile(name).score(pairs) == score(pairs, normalizer=get_normalizer(name))
 
 
-def test_prepared_pairs_go_into_anything_that_takes_pairs(leaderboard):  # noqa: ANN001
+def test_prepared_pairs_score_as_the_profile(leaderboard):  # noqa: ANN001
     """Prepared pairs with the profile's normalizer score as the profile does."""
     pairs = [pair("the white paper", "the whitepaper"), pair("a b", "a c", "y")]
 
     assert score(leaderboard.prepare(pairs), normalizer=leaderboard.normalizer) == leaderboard.score(pairs)
 
 
-def test_scores_stand_side_by_side():
-    """The same hypotheses score differently under each normalizer, in the order asked for; pairs are read once."""
+def test_scores_have_the_order_of_the_names():
+    """The same hypotheses are scored under each normalizer, in the given order; pairs are read once."""
     pairs = iter([pair("Mr. Grey has a white paper.", "mister gray has a whitepaper")])
 
     scores = score_normalizers(pairs, ["none", "basic", "english", "leaderboard"])
@@ -186,7 +186,7 @@ MIXED = [
 
 
 def test_each_utterance_has_the_normalizer_of_its_language():
-    """English has English spelling, Turkish its dotless i, and an unknown language nothing that only English has."""
+    """English gets English spelling, Turkish its dotless i, and an unknown language no rules of English."""
     result = get_profile("by-language").score(MIXED)
 
     assert (result.words.hits, result.words.errors) == (4, 1)
@@ -196,7 +196,7 @@ def test_each_utterance_has_the_normalizer_of_its_language():
 
 
 def test_one_normalizer_is_named_without_a_count():
-    """Where all utterances have the profile's own, its name says it all."""
+    """If all utterances have the profile's normalizer, only its name is returned."""
     result = get_profile("basic").score(MIXED)
 
     assert result.normalizers == (("basic", 3),)
@@ -215,7 +215,7 @@ def test_one_normalizer_is_named_without_a_count():
     ],
 )
 def test_languages_choose_the_profile(languages: list[str | None], profile: str):
-    """English is for what says that it is English, and each utterance counts."""
+    """English needs an English tag on every utterance."""
     assert profile_for(languages) == profile
 
 

@@ -22,13 +22,13 @@ SMOKE = "a more a amiable woman"
 def report(
     reference: str, min_agreement: int = 2, shared: dict[str, str] | None = None, **systems: str
 ) -> SuspectReport:
-    """The report on one utterance."""
+    """Return the report on one utterance."""
     pairs = {name: [TextPair(id="u", reference=reference, hypothesis=text)] for name, text in systems.items()}
     return suspect_references(pairs, normalizer=NONE, min_agreement=min_agreement, shared=shared)
 
 
-def test_place_where_engines_agree_is_listed():
-    """The word that all engines leave out is a place, with what each says."""
+def test_word_at_which_engines_agree_is_listed():
+    """A word that several engines leave out is listed, with every engine's words."""
     found = report(SMOKE, a="a more amiable woman", b="a more amiable woman", c="a more a amiable woman")
 
     assert found.suspects == (
@@ -37,7 +37,7 @@ def test_place_where_engines_agree_is_listed():
 
 
 def test_error_rate_with_and_without():
-    """Without the place, those who agree lose an error and the word, the one who did not loses a hit."""
+    """Without the suspect word, the agreeing engines lose an error and the other engine loses a hit."""
     found = report(SMOKE, a="a more amiable man", b="a more amiable woman", c=SMOKE)
     a, b, c = found.systems
 
@@ -59,8 +59,8 @@ def test_error_rate_with_and_without():
         ("one two three four", ("one x y four", "one x y four"), (1, "two three", "x y")),
     ],
 )
-def test_each_kind_of_change_is_a_place(reference: str, texts: tuple[str, str], place: tuple[int, str, str]):
-    """Insertions, substitutions and runs of them are one place each, with both sides' words."""
+def test_each_kind_of_change_is_listed(reference: str, texts: tuple[str, str], place: tuple[int, str, str]):
+    """Insertions, substitutions and runs of them are one entry each, with both sides' words."""
     [suspect] = report(reference, a=texts[0], b=texts[1]).suspects
 
     assert (suspect.word, suspect.reference, suspect.instead) == place
@@ -75,7 +75,7 @@ def test_each_kind_of_change_is_a_place(reference: str, texts: tuple[str, str], 
         (("one two four", "one two four"), "nothing is wrong"),
     ],
 )
-def test_no_agreement_is_no_place(texts: tuple[str, str], why: str):
+def test_no_agreement_lists_nothing(texts: tuple[str, str], why: str):
     """One engine alone, two that differ, and empty outputs make nothing suspect."""
     found = report("one two four", a=texts[0], b=texts[1])
 
@@ -83,8 +83,8 @@ def test_no_agreement_is_no_place(texts: tuple[str, str], why: str):
     assert all(system.words == system.without for system in found.systems)
 
 
-def test_systems_that_share_weights_are_one_witness():
-    """Two packages that run the same weights repeat each other's mistakes; a third with other weights counts."""
+def test_systems_that_share_weights_count_once():
+    """Two packages with the same weights count once; a third with other weights counts separately."""
     texts = {"a": "one x four", "b": "one x four", "c": "one two four"}
 
     assert report("one two four", shared={"a": "base", "b": "base"}, **texts).suspects == ()
@@ -92,8 +92,8 @@ def test_systems_that_share_weights_are_one_witness():
     assert report("one two four", shared={"a": "base", "b": "base"}, **texts).suspects != ()
 
 
-def test_more_witnesses_can_be_asked_for():
-    """With three needed, two are not enough."""
+def test_min_agreement_can_be_raised():
+    """Two systems are not enough for a minimum of three."""
     texts = {"a": "one x four", "b": "one x four", "c": "one two four"}
 
     assert len(report("one two four", **texts).suspects) == 1
@@ -101,7 +101,7 @@ def test_more_witnesses_can_be_asked_for():
 
 
 def test_counts_are_those_of_the_score():
-    """With all places in, the counts are the ones that scoring gives."""
+    """The counts over all words are those of the score."""
     pairs = [TextPair(id="1", reference="a b c", hypothesis="a x c d"), TextPair(id="2", reference="", hypothesis="y")]
     found = suspect_references({"one": pairs, "two": pairs[::-1]}, normalizer=NONE)
 
@@ -119,14 +119,14 @@ def test_texts_are_compared_normalized():
     assert (suspect.reference, suspect.instead) == ("brown", "gray")
 
 
-def test_one_witness_is_refused():
+def test_min_agreement_of_one_is_refused():
     """A single engine against the reference proves nothing."""
     with pytest.raises(OptionError, match="min_agreement is 1"):
         report("a", min_agreement=1, a="b", b="b")
 
 
 def test_other_references_are_refused():
-    """Systems over different references cannot be witnesses of one."""
+    """Systems over different references are refused."""
     with pytest.raises(DatasetError, match="utterance 'u' is 'a' in 'x' and 'b' in 'y'"):
         suspect_references(
             {

@@ -27,7 +27,7 @@ def test_nearest_rank_by_hand(q: float, expected: float):
 
 
 def test_rank_is_exact_for_decimal_percentiles():
-    """99.9 % of 1000 values is place 999, which floating point would make 1000."""
+    """99.9 % of 1000 values is rank 999, which floating point would make 1000."""
     assert math.ceil(99.9 / 100 * 1000) == 1000
     assert percentile(range(1, 1001), 99.9) == 999
 
@@ -42,7 +42,7 @@ def test_percentile_is_numpys_inverted_cdf(values: list[float], q: int):
 @UNTIMED
 @given(st.lists(FINITE, min_size=1, max_size=60), st.floats(min_value=0.01, max_value=100))
 def test_percentile_is_the_smallest_that_enough_do_not_exceed(values: list[float], q: float):
-    """At least q % of the values are at or below it, and that is true of no smaller value."""
+    """At least q % of the values do not exceed the percentile, which is true of no smaller value."""
     found = percentile(values, q)
 
     def share(limit: float) -> float:
@@ -68,7 +68,7 @@ def test_percentile_of_nothing_is_refused():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_latency_that_is_not_finite_is_refused(value: float):
-    """A value that is not finite would scramble the order, so it is refused with its place."""
+    """A value that is not finite has no order, so it is refused with its index."""
     with pytest.raises(OptionError, match="value 1 is"):
         latency_summary([1.0, value, 2.0])
 
@@ -96,7 +96,7 @@ def test_few_samples_have_the_maximum_for_a_tail():
 
 
 def test_summary_of_nothing_has_no_figures():
-    """Where every utterance failed there are no figures, and no error either."""
+    """If every utterance failed there are no figures, and no error either."""
     assert latency_summary([]) == LatencySummary(samples=0, p50=None, p90=None, p95=None, p99=None, maximum=None)
 
 
@@ -106,7 +106,7 @@ def test_rtfx_is_audio_over_time():
 
 
 def test_rtfx_without_time_is_none():
-    """Where nothing was measured there is no factor, and no division by zero."""
+    """Without measured time there is no factor, and no division by zero."""
     assert rtfx(0, 0) is None
     assert rtfx(1, 0) is None
     assert rtfx(0, 1) == 0

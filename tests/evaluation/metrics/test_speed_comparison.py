@@ -10,7 +10,7 @@ from asrlab.evaluation.metrics import SpeedComparison, UtteranceTime, compare_sp
 
 
 def times(seconds: list[float], duration: float = 10.0, passes: tuple[float, ...] = (1.0,)) -> list[UtteranceTime]:
-    """One system's times; each pass takes so many times what *seconds* say."""
+    """Return one system's times; each pass multiplies *seconds* by a factor."""
     return [
         UtteranceTime(id=str(n), duration=duration, seconds=[each * factor for factor in passes])
         for n, each in enumerate(seconds)
@@ -25,7 +25,7 @@ def compare(
 
 
 def test_ratio_is_of_totals():
-    """The ratio is the baseline's time over the candidate's, in all, with each system's RTFx beside it."""
+    """The ratio is the baseline's total time over the candidate's, with each system's RTFx."""
     found = compare([2.0] * 5 + [4.0] * 5, [1.0] * 5 + [2.0] * 5)
     [ratio] = found.ratios
 
@@ -47,7 +47,7 @@ def test_ratio_is_of_totals():
     ],
 )
 def test_faster_needs_an_interval_without_one(a: list[float], b: list[float], verdict: str):
-    """A system is faster only where the interval excludes 1."""
+    """A system is faster only if the interval excludes 1."""
     assert compare(a, b).ratios[0].verdict == verdict
 
 
@@ -62,13 +62,13 @@ def test_faster_needs_an_interval_without_one(a: list[float], b: list[float], ve
     ids=["drift of both", "drift beyond the difference", "one pass", "steady"],
 )
 def test_faster_needs_every_pass_to_be_faster(passes: tuple[float, ...], others: tuple[float, ...], verdict: str):
-    """Half the time in most passes is no verdict while one pass of the other system is as fast."""
+    """Half the time in most passes gives no verdict while one pass of the other system is as fast."""
     assert compare([2.0] * 10, [1.0] * 10, passes, others).ratios[0].verdict == verdict
 
 
 @pytest.mark.parametrize(("passes", "taken"), [((1.0,), "a single pass of each"), ((1.0, 1.0), "2 passes of each")])
 def test_fewer_than_three_passes_are_no_verdict(passes: tuple[float, ...], taken: str):
-    """Whatever the figures are, one pass or two show nothing, and the reason says what would."""
+    """One or two passes give no verdict whatever the figures are, and the reason says what is needed."""
     [ratio] = compare([2.0] * 40, [1.0] * 40, passes).ratios
     assert (ratio.verdict, ratio.ratio) == ("no difference shown", 2)
     assert ratio.reason == f"{taken}; a verdict on speed needs the models in one run with --repeat 3"
@@ -81,8 +81,8 @@ def test_a_reason_of_the_caller_withholds_the_verdict():
     assert (ratio.verdict, ratio.reason) == ("no difference shown", "the machine was busy")
 
 
-def test_the_interval_counts_what_changes_between_passes():
-    """Passes that differ widen the interval, where utterances that are all alike leave none."""
+def test_the_interval_includes_variation_between_passes():
+    """Different passes widen the interval, even if all utterances are alike."""
     [steady] = compare([2.0] * 10, [1.0] * 10).ratios
     [drifting] = compare([2.0] * 10, [1.0] * 10, (1.0, 1.0, 1.0), (1.0, 0.8, 1.3)).ratios
     assert (steady.interval.low, steady.interval.high) == pytest.approx((2, 2))
@@ -90,14 +90,14 @@ def test_the_interval_counts_what_changes_between_passes():
     assert drifting.ratio == pytest.approx(2)
 
 
-def test_as_many_passes_are_asked_of_all():
+def test_all_systems_need_the_same_number_of_passes():
     """A system with another number of passes is refused with the first difference."""
     with pytest.raises(DatasetError, match="utterance '1' in 'b' has 1 passes, and '1' in 'a' has 3"):
         compare([1.0, 1.0], [1.0, 1.0], (1.0, 1.0, 1.0), (1.0,))
 
 
 def test_faster_needs_the_sign_flip_test_too():
-    """Where few blocks make the interval too narrow, the test that keeps its level there has a say."""
+    """With few blocks the interval is too narrow, so the sign-flip test must agree."""
     [ratio] = compare([4.0, 4.0, 4.0, 4.0, 2.0, 2.0, 1.0], [2.0] * 7).ratios
 
     assert ratio.interval.low > 1
@@ -130,13 +130,13 @@ def test_other_utterances_are_refused():
 
 
 def test_no_utterances_are_refused():
-    """Where no utterance was transcribed by all there is no ratio."""
+    """Without an utterance that all systems transcribed there is no ratio."""
     with pytest.raises(DatasetError, match="no utterance to compare the speed on"):
         compare_speed({"a": [], "b": []})
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
-def test_time_that_is_none_is_refused(seconds: float):
-    """A failed utterance has no time, and cannot stand for a fast one."""
+def test_invalid_time_is_refused(seconds: float):
+    """A failed utterance has no time and must not count as a fast one."""
     with pytest.raises(DatasetError, match="utterance 'x' has seconds"):
         UtteranceTime(id="x", duration=1.0, seconds=seconds)

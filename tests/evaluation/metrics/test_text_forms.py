@@ -1,4 +1,4 @@
-"""Forms of the same text are no errors, and every other letter or mark is one."""
+"""Unicode forms of the same text are equal, and every other letter or mark is an error."""
 
 # ruff: noqa: RUF001 - letters of many scripts are what is tested
 
@@ -100,7 +100,7 @@ def key(text: str) -> str:
     ],
 )
 def test_basic_counts_letters_and_marks_and_no_forms(reference: str, hypothesis: str, expected: float):
-    """Other vowel signs and tones are errors, other code points for the same text are none, in either direction."""
+    """Other vowel signs and tones are errors; other code points for the same text are not, in either direction."""
     assert wer("basic", reference, hypothesis) == expected
     assert wer("basic", hypothesis, reference) == expected
 
@@ -118,8 +118,8 @@ def test_basic_counts_letters_and_marks_and_no_forms(reference: str, hypothesis:
         ("\ufeffHello\u00a0you", "hello you"),
     ],
 )
-def test_english_takes_forms_for_the_same(reference: str, hypothesis: str):
-    """What Whisper's rules for English tell apart by code points alone is no error, in either direction."""
+def test_english_unifies_forms(reference: str, hypothesis: str):
+    """Texts that differ only in code points are equal in `english`, in either direction."""
     assert wer("english", reference, hypothesis) == 0
     assert wer("english", hypothesis, reference) == 0
 
@@ -135,8 +135,8 @@ def test_every_apostrophe_is_the_same(name: str, apostrophe: str):
 
 @pytest.mark.parametrize("name", ["english", "basic", "none"])
 @pytest.mark.parametrize("sign", INVISIBLE.values(), ids=INVISIBLE)
-def test_invisible_characters_are_no_errors(name: str, sign: str):
-    """A character that no reader sees changes nothing, wherever it stands."""
+def test_invisible_characters_are_not_errors(name: str, sign: str):
+    """An invisible character changes nothing at any position."""
     said = "naïve 1,000 words' end"
 
     assert wer(name, said, sign + sign.join(said) + sign) == 0
@@ -158,18 +158,18 @@ def test_invisible_characters_are_no_errors(name: str, sign: str):
     ],
 )
 def test_letters_that_depend_on_the_language(language: str | None, reference: str, hypothesis: str, expected: float):
-    """Turkish and Azerbaijani pair their i's otherwise, and some languages have two codes for a letter."""
+    """Turkish and Azerbaijani have other pairs of i, and some languages have two codes for a letter."""
     assert wer("basic", reference, hypothesis, language) == expected
 
 
-def test_none_counts_what_is_seen():
+def test_none_counts_visible_differences():
     """`none` composes and leaves out what is invisible; a curly apostrophe or a full-width letter is another one."""
     assert get_normalizer("none")("e\u0301\u200b a\u00ad b") == "é a b"
     assert wer("none", "it\u2019s", "it's") == 1
     assert wer("none", "Ａ", "A") == 1
 
 
-def test_leaderboard_is_left_as_the_leaderboard_has_it():
+def test_leaderboard_unifies_no_forms():
     """The leaderboard unifies no forms, so neither does its profile."""
     assert wer("leaderboard", "it\u2019s", "it's") == 0.5
 
@@ -177,7 +177,7 @@ def test_leaderboard_is_left_as_the_leaderboard_has_it():
 @UNTIMED
 @given(st.text(max_size=30), st.sampled_from([None, "tr", "fa", "yo"]))
 def test_unifying_twice_changes_nothing_more(text: str, language: str | None):
-    """Unified text stays, and so does visible text and what `basic` gives."""
+    """Unified text, visible text and the output of `basic` do not change when unified again."""
     assert unify_forms(unified := unify_forms(text, language=language), language=language) == unified
     assert visible_text(seen := visible_text(text)) == seen
     normalize = get_normalizer("basic", language=language)
@@ -202,7 +202,7 @@ def test_no_character_depends_on_its_form():
 @UNTIMED
 @given(st.text(alphabet=st.characters(categories=["L", "M", "N", "Zs"]), max_size=20), st.data())
 def test_forms_change_no_normalized_text(text: str, data: st.DataObject):
-    """Composed or decomposed, with an invisible character anywhere: every normalizer but the leaderboard's is even."""
+    """All rules but the leaderboard's ignore composition and invisible characters."""
     assume(not {"\u09cd", "\u0d4d"} & set(text))  # behind which a joiner makes another letter
     at = data.draw(st.integers(0, len(text)))
     other = f"{text[:at]}{data.draw(st.sampled_from(sorted(INVISIBLE.values())))}{text[at:]}"
@@ -248,7 +248,7 @@ def test_english_and_basic_are_whispers_on_plain_text(text: str):
 @pytest.mark.parametrize("name", ["english", "basic"])
 @pytest.mark.parametrize("text", ["[", "(", "<", "(a", "[a]", " ", " '", "a \n", "1", "1,", "one ", "\u093e"])
 def test_time_grows_with_the_text_and_not_with_its_square(name: str, text: str):
-    """Eight times the brackets or spaces take eight times as long, and not sixty times."""
+    """Eight times the brackets or spaces take about eight times as long, not sixty-four times."""
     normalize = get_normalizer(name)
 
     def seconds(count: int) -> float:

@@ -20,7 +20,7 @@ PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=6)
 
 
 def of(*texts: tuple[str, str], normalizer: Normalizer = NONE) -> Score:
-    """The score of pairs of reference and hypothesis."""
+    """Return the score of pairs of reference and hypothesis."""
     pairs = (TextPair(id=str(n), reference=said, hypothesis=written) for n, (said, written) in enumerate(texts))
     return score(pairs, normalizer=normalizer)
 
@@ -51,28 +51,28 @@ def test_hand_counted_corpus():
     assert result.utterances == 2
 
 
-def test_corpus_rate_is_no_mean_of_rates():
-    """A short bad utterance weighs by its words: 1 error in 10 words, not the mean of 100 % and 0 %."""
+def test_corpus_rate_is_not_a_mean_of_rates():
+    """A short bad utterance is weighted by its words: 1 error in 10 words, not the mean of 100 % and 0 %."""
     assert of(("x", "y"), ("a b c d e f g h i", "a b c d e f g h i")).wer == pytest.approx(0.1)
 
 
 def test_insertions_can_exceed_the_reference():
-    """WER goes above 1 where much was inserted, MER and WIL stay at most 1."""
+    """WER exceeds 1 after many insertions; MER and WIL stay at most 1."""
     result = of(("a", "b c d"))
 
     assert (result.wer, result.mer, result.wil) == (3.0, 1.0, 1.0)
 
 
 def test_empty_hypothesis_is_all_deletions():
-    """Where nothing was written every word is a deletion and all information is lost."""
+    """With an empty hypothesis every word is a deletion and all information is lost."""
     result = of(("a b", ""))
 
     assert result.words == ErrorCounts(deletions=2)
     assert (result.wer, result.mer, result.wil, result.cer) == (1.0, 1.0, 1.0, 1.0)
 
 
-def test_empty_reference_is_reported_apart():
-    """Words written where nothing was said are counted, and are not in WER."""
+def test_empty_reference_is_counted_separately():
+    """Words recognized for an empty reference are counted and are not part of the WER."""
     result = of(("a b", "a b"), ("", "thank you"), (" ", ""))
 
     assert result.wer == 0.0
@@ -82,7 +82,7 @@ def test_empty_reference_is_reported_apart():
 
 
 def test_reference_of_fillers_only_is_empty_after_normalization():
-    """Whether a reference is empty is decided after normalization."""
+    """A reference is tested for emptiness after normalization."""
     result = of(("Um, [noise]", "thanks"), normalizer=get_normalizer("english"))
 
     assert (result.utterances, result.empty_references, result.empty_reference_insertions) == (0, 1, 1)
@@ -90,13 +90,13 @@ def test_reference_of_fillers_only_is_empty_after_normalization():
 
 @pytest.mark.parametrize("texts", [[], [("", "")], [("", "a b")]])
 def test_rates_without_a_reference_word_are_none(texts: list[tuple[str, str]]):
-    """With no reference word there is no rate: neither an error nor infinity."""
+    """Without a reference word the rates are None, neither an error nor infinity."""
     result = of(*texts)
 
     assert (result.wer, result.cer, result.mer, result.wil) == (None, None, None, None)
 
 
-def test_score_carries_its_normalizer():
+def test_score_names_its_normalizer():
     """A score names the normalizer and its version."""
     english = get_normalizer("english")
     result = of(("Mr. Dashwood's colour", "mister dashwood is color"), normalizer=english)
@@ -106,7 +106,7 @@ def test_score_carries_its_normalizer():
 
 
 def test_missing_reference_is_refused_by_id():
-    """An utterance without a reference cannot be scored, and the message says which it is."""
+    """An utterance without a reference cannot be scored, and the message names it."""
     with pytest.raises(DatasetError, match="utterance 'clip-7' has no reference"):
         TextPair(id="clip-7", reference=None, hypothesis="a")  # type: ignore[arg-type]
 
@@ -131,7 +131,7 @@ def test_long_texts_are_scored():
 @UNTIMED
 @given(PAIRS)
 def test_errors_are_the_levenshtein_distance(texts: list[tuple[str, str]]):
-    """Word and character errors are the sums of the distances that a plain implementation finds."""
+    """Word and character errors are the sums of Levenshtein distances."""
     result = of(*texts)
     scored = [(said, written) for said, written in texts if said]
 
