@@ -39,10 +39,10 @@ def written(tmp_path: Path) -> Written:
 
 def _facts(path: Path) -> list[tuple[object, ...]]:
     facts = []
-    for each in load_dataset(path):
-        assert isinstance(each.audio, AudioFile)
-        part = (Path(each.audio.path).name, each.audio.offset, each.audio.duration)
-        facts.append((each.id, each.text, each.speaker, each.recording, each.language, *part))
+    for utterance in load_dataset(path):
+        assert isinstance(utterance.audio, AudioFile)
+        part = (Path(utterance.audio.path).name, utterance.audio.offset, utterance.audio.duration)
+        facts.append((utterance.id, utterance.text, utterance.speaker, utterance.recording, utterance.language, *part))
     return facts
 
 
@@ -63,8 +63,8 @@ def test_cuts_are_read(written: Written, suffix: str):
     """Whole cuts and cuts trimmed to their supervisions have the same utterances."""
     folder, recordings, supervisions = written
     cuts = lhotse.CutSet.from_manifests(recordings=recordings, supervisions=supervisions)
-    for name, each in (("whole", cuts), ("trimmed", cuts.trim_to_supervisions(keep_overlapping=False))):
-        each.to_file(folder / f"{name}_cuts.{suffix}")
+    for name, manifest in (("whole", cuts), ("trimmed", cuts.trim_to_supervisions(keep_overlapping=False))):
+        manifest.to_file(folder / f"{name}_cuts.{suffix}")
         assert _facts(folder / f"{name}_cuts.{suffix}") == WANTED
 
 
@@ -75,6 +75,6 @@ def test_a_kaldi_directory_that_lhotse_wrote_is_read(written: Written):
 
     export_to_kaldi(recordings, supervisions, output_dir=folder / "kaldi")
     read = list(load_dataset(folder / "kaldi", allow_external_audio=True))
-    assert [(each.text, each.speaker) for each in read] == [("text 0", "s0"), ("text 1", "s1")]
-    parts = [each.audio for each in read if isinstance(each.audio, AudioFile)]
+    assert [(utterance.text, utterance.speaker) for utterance in read] == [("text 0", "s0"), ("text 1", "s1")]
+    parts = [utterance.audio for utterance in read if isinstance(utterance.audio, AudioFile)]
     assert [part.offset for part in parts] == [0.0, 2.0]

@@ -75,9 +75,9 @@ def test_without_quoting_a_quote_is_a_character(rows: list[list[str]]):
 
 ROWS = [("a", '"Hello'), ("b", "World"), ("c", 'she said "yes"'), ("d", 'so"'), ("e", '"'), ("f", '""x'), ("g", "last")]
 READERS: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
-    "data set": ("path", lambda path: [each.text or "" for each in load_dataset(path)]),
-    "hypotheses": ("utt_id", lambda path: [each.text for each in read_hypotheses(path).hypotheses]),
-    "references": ("utt_id", lambda path: [each.text for each in from_file(path) or ()]),
+    "data set": ("path", lambda path: [utterance.text or "" for utterance in load_dataset(path)]),
+    "hypotheses": ("utt_id", lambda path: [hypothesis.text for hypothesis in read_hypotheses(path).hypotheses]),
+    "references": ("utt_id", lambda path: [reference.text for reference in from_file(path) or ()]),
 }
 
 
@@ -98,7 +98,7 @@ def test_long_cell_is_read(write: Write, name: str, delimiter: str):
     column, read = READERS[name]
     text = "word " * (LONG // 5)
     rows = "".join(delimiter.join(row) + "\n" for row in ((column, "text"), ("a", text), ("b", f'"{text}""{text}"')))
-    assert [len(each.strip()) for each in read(write({"x.tsv": rows}) / "x.tsv")] == [LONG - 1, 2 * LONG]
+    assert [len(cell.strip()) for cell in read(write({"x.tsv": rows}) / "x.tsv")] == [LONG - 1, 2 * LONG]
 
 
 def test_long_cell_of_common_voice_and_audiofolder_is_read(write: Write):
@@ -112,13 +112,13 @@ def test_long_cell_of_common_voice_and_audiofolder_is_read(write: Write):
         }
     )
     for name in ("voice", "birds"):
-        assert [each.text for each in load_dataset(root / name)] == [text]
+        assert [utterance.text for utterance in load_dataset(root / name)] == [text]
 
 
 def test_quoted_tsv_with_line_ends_is_read(write: Write):
     """A quoted cell may span lines that are not rows themselves."""
     path = write({"x.tsv": 'path\ttext\na.wav\t"one\ntwo ""three"""\nb.wav\tfour\n'}) / "x.tsv"
-    assert [each.text for each in load_dataset(path)] == ['one\ntwo "three"', "four"]
+    assert [utterance.text for utterance in load_dataset(path)] == ['one\ntwo "three"', "four"]
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])

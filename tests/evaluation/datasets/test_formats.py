@@ -34,9 +34,9 @@ def recording(path: str) -> dict[str, object]:
     return {**RECORDING, "sources": [{"type": "file", "channels": [0], "source": path}]}
 
 
-def lines(*found: object) -> str:
-    """JSON, an object a line."""
-    return "".join(json.dumps(line) + "\n" for line in found)
+def to_jsonl(*objects: object) -> str:
+    """Return JSON Lines of *objects*."""
+    return "".join(json.dumps(line) + "\n" for line in objects)
 
 
 # By format a small data set of the utterances "a" and "b", the path in it to give, and the file with the texts.
@@ -56,15 +56,15 @@ SETS: dict[str, tuple[Files, str, str]] = {
     "kaldi": ({"wav.scp": "a a.wav\nb b.wav\n", "text": "a text a\nb text b\n"}, "", "text"),
     "lhotse": (
         {
-            "x_recordings.jsonl": lines(recording("r.wav")),
-            "x_supervisions.jsonl": lines(supervision("a"), supervision("b")),
+            "x_recordings.jsonl": to_jsonl(recording("r.wav")),
+            "x_supervisions.jsonl": to_jsonl(supervision("a"), supervision("b")),
         },
         "",
         "x_supervisions.jsonl",
     ),
     "librispeech": ({"7/8/7-8.trans.txt": "a text a\nb text b\n", "7/8/a.flac": ""}, "", "7/8/7-8.trans.txt"),
     "nemo": (
-        {"list.jsonl": lines(*({"audio_filepath": f"{name}.wav", "text": f"text {name}"} for name in "ab"))},
+        {"list.jsonl": to_jsonl(*({"audio_filepath": f"{name}.wav", "text": f"text {name}"} for name in "ab"))},
         "list.jsonl",
         "list.jsonl",
     ),
@@ -88,14 +88,14 @@ def small(write: Write, name: str, change: Callable[[str], str | bytes] = str) -
 
 def test_every_format_has_a_small_set_here():
     """A format that is added is tested with the others."""
-    assert sorted(SETS) == [each.name for each in FORMATS]
+    assert sorted(SETS) == [known.name for known in FORMATS]
 
 
 def test_format_is_recognized_by_content(write: Write, name: str):
     """A data set of each format is recognized by that format alone, and its references are read."""
     path = small(write, name)
 
-    assert [each.name for each in FORMATS if each.sniff(path)] == [name]
+    assert [known.name for known in FORMATS if known.sniff(path)] == [name]
     assert [utterance.text for utterance in load_dataset(path)] == ["text a", "text b"]
 
 
@@ -150,16 +150,20 @@ def test_equal_ids_are_refused_with_both_lines(write: Write, by_line: str):
 
 
 OUTSIDE: dict[str, tuple[Files, str]] = {
-    "audiofolder": ({"metadata.jsonl": lines({"file_name": "OUT", "text": "x"})}, ""),
+    "audiofolder": ({"metadata.jsonl": to_jsonl({"file_name": "OUT", "text": "x"})}, ""),
     "common-voice": ({"test.tsv": "client_id\tpath\tsentence\ns\tOUT\tx\n", "clips/x": ""}, ""),
     "csv": ({"list.csv": "path,text\nOUT,x\n"}, "list.csv"),
     "kaldi": ({"wav.scp": "a OUT\n", "text": "a x\n"}, ""),
     "lhotse": (
-        {"cuts.jsonl": lines({"type": "MonoCut", "recording": recording("OUT"), "supervisions": [supervision("a")]})},
+        {
+            "cuts.jsonl": to_jsonl(
+                {"type": "MonoCut", "recording": recording("OUT"), "supervisions": [supervision("a")]}
+            )
+        },
         "",
     ),
     "librispeech": ({"7/8/7-8.trans.txt": "OUT x\n"}, ""),
-    "nemo": ({"list.jsonl": lines({"audio_filepath": "OUT", "text": "x"})}, "list.jsonl"),
+    "nemo": ({"list.jsonl": to_jsonl({"audio_filepath": "OUT", "text": "x"})}, "list.jsonl"),
 }
 
 
@@ -221,10 +225,13 @@ def test_reference_may_be_missing_on_request(write: Write):
         ({"list.tsv": "path\tduration\na.wav\t1\n"}, "list.tsv"),
         ({"kaldi/wav.scp": "a a.wav\n"}, "kaldi"),
         ({"kaldi2/wav.scp": "a a.wav\n", "kaldi2/text": ""}, "kaldi2"),
-        ({"lh/cuts.jsonl": lines({"type": "MonoCut", "id": "a", "start": 0, "recording": recording("a.wav")})}, "lh"),
-        ({"sups/x_recordings.jsonl": lines(recording("a.wav"))}, "sups"),
+        (
+            {"lh/cuts.jsonl": to_jsonl({"type": "MonoCut", "id": "a", "start": 0, "recording": recording("a.wav")})},
+            "lh",
+        ),
+        ({"sups/x_recordings.jsonl": to_jsonl(recording("a.wav"))}, "sups"),
     ]
-    sets[-1][0]["sups/x_supervisions.jsonl"] = lines({**supervision("a"), "text": None})
+    sets[-1][0]["sups/x_supervisions.jsonl"] = to_jsonl({**supervision("a"), "text": None})
     for files, path in sets:
         root = write(files)
         with pytest.raises(DatasetError, match="require_text=False"):
@@ -251,7 +258,7 @@ def test_unknown_format_has_a_near_match_and_all_names(tmp_path: Path):
     with pytest.raises(OptionError, match="no format 'kadli' of data sets; did you mean kaldi") as caught:
         load_dataset(tmp_path, format="kadli")
 
-    assert (caught.value.option, caught.value.supported) == ("format", tuple(each.name for each in FORMATS))
+    assert (caught.value.option, caught.value.supported) == ("format", tuple(known.name for known in FORMATS))
 
 
 def test_format_of_a_named_data_set_is_refused():
@@ -290,7 +297,7 @@ def test_wrong_named_format_is_refused(write: Write, name: str):
 @pytest.mark.parametrize("name", ["gone", "nul\0byte", "x" * 5000])
 def test_recognizing_never_raises(tmp_path: Path, name: str):
     """A missing or impossible path is in no format."""
-    assert not any(each.sniff(tmp_path / name) for each in FORMATS)
+    assert not any(known.sniff(tmp_path / name) for known in FORMATS)
 
 
 def test_part_of_a_file_is_decoded_at_its_times(write: Write):
@@ -302,7 +309,7 @@ def test_part_of_a_file_is_decoded_at_its_times(write: Write):
     write({"k/wav.scp": "r ../r.wav\n", "k/segments": "a r 1.0 2.0\n", "k/text": "a hello\n"})
     write({"t.csv": "path;offset;duration;text\nr.wav;1.0;1.0;hello\n"})
     cut = {"type": "MonoCut", "start": 0.5, "recording": recording("r.wav")}
-    write({"cuts.jsonl": lines({**cut, "supervisions": [supervision("a", start=0.5, text="hello")]})})
+    write({"cuts.jsonl": to_jsonl({**cut, "supervisions": [supervision("a", start=0.5, text="hello")]})})
 
     for path in ("k", "t.csv", "cuts.jsonl", "s/r.stm"):
         [utterance] = load_dataset(root / path, allow_external_audio=True)
@@ -324,9 +331,9 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     """Any file is read as utterances or refused with a data set error."""
     files, given_path, texts = SETS[name]
     root = tmp_path_factory.mktemp("any")
-    for each, content in {**files, texts: data}.items():
-        (root / each).parent.mkdir(parents=True, exist_ok=True)
-        (root / each).write_bytes(content if isinstance(content, bytes) else content.encode())
+    for file, content in {**files, texts: data}.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     read: list[object] = []
     with contextlib.suppress(DatasetError):
         read.extend(load_dataset(root / given_path, format=name))

@@ -26,19 +26,21 @@ def folder(tmp_path: Path, clips: tuple[Path, ...]) -> Path:
 
 
 @pytest.fixture
-def theirs(folder: Path):
+def library_object(folder: Path):
     """Return the library's own object of the folder, with paths, since audio columns need torchcodec."""
     stream = datasets.load_dataset("audiofolder", data_dir=str(folder), split="train", streaming=True)
     return stream.cast_column("audio", datasets.Value("string"))
 
 
-def test_an_audiofolder_is_read_as_the_library_reads_it(folder: Path, theirs: object):
+def test_an_audiofolder_is_read_as_the_library_reads_it(folder: Path, library_object: object):
     """The folder and the library's object of it have the same texts, speakers and audio, file for file."""
     ours = list(asrlab.evaluation.load_dataset(folder))
-    objects = list(asrlab.evaluation.load_dataset(theirs))
-    assert [(each.text, each.speaker) for each in ours] == [("first", "7"), ("second", "8")]
-    assert [(each.text, each.speaker) for each in objects] == [(each.text, each.speaker) for each in ours]
-    assert [_content(each.audio) for each in objects] == [_content(each.audio) for each in ours]
+    objects = list(asrlab.evaluation.load_dataset(library_object))
+    assert [(utterance.text, utterance.speaker) for utterance in ours] == [("first", "7"), ("second", "8")]
+    assert [(utterance.text, utterance.speaker) for utterance in objects] == [
+        (utterance.text, utterance.speaker) for utterance in ours
+    ]
+    assert [_content(utterance.audio) for utterance in objects] == [_content(utterance.audio) for utterance in ours]
 
 
 def _content(audio: object) -> bytes:
@@ -54,9 +56,9 @@ def test_bytes_and_paths_are_decoded_by_asrlab(folder: Path):
         for name, column in held.items():
             rows = datasets.Dataset.from_dict({"speech": column, "text": ["a", "b"]})
             read = asrlab.evaluation.load_dataset(rows.cast_column("speech", datasets.Audio()))
-            assert [each.id for each in read] == ids[name]
+            assert [utterance.id for utterance in read] == ids[name]
             assert read.length == 2
-            texts = [transcriber.transcribe(each.audio).text for each in read]
+            texts = [transcriber.transcribe(utterance.audio).text for utterance in read]
             assert texts == ["loud loud loud", "loud loud loud quiet"]
 
 

@@ -42,9 +42,9 @@ CUT = {
 }  # fmt: skip
 
 
-def lines(*found: object) -> str:
-    """JSON, an object a line."""
-    return "".join(json.dumps(line) + "\n" for line in found)
+def to_jsonl(*objects: object) -> str:
+    """Return JSON Lines of *objects*."""
+    return "".join(json.dumps(line) + "\n" for line in objects)
 
 
 def expected(root: Path) -> list[Utterance]:
@@ -60,7 +60,7 @@ def expected(root: Path) -> list[Utterance]:
 def test_recordings_with_supervisions(write: Write, suffix: str):
     """Either file of a pair, or their folder, gives the supervisions; the whole of a recording is its path."""
     recordings, supervisions = f"x_recordings_dev{suffix}", f"x_supervisions_dev{suffix}"
-    root = write({recordings: lines(RECORDING), supervisions: lines(FIRST, SECOND)})
+    root = write({recordings: to_jsonl(RECORDING), supervisions: to_jsonl(FIRST, SECOND)})
 
     for path in (root, root / recordings, root / supervisions):
         assert list(load_dataset(path)) == expected(root)
@@ -74,7 +74,7 @@ def test_cuts_give_the_parts_of_their_supervisions(write: Write, suffix: str):
         "start": 1.5,
         "supervisions": [{**FIRST, "start": -1.0}, {**SECOND, "start": -1.5000001}],
     }
-    root = write({f"cuts{suffix}": lines(CUT), f"trimmed{suffix}": lines(trimmed)})
+    root = write({f"cuts{suffix}": to_jsonl(CUT), f"trimmed{suffix}": to_jsonl(trimmed)})
 
     assert list(load_dataset(root / f"cuts{suffix}")) == expected(root)
     assert list(load_dataset(root / f"trimmed{suffix}")) == expected(root)
@@ -117,7 +117,9 @@ def test_bad_cut_is_refused_with_its_line(write: Write, tmp_path: Path, monkeypa
     """A cut that cannot be transcribed is an error at its line; nothing is run, fetched or mixed."""
     monkeypatch.chdir(tmp_path)
     bad, problem = BAD[case]
-    utterances = iter(load_dataset(write({"cuts.jsonl": lines({**CUT, "supervisions": [FIRST]}, bad)}) / "cuts.jsonl"))
+    utterances = iter(
+        load_dataset(write({"cuts.jsonl": to_jsonl({**CUT, "supervisions": [FIRST]}, bad)}) / "cuts.jsonl")
+    )
 
     assert next(utterances).id == "a1"
     with pytest.raises(DatasetError, match=rf"cuts\.jsonl, line 2: .*{problem}"):
@@ -127,7 +129,9 @@ def test_bad_cut_is_refused_with_its_line(write: Write, tmp_path: Path, monkeypa
 
 def test_supervision_of_an_unknown_recording_is_refused(write: Write):
     """A supervision whose recording is missing from the other file is an error with its line."""
-    root = write({"recordings.jsonl": lines(RECORDING), "supervisions.jsonl": lines({**FIRST, "recording_id": "z"})})
+    root = write(
+        {"recordings.jsonl": to_jsonl(RECORDING), "supervisions.jsonl": to_jsonl({**FIRST, "recording_id": "z"})}
+    )
 
     with pytest.raises(
         DatasetError, match=r"supervisions\.jsonl, line 1: the recording 'z' is not in recordings\.jsonl"
@@ -137,7 +141,7 @@ def test_supervision_of_an_unknown_recording_is_refused(write: Write):
 
 def test_half_of_a_pair_is_refused(write: Write):
     """The error about supervisions without recordings names the missing file."""
-    root = write({"x_supervisions.jsonl": lines(FIRST), "notes.jsonl": lines(RECORDING)})
+    root = write({"x_supervisions.jsonl": to_jsonl(FIRST), "notes.jsonl": to_jsonl(RECORDING)})
 
     with pytest.raises(DatasetError, match=r"and there is no x_recordings\.jsonl; put both in one folder"):
         load_dataset(root / "x_supervisions.jsonl")
@@ -147,7 +151,7 @@ def test_half_of_a_pair_is_refused(write: Write):
 
 def test_folder_of_several_manifests_names_them(write: Write):
     """The error about two manifests in a folder asks for one of them."""
-    root = write({"cuts_dev.jsonl": lines(CUT), "cuts_test.jsonl.gz": lines(CUT)})
+    root = write({"cuts_dev.jsonl": to_jsonl(CUT), "cuts_test.jsonl.gz": to_jsonl(CUT)})
 
     with pytest.raises(DatasetError, match=r"several; give one: .*cuts_dev\.jsonl, .*cuts_test\.jsonl\.gz"):
         load_dataset(root)
@@ -155,7 +159,7 @@ def test_folder_of_several_manifests_names_them(write: Write):
 
 def test_damaged_gzip_is_refused_where_it_breaks(write: Write):
     """A truncated gzipped manifest gives the utterances before the damage, and then an error."""
-    data = gzip.compress(lines(*({**CUT, "supervisions": [{**FIRST, "id": str(n)}]} for n in range(5_000))).encode())
+    data = gzip.compress(to_jsonl(*({**CUT, "supervisions": [{**FIRST, "id": str(n)}]} for n in range(5_000))).encode())
     path = write({"cuts.jsonl.gz": data[: len(data) // 2]}) / "cuts.jsonl.gz"
     utterances = iter(load_dataset(path))
 

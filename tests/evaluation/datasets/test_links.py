@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.evaluation.datasets.test_formats import lines, recording, supervision
+from tests.evaluation.datasets.test_formats import recording, supervision, to_jsonl
 
 import asrlab
 from asrlab.audio import AudioFile
@@ -48,8 +48,8 @@ SETS: dict[str, tuple[dict[str, str | bytes], str, tuple[str, ...]]] = {
     ),
     "lhotse": (
         {
-            "c_recordings.jsonl": lines(recording("a.wav")),
-            "c_supervisions.jsonl": lines(supervision("u")),
+            "c_recordings.jsonl": to_jsonl(recording("a.wav")),
+            "c_supervisions.jsonl": to_jsonl(supervision("u")),
             "a.wav": "",
         },
         "",
@@ -60,7 +60,7 @@ SETS: dict[str, tuple[dict[str, str | bytes], str, tuple[str, ...]]] = {
         "",
         ("7/8/7-8.trans.txt", "7/8/a.flac", "7/8", "7"),
     ),
-    "nemo": ({"list.jsonl": lines({"audio_filepath": "a.wav", "text": "x"}), "a.wav": ""}, "list.jsonl", ("a.wav",)),
+    "nemo": ({"list.jsonl": to_jsonl({"audio_filepath": "a.wav", "text": "x"}), "a.wav": ""}, "list.jsonl", ("a.wav",)),
     "stm": (
         {"stm/t.stm": "t 1 s 0 1 x\n", "sph/t.sph": ""},
         "",
@@ -80,7 +80,7 @@ def move_and_link(root: Path, file: str, target: Path) -> None:
 
 def test_every_format_is_here():
     """A format that is added is tested with the others."""
-    assert sorted(SETS) == sorted(each.name for each in FORMATS)
+    assert sorted(SETS) == sorted(known.name for known in FORMATS)
 
 
 @pytest.mark.parametrize(("name", "file"), LINKED)
@@ -88,31 +88,32 @@ def test_link_out_of_the_folder_is_refused_unless_allowed(write: Write, tmp_path
     """A link to outside, of any file or folder of a data set, is an error that says how to allow it."""
     files, path, _ = SETS[name]
     root = write(files)
-    whole = [each.text for each in load_dataset(root / path, format=name)]
+    whole = [utterance.text for utterance in load_dataset(root / path, format=name)]
     move_and_link(root, file, tmp_path / "elsewhere" / "moved")
 
     with pytest.raises(DatasetError, match=r"leads out of .*allow_external_audio=True \(--allow-external-audio\)"):
         list(load_dataset(root / path, format=name))
     assert [
-        each.text for each in asrlab.evaluation.load_dataset(root / path, format=name, allow_external_audio=True)
+        utterance.text
+        for utterance in asrlab.evaluation.load_dataset(root / path, format=name, allow_external_audio=True)
     ] == whole
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [each for each in LINKED if each not in {("librispeech", "7"), ("folder", "sub")}]
+    ("name", "file"), [linked for linked in LINKED if linked not in {("librispeech", "7"), ("folder", "sub")}]
 )
 def test_link_within_the_folder_is_followed(write: Write, name: str, file: str):
     """A link to a file in the same data set is followed."""
     files, path, _ = SETS[name]
     root = write(files)
-    whole = [(each.id, each.text) for each in load_dataset(root / path, format=name)]
+    whole = [(utterance.id, utterance.text) for utterance in load_dataset(root / path, format=name)]
     move_and_link(root, file, root / ".store" / "moved")
 
     found = load_dataset(root / path, format=name)
     if (root / file).is_dir() and name == "librispeech":
-        assert [each.text for each in found] == ["x"]  # met where it really is
+        assert [utterance.text for utterance in found] == ["x"]  # met where it really is
     else:
-        assert [(each.id, each.text) for each in found] == whole
+        assert [(utterance.id, utterance.text) for utterance in found] == whole
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -122,8 +123,8 @@ def test_root_may_be_a_link(write: Write, tmp_path: Path, name: str):
     root = write(files)
     (tmp_path / "link").symlink_to(root, target_is_directory=True)
 
-    assert [each.text for each in load_dataset(tmp_path / "link" / path)] == [
-        each.text for each in load_dataset(root / path)
+    assert [utterance.text for utterance in load_dataset(tmp_path / "link" / path)] == [
+        utterance.text for utterance in load_dataset(root / path)
     ]
 
 
@@ -139,7 +140,7 @@ def test_score_reads_no_text_through_a_link_unless_allowed(write: Write, tmp_pat
     assert load_references(root / path, [], allow_external_audio=True)[1]
 
 
-@pytest.mark.parametrize(("name", "file"), [each for each in LINKED if each not in TEXTS])
+@pytest.mark.parametrize(("name", "file"), [linked for linked in LINKED if linked not in TEXTS])
 def test_score_accepts_audio_anywhere(write: Write, tmp_path: Path, name: str, file: str):
     """Audio that is a link to outside is not opened by ``score`` and needs no permission."""
     files, path, _ = SETS[name]
@@ -162,7 +163,7 @@ def test_folder_of_links_says_what_to_do(tmp_path: Path):
         DatasetError, match=r"set/a\.txt leads out of the data set's folder, to .*store/a\.txt; replace it with a copy"
     ):
         load_dataset(root)
-    assert [each.id for each in load_dataset(root, allow_external_audio=True)] == ["a", "b"]
+    assert [utterance.id for utterance in load_dataset(root, allow_external_audio=True)] == ["a", "b"]
 
 
 def test_linked_folders_are_read_once(tmp_path: Path):
@@ -176,7 +177,7 @@ def test_linked_folders_are_read_once(tmp_path: Path):
     (other / "back").symlink_to(root, target_is_directory=True)
     (other / "self").symlink_to(other, target_is_directory=True)
 
-    assert [each.id for each in load_dataset(root, allow_external_audio=True)] == ["a", "there/b"]
+    assert [utterance.id for utterance in load_dataset(root, allow_external_audio=True)] == ["a", "there/b"]
 
 
 def test_recording_beside_given_supervisions_is_checked(write: Write, tmp_path: Path):

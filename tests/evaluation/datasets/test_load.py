@@ -32,7 +32,7 @@ def refusing():
 
 
 @pytest.fixture
-def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def plugin_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the name of an importable plugin module with data sets."""
     name = f"their_data_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(THEIRS, encoding="utf-8")
@@ -46,18 +46,18 @@ def spec(factory: str, *, name: str = "letters") -> DatasetSpec:
     return DatasetSpec(name=name, description="their letters", factory=factory)
 
 
-def test_spec_is_loaded_by_its_name(theirs: str):
+def test_spec_is_loaded_by_its_name(plugin_module: str):
     """A plugin's data set is loaded by name like asrlab's own."""
-    dataset = load_dataset("letters", specs=[spec(f"{theirs}:letters")])
+    dataset = load_dataset("letters", specs=[spec(f"{plugin_module}:letters")])
 
     assert [utterance.id for utterance in dataset] == ["a"]
 
 
-def test_listing_specs_imports_nothing(theirs: str):
+def test_listing_specs_imports_nothing(plugin_module: str):
     """The code of a spec is imported when the data set is loaded and not before."""
-    load_dataset("smoke", specs=[spec(f"{theirs}:letters")])
+    load_dataset("smoke", specs=[spec(f"{plugin_module}:letters")])
 
-    assert theirs not in sys.modules
+    assert plugin_module not in sys.modules
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_listing_specs_imports_nothing(theirs: str):
         ("absent", "raised AttributeError"),
     ],
 )
-def test_broken_spec_is_reported_with_its_code(theirs: str, function: str, problem: str):
+def test_broken_spec_is_reported_with_its_code(plugin_module: str, function: str, problem: str):
     """Any failure in a plugin's code is a data set error that names the data set and the code."""
-    with pytest.raises(DatasetError, match=rf"'letters' cannot be loaded: {theirs}:{function} {problem}"):
-        load_dataset("letters", specs=[spec(f"{theirs}:{function}")])
+    with pytest.raises(DatasetError, match=rf"'letters' cannot be loaded: {plugin_module}:{function} {problem}"):
+        load_dataset("letters", specs=[spec(f"{plugin_module}:{function}")])
 
 
 def test_spec_of_a_missing_module_is_reported():
@@ -82,10 +82,10 @@ def test_spec_of_a_missing_module_is_reported():
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
-def test_data_set_error_of_a_plugin_is_passed_on(theirs: str):
+def test_data_set_error_of_a_plugin_is_passed_on(plugin_module: str):
     """A data set error raised by a plugin is not replaced."""
     with pytest.raises(DatasetError, match=r"^accept the licence first$"):
-        load_dataset("letters", specs=[spec(f"{theirs}:refusing")])
+        load_dataset("letters", specs=[spec(f"{plugin_module}:refusing")])
 
 
 @pytest.mark.parametrize("name", ["smoke", "letters"])

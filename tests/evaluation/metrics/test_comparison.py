@@ -27,7 +27,7 @@ def corpus(errors: list[int], words: int = 10) -> list[TextPair]:
 
 def compare(*errors: list[int], blocks: dict[str, str | None] | None = None, **options: float) -> WerComparison:
     """Systems called a, b, c, by their errors in each utterance."""
-    systems = {name: corpus(each) for name, each in zip("abc", errors, strict=False)}
+    systems = {name: corpus(counts) for name, counts in zip("abc", errors, strict=False)}
     return compare_wer(systems, normalizer=NONE, blocks=blocks, resampling=Resampling(**options))
 
 
@@ -214,13 +214,13 @@ def test_three_thousand_utterances_take_under_a_second():
     words = GENERATOR.integers(3, 45, 3000)
     columns = np.stack([words, GENERATOR.binomial(words, 0.1), GENERATOR.binomial(words, 0.09)], axis=1).astype(float)
 
-    def took() -> float:
+    def elapsed_s() -> float:
         start = time.process_time()
         resampled_sums(columns, Resampling(resamples=10_000))
         flip_p_value(columns[:, 2] - columns[:, 1], Resampling(resamples=10_000))
         return time.process_time() - start
 
-    assert any(took() < 1 for _ in range(3))
+    assert any(elapsed_s() < 1 for _ in range(3))
 
 
 def test_empty_references_are_left_out_and_counted():

@@ -114,7 +114,7 @@ PIECES = [
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join)
 
 
-def of(*texts: tuple[str, str]) -> EntityScore:
+def entity_score(*texts: tuple[str, str]) -> EntityScore:
     """Return the entity score of pairs of reference and hypothesis."""
     return entity_errors(
         TextPair(id=str(n), reference=said, hypothesis=written) for n, (said, written) in enumerate(texts)
@@ -136,20 +136,20 @@ def expected(marks: str) -> dict[str, tuple[int, int, int]]:
 @pytest.mark.parametrize(("reference", "hypothesis", "marks"), [*NUMBERS, *MONEY, *DATES, *NAMES])
 def test_hand_checked_pair(reference: str, hypothesis: str, marks: str):
     """Each entity is found, has its kind, and is hit, missed or wrong as annotated by hand."""
-    assert outcomes(of((reference, hypothesis))) == expected(marks)
+    assert outcomes(entity_score((reference, hypothesis))) == expected(marks)
 
 
 @pytest.mark.parametrize("written", ["5 2 6", "526", "five twenty six", "five two six", "five hundred twenty-six"])
 @pytest.mark.parametrize("said", ["5 2 6", "526", "five twenty six", "five two six", "five hundred twenty-six"])
 def test_digit_string_is_the_same_however_it_is_written(said: str, written: str):
     """Each spelling of 526 is a hit for every other spelling, as one entity."""
-    assert of((f"dial {said} please", f"dial {written} please")).numbers == EntityCounts(hits=1)
+    assert entity_score((f"dial {said} please", f"dial {written} please")).numbers == EntityCounts(hits=1)
 
 
 @pytest.mark.parametrize("written", ["52", "5 2 7", "5 2", "5026", "five hundred", "5260", "2 6", "1526"])
 def test_another_digit_string_is_wrong(written: str):
     """An additional, missing or different digit is not a hit."""
-    assert of(("dial 5 2 6 please", f"dial {written} please")).numbers == EntityCounts(wrong=1)
+    assert entity_score(("dial 5 2 6 please", f"dial {written} please")).numbers == EntityCounts(wrong=1)
 
 
 @pytest.mark.parametrize(
@@ -172,15 +172,15 @@ def test_another_digit_string_is_wrong(written: str):
 )
 def test_number_in_words_is_its_digits(words: str, digits: str):
     """A number in words is a hit for its digits, and the reverse."""
-    assert of((f"it was {words} then", f"it was {digits} then")).numbers == EntityCounts(hits=1)
-    assert of((f"it was {digits} then", f"it was {words} then")).numbers == EntityCounts(hits=1)
+    assert entity_score((f"it was {words} then", f"it was {digits} then")).numbers == EntityCounts(hits=1)
+    assert entity_score((f"it was {digits} then", f"it was {words} then")).numbers == EntityCounts(hits=1)
 
 
 @UNTIMED
 @given(TEXTS)
 def test_text_has_no_errors_against_itself(text: str):
     """Any text is a hit for all of its own entities."""
-    total = of((text, text)).total
+    total = entity_score((text, text)).total
 
     assert (total.missed, total.wrong) == (0, 0)
 
@@ -189,12 +189,16 @@ def test_text_has_no_errors_against_itself(text: str):
 @given(TEXTS, TEXTS)
 def test_entities_are_those_of_the_reference(reference: str, hypothesis: str):
     """The number of entities does not depend on the hypothesis."""
-    assert of((reference, hypothesis)).total.references == of((reference, reference)).total.references
+    assert (
+        entity_score((reference, hypothesis)).total.references == entity_score((reference, reference)).total.references
+    )
 
 
 def test_counts_add_up_over_a_corpus():
     """The rate is over all entities of all utterances, and each kind has its own."""
-    score = of(("call 526 now", "call 527 now"), ("on Monday he met Anna", "on he met Anna"), ("paid $5", "paid $5"))
+    score = entity_score(
+        ("call 526 now", "call 527 now"), ("on Monday he met Anna", "on he met Anna"), ("paid $5", "paid $5")
+    )
 
     assert score.numbers.rate == 1
     assert score.dates.rate == 1
@@ -207,7 +211,7 @@ def test_counts_add_up_over_a_corpus():
 
 def test_corpus_without_entities_has_no_rate():
     """A corpus without entities has no rate, rather than a perfect one."""
-    score = of(("nothing to see here", "nothing to see"))
+    score = entity_score(("nothing to see here", "nothing to see"))
 
     assert score.rate is None
     assert score.numbers.rate is None
@@ -216,23 +220,25 @@ def test_corpus_without_entities_has_no_rate():
 @pytest.mark.parametrize("text", ["the man saw paris", "THE MAN SAW PARIS", "I think I'm in nasa", "i'm at NASA", ""])
 def test_references_without_casing_give_no_names(text: str):
     """If no reference has capitals, names are unknown rather than none."""
-    assert of((text, text)).names is None
+    assert entity_score((text, text)).names is None
 
 
 def test_one_cased_reference_makes_names_count():
     """In a corpus with casing an utterance without names has none."""
-    assert of(("The end", "the end"), ("no names here", "no names here")).names == EntityCounts()
+    assert entity_score(("The end", "the end"), ("no names here", "no names here")).names == EntityCounts()
 
 
 @pytest.mark.parametrize("text", ["THE MAN SAW PARIS", "The Man Who Saw Paris And Rome In Spring"])
 def test_capitals_of_a_heading_are_not_names(text: str):
     """An utterance in capitals, or with most words capitalized, has no names, in a corpus where others do."""
-    assert of((text, text), ("He met Anna there", "he met Anna there")).names == EntityCounts(hits=1)
+    assert entity_score((text, text), ("He met Anna there", "he met Anna there")).names == EntityCounts(hits=1)
 
 
 def test_misses_have_both_texts():
     """Each miss has its utterance, kind, and both texts as they were written."""
-    score = of(("He paid $5.50 to Anna Dashwood", "he paid five dollars fifty three to Anna"), ("he left", "he left"))
+    score = entity_score(
+        ("He paid $5.50 to Anna Dashwood", "he paid five dollars fifty three to Anna"), ("he left", "he left")
+    )
 
     assert score.misses == (
         EntityMiss(id="0", kind="money", outcome="wrong", reference="$5.50", hypothesis="five dollars fifty three"),
@@ -251,13 +257,13 @@ def test_misses_are_limited():
 
 def test_empty_hypothesis_misses_everything():
     """A failed utterance has every entity missed."""
-    assert of(("On Monday he paid Anna $5 for 3", "")).total == EntityCounts(missed=4)
+    assert entity_score(("On Monday he paid Anna $5 for 3", "")).total == EntityCounts(missed=4)
 
 
 @pytest.mark.parametrize("repeated", ["oh ", "minus ", "five ", "and ", "a hundred ", "one point "])
 def test_repetition_loop_is_read(repeated: str):
     """A word repeated without end, as engines do, is read without exhausting the stack."""
-    assert of((repeated * 1500, repeated * 1500)).total.wrong == 0
+    assert entity_score((repeated * 1500, repeated * 1500)).total.wrong == 0
 
 
 @pytest.mark.parametrize("language", ["en", "en-US", "en_GB", "EN"])

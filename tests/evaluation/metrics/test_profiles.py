@@ -31,20 +31,20 @@ def pair(reference: str, hypothesis: str, id: str = "x") -> TextPair:  # noqa: A
     return TextPair(id=id, reference=reference, hypothesis=hypothesis)
 
 
-def fewest(said: list[str], written: list[str]) -> int:
+def fewest_errors(said: list[str], written: list[str]) -> int:
     """Return the fewest errors with compounds joined, by exhaustive search."""
     if not said or not written:
         return len(said) + len(written)
     ways = [
-        fewest(said[1:], written[1:]) + (said[0] != written[0]),
-        fewest(said[1:], written) + 1,
-        fewest(said, written[1:]) + 1,
+        fewest_errors(said[1:], written[1:]) + (said[0] != written[0]),
+        fewest_errors(said[1:], written) + 1,
+        fewest_errors(said, written[1:]) + 1,
     ]
     for size in range(2, 4):
         if "".join(written[:size]) == said[0]:
-            ways.append(fewest(said[1:], written[size:]))
+            ways.append(fewest_errors(said[1:], written[size:]))
         if "".join(said[:size]) == written[0]:
-            ways.append(fewest(said[size:], written[1:]))
+            ways.append(fewest_errors(said[size:], written[1:]))
     return min(ways)
 
 
@@ -131,7 +131,7 @@ def test_compounds_are_joined_with_the_fewest_errors(said: list[str], written: l
     """Joined and split words leave no more errors than an exhaustive search."""
     rewritten = normalize_compounds(said, written)
 
-    assert align_words(said, rewritten).counts().errors <= fewest(said, written)
+    assert align_words(said, rewritten).counts().errors <= fewest_errors(said, written)
     assert "".join(rewritten) == "".join(written)
 
 
@@ -225,11 +225,12 @@ def test_by_language_is_the_sum_of_its_parts(languages: list[str | None]):
     """The errors of a mixed corpus are those of its English and its other utterances together."""
     texts = ("Mister Colour's İI", "mr. color is ii")
     pairs = [
-        TextPair(id=str(n), reference=texts[0], hypothesis=texts[1], language=each) for n, each in enumerate(languages)
+        TextPair(id=str(n), reference=texts[0], hypothesis=texts[1], language=language)
+        for n, language in enumerate(languages)
     ]
     parts = (
-        get_profile("english").score(each for each in pairs if each.language == "en"),
-        get_profile("basic").score(each for each in pairs if each.language != "en"),
+        get_profile("english").score(given for given in pairs if given.language == "en"),
+        get_profile("basic").score(given for given in pairs if given.language != "en"),
     )
 
     assert get_profile("by-language").score(pairs).words == parts[0].words + parts[1].words

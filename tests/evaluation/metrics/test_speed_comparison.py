@@ -12,8 +12,8 @@ from asrlab.evaluation.metrics import SpeedComparison, UtteranceTime, compare_sp
 def times(seconds: list[float], duration: float = 10.0, passes: tuple[float, ...] = (1.0,)) -> list[UtteranceTime]:
     """Return one system's times; each pass multiplies *seconds* by a factor."""
     return [
-        UtteranceTime(id=str(n), duration=duration, seconds=[each * factor for factor in passes])
-        for n, each in enumerate(seconds)
+        UtteranceTime(id=str(n), duration=duration, seconds=[value * factor for factor in passes])
+        for n, value in enumerate(seconds)
     ]
 
 

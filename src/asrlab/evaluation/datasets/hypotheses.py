@@ -58,8 +58,10 @@ class Hypothesis:
     Attributes:
         id: Id of the utterance. In CTM the recording's name, with its channel unless that is the first.
         text: The recognized text.
-        reference: The reference, if the file has one; else None.
+        reference: The reference, if the file has both texts; else None.
         language: Language of the reference in the file; None if absent.
+        speaker: Speaker; None if unknown.
+        recording: Recording that contains the utterance; None if unknown.
         words: In CTM the words with their times, in order; else empty.
         alternatives: In trn the readings, if there are several; else None.
     """
@@ -68,6 +70,8 @@ class Hypothesis:
     text: str
     reference: str | None = None
     language: str | None = None
+    speaker: str | None = None
+    recording: str | None = None
     words: tuple[TimedWord, ...] = attrs.field(default=(), repr=False)
     alternatives: Alternatives | None = attrs.field(default=None, repr=False)
 
@@ -226,27 +230,6 @@ _REFERENCE_COLUMN = "reference"
 
 
 @attrs.frozen(kw_only=True)
-class TextRow:
-    """A row of a table of texts without audio.
-
-    Attributes:
-        id: Id of the utterance.
-        text: A program's text, or the reference if the table has nothing else; empty if the cell is.
-        reference: The reference, if the table has both; else None.
-        language: Language in the table; None if absent.
-        speaker: Speaker; None if unknown.
-        recording: Recording that contains the utterance; None if unknown.
-    """
-
-    id: str
-    text: str
-    reference: str | None = None
-    language: str | None = None
-    speaker: str | None = None
-    recording: str | None = None
-
-
-@attrs.frozen(kw_only=True)
 class _TextColumns:
     delimiter: str
     id: str
@@ -259,8 +242,10 @@ def sniff_text_table(path: Path) -> bool:
     return _find_columns(path) is not None
 
 
-def read_text_rows(path: Path) -> Iterator[TextRow]:
+def read_text_rows(path: Path) -> Iterator[Hypothesis]:
     """Yield the rows of a table; undo the escapes of `asrlab.transcript.document.escape_formula`.
+
+    The text of a table without hypotheses is the reference.
 
     Raises:
         DatasetError: If there is no column for ids or none for texts, or a row cannot be read, has no id, or repeats
@@ -276,17 +261,17 @@ def read_text_rows(path: Path) -> Iterator[TextRow]:
     file = TextFile(path=path)
     ids = UniqueIds(file=file)
     for number, record in DelimitedTable(file=file, delimiter=columns.delimiter).rows():
-        row = _text_row(record, columns)
+        row = _hypothesis(record, columns)
         ids.add(row.id, number)
         yield row
 
 
-def _text_row(record: RecordReader, columns: _TextColumns) -> TextRow:
+def _hypothesis(record: RecordReader, columns: _TextColumns) -> Hypothesis:
     name = record.label(columns.id)
     if name is None:
         raise record.error(f"there is no '{columns.id}'; every row needs one")
     reference = None if columns.reference is None else _unescape(record.string(columns.reference) or "")
-    return TextRow(
+    return Hypothesis(
         id=_unescape(name),
         text=_unescape(record.string(columns.text) or ""),
         reference=reference,
@@ -325,13 +310,8 @@ def _reference_column(texts: list[str]) -> str | None:
     return next((column for column in texts[1:] if column in _TEXT_COLUMNS), None)
 
 
-def _read_table(path: Path) -> Iterator[Hypothesis]:
-    for row in read_text_rows(path):
-        yield Hypothesis(id=row.id, text=row.text, reference=row.reference, language=row.language)
-
-
 _READERS: dict[str, Callable[[Path], Iterator[Hypothesis]]] = {
-    "csv": _read_table,
+    "csv": read_text_rows,
     "ctm": _read_ctm,
     "leaderboard": _read_leaderboard,
     "trn": _read_trn,

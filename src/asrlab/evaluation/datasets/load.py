@@ -36,18 +36,12 @@ SMOKE = DatasetSpec(
 )
 
 _FOLDER = DatasetFormat(
-    name="folder",
-    description="a folder of audio with same-named .txt files",
-    sniffer=sniff_folder,
-    read=read_folder,
+    name="folder", description="a folder of audio with same-named .txt files", sniffer=sniff_folder, read=read_folder
 )
 _NEMO = DatasetFormat(name="nemo", description="a JSONL manifest", sniffer=sniff_manifest, read=read_manifest)
 FORMATS = (
     DatasetFormat(
-        name="audiofolder",
-        description="Hugging Face's audiofolder",
-        sniffer=sniff_audiofolder,
-        read=read_audiofolder,
+        name="audiofolder", description="Hugging Face's audiofolder", sniffer=sniff_audiofolder, read=read_audiofolder
     ),
     DatasetFormat(
         name="common-voice",
@@ -66,10 +60,7 @@ FORMATS = (
     DatasetFormat(name="kaldi", description="a Kaldi data directory", sniffer=sniff_kaldi, read=read_kaldi),
     DatasetFormat(name="lhotse", description="Lhotse's manifests", sniffer=sniff_lhotse, read=read_lhotse),
     DatasetFormat(
-        name="librispeech",
-        description="LibriSpeech's tree",
-        sniffer=sniff_librispeech,
-        read=read_librispeech,
+        name="librispeech", description="LibriSpeech's tree", sniffer=sniff_librispeech, read=read_librispeech
     ),
     _NEMO,
     DatasetFormat(name="stm", description="segment time marks (STM)", sniffer=sniff_stm, read=read_stm),

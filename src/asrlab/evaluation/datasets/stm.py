@@ -86,7 +86,7 @@ def list_stm_files(path: Path) -> list[Path]:
 
 
 def track_name(file: str, channel: str) -> str:
-    """Return the name of a recording's channel: *file* for the first channel (``1`` or ``A``), else for example ``FILE#2``."""
+    """Return the name of a recording's channel: *file* for the first (``1`` or ``A``), else for example ``FILE#2``."""
     lower = channel.lower()
     number = str(ord(lower) - ord("a") + 1) if len(lower) == 1 and "a" <= lower <= "z" else lower
     return file if number == _FIRST_CHANNEL else f"{file}#{number}"

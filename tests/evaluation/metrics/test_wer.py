@@ -19,7 +19,7 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "c", "dd", "é"]), max_size=8).map("
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=6)
 
 
-def of(*texts: tuple[str, str], normalizer: Normalizer = NONE) -> Score:
+def score_texts(*texts: tuple[str, str], normalizer: Normalizer = NONE) -> Score:
     """Return the score of pairs of reference and hypothesis."""
     pairs = (TextPair(id=str(n), reference=said, hypothesis=written) for n, (said, written) in enumerate(texts))
     return score(pairs, normalizer=normalizer)
@@ -37,7 +37,7 @@ def levenshtein(said: list[str], written: list[str]) -> int:
 
 def test_hand_counted_corpus():
     """One of each error in two utterances gives the counts and rates worked out by hand."""
-    result = of(("the cat sat on the mat", "the cat sad on mat"), ("good day", "good day sir"))
+    result = score_texts(("the cat sat on the mat", "the cat sad on mat"), ("good day", "good day sir"))
 
     assert result.words == ErrorCounts(hits=6, substitutions=1, deletions=1, insertions=1)
     assert result.words.reference_length == 8
@@ -53,19 +53,19 @@ def test_hand_counted_corpus():
 
 def test_corpus_rate_is_not_a_mean_of_rates():
     """A short bad utterance is weighted by its words: 1 error in 10 words, not the mean of 100 % and 0 %."""
-    assert of(("x", "y"), ("a b c d e f g h i", "a b c d e f g h i")).wer == pytest.approx(0.1)
+    assert score_texts(("x", "y"), ("a b c d e f g h i", "a b c d e f g h i")).wer == pytest.approx(0.1)
 
 
 def test_insertions_can_exceed_the_reference():
     """WER exceeds 1 after many insertions; MER and WIL stay at most 1."""
-    result = of(("a", "b c d"))
+    result = score_texts(("a", "b c d"))
 
     assert (result.wer, result.mer, result.wil) == (3.0, 1.0, 1.0)
 
 
 def test_empty_hypothesis_is_all_deletions():
     """With an empty hypothesis every word is a deletion and all information is lost."""
-    result = of(("a b", ""))
+    result = score_texts(("a b", ""))
 
     assert result.words == ErrorCounts(deletions=2)
     assert (result.wer, result.mer, result.wil, result.cer) == (1.0, 1.0, 1.0, 1.0)
@@ -73,7 +73,7 @@ def test_empty_hypothesis_is_all_deletions():
 
 def test_empty_reference_is_counted_separately():
     """Words recognized for an empty reference are counted and are not part of the WER."""
-    result = of(("a b", "a b"), ("", "thank you"), (" ", ""))
+    result = score_texts(("a b", "a b"), ("", "thank you"), (" ", ""))
 
     assert result.wer == 0.0
     assert result.utterances == 1
@@ -83,7 +83,7 @@ def test_empty_reference_is_counted_separately():
 
 def test_reference_of_fillers_only_is_empty_after_normalization():
     """A reference is tested for emptiness after normalization."""
-    result = of(("Um, [noise]", "thanks"), normalizer=get_normalizer("english"))
+    result = score_texts(("Um, [noise]", "thanks"), normalizer=get_normalizer("english"))
 
     assert (result.utterances, result.empty_references, result.empty_reference_insertions) == (0, 1, 1)
 
@@ -91,7 +91,7 @@ def test_reference_of_fillers_only_is_empty_after_normalization():
 @pytest.mark.parametrize("texts", [[], [("", "")], [("", "a b")]])
 def test_rates_without_a_reference_word_are_none(texts: list[tuple[str, str]]):
     """Without a reference word the rates are None, neither an error nor infinity."""
-    result = of(*texts)
+    result = score_texts(*texts)
 
     assert (result.wer, result.cer, result.mer, result.wil) == (None, None, None, None)
 
@@ -99,7 +99,7 @@ def test_rates_without_a_reference_word_are_none(texts: list[tuple[str, str]]):
 def test_score_names_its_normalizer():
     """A score names the normalizer and its version."""
     english = get_normalizer("english")
-    result = of(("Mr. Dashwood's colour", "mister dashwood is color"), normalizer=english)
+    result = score_texts(("Mr. Dashwood's colour", "mister dashwood is color"), normalizer=english)
 
     assert (result.normalizer, result.normalizer_version) == ("english", english.version)
     assert result.wer == 0.0
@@ -122,7 +122,7 @@ def test_long_texts_are_scored():
     """An hour's worth of words in one utterance is counted right, words and characters."""
     said = ["word", "other", "third"] * 3000
 
-    result = of((" ".join(said), " ".join(said[1:])))
+    result = score_texts((" ".join(said), " ".join(said[1:])))
 
     assert result.words == ErrorCounts(hits=8999, deletions=1)
     assert result.characters.errors == len("word ")
@@ -132,7 +132,7 @@ def test_long_texts_are_scored():
 @given(PAIRS)
 def test_errors_are_the_levenshtein_distance(texts: list[tuple[str, str]]):
     """Word and character errors are the sums of Levenshtein distances."""
-    result = of(*texts)
+    result = score_texts(*texts)
     scored = [(said, written) for said, written in texts if said]
 
     assert result.words.errors == sum(levenshtein(said.split(), written.split()) for said, written in scored)
@@ -143,7 +143,7 @@ def test_errors_are_the_levenshtein_distance(texts: list[tuple[str, str]]):
 @given(PAIRS)
 def test_counts_account_for_every_word(texts: list[tuple[str, str]]):
     """Every word and character of both texts is counted exactly once."""
-    result = of(*texts)
+    result = score_texts(*texts)
     scored = [(said, written) for said, written in texts if said]
 
     assert result.words.reference_length == sum(len(said.split()) for said, _ in scored)
@@ -156,7 +156,7 @@ def test_counts_account_for_every_word(texts: list[tuple[str, str]]):
 @given(PAIRS)
 def test_corpus_is_the_sum_of_its_utterances(texts: list[tuple[str, str]]):
     """The corpus' counts are those of its utterances added up."""
-    result, parts = of(*texts), [of(text) for text in texts]
+    result, parts = score_texts(*texts), [score_texts(text) for text in texts]
 
     assert result.words == reduce(add, [part.words for part in parts], ErrorCounts())
     assert result.characters == reduce(add, [part.characters for part in parts], ErrorCounts())
@@ -167,7 +167,7 @@ def test_corpus_is_the_sum_of_its_utterances(texts: list[tuple[str, str]]):
 @given(TEXTS.filter(bool), TEXTS.filter(bool))
 def test_rates_stay_in_their_bounds(one: str, other: str):
     """The distance is symmetric and bounded; MER and WIL are in [0, 1]; all are 0 exactly where the texts are equal."""
-    there, back = of((one, other)), of((other, one))
+    there, back = score_texts((one, other)), score_texts((other, one))
     lengths = len(one.split()), len(other.split())
     rates = (there.wer, there.mer, there.wil, there.cer)
 
@@ -184,7 +184,7 @@ def test_rates_are_jiwers_own(texts: list[tuple[str, str]]):
     """All four rates are what jiwer computes for the whole corpus."""
     import jiwer
 
-    result = of(*texts)
+    result = score_texts(*texts)
     words = jiwer.process_words([said for said, _ in texts], [written for _, written in texts])
     characters = jiwer.process_characters([said for said, _ in texts], [written for _, written in texts])
 

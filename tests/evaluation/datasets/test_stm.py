@@ -1,4 +1,4 @@
-"""LibriSpeech's tree and STM."""
+"""Segment time marks (STM)."""
 
 from __future__ import annotations
 
@@ -12,65 +12,6 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import Utterance, load_dataset
 
 type Write = Callable[[dict[str, str | bytes]], Path]
-
-TREE: dict[str, str | bytes] = {
-    "LibriSpeech/README.TXT": "",
-    "LibriSpeech/dev-clean/84/121123/84-121123.trans.txt": "84-121123-0000 GO DO YOU HEAR\n84-121123-0001 BUT\n",
-    "LibriSpeech/dev-clean/84/121123/84-121123-0000.flac": "",
-    "LibriSpeech/dev-clean/84/121123/84-121123-0001.WAV": "",
-    "LibriSpeech/dev-clean/174/50561/174-50561.trans.txt": "174-50561-0000 FORGOTTEN\n",
-}
-
-
-@pytest.mark.parametrize("folder", ["", "LibriSpeech", "LibriSpeech/dev-clean", "LibriSpeech/dev-clean/84/121123"])
-def test_librispeech_gives_speaker_and_chapter(write: Write, folder: str):
-    """Any folder of the tree gives its chapters in order, with speaker and recording; missing audio is flac."""
-    root = write(TREE)
-    dev = root / "LibriSpeech" / "dev-clean"
-    whole = [
-        Utterance(
-            id="174-50561-0000",
-            audio=dev / "174/50561/174-50561-0000.flac",
-            text="FORGOTTEN",
-            speaker="174",
-            recording="174-50561",
-        ),
-        Utterance(
-            id="84-121123-0000",
-            audio=dev / "84/121123/84-121123-0000.flac",
-            text="GO DO YOU HEAR",
-            speaker="84",
-            recording="84-121123",
-        ),
-        Utterance(
-            id="84-121123-0001",
-            audio=dev / "84/121123/84-121123-0001.WAV",
-            text="BUT",
-            speaker="84",
-            recording="84-121123",
-        ),
-    ]
-
-    assert list(load_dataset(root / folder)) == (whole[1:] if folder.endswith("121123") else whole)
-
-
-def test_librispeech_chapter_is_read_while_iterated(write: Write):
-    """The first chapter is returned even if the second cannot be read."""
-    broken = {"LibriSpeech/dev-clean/84/121123/84-121123.trans.txt": b"84-121123-0000 OK\n\xff\n"}
-    utterances = iter(load_dataset(write({**TREE, **broken})))
-
-    assert [next(utterances).id, next(utterances).id] == ["174-50561-0000", "84-121123-0000"]
-    with pytest.raises(DatasetError, match=r"84-121123\.trans\.txt, line 2: byte 1 is not UTF-8"):
-        next(utterances)
-
-
-def test_two_audio_files_for_one_utterance_are_refused(write: Write):
-    """Two audio files that differ only in their suffixes are refused."""
-    root = write({**TREE, "LibriSpeech/dev-clean/84/121123/84-121123-0000.wav": ""})
-
-    with pytest.raises(DatasetError, match="could both be the audio of '84-121123-0000'"):
-        list(load_dataset(root))
-
 
 STM = """\
 ;; CATEGORY "0" "" ""
@@ -115,7 +56,10 @@ def test_stm_gives_the_segments_that_are_scored(write: Write, stm: str, audio: s
 
 BAD_LINES = [
     ("talk 1 Ann 1", "has fewer than 5 fields; it needs: file, channel"),
-    ("talk B Ann 1 2 hi", "names channel 'B', and asrlab mixes the channels of a file; write each channel"),
+    (
+        "talk B Ann 1 2 hi",
+        "names channel 'B', and asrlab mixes the channels of a file; write each channel",
+    ),
     ("talk 2 Ann 1 2 hi", "names channel '2'"),
     ("talk 1 Ann x 2 hi", "'start' is 'x'; it must be a number of seconds"),
     ("talk 1 Ann 1 inf hi", "'end' is inf; it must be a finite number"),
