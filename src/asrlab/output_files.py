@@ -1,4 +1,4 @@
-"""Files that a user asked for: written whole or not at all, and checked before hours of work go into them."""
+"""Output files, which are written atomically, and whose paths are checked before a long job."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 from asrlab.control_characters import escape_controls
 from asrlab.errors import OutputError
 
-_PREFIX, _SUFFIX = ".asrlab-", ".part"
+_TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".asrlab-", ".part"
 
 
 def write_file(path: Path, content: bytes, *, follow_link: bool = True) -> None:
-    """Write *path* whole or not at all, and onto the disk.
+    """Write *path* atomically, and sync it to the disk.
 
-    A file that was there keeps its permissions. A device or a pipe, such as ``/dev/stdout``, is written to directly.
+    An existing file keeps its permissions. A device or a pipe, such as ``/dev/stdout``, is written directly.
 
     Args:
         path: The file.
-        content: All of it.
-        follow_link: Whether a link stays, and the file that it leads to is written; False puts a file in its place, so
-            that nothing outside of the folder is changed.
+        content: The whole content.
+        follow_link: True to write the target of a symbolic link; False to replace the link by a file, so that nothing
+            outside of the folder changes.
 
     Raises:
-        OutputError: It cannot be written. A file that was there is as before.
+        OutputError: If the file cannot be written. An existing file stays unchanged then.
     """
     try:
-        before = _status(path, follow_link=follow_link)
+        before = _stat(path, follow_link=follow_link)
         if before is None or stat.S_ISLNK(before.st_mode):
             _replace(_target(path, follow_link=follow_link), content, mode=None)
         elif stat.S_ISREG(before.st_mode):
@@ -42,15 +42,15 @@ def write_file(path: Path, content: bytes, *, follow_link: bool = True) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Find out that *path* can be written, before time is spent on what goes there; nothing is left behind.
+    """Check that *path* can be written, without a change to it.
 
     Raises:
-        OutputError: It cannot.
+        OutputError: If *path* cannot be written.
     """
     try:
-        before = _status(path)
+        before = _stat(path)
         if before is None or stat.S_ISREG(before.st_mode):
-            _try(_target(path).parent)
+            _check_writable(_target(path).parent)
         elif stat.S_ISDIR(before.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except (OSError, ValueError) as error:
@@ -58,14 +58,14 @@ def check_target(path: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Make *folder*, and find out that files can be written in it.
+    """Create *folder*, and check that files can be written in it.
 
     Raises:
-        OutputError: It cannot be made, or files cannot be written in it.
+        OutputError: If *folder* cannot be created, or files cannot be written in it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _try(folder)
+        _check_writable(folder)
     except (OSError, ValueError) as error:
         raise output_error(folder, error) from error
 
@@ -74,25 +74,25 @@ def output_error(path: Path, error: OSError | ValueError) -> OutputError:
     """Return the error for a file or folder that cannot be written, with its path and reason."""
     reason = getattr(error, "strerror", None) or str(error)
     return OutputError(
-        f"{escape_controls(str(path), one_line=True)} cannot be written: {reason}; make room there, correct the "
-        "permissions, or choose another place",
+        f"{escape_controls(str(path), one_line=True)} cannot be written: {reason}; free disk space, correct the "
+        "permissions, or choose another path",
         path=path,
         reason=reason,
     )
 
 
-def is_part(name: str) -> bool:
-    """Return whether a file of this name is what a killed process left of one that it was writing."""
-    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+def is_temporary(name: str) -> bool:
+    """Return whether *name* is that of a temporary file, which a killed process leaves behind."""
+    return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in *folder* onto the disk."""
-    opened = os.open(folder, os.O_RDONLY)
+    """Sync the names in *folder* to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 def write_all(file: int, content: bytes) -> None:
@@ -103,13 +103,13 @@ def write_all(file: int, content: bytes) -> None:
 
 
 def sync_file(file: int) -> None:
-    """Bring the content of a descriptor onto the disk."""
+    """Sync the content of a descriptor to the disk."""
     if hasattr(os, "fdatasync"):
         os.fdatasync(file)
         return
     import fcntl
 
-    # on macOS fsync leaves it in the drive's own memory. Source: fsync(2) of macOS
+    # On macOS fsync leaves the content in the drive's cache. Source: fsync(2) of macOS
     if hasattr(fcntl, "F_FULLFSYNC"):
         fcntl.fcntl(file, fcntl.F_FULLFSYNC)
     else:
@@ -120,7 +120,7 @@ def _target(path: Path, *, follow_link: bool = True) -> Path:
     return Path(os.path.realpath(path)) if follow_link else path
 
 
-def _status(path: Path, *, follow_link: bool = True) -> os.stat_result | None:
+def _stat(path: Path, *, follow_link: bool = True) -> os.stat_result | None:
     try:
         return path.stat(follow_symlinks=follow_link)
     except FileNotFoundError:
@@ -128,22 +128,22 @@ def _status(path: Path, *, follow_link: bool = True) -> os.stat_result | None:
 
 
 def _replace(target: Path, content: bytes, *, mode: int | None) -> None:
-    part = _part(target.parent)
+    temporary = _temporary_path(target.parent)
     try:
-        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             write_all(file, content)
             if mode is not None:
-                with suppress(PermissionError):  # a file system without permissions
+                with suppress(PermissionError):  # the file system has no permissions
                     os.fchmod(file, mode)
             sync_file(file)
         finally:
             os.close(file)
-        part.replace(target)
+        temporary.replace(target)
         sync_folder(target.parent)
     except BaseException:
         with suppress(OSError):
-            part.unlink()
+            temporary.unlink()
         raise
 
 
@@ -155,12 +155,12 @@ def _write_directly(target: Path, content: bytes) -> None:
         os.close(file)
 
 
-def _try(folder: Path) -> None:
-    trial = _part(folder)
-    trial.touch()
-    trial.unlink()
+def _check_writable(folder: Path) -> None:
+    temporary = _temporary_path(folder)
+    temporary.touch()
+    temporary.unlink()
 
 
-def _part(folder: Path) -> Path:
-    """A name of its own for each thread, short whatever the file is called."""
-    return folder / f"{_PREFIX}{os.getpid()}-{threading.get_ident()}{_SUFFIX}"
+def _temporary_path(folder: Path) -> Path:
+    """Return a path with a short name that is unique to this thread."""
+    return folder / f"{_TEMPORARY_PREFIX}{os.getpid()}-{threading.get_ident()}{_TEMPORARY_SUFFIX}"

@@ -39,23 +39,23 @@ def test_json_names_the_parts(asrlab_cli: Any, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_there_is_left_alone(asrlab_cli: Any, tmp_path: Path) -> None:
-    """Nothing is written over; the message says what to do."""
+    """An existing folder is not overwritten, and the message has the cure."""
     (tmp_path / "my-engine").mkdir()
     ran = asrlab_cli("new-plugin", "my-engine", cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert "my-engine is there already, and nothing is written over; name another with --folder" in ran.err
+    assert "my-engine exists already; choose another folder with --folder" in ran.err
     assert list((tmp_path / "my-engine").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("My Engine", "'My Engine' cannot name a plugin; write lower case words with hyphens between"),
+        ("My Engine", "'My Engine' cannot name a plugin; use lower case words separated by hyphens"),
         ("../engine", "'../engine' cannot name a plugin"),
         ("json", "'json' would hide the Python module 'json'"),
         ("class", "'class' would hide the Python module 'class'"),
         ("asrlab", "'asrlab' would hide the Python module 'asrlab'"),
-        ("asrlab-whisper", "there is an engine 'whisper' already; choose another name than 'asrlab-whisper'"),
+        ("asrlab-whisper", "engine 'whisper' exists already; choose another name than 'asrlab-whisper'"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(asrlab_cli: Any, tmp_path: Path, name: str, message: str) -> None:

@@ -60,11 +60,11 @@ def listing(zoo: Path, asrlab_cli: Any) -> Any:
         ("exits-at-import", "import", "SystemExit: goodbye at import"),
         ("raises-in-hook", "asrlab_engines", "ValueError: boom in hook"),
         ("exits-in-hook", "asrlab_engines", "SystemExit: goodbye in hook"),
-        ("wrong-type", "asrlab_engines", "must give EngineSpec objects, not str"),
+        ("wrong-type", "asrlab_engines", "must return EngineSpec objects, not str"),
         ("not-a-list", "asrlab_engines", "TypeError"),
         ("mistyped-hook", "hooks", "asrlab_enignes"),
         ("wrong-argument", "hooks", "event"),
-        ("other-api", "api", "plugin API 99, this asrlab has 2"),
+        ("other-api", "api", "plugin API 99, but this asrlab has 2"),
         ("missing-module", "import", "a_module_that_nobody_has"),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_name_that_two_distributions_claim_is_an_error_when_used(
     """Using the name says whose it is and what to write; other names are not affected."""
     ran = asrlab_cli("transcribe", clips[0], "-m", "twin/m", plugins=[twins])
     assert ran.code == 3
-    assert "offered by twin-one and by twin-two; say which: twin-one:twin/m or twin-two:twin/m" in ran.err
+    assert "offered by twin-one and by twin-two; choose twin-one:twin/m or twin-two:twin/m" in ran.err
     assert asrlab_cli("transcribe", clips[0], "-m", "echo", plugins=[twins]).code == 0
 
 
@@ -184,7 +184,7 @@ def test_a_distribution_that_offers_a_name_twice_is_told_how_to_go_on(twins: Pat
     """Where no prefix helps, the message says how to leave one plugin out."""
     ran = asrlab_cli("transcribe", "x.wav", "-m", "same/m", plugins=[twins])
     assert ran.code == 3
-    assert "offered twice by twice; leave one out: ASRLAB_DISABLE_PLUGINS=twice-b" in ran.err
+    assert "offered twice by twice; disable one plugin: ASRLAB_DISABLE_PLUGINS=twice-b" in ran.err
 
 
 def test_listing_models_imports_no_engine(third_party: Path, asrlab_cli: Any):

@@ -54,7 +54,7 @@ NAMED = {
     "aborts": "it ends its process (SIGABRT)",
     "hangs": "it does not end within 6 s",
     "yields for ever": "asrlab_engines gives more than 10000 objects",
-    "replaces": "it replaces json.dumps, json.loads, json.JSONEncoder for the whole process, which is undone",
+    "replaces": "it replaces json.dumps, json.loads, json.JSONEncoder for the whole process, which asrlab undoes",
 }
 ALONE = "faster-whisper,openai-whisper,liquid-audio"
 HARMFUL = [*(f"import-{name}" for name in AT_IMPORT), *(f"hook-{name.replace(' ', '-')}" for name in IN_HOOK)]

@@ -55,7 +55,7 @@ LEAKS = tuple(check.name for check in CHECKS if check.name.startswith("leaves-")
 # the model, its failing check, and the message
 FAULTS = {
     "no-api/good": ("plugin", "write asrlab_plugin_api = 2"),
-    "later-api/good": ("plugin", "it is written for plugin API 99, this asrlab has 2"),
+    "later-api/good": ("plugin", "it requires plugin API 99, but this asrlab has 2"),
     "twin/good": ("names", "2 engines are called 'twin' (first-twin, second-twin)"),
     "no-default/good": ("names", "default_model 'better' is not one of the models good"),
     "no-install/good": ("spec", "set the command that installs numpy"),

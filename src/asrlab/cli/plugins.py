@@ -108,7 +108,7 @@ def new_plugin(name: str, *, folder: Path | None, as_json: bool) -> int:
     from asrlab.plugins.template import PluginNames, write_plugin
 
     taken = [alias for spec in Registry(PluginHost()).engines() for alias in (spec.name, *spec.aliases)]
-    names = PluginNames.of(name, taken=taken)
+    names = PluginNames.from_distribution(name, taken=taken)
     folder = folder or Path(name)
     files = write_plugin(names, folder)
     if as_json:

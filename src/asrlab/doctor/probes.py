@@ -16,7 +16,7 @@ from asrlab.isolation import Task, TaskResult, run_tasks
 from asrlab.patches import Patch, PatchSelection
 from asrlab.patches.direct import check_device, known_patches, try_patches
 from asrlab.plugins.manager import BUILTINS, DISABLE, HOOKS, PluginHost
-from asrlab.plugins.probe_cache import is_known, keep_verdict, read_verdict
+from asrlab.plugins.probe_cache import is_probed, read_probe_result, save_probe_result
 from asrlab.transcript import PatchStatus
 
 PATCH_TIMEOUT_S = 300.0
@@ -119,18 +119,18 @@ def probe_plugins(*, again: bool = False, progress: Callable[[Sequence[str]], ob
     if "*" in disabled:
         return
     points = [point for point in entry_points(group="asrlab") if point.name not in disabled]
-    untried = [point for point in points if not is_known(point) or (again and _failed(point))]
+    untried = [point for point in points if not is_probed(point) or (again and _failed(point))]
     if not untried:
         return
     tasks = [_plugin_task(point) for point in untried]
     for task, answer in run_tasks([[task] for task in tasks], timeout_s=_timeout_s(), progress=progress):
         point = next(point for point, known in zip(untried, tasks, strict=True) if known is task)
         hint = f" (more time: {TIMEOUT}=SECONDS)" if answer.failure.startswith("does not end") else ""
-        keep_verdict(point, f"it {answer.failure}{hint}; to try it again: asrlab plugins" if answer.died else "")
+        save_probe_result(point, f"it {answer.failure}{hint}; to try it again: asrlab plugins" if answer.died else "")
 
 
 def _failed(point: EntryPoint) -> bool:
-    verdict = read_verdict(point)
+    verdict = read_probe_result(point)
     return verdict is not None and bool(verdict.failure)
 
 

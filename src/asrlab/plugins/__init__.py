@@ -1,1 +1,1 @@
-"""Plugins: the hooks they write, the host that loads each alone, and the registry of models."""
+"""Plugins: their hooks, the host that loads each in isolation, and the registry of models."""

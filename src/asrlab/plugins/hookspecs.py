@@ -1,7 +1,7 @@
-"""The hooks a plugin may write.
+"""The hooks that a plugin can implement.
 
-A plugin is a module or an object, named by an entry point in the group ``asrlab``, with any of these functions marked
-by ``asrlab.plugin.hookimpl``::
+A plugin is a module or an object, named by an entry point in the group ``asrlab``, that marks any of these functions
+with ``asrlab.plugin.hookimpl``::
 
     import asrlab
 
@@ -30,39 +30,39 @@ hookimpl = pluggy.HookimplMarker("asrlab")
 
 @hookspec
 def asrlab_engines() -> Iterable[EngineSpec]:
-    """The engines this plugin adds. Must import nothing heavy."""
+    """Return the engines that this plugin adds, without a heavy import."""
     raise NotImplementedError
 
 
 @hookspec
 def asrlab_datasets() -> Iterable[DatasetSpec]:
-    """The data sets this plugin adds by name. Must read none."""
+    """Return the named data sets that this plugin adds, without reading one."""
     raise NotImplementedError
 
 
 @hookspec
 def asrlab_patches() -> Iterable[Patch]:
-    """The patches this plugin knows. Must import no package that they change."""
+    """Return the patches that this plugin adds, without an import of the packages that they change."""
     raise NotImplementedError
 
 
 @hookspec
 def asrlab_run_started(run: RunStarted) -> None:
-    """A run is about to load its first model."""
+    """Receive the facts of a run before it loads its first model."""
 
 
 @hookspec
 def asrlab_run_finished(run: RunFinished) -> None:
-    """A run has come to its end, with or without errors."""
+    """Receive the facts of a run after its end, with or without errors."""
 
 
 @attrs.frozen(kw_only=True)
 class RunStarted:
-    """A run is about to load its first model.
+    """The facts of a run before it loads its first model.
 
     Attributes:
-        dataset: Its name.
-        models: Full names, in the order they will run.
+        dataset: Name of the data set.
+        models: Full names of the models in the order in which they will run.
     """
 
     dataset: str
@@ -71,14 +71,14 @@ class RunStarted:
 
 @attrs.frozen(kw_only=True)
 class RunFinished:
-    """A run has come to its end.
+    """The facts of a run after its end.
 
     Attributes:
-        dataset: Its name.
-        models: Full names, in the order they ran.
-        utterances: Outcomes, over all models.
-        failed: How many of them are errors.
-        seconds: From start to end, by a monotonic clock.
+        dataset: Name of the data set.
+        models: Full names of the models in the order in which they ran.
+        utterances: Number of outcomes of all models.
+        failed: Number of outcomes that are errors.
+        seconds: Duration of the run, by a monotonic clock.
     """
 
     dataset: str

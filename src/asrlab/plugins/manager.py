@@ -1,4 +1,4 @@
-"""Loads each plugin alone, so that one that is broken is reported and everything else works."""
+"""The plugin host, which isolates plugins: a broken plugin is reported, and all others work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.installation import is_removable, uninstall_command
 from asrlab.patches import Patch
 from asrlab.plugins import hookspecs
-from asrlab.plugins.probe_cache import find_verdict
+from asrlab.plugins.probe_cache import find_probe_failure
 
 BUILTINS: Mapping[str, str] = {
     "echo": "asrlab.engines.echo",
@@ -29,23 +29,23 @@ BUILTINS: Mapping[str, str] = {
     "liquid-audio": "asrlab.engines.liquid_audio",
 }
 HOOKS: Mapping[str, type[Any]] = {"asrlab_engines": EngineSpec, "asrlab_datasets": DatasetSpec, "asrlab_patches": Patch}
-"""The hooks that say what a plugin offers, and what they give."""
+"""The hooks that return what a plugin adds, and the class of the objects that they return."""
 DISABLE = "ASRLAB_DISABLE_PLUGINS"
 MAX_ITEMS = 10_000
-"""Objects that a hook may give; one without an end is refused."""
+"""Maximum number of objects that a hook may return."""
 
 _log = logging.getLogger("asrlab.plugins")
 
 
 @attrs.frozen(kw_only=True)
 class LoadedPlugin:
-    """A plugin whose module imported and whose hooks are known ones.
+    """A plugin whose module was imported and whose hooks are valid.
 
     Attributes:
-        name: The entry point's name.
-        distribution: The distribution that brought it; ``asrlab`` for what is built in.
-        version: That distribution's version; empty for what is built in.
-        manager: A host of its own, so that no other plugin's fault reaches it.
+        name: Name of the entry point.
+        distribution: The distribution of the plugin; ``asrlab`` for a built-in plugin.
+        version: Version of the distribution; empty for a built-in plugin.
+        manager: A plugin manager with only this plugin, so that the faults of others do not affect it.
     """
 
     name: str
@@ -59,13 +59,13 @@ class PluginFailure:
     """A plugin, or one of its hooks, that does not work.
 
     Attributes:
-        name: The entry point's name.
-        distribution: The distribution that brought it.
-        version: That distribution's version.
+        name: Name of the entry point.
+        distribution: The distribution of the plugin.
+        version: Version of the distribution.
         stage: ``import``, ``api``, ``hooks`` or the hook that failed.
-        message: What went wrong.
-        remove: The command that removes the distribution, or leaves the plugin out where no installer can remove it;
-            empty for what is built in.
+        message: Description of the error.
+        remove: The command that removes the distribution, or disables the plugin if no installer can remove it; empty
+            for a built-in plugin.
     """
 
     name: str
@@ -76,26 +76,26 @@ class PluginFailure:
     remove: str
 
     def __str__(self) -> str:
-        """As a sentence that says how to go on."""
-        instead = "" if self.remove.startswith("export ") else f" (or set {DISABLE}={self.name})"
-        cure = f"; to remove it: {self.remove}{instead}" if self.remove else ""
+        """Return a sentence with the error and the cure."""
+        alternative = "" if self.remove.startswith("export ") else f" (or set {DISABLE}={self.name})"
+        cure = f"; to remove it: {self.remove}{alternative}" if self.remove else ""
         return (
             f"plugin {self.name!r} of {self.distribution} {self.version} failed at {self.stage}: {self.message}{cure}"
         )
 
 
 class PluginHost:
-    """The plugins of this environment, each loaded alone.
+    """The plugins of this environment, each loaded in isolation.
 
     Args:
-        points: Entry points instead of those installed, for tests and embedding.
-        disabled: Names of plugins not to load; ``*`` for all that are not built in. None reads
-            ``ASRLAB_DISABLE_PLUGINS``, names with commas between.
+        points: Entry points to use instead of the installed ones, for tests and embedding.
+        disabled: Names of plugins that are not loaded; ``*`` for all that are not built in. None reads
+            ``ASRLAB_DISABLE_PLUGINS``, names separated by commas.
 
     Attributes:
-        plugins: Those that loaded, the built-in ones first.
-        points: As they were given.
-        disabled: The names that were given.
+        plugins: The loaded plugins, the built-in ones first.
+        points: The entry points as given.
+        disabled: The names of disabled plugins.
     """
 
     def __init__(self, *, points: Iterable[EntryPoint] | None = None, disabled: Iterable[str] | None = None) -> None:
@@ -109,18 +109,18 @@ class PluginHost:
 
     @property
     def failures(self) -> tuple[PluginFailure, ...]:
-        """What has failed so far; a hook's failure joins when the hook is first called."""
+        """The failures so far; a hook can fail when it is first called."""
         return tuple(self._failures.values())
 
     def collect[Item](self, hook: str, kind: type[Item]) -> list[tuple[LoadedPlugin, Item]]:
-        """What all plugins return for *hook*, each item with the plugin it is from. One that fails is left out."""
+        """Return the objects of all plugins for *hook*, each with its plugin; a plugin that fails is skipped."""
         items: list[tuple[LoadedPlugin, Item]] = []
         for plugin in self.plugins:
-            items += [(plugin, item) for item in self._ask(plugin, hook, kind)]
+            items += [(plugin, item) for item in self._call(plugin, hook, kind)]
         return items
 
     def notify(self, hook: str, **facts: Any) -> None:
-        """Tell all plugins; one that fails is recorded and does not stop the others."""
+        """Call *hook* of all plugins; a plugin that fails is recorded and does not stop the others."""
         for plugin in self.plugins:
             try:
                 with _plugin_code():
@@ -128,28 +128,28 @@ class PluginHost:
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 self._fail(plugin, hook, error)
 
-    def _ask[Item](self, plugin: LoadedPlugin, hook: str, kind: type[Item]) -> list[Item]:
+    def _call[Item](self, plugin: LoadedPlugin, hook: str, kind: type[Item]) -> list[Item]:
         try:
             with _plugin_code():
                 results = getattr(plugin.manager.hook, hook)()
                 items = [*islice((item for result in results for item in result), MAX_ITEMS + 1)]
             if len(items) > MAX_ITEMS:
-                raise TypeError(f"{hook} gives more than {MAX_ITEMS} objects")
+                raise TypeError(f"{hook} returns more than {MAX_ITEMS} objects")
             wrong = next((item for item in items if not isinstance(item, kind)), None)
             if wrong is not None:
-                raise TypeError(f"{hook} must give {kind.__name__} objects, not {type(wrong).__name__}")
+                raise TypeError(f"{hook} must return {kind.__name__} objects, not {type(wrong).__name__}")
         except BaseException as error:  # noqa: BLE001 - the plugin boundary
             self._fail(plugin, hook, error)
             return []
         return items
 
-    def _load(self, source: _Source) -> LoadedPlugin | None:
-        builtin = source.distribution == "asrlab"
-        if source.name in self.disabled or ("*" in self.disabled and not builtin):
+    def _load(self, source: _PluginSource) -> LoadedPlugin | None:
+        is_builtin = source.distribution == "asrlab"
+        if source.name in self.disabled or ("*" in self.disabled and not is_builtin):
             return None
         stage = "import"
         try:
-            source.check_verdict()
+            source.check_probe()
             with _plugin_code():
                 plugin = source.load()
             stage = "api"
@@ -161,7 +161,7 @@ class PluginHost:
             return None
         return LoadedPlugin(name=source.name, distribution=source.distribution, version=source.version, manager=manager)
 
-    def _fail(self, plugin: LoadedPlugin | _Source, stage: str, error: BaseException) -> None:
+    def _fail(self, plugin: LoadedPlugin | _PluginSource, stage: str, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):
             _log.warning("interrupted at %s of plugin %r of %s", stage, plugin.name, plugin.distribution)
             raise error
@@ -170,8 +170,8 @@ class PluginHost:
             distribution=plugin.distribution,
             version=plugin.version,
             stage=stage,
-            message=str(error) if isinstance(error, _SetAsideError) else f"{type(error).__name__}: {error}",
-            remove=_removal(plugin),
+            message=str(error) if isinstance(error, _ProbeFailedError) else f"{type(error).__name__}: {error}",
+            remove=_removal_command(plugin),
         )
         key = (plugin.distribution, plugin.name, stage)
         if key not in self._failures:
@@ -179,8 +179,8 @@ class PluginHost:
             _log.warning("%s", failure)
 
 
-class _SetAsideError(Exception):
-    """The plugin is not loaded, for a reason that is known."""
+class _ProbeFailedError(Exception):
+    """A plugin is not loaded because it harmed its process when it was probed."""
 
 
 @contextmanager
@@ -188,42 +188,44 @@ def _plugin_code() -> Iterator[None]:
     with guarded_plugin_code() as replaced:
         yield
     if replaced:
-        raise TypeError(f"it replaces {', '.join(replaced)} for the whole process, which is undone; it must not")
+        raise TypeError(
+            f"it replaces {', '.join(replaced)} for the whole process, which asrlab undoes; remove this from the plugin"
+        )
 
 
 @attrs.frozen
-class _Source:
-    """Where a plugin is to be loaded from."""
+class _PluginSource:
+    """The place that a plugin is loaded from: an entry point, or None for a built-in plugin."""
 
     name: str
     distribution: str
     version: str
     point: EntryPoint | None = None
-    judged: bool = False
+    has_probe: bool = False
 
-    def check_verdict(self) -> None:
-        """Refuse a plugin that ended its process, or did not end, when it was tried in a process of its own."""
-        failure = "" if self.point is None or not self.judged else find_verdict(self.point)
+    def check_probe(self) -> None:
+        """Raise if the plugin ended its process, or did not end, when it was probed."""
+        failure = "" if self.point is None or not self.has_probe else find_probe_failure(self.point)
         if failure:
-            raise _SetAsideError(failure)
+            raise _ProbeFailedError(failure)
 
     def load(self) -> Any:
         return self.point.load() if self.point else import_module(BUILTINS[self.name])
 
 
-def _sources(points: Iterable[EntryPoint] | None) -> list[_Source]:
-    found = entry_points(group="asrlab") if points is None else points
+def _sources(points: Iterable[EntryPoint] | None) -> list[_PluginSource]:
+    entries = entry_points(group="asrlab") if points is None else points
     installed = [
-        _Source(
+        _PluginSource(
             point.name,
             point.dist.name if point.dist else "unknown",
             point.dist.version if point.dist else "",
             point,
-            judged=points is None,
+            has_probe=points is None,
         )
-        for point in found
+        for point in entries
     ]
-    return [_Source(name, "asrlab", "") for name in BUILTINS] + sorted(
+    return [_PluginSource(name, "asrlab", "") for name in BUILTINS] + sorted(
         installed, key=lambda source: (source.distribution, source.name)
     )
 
@@ -232,7 +234,7 @@ def _check_api(plugin: Any) -> None:
     number = getattr(plugin, "asrlab_plugin_api", PLUGIN_API)
     if number != PLUGIN_API:
         raise TypeError(
-            f"it is written for plugin API {number!r}, this asrlab has {PLUGIN_API}; install a version that fits"
+            f"it requires plugin API {number!r}, but this asrlab has {PLUGIN_API}; install a matching version"
         )
 
 
@@ -240,14 +242,14 @@ def _register(plugin: Any, name: str) -> pluggy.PluginManager:
     manager = pluggy.PluginManager("asrlab")
     manager.add_hookspecs(hookspecs)
     manager.register(plugin, name)
-    manager.check_pending()  # a hook without a specification is a mistyped one
+    manager.check_pending()  # raises for a mistyped hook
     return manager
 
 
-def _removal(plugin: LoadedPlugin | _Source) -> str:
-    """Return the command after which *plugin* is not loaded any more; empty for what is built in."""
+def _removal_command(plugin: LoadedPlugin | _PluginSource) -> str:
+    """Return the command that removes or disables *plugin*; empty for a built-in plugin."""
     if plugin.distribution == "asrlab":
         return ""
     if is_removable(plugin.distribution):
         return uninstall_command(plugin.distribution)
-    return f'export {DISABLE}="${DISABLE},{plugin.name}"'  # several of these add up
+    return f'export {DISABLE}="${DISABLE},{plugin.name}"'  # several such commands can be combined

@@ -1,8 +1,8 @@
-"""What became of plugins that were tried in a process of their own, kept on disk.
+"""A cache on disk of the results of plugin probes.
 
-An import that ends the process, or never ends, cannot be caught where it happens. The command line tries each plugin
-once in a child process, and again when a file of the plugin has changed. A plugin that failed there is set aside
-everywhere; one that worked is not looked at again.
+An import that ends the process, or never ends, cannot be caught in the same process. The command line probes each
+plugin once in a child process, and again after a file of the plugin has changed. A plugin that failed its probe is not
+loaded; a plugin that passed is not probed again.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from asrlab._version import __version__
 
 _MAX_FILES = 1_000
 
-_UNKEPT: ContextVar[tuple[Verdict, ...]] = ContextVar("asrlab_unkept_verdicts", default=())
-"""Verdicts of this command that could not be written."""
+_UNSAVED: ContextVar[tuple[ProbeResult, ...]] = ContextVar("asrlab_unsaved_probe_results", default=())
+"""Probe results of this command that could not be written."""
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
-    """What became of a plugin in a process of its own.
+class ProbeResult:
+    """The result of probing a plugin in a child process.
 
     Attributes:
-        plugin: The entry point, with its distribution.
-        fingerprint: The files it was tried with.
-        failure: What it did to the process; empty if nothing.
+        plugin: Name of the entry point, with its distribution.
+        fingerprint: Digest of the files that were probed.
+        failure: Harm that the plugin did to the process; empty if none.
     """
 
     plugin: str
@@ -44,64 +44,64 @@ class Verdict:
     failure: str = ""
 
 
-def find_verdict(point: EntryPoint) -> str:
-    """Return what *point* did to its process when it was tried, its files being the same since; empty if nothing."""
-    verdict = read_verdict(point)
-    if verdict is None or not verdict.failure or verdict.fingerprint != fingerprint_of(point):
+def find_probe_failure(point: EntryPoint) -> str:
+    """Return the harm that *point* did when it was probed with its present files; empty if none."""
+    result = read_probe_result(point)
+    if result is None or not result.failure or result.fingerprint != _fingerprint(point):
         return ""
-    return verdict.failure
+    return result.failure
 
 
-def is_known(point: EntryPoint) -> bool:
-    """Return whether *point* was tried with the files that it has now."""
-    verdict = read_verdict(point)
-    return verdict is not None and verdict.fingerprint == fingerprint_of(point)
+def is_probed(point: EntryPoint) -> bool:
+    """Return whether *point* was probed with its present files."""
+    result = read_probe_result(point)
+    return result is not None and result.fingerprint == _fingerprint(point)
 
 
-def read_verdict(point: EntryPoint) -> Verdict | None:
-    """Return the last verdict on *point*, whatever it was tried with; None if there is none."""
-    name = _name_of(point)
-    unkept = next((verdict for verdict in _UNKEPT.get() if verdict.plugin == name), None)
-    if unkept is not None:
-        return unkept
+def read_probe_result(point: EntryPoint) -> ProbeResult | None:
+    """Return the last result for *point*, with any files; None if there is none."""
+    name = _full_name(point)
+    unsaved = next((result for result in _UNSAVED.get() if result.plugin == name), None)
+    if unsaved is not None:
+        return unsaved
     try:
         data = json.loads(_path(point).read_text(encoding="utf-8"))
-        return Verdict(plugin=name, fingerprint=str(data["fingerprint"]), failure=str(data["failure"]))
+        return ProbeResult(plugin=name, fingerprint=str(data["fingerprint"]), failure=str(data["failure"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep_verdict(point: EntryPoint, failure: str) -> None:
-    """Note what *point* did to its process; for this command only where nothing can be written."""
-    verdict = Verdict(plugin=_name_of(point), fingerprint=fingerprint_of(point), failure=failure)
+def save_probe_result(point: EntryPoint, failure: str) -> None:
+    """Save the result for *point*, in memory if the cache cannot be written."""
+    result = ProbeResult(plugin=_full_name(point), fingerprint=_fingerprint(point), failure=failure)
     path = _path(point)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(attrs.asdict(verdict), file)
+            json.dump(attrs.asdict(result), file)
         Path(temporary).replace(path)
     except OSError:
-        _UNKEPT.set((verdict, *_UNKEPT.get()))
+        _UNSAVED.set((result, *_UNSAVED.get()))
 
 
-def fingerprint_of(point: EntryPoint) -> str:
-    """Return a digest of the sizes and times of change of a plugin's files, and of what runs them."""
-    facts = [_name_of(point), point.value, sys.version, __version__]
-    facts += [f"{path} {size} {changed}" for path, size, changed in _files_of(point.value.partition(":")[0])]
+def _fingerprint(point: EntryPoint) -> str:
+    """Return a digest of the sizes and modification times of a plugin's files, and of the versions that run them."""
+    facts = [_full_name(point), point.value, sys.version, __version__]
+    facts += [f"{path} {size} {mtime_ns}" for path, size, mtime_ns in _list_files(point.value.partition(":")[0])]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "replace")).hexdigest()
 
 
-def _files_of(module: str) -> list[tuple[str, int, int]]:
+def _list_files(module: str) -> list[tuple[str, int, int]]:
     top = module.partition(".")[0]
-    found = None
-    with suppress(Exception):  # a finder of the plugin's own may raise anything
-        found = util.find_spec(top)
-    if found is None:
+    spec = None
+    with suppress(Exception):  # a finder of the plugin may raise anything
+        spec = util.find_spec(top)
+    if spec is None:
         return []
-    folders = list(found.submodule_search_locations or ())
+    folders = list(spec.submodule_search_locations or ())
     paths = [path for folder in folders for path in islice(Path(folder).rglob("*.py"), _MAX_FILES)]
-    paths += [Path(found.origin)] if found.origin and not folders else []
+    paths += [Path(spec.origin)] if spec.origin and not folders else []
     facts = []
     for path in sorted(paths):
         with suppress(OSError):
@@ -110,20 +110,20 @@ def _files_of(module: str) -> list[tuple[str, int, int]]:
     return facts
 
 
-def _name_of(point: EntryPoint) -> str:
+def _full_name(point: EntryPoint) -> str:
     distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
     return f"{point.name} of {distribution}"
 
 
 def _path(point: EntryPoint) -> Path:
-    name = hashlib.sha256(f"{sys.prefix} {_name_of(point)}".encode()).hexdigest()[:32]
+    name = hashlib.sha256(f"{sys.prefix} {_full_name(point)}".encode()).hexdigest()[:32]
     return _folder() / f"{name}.json"
 
 
 def _folder() -> Path:
-    chosen = os.environ.get("ASRLAB_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute() / "plugins"
+    cache = os.environ.get("ASRLAB_CACHE")
+    if cache:
+        return Path(cache).expanduser().absolute() / "plugins"
     from platformdirs import user_cache_path
 
     return user_cache_path("asrlab") / "plugins"

@@ -1,4 +1,4 @@
-"""The standard streams of a command: what is printed is harmless to a terminal, and a failed write is reported."""
+"""The standard streams of a command, which escape unsafe characters and report failed writes."""
 
 from __future__ import annotations
 

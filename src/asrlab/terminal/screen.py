@@ -1,4 +1,4 @@
-"""Rich's consoles and texts, with unsafe characters escaped."""
+"""Rich's console and text classes, with unsafe characters escaped."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 PLAIN_WIDTH = 160
-"""Columns where standard output is no terminal: wide enough that a table's cells are not broken."""
+"""Columns of the output if it is not a terminal, wide enough for the cells of tables."""
 
 
 class Text(_Text):
-    """Rich's text, escaped when it is made, so that a table's columns are as wide as what they show."""
+    """A Rich text that is escaped on creation, so that columns of tables have the right widths."""
 
     def __init__(self, text: str = "", *args: Any, **options: Any) -> None:
         super().__init__(escape_controls(text), *args, **options)
@@ -34,27 +34,27 @@ class Text(_Text):
 
     def join(self, lines: Iterable[_Text]) -> Text:
         """Join *lines* with this text between them."""
-        made = Text()
+        joined = Text()
         for index, line in enumerate(lines):
             if index:
-                made.append(self)
-            made.append(line)
-        return made
+                joined.append(self)
+            joined.append(line)
+        return joined
 
     @classmethod
     def assemble(cls, *parts: str | _Text | tuple[str, Any], **options: Any) -> Text:
         """Assemble a text from texts, strings, and pairs of a string and its style."""
-        made = cls(**options)
+        text = cls(**options)
         for part in parts:
-            made.append(*part) if isinstance(part, tuple) else made.append(part)
-        return made
+            text.append(*part) if isinstance(part, tuple) else text.append(part)
+        return text
 
 
 class Screen(Console):
-    """A console that emits no control character but its own styles, whatever it is given to print."""
+    """A console that emits no control characters except for its own styles."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render *renderable*; text that was not escaped before is escaped here."""
+        """Render *renderable* with its text escaped."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -62,15 +62,15 @@ class Screen(Console):
                 yield Segment(escape_controls(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
-        """Let a reader that is gone be dealt with in one place; Rich would exit with 1."""
+        """Raise for a closed pipe, which the command handles; Rich would exit with 1."""
         raise BrokenPipeError
 
 
 def open_screen(*, stderr: bool = False) -> Screen:
-    """Return a console for a person; plain text and wide where the stream is no terminal."""
+    """Open a console; if the stream is not a terminal, its output is plain and wide."""
     stream: OutputStream = guarded(stderr=stderr)
     return Screen(
-        file=stream.unescaped(),  # type: ignore[arg-type] # a TextIOBase is as good as Rich's IO[str]
+        file=stream.unescaped(),  # type: ignore[arg-type] # a TextIOBase has all that Rich needs of IO[str]
         width=None if stream.isatty() else PLAIN_WIDTH,
         highlight=False,
         emoji=False,

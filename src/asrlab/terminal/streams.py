@@ -1,7 +1,7 @@
-"""Standard output and standard error, guarded.
+"""Guards for standard output and standard error.
 
-All text that a command prints passes through `OutputStream.write`, whoever prints it: the command, click, logging,
-Python's warnings or a plugin. Unsafe characters are escaped there, and nowhere else.
+All text that the command, click, logging, Python's warnings or a plugin prints passes through `OutputStream.write`,
+which escapes unsafe characters.
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ if TYPE_CHECKING:
 STDOUT = "standard output"
 STDERR = "standard error"
 OUTPUT_FAILED = 74
-"""Exit code where output cannot be written. Source: sysexits.h, EX_IOERR."""
+"""Exit code of a command whose output cannot be written. Source: sysexits.h, EX_IOERR."""
 
 
 class OutputStream(io.TextIOBase):
-    """A text stream that escapes what is unsafe for a terminal, and reports what cannot be written.
+    """A text stream that escapes characters that are unsafe for a terminal, and reports failed writes.
 
-    A write to standard output that fails raises `OutputError`, or ``BrokenPipeError`` where the reader is gone. A write
-    to standard error that fails is dropped: an hour of work must not end because a progress line cannot be shown.
-    After a failure the descriptor leads to the null device, so that Python's own flush at exit has nothing to complain
-    about.
+    A failed write to standard output raises `OutputError`, or ``BrokenPipeError`` if the reader has closed the pipe. A
+    failed write to standard error is dropped, because a long job must not end for a progress line. After a failure the
+    descriptor is redirected to the null device, so that Python's flush at exit does not fail.
 
     Args:
-        raw: The stream; None where the process was started with it closed.
+        raw: The stream; None if the process was started with a closed stream.
         name: `STDOUT` or `STDERR`.
-        escapes: Whether unsafe characters are escaped; False for a caller that has done so and writes styles.
+        escapes: True to escape unsafe characters; False for a caller that escapes text itself and writes styles.
     """
 
     def __init__(self, raw: TextIO | None, name: str, *, escapes: bool = True) -> None:
@@ -49,25 +48,25 @@ class OutputStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # typeshed has an attribute
-        """The encoding of the stream; UTF-8 where it does not say."""
+        """The encoding of the stream; UTF-8 if the stream has none."""
         return getattr(self.raw, "encoding", None) or "utf-8"
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        """How text that the encoding lacks is written: as escapes."""
+        """The error handler, which escapes characters that the encoding lacks."""
         return "backslashreplace"
 
     @property
-    def buffer(self) -> _Bytes:
-        """The way in for bytes, which are text in UTF-8 and guarded like text."""
-        return _Bytes(self)
+    def buffer(self) -> _ByteStream:
+        """The stream for bytes, which are text in UTF-8 and are escaped like text."""
+        return _ByteStream(self)
 
     def writable(self) -> bool:
         """Return True."""
         return True
 
     def isatty(self) -> bool:
-        """Return whether a person reads the stream."""
+        """Return whether the stream is a terminal."""
         try:
             return self.raw is not None and self.raw.isatty()
         except (OSError, ValueError):
@@ -77,76 +76,76 @@ class OutputStream(io.TextIOBase):
         """Return the descriptor.
 
         Raises:
-            OSError: There is none.
+            OSError: If there is none.
         """
         if self.raw is None:
             raise io.UnsupportedOperation(f"{self.name} is closed")
         return self.raw.fileno()
 
     def write(self, text: str, /) -> int:
-        """Write *text*, its unsafe characters escaped."""
+        """Write *text* with its unsafe characters escaped."""
         if not isinstance(text, str):
-            raise TypeError(f"{self.name} takes text, not {type(text).__name__}")
+            raise TypeError(f"{self.name} accepts text, not {type(text).__name__}")
         if text:
-            shown = escape_controls(text) if self._escapes else text
-            self._attempt(encodable(shown, self.encoding))
+            escaped = escape_controls(text) if self._escapes else text
+            self._write(_encodable(escaped, self.encoding))
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush the stream."""
         if self.raw is not None:
-            self._attempt("")
+            self._write("")
 
     def write_bytes(self, data: bytes) -> None:
-        """Write *data* as it is, such as a file that was asked for on standard output."""
-        self._attempt("", data)
+        """Write *data* unchanged, such as a document on standard output."""
+        self._write("", data)
 
     def unescaped(self) -> OutputStream:
-        """Return the same stream for a caller that escapes by itself."""
-        return _Unescaped(self)
+        """Return the same stream for a caller that escapes text itself."""
+        return _UnescapedStream(self)
 
-    def _attempt(self, text: str, data: bytes = b"") -> None:
+    def _write(self, text: str, data: bytes = b"") -> None:
         try:
             if self.raw is None:
-                raise OSError("it is closed")
+                raise OSError("the stream is closed")
             if text:
                 self.raw.write(text)
             self.raw.flush()
             if data:
                 self.raw.buffer.write(data)
                 self.raw.buffer.flush()
-        except OutputError:  # of a guard further out
+        except OutputError:  # from an outer guard
             raise
-        except (OSError, ValueError) as error:  # ValueError: somebody closed the stream
-            self._discard()
+        except (OSError, ValueError) as error:  # ValueError: the stream was closed
+            self._redirect_to_null()
             if self.name != STDOUT:
                 return
             if isinstance(error, BrokenPipeError):
                 self.reader_gone = True
-                # without a number: click would end the process with 1 by itself
-                raise BrokenPipeError(f"the reader of {STDOUT} is gone") from error
+                # without an errno, for which click would exit with 1
+                raise BrokenPipeError(f"the reader of {STDOUT} has closed the pipe") from error
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(
-                f"{STDOUT} cannot be written: {reason}; make room there, or send the output elsewhere",
+                f"{STDOUT} cannot be written: {reason}; free space on the device, or redirect the output",
                 path=STDOUT,
                 reason=reason,
             ) from error
 
-    def _discard(self) -> None:
-        """Lead the descriptor to the null device, and drop what is still buffered."""
+    def _redirect_to_null(self) -> None:
+        """Redirect the descriptor to the null device, and drop buffered output."""
         if self.raw is None:
             return
         with suppress(OSError, ValueError):
             descriptor = self.raw.fileno()
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, descriptor)
-            os.close(nothing)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, descriptor)
+            os.close(null)
         with suppress(OSError, ValueError):
             self.raw.flush()
 
 
-class _Bytes(io.RawIOBase):
-    """What click and others write bytes to."""
+class _ByteStream(io.RawIOBase):
+    """A byte stream for click and other callers that write bytes."""
 
     def __init__(self, stream: OutputStream) -> None:
         super().__init__()
@@ -157,24 +156,24 @@ class _Bytes(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        """Write *data* as text; what is no UTF-8 is escaped."""
+        """Write *data* as text, with bytes that are not UTF-8 escaped."""
         self._stream.write(bytes(data).decode("utf-8", "surrogateescape"))
         return len(data)
 
 
-class _Unescaped(OutputStream):
-    """A second way into a stream, with the same treatment of errors."""
+class _UnescapedStream(OutputStream):
+    """A view of a stream without escaping, with the same handling of errors."""
 
     def __init__(self, guarded: OutputStream) -> None:
         super().__init__(guarded.raw, guarded.name, escapes=False)
         self._guarded = guarded
 
-    def _attempt(self, text: str, data: bytes = b"") -> None:
-        self._guarded._attempt(text, data)  # noqa: SLF001 - its own
+    def _write(self, text: str, data: bytes = b"") -> None:
+        self._guarded._write(text, data)  # noqa: SLF001 - the same class
 
 
-def encodable(text: str, encoding: str) -> str:
-    """Return *text* with characters that *encoding* lacks as escapes."""
+def _encodable(text: str, encoding: str) -> str:
+    """Return *text* with characters that *encoding* lacks escaped."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -184,15 +183,15 @@ def encodable(text: str, encoding: str) -> str:
 
 @contextmanager
 def guard_streams(*, stdout_is_data: bool = True) -> Iterator[None]:
-    """Put an `OutputStream` in front of standard output and standard error; nested calls wrap what is there by then.
+    """Replace standard output and standard error by an `OutputStream`; nested calls wrap the present streams.
 
     Args:
-        stdout_is_data: Whether standard output has what was asked for, so that a failed write is an error; False in a
-            worker, whose results go elsewhere.
+        stdout_is_data: True if standard output has the result of the command, so that a failed write is an error; False
+            in a worker, which sends its results through a pipe.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout = cast("TextIO", OutputStream(_readable(before[0]), STDOUT if stdout_is_data else STDERR))
-    sys.stderr = cast("TextIO", OutputStream(_readable(before[1]), STDERR))
+    sys.stdout = cast("TextIO", OutputStream(_with_utf8(before[0]), STDOUT if stdout_is_data else STDERR))
+    sys.stderr = cast("TextIO", OutputStream(_with_utf8(before[1]), STDERR))
     try:
         yield
     finally:
@@ -200,13 +199,13 @@ def guard_streams(*, stdout_is_data: bool = True) -> Iterator[None]:
 
 
 def guarded(*, stderr: bool = False) -> OutputStream:
-    """Return the guarded stream in use, or a new guard for a stream that has none."""
+    """Return the present guarded stream, or a new guard for a stream without one."""
     stream = sys.stderr if stderr else sys.stdout
     return stream if isinstance(stream, OutputStream) else OutputStream(stream, STDERR if stderr else STDOUT)
 
 
 def run_guarded(program: Callable[[], object]) -> None:
-    """Run a program with guarded streams, and end the process where its output cannot be written."""
+    """Run a program with guarded streams, and exit if its output cannot be written."""
     open_missing_descriptors()
     with guard_streams():
         try:
@@ -221,19 +220,19 @@ def run_guarded(program: Callable[[], object]) -> None:
 
 
 def write_stdout(data: bytes) -> None:
-    """Write a document to standard output as it is.
+    """Write a document to standard output unchanged.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: If standard output cannot be written.
     """
     guarded().write_bytes(data)
 
 
 def open_missing_descriptors() -> None:
-    """Open the null device for each standard descriptor that the process was started without.
+    """Open the null device for each missing standard descriptor.
 
-    Otherwise the next file that is opened would be standard output, and what a native library prints would go there.
-    Standard output stays unwritable, so that a failure is seen.
+    Otherwise the next opened file would get the descriptor of standard output, and the output of native libraries.
+    Standard output stays unwritable, so that failed writes are reported.
     """
     for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
@@ -247,8 +246,8 @@ def open_missing_descriptors() -> None:
                 os.set_inheritable(descriptor, True)  # noqa: FBT003 - os has no keyword
 
 
-def _readable(stream: TextIO | None) -> TextIO | None:
-    """Return *stream*, in UTF-8 where the locale would only let ASCII through."""
+def _with_utf8(stream: TextIO | None) -> TextIO | None:
+    """Return *stream*, switched to UTF-8 if its encoding is ASCII."""
     if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
         stream.reconfigure(encoding="utf-8")
     return stream

@@ -31,7 +31,7 @@ from asrlab.evaluation.runs.records import (
     structure,
     to_line,
 )
-from asrlab.output_files import is_part, sync_file, sync_folder, write_all, write_file
+from asrlab.output_files import is_temporary, sync_file, sync_folder, write_all, write_file
 
 RUNS = "ASRLAB_RUNS"
 """The environment variable that names the folder for runs."""
@@ -146,7 +146,7 @@ class RunFolder:
         raise DatasetError(f"{message}; start it again with: {command}", path=self.path)
 
     def _names(self) -> set[str]:
-        return {entry.name for entry in self.path.iterdir() if not is_part(entry.name)}
+        return {entry.name for entry in self.path.iterdir() if not is_temporary(entry.name)}
 
     def _read_request(self) -> BenchRequest:
         """Return the request, with placeholders if it cannot be read."""
