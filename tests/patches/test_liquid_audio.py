@@ -26,8 +26,7 @@ FLASH = "liquid-audio-flash-attention"
 DEFAULT = "liquid-audio-default-device"
 RESAMPLING = "liquid-audio-resampling"  # tested in test_liquid_audio_resampling.py
 
-# torch built for CUDA, and torch built without it
-NO_CUDA = "Found no NVIDIA driver on your system|Torch not compiled with CUDA enabled"
+NO_CUDA = "Found no NVIDIA driver on your system|Torch not compiled with CUDA enabled"  # torch with and without CUDA
 
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device: upstream works here")
 
@@ -46,8 +45,8 @@ def processor(tiny: Path) -> Any:
 
 @pytest.fixture
 def flash_attn(tmp_path: Path) -> Iterator[None]:
-    """Install a package of this name."""
-    (tmp_path / "flash_attn.py").write_text("")
+    """Install an empty package of this name."""
+    (tmp_path / "flash_attn.py").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
         yield

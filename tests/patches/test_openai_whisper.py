@@ -1,4 +1,4 @@
-"""The patches of openai-whisper, against the real package on a simulated MPS device: without, with, after, repaired."""
+"""The patches of openai-whisper, with the real package on a simulated MPS device."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HEADS = "openai-whisper-alignment-heads"
 FLOAT64 = "openai-whisper-float64-alignment"
 
 simulation_only = pytest.mark.skipif(
-    torch.backends.mps.is_built(), reason="this torch has MPS itself, where nothing is simulated"
+    torch.backends.mps.is_built(), reason="this torch has MPS, which cannot be simulated"
 )
 
-# Its own process, since simulating a device changes torch.
+# A process of its own, because the simulation of a device changes torch.
 PROGRAM = """
 import json, sys
 import torch, asrlab
@@ -34,7 +34,7 @@ from asrlab.testing import simulated_mps
 from whisper import timing
 from whisper.model import ModelDimensions, Whisper
 
-told = {}
+steps = {}
 
 
 def attempt(function):
@@ -48,8 +48,8 @@ def move():
     model = Whisper(ModelDimensions(1, 1, 4, 1, 0, 1, 1, 4, 1, 2))
     heads = model.alignment_heads
     model.to("mps")
-    kept = model.alignment_heads is heads and "alignment_heads" not in model.state_dict()
-    return [str(model.device), str(model.alignment_heads.device), model.alignment_heads.is_sparse, kept]
+    is_kept = model.alignment_heads is heads and "alignment_heads" not in model.state_dict()
+    return [str(model.device), str(model.alignment_heads.device), model.alignment_heads.is_sparse, is_kept]
 
 
 def align():
@@ -74,50 +74,50 @@ def transcribe(device):
         return {
             "text": transcript.text,
             "words": words(transcript),
-            "patches": {each.name: each.status for each in transcript.patches},
+            "patches": {status.name: status.status for status in transcript.patches},
         }
 
 
 def without_alignment():
     with load("mps", patches="openai-whisper-alignment-heads") as transcriber:
-        return [transcriber.info.capabilities.word_timestamps, [each.status for each in transcriber.patch_report]]
+        return [transcriber.info.capabilities.word_timestamps, [status.status for status in transcriber.patch_report]]
 
 
 dtw, apply = timing.dtw, torch.nn.Module._apply
 torch_before = dict(vars(torch.nn.Module)), dict(vars(torch.Tensor))
 with simulated_mps(sparse=False):
     in_simulation = dict(vars(torch.nn.Module)), dict(vars(torch.Tensor))
-    told["before"] = attempt(move), attempt(align)
+    steps["before"] = attempt(move), attempt(align)
     with asrlab.patches.patched("openai-whisper", device="mps") as scope:
-        told["statuses"] = {each.name: each.status for each in scope.report}
-        told["reasons"] = [each.reason for each in scope.report]
-        told["with"] = attempt(move), attempt(align)
-        told["torch"] = in_simulation == (dict(vars(torch.nn.Module)), dict(vars(torch.Tensor)))
-    told["after"] = attempt(move), attempt(align)
-    told["same"] = timing.dtw is dtw, "_apply" not in vars(Whisper), torch.nn.Module._apply is apply
-    told["mps"] = transcribe("mps")
-    told["without alignment"] = without_alignment()
-    told["off"] = attempt(lambda: load("mps", patches="off"))
-    told["same in the end"] = timing.dtw is dtw, "_apply" not in vars(Whisper)
+        steps["statuses"] = {status.name: status.status for status in scope.report}
+        steps["reasons"] = [status.reason for status in scope.report]
+        steps["with"] = attempt(move), attempt(align)
+        steps["torch"] = in_simulation == (dict(vars(torch.nn.Module)), dict(vars(torch.Tensor)))
+    steps["after"] = attempt(move), attempt(align)
+    steps["same"] = timing.dtw is dtw, "_apply" not in vars(Whisper), torch.nn.Module._apply is apply
+    steps["mps"] = transcribe("mps")
+    steps["without alignment"] = without_alignment()
+    steps["off"] = attempt(lambda: load("mps", patches="off"))
+    steps["same in the end"] = timing.dtw is dtw, "_apply" not in vars(Whisper)
 with simulated_mps(sparse=True):
     with asrlab.patches.patched("openai-whisper", device="mps") as scope:
-        told["sparse"] = scope.status("openai-whisper-alignment-heads"), attempt(move)
-told["cpu"] = transcribe("cpu")
-print(json.dumps(told))
+        steps["sparse"] = scope.status("openai-whisper-alignment-heads"), attempt(move)
+steps["cpu"] = transcribe("cpu")
+print(json.dumps(steps))
 """
 
 
 @pytest.fixture(scope="module")
-def told(weights_cache: Path, clips: tuple[Path, ...]) -> Any:
-    """What that program tells of the steps it took."""
+def steps(weights_cache: Path, clips: tuple[Path, ...]) -> Any:
+    """Return the results of the program's steps."""
     # numba would compile for longer than it computes here
     variables = {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "ASRLAB_OFFLINE": "1"}
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "PYTORCH_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "PYTORCH_"))}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(clips[1])],
         capture_output=True,
         text=True,
-        env=mine | variables | {"ASRLAB_CACHE": str(weights_cache)},
+        env=inherited | variables | {"ASRLAB_CACHE": str(weights_cache)},
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -131,72 +131,72 @@ NO_FLOAT64 = "TypeError: Cannot convert a MPS Tensor to float64 dtype as the MPS
 
 
 @simulation_only
-def test_without_the_patches_mps_refuses_the_model_and_the_alignment(told: Any):
-    """With a torch whose MPS has no sparse tensors the model cannot move, and float64 is refused on the device."""
-    for model, alignment in (told["before"], told["after"]):
+def test_mps_fails_without_the_patches(steps: Any):
+    """Without the patches the model cannot move to an MPS without sparse tensors, and float64 is refused."""
+    for model, alignment in (steps["before"], steps["after"]):
         assert model.startswith(f"{NO_SPARSE} 'SparseMPS' backend")
         assert alignment.startswith(NO_FLOAT64)
 
 
 @simulation_only
-def test_with_the_patches_the_model_moves_and_words_are_aligned(told: Any):
-    """The heads stay on the CPU as the sparse buffer they were, out of the state dict; the alignment is the CPU's."""
-    assert told["statuses"] == {HEADS: "applied", FLOAT64: "applied"}
-    assert "Could not run 'aten::_sparse_coo_tensor_with_dims_and_tensors'" in told["reasons"][0]
-    model, (on_mps, on_cpu) = told["with"]
+def test_mps_works_with_the_patches(steps: Any):
+    """The heads stay a sparse buffer on the CPU, outside of the state dict, and the alignment is the CPU's."""
+    assert steps["statuses"] == {HEADS: "applied", FLOAT64: "applied"}
+    assert "Could not run 'aten::_sparse_coo_tensor_with_dims_and_tensors'" in steps["reasons"][0]
+    model, (on_mps, on_cpu) = steps["with"]
     assert model == ["mps:0", "cpu", True, True]
     assert on_mps == on_cpu == [[0, 1, 1], [0, 1, 2]]
 
 
 @simulation_only
-def test_afterwards_whisper_is_as_it_was_and_torch_was_never_changed(told: Any):
-    """The alignment is the very same function, ``_apply`` is inherited again, and torch's classes were left alone."""
-    assert told["same"] == [True, True, True]
-    assert told["same in the end"] == [True, True]
-    assert told["torch"] is True
+def test_whisper_is_restored_and_torch_never_changed(steps: Any):
+    """Afterwards ``dtw`` is the same function, ``_apply`` is inherited, and torch's classes are unchanged."""
+    assert steps["same"] == [True, True, True]
+    assert steps["same in the end"] == [True, True]
+    assert steps["torch"] is True
 
 
 @simulation_only
-def test_with_sparse_tensors_the_heads_move_along(told: Any):
-    """Where torch has sparse tensors on MPS, as from 2.9 on, their patch is not needed."""
-    assert told["sparse"] == ["not-needed", ["mps:0", "mps:0", True, False]]
+def test_the_heads_move_to_an_mps_with_sparse_tensors(steps: Any):
+    """The patch of the heads is not needed if torch has sparse tensors on MPS, as from 2.9 on."""
+    assert steps["sparse"] == ["not-needed", ["mps:0", "mps:0", True, False]]
 
 
 @simulation_only
-def test_a_transcriber_on_mps_hears_and_times_what_the_cpu_does(told: Any):
-    """Real weights, real speech: text and words are the CPU's, and the transcript names the patches."""
-    assert told["mps"]["text"] == told["cpu"]["text"] == "He was not an ill-disposed young man."
-    assert told["mps"]["words"] == told["cpu"]["words"]
-    assert told["mps"]["patches"] == {HEADS: "applied", FLOAT64: "applied"}
-    assert told["cpu"]["patches"] == {HEADS: "not-needed", FLOAT64: "not-needed"}
+def test_a_transcript_on_mps_equals_that_on_the_cpu(steps: Any):
+    """Text and word times of real speech on MPS are those on the CPU, and the transcript reports the patches."""
+    assert steps["mps"]["text"] == steps["cpu"]["text"] == "He was not an ill-disposed young man."
+    assert steps["mps"]["words"] == steps["cpu"]["words"]
+    assert steps["mps"]["patches"] == {HEADS: "applied", FLOAT64: "applied"}
+    assert steps["cpu"]["patches"] == {HEADS: "not-needed", FLOAT64: "not-needed"}
 
 
 @simulation_only
-def test_a_transcriber_without_its_patches_says_what_it_cannot_do(told: Any):
-    """Without the alignment's patch there are no word timestamps; without any, the model does not load."""
-    assert told["without alignment"] == [False, ["applied", "skipped"]]
-    assert told["off"].startswith("EngineUnavailableError")
-    assert NO_SPARSE in told["off"]
+def test_a_transcriber_without_patches_has_fewer_capabilities(steps: Any):
+    """Without the patch of the alignment there are no word timestamps; without any patch the model does not load."""
+    assert steps["without alignment"] == [False, ["applied", "skipped"]]
+    assert steps["off"].startswith("EngineUnavailableError")
+    assert NO_SPARSE in steps["off"]
 
 
-def test_the_heads_patch_retires_when_they_are_sparse_no_more(monkeypatch: pytest.MonkeyPatch):
-    """A model whose heads are a dense buffer moves by itself: nothing is changed."""
+def test_the_heads_patch_is_retired_if_the_buffer_is_dense(monkeypatch: pytest.MonkeyPatch):
+    """A model with a dense buffer of heads is not changed."""
 
-    class Repaired(whisper_model.Whisper):
+    class FixedModel(whisper_model.Whisper):
         def __init__(self, dims: Any) -> None:
             super().__init__(dims)
             self.register_buffer("alignment_heads", self.alignment_heads.to_dense(), persistent=False)
 
     with monkeypatch.context() as patch:
-        patch.setattr(whisper_model, "Whisper", Repaired)
+        patch.setattr(whisper_model, "Whisper", FixedModel)
         with patched("openai-whisper", device="mps", patches=HEADS) as scope:
             assert scope.status(HEADS) == "retired"
-            assert "_apply" not in vars(Repaired)
+            assert "_apply" not in vars(FixedModel)
 
 
 @pytest.mark.parametrize("case", ["cpu-first", "no-double", "gone"])
-def test_the_alignments_patch_retires_when_dtw_is_repaired(monkeypatch: pytest.MonkeyPatch, case: str):
-    """Moving first, as upstream's pull request has it, or without float64, or no ``dtw`` at all: nothing is changed."""
+def test_the_alignment_patch_is_retired_if_dtw_is_fixed(monkeypatch: pytest.MonkeyPatch, case: str):
+    """A ``dtw`` that moves to the CPU first, or does not use float64, or does not exist, is not changed."""
     source = inspect.getsource(timing.dtw)
     assert "x.double().cpu().numpy()" in source
     new = {"cpu-first": "x.cpu().double().numpy()", "no-double": "x.cpu().numpy().astype(float)"}.get(case, "")
@@ -212,18 +212,18 @@ def test_the_alignments_patch_retires_when_dtw_is_repaired(monkeypatch: pytest.M
             assert vars(timing).get("dtw") is (names["dtw"] if new else None)
 
 
-def test_on_the_cpu_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch):
-    """Both are for MPS alone: on the CPU they are not needed, whatever upstream's objects are."""
+def test_the_patches_are_not_checked_on_the_cpu(monkeypatch: pytest.MonkeyPatch):
+    """Both patches are only for MPS: on the CPU they are not needed, and upstream's objects are not read."""
     with monkeypatch.context() as patch:
         patch.setattr(timing, "dtw", None)
         with patched("openai-whisper", device="cpu") as scope:
-            assert [each.status for each in scope.report] == ["not-needed", "not-needed"]
+            assert [status.status for status in scope.report] == ["not-needed", "not-needed"]
             assert scope.report[0].reason == "only mps can need it, not cpu"
 
 
 @simulation_only
-def test_where_there_is_no_mps_the_patch_that_must_try_it_fails(monkeypatch: pytest.MonkeyPatch):
-    """The failure is torch's own word, and the user's random numbers are not drawn from."""
+def test_the_heads_patch_fails_without_mps(monkeypatch: pytest.MonkeyPatch):
+    """The reason of the failure is torch's message, and no random numbers are drawn."""
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)

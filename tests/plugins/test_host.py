@@ -1,4 +1,4 @@
-"""Plugins are loaded each alone, from real distributions on disk."""
+"""The plugin host isolates plugins, which are real distributions on disk."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ def asrlab_engines():
         models=(asrlab.plugin.ModelSpec(name="m"),), default_model={default!r},
     )]
 """
+HOOK = "import asrlab\n@asrlab.plugin.hookimpl\n"
 BROKEN = {
     "raises-at-import": "raise RuntimeError('boom at import')",
     "exits-at-import": "import sys; sys.exit('goodbye at import')",
-    "raises-in-hook": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): raise ValueError('boom in hook')",
-    "exits-in-hook": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): raise SystemExit('goodbye in hook')",
-    "wrong-type": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): return ['whisper']",
-    "not-a-list": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines(): return 7",
-    "mistyped-hook": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_enignes(): return []",
-    "wrong-argument": "import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_run_started(event): pass",
+    "raises-in-hook": f"{HOOK}def asrlab_engines(): raise ValueError('boom in hook')",
+    "exits-in-hook": f"{HOOK}def asrlab_engines(): raise SystemExit('goodbye in hook')",
+    "wrong-type": f"{HOOK}def asrlab_engines(): return ['whisper']",
+    "not-a-list": f"{HOOK}def asrlab_engines(): return 7",
+    "mistyped-hook": f"{HOOK}def asrlab_enignes(): return []",
+    "wrong-argument": f"{HOOK}def asrlab_run_started(event): pass",
     "other-api": "asrlab_plugin_api = 99",
     "missing-module": "import a_module_that_nobody_has",
 }
@@ -40,7 +41,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
-    """A folder with every broken plugin, and one good one whose name sorts between them."""
+    """Write a folder with all broken plugins, and a good plugin whose name sorts between them."""
     folder = tmp_path_factory.mktemp("zoo")
     for name, source in BROKEN.items():
         write_distribution(folder, f"zoo-{name}", source=source, plugins=[name])
@@ -49,7 +50,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[.
 
 @pytest.fixture(scope="module")
 def listing(zoo: Path, asrlab_cli: Any) -> Any:
-    """What ``asrlab plugins --json`` says about that folder."""
+    """Return the result of ``asrlab plugins --json`` for that folder."""
     return asrlab_cli("plugins", "--json", plugins=[zoo])
 
 
@@ -68,35 +69,33 @@ def listing(zoo: Path, asrlab_cli: Any) -> Any:
         ("missing-module", "import", "a_module_that_nobody_has"),
     ],
 )
-def test_a_broken_plugin_is_reported_with_its_distribution_and_its_removal(
-    listing: Any, name: str, stage: str, message: str
-):
-    """Whatever a plugin does wrong, its failure names the stage, the distribution and the command that removes it."""
+def test_a_broken_plugin_is_reported(listing: Any, name: str, stage: str, message: str):
+    """The failure of a plugin has the stage, the distribution and the command that removes the plugin."""
     failure = next(failure for failure in listing.json["failures"] if failure["name"] == name)
     assert failure["stage"] == stage
     assert message in failure["message"]
     assert (failure["distribution"], failure["version"]) == (f"zoo-{name}", "1.0")
-    # its folder has no list of files: no installer can remove it
-    remedy = f'export ASRLAB_DISABLE_PLUGINS="$ASRLAB_DISABLE_PLUGINS,{name}"'
-    assert failure["remove"] == remedy
-    assert remedy in listing.err
+    # no installer can remove it, because its folder has no list of files
+    command = f'export ASRLAB_DISABLE_PLUGINS="$ASRLAB_DISABLE_PLUGINS,{name}"'
+    assert failure["remove"] == command
+    assert command in listing.err
 
 
-def test_the_command_that_lists_broken_plugins_exits_with_1(listing: Any):
-    """A broken plugin is a failed item, so the listing exits with 1, and each is warned of once."""
+def test_listing_broken_plugins_exits_with_1(listing: Any):
+    """The listing exits with 1 if a plugin is broken, with a warning for each broken plugin."""
     assert listing.code == 1
     assert listing.err.count("warning: plugin 'raises-at-import'") == 1
 
 
-def test_everything_else_works_beside_broken_plugins(zoo: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
-    """The good plugin's engine and the built-in ones transcribe, though ten other plugins are broken."""
+def test_other_engines_work_beside_broken_plugins(zoo: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
+    """The engines of the good plugin and of asrlab transcribe beside ten broken plugins."""
     for model in ("good/m", "echo"):
         ran = asrlab_cli("transcribe", clips[1], "-m", model, plugins=[zoo])
         assert (ran.code, ran.out) == (0, "loud loud loud\n")
 
 
-def test_a_working_plugin_offers_what_it_declares(listing: Any):
-    """The good plugin is listed with its distribution and its engine, the built-in ones first."""
+def test_a_working_plugin_is_listed(listing: Any):
+    """The good plugin is listed with its distribution and its engine, after the built-in plugins."""
     rows = listing.json["plugins"]
     assert [row["name"] for row in rows[:4]] == ["echo", "faster-whisper", "openai-whisper", "liquid-audio"]
     good = next(row for row in rows if row["name"] == "good")
@@ -104,29 +103,29 @@ def test_a_working_plugin_offers_what_it_declares(listing: Any):
 
 
 def test_named_plugins_can_be_disabled(zoo: Path, asrlab_cli: Any):
-    """ASRLAB_DISABLE_PLUGINS=a,b leaves out a and b, spaces or not, and nothing else."""
+    """ASRLAB_DISABLE_PLUGINS=a,b disables a and b, with or without spaces, and no other plugin."""
     ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="raises-at-import, good")
     names = {row["name"] for row in ran.json["plugins"]} | {failure["name"] for failure in ran.json["failures"]}
     assert names == {*BROKEN, "echo", "faster-whisper", "openai-whisper", "liquid-audio"} - {"raises-at-import"}
     assert ran.json["disabled"] == ["good", "raises-at-import"]
 
 
-def test_a_star_disables_all_that_is_not_built_in(zoo: Path, asrlab_cli: Any):
-    """ASRLAB_DISABLE_PLUGINS=* leaves the built-in plugins, and nothing is broken any more."""
+def test_a_star_disables_all_plugins_but_the_built_in_ones(zoo: Path, asrlab_cli: Any):
+    """ASRLAB_DISABLE_PLUGINS=* loads only the built-in plugins, without a failure."""
     ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="*")
     assert (ran.code, ran.err, ran.json["failures"]) == (0, "", [])
     assert [row["name"] for row in ran.json["plugins"]] == ["echo", "faster-whisper", "openai-whisper", "liquid-audio"]
 
 
-def test_an_unknown_model_names_the_plugins_that_could_have_brought_it(zoo: Path, asrlab_cli: Any):
-    """A model that nobody offers may be that of a broken plugin, so the error names those."""
+def test_an_unknown_model_names_the_broken_plugins(zoo: Path, asrlab_cli: Any):
+    """The error for an unknown model names the broken plugins, which might offer the model."""
     ran = asrlab_cli("transcribe", "x.wav", "-m", "raises/m", "--json", plugins=[zoo])
     assert ran.code == 3
     assert 'export ASRLAB_DISABLE_PLUGINS="$ASRLAB_DISABLE_PLUGINS,raises-at-import"' in ran.json["error"]["message"]
 
 
-def test_an_engine_without_a_default_model_asks_for_one(zoo: Path, asrlab_cli: Any):
-    """The bare name of an engine without a default model is refused with the models' full names, not with itself."""
+def test_an_engine_without_a_default_model_needs_one(zoo: Path, asrlab_cli: Any):
+    """The name of an engine without a default model is refused with the full names of its models."""
     ran = asrlab_cli("transcribe", "x.wav", "-m", "good", plugins=[zoo], ASRLAB_DISABLE_PLUGINS=",".join(BROKEN))
     assert ran.code == 3
     assert ran.err == "asrlab: there is no model 'good'; did you mean good/m?\n"
@@ -134,7 +133,7 @@ def test_an_engine_without_a_default_model_asks_for_one(zoo: Path, asrlab_cli: A
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
-    """Two distributions with an engine ``twin`` each, and one that offers ``same`` twice."""
+    """Write two distributions with an engine ``twin`` each, and one that offers ``same`` twice."""
     folder = tmp_path_factory.mktemp("twins")
     for name in ("twin-one", "twin-two"):
         write_distribution(folder, name, source=GOOD.format(engine="twin", default="m"), plugins=[name])
@@ -142,31 +141,29 @@ def twins(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable
     return write_distribution(folder, "twice", source=source, plugins=["twice-a", "twice-b"])
 
 
-def test_a_name_that_two_distributions_claim_is_an_error_when_used(
-    twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]
-):
-    """Using the name says whose it is and what to write; other names are not affected."""
+def test_an_ambiguous_name_is_an_error_when_used(twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
+    """The error for an ambiguous name has both distributions and the full names; other names work."""
     ran = asrlab_cli("transcribe", clips[0], "-m", "twin/m", plugins=[twins])
     assert ran.code == 3
     assert "offered by twin-one and by twin-two; choose twin-one:twin/m or twin-two:twin/m" in ran.err
     assert asrlab_cli("transcribe", clips[0], "-m", "echo", plugins=[twins]).code == 0
 
 
-def test_the_distribution_in_front_says_which_is_meant(twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
-    """``distribution:engine/model`` loads, and its name in results stays apart from the other one's."""
+def test_a_distribution_prefix_selects_the_engine(twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
+    """``distribution:engine/model`` loads the model, and results have this full name."""
     ran = asrlab_cli("transcribe", clips[1], "-m", "twin-two:twin/m", "--json", plugins=[twins])
     assert ran.code == 0
     assert ran.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "twin-two:twin/m"
 
 
-def test_a_distribution_in_front_works_where_it_is_not_needed(asrlab_cli: Any, clips: tuple[Path, ...]):
-    """``asrlab:echo/echo`` is ``echo/echo``."""
+def test_a_distribution_prefix_is_always_accepted(asrlab_cli: Any, clips: tuple[Path, ...]):
+    """``asrlab:echo/echo`` loads ``echo/echo``."""
     ran = asrlab_cli("transcribe", clips[1], "-m", "asrlab:echo/echo", "--json")
     assert ran.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "echo/echo"
 
 
 def test_every_listed_name_can_be_used(twins: Path, asrlab_cli: Any):
-    """What ``list_models`` gives is what ``resolve`` takes, even where names clash."""
+    """``resolve`` accepts each name that ``list_models`` returns, even if names are ambiguous."""
     code = """
 import json, asrlab
 from asrlab.plugins.manager import PluginHost
@@ -180,15 +177,15 @@ print(json.dumps([names, [registry.resolve(name).name for name in names]]))
     assert {"twin-one:twin/m", "twin-two:twin/m", "echo/echo"} <= set(listed)
 
 
-def test_a_distribution_that_offers_a_name_twice_is_told_how_to_go_on(twins: Path, asrlab_cli: Any):
-    """Where no prefix helps, the message says how to leave one plugin out."""
+def test_a_distribution_that_offers_a_name_twice_is_reported(twins: Path, asrlab_cli: Any):
+    """If no prefix helps, the message has the command that disables one of the plugins."""
     ran = asrlab_cli("transcribe", "x.wav", "-m", "same/m", plugins=[twins])
     assert ran.code == 3
     assert "offered twice by twice; disable one plugin: ASRLAB_DISABLE_PLUGINS=twice-b" in ran.err
 
 
 def test_listing_models_imports_no_engine(third_party: Path, asrlab_cli: Any):
-    """``asrlab models`` loads neither an engine nor the packages they stand on."""
+    """``asrlab models`` imports neither engines nor the packages that they use."""
     code = """
 import json, sys
 from asrlab.cli.main import main
@@ -226,10 +223,10 @@ def asrlab_run_finished(run): sys.exit(9)
 """
 
 
-def test_the_hooks_around_a_run_are_told_and_may_fail(
+def test_the_hooks_of_a_run_receive_facts_and_may_fail(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, small_folder: Path
 ):
-    """Both hooks get their facts, and a plugin whose hooks raise or exit is warned of, no more."""
+    """Both hooks receive their facts, and a hook that raises or exits only causes a warning."""
     write_distribution(tmp_path, "a-bad-listener", source=BAD_HOOKS)
     write_distribution(tmp_path, "listener", source=HOOKS)
     notes = tmp_path / "notes.jsonl"
@@ -244,7 +241,7 @@ def test_the_hooks_around_a_run_are_told_and_may_fail(
 
 
 def test_a_third_party_engine_and_data_set_work_through_the_api(third_party: Path, small_folder: Path, asrlab_cli: Any):
-    """``asrlab.load``, an alias, ``load_dataset`` and ``bench`` take what a plugin offers."""
+    """``asrlab.load``, an alias, ``load_dataset`` and ``bench`` accept a plugin's engine and data set."""
     code = f"""
 import json, asrlab
 with asrlab.load("third") as transcriber:
@@ -256,7 +253,7 @@ print(json.dumps([first.text, first.model.name, [u.id for u in data], result.mod
     text, model, ids, wer = _python(code, asrlab_cli=asrlab_cli, path=third_party, THIRD_PARTY_CLIPS=str(small_folder))
     assert (text, model) == ("heard", "third/calm")
     assert ids[0] == "a-first.txt"
-    assert wer == pytest.approx(0.5)  # the folder's three .txt files are no audio and count as deletions
+    assert wer == pytest.approx(0.5)  # the folder's three .txt files are not audio and count as deletions
 
 
 @pytest.mark.parametrize(
@@ -273,10 +270,10 @@ print(json.dumps([first.text, first.model.name, [u.id for u in data], result.mod
         ("def devices(): return asrlab.DeviceReport(available=('cpu',))", "has no attribute 'load'"),
     ],
 )
-def test_an_engine_that_breaks_its_contract_is_unavailable_and_named(
+def test_an_engine_that_breaks_its_contract_is_unavailable(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, source: str, message: str
 ):
-    """Whatever an engine's own functions raise or return, the user gets EngineUnavailableError naming the engine."""
+    """Any error or wrong result of an engine's functions is an EngineUnavailableError with the engine's name."""
     plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.recognizer:", "odd_code:")
     write_distribution(tmp_path, "odd-engine", source=plugin)
     (tmp_path / "odd_code.py").write_text(f"import asrlab\n{source}\n")
@@ -287,15 +284,15 @@ try:
 except asrlab.EngineUnavailableError as error:
     print(json.dumps([error.engine, str(error)]))
 """
-    engine, said = _python(code, asrlab_cli=asrlab_cli, path=tmp_path)
+    engine, error = _python(code, asrlab_cli=asrlab_cli, path=tmp_path)
     assert engine == "odd"
-    assert message in said
+    assert message in error
 
 
 def test_devices_of_other_engines_are_listed_beside_a_broken_one(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any
 ):
-    """``asrlab devices`` shows the fault of one engine in its row, and the rows of the others."""
+    """``asrlab devices`` shows the error of an engine in its row, and the rows of all others."""
     plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.recognizer:", "odd_code:")
     write_distribution(tmp_path, "odd-engine", source=plugin)
     (tmp_path / "odd_code.py").write_text("def devices(): raise OSError('libmissing.so.9')\n")
@@ -307,7 +304,7 @@ def test_devices_of_other_engines_are_listed_beside_a_broken_one(
 
 
 def _python(code: str, *, asrlab_cli: Any, path: Path, **variables: str) -> Any:
-    """Run *code* with the plugins in *path*; what it prints, as JSON."""
+    """Run *code* with the plugins in *path*, and return its output as JSON."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -337,15 +334,15 @@ def load(request):
 
 @pytest.fixture(scope="module")
 def open_hub(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
-    """An engine that takes names besides those it lists."""
+    """Write an engine that accepts names besides those that it lists."""
     return write_distribution(tmp_path_factory.mktemp("open"), "open-hub", source=OPEN, plugins=["open"])
 
 
 @pytest.mark.parametrize("name", ["a/listed", "owner/of-a.model@1f0e"])
-def test_an_engine_with_other_models_is_given_any_name(
+def test_an_engine_with_other_models_receives_any_name(
     open_hub: Path, asrlab_cli: Any, clips: tuple[Path, ...], name: str
 ):
-    """What follows the engine's name, slashes included, reaches its factory, and that nothing may be fetched."""
+    """The factory receives the rest of the name, with its slashes, and whether downloads are allowed."""
     ran = asrlab_cli("transcribe", clips[0], "-m", f"open/{name}", plugins=[open_hub])
     assert ran.code == 4
     assert f"asked for {name} of open/{name}, offline True" in ran.err
@@ -355,18 +352,16 @@ def test_an_engine_with_other_models_is_given_any_name(
     assert "offline False" in online.err
 
 
-def test_weights_that_an_engine_sees_to_itself_are_not_said_to_be_none(open_hub: Path, asrlab_cli: Any):
-    """``asrlab models`` and ``asrlab pull`` say that the engine fetches them."""
+def test_weights_that_an_engine_fetches_are_listed(open_hub: Path, asrlab_cli: Any):
+    """``asrlab models`` and ``asrlab pull`` report that the engine fetches its weights."""
     rows = {row["name"]: row for row in asrlab_cli("models", "--json", plugins=[open_hub]).json["models"]}
     assert rows["open/a/listed"]["weights"] == "by its engine"
     pulled = asrlab_cli("pull", "open/a/listed", "open/b/c", plugins=[open_hub]).out.splitlines()
     assert pulled == [f"open/{name}\tis fetched by its engine, when it is loaded" for name in ("a/listed", "b/c")]
 
 
-def test_a_path_is_never_taken_for_one_of_the_other_models(
-    open_hub: Path, asrlab_cli: Any, clips: tuple[Path, ...], tmp_path: Path
-):
-    """A name that begins like a path is a folder of weights, which must be there; the engine alone is no model."""
+def test_a_path_is_not_a_model_name(open_hub: Path, asrlab_cli: Any, clips: tuple[Path, ...], tmp_path: Path):
+    """A name that begins like a path is a folder of weights, which must exist; the engine alone is not a model."""
     ran = asrlab_cli("transcribe", clips[0], "-m", "open/./gone", plugins=[open_hub], cwd=tmp_path)
     assert f"there are no weights at {tmp_path / 'gone'}" in ran.err
     assert asrlab_cli("transcribe", clips[0], "-m", "open", plugins=[open_hub]).code == 3

@@ -1,4 +1,4 @@
-"""Plugins that harm the process they are loaded into: each is named, the rest works, and ``--json`` stays JSON."""
+"""Plugins that harm their process are reported, all others work, and ``--json`` stays JSON."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ IN_HOOK = {
     "yields for ever": f"while True: yield {SPEC}",
     "replaces": "replace()",
 }
-NAMED = {
+MESSAGES = {
     "raises": "Weird: ",
     "exits": "it ends its process (exit status 5)",
     "aborts": "it ends its process (SIGABRT)",
     "hangs": "it does not end within 6 s",
-    "yields for ever": "asrlab_engines gives more than 10000 objects",
+    "yields for ever": "asrlab_engines returns more than 10000 objects",
     "replaces": "it replaces json.dumps, json.loads, json.JSONEncoder for the whole process, which asrlab undoes",
 }
 ALONE = "faster-whisper,openai-whisper,liquid-audio"
@@ -63,7 +63,7 @@ DISABLED = ",".join([ALONE, *HARMFUL])
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
-    """A folder with a plugin for each misbehaviour, at import and in a hook, and one that only prints."""
+    """Write a folder with a plugin for each misbehaviour, at import and in a hook, and one that only prints."""
     folder = tmp_path_factory.mktemp("zoo")
     for name, code in AT_IMPORT.items():
         write_distribution(folder, f"import-{name}", source=f"{HEAD}\n{code}\n{GOOD_HOOK}", plugins=[f"import-{name}"])
@@ -109,7 +109,7 @@ class Odd(asrlab.plugin.Recognizer):
 
 @pytest.fixture(scope="module")
 def run(zoo: Path, asrlab_cli: Any) -> Callable[..., Any]:
-    """A command among all these plugins, which are tried by the first one that runs."""
+    """Return a function that runs a command with all these plugins."""
 
     def run_(*arguments: str | Path, **variables: str) -> Any:
         variables = {"ASRLAB_DISABLE_PLUGINS": ALONE, "ASRLAB_PLUGIN_TIMEOUT": "6"} | variables
@@ -120,27 +120,27 @@ def run(zoo: Path, asrlab_cli: Any) -> Callable[..., Any]:
 
 @pytest.fixture(scope="module")
 def listing(run: Callable[..., Any]) -> Any:
-    """What ``asrlab plugins --json`` says of all of them."""
+    """Return the result of ``asrlab plugins --json`` for all these plugins."""
     return run("plugins", "--json")
 
 
 @pytest.mark.parametrize("plugin", [*(f"import {name}" for name in AT_IMPORT), *(f"hook {name}" for name in IN_HOOK)])
-def test_a_plugin_that_harms_its_process_is_named_and_set_aside(listing: Any, plugin: str):
-    """Each failure has the plugin's name and what it did; the command goes on to the next plugin."""
+def test_a_harmful_plugin_is_reported_and_not_loaded(listing: Any, plugin: str):
+    """The failure of a plugin has its name and a description, and the other plugins are loaded."""
     failure = next(row for row in listing.json["failures"] if row["name"] == plugin.replace(" ", "-"))
-    assert NAMED[plugin.partition(" ")[2]] in failure["message"]
+    assert MESSAGES[plugin.partition(" ")[2]] in failure["message"]
     assert listing.code == 1
     assert "odd" in [name for row in listing.json["plugins"] if row["name"] == "prints" for name in row["engines"]]
 
 
 @pytest.mark.parametrize("command", ["models", "doctor --engine echo", "devices --engine echo", "patches"])
-def test_the_output_of_a_command_is_json_among_them(run: Callable[..., Any], listing: Any, command: str):
-    """Whatever the plugins print, replace or raise, standard output is one JSON document that has the rest."""
+def test_output_stays_json_with_harmful_plugins(run: Callable[..., Any], listing: Any, command: str):
+    """Standard output is one JSON document, whatever the plugins print, replace or raise."""
     ran = run(*command.split(), "--json")
     assert listing.json["failures"]
     assert ran.code == (1 if command.startswith("doctor") else 0)
     assert "printed by the plugin" in ran.err
-    assert "does not end" in ran.err  # each is warned of
+    assert "does not end" in ran.err  # a warning for each plugin
     if command == "models":
         assert {"echo/echo", "odd/m"} <= {row["name"] for row in ran.json["models"]}
     elif command.startswith("doctor"):
@@ -161,21 +161,21 @@ def test_the_output_of_a_command_is_json_among_them(run: Callable[..., Any], lis
         ("yields for ever", 3, "engine 'odd' yields segments without an end"),
     ],
 )
-def test_transcribing_with_a_bad_engine_gives_json_and_names_it(
+def test_transcribing_with_a_bad_engine_reports_it_as_json(
     run: Callable[..., Any], clips: tuple[Path, ...], odd: str, code: int, message: str
 ):
-    """An engine that prints, replaces, raises or yields for ever: JSON, the engine's name, and no hang."""
+    """An engine that prints, replaces, raises or never ends is reported by name in JSON."""
     ran = run("transcribe", clips[1], "-m", "odd", "--json", ODD=odd, ASRLAB_DISABLE_PLUGINS=DISABLED)
     assert ran.code == code
     if code:
-        told = ran.json.get("error") or ran.json["files"][0]["error"]
-        assert message in told["message"]
+        error = ran.json.get("error") or ran.json["files"][0]["error"]
+        assert message in error["message"]
     else:
         assert ran.json["files"][0]["transcript"]["text"] == "heard"
 
 
-def test_text_on_standard_output_is_that_of_the_transcript_alone(run: Callable[..., Any], clips: tuple[Path, ...]):
-    """Without ``--json`` too, what a plugin prints while it works goes to standard error."""
+def test_standard_output_has_only_the_transcript(run: Callable[..., Any], clips: tuple[Path, ...]):
+    """Output of a plugin goes to standard error, also without ``--json``."""
     ran = run("transcribe", clips[1], "-m", "odd", ASRLAB_DISABLE_PLUGINS=DISABLED)
     assert ran.out.removesuffix("printed at the end\n" * 3) == "heard\n"
     assert ran.err.count("written by the plugin") == 3
@@ -183,15 +183,15 @@ def test_text_on_standard_output_is_that_of_the_transcript_alone(run: Callable[.
 
 @pytest.mark.parametrize(("odd", "message"), [("exits", "exit status 0"), ("yields for ever", "without an end")])
 def test_a_run_with_a_bad_engine_is_json(run: Callable[..., Any], small_folder: Path, odd: str, message: str):
-    """A run sets the utterances of such an engine aside and goes on to its end."""
+    """A run records the failures of such an engine and continues to its end."""
     ran = run("bench", small_folder, "-m", "odd", "--json", ODD=odd, ASRLAB_DISABLE_PLUGINS=DISABLED)
     failures = [row["failure"]["message"] for row in ran.json["models"][0]["utterances"]]
     assert [message in failure for failure in failures] == [True] * 3
     assert ran.code == 1
 
 
-def test_a_plugin_is_tried_again_when_its_file_has_changed(tmp_path: Path, write_distribution: Any, asrlab_cli: Any):
-    """What became of it is remembered for its files as they are: the mended one is loaded."""
+def test_a_plugin_is_probed_again_after_a_change(tmp_path: Path, write_distribution: Any, asrlab_cli: Any):
+    """A probe result is cached for the present files of a plugin: a fixed plugin is loaded."""
     write_distribution(tmp_path, "moody", source="import os\nos._exit(7)\n")
     variables = {"plugins": [tmp_path], "ASRLAB_CACHE": str(tmp_path / "cache"), "ASRLAB_DISABLE_PLUGINS": ALONE}
     assert "exit status 7" in asrlab_cli("models", "--json", **variables).err
@@ -201,12 +201,10 @@ def test_a_plugin_is_tried_again_when_its_file_has_changed(tmp_path: Path, write
     assert (ran.code, [row["name"] for row in ran.json["plugins"]]) == (0, ["echo", "moody"])
 
 
-@pytest.mark.parametrize("written", ["soon", "0", "-1", "inf", "nan"])
-def test_a_limit_that_is_no_number_of_seconds_is_refused(
-    asrlab_cli: Any, tmp_path: Path, write_distribution: Any, written: str
-):
-    """The variable is named with what it must be."""
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "inf", "nan"])
+def test_an_invalid_timeout_is_refused(asrlab_cli: Any, tmp_path: Path, write_distribution: Any, value: str):
+    """The message has the name of the variable and the valid values."""
     write_distribution(tmp_path, "calm", source="")
-    ran = asrlab_cli("models", plugins=[tmp_path], ASRLAB_PLUGIN_TIMEOUT=written, ASRLAB_CACHE=str(tmp_path))
+    ran = asrlab_cli("models", plugins=[tmp_path], ASRLAB_PLUGIN_TIMEOUT=value, ASRLAB_CACHE=str(tmp_path))
     assert ran.code == 2
-    assert f"ASRLAB_PLUGIN_TIMEOUT must be a number of seconds above 0, not '{written}'" in ran.err
+    assert f"ASRLAB_PLUGIN_TIMEOUT must be a number of seconds above 0, not '{value}'" in ran.err
