@@ -1,4 +1,4 @@
-"""A module of the benchmarks in a fresh process, which prints what it measured as JSON."""
+"""A module of the benchmarks in a fresh process, which prints its measurement as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def measured_by(module: str, *arguments: object) -> dict[str, Any]:
-    """What *module*, run with *arguments*, prints."""
+    """Run *module* with *arguments* in a fresh process and return its output."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     found: dict[str, Any] = json.loads(subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE).stdout)
     return found

@@ -1,4 +1,4 @@
-"""What a benchmark leaves: a table for people, and a record that ``asrlab verify`` reads, with the same table in it."""
+"""The table of a benchmark, and its record, which ``asrlab verify`` reads."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Table:
     """A table of figures.
 
     Attributes:
-        title: What was measured, on what; one sentence or two.
-        headings: Of the columns; the first names the rows.
-        rows: As they are shown.
-        notes: Below it, a line each.
+        title: The measurement and its conditions, in one or two sentences.
+        headings: Headings of the columns; the first column names the rows.
+        rows: The cells as text.
+        notes: Lines below the table.
     """
 
     title: str
@@ -34,11 +34,11 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """For a terminal: the first column to the left, the others to the right."""
+        """Format the table for a terminal: the first column left-aligned, the others right-aligned."""
         lines = [self.headings, *self.rows]
         widths = [max(len(line[place]) for line in lines) for place in range(len(self.headings))]
-        told = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
-        return "\n".join([self.title, *told, *self.notes])
+        formatted = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+        return "\n".join([self.title, *formatted, *self.notes])
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -63,5 +63,5 @@ def write_record(path: Path | None, *, benchmark: str, table: Table, **measured:
 
 
 def load_average() -> float | None:
-    """Of the last minute; None where the system has none."""
+    """Return the load average of the last minute; None if the system has none."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

@@ -1,4 +1,4 @@
-"""The speech that benchmarks run on: a folder with ``refs.tsv`` (file, language, text), or the embedded clips."""
+"""The speech of the benchmarks: a folder with ``refs.tsv`` (file, language, text), or the embedded clips."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ REPEATS = 8
 
 @attrs.frozen(kw_only=True)
 class Clip:
-    """One clip.
+    """A recording with its reference.
 
     Attributes:
-        id: Its own, even where the same file comes again.
-        path: The file.
+        id: Unique id, even if a file is repeated.
+        path: Path of the file.
         language: BCP 47 tag.
         text: The reference.
     """
@@ -33,12 +33,12 @@ class Clip:
 
 
 def default_folder() -> Path | None:
-    """The development set; None where it is not here: then the embedded clips are used."""
+    """Return the folder of the development set; None if it is missing, and the embedded clips are used."""
     return DEVELOPMENT if (DEVELOPMENT / "refs.tsv").is_file() else None
 
 
 def read_clips(folder: Path | None, *, count: int | None = None) -> list[Clip]:
-    """The clips of *folder*, or the smoke set eight times; *count* of them, spread over all."""
+    """Read the clips of *folder*, or the smoke set eight times; return *count* of them, evenly spread."""
     clips = _listed(folder) if folder is not None else _embedded()
     step = 1 if count is None else max(1, len(clips) // count)
     return clips[::step][:count]

@@ -1,9 +1,9 @@
-"""Whether a run loses anything: killed at random, at every write, and by engines that take their process along.
+"""Durability of runs: kills at random times, at every write, and by engines that end their process.
 
 Run it from the root of the repository::
 
     python -m benchmarks.durability --kills 1000 --real-kills 20 --json durability.json
 
-``kill -9`` takes a process away, not what it has handed to the system; what a power cut takes as well is modelled at
-the write boundaries (see `benchmarks.durability.disk`), not produced.
+``kill -9`` ends a process, but does not lose data that the process passed to the system. The further losses of a power
+cut are modelled at the write boundaries (see `benchmarks.durability.disk`).
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.durability``: kills runs, prints what they lost, and fails if they lost anything."""
+"""``python -m benchmarks.durability``: kill runs, print the losses, and fail if there are any."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REAL = ("faster-whisper/base", "smoke", ("--device", "cpu"))
 
 
 def main() -> None:
-    """Do it all, in a folder that is thrown away; the exit status is 1 if anything was wrong."""
+    """Run all kills in a temporary folder; exit with 1 if a run lost anything."""
     given = _arguments()
     record: dict[str, Any] = {}
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {sys.platform}, seed {given.seed}")
@@ -67,12 +67,12 @@ def _kills(given: argparse.Namespace, folder: Path, record: dict[str, Any]) -> i
     if not given.kills:
         return 0
     dataset = given.dataset or str(write_clips(folder / "clips", given.utterances))
-    told = given.dataset or f"{given.utterances} clips of 2.1 s"
+    dataset_name = given.dataset or f"{given.utterances} clips of 2.1 s"
     begun = time.monotonic()
     work = ("--share", str(given.share), given.model, dataset)
     tally = _in_lanes(folder / "kills", given, given.kills, work)
     return _shown(
-        kills_table(tally, what=f"{given.model}, {told}", seconds=time.monotonic() - begun),
+        kills_table(tally, what=f"{given.model}, {dataset_name}", seconds=time.monotonic() - begun),
         record, "kills", tally, tally.wrong,
     )  # fmt: skip
 
@@ -90,7 +90,7 @@ def _real(given: argparse.Namespace, folder: Path, record: dict[str, Any]) -> in
 
 
 def _in_lanes(folder: Path, given: argparse.Namespace, kills: int, work: tuple[str, ...]) -> Tally:
-    """The kills, by as many processes at once as there are jobs."""
+    """Run the kills in as many processes as there are jobs."""
     jobs = min(given.jobs, kills)
     made = 0
 
@@ -150,7 +150,7 @@ def _shown(table: Iterable[str], record: dict[str, Any], name: str, found: Any, 
 
 
 def _answer(module: str, arguments: tuple[str, ...], *, each: Callable[[], object] = bool) -> dict[str, Any]:
-    """What another process of this package says last, as JSON; *each* is called for every line before."""
+    """Return the last line of a process of this package as JSON; call *each* with every line before."""
     offline = {"ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", f"benchmarks.durability.{module}", *arguments]
     with subprocess.Popen(command, cwd=_ROOT, env=os.environ | offline, stdout=subprocess.PIPE, text=True) as process:
@@ -160,8 +160,8 @@ def _answer(module: str, arguments: tuple[str, ...], *, each: Callable[[], objec
             each()
     if process.returncode:
         sys.exit(f"{module} ended with {process.returncode}")
-    told: dict[str, Any] = json.loads(lines[-1])
-    return told
+    answer: dict[str, Any] = json.loads(lines[-1])
+    return answer
 
 
 if __name__ == "__main__":

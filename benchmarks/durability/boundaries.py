@@ -1,4 +1,4 @@
-"""Kills a run at every call that changes its folder, once each, as a process without threads: prints JSON."""
+"""A process without threads that kills a run at every call that changes its folder, once each, and prints JSON."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["Boundaries"]
 
 @attrs.define(kw_only=True)
 class Boundaries:
-    """What was done, and found.
+    """The kills, and their findings.
 
     Attributes:
-        utterances: Of the run.
-        calls: Those that change the folder, in an undisturbed run.
-        kills: Of a first run.
-        resumes_from: First kills after which the resumed run was killed at every call, too.
-        kills_in_resumes: Of those.
-        power_cuts: Of both, with what was not synced gone.
-        failures: Cases with a finding, or that did not end as they should.
-        examples: The first of them, in words.
-        findings: In numbers.
+        utterances: Number of utterances in the run.
+        calls: Number of calls that change the folder, in an undisturbed run.
+        kills: Number of kills of a first run.
+        resumes_from: Number of first kills after which the resumed run was killed at every call, too.
+        kills_in_resumes: Number of kills of resumed runs.
+        power_cuts: Number of kills that lost data that was not synced.
+        failures: Number of cases with a finding or a wrong exit status.
+        examples: Descriptions of the first failures.
+        findings: Counts of findings.
     """
 
     utterances: int
@@ -55,25 +55,25 @@ class Ended:
     """A forked process that wrote a run.
 
     Attributes:
-        code: Its exit status, -9 where it killed itself.
-        told: How many outcomes it said were there.
-        calls: What it did, where it came to its end.
-        said: Its error.
+        code: Exit status; -9 if the process killed itself.
+        n_reported: Number of outcomes that the process reported.
+        calls: The calls, if the process ended normally.
+        message: The error.
     """
 
     code: int
-    told: int = 0
+    n_reported: int = 0
     calls: tuple[str, ...] = ()
-    said: str = ""
+    message: str = ""
 
 
 @attrs.define(kw_only=True)
 class _Trial:
-    """Cases one after the other, each in a folder that is thrown away.
+    """Cases one after another, each in a temporary folder.
 
     Attributes:
-        quick: Leave out what is the same as another case: after a call is before the next, and a folder with as many
-            lines in the same files is brought to its end once.
+        quick: Skip equivalent cases: after a call equals before the next call, and a folder with the same number of
+            lines in the same files is resumed once.
     """
 
     dataset: Path
@@ -84,10 +84,10 @@ class _Trial:
     texts: dict[Key, str] = attrs.field(factory=dict)
 
     def work(self, *, first_kills: int | None) -> None:
-        """All cases; *first_kills* of them with a second kill in the resume, None for all."""
+        """Run all cases; *first_kills* of them, or all if None, with a second kill in the resume."""
         undisturbed = self._fork(self._fresh("undisturbed"), None)
-        if undisturbed.code or undisturbed.said:
-            sys.exit(undisturbed.said)
+        if undisturbed.code or undisturbed.message:
+            sys.exit(undisturbed.message)
         self.texts = texts_of(self.folder / "undisturbed" / "run")
         self.done.calls = list(undisturbed.calls)
         for place in self._places(undisturbed.calls):
@@ -96,7 +96,7 @@ class _Trial:
             self._again(place)
 
     def _places(self, calls: Sequence[str]) -> Iterator[Place]:
-        """Around each call, and in the middle of each write; and with a power cut, which leaves no half of one."""
+        """Yield the places around each call and in the middle of each write, with and without a power cut."""
         whens: tuple[When, ...] = ("before", "half") if self.quick else ("before", "half", "after")
         for power_cut in (False, True):
             for number, call in enumerate(calls):
@@ -110,7 +110,7 @@ class _Trial:
         return self.folder / name / "run"
 
     def _once(self, place: Place) -> None:
-        """Killed at *place*, then brought to its end."""
+        """Kill a run at *place*, then resume it to its end."""
         run = self._fresh("once")
         witness = Witness(run=run)
         self._kill(witness, place)
@@ -118,7 +118,7 @@ class _Trial:
         self._finish(witness, f"killed {_named(place, self.done.calls)}")
 
     def _again(self, first: Place) -> None:
-        """Killed at *first*, and in the resume at every place."""
+        """Kill a run at *first*, and its resume at every place."""
         begun = self._fresh("begun")
         witness = Witness(run=begun)
         self._kill(witness, first)
@@ -129,8 +129,8 @@ class _Trial:
                 later = Witness(run=self._copy(begun), last=witness.last)
                 self._kill(later, second, doubtful=not first.power_cut)
                 self.done.kills_in_resumes += 1
-                told = f"killed {_named(first, self.done.calls)}, and resumed {_named(second, calls)}"
-                self._finish(later, told)
+                description = f"killed {_named(first, self.done.calls)}, and resumed {_named(second, calls)}"
+                self._finish(later, description)
 
     def _copy(self, begun: Path) -> Path:
         run = self._fresh("again")
@@ -139,78 +139,79 @@ class _Trial:
         return run
 
     def _kill(self, witness: Witness, place: Place, *, doubtful: bool = False) -> None:
-        """Everything that was told must be there; what was only seen, need not after a power cut."""
+        """Kill a process, and require every reported outcome; a power cut may lose outcomes that were not reported."""
         ended = self._fork(witness.run, place, doubtful=doubtful)
         self.done.power_cuts += place.power_cut
         if place.power_cut and doubtful:
             witness.last = Look()
-        witness.look_for(ended.told)
+        witness.look_for(ended.n_reported)
         if ended.code != -signal.SIGKILL:
             self._failed(f"{place} was never reached: {ended}")
 
-    def _finish(self, witness: Witness, told: str) -> None:
+    def _finish(self, witness: Witness, description: str) -> None:
         ended, shape = Ended(0), _shape(witness.run)
         if not self.quick or shape not in self.shapes:
             ended = self._fork(witness.run, None)
             witness.close(self.texts)
         self.shapes.add(shape)
         if ended.code or witness.findings.total:
-            self._failed(f"{told}: {witness.findings} {ended.said[-600:]}".rstrip())
+            self._failed(f"{description}: {witness.findings} {ended.message[-600:]}".rstrip())
         self.done.findings.add(witness.findings)
 
-    def _failed(self, told: str) -> None:
+    def _failed(self, description: str) -> None:
         self.done.failures += 1
-        self.done.examples = [*self.done.examples, told][:5]
+        self.done.examples = [*self.done.examples, description][:5]
 
     def _fork(self, run: Path, place: Place | None, *, doubtful: bool = False) -> Ended:
-        """Write the run in another process, which dies at *place*."""
+        """Write the run in a forked process, which kills itself at *place*."""
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
             _write_run(self.dataset, Disk(run, place, doubtful=doubtful), run, writing)
         os.close(writing)
         with os.fdopen(reading, encoding="utf-8") as pipe:
-            said = [json.loads(line) for line in pipe]
+            messages = [json.loads(line) for line in pipe]
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        told = [each for each in said if isinstance(each, int)]
-        last = said[-1] if said and isinstance(said[-1], dict) else {}
-        return Ended(code, max(told, default=0), tuple(last.get("calls", ())), last.get("said", ""))
+        counts = [message for message in messages if isinstance(message, int)]
+        last = messages[-1] if messages and isinstance(messages[-1], dict) else {}
+        return Ended(code, max(counts, default=0), tuple(last.get("calls", ())), last.get("message", ""))
 
 
 def _write_run(dataset: Path, disk: Disk, run: Path, pipe: int) -> None:
-    """Never returns. Says into *pipe* how many outcomes are there whenever the run tells, and in the end the calls."""
-    from asrlab.evaluation.runs.bench import Progress, bench
+    """Write the run and exit: report the number of outcomes to *pipe* whenever it changes, and the calls at the end."""
+    from asrlab.evaluation.runs.bench import bench
+    from asrlab.evaluation.runs.runner import RunProgress
     from asrlab.plugins.manager import PluginHost
     from asrlab.testing.in_process import InProcessExecutor
 
     write = os.write
 
-    def tell(progress: Progress) -> None:
+    def report(progress: RunProgress) -> None:
         write(pipe, f"{progress.done}\n".encode())
 
-    code, said = 1, ""
+    code, message = 1, ""
     try:
         disk.watch()
         host = PluginHost(points=())  # looking for plugins takes longer than all the rest
-        bench(dataset, models="echo", run=run, executor=InProcessExecutor(), progress=tell, host=host)
+        bench(dataset, models="echo", run=run, executor=InProcessExecutor(), progress=report, host=host)
         code = 0
         if disk.unseen:
-            code, said = 2, f"written past the watched calls: {disk.unseen}"
+            code, message = 2, f"written past the watched calls: {disk.unseen}"
     except BaseException:  # noqa: BLE001 - a fork must not go on with what its parent was at
-        said = traceback.format_exc()
+        message = traceback.format_exc()
     finally:
-        write(pipe, json.dumps({"calls": disk.calls, "said": said}).encode() + b"\n")
+        write(pipe, json.dumps({"calls": disk.calls, "message": message}).encode() + b"\n")
         os._exit(code)
 
 
 def _shape(run: Path) -> object:
-    """The files of a run, how many lines they have, and whether the last one has its end."""
+    """Return the files of a run, their numbers of lines, and whether the last line is complete."""
     contents = {path.name: path.read_bytes() for path in run.glob("*.*")}
     return frozenset((name, content.count(b"\n"), content[-1:]) for name, content in contents.items())
 
 
 def _some(places: list[Place], count: int | None) -> list[Place]:
-    """So many of them, spread over all."""
+    """Return *count* items, evenly spread."""
     if count is None or count >= len(places):
         return places
     return [places[len(places) * (2 * number + 1) // (2 * count)] for number in range(count)]
@@ -222,7 +223,7 @@ def _named(place: Place, calls: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Run with the arguments of the process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--utterances", type=int, required=True)
     parser.add_argument("--first-kills", type=int, help="after which the resume is killed as well; all if not given")

@@ -1,4 +1,4 @@
-"""A data set of short tones, which the echo engine hears differently."""
+"""A data set of short tones with different texts of the echo engine."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _SECONDS = (1.0, 1.0, 0.1)
 
 
 def write_clips(folder: Path, count: int) -> Path:
-    """*count* clips of 2.1 s as WAV, each with its text; a text comes again after 27 clips at the earliest."""
+    """Write *count* clips of 2.1 s as WAV, each with its text; a text is repeated after 27 clips at the earliest."""
     import numpy as np
     import soundfile
 
     folder.mkdir(parents=True)
     for number in range(count):
-        said = [_LOUDNESS[number // 3**place % 3] for place in range(len(_SECONDS))]
+        words = [_LOUDNESS[number // 3**place % 3] for place in range(len(_SECONDS))]
         parts = [
             scale * np.sin(np.arange(int(seconds * _SAMPLE_RATE)) / 5)
-            for (_, scale), seconds in zip(said, _SECONDS, strict=True)
+            for (_, scale), seconds in zip(words, _SECONDS, strict=True)
         ]
         name = f"clip-{number:04}"
         soundfile.write(folder / f"{name}.wav", np.concatenate(parts), _SAMPLE_RATE)
-        (folder / f"{name}.txt").write_text(" ".join(word for word, _ in said) + "\n", encoding="utf-8")
+        (folder / f"{name}.txt").write_text(" ".join(word for word, _ in words) + "\n", encoding="utf-8")
     return folder

@@ -1,4 +1,4 @@
-"""Counts the calls that change a run's folder, and kills its own process at one of them, or cuts its power."""
+"""Interception of the calls that change a run's folder, to kill the process at one of them, or to model a power cut."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.truncate", "os.link", "os.
 
 @attrs.frozen(kw_only=True)
 class Place:
-    """Where a process dies.
+    """The place at which a process dies.
 
     Attributes:
-        call: Counted from 0 over the calls that change the folder.
-        when: Around that call; ``half`` is after half of the bytes of a write.
-        power_cut: Whether it takes along what was not synced.
+        call: Index of the call, among those that change the folder.
+        when: ``before`` or ``after`` the call; ``half`` is after half of the bytes of a write.
+        power_cut: True to lose data that was not synced.
     """
 
     call: int
@@ -37,20 +37,20 @@ class Place:
 
 
 class Disk:
-    """What this process does to *folder*, to the files in it, and to its name in the folder above.
+    """The changes of this process to *folder*, to its files, and to its name in the parent folder.
 
-    A cut of power is taken at its worst: bytes that were not synced are gone, and so are names in a folder that was not
-    synced after them. Source: fsync(2), that syncing a file need not sync its name. Nothing is synced in truth, which
-    takes time and makes no difference to a kill.
+    A power cut is modelled at its worst: bytes that were not synced are lost, and so are names in a folder that was not
+    synced after them. Source: fsync(2), syncing a file need not sync its name. Nothing is really synced, which would
+    take time and makes no difference to a kill.
 
     Args:
-        folder: The run's.
-        place: Where to die; None to live.
-        doubtful: Whether nothing that is there counts as synced, as after a process that was killed before it could.
+        folder: Folder of the run.
+        place: The place to die; None to survive.
+        doubtful: True if existing files do not count as synced, as after a process that was killed.
 
     Attributes:
-        calls: What was done, in order: the call, and on what.
-        unseen: Changes that were made past the functions that are watched.
+        calls: The calls in order, each with its file.
+        unseen: Changes by functions that are not intercepted.
     """
 
     def __init__(self, folder: Path, place: Place | None, *, doubtful: bool = False) -> None:
@@ -69,7 +69,7 @@ class Disk:
             self._synced = dict.fromkeys(folder.glob("ledger*"), 0)  # others are synced before they get their names
 
     def watch(self) -> None:
-        """From now on, for as long as this process lives."""
+        """Intercept the calls until the process ends."""
         mine: dict[str, Callable[..., Any]] = {
             "open": self._open, "write": self._write, "ftruncate": self._truncate, "mkdir": self._mkdir,
             "fsync": partial(self._sync, "fsync"), "fdatasync": partial(self._sync, "fdatasync"),
@@ -84,7 +84,7 @@ class Disk:
         sys.addaudithook(self._audit)
 
     def _watch_full_sync(self) -> None:
-        """The call of macOS that does what fsync does elsewhere."""
+        """Intercept the call of macOS that corresponds to fsync."""
         import fcntl
 
         real, full = fcntl.fcntl, getattr(fcntl, "F_FULLFSYNC", None)
@@ -95,7 +95,7 @@ class Disk:
             )
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """What is written in another way, as ``io.open`` does, would be a boundary that nobody dies at."""
+        """Record writes by other functions, such as ``io.open``, at which no kill would be tested."""
         writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
         if self._inside or not (writing or event in _CHANGES) or not isinstance(arguments[0], str | os.PathLike):
             return
@@ -106,7 +106,7 @@ class Disk:
         return path == self._folder or self._folder in path.parents
 
     def _at(self, what: str, path: Path, do: Callable[[], Any], *, half: Callable[[], Any] | None = None) -> Any:
-        """Do it, unless this is where it ends."""
+        """Run the call, unless the process dies at it."""
         here = self._place is not None and self._place.call == len(self.calls)
         self.calls.append(f"{what} {path.name}")
         self._inside = True

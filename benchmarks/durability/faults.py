@@ -1,4 +1,4 @@
-"""Engines that take their process along: a plugin of which single utterances abort, exit, hang or eat memory."""
+"""Engines that end their process: a plugin in which single utterances abort, exit, hang or exhaust memory."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class Faults(asrlab.plugin.Recognizer):
         for fault in (abort, exit, hang, eat):
             if fault.__name__ in audio.name:
                 fault()
-        return asrlab.plugin.Recognition(segments=iter([asrlab.Segment(text="heard", start=0.0, end=1.0)]), language="en")
+        segment = asrlab.Segment(text="heard", start=0.0, end=1.0)
+        return asrlab.plugin.Recognition(segments=iter([segment]), language="en")
 
     def release(self):
         pass
@@ -87,16 +88,16 @@ def load(request):
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """A run with culprits among innocents.
+    """A run in which some utterances end the process.
 
     Attributes:
-        culprits: By what they do.
-        set_aside: What each utterance that has no text was set aside as, by its id.
-        attempts: How often each of those was tried.
-        innocents_lost: Innocent utterances without their text, or tried more than once.
-        seconds: The whole command.
-        wrong: Culprits that were set aside as something else, or after another number of attempts than two.
-        complaint: What the command said, where it gave no result.
+        culprits: Faulty utterances, by their fault.
+        set_aside: Failure of each utterance without text, by id.
+        attempts: Number of attempts of each of those utterances.
+        innocents_lost: Other utterances without text, or with more than one attempt.
+        seconds: Duration of the command.
+        wrong: Faulty utterances with another failure, or another number of attempts than two.
+        complaint: Output of the command, if it gave no result.
     """
 
     culprits: tuple[str, ...]
@@ -109,7 +110,7 @@ class Fault:
 
 
 def write_plugin(folder: Path) -> Path:
-    """The plugin as an installer would leave it in *folder*."""
+    """Write the plugin as an installed distribution into *folder*."""
     info = folder / "asrlab_faults-1.0.dist-info"
     info.mkdir(parents=True)
     (folder / "asrlab_faults.py").write_text(_PLUGIN, encoding="utf-8")
@@ -119,7 +120,7 @@ def write_plugin(folder: Path) -> Path:
 
 
 def provoke(folder: Path, culprits: tuple[str, ...], *, timeout: float) -> Fault:
-    """Run the command line over nine innocents and the *culprits*, spread among them."""
+    """Run the command line over nine utterances and the faulty *culprits* among them."""
     dataset = write_clips(folder / "clips", INNOCENTS)
     for place, culprit in enumerate(culprits):
         clip = dataset / f"clip-{INNOCENTS * (place + 1) // (len(culprits) + 1):04}"
@@ -139,10 +140,10 @@ def provoke(folder: Path, culprits: tuple[str, ...], *, timeout: float) -> Fault
         utterances = json.loads(done.stdout)["models"][0]["utterances"]
     except ValueError:
         utterances = []
-    return _judged(culprits, utterances, seconds, said=done.stderr)
+    return _judged(culprits, utterances, seconds, output=done.stderr)
 
 
-def _judged(culprits: tuple[str, ...], utterances: list[dict[str, Any]], seconds: float, *, said: str) -> Fault:
+def _judged(culprits: tuple[str, ...], utterances: list[dict[str, Any]], seconds: float, *, output: str) -> Fault:
     guilty = {f: u for f in culprits for u in utterances if u["id"].endswith(f)}
     fine = [u for u in utterances if u["hypothesis"] == "heard" and u["attempts"] == 1 and u not in guilty.values()]
     set_aside = {u["id"]: u["failure"]["kind"] for u in utterances if u["failure"]}
@@ -154,5 +155,5 @@ def _judged(culprits: tuple[str, ...], utterances: list[dict[str, Any]], seconds
         innocents_lost=INNOCENTS - len(fine),
         seconds=seconds,
         wrong=len(culprits) - len(right),
-        complaint="" if utterances else said[-2000:],
+        complaint="" if utterances else output[-2000:],
     )

@@ -1,4 +1,4 @@
-"""Kills one run after the other at random times, as a process without threads: prints what it did as JSON."""
+"""A process without threads that kills runs at random times, one after another, and prints the results as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import attrs
 
-from .launch import CommandLine, Fate, Forked, Start, Task, held_open, import_all
+from .launch import CommandLine, Fate, Forked, Start, Task, import_all, is_pipe_open
 from .witness import Findings, Key, Look, Witness, texts_of
 
 __all__ = ["PHASES", "Tally"]
@@ -27,20 +27,20 @@ _IN_VAIN = 3
 
 @attrs.define(kw_only=True)
 class Tally:
-    """What a lane did, and found.
+    """The kills of a lane, and their findings.
 
     Attributes:
-        kills: By the way the killed process was started.
-        phases: What the killed process was at, by `PHASES`.
-        runs: Brought to their end.
-        resumes: Processes that went on with a run.
-        outcomes: Of all runs together.
-        most_kills: Of one run.
-        torn: Kills that left a part of a line.
-        leftovers: Killed processes of which something still ran 10 s later.
-        refused: Processes that ended with an error by themselves.
-        complaints: What the first of those said.
-        findings: What was wrong in the records.
+        kills: Number of kills, by the start method.
+        phases: Number of kills in each of `PHASES`.
+        runs: Number of completed runs.
+        resumes: Number of processes that resumed a run.
+        outcomes: Number of outcomes of all runs.
+        most_kills: Maximum number of kills of a run.
+        torn: Number of kills that left an incomplete line.
+        leftovers: Number of killed processes with children that ran 10 s later.
+        refused: Number of processes that ended with an error.
+        complaints: Output of the first of those processes.
+        findings: Errors in the records.
     """
 
     kills: Counter[str] = attrs.field(factory=Counter, converter=Counter)
@@ -57,11 +57,11 @@ class Tally:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """Read back what ``attrs.asdict`` gave."""
+        """Restore a tally from ``attrs.asdict``."""
         return cls(**{**plain, "findings": Findings(**plain["findings"])})
 
     def add(self, other: Self) -> None:
-        """Count *other* in."""
+        """Add the counts of *other*."""
         self.kills += other.kills
         self.phases += other.phases
         for name in ("runs", "resumes", "outcomes", "torn", "leftovers", "refused"):
@@ -72,23 +72,23 @@ class Tally:
 
     @property
     def wrong(self) -> int:
-        """Everything that is to be 0."""
+        """Return the counts that must be 0."""
         return self.findings.total + self.leftovers + self.refused
 
 
 @attrs.define(kw_only=True)
 class Lane:
-    """One run at a time.
+    """A process that kills runs, one run at a time.
 
     Attributes:
-        task: What each run is of; its folder is made anew for each.
-        kills: To be made.
-        share: Of the kills that hit the command line.
-        chance: Says when, and whom.
-        starts: The ways to start a process, by name.
-        spans: Seconds that a whole run takes, by the same.
-        texts: Of an undisturbed run.
-        tally: What was done.
+        task: The run; each run has a new folder.
+        kills: Number of kills to make.
+        share: Share of kills of the command line.
+        chance: Random generator for times and processes.
+        starts: Start methods by name.
+        spans: Seconds of a whole run, by start method.
+        texts: Texts of an undisturbed run.
+        tally: Results so far.
     """
 
     task: Task
@@ -101,7 +101,7 @@ class Lane:
     tally: Tally = attrs.field(factory=Tally)
 
     def work(self) -> None:
-        """Undisturbed runs first, then one run after the other until all kills are made."""
+        """Run undisturbed runs first, then kill runs until all kills are made."""
         for name, start in self.starts.items():
             task = self._in(f"undisturbed-{name}")
             fate = start(task, after=None, before_kill=_nothing)
@@ -116,7 +116,7 @@ class Lane:
         return attrs.evolve(self.task, run=self.task.run / name)
 
     def _run(self, task: Task) -> None:
-        """One run, killed again and again, to its end."""
+        """Kill one run repeatedly, until it is complete."""
         witness = Witness(run=task.run)
         fates: list[Fate] = []
         before, in_vain = self.tally.kills.total(), 0
@@ -144,7 +144,7 @@ class Lane:
         self.tally.most_kills = max(self.tally.most_kills, self.tally.kills.total() - before)
 
     def _rest(self, look: Look) -> float:
-        """Which part of a whole run's time the rest of one takes; starting and loading is about half of it."""
+        """Return the share of a run's time that its rest takes; start and load are about half."""
         return 1 - len(look.outcomes()) / len(self.texts) / 2
 
     def _killed(self, name: str, look: Look, sessions: int, *, begun: bool) -> None:
@@ -154,13 +154,13 @@ class Lane:
         print("kill", flush=True)
 
     def _end_of(self, fates: list[Fate]) -> None:
-        """Whether all processes are gone: a killed one is not asked before the next has begun, as a user would not."""
+        """Record the ends of killed processes, after the next process has started, as a user would resume."""
         for fate in fates:
-            held, said = held_open(fate.stderr, seconds=_FAREWELL_S)
-            self.tally.leftovers += held
+            is_open, output = is_pipe_open(fate.stderr, seconds=_FAREWELL_S)
+            self.tally.leftovers += is_open
             if fate.code:
                 self.tally.refused += 1
-                self.tally.complaints = [*self.tally.complaints, said[-2000:]][:_IN_VAIN]
+                self.tally.complaints = [*self.tally.complaints, output[-2000:]][:_IN_VAIN]
 
 
 def _sessions(look: Look) -> int:
@@ -168,7 +168,7 @@ def _sessions(look: Look) -> int:
 
 
 def _phase(look: Look, sessions: int, *, begun: bool) -> str:
-    """What a process was at that left the ledger like this, and found it with so many sessions."""
+    """Return the phase in which a process was killed, from the ledger and the number of earlier sessions."""
     if not begun:
         return PHASES[0]
     if _sessions(look) == sessions:
@@ -182,11 +182,11 @@ def _phase(look: Look, sessions: int, *, begun: bool) -> str:
 
 
 def _nothing() -> None:
-    """For a process that is not killed."""
+    """Do nothing: the process is not killed."""
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Run with the arguments of the process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, required=True)
     parser.add_argument("--seed", required=True)

@@ -1,4 +1,4 @@
-"""Processes that write a run, and that can be killed: the command line, and a quicker start of the same."""
+"""Processes that write a run and can be killed: the command line, and a fork, which starts faster."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import Protocol
 
 import attrs
 
-__all__ = ["CommandLine", "Fate", "Forked", "Start", "Task", "held_open", "import_all"]
+__all__ = ["CommandLine", "Fate", "Forked", "Start", "Task", "import_all", "is_pipe_open"]
 
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """A run to be begun or gone on with.
+    """A run to start or resume.
 
     Attributes:
-        dataset: As on the command line.
+        dataset: The data set, as on the command line.
         model: Its name.
         run: The folder.
-        options: More of the command line.
+        options: Further options of the command line.
     """
 
     dataset: str
@@ -36,12 +36,12 @@ class Task:
 
     @property
     def begun(self) -> bool:
-        """Whether there is something to resume."""
+        """True if there is a run to resume."""
         return (self.run / "manifest.json").exists()
 
     @property
     def command(self) -> list[str]:
-        """What a user types."""
+        """The command that a user types."""
         if self.begun:
             return ["resume", str(self.run), "--only-table"]
         return ["bench", self.dataset, "-m", self.model, "--run", str(self.run), "--only-table", *self.options]
@@ -52,9 +52,9 @@ class Fate:
     """How a process ended.
 
     Attributes:
-        code: Its exit status; None if it was killed here.
-        stderr: The end of a pipe to read from; it is at its end when all processes of the run have ended.
-        seconds: How long it lived.
+        code: Exit status; None if the process was killed here.
+        stderr: A pipe to read from, which ends when all processes of the run have ended.
+        seconds: Lifetime of the process.
     """
 
     code: int | None
@@ -63,10 +63,10 @@ class Fate:
 
 
 class Start(Protocol):
-    """Starts a process on a task, and ends it after a while."""
+    """A start method: starts a process for a task, and kills it after a while."""
 
     def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> Fate:
-        """Kill it *after* so many seconds, unless it has ended; None lets it end by itself."""
+        """Start the process and kill it *after* seconds, unless it has ended; None waits for its end."""
         ...
 
 
@@ -75,7 +75,7 @@ class CommandLine:
     """``python -m asrlab bench ...``, or ``resume``."""
 
     def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> Fate:
-        """See `Start`."""
+        """Start the process and kill it, as `Start` describes."""
         reading, writing = os.pipe()
         begun = time.monotonic()
         process = subprocess.Popen(
@@ -97,11 +97,11 @@ class CommandLine:
 class Forked:
     """``asrlab.evaluation.bench`` or ``resume`` in a fork of this process, which saves Python's start and the imports.
 
-    Its workers are started as ever. This process must have no threads.
+    Workers are started as usual. This process must have no threads.
     """
 
     def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> Fate:
-        """See `Start`."""
+        """Start the process and kill it, as `Start` describes."""
         reading, writing = os.pipe()
         alive, held = os.pipe()
         begun = time.monotonic()
@@ -121,7 +121,7 @@ class Forked:
 
 
 def _write_run(task: Task) -> None:
-    """Never returns."""
+    """Write the run and exit."""
     from asrlab.evaluation.runs.bench import bench, resume
 
     code = 1
@@ -139,22 +139,22 @@ def _write_run(task: Task) -> None:
 
 
 def import_all(dataset: str | Path, folder: Path, *, model: str = "echo") -> None:
-    """Run once in this process, so that its forks find everything imported; it leaves no threads."""
+    """Run once in this process, so that forks need no imports; no threads remain."""
     from asrlab.evaluation.runs.bench import bench
     from asrlab.testing.in_process import InProcessExecutor
 
     bench(dataset, models=model, run=folder / "imports", executor=InProcessExecutor())
 
 
-def held_open(pipe: int, *, seconds: float) -> tuple[bool, str]:
-    """Whether some process still holds the other end of *pipe* after so long, and what was written to it."""
-    said = b""
+def is_pipe_open(pipe: int, *, seconds: float) -> tuple[bool, str]:
+    """Return whether the other end of *pipe* is open after *seconds*, and the data."""
+    output = b""
     until = time.monotonic() + seconds
     try:
         while select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
             if not (some := os.read(pipe, 1 << 16)):
-                return False, said.decode(errors="replace")
-            said += some
-        return True, said.decode(errors="replace")
+                return False, output.decode(errors="replace")
+            output += some
+        return True, output.decode(errors="replace")
     finally:
         os.close(pipe)

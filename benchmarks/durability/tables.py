@@ -1,4 +1,4 @@
-"""What was found, as text."""
+"""Tables of the findings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FINDINGS = {
 
 
 def kills_table(tally: Tally, *, what: str, seconds: float) -> Iterator[str]:
-    """Random kills."""
+    """Yield the table of random kills."""
     yield f"Random kills: {what}, {seconds:.0f} s"
     yield from _row("kill -9 to the process that writes the run", tally.kills.total())
     yield from _row("  started as asrlab bench or asrlab resume", tally.kills["command"])
@@ -45,7 +45,7 @@ def kills_table(tally: Tally, *, what: str, seconds: float) -> Iterator[str]:
 
 
 def boundaries_table(done: Boundaries, *, seconds: float) -> Iterator[str]:
-    """Kills at each write."""
+    """Yield the table of kills at each write."""
     yield f"Every write boundary once: echo, {done.utterances} utterances, {seconds:.0f} s"
     yield from _row("calls that change the folder of an undisturbed run", len(done.calls))
     yield from _row("kill -9 before and after each, and in the middle of each write", done.kills)
@@ -58,7 +58,7 @@ def boundaries_table(done: Boundaries, *, seconds: float) -> Iterator[str]:
 
 
 def faults_table(faults: Sequence[Fault], *, timeout: float) -> Iterator[str]:
-    """Engines that take their process along."""
+    """Yield the table of engines that end their process."""
     yield f"Faults: culprits among {INNOCENTS} innocents, asrlab bench, --timeout {timeout:g}"
     yield f"  {'culprits':24} {'set aside as':44} {'attempts':12} {'innocents lost':>14} {'s':>6}"
     for fault in faults:

@@ -1,4 +1,4 @@
-"""What a run's ledger held whenever somebody looked, read without any of asrlab's own code."""
+"""Observations of a run's ledger, read without code of asrlab."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ type Key = tuple[str, str, int]
 
 @attrs.define(kw_only=True)
 class Findings:
-    """What was wrong, in numbers; all are to be 0.
+    """Counts of errors; all must be 0.
 
     Attributes:
-        lost: Records that were whole in the file once, and are not there any more as they were; and outcomes that the
-            run had told of and that are not there.
+        lost: Records that were complete in the file once and are missing or changed; and reported outcomes that are
+            missing.
         damaged: Lines, with their ends, that are not JSON.
-        twice: Outcomes beyond the first of an utterance.
+        twice: Further outcomes of an utterance.
         missing: Utterances without an outcome at the end.
-        other_text: Utterances whose text is not that of the undisturbed run.
-        set_aside: Innocent utterances that have a failure for an outcome.
-        tried_again: Innocent utterances that count as tried more than once.
-        unread: Runs that asrlab's own reader reads differently.
+        other_text: Utterances whose text differs from the undisturbed run.
+        set_aside: Utterances without a fault whose outcome is a failure.
+        tried_again: Utterances without a fault that have more than one attempt.
+        unread: Runs that asrlab reads differently.
     """
 
     lost: int = 0
@@ -42,11 +42,11 @@ class Findings:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Return the sum of all counts."""
         return sum(attrs.astuple(self))
 
     def add(self, other: Self) -> None:
-        """Count those of *other* in."""
+        """Add the counts of *other*."""
         for name, count in attrs.asdict(other).items():
             setattr(self, name, getattr(self, name) + count)
 
@@ -56,8 +56,8 @@ class Look:
     """A ledger at one moment.
 
     Attributes:
-        lines: Whole ones, with their ends.
-        torn: Whether something without an end follows them.
+        lines: Complete lines.
+        torn: True if an incomplete line follows.
     """
 
     lines: tuple[bytes, ...] = ()
@@ -65,7 +65,7 @@ class Look:
 
     @classmethod
     def at(cls, ledger: Path) -> Self:
-        """Read *ledger*; one that is not there is empty."""
+        """Read *ledger*; a missing ledger is empty."""
         try:
             content = ledger.read_bytes()
         except FileNotFoundError:
@@ -74,11 +74,11 @@ class Look:
         return cls(tuple(line + b"\n" for line in lines), bool(rest))
 
     def records(self) -> list[dict[str, Any]]:
-        """The whole lines as JSON, without those that are none."""
+        """Parse the complete lines as JSON; skip lines that are not JSON."""
         return [record for line in self.lines if (record := _parsed(line)) is not None]
 
     def outcomes(self) -> dict[Key, list[dict[str, Any]]]:
-        """Those of each utterance; more than one is one too many."""
+        """Return the outcomes by utterance; a second outcome is an error."""
         found: dict[Key, list[dict[str, Any]]] = {}
         for record in self.records():
             if record["record"] == "outcome":
@@ -96,12 +96,12 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 @attrs.define(kw_only=True)
 class Witness:
-    """Looks at one run's ledger again and again, and keeps what it saw.
+    """An observer of one run's ledger, which compares each reading with the last.
 
     Attributes:
         run: The run's folder.
-        findings: What was wrong so far.
-        last: What it saw last.
+        findings: Errors so far.
+        last: The last reading.
     """
 
     run: Path
@@ -109,7 +109,7 @@ class Witness:
     last: Look = attrs.field(factory=Look)
 
     def look(self) -> Look:
-        """Read the ledger; everything that was there before must be there still, in the same bytes and order."""
+        """Read the ledger, and require that all earlier lines are unchanged and in order."""
         now = Look.at(self.run / "ledger.jsonl")
         before = self.last.lines
         if now.lines[: len(before)] != before:
@@ -118,14 +118,14 @@ class Witness:
         self.last = now
         return now
 
-    def look_for(self, told: int) -> Look:
-        """The same; and as many outcomes must be there as the run had *told* of."""
+    def look_for(self, n_reported: int) -> Look:
+        """Read the ledger as `look` does, and require as many outcomes as the run reported (*n_reported*)."""
         now = self.look()
-        self.findings.lost += max(0, told - len(now.outcomes()))
+        self.findings.lost += max(0, n_reported - len(now.outcomes()))
         return now
 
     def close(self, texts: dict[Key, str]) -> None:
-        """Hold the finished run against the *texts* of an undisturbed one."""
+        """Compare the complete run with the *texts* of an undisturbed run."""
         outcomes = self.look().outcomes()
         found = self.findings
         found.damaged += len(self.last.lines) - len(self.last.records())
@@ -150,6 +150,6 @@ class Witness:
 
 
 def texts_of(run: Path) -> dict[Key, str]:
-    """The texts of an undisturbed run."""
+    """Return the texts of an undisturbed run."""
     outcomes = Look.at(run / "ledger.jsonl").outcomes()
     return {key: outcome["hypothesis"] for key, (outcome,) in outcomes.items()}

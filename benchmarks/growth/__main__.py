@@ -1,4 +1,4 @@
-"""``python -m benchmarks.growth``: measures, prints the table, writes the record."""
+"""``python -m benchmarks.growth``: measure, print the table, write the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.latency``: measures, prints the table, writes the record."""
+"""``python -m benchmarks.latency``: measure, print the table, write the record."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Pair:
 
 
 def main() -> None:
-    """Measure; nothing fails by being slow."""
+    """Measure, print the table, and write the record."""
     arguments = _arguments()
     threads = arguments.threads or min(4, usable_cores())
     from faster_whisper import WhisperModel
@@ -85,13 +85,13 @@ def main() -> None:
 
 
 def _clip() -> np.ndarray:
-    """Five seconds of the embedded speech."""
+    """Return five seconds of the embedded speech."""
     first = next(iter(asrlab.evaluation.load_dataset("smoke"))).audio
     return np.ascontiguousarray(asrlab.load_audio(first).samples[: round(SECONDS * RATE)])
 
 
 def _measured(case: str, raw: Way, ours: Way, *, times: int) -> Pair:
-    """Each *times*, after one time that does not count; who is first changes from pair to pair."""
+    """Measure each function *times* times, after one warm-up; the order alternates."""
     texts = [raw(), ours()]
     seconds: tuple[list[float], list[float]] = ([], [])
     for turn in range(times):

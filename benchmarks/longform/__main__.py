@@ -1,4 +1,4 @@
-"""``python -m benchmarks.longform``: measures, prints the table, writes the record."""
+"""``python -m benchmarks.longform``: measure, print the table, write the record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TURN = "benchmarks.longform.turn"
 
 
 def main() -> None:
-    """Measure; nothing fails by being slow."""
+    """Measure, print the table, and write the record."""
     arguments = _arguments()
     options = ["--seconds", arguments.seconds, "--threads", arguments.threads or min(4, usable_cores())]
     if arguments.folder is not None:

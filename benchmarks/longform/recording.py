@@ -1,4 +1,4 @@
-"""A long recording made of clips, of which it is known what is said when."""
+"""A long recording of concatenated clips with known texts and times."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Joined:
 
     Attributes:
         samples: float32, shape (n,), at 16 kHz.
-        texts: What is said in each clip.
+        texts: Reference of each clip.
         spans: Seconds in which each clip lies, the pause behind it included.
     """
 
@@ -34,7 +34,7 @@ class Joined:
 
     @property
     def text(self) -> str:
-        """All that is said."""
+        """The whole reference text."""
         return " ".join(self.texts)
 
     @property
@@ -44,7 +44,7 @@ class Joined:
 
 
 def join(folder: Path | None, *, seconds: float, language: str = "en") -> Joined:
-    """The clips of *folder* in *language* one after the other, with pauses, again and again until it is so long."""
+    """Join the clips of *folder* in *language* one after another, with pauses, again and again until it is so long."""
     parts: list[NDArray[np.float32]] = []
     texts, spans, end = [], [], 0.0
     pause = np.zeros(round(PAUSE_S * RATE), np.float32)

@@ -63,7 +63,7 @@ def apart(ours: dict[str, Any], theirs: dict[str, Any], spans: Sequence[tuple[fl
 
 
 def early(words: Sequence[Sequence[Any]], joined: Joined) -> dict[str, float]:
-    """How long before the first sample of a clip its first word is said to begin, where it is heard; for JSON."""
+    """Return the seconds between the start of a clip's first word and its first sample, if recognized; for JSON."""
     plain = get_normalizer("basic")
     seconds = []
     for (start, _), text in zip(joined.spans, joined.texts, strict=True):

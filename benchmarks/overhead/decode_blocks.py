@@ -6,7 +6,7 @@ import sys
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had resident so far."""
+    """Return the peak resident memory of this process."""
     if sys.platform == "darwin":
         import resource
 

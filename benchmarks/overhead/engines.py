@@ -36,7 +36,7 @@ class Case:
     """What both ways are given.
 
     Attributes:
-        name: For the table.
+        name: Name in the table.
         from_file: Both decode the file; otherwise both get the samples.
         language: The language is given; otherwise it is detected.
         other_beam: With the beam that is not the engine's default: 1 for faster-whisper, 5 for openai-whisper.
@@ -62,7 +62,7 @@ CASES = (
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What to run.
+    """The plan of a measurement.
 
     Attributes:
         recordings: The clips.
@@ -118,7 +118,7 @@ def _openai_whisper(_info: asrlab.TranscriberInfo, weights: Path) -> Raw:
 
 
 def _checkpoint(folder: Path, target: Path) -> Path:
-    """CTranslate2 weights as openai-whisper's own kind of file, so that its own loader can read them."""
+    """Convert CTranslate2 weights to openai-whisper's format for its loader."""
     import torch
 
     from asrlab.weights import convert
@@ -133,7 +133,7 @@ ENGINES = {"faster-whisper": (_faster_whisper, 1), "openai-whisper": (_openai_wh
 
 
 def decode(path: Path) -> Samples:
-    """*path* as a user of a raw engine reads it: soundfile, the mean of the channels, soxr where the rate differs."""
+    """Read *path* as a user of a raw engine does: soundfile, the mean of the channels, soxr where the rate differs."""
     import soundfile
     import soxr
 
@@ -172,7 +172,7 @@ def run_engine(engine: str, plan: Plan) -> EngineRun:
 
 
 def _set_threads(engine: str, threads: int | None) -> None:
-    """PyTorch's threads are the process's, so that its engine cannot be given a number of its own."""
+    """Set PyTorch's threads, which are global in a process."""
     if engine == "openai-whisper" and threads is not None:
         import torch
 

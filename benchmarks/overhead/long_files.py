@@ -18,7 +18,7 @@ CODECS = {".m4a": "aac", ".mp3": "libmp3lame"}
 
 
 def minute() -> NDArray[np.int16]:
-    """A minute of stereo at 44.1 kHz, shape (n, 2): a sliding tone over noise, so that no codec gets it for nothing."""
+    """Return a minute of stereo at 44.1 kHz, shape (n, 2): a sliding tone over noise, hard to compress."""
     import numpy as np
 
     at = np.arange(60 * RATE) / RATE

@@ -38,7 +38,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The facts of this machine now."""
+    """Collect the facts of this machine."""
     return Machine(
         system=platform.platform(),
         processor=_processor(),

@@ -1,4 +1,4 @@
-"""How much memory it takes to read a long recording in blocks."""
+"""Memory of reading a long recording in blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times two ways to do the same work, turn by turn, and says how they compare."""
+"""Comparison of the times of two ways to do the same work."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Sample:
     """One timed run.
 
     Attributes:
-        wall: Seconds by the clock.
+        wall: Wall-clock seconds.
         cpu: Seconds of CPU, over all threads of this process.
-        text: What came out.
+        text: The resulting text.
     """
 
     wall: float
@@ -38,12 +38,12 @@ class Pair:
 
     @property
     def wall_ratio(self) -> float:
-        """How many times as long the other way took."""
+        """Ratio of the wall-clock times."""
         return self.other.wall / self.raw.wall
 
     @property
     def cpu_ratio(self) -> float:
-        """How many times as much CPU the other way used."""
+        """Ratio of the CPU times."""
         return self.other.cpu / self.raw.cpu
 
 

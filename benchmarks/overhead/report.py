@@ -22,7 +22,7 @@ TARGET_MIB = 120.0
 
 @attrs.frozen(kw_only=True)
 class Figures:
-    """Everything that was measured.
+    """All measurements.
 
     Attributes:
         machine: On what, before the first measurement.
@@ -48,7 +48,7 @@ class Figures:
 
 
 def as_record(figures: Figures) -> dict[str, Any]:
-    """*figures* as plain values for JSON, with the targets and every clip."""
+    """Return *figures* as plain values for JSON, with the targets and every clip."""
     plain = attrs.asdict(figures)
     plain["targets"] = {"ratio_per_clip": TARGET_RATIO, "decoding_mib": TARGET_MIB}
     for run, measured in zip(plain["engines"], figures.engines, strict=True):
@@ -63,7 +63,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
 
 
 def as_text(figures: Figures) -> str:
-    """*figures* as tables; what is over its target is marked ``OVER``."""
+    """Format *figures* as tables; a figure over its target is marked ``OVER``."""
     machine = figures.machine
     head = [
         f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}",

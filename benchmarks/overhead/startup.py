@@ -1,4 +1,4 @@
-"""How long a fresh process takes to import asrlab and to print the command line's help."""
+"""Time of a fresh process to import asrlab and to print the help of the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Start:
     """One command, started several times.
 
     Attributes:
-        name: For the table.
+        name: Name in the table.
         median_ms: From starting the process to its end.
         least_ms: The fastest of them.
         runs: How many.
@@ -31,7 +31,7 @@ class Start:
 
 
 def measure_starts(*, runs: int) -> tuple[Start, ...]:
-    """Python alone, ``import asrlab`` and ``asrlab --help``, taking turns; the first turn is not counted."""
+    """Measure Python alone, ``import asrlab`` and ``asrlab --help`` in turn; the first turn is a warm-up."""
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         "import asrlab": [sys.executable, "-c", "import asrlab"],

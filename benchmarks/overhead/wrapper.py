@@ -1,4 +1,4 @@
-"""What asrlab itself costs, around an engine that takes no time: no noise of a model hides it."""
+"""Overhead of asrlab, measured with an engine that takes no time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Wrapper:
 
 
 def measure_wrapper(recordings: Sequence[Recording], *, runs: int) -> tuple[Wrapper, ...]:
-    """The clips, one by one, *runs* times each."""
+    """Measure the clips one by one, *runs* times each."""
     with asrlab.load("echo/echo", device="cpu") as transcriber:
         return tuple(_measure(transcriber, recording, runs=runs) for recording in recordings)
 

@@ -15,7 +15,7 @@ _WORDS = "when the rain had stopped they walked along the river to the old mill"
 
 
 def _rows(count: int) -> Iterator[tuple[str, str, str, float]]:
-    """Id, text, speaker and start."""
+    """Yield id, text, speaker and start."""
     for number in range(count):
         yield f"u{number:06d}", f"{_WORDS} {number}", f"s{number % 100:02d}", number % 600 * 5.0
 

@@ -1,4 +1,4 @@
-"""One data set, read once in a process of its own: prints its time and memory as JSON."""
+"""A process that reads one data set once and prints its time and memory as JSON."""
 
 from __future__ import annotations
 

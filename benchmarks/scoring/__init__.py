@@ -1,1 +1,1 @@
-"""What scoring and comparing cost as a corpus grows."""
+"""Time and memory of scoring and comparing, as a corpus grows."""

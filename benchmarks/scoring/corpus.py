@@ -15,19 +15,21 @@ _SPEAKERS = 200
 
 
 def pairs_of(count: int, *, seed: int, errors: float) -> list[TextPair]:
-    """Utterances 0 to *count* as one system wrote them; the references are the same for every seed."""
+    """Return *count* utterances with the errors of one system; the references are the same for every seed."""
     words, mistakes = random.Random(0), random.Random(seed)  # noqa: S311 - no secret
     vocabulary = ["".join(words.choices(_SYLLABLES, k=words.randint(1, 4))) for _ in range(5_000)]
     pairs = []
     for n in range(count):
-        said = ["The", *(_word(vocabulary, words) for _ in range(words.randint(4, 34)))]
-        written = [one for word in said for one in _written(word, vocabulary, mistakes, errors)]
-        pairs.append(TextPair(id=f"utterance-{n}", reference=f"{' '.join(said)}.", hypothesis=" ".join(written)))
+        reference_words = ["The", *(_word(vocabulary, words) for _ in range(words.randint(4, 34)))]
+        written = [one for word in reference_words for one in _written(word, vocabulary, mistakes, errors)]
+        pairs.append(
+            TextPair(id=f"utterance-{n}", reference=f"{' '.join(reference_words)}.", hypothesis=" ".join(written))
+        )
     return pairs
 
 
 def times_of(count: int, *, seed: int) -> list[UtteranceTime]:
-    """How long one system took for the same utterances."""
+    """Return the times of one system for the utterances."""
     audio, chance = random.Random(0), random.Random(seed)  # noqa: S311 - no secret
     durations = [audio.uniform(2, 15) for _ in range(count)]
     return [
@@ -37,7 +39,7 @@ def times_of(count: int, *, seed: int) -> list[UtteranceTime]:
 
 
 def blocks_of(count: int) -> dict[str, str | None]:
-    """Who spoke."""
+    """Return the speakers of the utterances."""
     return {f"utterance-{n}": f"speaker-{n % _SPEAKERS}" for n in range(count)}
 
 

@@ -1,4 +1,4 @@
-"""One task on one corpus, in a process of its own: prints its time and memory as JSON."""
+"""A process that runs one task on one corpus and prints its time and memory as JSON."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ TASKS = {
 
 
 def measure(task: str, count: int) -> dict[str, float | None]:
-    """Seconds of *task* alone; MiB of the corpus and everything loaded before it; the peak above that, in MiB."""
+    """Measure *task*: its seconds, the MiB of the corpus and all imports, and the further MiB of the peak."""
     run = TASKS[task](count)
     before = resident_bytes()
     start, cpu = time.perf_counter(), time.process_time()

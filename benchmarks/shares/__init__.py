@@ -1,4 +1,4 @@
-"""What of a run's CPU time is the engine's: a benchmark in one process, each of whose threads is watched.
+"""The engine's share of a run's CPU time: a run in one process whose threads are measured.
 
 Run it from the root of the repository with faster-whisper installed and the weights of ``base`` in reach::
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.shares``: measures, prints the table, writes the record."""
+"""``python -m benchmarks.shares``: measure, print the table, write the record."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PARTS = {
 
 
 class Watched:
-    """Runs units in this process, and watches the threads from when the model has loaded.
+    """An executor in this process that measures the threads after the model has loaded.
 
     Attributes:
-        times: What each took.
+        times: CPU time of each thread.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Watched:
         warmups: Sequence[WorkUnit] = (),
         should_stop: Callable[[], bool] = never,
     ) -> Generator[WorkerMessage]:
-        """As ``Executor.run`` says."""
+        """Run the items, as ``Executor.run`` describes."""
         for message in InProcessExecutor().run(job, units, warmups=warmups, should_stop=should_stop):
             if isinstance(message, WorkerReady):
                 self.times.__enter__()
@@ -54,7 +54,7 @@ class Watched:
 
 
 def main() -> None:
-    """Measure; nothing fails by a share that is too large. A run of two clips comes first, so that all is imported."""
+    """Measure and print the shares. A run of two clips comes first, so that all modules are imported."""
     arguments = _arguments()
     clips = read_clips(arguments.folder, count=arguments.clips)
     _benched(clips[:2], InProcessExecutor())
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
-    """The WER of a run of *clips*, records and all, in a folder that is thrown away."""
+    """Run *clips* with all records in a temporary folder, and return the WER."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         table = folder / "clips.csv"
@@ -92,7 +92,7 @@ def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
 
 
 def by_part(seconds: dict[str, float]) -> dict[str, float]:
-    """CPU seconds of each of the `PARTS`; what has no name of its own is the engine's."""
+    """Return the CPU seconds of each of `PARTS`; threads without a name are the engine's."""
     known = {name: seconds.get(name, 0.0) for name in PARTS}
     return known | {"other": known["other"] + sum(seconds.values()) - sum(known.values())}
 
@@ -100,20 +100,20 @@ def by_part(seconds: dict[str, float]) -> dict[str, float]:
 def _table(rounds: Sequence[dict[str, float]], *, clips: int) -> Table:
     totals = [sum(parts.values()) for parts in rounds]
     outside = [sum(taken for name, taken in parts.items() if name not in ("other", "watch")) for parts in rounds]
-    rows = [_row(told, [parts[name] for parts in rounds], totals) for name, told in PARTS.items()]
+    rows = [_row(label, [parts[name] for parts in rounds], totals) for name, label in PARTS.items()]
     rows.append(_row("all outside of the engine", outside, totals))
     return Table(
-        title=f"asrlab.evaluation.bench in one process, {MODEL}, {clips} clips, {len(rounds)} rounds, from when the model has "
-        "loaded to the scores",
+        title=f"asrlab.evaluation.bench in one process, {MODEL}, {clips} clips, {len(rounds)} rounds, from the "
+        "loaded model to the scores",
         headings=("part", "CPU s", "share", "range"),
         rows=tuple(rows),
         notes=("CPU seconds by thread, as the kernel counts them; medians", f"load average {load_average()}"),
     )
 
 
-def _row(told: str, seconds: Sequence[float], totals: Sequence[float]) -> tuple[str, ...]:
+def _row(label: str, seconds: Sequence[float], totals: Sequence[float]) -> tuple[str, ...]:
     shares = [taken / total for taken, total in zip(seconds, totals, strict=True)]
-    return told, f"{median(seconds):.2f}", f"{median(shares):.2%}", f"{min(shares):.2%} to {max(shares):.2%}"
+    return label, f"{median(seconds):.2f}", f"{median(shares):.2%}", f"{min(shares):.2%} to {max(shares):.2%}"
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,11 +16,11 @@ _THREADS = Path("/proc/self/task")
 
 
 class ThreadTimes:
-    """Looks at all threads again and again, since what a thread took is gone with it. Linux only.
+    """A sampler of the CPU time of all threads, because the time of a thread is lost at its end. Linux only.
 
     Attributes:
-        seconds: CPU seconds of Python's threads by name, those of one pool as one; ``other`` is all else: what the
-            engine's own libraries start.
+        seconds: CPU seconds of Python's threads by name, summed over a pool; ``other`` are the threads of the engine's
+            libraries.
     """
 
     def __init__(self) -> None:

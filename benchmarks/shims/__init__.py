@@ -1,4 +1,4 @@
-"""Compares a look-alike with the package it looks like, field by field, on the same weights.
+"""Comparison of a drop-in replacement with its package, field by field, on the same weights.
 
 A module of this package offers ``examples()``, and `SHIMS` names it; ``python -m benchmarks.shims NAME`` prints its
 table.

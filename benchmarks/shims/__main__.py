@@ -1,4 +1,4 @@
-"""``python -m benchmarks.shims NAME``: compares, prints the table, writes the record; fails if a field differs."""
+"""``python -m benchmarks.shims NAME``: compare, print the table, write the record; fail if a field differs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.shims.comparing import Field, compare
 
 
 def main() -> int:
-    """1 if a field differs by more than rounding."""
+    """Compare, print and write; return 1 if a field differs by more than rounding."""
     arguments = _arguments()
     fields: list[Field] = []
     for example in import_module(SHIMS[arguments.shim]).examples():
@@ -25,9 +25,9 @@ def main() -> int:
             print(f"{time.process_time() - start:5.1f} s  {example.name}", file=sys.stderr, flush=True)
     same, close = sum(field.equal for field in fields), sum(field.close for field in fields)
     table = Table(
-        title=f"{arguments.shim} and its look-alike on the same weights: {same} of {len(fields)} fields are equal, "
-        f"{close} but for rounding",
-        headings=("field", "upstream", "look-alike", "values", "equal"),
+        title=f"{arguments.shim} and its drop-in replacement on the same weights: {same} of {len(fields)} fields are "
+        f"equal, {close} but for rounding",
+        headings=("field", "upstream", "drop-in", "values", "equal"),
         rows=tuple(field.row for field in fields),
     )
     print(table)

@@ -1,4 +1,4 @@
-"""What upstream and the look-alike gave, flattened to fields and compared."""
+"""Results of upstream and of the drop-in replacement, flattened to fields and compared."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ROUNDING = 1e-5
 
 @attrs.frozen(kw_only=True)
 class Example:
-    """The same work, done both ways.
+    """The same work by upstream and by the drop-in replacement.
 
     Attributes:
-        name: What it is.
-        upstream: Does it with the package itself.
-        shim: Does it with the look-alike.
-        slow: Whether it may be left out, since it shows little that others do not.
-        tolerances: How far apart numbers of a field may be that differ on purpose.
+        name: Name of the example.
+        upstream: Runs the work with the package itself.
+        shim: Runs the work with the drop-in replacement.
+        slow: True if the example may be skipped, because others show nearly the same.
+        tolerances: Maximum difference of fields that differ by design.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Example:
 
 @attrs.frozen(kw_only=True)
 class Field:
-    """One field of what both gave.
+    """One field of both results.
 
     Attributes:
-        example: Where.
+        example: Name of the example.
         name: Such as ``segments[].text``.
-        upstream: Its values, as text, in order.
-        shim: Likewise.
-        most: The largest difference between numbers; 0 where there is none, infinite where it is no number's.
-        tolerance: What passes for the same.
+        upstream: Values of upstream as text, in order.
+        shim: Values of the drop-in replacement as text, in order.
+        most: The largest difference between numbers; 0 without a difference, infinite for other values.
+        tolerance: Maximum difference of equal values.
     """
 
     example: str
@@ -55,23 +55,29 @@ class Field:
 
     @property
     def equal(self) -> bool:
-        """Whether all values are the same, to the last bit."""
+        """True if all values are identical."""
         return self.most == 0
 
     @property
     def close(self) -> bool:
-        """Whether numbers are the same but for their rounding, or what differs on purpose, and all else is equal."""
+        """True if numbers differ at most by rounding or by design, and all other values are identical."""
         return self.most <= self.tolerance
 
     @property
     def row(self) -> tuple[str, ...]:
-        """For the table: the first values, and how many there are."""
-        told = "yes" if self.equal else "no" if math.isinf(self.most) else f"to {self.most:.1g}"
-        return (f"{self.example}: {self.name}", _shown(self.upstream), _shown(self.shim), str(len(self.upstream)), told)
+        """Return the row of the table: the first values, and their number."""
+        equality = "yes" if self.equal else "no" if math.isinf(self.most) else f"to {self.most:.1g}"
+        return (
+            f"{self.example}: {self.name}",
+            _shown(self.upstream),
+            _shown(self.shim),
+            str(len(self.upstream)),
+            equality,
+        )
 
 
 def compare(example: Example) -> list[Field]:
-    """Do the work both ways, and compare each field."""
+    """Run the work with both packages, and compare each field."""
     ours, theirs = _gathered(example.shim()), _gathered(example.upstream())
     return [
         Field(

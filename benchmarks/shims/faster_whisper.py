@@ -1,4 +1,4 @@
-"""faster-whisper and ``asrlab.compat.faster_whisper``: upstream's README, run as it is, and its options in groups."""
+"""faster-whisper and ``asrlab.compat.faster_whisper``: upstream's README unchanged, and its options in groups."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 
 
 def examples() -> Iterator[Example]:
-    """Each with the same weights of base, in int8 on one thread."""
+    """Return the examples, each with the weights of base, in int8 on one thread."""
     folder = asrlab.weights_path("faster-whisper/base", offline=True)
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         clips = [asrlab.load_audio(utterance.audio).samples for utterance in asrlab.evaluation.load_dataset("smoke")]
@@ -62,7 +62,7 @@ def examples() -> Iterator[Example]:
 
 
 def _readme() -> Iterator[str]:
-    """The code of upstream's README but for the batches, whose texts are asrlab's own, and a download."""
+    """Return the code of upstream's README, without batches, whose texts differ by design, and without a download."""
     text = str(metadata.metadata("faster-whisper").get_payload()) or metadata.metadata("faster-whisper")["Description"]
     for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         if "Batched" in code or "username/" in code:
@@ -77,7 +77,7 @@ def _readme() -> Iterator[str]:
 
 
 def _run(code: str, module: ModuleType) -> dict[str, Any]:
-    """What it prints and leaves behind; only the import differs, and each piece finds a model and audio."""
+    """Run the code and return its output and variables; only the import differs."""
     code = code.replace("from faster_whisper import", f"from {module.__name__} import")
     names: dict[str, Any] = {"faster_whisper": module, "model": module.WhisperModel("weights", **LOADED)}
     out = io.StringIO()
@@ -85,8 +85,8 @@ def _run(code: str, module: ModuleType) -> dict[str, Any]:
         exec(code, names)  # noqa: S102 - upstream's README
         found = {"printed": re.sub(r"probability \S+", "probability", out.getvalue())}
         segments, info = names.get("segments", ()), names.get("info")
-        heard = [dataclasses.asdict(segment) for segment in segments]
-    return found | ({"segments": heard} if heard else {}) | (_plain(info) if info is not None else {})
+        recognized = [dataclasses.asdict(segment) for segment in segments]
+    return found | ({"segments": recognized} if recognized else {}) | (_plain(info) if info is not None else {})
 
 
 def _transcribed(name: str, audio: str, given: dict[str, Any], *, slow: bool = False) -> Example:
@@ -102,7 +102,7 @@ def _transcribed(name: str, audio: str, given: dict[str, Any], *, slow: bool = F
 
 
 def _plain(info: Any) -> dict[str, Any]:
-    """Fields of the info; of what was asked for all but the two that upstream spells out."""
+    """Return the fields of the info; of its options, all but the two that upstream expands."""
     known = dataclasses.asdict(info)
     options = known.pop("transcription_options")
     weighed = known.pop("all_language_probs")

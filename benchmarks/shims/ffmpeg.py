@@ -1,4 +1,4 @@
-"""The program ``ffmpeg`` as far as openai-whisper calls it, by FFmpeg's libraries: for machines without the program."""
+"""A replacement for the program ``ffmpeg`` as openai-whisper calls it, for machines without the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["path_with_ffmpeg"]
 
 
 def path_with_ffmpeg(folder: Path) -> str:
-    """A ``PATH`` on which there is an ``ffmpeg``: the machine's, or this file's, put into *folder*."""
+    """Return a ``PATH`` with an ``ffmpeg``: the machine's, or this module, linked into *folder*."""
     path = os.environ.get("PATH", "")
     if shutil.which("ffmpeg"):
         return path

@@ -1,4 +1,4 @@
-"""openai-whisper and ``asrlab.compat.whisper``: upstream's README, run as it is, and every option once."""
+"""openai-whisper and ``asrlab.compat.whisper``: upstream's README unchanged, and every option once."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ NOISE_OPTIONS: tuple[dict[str, Any], ...] = (
 
 
 class Bench:
-    """The speech, the weights as openai-whisper keeps them, and both models of tiny.en.
+    """The speech, the weights in openai-whisper's format, and the models of tiny.en.
 
     Args:
-        folder: Where they are put.
+        folder: Folder for the weights.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,7 +92,7 @@ class Bench:
         self.noise = self._file("noise.flac", noise.astype(np.float32))
 
     def _file(self, name: str, samples: np.ndarray) -> Path:
-        """16 bits and 16 kHz, which both decode to the very same samples."""
+        """Write 16 bits at 16 kHz, which both packages decode to identical samples."""
         soundfile.write(self.folder / name, samples, RATE, subtype="PCM_16")
         return self.folder / name
 
@@ -119,12 +119,12 @@ class Bench:
 
     @cached_property
     def ours(self) -> shim.Model:
-        """tiny.en in the look-alike."""
+        """tiny.en in the drop-in replacement."""
         return shim.load_model(str(self.tiny), device="cpu")
 
 
 def examples() -> Iterator[Example]:
-    """Upstream's README, then the options."""
+    """Return the examples: upstream's README, then the options."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         _set_path(path_with_ffmpeg(Path(folder)), stack)
@@ -214,7 +214,7 @@ def _upstreams_command(arguments: list[str]) -> int:
 
 
 def _commanded(bench: Bench, line: str, command: Callable[[list[str]], int]) -> dict[str, Any]:
-    """The files that a command writes, and what it prints, with a model that is at hand in the place of its own."""
+    """Run a command with a loaded model, and return its files and its output."""
     model = bench.base if "--language" in line else bench.tiny
     arguments = re.sub(r" --model \w+", "", line)
     named = [str(bench.folder / each) if "." in each else each for each in shlex.split(arguments)[1:]]
@@ -223,12 +223,12 @@ def _commanded(bench: Bench, line: str, command: Callable[[list[str]], int]) -> 
         with contextlib.redirect_stderr(io.StringIO()):
             code = command([*named, "--model", str(model), "--device", "cpu", "--output_dir", out])
         files = {path.name: _content(path) for path in sorted(Path(out).iterdir())}
-    told = "".join(part for part in printed.getvalue().splitlines(keepends=True) if not part.startswith(HINT))
-    return {"code": code, "files": files, "printed": told}
+    printed_text = "".join(part for part in printed.getvalue().splitlines(keepends=True) if not part.startswith(HINT))
+    return {"code": code, "files": files, "printed": printed_text}
 
 
 def _content(path: Path) -> Any:
-    """The bytes; of JSON the numbers apart from what is around them, since they may differ by their rounding."""
+    """Return the bytes of a file; for JSON, the numbers and the rest, because numbers may differ by rounding."""
     content = path.read_text(encoding="utf-8")
     if path.suffix != ".json":
         return content.encode()

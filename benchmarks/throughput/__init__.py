@@ -1,4 +1,4 @@
-"""How fast short clips are transcribed with faster-whisper: by the engine's own calls, and by ``transcribe_many``.
+"""Throughput of short clips with faster-whisper: the engine's own calls, and ``transcribe_many``.
 
 Run it from the root of the repository with faster-whisper installed and the weights of ``base`` in reach::
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.throughput``: measures, prints the table, writes the record."""
+"""``python -m benchmarks.throughput``: measure, print the table, write the record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .ways import ENGINES
 
 
 def main() -> None:
-    """Measure; nothing fails by being slow."""
+    """Measure, print the table, and write the record."""
     arguments = _arguments()
     clips = read_clips(arguments.folder, count=arguments.clips)
     first, *others = [way.name for way in ENGINES[arguments.engine]]

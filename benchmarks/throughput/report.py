@@ -23,13 +23,13 @@ _HEADINGS = ("way", "s", "range", "CPU s", "times", "range of times", "WER", "di
 
 @attrs.frozen(kw_only=True)
 class Figures:
-    """Everything that was measured.
+    """All measurements.
 
     Attributes:
-        plan: What was run.
-        clips: On what.
-        turns: By way, each round's.
-        load: The load average before and after.
+        plan: The plan of the runs.
+        clips: The recordings.
+        turns: Turns by way, one a round.
+        load: Load average before and after.
     """
 
     plan: Plan
@@ -39,7 +39,7 @@ class Figures:
 
     @property
     def baseline(self) -> str:
-        """The way that the others are compared with."""
+        """The way with which others are compared."""
         return self.plan.ways[0]
 
     @property
@@ -48,11 +48,11 @@ class Figures:
         return profile_for(clip.language for clip in self.clips)
 
     def speedups(self, name: str) -> list[float]:
-        """How many times as fast as the baseline, round by round."""
+        """Return the speedup over the baseline in each round."""
         return [base.wall / turn.wall for base, turn in zip(self.turns[self.baseline], self.turns[name], strict=True)]
 
     def compared(self, name: str) -> tuple[float, WerDifference]:
-        """Of the first round: the WER, and its difference from the baseline's."""
+        """Return the WER of the first round, and its difference from the baseline."""
         profile = get_profile(self.normalizer)
         ways = {"baseline": self.baseline, "way": name}
         systems = {system: tuple(profile.prepare(self._pairs(way))) for system, way in ways.items()}
@@ -61,18 +61,18 @@ class Figures:
         return counts.errors / counts.reference_length, found.differences[0]
 
     def same(self, name: str) -> int:
-        """How many texts of the first round are the baseline's, to the letter."""
+        """Count the texts of the first round that equal the baseline's."""
         pairs = zip(self.turns[self.baseline][0].texts, self.turns[name][0].texts, strict=True)
         return sum(base.text == text.text for base, text in pairs)
 
     def paths(self, name: str) -> dict[str, int]:
-        """How many clips took which path, in the first round; nothing for the engine's own calls."""
+        """Count the clips by decoding path in the first round; empty for the engine's own calls."""
         counted = Counter(text.path for text in self.turns[name][0].texts if text.path is not None)
         return dict(counted.most_common())
 
     @property
     def table(self) -> Table:
-        """For people."""
+        """Return the table."""
         plan = self.plan
         language = "given" if plan.language_given else "detected"
         title = (
@@ -90,7 +90,7 @@ class Figures:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """For JSON, every turn in them."""
+        """Return plain values for JSON, with every turn."""
         plan = {**attrs.asdict(self.plan), "folder": self.plan.folder.name if self.plan.folder else "smoke"}
         return {
             "plan": plan,
@@ -138,5 +138,5 @@ class Figures:
     def _told_paths(self) -> Iterator[str]:
         for name in self.turns:
             if paths := self.paths(name):
-                told = ", ".join(f"{count} {re.sub('^batched, ', '', path)}" for path, count in paths.items())
-                yield f"{name}: {told}"
+                summary = ", ".join(f"{count} {re.sub('^batched, ', '', path)}" for path, count in paths.items())
+                yield f"{name}: {summary}"

@@ -1,4 +1,4 @@
-"""The ways in turn, round after round, each in a fresh process."""
+"""Rounds in which each way runs once, in a fresh process."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Plan", "Turn", "run_rounds"]
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What to run.
+    """The plan of a measurement.
 
     Attributes:
-        engine: Whose ways.
-        ways: Their names; the first is what the others are compared with.
-        folder: Of the clips; None for the embedded ones.
-        clips: How many of them; None for all.
-        threads: Of each inference, the same for all ways: the engine's own four on two cores are several times slower.
-        rounds: How often each way runs.
-        language_given: Otherwise it is detected.
+        engine: Name of the engine.
+        ways: Names of the ways; the first is the baseline.
+        folder: Folder of the clips; None for the embedded clips.
+        clips: Number of clips; None for all.
+        threads: Threads of each inference, the same for all ways; the engine's default of four is slow on two cores.
+        rounds: Number of turns of each way.
+        language_given: True to give the language; False to detect it.
     """
 
     engine: str
@@ -40,14 +40,14 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class Turn:
-    """One way in one round.
+    """The measurement of one way in one round.
 
     Attributes:
         wall: Seconds by the clock, without loading.
         cpu: Seconds of CPU, over all threads.
-        load: The system's load average at the end; None where it has none.
-        peak_bytes: Peak resident memory of the process; None if the system does not tell.
-        texts: One for each clip.
+        load: Load average at the end; None if the system has none.
+        peak_bytes: Peak resident memory of the process; None if unknown.
+        texts: Text of each clip.
     """
 
     wall: float
@@ -58,7 +58,7 @@ class Turn:
 
 
 def run_rounds(plan: Plan) -> dict[str, list[Turn]]:
-    """Each way's turns. The order moves on by one each round, so that none always has the same neighbour's heat."""
+    """Run all rounds and return each way's turns. The order rotates by one each round."""
     turns: dict[str, list[Turn]] = {name: [] for name in plan.ways}
     for number in range(plan.rounds):
         shift = number % len(plan.ways)

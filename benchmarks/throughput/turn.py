@@ -1,4 +1,4 @@
-"""One way, once, in a process of its own: prints what it took as JSON. Run as a module by the benchmark."""
+"""A process that runs one way once and prints the measurement as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Load, warm up on the shortest clips, time the work on all of them."""
+    """Load the model, warm up on the shortest clips, and time the work on all clips."""
     parser = argparse.ArgumentParser()
     parser.add_argument("engine")
     parser.add_argument("way", type=int)

@@ -1,4 +1,4 @@
-"""The ways to transcribe the clips. Each loads its model, and gives back a function that does the work."""
+"""The ways to transcribe the clips. Each loads its model and returns a function that does the work."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FULL_WINDOW = 30.0
 
 @attrs.frozen(kw_only=True)
 class Text:
-    """What came out for one clip.
+    """The result of one clip.
 
     Attributes:
-        text: All of it.
-        segments: How many segments it has.
+        text: The whole text.
+        segments: Number of segments.
         path: ``Transcript.decoding`` as a phrase.
     """
 
@@ -37,11 +37,11 @@ Work = Callable[[Sequence[Clip]], list[Text]]
 
 @attrs.frozen(kw_only=True)
 class Way:
-    """One way.
+    """A way to transcribe the clips.
 
     Attributes:
-        name: For the table.
-        load: Called with whether the language is given and how many threads there are; loads the model.
+        name: Name in the table.
+        load: Loads the model; called with whether the language is given, and the number of threads.
     """
 
     name: str
@@ -83,7 +83,7 @@ def _openai_whisper(language_given: bool, threads: int) -> Work:  # noqa: FBT001
 
 
 def _asrlab(model: str, batching: Callable[[int], Batching]) -> Callable[[bool, int], Work]:
-    """``transcribe_many`` with what *batching* says for a number of threads; a call for each language that is given."""
+    """Use ``transcribe_many`` with the settings of *batching*; one call for each given language."""
 
     def load(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - as Way says
         if model.startswith("openai-whisper"):
