@@ -1,4 +1,4 @@
-"""Results of runs made by hand."""
+"""Results of runs, built without running an engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _model(
     simulated: bool = False,
     each: Mapping[str, Any] | None = None,
 ) -> ModelResult:
-    """What a model made of utterances u0, u1, ...; None is a failure."""
+    """Return the result of a model with the given texts for utterances u0, u1, ...; None is a failure."""
     weights = ModelInfo(
         name=name, engine=name.partition("/")[0], weights_sha256=sha256 or f"sha256 of {name}", weights_random=random
     )
@@ -63,7 +63,7 @@ def _model(
 
 
 def _run(*models: ModelResult, name: str = "monday", fingerprint: str = "f", **changes: Any) -> BenchResult:
-    """A run of them; *changes* are of its manifest or, where that has no such field, of the result."""
+    """Return a run of *models*; *changes* apply to its manifest or, for other fields, to the result."""
     manifest = RunManifest(
         run=name,
         created="2026-01-02T03:04:05+00:00",
@@ -82,21 +82,21 @@ def _run(*models: ModelResult, name: str = "monday", fingerprint: str = "f", **c
 
 @pytest.fixture(scope="session")
 def model() -> Callable[..., ModelResult]:
-    """A maker of the result of one model from what it wrote."""
+    """A function that builds the result of one model from its texts."""
     return _model
 
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., BenchResult]:
-    """A maker of the result of a run of several models."""
+    """A function that builds the result of a run of several models."""
     return _run
 
 
 @pytest.fixture(scope="session")
 def compared() -> Callable[..., Comparison]:
-    """A comparison of several models of one run, drawn less often than for users."""
+    """A function that compares several models of one run, with fewer resamples than the default."""
 
-    def made(*models: ModelResult, **options: Any) -> Comparison:
+    def compare_models(*models: ModelResult, **options: Any) -> Comparison:
         return compare([_run(*models)], **{"resampling": Resampling(resamples=2000), **options})
 
-    return made
+    return compare_models

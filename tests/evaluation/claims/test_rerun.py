@@ -1,4 +1,4 @@
-"""A record is repeated here, and it is said how far the two agree."""
+"""A recorded run is repeated, and the two are compared."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def record(tmp_path_factory: pytest.TempPathFactory, small_folder: Path) -> Path
 
 @pytest.fixture
 def changed(record: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], object]], Path]:
-    """A maker of a copy of it, each of whose lines was changed by a function."""
+    """A function that copies the record, with each line changed by a given function."""
 
-    def made(change: Callable[[dict[str, Any]], object]) -> Path:
+    def change_record(change: Callable[[dict[str, Any]], object]) -> Path:
         lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
         for line in lines:
             change(line)
@@ -39,27 +39,27 @@ def changed(record: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         return path
 
-    return made
+    return change_record
 
 
 @pytest.fixture(scope="module")
 def again(record: Path) -> ReproductionReport:
-    """The repetition."""
+    """The repetition of the unchanged record."""
     return rerun(record)
 
 
-def test_the_same_run_agrees_with_itself(again: ReproductionReport):
-    """Every text is equal, the WER too, and the machine is the same."""
+def test_an_unchanged_record_is_reproduced(again: ReproductionReport):
+    """Texts, WER and machine are the same."""
     (model,) = again.models
     assert (again.reproduced, model.same_texts, model.wer_difference, again.machine_changes) == (True, 3, 0.0, ())
     assert model.speed_ratio is None or model.speed_ratio > 0
-    told = "\n".join(again.lines())
-    assert "machine now: the same" in told
-    assert "echo/echo: reproduced\n  texts equal: 3 of 3; failed: 0, then 0" in told
+    report = "\n".join(again.lines())
+    assert "machine now: the same" in report
+    assert "echo/echo: reproduced\n  texts equal: 3 of 3; failed: 0, then 0" in report
 
 
-def test_other_texts_and_another_wer_do_not_agree(changed: Any):
-    """The record says that all was right, the engine says otherwise here."""
+def test_another_wer_is_not_reproduced(changed: Any):
+    """A record with perfect texts is not reproduced by an engine that gets them wrong."""
 
     def better(line: dict[str, Any]) -> None:
         if line["record"] == "outcome":
@@ -67,17 +67,17 @@ def test_other_texts_and_another_wer_do_not_agree(changed: Any):
         if line["record"] == "manifest":
             line["machine"]["cores"] = 999
 
-    agreement = rerun(changed(better))
-    (model,) = agreement.models
-    assert (agreement.reproduced, model.same_texts) == (False, 0)
+    reproduction = rerun(changed(better))
+    (model,) = reproduction.models
+    assert (reproduction.reproduced, model.same_texts) == (False, 0)
     assert model.wer_difference is not None
     assert model.wer_difference > model.tolerance == pytest.approx(1 / 3)
-    assert any(line.startswith("cores: 999 then, ") for line in agreement.machine_changes)
-    assert "echo/echo: NOT REPRODUCED" in "\n".join(agreement.lines())
+    assert any(line.startswith("cores: 999 then, ") for line in reproduction.machine_changes)
+    assert "echo/echo: NOT REPRODUCED" in "\n".join(reproduction.lines())
 
 
-def test_a_record_of_another_profile_is_scored_by_it(changed: Any):
-    """Both error rates come from the record's profile, also where today's choice would be another one."""
+def test_a_record_is_scored_with_its_own_profile(changed: Any):
+    """Both error rates come from the record's profile, even if the present default is another."""
 
     def older(line: dict[str, Any]) -> None:
         if line.get("record") == "manifest":
@@ -89,20 +89,20 @@ def test_a_record_of_another_profile_is_scored_by_it(changed: Any):
     assert model.reproduced
 
 
-def test_other_versions_are_told_and_do_not_count(changed: Any):
-    """They are a reason, not a verdict."""
+def test_other_package_versions_are_reported_only(changed: Any):
+    """Changed package versions are listed but do not change the verdict."""
 
     def older(line: dict[str, Any]) -> None:
         if line["record"] == "loaded":
             line["info"]["packages"] = [{"name": "numpy", "version": "1.0"}]
 
-    agreement = rerun(changed(older))
-    assert agreement.reproduced
-    assert any(line.startswith("numpy: 1.0 then, ") for line in agreement.models[0].differences)
+    reproduction = rerun(changed(older))
+    assert reproduction.reproduced
+    assert any(line.startswith("numpy: 1.0 then, ") for line in reproduction.models[0].differences)
 
 
 @pytest.mark.parametrize(
-    ("request_", "facts", "told"),
+    ("request_", "facts", "message"),
     [
         ({"dataset": "/nowhere/at/all"}, {}, "its data set is not available"),
         ({"dataset": None}, {}, "its data set was passed as an object"),
@@ -110,22 +110,22 @@ def test_other_versions_are_told_and_do_not_count(changed: Any):
     ],
     ids=["gone", "object", "other"],
 )
-def test_a_record_whose_data_set_is_not_here_cannot_be_repeated(
-    changed: Any, request_: dict[str, Any], facts: dict[str, Any], told: str
+def test_a_missing_or_changed_data_set_is_refused(
+    changed: Any, request_: dict[str, Any], facts: dict[str, Any], message: str
 ):
-    """Nothing is run."""
+    """A record cannot be repeated without its exact data set."""
 
     def other(line: dict[str, Any]) -> None:
         if line["record"] == "manifest":
             line["request"] |= request_
             line["dataset"] |= facts
 
-    with pytest.raises(DatasetError, match=told):
+    with pytest.raises(DatasetError, match=message):
         rerun(changed(other))
 
 
-def test_other_weights_cannot_repeat_a_record(changed: Any):
-    """Both checksums are told."""
+def test_other_weights_are_refused(changed: Any):
+    """The error names both checksums."""
 
     def other(line: dict[str, Any]) -> None:
         if line["record"] == "manifest":

@@ -1,4 +1,4 @@
-"""The counts that a comparison rests on, against those of NIST's sclite."""
+"""The error counts of comparisons agree with NIST's sclite."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TIED = ("a b c d e f", "a c b d f e")
     ids=lambda value: None if isinstance(value, str) else "-".join(map(str, value)),
 )
 def test_counts_of_an_utterance_are_sclites(reference: str, hypothesis: str, counts: tuple[int, ...]):
-    """Correct words, substitutions, deletions and insertions are sclite's."""
+    """Hits, substitutions, deletions and insertions of each utterance agree with sclite."""
     hits, substitutions, deletions, insertions = counts
     found = score([TextPair(id="u", reference=reference, hypothesis=hypothesis)], normalizer=NONE)
 
@@ -70,7 +70,7 @@ def test_counts_of_an_utterance_are_sclites(reference: str, hypothesis: str, cou
 
 
 def test_errors_of_a_corpus_are_sclites():
-    """The errors of two systems, and so the difference of their rates, are those that sclite adds up to."""
+    """The errors of two systems, and the difference of their rates, agree with sclite's sums."""
     systems = {
         name: [TextPair(id=row[0], reference=row[0], hypothesis=row[place][0]) for row in ROWS]
         for place, name in ((1, "one"), (2, "two"))

@@ -22,12 +22,12 @@ SAID = "the quick brown fox jumps over the lazy dog today"
 
 
 def wrong(errors: int) -> str:
-    """The sentence with so many of its ten words wrong."""
+    """Return the sentence with the given number of its ten words wrong."""
     return " ".join(["x"] * errors + SAID.split()[errors:])
 
 
 def test_identical_systems_are_never_better(model: Any, compared: Any):
-    """Two systems with the same texts and times show no difference, in errors or in speed."""
+    """Systems with the same texts and times differ neither in errors nor in speed."""
     texts = [wrong(number % 3) for number in range(40)]
     found = compared(model("a/one", texts), model("b/two", texts))
 
@@ -39,7 +39,7 @@ def test_identical_systems_are_never_better(model: Any, compared: Any):
 
 
 def test_system_with_fewer_errors_everywhere_is_better(model: Any, compared: Any):
-    """Half the errors in 40 utterances is better, and the headline says by how much, whichever comes first."""
+    """A system with half the errors in 40 utterances is better, and the headline states by how much."""
     more, fewer = model("a/one", [wrong(2)] * 40, seconds=2.0), model("b/two", [wrong(1)] * 40)
     speed = "b/two: RTFx 4.00, 2.00 times that of a/one: no difference shown (a single pass of each; a verdict on speed"
     sentences = (
@@ -53,15 +53,15 @@ def test_system_with_fewer_errors_everywhere_is_better(model: Any, compared: Any
 
 
 def test_lower_rate_without_proof_is_not_better(model: Any, compared: Any):
-    """A system that is ahead in one utterance of 40 has the lower rate, and no difference is shown."""
+    """A system that is better in one of 40 utterances has the lower rate but no verdict."""
     found = compared(model("a/one", [wrong(1)] * 40), model("b/two", [wrong(0), *[wrong(1)] * 39]))
 
     assert found.headline[0].startswith("b/two: WER 9.75 %, 0.25 points lower than a/one [0.00, ")
     assert found.headline[0].endswith(": no difference shown")
 
 
-def test_few_blocks_tell_nothing(model: Any, compared: Any):
-    """Five speakers show nothing, however large the difference; the note says what it takes."""
+def test_few_units_give_no_verdict(model: Any, compared: Any):
+    """Five speakers give no verdict, however large the difference; a note states the minimum."""
     one, two = ([wrong(number)] * 40 for number in (5, 0))
     each = [f"s{number % 5}" for number in range(40)]
     systems = [
@@ -83,7 +83,7 @@ def test_few_blocks_tell_nothing(model: Any, compared: Any):
 
 
 def test_three_systems_are_adjusted_by_holm(model: Any, compared: Any):
-    """With three systems every pair is there, p is adjusted, and the headline names the lowest rate."""
+    """With three systems every pair is compared, p is adjusted, and the headline names the lowest rate."""
     found = compared(
         model("a/one", [wrong(1)] * 32 + [wrong(2)] * 8),
         model("b/two", [wrong(1)] * 40),
@@ -97,7 +97,7 @@ def test_three_systems_are_adjusted_by_holm(model: Any, compared: Any):
 
 
 def test_failed_utterances_count_as_deletions(model: Any, compared: Any):
-    """Four of 40 without a transcript are 40 deletions in the rate, and are not in the one beside it."""
+    """Four failed utterances count as 40 deletions, and are not in the rate of the finished ones."""
     found = compared(model("a/one", [wrong(1)] * 40), model("b/two", [None] * 4 + [wrong(1)] * 36))
     _, two = found.systems
 
@@ -109,7 +109,7 @@ def test_failed_utterances_count_as_deletions(model: Any, compared: Any):
 
 
 def test_utterances_without_reference_are_in_the_speed_only(model: Any, compared: Any):
-    """What the data set does not tell is in no error rate and is counted."""
+    """Utterances without a reference are counted, and are in no error rate."""
     references = [SAID] * 10 + [None] * 2
     systems = [model(name, [wrong(0)] * 12, references=references) for name in ("a/one", "b/two")]
     found = compared(*systems)
@@ -133,7 +133,7 @@ def test_utterances_without_reference_are_in_the_speed_only(model: Any, compared
     ids=["one less", "one more", "another reference", "another fingerprint"],
 )
 def test_other_utterances_are_refused(references: list[str], message: str, model: Any, run: Any):
-    """Runs over different data are not compared; the first difference is named, and what can be done."""
+    """Runs over different data are refused; the error names the first difference and the remedy."""
     other = model("b/two", [SAID] * len(references), references=references)
     runs = [run(model("a/one", [SAID] * 10)), run(other, name="tuesday", fingerprint="g")]
 
@@ -142,7 +142,7 @@ def test_other_utterances_are_refused(references: list[str], message: str, model
 
 
 def test_shared_utterances_can_be_compared(model: Any, run: Any):
-    """With only_shared, those with the same id, reference and length are compared, and the others counted."""
+    """With only_shared, utterances with the same id, reference and length are compared, and the others counted."""
     references = [SAID] * 8 + ["another"] * 4
     other = model("b/two", [wrong(0)] * 12, references=references)
     shorter = attrs.evolve(other.utterances[0].transcript, duration=3.0)
@@ -170,7 +170,7 @@ def test_nothing_shared_is_refused(model: Any, run: Any):
 
 
 def test_run_that_is_not_complete_is_refused(model: Any, run: Any):
-    """A run that is still going, or was killed, is not compared; the way on is named."""
+    """An incomplete run is refused, and the error names the command that resumes it."""
     runs = [run(model("a/one", [SAID])), run(model("b/two", [SAID]), name="tuesday", complete=False)]
 
     with pytest.raises(DatasetError, match=r"tuesday is not complete.*asrlab resume /runs/tuesday"):
@@ -178,7 +178,7 @@ def test_run_that_is_not_complete_is_refused(model: Any, run: Any):
 
 
 def test_one_system_is_refused(model: Any, compared: Any):
-    """One model is nothing to compare; a second that did not load is told."""
+    """One model cannot be compared; the error names a second model that did not load."""
     broken = ModelResult(model="b/two", failure=Failure(kind="WeightsError", message="no"))
 
     with pytest.raises(OptionError, match="only a/one, b/two did not load; give a second run"):
@@ -186,7 +186,7 @@ def test_one_system_is_refused(model: Any, compared: Any):
 
 
 def test_model_that_did_not_load_is_left_out(model: Any, compared: Any):
-    """The systems that are there are compared, and the one that is not is told."""
+    """The loaded systems are compared, and a note names the model that did not load."""
     broken = ModelResult(model="c/three", failure=Failure(kind="WeightsError", message="no"))
     found = compared(model("a/one", [SAID] * 6), model("b/two", [SAID] * 6), broken)
 
@@ -195,7 +195,7 @@ def test_model_that_did_not_load_is_left_out(model: Any, compared: Any):
 
 
 def test_same_model_of_two_runs_is_named_with_its_run(model: Any, run: Any):
-    """Where two systems are the same model, the run's name, or else its place, tells them apart."""
+    """Two systems of the same model are named with the run's name, or else its path."""
     monday, tuesday = (run(model("a/one", [SAID] * 6), name=name) for name in ("monday", "tuesday"))
     moved = attrs.evolve(monday, run=Path("/elsewhere/monday"))
 
@@ -209,7 +209,7 @@ def test_same_model_of_two_runs_is_named_with_its_run(model: Any, run: Any):
 
 
 def test_speed_is_not_compared_across_machines(model: Any, run: Any):
-    """Times of two machines say nothing of the models; the comparison says what differs."""
+    """Times of two machines are not compared, and the reason names the differences."""
     other = attrs.evolve(run().manifest.machine, processor="two")
     found = compare(
         [
@@ -224,7 +224,7 @@ def test_speed_is_not_compared_across_machines(model: Any, run: Any):
 
 
 def test_speed_takes_the_median_of_repeats(model: Any, compared: Any):
-    """One slow repeat of three does not count."""
+    """The median of three repeats ignores a slow one."""
     steady = model("a/one", [SAID] * 8, each={"repeats": (RepeatResult(text=SAID, seconds=1.0),) * 2})
     once_slow = model(
         "b/two",
@@ -238,7 +238,7 @@ def test_speed_takes_the_median_of_repeats(model: Any, compared: Any):
 
 
 def test_random_weights_are_in_the_headline(model: Any, compared: Any):
-    """A comparison with random weights says so first, gives no verdict and compares no speed."""
+    """A comparison with random weights states this first, gives no verdict and compares no speed."""
     found = compared(model("a/one", [wrong(0)] * 40), model("b/tiny", [wrong(9)] * 40, random=True))
 
     assert found.headline == (
@@ -250,7 +250,7 @@ def test_random_weights_are_in_the_headline(model: Any, compared: Any):
 
 
 def test_simulated_device_is_in_the_headline(model: Any, compared: Any):
-    """A simulated device is told first, and its speed is not compared."""
+    """A simulated device is stated first, and its speed is not compared."""
     found = compared(model("a/one", [wrong(0)] * 40), model("b/two", [wrong(1)] * 40, simulated=True))
 
     assert found.headline[0] == "b/two ran on a simulated device, which proves nothing about a real one"
@@ -258,8 +258,8 @@ def test_simulated_device_is_in_the_headline(model: Any, compared: Any):
     assert "simulated" in found.why_no_speed
 
 
-def test_notes_tell_what_limits_the_comparison(model: Any, run: Any):
-    """Failed gates, repeats with other texts, a busy machine and other options are told."""
+def test_notes_state_the_limits_of_the_comparison(model: Any, run: Any):
+    """Notes name failed gates, repeats with other texts, a busy machine and different options."""
     gate = GateResult(gate="repetition-loop", outcome="failed", detail="x x x")
     odd = model("b/two", [SAID] * 6, each={"gates": (gate,), "repeats": (RepeatResult(text="else", seconds=1.0),)})
     request = BenchRequest(dataset="set", models=("b/two",), options=TranscribeOptions(beam_size=5))
@@ -286,22 +286,24 @@ def test_notes_tell_what_limits_the_comparison(model: Any, run: Any):
         ({"speaker": "s"}, "utterance", "utterance"),
     ],
 )
-def test_blocks_are_chosen_by_what_is_known(labels: dict[str, str], by: Any, expected: str, model: Any, compared: Any):
-    """Speakers before recordings before utterances, and what was used is recorded."""
+def test_bootstrap_units_are_chosen_by_metadata(
+    labels: dict[str, str], by: Any, expected: str, model: Any, compared: Any
+):
+    """Speakers are preferred to recordings, and recordings to utterances; the result names the unit."""
     found = compared(*(model(name, [SAID] * 6, each=labels) for name in ("a/one", "b/two")), bootstrap_unit=by)
 
     assert found.bootstrap_unit == expected
     assert found.wer.blocks == (6 if expected == "utterance" else 1)
 
 
-def test_blocks_that_are_not_there_are_refused(model: Any, compared: Any):
-    """Asking for speakers where none is known says what to do."""
+def test_a_missing_bootstrap_unit_is_refused(model: Any, compared: Any):
+    """Choosing speakers that are unknown is an error that names the remedy."""
     with pytest.raises(OptionError, match="no utterance has a speaker; choose --bootstrap-unit utterance"):
         compared(*(model(name, [SAID] * 6) for name in ("a/one", "b/two")), bootstrap_unit="speaker")
 
 
-def test_json_has_what_it_takes_to_repeat_it(model: Any, compared: Any):
-    """Seed, resamples, versions, runs with their dates, the data set and its fingerprint are there."""
+def test_json_has_everything_to_repeat_it(model: Any, compared: Any):
+    """The JSON has seed, resamples, versions, runs with dates, and the data set with its fingerprint."""
     found = compared(model("a/one", [wrong(1)] * 8), model("b/two", [wrong(0)] * 8), normalizers=("none",))
     plain = json.loads(found.to_json())
 

@@ -1,3 +1,5 @@
+"""Details of runs below the headline."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -24,12 +26,12 @@ FEW = Resampling(resamples=500)
 
 @pytest.fixture
 def details(run: Callable[..., BenchResult]) -> Callable[..., Details]:
-    """A maker of the details of several models of one run."""
+    """A function that builds the details of several models of one run."""
     return lambda *models, **options: build_details([run(*models)], ComparisonOptions(resampling=FEW, **options))
 
 
 def spoken(made: ModelResult, durations: list[float], speakers: list[str | None]) -> ModelResult:
-    """The same with the lengths and speakers of its utterances."""
+    """Return *model* with the given lengths and speakers of its utterances."""
     utterances = tuple(
         attrs.evolve(
             each,
@@ -41,8 +43,8 @@ def spoken(made: ModelResult, durations: list[float], speakers: list[str | None]
     return attrs.evolve(made, utterances=utterances)
 
 
-def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
-    """Errors and words are those that compare gives for the same runs, normalizer by normalizer."""
+def test_figures_equal_those_of_the_comparison(model: Any, run: Any):
+    """Errors and words equal those of compare for the same runs, with each normalizer."""
     one, two = [SAID, "the quick", None], [SAID, f"well {SAID} too", "Twenty one"]
     result = run(model("a/one", one * 3), model("b/two", two * 3))
     for normalizer in ("english", "none", "leaderboard"):
@@ -52,7 +54,7 @@ def test_they_are_the_figures_of_the_comparison(model: Any, run: Any):
 
 
 def test_groups_add_up_to_all_errors(details: Any, model: Any):
-    """Each utterance is in one length, one speaker and one language, and nothing is lost between them."""
+    """Each utterance is in one group of each breakdown, and the groups add up."""
     one = spoken(model("a/one", [SAID, "the", "fox", "dog"]), [1.0, 2.0, 61.0, 5.0], ["ann", "bob", "ann", None])
     found = details(one, model("b/two", [SAID, SAID, "well", SAID]))
 
@@ -66,8 +68,8 @@ def test_groups_add_up_to_all_errors(details: Any, model: Any):
     assert speakers == ("ann", "bob", "unknown")
 
 
-def test_a_failed_utterance_has_the_length_that_another_system_found(details: Any, model: Any):
-    """Where one system failed, the other's transcript tells how long the audio is."""
+def test_a_failed_utterance_has_the_length_from_another_system(details: Any, model: Any):
+    """The length of a failed utterance comes from another system's transcript."""
     failed = model("a/one", [None, SAID])
     other = spoken(model("b/two", [SAID, SAID]), [1.0, 30.0], [None, None])
     found = details(failed, other).breakdowns[0].groups
@@ -75,7 +77,7 @@ def test_a_failed_utterance_has_the_length_that_another_system_found(details: An
 
 
 def test_latencies_are_all_in_the_bins(details: Any, model: Any):
-    """Every measured time is in a bin that all systems share; without any there are none."""
+    """Every measured time is in a shared bin; without times there are no bins."""
     found = details(model("a/one", [SAID] * 3, seconds=0.5), model("b/two", [SAID, None, SAID], seconds=4.0)).latency
 
     assert len(found.edges) == N_BINS + 1
@@ -87,14 +89,14 @@ def test_latencies_are_all_in_the_bins(details: Any, model: Any):
 
 
 def test_the_worst_have_the_most_errors_over_all(details: Any, model: Any):
-    """Errors of all systems count together; what nobody got wrong is not among them."""
+    """The worst utterances are ranked by the errors of all systems, and all have an error."""
     found = details(model("a/one", [SAID, "the", "fox", SAID]), model("b/two", [SAID, SAID, "fox", "the"]), worst_n=2)
 
     assert [(each.id, each.errors) for each in found.worst] == [("u2", 18), ("u1", 9)]
 
 
-def test_words_are_told_in_stretches(details: Any, model: Any):
-    """What is the same stands together, and so does what is not, with both sides."""
+def test_alignments_are_grouped_into_spans(details: Any, model: Any):
+    """Equal words form a span, and so do different words, with both texts."""
     found = details(model("a/one", ["the quick red fox leaps over the lazy dog"]), worst_n=1)
 
     told = [(each.is_equal, each.reference, each.hypothesis) for each in alignment_spans(found.worst[0].first.words)]
@@ -130,8 +132,8 @@ def test_gates_are_counted_and_findings_listed(details: Any, model: Any):
     ]
 
 
-def test_what_means_less_than_it_seems_is_said(model: Any, run: Any):
-    """Random weights, a simulated device, a run that is not complete, and a model that did not load."""
+def test_caveats_name_what_limits_the_figures(model: Any, run: Any):
+    """Caveats name random weights, simulated devices, incomplete runs and models that did not load."""
     made_up = model("a/one", [SAID], random=True, simulated=True)
     found = build_details([run(made_up, complete=False)], ComparisonOptions(resampling=FEW)).caveats
 
@@ -142,8 +144,8 @@ def test_what_means_less_than_it_seems_is_said(model: Any, run: Any):
     ]
 
 
-def test_a_run_that_is_not_complete_is_shown_for_what_all_tried(model: Any, run: Any):
-    """Where a run stopped, systems are looked at over the utterances that each of them has an outcome of."""
+def test_an_incomplete_run_is_shown_for_common_utterances(model: Any, run: Any):
+    """The details of an incomplete run cover the utterances that every system has tried."""
     result = run(model("a/one", [SAID] * 3), model("b/two", [SAID] * 2), complete=False)
 
     assert [len(each.utterances) for each in build_details([result], ComparisonOptions(resampling=FEW)).systems] == [
@@ -153,13 +155,13 @@ def test_a_run_that_is_not_complete_is_shown_for_what_all_tried(model: Any, run:
 
 
 def test_without_any_model_nothing_is_shown(run: Any):
-    """A run whose models did not load has no systems, and is no error."""
+    """A run whose models did not load has no systems, and is accepted."""
     found = build_details([run()])
     assert (found.systems, found.worst, found.latency.edges) == ((), (), ())
 
 
 def test_an_interval_covers_the_rate_and_narrows_with_more():
-    """The interval is around the rate, narrower with more utterances, and none under six blocks."""
+    """The interval contains the rate, narrows with more utterances, and needs six units."""
     rows = {f"u{number}": ErrorCounts(hits=8 + number % 3, substitutions=number % 3) for number in range(60)}
     whole = wer_interval(rows, resampling=FEW)
     part = wer_interval(dict(list(rows.items())[:12]), resampling=FEW)

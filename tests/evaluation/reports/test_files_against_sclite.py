@@ -1,4 +1,4 @@
-"""STM, CTM and trn files, scored as NIST's sclite scores them."""
+"""Scores of STM, CTM and trn files agree with NIST's sclite."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ DEBIAN = Path("/usr/lib/sctk/bin/sclite")
 
 
 def ctm(*words: str) -> str:
-    """CTM of a file ``f`` with words of 0.2 s, each given with its start."""
+    """Return the CTM of a file ``f`` with words of 0.2 s at the given starts."""
     return "".join(f"f 1 {start} 0.2 {word}\n" for start, word in (each.split() for each in words))
 
 
 # Every case with the correct words, substitutions, deletions and insertions that sclite counts in it.
-# Source: sclite 2.10 of Debian's sctk 2.4.10. `test_sclite_counts_the_same` runs it again where it is installed.
+# Source: sclite 2.10 of Debian's sctk 2.4.10. `test_expected_counts_are_those_of_sclite` runs it again if installed.
 TIMED: dict[str, tuple[str, str, Counts]] = {
     "words in an ignored segment": (
         "f 1 ann 0 2 hello there\nf 1 x 2 5 IGNORE_TIME_SEGMENT_IN_SCORING\nf 1 bob 5 7 good bye friend\n",
@@ -142,7 +142,7 @@ def sclite() -> tuple[str, ...]:
 
 
 def sclite_counts(folder: Path, *files: str) -> dict[str, Counts]:
-    """What sclite counts in each utterance or segment, by the id that sclite gives it."""
+    """Return sclite's counts of each utterance or segment, by sclite's id."""
     arguments = ["-o", "pralign", "stdout", "-f", "0", "-O", str(folder)]
     ran = subprocess.run(
         [*sclite(), *files, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=True
@@ -154,13 +154,13 @@ def sclite_counts(folder: Path, *files: str) -> dict[str, Counts]:
 
 
 def as_counts(numbers: Sequence[int] | map[int]) -> Counts:
-    """Four numbers."""
+    """Return hits, substitutions, deletions and insertions."""
     correct, substituted, deleted, inserted = numbers
     return correct, substituted, deleted, inserted
 
 
 def own_counts(folder: Path, hypotheses: str, references: str) -> dict[str, tuple[Counts, str, str]]:
-    """What asrlab counts in each utterance, with the texts it compared, by the utterance's id."""
+    """Return asrlab's counts of each utterance and the compared texts, by id."""
     file = read_hypotheses(folder / hypotheses)
     _, said = load_references(folder / references, [file])
     system = choose_readings(
@@ -177,12 +177,12 @@ def own_counts(folder: Path, hypotheses: str, references: str) -> dict[str, tupl
 
 
 def lowered(text: str) -> str:
-    """Text without case, as sclite compares it."""
+    """Return the text in lower case, as sclite compares texts."""
     return " ".join(text.lower().split())
 
 
 def write_case(folder: Path, kind: str, name: str) -> tuple[str, str, Counts]:
-    """Write a case's files; their names and what sclite counts."""
+    """Write the files of a case; return their names and sclite's counts."""
     said, written, counts = (TIMED if kind == "timed" else LINES)[name]
     names = ("r.stm", "h.ctm") if kind == "timed" else ("r.trn", "h.trn")
     texts = (said, written) if kind == "timed" else (f"{said} (u_1)\n", f"{written} (u_1)\n")
@@ -192,13 +192,13 @@ def write_case(folder: Path, kind: str, name: str) -> tuple[str, str, Counts]:
 
 
 def total(counts: Sequence[Counts]) -> Counts:
-    """The sums."""
+    """Return the sum of the counts."""
     return as_counts([sum(column) for column in zip(*counts, strict=True)])
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMED)
 def test_files_are_counted_as_by_sclite(tmp_path: Path, kind: str, name: str):
-    """Segments, ignored stretches and alternatives give sclite's counts, through the public function too."""
+    """Segments, ignored segments and alternatives give sclite's counts, also with `score`."""
     references, hypotheses, counts = write_case(tmp_path, kind, name)
 
     assert total([each for each, _, _ in own_counts(tmp_path, hypotheses, references).values()]) == counts
@@ -208,8 +208,8 @@ def test_files_are_counted_as_by_sclite(tmp_path: Path, kind: str, name: str):
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMED)
-def test_sclite_counts_the_same(tmp_path: Path, kind: str, name: str):
-    """The counts that asrlab is compared with are those of the sclite that is installed."""
+def test_expected_counts_are_those_of_sclite(tmp_path: Path, kind: str, name: str):
+    """The expected counts are those of the installed sclite."""
     references, hypotheses, counts = write_case(tmp_path, kind, name)
     formats = ("stm", "ctm") if kind == "timed" else ("trn", "trn")
     given = ["-r", references, formats[0], "-h", hypotheses, formats[1]]
@@ -218,8 +218,8 @@ def test_sclite_counts_the_same(tmp_path: Path, kind: str, name: str):
 
 
 @pytest.mark.parametrize("given", ["file", "file without its ending", "folder", "data set"])
-def test_ignored_segments_are_known_however_the_references_are_given(tmp_path: Path, given: str):
-    """Words in an ignored segment are no errors, whether an STM comes as a file, a folder or a data set."""
+def test_ignored_segments_apply_to_all_sources_of_references(tmp_path: Path, given: str):
+    """Words in an ignored segment are not errors, whether the STM is a file, a folder or a data set."""
     references, hypotheses, counts = write_case(tmp_path, "timed", "words in an ignored segment")
     (tmp_path / "f.wav").touch()
     (tmp_path / "plain").write_bytes((tmp_path / references).read_bytes())
@@ -234,7 +234,7 @@ def test_ignored_segments_are_known_however_the_references_are_given(tmp_path: P
 
 
 def best_counts(said: Sequence[str], written: Sequence[str], weights: tuple[int, int]) -> tuple[int, set[Counts]]:
-    """The lowest cost of an alignment, and the counts of all alignments that have it."""
+    """Return the lowest cost of an alignment, and the counts of all alignments with that cost."""
     replaced, added = weights
     cells: dict[tuple[int, int], tuple[int, set[Counts]]] = {(0, 0): (0, {(0, 0, 0, 0)})}
     for i, j in product(range(len(said) + 1), range(len(written) + 1)):
@@ -259,7 +259,7 @@ def best_counts(said: Sequence[str], written: Sequence[str], weights: tuple[int,
 
 
 def is_clear(readings: Sequence[str], written: str) -> bool:
-    """Whether the weights of sclite and of asrlab leave one way to count, so that no tie is broken by either."""
+    """Return whether the weights of sclite and asrlab leave only one way to count, without ties."""
     counted = [best_counts(reading.split(), written.split(), (4, 3)) for reading in dict.fromkeys(readings)]
     plain = [best_counts(reading.split(), written.split(), (1, 1)) for reading in dict.fromkeys(readings)]
     lowest = min(cost for cost, _ in counted)
@@ -268,13 +268,13 @@ def is_clear(readings: Sequence[str], written: str) -> bool:
 
 
 def random_text(draw: random.Random) -> str:
-    """A text with at most 12 readings."""
+    """Return a text with at most 12 readings."""
     texts = (random_words(draw, 0) for _ in range(1000))
     return next(text for text in texts if readings_of(text))
 
 
 def random_words(draw: random.Random, depth: int) -> str:
-    """Words, some of them in alternatives that may nest."""
+    """Return words, some of them in alternatives that may nest."""
     parts = []
     for _ in range(draw.randint(1, 5 - depth)):
         if depth < 2 and draw.random() < 0.35:
@@ -286,13 +286,13 @@ def random_words(draw: random.Random, depth: int) -> str:
 
 
 def readings_of(text: str) -> tuple[str, ...]:
-    """All readings of a text; none where there are more than 12."""
+    """Return all readings of a text; none if there are more than 12."""
     found = parse_alternatives(text)
     return (text,) if found is None else found.readings(most=12) or ()
 
 
 def spoiled(draw: random.Random, text: str) -> str:
-    """The text with a few errors."""
+    """Return the text with a few errors."""
     words = []
     for word in text.split():
         kind = draw.choices(("keep", "replace", "delete", "insert"), (8, 1, 1, 1))[0]
@@ -319,7 +319,7 @@ def test_random_lines_are_counted_as_by_sclite(tmp_path: Path):
 
 
 def random_recording(draw: random.Random, name: str) -> tuple[list[str], list[str]]:
-    """The STM lines and the CTM lines of a recording, with times in quarters of a second, so that many are on edges."""
+    """Return the STM and CTM lines of a recording; times are in quarters of a second, so that many are on edges."""
     channels = draw.choice([("1",), ("A", "B")])
     said, written = [], []
     for channel in channels:
@@ -339,7 +339,7 @@ def random_recording(draw: random.Random, name: str) -> tuple[list[str], list[st
 
 
 def spoken(draw: random.Random, start: int, length: int, text: str) -> list[tuple[int, int, str]]:
-    """Words with starts and lengths, mostly within a stretch."""
+    """Return words with starts and lengths, mostly within a segment."""
     words = text.split()
     starts = sorted(draw.randint(start, start + length) for _ in words)
     return [(at, draw.randint(1, 3), word) for at, word in zip(starts, words, strict=True)]
@@ -387,8 +387,8 @@ def test_alternatives_are_normalized_like_the_rest(tmp_path: Path, said: str, wr
     assert scoring.files[0].score.wer == 0
 
 
-def test_systems_with_different_readings_are_compared_each_by_its_own(tmp_path: Path):
-    """Two systems that are right in different words of the same alternatives have no errors, and no differences."""
+def test_each_system_is_compared_by_its_own_reading(tmp_path: Path):
+    """Two systems that match different alternatives have no errors and no differences."""
     said = "".join(f"so {{ um well / uh / @ }} it is {n} (u_{n})\n" for n in range(12))
     (tmp_path / "r.trn").write_text(said, encoding="utf-8")
     for name, filler in (("one", "um well "), ("two", "uh "), ("three", "")):
@@ -405,8 +405,8 @@ def test_systems_with_different_readings_are_compared_each_by_its_own(tmp_path: 
     assert [(each.both_right, each.candidate_mistakes) for each in scoring.differences] == [(0, ()), (0, ())]
 
 
-def test_readings_may_be_many_but_not_too_many(tmp_path: Path):
-    """A thousand alternatives are one choice after the other; more words than can be compared are an error."""
+def test_the_number_of_readings_is_limited(tmp_path: Path):
+    """A thousand independent alternatives are accepted; more words than can be compared are an error."""
     (tmp_path / "r.trn").write_text("{ a / b } " * 1000 + "(u_1)\n", encoding="utf-8")
     (tmp_path / "h.trn").write_text("b " * 1000 + "(u_1)\n", encoding="utf-8")
     assert asrlab.evaluation.score(tmp_path / "h.trn", references=tmp_path / "r.trn").files[0].score.wer == 0
@@ -418,7 +418,7 @@ def test_readings_may_be_many_but_not_too_many(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["r.trn", "r.stm"])
 def test_brace_that_is_not_closed_is_refused_at_its_line(tmp_path: Path, name: str):
-    """What opens alternatives and never closes them is an error with line and column, not a word."""
+    """Alternatives that are never closed are an error with line and column."""
     line = "a { b / c"
     (tmp_path / "r.trn").write_text(f"x (u_0)\n{line} (u_1)\n", encoding="utf-8")
     (tmp_path / "r.stm").write_text(f"f 1 s 0 1 x\nf 1 s 1 2 {line}\n", encoding="utf-8")
@@ -431,7 +431,7 @@ def test_brace_that_is_not_closed_is_refused_at_its_line(tmp_path: Path, name: s
 
 
 def test_alternatives_outside_of_scoring_formats_are_characters(tmp_path: Path):
-    """Braces in a table's text are a text's own, and not sclite's notation."""
+    """Braces in a table's text are ordinary characters."""
     (tmp_path / "r.csv").write_text("utt_id,text\nu,a { b / c }\n", encoding="utf-8")
     (tmp_path / "h.csv").write_text("utt_id,text\nu,a { b / c }\n", encoding="utf-8")
     [file] = asrlab.evaluation.score(tmp_path / "h.csv", references=tmp_path / "r.csv", normalizer="none").files
@@ -448,14 +448,14 @@ GROWING: dict[str, Callable[[int], str]] = {
 
 @pytest.mark.parametrize("name", GROWING)
 def test_graph_of_alternatives_is_as_long_as_the_text(name: str):
-    """A text that is eight times as long has a graph with at most eight times as many arcs and words."""
+    """A text of eight times the length has at most eight times the arcs and words."""
     sizes = [sum(len(arcs) + sum(len(words) for _, words in arcs) for arcs in graph(GROWING[name](size)).incoming)
              for size in (500, 4000)]  # fmt: skip
     assert sizes[1] <= 8 * sizes[0] + 8
 
 
 def graph(text: str) -> Alternatives:
-    """The graph of a text that has one."""
+    """Return the graph of a text with alternatives."""
     found = parse_alternatives(text)
     assert found is not None
     return found

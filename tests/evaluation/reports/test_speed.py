@@ -1,4 +1,4 @@
-"""A verdict on speed needs models in turn, three passes each, and a machine that is not busy."""
+"""A verdict on speed needs alternating models, three passes each, and an idle machine."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 SAID = "the quick brown fox"
 NAMES = ("a/one", "b/two")
-IN_TURN = tuple((name, repeat) for repeat in range(3) for name in NAMES)
-ONE_AFTER_THE_OTHER = tuple((name, repeat) for name in NAMES for repeat in range(3))
+ALTERNATING = tuple((name, repeat) for repeat in range(3) for name in NAMES)
+SEQUENTIAL = tuple((name, repeat) for name in NAMES for repeat in range(3))
 QUIET = MachineLoad(seconds=10.0, cores=2, own_s=19.0, others_s=0.2, stolen_s=0.0)
 UNKNOWN = attrs.evolve(QUIET, others_s=None, stolen_s=None)
 
 
 @pytest.fixture
 def measured(model: Any, run: Any) -> Any:
-    """Return a comparison of two models, the second in half the time, whose passes went as told."""
+    """Return a comparison of two models, the second in half the time, with the given passes."""
 
     def compare_passes(
-        order: Sequence[tuple[str, int]] = IN_TURN,
+        order: Sequence[tuple[str, int]] = ALTERNATING,
         loads: Sequence[MachineLoad] = (QUIET,) * 6,
         sessions: Sequence[int] = (0,) * 6,
         **changes: Any,
@@ -57,8 +57,8 @@ def measured(model: Any, run: Any) -> Any:
     return compare_passes
 
 
-def test_in_turn_on_a_quiet_machine_there_is_a_verdict(measured: Any):
-    """Three passes of each in turn, with nothing else running: faster, in the headline too."""
+def test_alternating_passes_on_an_idle_machine_give_a_verdict(measured: Any):
+    """Three alternating passes on an idle machine give the verdict faster, also in the headline."""
     found = measured()
     assert found.speed.ratios[0].verdict == "faster"
     assert found.headline[1] == "b/two: RTFx 4.00, 2.00 times that of a/one [2.00, 2.00], p = 0.0078: faster"
@@ -67,10 +67,10 @@ def test_in_turn_on_a_quiet_machine_there_is_a_verdict(measured: Any):
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"order": ONE_AFTER_THE_OTHER}, "did not all alternate"),
-        ({"order": IN_TURN[:4]}, "did not all alternate"),
+        ({"order": SEQUENTIAL}, "did not all alternate"),
+        ({"order": ALTERNATING[:4]}, "did not all alternate"),
         ({"order": ()}, "did not all alternate"),
-        ({"order": (*IN_TURN[:2], *IN_TURN[:2], *IN_TURN[4:])}, "did not all alternate"),
+        ({"order": (*ALTERNATING[:2], *ALTERNATING[:2], *ALTERNATING[4:])}, "did not all alternate"),
         ({"sessions": (0, 0, 0, 0, 1, 1)}, "in one session"),
         ({"loads": (*(QUIET,) * 5, attrs.evolve(QUIET, others_s=5.0))}, "busy during 1 of 6 passes (other programs"),
         ({"loads": (attrs.evolve(QUIET, stolen_s=2.0),) * 6}, "busy during 6 of 6 passes"),
@@ -78,8 +78,8 @@ def test_in_turn_on_a_quiet_machine_there_is_a_verdict(measured: Any):
     ],
     ids=["after", "few", "old run", "twice", "resumed", "others", "stolen", "load average"],
 )
-def test_without_a_fair_measurement_there_is_none(measured: Any, given: dict[str, Any], reason: str):
-    """Half the time is no verdict where the models were not in turn or the machine was busy; the reason says so."""
+def test_an_unfair_measurement_gives_no_verdict(measured: Any, given: dict[str, Any], reason: str):
+    """Without alternating passes or an idle machine there is no verdict, and the reason is given."""
     found = measured(**given)
     [ratio] = found.speed.ratios
     assert (ratio.verdict, ratio.ratio) == ("no difference shown", 2.0)
@@ -88,8 +88,8 @@ def test_without_a_fair_measurement_there_is_none(measured: Any, given: dict[str
     assert "faster" not in found.headline[1]
 
 
-def test_two_runs_are_no_verdict(model: Any, run: Any):
-    """Two runs, one after the other, cannot tell a slow model from a machine that was slow in between."""
+def test_two_runs_give_no_verdict(model: Any, run: Any):
+    """Two runs cannot distinguish a slow model from a machine that was slow for a while."""
     found = compare([run(model("a/one", [SAID] * 8, seconds=2.0)), run(model("a/one", [SAID] * 8), name="tuesday")])
     assert found.speed is not None
     assert found.speed.ratios[0].reason.startswith("measured in different runs, one after the other")
@@ -97,7 +97,7 @@ def test_two_runs_are_no_verdict(model: Any, run: Any):
 
 
 def test_a_model_that_is_not_repeatable_is_named(model: Any, run: Any, compared: Any):
-    """Other texts in repeats, or in two runs of the same weights and options, are named with the word error rates."""
+    """Notes name other texts in repeats, or in two runs of the same configuration, with the WERs."""
     again = {"repeats": (RepeatResult(text=f"{SAID} x", seconds=1.0), RepeatResult(text=SAID, seconds=1.0))}
     said = [SAID] * 8
     notes = compared(
@@ -116,7 +116,7 @@ def test_a_model_that_is_not_repeatable_is_named(model: Any, run: Any, compared:
 
 @pytest.fixture
 def other_work() -> Iterator[None]:
-    """A program that uses all the time that one core gives."""
+    """A program that uses all the time of one core."""
     spin = "print(flush=True)\nwhile True: sum(range(10**6))"
     with subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE) as program:
         program.stdout.readline()  # type: ignore[union-attr]
@@ -128,7 +128,7 @@ def other_work() -> Iterator[None]:
 def test_a_model_against_itself_under_load_shows_no_difference(
     use_weights: Path, tmp_path: Path, other_work: None, clips: tuple[Path, ...]
 ):
-    """The same weights under two names while other programs run: no difference shown, and the busy passes are named."""
+    """The same weights under two names under load show no difference, and the busy passes are named."""
     pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
     stored = fetch_weights(Registry(PluginHost()).resolve("faster-whisper/tiny.en"), offline=True)
     assert stored is not None
@@ -158,8 +158,8 @@ def test_a_model_against_itself_under_load_shows_no_difference(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what other programs take")
-def test_own_work_and_other_work_are_told_apart(other_work: None):
-    """What this process and its children do is its own; what another program does is not."""
+def test_own_and_other_load_are_separated(other_work: None):
+    """Work of this process and its children counts as own load; that of another program does not."""
     meter = LoadMeter()
     spin = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
     subprocess.run([sys.executable, "-c", spin], check=True)

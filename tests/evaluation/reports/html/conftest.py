@@ -1,4 +1,4 @@
-"""Runs for pages."""
+"""Runs and pages for the tests of HTML reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPOKEN = "the quick brown fox jumps over the lazy dog today"
 
 @pytest.fixture(scope="session")
 def two_models(model: Callable[..., Any], run: Callable[..., BenchResult]) -> BenchResult:
-    """A run of 120 utterances: of a/right every word is right, of b/wrong every third utterance has an error."""
+    """A run of 120 utterances: a/right has no errors, b/wrong has an error in every third utterance."""
     wrong = [SPOKEN.replace("fox", "box") if number % 3 == 0 else SPOKEN for number in range(120)]
     wrong[7] = None
     right = model("a/right", [SPOKEN] * 120, seconds=0.5)
@@ -31,16 +31,16 @@ def two_models(model: Callable[..., Any], run: Callable[..., BenchResult]) -> Be
     found = (GateResult(gate="repetition-loop", outcome="failed", detail='"bye" is there 9 times in a row'),)
     speakers = ("ann", "bob", "cem")
     utterances = tuple(
-        attrs.evolve(each, speaker=speakers[place % 3], gates=found if place == 9 else ())
-        for place, each in enumerate(other.utterances)
+        attrs.evolve(each, speaker=speakers[index % 3], gates=found if index == 9 else ())
+        for index, each in enumerate(other.utterances)
     )
-    first = tuple(attrs.evolve(each, speaker=speakers[place % 3]) for place, each in enumerate(right.utterances))
+    first = tuple(attrs.evolve(each, speaker=speakers[index % 3]) for index, each in enumerate(right.utterances))
     return run(attrs.evolve(right, utterances=first), attrs.evolve(other, utterances=utterances))
 
 
 @pytest.fixture(scope="session")
 def page(two_models: BenchResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That run as a page."""
+    """The file of the report on *two_models*."""
     path = tmp_path_factory.mktemp("page") / "report.html"
     report(two_models, bootstrap_unit="utterance", resampling=FEW).write(path)
     return path

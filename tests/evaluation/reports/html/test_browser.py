@@ -1,4 +1,4 @@
-"""The page as Chromium shows it."""
+"""The report in Chromium."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FEW = Resampling(resamples=200)
 TABLE = "#utterance-table"
-# Text nodes that are drawn, with the colour behind them: contrast by WCAG 2.1, and what falls short.
+# Returns the number of visible texts, and those whose contrast by WCAG 2.1 is too low.
 CONTRAST = """
 const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
 const linear = (v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -54,7 +54,7 @@ return [seen, low];
 
 
 def cells(chrome: Chrome, selector: str, column: int) -> list[str]:
-    """The texts of a column."""
+    """Return the texts of a column."""
     script = """
     const rows = [...document.querySelectorAll(arguments[0] + " tbody tr")];
     return rows.map((row) => row.cells[arguments[1]].innerText.trim());
@@ -62,28 +62,28 @@ def cells(chrome: Chrome, selector: str, column: int) -> list[str]:
     return list(chrome.execute_script(script, selector, column))
 
 
-def complaints(chrome: Chrome) -> list[str]:
-    """What the console says since the page was opened."""
+def console_messages(chrome: Chrome) -> list[str]:
+    """Return the messages in the console since the page was opened."""
     return [entry["message"] for entry in chrome.get_log("browser")]
 
 
 def header(chrome: Chrome, selector: str, column: int) -> Any:
-    """The button that sorts a column."""
+    """Return the button that sorts a column."""
     return chrome.find_elements("css selector", f"{selector} thead th button")[column]
 
 
-def test_it_opens_from_the_disk_in_silence(page: Path, browse: Callable[..., Chrome]):
-    """The page loads by its path, nothing complains in the console, and nothing is fetched."""
+def test_a_page_loads_from_disk_without_messages(page: Path, browse: Callable[..., Chrome]):
+    """The page loads by its path, without console messages and without fetching anything."""
     chrome = browse(page)
 
     assert chrome.current_url.startswith("file://")
     assert chrome.find_element("css selector", "h1").text == "set"
-    assert complaints(chrome) == []
+    assert console_messages(chrome) == []
     assert chrome.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)") == []
 
 
-def test_a_header_sorts_and_says_which_way(page: Path, browse: Callable[..., Chrome]):
-    """A press on a header sorts figures from the highest, a second one from the lowest; aria-sort tells."""
+def test_a_header_sorts_and_states_the_direction(page: Path, browse: Callable[..., Chrome]):
+    """The first press sorts numbers from the highest, the second from the lowest; aria-sort has the direction."""
     chrome = browse(page)
     button = header(chrome, "table.summary", 1)
     assert cells(chrome, "table.summary", 0)[0].startswith("A a/right")
@@ -98,7 +98,7 @@ def test_a_header_sorts_and_says_which_way(page: Path, browse: Callable[..., Chr
 
 
 def test_all_utterances_are_sorted_and_paged(page: Path, browse: Callable[..., Chrome]):
-    """The table of utterances holds fifty rows, is sorted as a whole, and is turned by its buttons."""
+    """The table shows fifty utterances at a time, sorts all of them, and has buttons to page."""
     chrome = browse(page)
     assert len(cells(chrome, TABLE, 0)) == 50
     assert chrome.find_element("id", "page").text == "1 to 50 of 120"
@@ -110,8 +110,8 @@ def test_all_utterances_are_sorted_and_paged(page: Path, browse: Callable[..., C
     assert not chrome.find_element("id", "next").is_enabled()
 
 
-def test_filters_leave_what_fits(page: Path, browse: Callable[..., Chrome]):
-    """Words, kinds of utterances, and the number that is left, which a screen reader is told."""
+def test_filters_select_utterances(page: Path, browse: Callable[..., Chrome]):
+    """Utterances are filtered by words and kind; screen readers announce the number."""
     chrome = browse(page)
     only = chrome.find_element("id", "only")
     shown = chrome.find_element("id", "shown")
@@ -131,7 +131,7 @@ def test_filters_leave_what_fits(page: Path, browse: Callable[..., Chrome]):
 
 
 def test_an_utterance_opens_with_its_words_marked(page: Path, browse: Callable[..., Chrome]):
-    """Its button tells whether it is open; what differs stands in del and ins, with a word for who cannot see them."""
+    """The button states whether the utterance is open; differences are in del and ins, with text for screen readers."""
     chrome = browse(page)
     button = chrome.find_element("css selector", f"{TABLE} .more")
 
@@ -146,7 +146,7 @@ def test_an_utterance_opens_with_its_words_marked(page: Path, browse: Callable[.
 
 
 def test_it_can_be_used_with_the_keyboard(page: Path, browse: Callable[..., Chrome]):
-    """The first stop skips to the results; headers sort and rows open with Enter; what has the focus is outlined."""
+    """Tab reaches a link to the results; Enter sorts and Space opens rows; the focus is outlined."""
     from selenium.webdriver.common.keys import Keys
 
     chrome = browse(page)
@@ -178,13 +178,13 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def hostile(model: Callable[..., Any], run: Callable[..., BenchResult], tmp_path_factory: Any) -> Path:
-    """A page of a run in which every text that comes from outside tries to run a script."""
+    """A page of a run in which every external text tries to run a script."""
     texts = list(HOSTILE) * 2
     made = model('x/"><script>window.hit=6</script>', texts, each={"language": 'en"><script>window.hit=7</script>'})
     bad = "' onmouseover='window.hit=8' x='\"><script>window.hit=9</script>"
     utterances = tuple(
-        attrs.evolve(each, id=f"{bad}{place}", speaker=HOSTILE[0], reference=f"{SAFE} {HOSTILE[1]} spoken")
-        for place, each in enumerate(made.utterances)
+        attrs.evolve(each, id=f"{bad}{index}", speaker=HOSTILE[0], reference=f"{SAFE} {HOSTILE[1]} spoken")
+        for index, each in enumerate(made.utterances)
     )
     other = attrs.evolve(made, model="y/</title><script>window.hit=10</script>", utterances=utterances)
     path = tmp_path_factory.mktemp("hostile") / "report.html"
@@ -197,12 +197,12 @@ SAFE = "what was"
 
 
 def test_planted_markup_stays_text(hostile: Path, browse: Callable[..., Chrome]):
-    """Scripts in texts, ids, speakers, languages and the names of models and data sets are shown and never run."""
+    """Scripts in texts, ids, speakers, languages and names are shown and never run."""
     chrome = browse(hostile)
     for button in chrome.find_elements("css selector", f"{TABLE} .more"):
         button.click()
 
-    assert complaints(chrome) == []
+    assert console_messages(chrome) == []
     assert chrome.execute_script("return window.hit") is None
     made = "return document.querySelectorAll(arguments[0]).length"
     live = "img, iframe, object, [onerror], [onload], [onmouseover], [href^='javascript:']"
@@ -215,8 +215,8 @@ def test_planted_markup_stays_text(hostile: Path, browse: Callable[..., Chrome])
     assert HOSTILE[1] in shown
 
 
-def test_the_policy_stops_what_would_get_in(page: Path, browse: Callable[..., Chrome], tmp_path: Path):
-    """Were a hole in the escaping, an inline script, a handler, a style and a picture from elsewhere would not work."""
+def test_the_policy_blocks_planted_content(page: Path, browse: Callable[..., Chrome], tmp_path: Path):
+    """The policy blocks an inline script, a handler, a style and an external image that bypass the escaping."""
     planted = (
         "<script>window.hit = 1</script><img src='https://example.org/a.png' onerror='window.hit = 2'>"
         "<p id=planted style='color: rgb(1, 2, 3)'>planted</p>"
@@ -226,17 +226,17 @@ def test_the_policy_stops_what_would_get_in(page: Path, browse: Callable[..., Ch
     chrome = browse(broken)
 
     assert chrome.execute_script("return window.hit") is None
-    told = "\n".join(complaints(chrome))
+    messages = "\n".join(console_messages(chrome))
     for directive in ("script-src", "img-src", "style-src"):
-        assert re.search(rf"Content Security Policy directive[^\n]*{directive}", told), told
+        assert re.search(rf"Content Security Policy directive[^\n]*{directive}", messages), messages
     colour = "return getComputedStyle(document.getElementById('planted')).color"
     assert chrome.execute_script(colour) != "rgb(1, 2, 3)"
     assert len(cells(chrome, TABLE, 0)) == 50, "our own script must still run"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(page: Path, browse: Callable[..., Chrome], scheme: str):
-    """The contrast of each text is at least 4.5 to 1 in both colour schemes, opened utterances included."""
+def test_every_text_has_enough_contrast(page: Path, browse: Callable[..., Chrome], scheme: str):
+    """Each text has a contrast of at least 4.5 to 1 in both colour schemes, also in open utterances."""
     chrome = browse(page, scheme=scheme)
     for button in chrome.find_elements("css selector", f"{TABLE} .more")[:4]:
         button.click()
@@ -250,18 +250,18 @@ def test_every_text_stands_out_from_its_ground(page: Path, browse: Callable[...,
 
 
 @pytest.mark.parametrize("width", [320, 400, 768])
-def test_a_narrow_window_needs_no_scrolling_sideways(
+def test_a_narrow_window_needs_no_horizontal_scrolling(
     page: Path, hostile: Path, browse: Callable[..., Chrome], width: int
 ):
-    """Wide tables scroll within themselves, the page does not, however long a name is."""
+    """Wide tables scroll on their own; the page does not, whatever the length of names."""
     for path in (page, hostile):
         chrome = browse(path, width=width)
         sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert chrome.execute_script(sideways) == 0
 
 
-def test_without_scripts_the_results_are_there(page: Path, browse: Callable[..., Chrome]):
-    """Summary, worst utterances and provenance are plain HTML; the table of utterances says what it lacks."""
+def test_results_show_without_javascript(page: Path, browse: Callable[..., Chrome]):
+    """Summary, worst utterances and provenance are plain HTML; the table of utterances asks for JavaScript."""
     chrome = browse(page, script=False)
 
     text = chrome.find_element("css selector", "body").text
@@ -273,13 +273,13 @@ def test_without_scripts_the_results_are_there(page: Path, browse: Callable[...,
 
 
 def cells_without_script(chrome: Chrome) -> list[str]:
-    """The models of the summary, without asking the page to run anything."""
+    """Return the models in the summary without running a script in the page."""
     rows = chrome.find_elements("css selector", "table.summary tbody th")
     return [row.text.partition("\n")[0] for row in rows]
 
 
 def test_a_clip_plays(browse: Callable[..., Chrome], tmp_path: Path):
-    """With audio a clip is in the page, has its length, and plays."""
+    """A clip in the page has its length and plays."""
     result = bench("smoke", models="echo", run=tmp_path / "run", executor=InProcessExecutor())
     report(result, audio=True, resampling=FEW).write(tmp_path / "report.html")
     chrome = browse(tmp_path / "report.html")
@@ -295,4 +295,4 @@ def test_a_clip_plays(browse: Callable[..., Chrome], tmp_path: Path):
     length, at = chrome.execute_async_script(played)
     assert 2 < length < 8
     assert at > 0
-    assert complaints(chrome) == []
+    assert console_messages(chrome) == []

@@ -1,3 +1,5 @@
+"""The HTML of reports."""
+
 from __future__ import annotations
 
 import base64
@@ -28,7 +30,7 @@ SAID = "the quick brown fox jumps over the lazy dog today"
 
 
 class Page(HTMLParser):
-    """What a page consists of: every tag with its attributes, and the texts of its scripts and styles."""
+    """A parsed page: every tag with its attributes, and the texts of its scripts and styles."""
 
     def __init__(self, html: bytes) -> None:
         super().__init__()
@@ -39,34 +41,34 @@ class Page(HTMLParser):
         self.feed(html.decode())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep it, and listen for its content if it is a script or style."""
+        """Store the tag; store the content of a script or style."""
         self.tags.append((tag, dict(attrs)))
         if tag in ("script", "style"):
             self.inside.append((tag, dict(attrs), []))
             self.open = True
 
     def handle_endtag(self, tag: str) -> None:
-        """Stop to listen."""
+        """End the content of a script or style."""
         self.open = self.open and tag not in ("script", "style")
 
     def handle_data(self, data: str) -> None:
-        """Keep a text where it belongs."""
+        """Store a text."""
         (self.inside[-1][2] if self.open else self.text).append(data)
 
     def content(self, tag: str, **wanted: str) -> str:
-        """What is within the one tag of that kind."""
+        """Return the content of the only such tag."""
         [found] = ["".join(text) for name, has, text in self.inside if name == tag and has == wanted]
         return found
 
 
-def made(result: BenchResult, **options: Any) -> Page:
-    """The page of a run."""
+def build_page(result: BenchResult, **options: Any) -> Page:
+    """Return the page of a run."""
     return Page(report(result, **{"resampling": FEW, **options}).html)
 
 
-def test_only_the_script_and_style_in_it_may_run(two_models: BenchResult):
-    """The policy names the hashes of the script and the style that are there, and lets nothing be fetched."""
-    page = made(two_models)
+def test_only_its_script_and_style_are_allowed(two_models: BenchResult):
+    """The policy holds the hashes of the script and the style, and allows no requests."""
+    page = build_page(two_models)
     [policy] = [has["content"] or "" for tag, has in page.tags if has.get("http-equiv") == "Content-Security-Policy"]
 
     def source(text: str) -> str:
@@ -83,18 +85,18 @@ def test_only_the_script_and_style_in_it_may_run(two_models: BenchResult):
     ]
 
 
-def test_nothing_is_inline_and_nothing_is_linked(two_models: BenchResult):
-    """No handler, no style attribute, and every address is a place in the page itself."""
-    for tag, has in made(two_models).tags:
+def test_there_are_no_inline_handlers_or_external_links(two_models: BenchResult):
+    """The page has no handler and no style attribute, and links only to itself."""
+    for tag, has in build_page(two_models).tags:
         assert not [name for name in has if name.startswith("on") or name == "style"], tag
         addresses = [has[name] for name in ("href", "src", "action", "poster", "data") if has.get(name)]
         assert all((address or "").startswith("#") for address in addresses), addresses
 
 
-def test_it_shows_what_the_comparison_says(two_models: BenchResult):
-    """Headline, difference, interval and p are those of compare."""
+def test_a_page_shows_the_comparison(two_models: BenchResult):
+    """The page shows the headline, difference, interval and notes of compare."""
     compared = compare([two_models], bootstrap_unit="utterance", resampling=FEW)
-    text = " ".join(" ".join(made(two_models, bootstrap_unit="utterance").text).split())
+    text = " ".join(" ".join(build_page(two_models, bootstrap_unit="utterance").text).split())
 
     for line in (*compared.headline, *compared.notes):
         assert line in text
@@ -104,9 +106,9 @@ def test_it_shows_what_the_comparison_says(two_models: BenchResult):
     assert "the middle 95 % of WERs" in text
 
 
-def test_headers_tell_what_they_head(two_models: BenchResult):
-    """Every header has a scope, every region a name and a stop for the keyboard, every field a label."""
-    page = made(two_models)
+def test_headers_and_regions_are_labelled(two_models: BenchResult):
+    """Every header has a scope, and every region a name and keyboard focus; ids are unique."""
+    page = build_page(two_models)
 
     assert all(has.get("scope") in ("col", "row") for tag, has in page.tags if tag == "th")
     regions = [has for _, has in page.tags if has.get("role") == "region"]
@@ -119,8 +121,8 @@ def test_headers_tell_what_they_head(two_models: BenchResult):
     assert all("lang" in has for _, has in page.tags if "diff" in (has.get("class") or ""))
 
 
-def test_data_survives_within_a_script_element():
-    """What would end the element or a line is escaped, and comes back as it was."""
+def test_data_is_safe_in_a_script_element():
+    """Characters that would end the element or a line are escaped, and decode unchanged."""
     value = ["</script><!-- & \u2028\u2029", "\udc80", "ü"]
     plain = str(to_script_json(value))
 
@@ -128,19 +130,19 @@ def test_data_survives_within_a_script_element():
     assert json.loads(plain) == [value[0], "\\udc80", "ü"]  # the page only shows it, and shows what it is
 
 
-def test_what_is_no_text_is_shown_as_its_escape(model: Any, run: Any):
-    """An id that is no UTF-8, as a file's name may be, does not break the page."""
+def test_invalid_text_is_shown_as_escapes(model: Any, run: Any):
+    """An id that is not valid UTF-8, such as a file name, does not break the page."""
     one = model("a/one", [SAID, "the"])
     odd = attrs.evolve(one, utterances=tuple(attrs.evolve(each, id=f"\udc80{each.id}") for each in one.utterances))
-    page = made(run(odd))
+    page = build_page(run(odd))
 
     assert json.loads(page.content("script", type="application/json", id="data"))["rows"][1][0] == "\\udc80u1"
     assert "\\udc80u1" in page.text
 
 
 def test_every_utterance_is_in_the_data(two_models: BenchResult):
-    """A row has the errors, time, text and differences of each system; where all is right there are none."""
-    page = made(two_models)
+    """A row has errors, time, text and differences of each system; without errors there are no differences."""
+    page = build_page(two_models)
     data = json.loads(page.content("script", type="application/json", id="data"))
 
     assert data["systems"] == ["a/right", "b/wrong"]
@@ -154,9 +156,9 @@ def test_every_utterance_is_in_the_data(two_models: BenchResult):
     assert data["rows"][7][5][1] == [10, 10, None, None, [[SAID, ""]], ["crashed"]]
 
 
-def test_what_is_made_up_is_said_first(model: Any, run: Any):
-    """Random weights and simulated devices are named above the figures and beside the model."""
-    text = " ".join(made(run(model("a/one", [SAID] * 8, random=True, simulated=True))).text)
+def test_random_weights_and_simulation_come_first(model: Any, run: Any):
+    """Random weights and simulated devices are stated above the figures and beside the model."""
+    text = " ".join(build_page(run(model("a/one", [SAID] * 8, random=True, simulated=True))).text)
 
     assert text.index("Read with care") < text.index("a/one has random weights") < text.index("How to read it")
     assert "simulated device" in text
@@ -164,9 +166,9 @@ def test_what_is_made_up_is_said_first(model: Any, run: Any):
     assert "random: a/one" in text
 
 
-def test_what_is_not_complete_is_said_and_not_compared(model: Any, run: Any):
-    """An interrupted run is shown as far as it went, without verdicts."""
-    text = " ".join(made(run(model("a/one", [SAID]), model("b/two", [SAID]), complete=False)).text)
+def test_an_incomplete_run_is_not_compared(model: Any, run: Any):
+    """The page of an interrupted run shows its results without verdicts."""
+    text = " ".join(build_page(run(model("a/one", [SAID]), model("b/two", [SAID]), complete=False)).text)
 
     assert "the run monday is not complete" in text
     assert "No comparison" in text
@@ -174,27 +176,27 @@ def test_what_is_not_complete_is_said_and_not_compared(model: Any, run: Any):
 
 @pytest.mark.parametrize("references", [[None, None], ["", ""]])
 def test_without_references_there_is_no_error_rate(model: Any, run: Any, references: list[Any]):
-    """Two models without anything to score them by still have their times and texts."""
+    """Two models without references still have times and texts."""
     models = [model(name, ["heard", "so"], references=references) for name in ("a/one", "b/two")]
-    text = " ".join(made(run(*models)).text)
+    text = " ".join(build_page(run(*models)).text)
 
     assert "no references, so no error rate" in text
     assert "There is no chart of errors against speed" in text
 
 
 def test_a_run_without_models_makes_a_page(run: Any):
-    """Where no model loaded the page says so."""
-    assert "no model loaded" in " ".join(made(run()).text)
+    """The page states that no model loaded."""
+    assert "no model loaded" in " ".join(build_page(run()).text)
 
 
 def test_nothing_to_report_is_refused():
-    """No run at all is a mistake of the caller."""
+    """A report without a run is an OptionError."""
     with pytest.raises(OptionError, match="give at least one run"):
         report([])
 
 
 def test_several_runs_make_one_page(model: Any, run: Any):
-    """Models of two runs over the same utterances stand side by side, with the facts of both runs."""
+    """The page compares models of two runs over the same utterances, with the facts of both runs."""
     monday, tuesday = run(model("a/one", [SAID] * 8)), run(model("b/two", ["the"] * 8), name="tuesday")
     text = " ".join(Page(report([monday, tuesday], resampling=FEW).html).text)
 
@@ -205,18 +207,18 @@ def test_several_runs_make_one_page(model: Any, run: Any):
 
 @pytest.fixture
 def smoke_run(tmp_path: Path) -> BenchResult:
-    """A run of the smoke set through the echo engine, which gets everything wrong."""
+    """A run of the smoke set with the echo engine, which gets everything wrong."""
     return bench("smoke", models="echo", run=tmp_path / "run", executor=InProcessExecutor())
 
 
 def clips_in(page: Page) -> list[str]:
-    """The addresses of its clips."""
+    """Return the addresses of the clips in a page."""
     return [has["src"] or "" for tag, has in page.tags if tag == "audio"]
 
 
 def test_clips_are_the_audio_of_the_run(smoke_run: BenchResult):
-    """A clip in the page is the utterance's, as FLAC of 16 kHz."""
-    uris = clips_in(made(smoke_run, audio=True))
+    """The clips in the page are the utterances' audio as FLAC of 16 kHz."""
+    uris = clips_in(build_page(smoke_run, audio=True))
     lengths = []
     for uri in uris:
         head, _, data = uri.partition(",")
@@ -228,20 +230,20 @@ def test_clips_are_the_audio_of_the_run(smoke_run: BenchResult):
     assert sorted(lengths) == [2.99, 3.29, 5.3, 6.05, 7.1]
 
 
-def test_clips_that_do_not_fit_are_left_out_and_told(smoke_run: BenchResult):
-    """The limit holds for all clips together; how many are missing is said in the page and by the report."""
+def test_clips_over_the_limit_are_left_out_with_a_note(smoke_run: BenchResult):
+    """The limit applies to all clips together; page and report state how many are missing."""
     page = report(smoke_run, audio=True, audio_limit_bytes=200_000, resampling=FEW)
 
     kept = clips_in(Page(page.html))
     assert 0 < len(kept) < 5
     assert sum(map(len, kept)) <= 200_000
-    told = f"{5 - len(kept)} of 5 clips are not in this file: together they would take more than 0.190735 MiB"
-    assert page.notes == (f"{told} (--audio-limit)",)
+    note = f"{5 - len(kept)} of 5 clips are not in this file: together they would take more than 0.190735 MiB"
+    assert page.notes == (f"{note} (--audio-limit)",)
     assert page.notes[0] in " ".join(Page(page.html).text)
 
 
 def tones(level: float) -> Dataset:
-    """Two utterances in memory."""
+    """Return two utterances in memory."""
     import numpy as np
 
     def read() -> list[Utterance]:
@@ -251,11 +253,11 @@ def tones(level: float) -> Dataset:
     return Dataset(name="tones", source="a test", read=read)
 
 
-def test_other_audio_than_the_run_had_is_not_shown(tmp_path: Path):
-    """A clip is checked against the run's checksum: what has changed since is left out."""
+def test_changed_audio_is_left_out(tmp_path: Path):
+    """A clip whose checksum differs from the run's is left out."""
     result = bench(tones(0.1), models="echo", run=tmp_path / "run", executor=InProcessExecutor())
 
-    assert len(clips_in(made(result, audio=tones(0.1)))) == 2
+    assert len(clips_in(build_page(result, audio=tones(0.1)))) == 2
     changed = report(result, audio=tones(0.2), resampling=FEW)
     assert clips_in(Page(changed.html)) == []
     assert "differs from the run's audio (a, b)" in changed.notes[0]
@@ -282,15 +284,15 @@ def test_an_axis_ends_at_a_round_figure(highest: float, ticks: list[float]):
 
 
 def test_a_logarithmic_axis_has_equal_ratios():
-    """Ten times as much is as far, wherever it is; what is outside is at the end."""
+    """Equal ratios have equal distances; a value outside of the axis is at its end."""
     axis = log_axis(0.1, 100, start=0, end=300)
 
     assert [axis.position(value) for value in (0.1, 1, 10, 1000)] == [0, 100, 200, 300]
     assert [tick.label for tick in axis.ticks][:4] == ["0.1", "0.2", "0.5", "1"]
 
 
-def test_the_page_is_written_whole(two_models: BenchResult, tmp_path: Path):
-    """A report in a folder that is not there is an error that names it; nothing is left half."""
+def test_a_page_is_written_atomically(two_models: BenchResult, tmp_path: Path):
+    """Writing to a missing folder is an error that names it, and no partial file remains."""
     page = report(two_models, resampling=FEW)
     with pytest.raises(OutputError, match="none"):
         page.write(tmp_path / "none" / "report.html")

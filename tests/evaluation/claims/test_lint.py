@@ -1,4 +1,4 @@
-"""What a document says by itself is flagged where no record says it, and only there."""
+"""Unbacked claims in a document's text are reported, and nothing else is."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from asrlab.evaluation.runs.records import GateResult
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-type Flags = Callable[[str], list[LintFinding]]
+type Lint = Callable[[str], list[LintFinding]]
 
 SAID = "the quick brown fox jumps over the lazy dog today"
 
 
 @pytest.fixture(scope="module")
-def flags(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Flags:
-    """What is flagged in a text, where both base models work on the CPU, LFM2.5-Audio ran simulated, and no more."""
+def lint(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Lint:
+    """A function that lints a text. By the records, both base models work on the CPU and LFM2.5-Audio ran simulated."""
     gates = {"gates": (GateResult(gate="output-truncated", outcome="passed"),)}
     works = [model(name, [SAID], each=gates) for name in ("faster-whisper/base", "openai-whisper/base")]
-    imitated = model("liquid-audio/lfm2.5-audio-1.5b", [SAID], each=gates)
+    simulated = model("liquid-audio/lfm2.5-audio-1.5b", [SAID], each=gates)
     device = Device(requested="mps", resolved="mps", simulated=True)
-    imitated = attrs.evolve(imitated, info=attrs.evolve(imitated.info, device=device))
-    models = (*works, imitated)
+    simulated = attrs.evolve(simulated, info=attrs.evolve(simulated.info, device=device))
+    models = (*works, simulated)
     result = run(
         *models,
         request=BenchRequest(dataset="smoke", models=tuple(each.model for each in models)),
@@ -43,11 +43,11 @@ def flags(run: Any, model: Any, tmp_path_factory: pytest.TempPathFactory) -> Fla
     board = build_support_matrix(evidence)
     path = tmp_path_factory.mktemp("documents") / "a.md"
 
-    def found(text: str) -> list[LintFinding]:
+    def lint_text(text: str) -> list[LintFinding]:
         path.write_text(text, encoding="utf-8")
         return list(lint_document(read_document(path), evidence, board))
 
-    return found
+    return lint_text
 
 
 OVERSTATED = {
@@ -102,9 +102,9 @@ OVERSTATED = {
 @pytest.mark.parametrize(
     ("kind", "text"), [(kind, text) for kind, texts in OVERSTATED.items() for text in texts], ids=lambda text: text[:50]
 )
-def test_an_overstatement_is_flagged(flags: Flags, kind: str, text: str):
-    """By what it is: a status, a comparison, a figure."""
-    assert kind in {flag.kind for flag in flags(text)}
+def test_an_overstatement_is_flagged(lint: Lint, kind: str, text: str):
+    """Each unbacked claim is reported with its kind: a status, a comparison or a figure."""
+    assert kind in {finding.kind for finding in lint(text)}
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_an_overstatement_is_flagged(flags: Flags, kind: str, text: str):
     ],
     ids=lambda text: text[:50],
 )
-def test_what_is_true_denied_or_defined_is_not(flags: Flags, text: str):
-    """No false alarm."""
-    assert [(flag.kind, flag.text) for flag in flags(text)] == []
+def test_true_negated_and_defining_sentences_are_accepted(lint: Lint, text: str):
+    """Sentences that are true, negated or define a word are not reported."""
+    assert [(finding.kind, finding.text) for finding in lint(text)] == []
 
 
-def test_a_flag_has_its_place(flags: Flags):
-    """Behind code, links, escapes and ends of lines, and in the right cell of a row."""
+def test_a_finding_has_its_position(lint: Lint):
+    """Line and column are right after code, links, escapes and line ends, and in a table cell."""
     texts = (
         "Behind `code\nspan`, [a link](to/works-on-mps.md) and \\*, LFM2.5-Audio works on MPS.",
         "> - a \\| b: LFM2.5-Audio\n>   works on MPS",
@@ -155,23 +155,23 @@ def test_a_flag_has_its_place(flags: Flags):
         "| a | b |\n|---|---|\n| `x \\| y` | LFM2.5-Audio works on MPS |",
     )
     for source in texts:
-        (flag,) = flags(source)
-        assert (flag.line, flag.column) == SourceText(source).position(source.rindex("works on MPS"))
+        (finding,) = lint(source)
+        assert (finding.line, finding.column) == SourceText(source).position(source.rindex("works on MPS"))
 
 
-def test_a_flag_says_what_the_records_say_and_which_marker_would_do(flags: Flags):
-    """A reader need not look for either."""
-    (flag,) = flags("LFM2.5-Audio works on MPS.")
-    assert "liquid-audio/lfm2.5-audio-1.5b on mps is simulated" in flag.message
-    (flag,) = flags("The WER was 0.00 %.")
+def test_a_finding_names_the_known_status_and_the_marker(lint: Lint):
+    """The message states the recorded status, and the cure holds a marker that a reader can copy."""
+    (finding,) = lint("LFM2.5-Audio works on MPS.")
+    assert "liquid-audio/lfm2.5-audio-1.5b on mps is simulated" in finding.message
+    (finding,) = lint("The WER was 0.00 %.")
     assert (
         "<!-- asrlab:figure record=a.jsonl model=faster-whisper/base figure=wer -->0.00 %<!-- asrlab:end -->"
-        in flag.cure
+        in finding.cure
     )
 
 
 @pytest.mark.parametrize(
-    ("text", "left"),
+    ("text", "n_findings"),
     [
         ('The WER was 3 %. <!-- asrlab:allow reason="published" -->', 0),
         ('<!-- asrlab:allow reason="published" -->\nThe WER was 3 %.\n\nThe CER was 1 %.', 1),
@@ -180,6 +180,6 @@ def test_a_flag_says_what_the_records_say_and_which_marker_would_do(flags: Flags
     ],
     ids=["in its paragraph", "before a paragraph", "before a table", "in a row"],
 )
-def test_an_author_may_answer_for_a_figure(flags: Flags, text: str, left: int):
-    """In the paragraph or row of the marker, or in the block that follows one on a line of its own."""
-    assert len(flags(text)) == left
+def test_a_waiver_accepts_figures(lint: Lint, text: str, n_findings: int):
+    """A waiver covers its paragraph or row; alone on a line, it covers the next block."""
+    assert len(lint(text)) == n_findings

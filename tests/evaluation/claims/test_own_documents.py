@@ -1,4 +1,4 @@
-"""asrlab's own documents say what its records say, and a copy of them that says more is caught."""
+"""asrlab's own documents agree with its records, and a changed copy of them does not."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _findings(root: Path) -> tuple[LintFinding, ...]:
     return verify([root / name for name in DOCUMENTS]).findings
 
 
-def test_our_documents_say_what_the_records_say():
-    """Nothing differs and nothing is flagged; if this fails: asrlab verify README.md CHANGELOG.md docs --write."""
+def test_own_documents_agree_with_the_records():
+    """There are no findings. If this fails, run: asrlab verify README.md CHANGELOG.md docs --write."""
     assert [str(finding) for finding in _findings(ROOT)] == []
 
 
@@ -45,7 +45,7 @@ PLANTED = (
 
 @pytest.mark.parametrize("document", ["README.md", "docs/how-to/guide.md"])
 def test_planted_sentences_are_caught(copy: Path, document: str):
-    """Each with file and line, and nothing else is."""
+    """Each planted sentence is reported with file and line, and nothing else is."""
     path = copy / document
     text = path.read_text(encoding="utf-8").rstrip()
     path.write_text("\n\n".join([text, *PLANTED]) + "\n", encoding="utf-8")
@@ -73,7 +73,7 @@ def test_planted_sentences_are_caught(copy: Path, document: str):
     ids=["WER", "memory", "status of LFM2.5", "status of Whisper"],
 )
 def test_a_changed_table_is_caught(copy: Path, document: str, old: str, new: str):
-    """At the line that was changed, with what the records give."""
+    """The changed line is reported with the text that the records give."""
     path = copy / document
     before, found, after = path.read_text(encoding="utf-8").partition(old)
     assert found
@@ -83,8 +83,8 @@ def test_a_changed_table_is_caught(copy: Path, document: str, old: str, new: str
     assert new.strip(" |") in finding.diff
 
 
-def test_the_page_of_statuses_says_of_lfm_on_mps_what_is_known(copy: Path):
-    """Its weights were never run there; a likeness of random weights was, on a simulated device."""
+def test_the_status_page_is_exact_about_lfm_on_mps(copy: Path):
+    """The real weights never ran on MPS; random weights of the same engine ran on a simulated device."""
     text = (copy / "docs" / "reference" / "status.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| liquid-audio/lfm2.5-audio-1.5b | mps |"))
     assert "| `unverified` |" in row

@@ -1,4 +1,4 @@
-"""Further figures of runs: normalizers, entities, doubted references, words."""
+"""Extra metrics of runs: normalizers, entities, suspect references and word differences."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SAID = "the quick brown fox jumps over the lazy dog today"
 
 
 def wrong(errors: int) -> str:
-    """The sentence with so many of its ten words wrong."""
+    """Return the sentence with the given number of its ten words wrong."""
     return " ".join(["x"] * errors + SAID.split()[errors:])
 
 
-def test_difference_that_is_only_the_normalizers_shows(model: Any, compared: Any):
-    """Spelling and digits make a difference under none, and none under english."""
+def test_differences_between_normalizers_show(model: Any, compared: Any):
+    """Spelling and digits count as errors under the profile none, but not under english."""
     references = ["the colour of twenty five cars"] * 20
     systems = [
         model("a/one", ["the color of 25 cars"] * 20, references=references),
@@ -41,10 +41,10 @@ def test_difference_that_is_only_the_normalizers_shows(model: Any, compared: Any
     [("b/two", "other", 6), ("b/two", "same", None), ("b/one", "other", None)],
     ids=["other weights", "the same checksum", "the same model in another engine"],
 )
-def test_systems_on_the_same_weights_are_one_witness(
+def test_systems_with_the_same_weights_count_once(
     second: str, sha256: str, suspects: int | None, model: Any, compared: Any
 ):
-    """Two models doubt a reference together only if they are not the same weights."""
+    """Two models make a reference suspect only if their weights differ."""
     systems = [
         model(name, ["a more amiable man"] * 6, references=["a more a amiable man"] * 6, sha256=weights)
         for name, weights in (("a/one", "same"), (second, sha256))
@@ -56,8 +56,8 @@ def test_systems_on_the_same_weights_are_one_witness(
         assert [(row.words.errors, row.without.errors) for row in report.systems] == [(6, 0), (6, 0)]
 
 
-def test_worst_missed_entities_come_first(model: Any, compared: Any):
-    """An entity that both miss stands before one that only one misses."""
+def test_most_missed_entities_come_first(model: Any, compared: Any):
+    """An entity that both systems miss comes before an entity that one misses."""
     references = ["we paid twenty dollars", "the answer is forty two", *[SAID] * 4]
     found = compared(
         model("a/one", ["we paid thirty dollars", "the answer is", *[SAID] * 4], references=references),
@@ -73,15 +73,15 @@ def test_worst_missed_entities_come_first(model: Any, compared: Any):
 
 
 def test_entities_are_counted_in_english_only(model: Any, compared: Any):
-    """Without an English utterance there are no entity figures, and the note says why."""
+    """Without an English utterance there are no entity figures, and a note gives the reason."""
     found = compared(*(model(name, [SAID] * 6, each={"language": "de"}) for name in ("a/one", "b/two"))).figures
 
     assert found.entities == ()
     assert any("no utterance is marked as English" in note for note in found.notes)
 
 
-def test_word_differences_are_with_the_first(model: Any, compared: Any):
-    """The first system is set beside each other one, word by word."""
+def test_word_differences_compare_with_the_first_system(model: Any, compared: Any):
+    """The first system is compared word by word with each other system."""
     found = compared(
         model("a/one", [wrong(1)] * 6), model("b/two", [wrong(0)] * 6), model("c/three", [wrong(2)] * 6)
     ).differences
@@ -90,8 +90,8 @@ def test_word_differences_are_with_the_first(model: Any, compared: Any):
     assert [(each.baseline_only, each.candidate_only, each.neither) for each in found] == [(0, 6, 0), (6, 0, 6)]
 
 
-def test_further_figures_of_one_run(model: Any, run: Any):
-    """A run's figures take the utterances that every model has tried, and need no second model."""
+def test_run_metrics_of_one_run(model: Any, run: Any):
+    """The metrics of a run cover the utterances that every model has tried, and need no second model."""
     one, two = model("a/one", [wrong(1)] * 8), model("b/two", [wrong(1)] * 5)
     both = run_metrics(run(one, two, complete=False), normalizers=["none"])
     alone = run_metrics(run(one), normalizers=[])
@@ -106,8 +106,8 @@ def test_further_figures_of_one_run(model: Any, run: Any):
     assert any("two models of different weights" in note for note in same.notes)
 
 
-def test_further_figures_of_nothing(run: Any):
-    """A run in which nothing loaded has no figures and no error."""
+def test_run_metrics_without_systems(run: Any):
+    """A run in which no model loaded has no metrics, and is accepted."""
     broken = ModelResult(model="a/one", failure=Failure(kind="WeightsError", message="no"))
 
     assert run_metrics(run(broken), normalizers=["none"]).systems == ()

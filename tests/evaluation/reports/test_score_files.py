@@ -1,4 +1,4 @@
-"""Hypotheses from elsewhere, scored without an engine."""
+"""Scores of hypothesis files, without an engine."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ FORMS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with references and the same hypotheses in every form."""
+    """A folder with references and the same hypotheses in every format."""
     for name, text in {"r.trn": REFERENCES, **FORMS}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_gives_the_same_errors(folder: Path, name: str):
-    """One word deleted and one utterance empty, whatever the file is written in, told by content."""
+def test_every_format_gives_the_same_errors(folder: Path, name: str):
+    """One deleted word and one empty utterance give the same errors in every format, detected from the content."""
     scoring = asrlab.evaluation.score(folder / name, references=folder / "r.trn")
     words = scoring.files[0].score.words
     assert (words.hits, words.substitutions, words.deletions, words.insertions) == (5, 0, 3, 0)
@@ -42,15 +42,15 @@ def test_every_form_gives_the_same_errors(folder: Path, name: str):
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_content_decides_without_the_ending(folder: Path, name: str):
-    """A file that is called otherwise is read the same."""
+def test_the_format_is_detected_without_the_suffix(folder: Path, name: str):
+    """A file with another suffix is read alike."""
     plain = folder / "hypotheses"
     plain.write_bytes((folder / name).read_bytes())
     assert read_hypotheses(plain).hypotheses == read_hypotheses(folder / name).hypotheses
 
 
-def test_missing_hypotheses_are_deletions_and_told(folder: Path):
-    """An utterance that is not in the file counts with all its words, and its id is named."""
+def test_missing_hypotheses_are_deletions_and_listed(folder: Path):
+    """A missing utterance counts as deletions of all its words, and its id is listed."""
     (folder / "h.trn").write_text("hello there world (a)\n", encoding="utf-8")
     [file] = asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn").files
     assert file.missing == ("b", "c")
@@ -58,7 +58,7 @@ def test_missing_hypotheses_are_deletions_and_told(folder: Path):
 
 
 def test_extra_hypotheses_are_refused_unless_allowed(folder: Path):
-    """An id without a reference is an error that names it; allowed, it is left out and told."""
+    """An id without a reference is an error that names the id; if allowed, the id is left out and listed."""
     with (folder / "h.trn").open("a", encoding="utf-8") as file:
         file.write("who (zz)\n")
     with pytest.raises(DatasetError, match=r"1 of the 4 hypotheses .* 'zz'; leave them out"):
@@ -69,14 +69,14 @@ def test_extra_hypotheses_are_refused_unless_allowed(folder: Path):
 
 
 def test_ids_that_never_match_are_refused(folder: Path):
-    """No id in common is an error even where extra ones are allowed, with one of the references' ids."""
+    """Files without common ids are an error even if extra ids are allowed; the error shows a reference's id."""
     (folder / "h.trn").write_text("who (zz)\n", encoding="utf-8")
     with pytest.raises(DatasetError, match="none has one; the references have ids such as 'a'"):
         asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn", allow_extra=True)
 
 
 def test_the_leaderboards_file_has_its_own_references(folder: Path):
-    """``text`` is what was said, ``pred_text`` what was written; a table with both columns likewise."""
+    """``text`` is the reference and ``pred_text`` the hypothesis, in JSONL and in tables."""
     row = {"audio_filepath": "s_0", "duration": 1, "time": 1, "text": "Mister Smith", "pred_text": "mr. smith"}
     (folder / "b.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     (folder / "b.csv").write_text("utt_id,text,reference\na,one,one two\n", encoding="utf-8")
@@ -87,7 +87,7 @@ def test_the_leaderboards_file_has_its_own_references(folder: Path):
 
 
 def test_ctm_words_go_to_the_segments_of_an_stm_file(folder: Path):
-    """Words fall to the segment that their middle is in, in the order of their starts, without any audio."""
+    """Words belong to the segment that holds their middle, without any audio."""
     (folder / "r.stm").write_text(
         ";; x\nt 1 Ann 0.0 2.0 <NA> one two\nt 1 Bob 2.0 4.0 <NA> three\nt 1 Bob 4.0 5.0 <NA> four\n", encoding="utf-8"
     )
@@ -99,7 +99,7 @@ def test_ctm_words_go_to_the_segments_of_an_stm_file(folder: Path):
 
 
 def test_references_come_from_a_data_set(folder: Path):
-    """A data set gives references, languages and speakers; English is scored with the English rules."""
+    """A data set provides references, languages and speakers; English uses the profile english."""
     (folder / "m.tsv").write_text(
         "path\tid\ttext\tlanguage\tspeaker\na.wav\ta\tMister Smith\ten\tAnn\n", encoding="utf-8"
     )
@@ -111,7 +111,7 @@ def test_references_come_from_a_data_set(folder: Path):
 
 
 def test_two_files_are_compared_with_intervals(tmp_path: Path):
-    """The second is better than the first by an interval and a test, as compare says it; by speaker where known."""
+    """The second file is better than the first by interval and test, with speakers as units if known."""
     table = "utt_id,text,speaker\n" + "".join(f"u{n},one two three,s{n % 12}\n" for n in range(60))
     (tmp_path / "r.csv").write_text(table, encoding="utf-8")
     for name, text in (("bad", "one too tree"), ("good", "one two three")):
@@ -138,15 +138,15 @@ def test_two_files_are_compared_with_intervals(tmp_path: Path):
     ],
 )
 def test_a_bad_line_is_named(folder: Path, name: str, text: str, told: str):
-    """A line that cannot be read is an error with the file, the line and the column or field."""
+    """An unreadable line is an error with file, line and column or field."""
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError, match=told) as raised:
         asrlab.evaluation.score(folder / name, references=folder / "r.trn")
     assert name in str(raised.value)
 
 
-def test_an_unknown_option_names_those_there_are(folder: Path):
-    """A mistyped option or form is an `OptionError`."""
+def test_an_unknown_option_lists_the_options(folder: Path):
+    """An unknown option or format is an `OptionError` that lists the valid ones."""
     with pytest.raises(OptionError, match="no option 'normaliser'"):
         asrlab.evaluation.score(folder / "h.trn", references=folder / "r.trn", normaliser="none")
     with pytest.raises(OptionError, match="csv, ctm, leaderboard, trn"):

@@ -1,4 +1,4 @@
-"""A status follows from the records by rule."""
+"""The support status is derived from the records by rule."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ TORCH = PackageVersion(name="torch", version="2.11.0")
 
 @pytest.fixture
 def smoke(run: Callable[..., BenchResult]) -> Callable[..., BenchResult]:
-    """A maker of runs of the smoke set."""
+    """A function that builds a run of the smoke set."""
 
-    def made(*models: ModelResult, dataset: str | None = "smoke", device: str = "cpu", **changes: Any) -> BenchResult:
+    def build(*models: ModelResult, dataset: str | None = "smoke", device: str = "cpu", **changes: Any) -> BenchResult:
         names = tuple(each.model for each in models)
         facts = DatasetFacts(
             name="smoke", source="", licence=None, utterances=len(models[0].utterances), fingerprint="f"
@@ -43,7 +43,7 @@ def smoke(run: Callable[..., BenchResult]) -> Callable[..., BenchResult]:
         request = BenchRequest(dataset=dataset, models=names, device=device)
         return run(*models, request=request, dataset=facts, **changes)
 
-    return made
+    return build
 
 
 def _on(model: ModelResult, device: str, *, simulated: bool = False, packages: tuple[Any, ...] = ()) -> ModelResult:
@@ -57,7 +57,7 @@ def _matrix(*cells: CellResult, date: str = "2026-01-01T00:00:00+00:00") -> Matr
 
 
 def _checked(model: str, column: str, outcome: Any, *, said: str = "", random: bool | None = False) -> CellResult:
-    """A cell with one check; *random* None for a model that was not loaded."""
+    """Return a matrix cell with one check; *random* is None for a model that was not loaded."""
     check = CheckResult(name="load", outcome=outcome, detail=said, error=said if outcome == "failed" else "")
     facts = CellFacts(
         info=ModelInfo(name=model, engine=model.partition("/")[0], weights_sha256="s", weights_random=bool(random)),
@@ -68,7 +68,7 @@ def _checked(model: str, column: str, outcome: Any, *, said: str = "", random: b
     return CellResult(model=model, column=column, checks=(check,), facts=None if random is None else facts)
 
 
-def _board(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None = None) -> SupportMatrix:
+def _matrix_of(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None = None) -> SupportMatrix:
     return build_support_matrix(_evidence(*records, lock=lock))
 
 
@@ -78,13 +78,13 @@ def _evidence(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None 
     return Evidence(folder=Path("evidence"), runs=runs, matrices=matrices, locked=lock)
 
 
-def _cell(board: SupportMatrix, model: str = BASE, device: str = "cpu") -> SupportCell:
-    return board.cells[model, device]
+def _cell(support: SupportMatrix, model: str = BASE, device: str = "cpu") -> SupportCell:
+    return support.cells[model, device]
 
 
 def test_a_whole_run_under_the_bound_is_working(smoke: Any, model: Any):
-    """Real weights, the real device, every utterance, no failed gate, the WER under the bound."""
-    cell = _cell(_board(smoke(model(BASE, [SAID, SAID], each=PASSED))))
+    """A complete run of real weights on the real device, with no failed gate and a low WER, is working."""
+    cell = _cell(_matrix_of(smoke(model(BASE, [SAID, SAID], each=PASSED))))
     assert cell.statuses == ("working",)
     assert (cell.items[0].record, cell.items[0].reason) == ("0.jsonl", "0 errors in 20 words")
 
@@ -104,8 +104,8 @@ def test_a_whole_run_under_the_bound_is_working(smoke: Any, model: Any):
 def test_a_run_that_misses_a_condition_is_unverified(
     smoke: Any, model: Any, texts: list[str | None], changes: dict[str, Any], reason: str
 ):
-    """The condition that is missing is the reason."""
-    cell = _cell(_board(smoke(model(BASE, texts, each=PASSED), **changes)))
+    """A run that misses a condition is unverified, and the reason names the condition."""
+    cell = _cell(_matrix_of(smoke(model(BASE, texts, each=PASSED), **changes)))
     assert cell.statuses == ("unverified",)
     assert reason in cell.items[0].reason
 
@@ -115,51 +115,49 @@ def test_a_run_that_misses_a_condition_is_unverified(
     [((), "no quality gate ran"), (("failed",), "2 gates failed"), (("passed", "not-checked"), "")],
     ids=["none", "failed", "passed"],
 )
-def test_a_failed_gate_and_no_gate_at_all_leave_it_unverified(
-    smoke: Any, model: Any, outcomes: tuple[Any, ...], reason: str
-):
-    """What was not asked is not taken for passed, and what could not be asked is no failure."""
+def test_a_run_with_failed_or_no_gates_is_unverified(smoke: Any, model: Any, outcomes: tuple[Any, ...], reason: str):
+    """A run without gates has not passed, and a gate that could not be checked has not failed."""
     gates = tuple(GateResult(gate=str(number), outcome=each) for number, each in enumerate(outcomes))
-    cell = _cell(_board(smoke(model(BASE, [SAID, SAID], each={"gates": gates}))))
+    cell = _cell(_matrix_of(smoke(model(BASE, [SAID, SAID], each={"gates": gates}))))
     assert cell.statuses == (("unverified",) if reason else ("working",))
     assert reason in cell.items[0].reason
 
 
 def test_a_model_without_a_bound_is_never_working(smoke: Any, model: Any):
-    """Neither one that states none nor one that nobody knows."""
+    """Neither a known model without a bound nor an unknown model can be working."""
     for name in ("echo/echo", "faster-whisper/my-own"):
-        cell = _cell(_board(smoke(model(name, [SAID], each=PASSED))), name)
+        cell = _cell(_matrix_of(smoke(model(name, [SAID], each=PASSED))), name)
         assert cell.statuses == ("unverified",)
         assert "no WER bound is stated" in cell.items[0].reason
 
 
-def test_random_weights_and_a_simulated_device_are_said(smoke: Any, model: Any):
-    """Perfect texts make nothing of either."""
+def test_random_weights_and_simulated_devices_have_their_own_status(smoke: Any, model: Any):
+    """Perfect texts do not make random weights or a simulated device working."""
     random = model(LFM, [SAID], each=PASSED, random=True)
-    assert _cell(_board(smoke(random)), LFM).statuses == ("random-weights",)
+    assert _cell(_matrix_of(smoke(random)), LFM).statuses == ("random-weights",)
     simulated = _on(model(LFM, [SAID], each=PASSED), "mps", simulated=True)
-    assert _cell(_board(smoke(simulated)), LFM, "mps").statuses == ("simulated",)
+    assert _cell(_matrix_of(smoke(simulated)), LFM, "mps").statuses == ("simulated",)
     both = _on(random, "mps", simulated=True)
-    assert _cell(_board(smoke(both)), LFM, "mps").statuses == ("random-weights", "simulated")
+    assert _cell(_matrix_of(smoke(both)), LFM, "mps").statuses == ("random-weights", "simulated")
 
 
 def test_a_model_that_did_not_load_is_blocked_with_the_error(smoke: Any, model: Any):
-    """Unless the machine lacked the device, which tells nothing of the model."""
+    """A load failure blocks a model, unless the machine lacked the device."""
     unloaded = attrs.evolve(model(BASE, []), info=None, utterances=())
     failed = attrs.evolve(
         unloaded, failure=Failure(kind="RuntimeError", message="Torch not compiled with CUDA enabled")
     )
-    cell = _cell(_board(smoke(failed, device="cuda:0")), device="cuda")
+    cell = _cell(_matrix_of(smoke(failed, device="cuda:0")), device="cuda")
     assert cell.statuses == ("blocked",)
     assert cell.items[0].reason == "RuntimeError: Torch not compiled with CUDA enabled"
     lacking = attrs.evolve(unloaded, failure=Failure(kind="DeviceUnavailableError", message="no cuda"))
-    assert _cell(_board(smoke(lacking, device="cuda")), device="cuda").statuses == ("unverified",)
-    assert all(not cell.items for cell in _board(smoke(failed, device="auto")).cells.values())
+    assert _cell(_matrix_of(smoke(lacking, device="cuda")), device="cuda").statuses == ("unverified",)
+    assert all(not cell.items for cell in _matrix_of(smoke(failed, device="auto")).cells.values())
 
 
-def test_what_the_matrix_says(smoke: Any):
-    """A refusal holds for every model of the engine, a failure blocks, a check that ran proves no WER."""
-    board = _board(
+def test_the_device_matrix_is_evidence(smoke: Any):
+    """A refusal applies to every model of the engine, a failure blocks, and a passed check proves no WER."""
+    support = _matrix_of(
         _matrix(
             _checked(BASE, "mps-sim", "refused", said="unsupported device mps", random=None),
             _checked(BASE, "cuda", "failed", said="out of memory"),
@@ -169,49 +167,51 @@ def test_what_the_matrix_says(smoke: Any):
             _checked("openai-whisper/base", "mps-sim", "failed", said="no kernel"),
         )
     )
-    assert _cell(board, device="mps").statuses == ("blocked",)
-    assert _cell(board, "faster-whisper/large-v3", "mps").items[0].reason == "unsupported device mps"
-    assert (_cell(board, device="cuda").statuses, _cell(board).statuses) == (("blocked",), ("unverified",))
-    assert _cell(board, "openai-whisper/base", "mps").statuses == ("blocked", "simulated")
-    assert _cell(board, "faster-whisper/large-v3").items == ()
-    lfm = _cell(board, LFM, "mps")
+    assert _cell(support, device="mps").statuses == ("blocked",)
+    assert _cell(support, "faster-whisper/large-v3", "mps").items[0].reason == "unsupported device mps"
+    assert (_cell(support, device="cuda").statuses, _cell(support).statuses) == (("blocked",), ("unverified",))
+    assert _cell(support, "openai-whisper/base", "mps").statuses == ("blocked", "simulated")
+    assert _cell(support, "faster-whisper/large-v3").items == ()
+    lfm = _cell(support, LFM, "mps")
     assert lfm.statuses == ("unverified",)
     assert "no weights" in lfm.items[0].reason
     assert [each.statuses for each in lfm.substitutes] == [("random-weights", "simulated")]
 
 
 def test_the_best_real_evidence_counts_unless_a_later_record_contradicts_it(smoke: Any, model: Any):
-    """A success stands before an older failure and behind a newer one."""
+    """A success outranks an older failure, but not a newer one."""
     good = smoke(model(BASE, [SAID], each=PASSED), created="2026-02-02T00:00:00+00:00")
     for date, first in (("2026-01-01", "working"), ("2026-03-03", "blocked")):
         bad = _matrix(_checked(BASE, "cpu", "failed", said="broken"), date=f"{date}T00:00:00+00:00")
-        cell = _cell(_board(bad, good))
+        cell = _cell(_matrix_of(bad, good))
         assert cell.statuses == (first,)
         assert len(cell.items) == 2
 
 
-def test_real_weights_on_the_real_device_go_before_imitations(smoke: Any, model: Any):
-    """A run that missed its bound on a Mac says more than a simulation that ran."""
+def test_real_evidence_outranks_simulations(smoke: Any, model: Any):
+    """A real run over its WER bound outranks a simulation that ran."""
     real = smoke(_on(model("openai-whisper/base", ["no"], each=PASSED), "mps"))
-    cell = _cell(_board(_matrix(_checked("openai-whisper/base", "mps-sim", "ran")), real), "openai-whisper/base", "mps")
+    cell = _cell(
+        _matrix_of(_matrix(_checked("openai-whisper/base", "mps-sim", "ran")), real), "openai-whisper/base", "mps"
+    )
     assert cell.statuses == ("unverified",)
     assert [each.statuses for each in cell.items] == [("unverified",), ("simulated",)]
 
 
 def test_a_record_of_other_versions_than_the_locks_is_stale(smoke: Any, model: Any):
-    """A build such as +cpu is not another version, and a package that no lock names says nothing."""
-    made = smoke(_on(model(BASE, [SAID], each=PASSED), "cpu", packages=(TORCH,)))
+    """Local build tags such as +cpu and packages outside of the lock do not count."""
+    result = smoke(_on(model(BASE, [SAID], each=PASSED), "cpu", packages=(TORCH,)))
     for lock, stale in (
         ({"torch": "2.12.0"}, ("torch 2.11.0, lock 2.12.0",)),
         ({"torch": "2.11.0+cpu"}, ()),
         ({"numpy": "2"}, ()),
         (None, ()),
     ):
-        assert _cell(_board(made, lock=lock)).items[0].stale == stale
+        assert _cell(_matrix_of(result, lock=lock)).items[0].stale == stale
 
 
 def test_the_table_names_records_dates_versions_and_what_is_stale(smoke: Any, model: Any, tmp_path: Path):
-    """A cell can be followed to its record."""
+    """A row links its record, and shows date, versions and stale packages."""
     packages = (PackageVersion(name="ctranslate2", version="4.8.5"), PackageVersion(name="numpy", version="2.0.0"))
     evidence = _evidence(
         smoke(_on(model(BASE, [SAID], each=PASSED), "cpu", packages=packages)),

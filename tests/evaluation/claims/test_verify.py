@@ -1,4 +1,4 @@
-"""What is generated in a document is what the records give, or it is told where it is not."""
+"""Generated text in a document is compared with the records, and updated on request."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ It took <!-- asrlab:figure json=scoring.json path=rows.1.ms scale=0.001 format="
 
 
 def _records(path: Path, texts: tuple[str, ...]) -> RunRecords:
-    """A run of smoke with one model: utterances u0, u1, ..., each 4 s of audio in 2 s."""
+    """Return a run of smoke with one model and utterances u0, u1, ..., each 4 s of audio processed in 2 s."""
     info = ModelInfo(name=BASE, engine="faster-whisper", weights_sha256="0" * 64)
     manifest = RunManifest(
         run="monday",
@@ -82,7 +82,7 @@ def _records(path: Path, texts: tuple[str, ...]) -> RunRecords:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A document with every kind of tie, and the records for them."""
+    """A folder with a document that has every kind of generated text, and the records for it."""
     (tmp_path / "evidence").mkdir()
     export(_records(tmp_path, (SAID, f"{SAID} *now*")), tmp_path / "evidence" / "base.jsonl")
     (tmp_path / "evidence" / "scoring.json").write_text('{"rows": [{"ms": 1}, {"ms": 1500}]}', encoding="utf-8")
@@ -102,13 +102,13 @@ def _change(tree: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def _only(done: Verification) -> LintFinding:
+def _only_finding(done: Verification) -> LintFinding:
     (finding,) = done.findings
     return finding
 
 
-def test_writing_makes_a_document_true_and_a_second_time_changes_nothing(tree: Path):
-    """The blocks are filled, the sentences are as they were."""
+def test_writing_updates_a_document_once(tree: Path):
+    """Writing fills the blocks and keeps other text; writing again changes nothing."""
     path = tree / "docs" / "results.md"
     assert {each.kind for each in _verify(tree).findings} == {"differs"}
     assert _verify(tree, write=True).written == (path,)
@@ -120,7 +120,7 @@ def test_writing_makes_a_document_true_and_a_second_time_changes_nothing(tree: P
 
 
 def test_the_blocks_show_the_record(tree: Path):
-    """Counts, texts with nothing in them that Markdown reads, and a link that leads to the record."""
+    """Blocks show figures, escaped texts and a link to the record."""
     _verify(tree, write=True)
     text = (tree / "docs" / "results.md").read_text(encoding="utf-8")
     link = "[base.jsonl](../evidence/base.jsonl)"
@@ -132,11 +132,11 @@ def test_the_blocks_show_the_record(tree: Path):
     assert "openai-whisper" not in text.split("asrlab:begin status")[1].split("asrlab:end")[0]
 
 
-def test_a_changed_line_in_a_block_is_told_with_its_line_and_a_diff(tree: Path):
-    """An edited WER is found where it stands, and writing takes it back."""
+def test_a_changed_block_is_reported_with_line_and_diff(tree: Path):
+    """An edited WER is reported at its line, and writing restores the recorded WER."""
     _verify(tree, write=True)
     _change(tree, "| 5.00 % | 5.00 % | 1/20", "| 0.00 % | 0.00 % | 0/20")
-    finding = _only(_verify(tree))
+    finding = _only_finding(_verify(tree))
     lines = (tree / "docs" / "results.md").read_text(encoding="utf-8").splitlines()
     assert "0/20" in lines[finding.line - 1]
     assert [line[:2] for line in finding.diff.splitlines() if line[0] in "+-" and line[:3] not in ("---", "+++")] == [
@@ -155,32 +155,32 @@ def test_a_changed_line_in_a_block_is_told_with_its_line_and_a_diff(tree: Path):
     ],
     ids=["errors", "speed", "json"],
 )
-def test_a_changed_figure_is_told_with_its_place(tree: Path, old: str, new: str, shown: str):
-    """Line, column, what stands there and what the record gives."""
+def test_a_changed_figure_is_reported_with_its_position(tree: Path, old: str, new: str, shown: str):
+    """The finding has line, column and the present text."""
     _verify(tree, write=True)
     _change(tree, old, new)
-    finding = _only(_verify(tree))
+    finding = _only_finding(_verify(tree))
     line = (tree / "docs" / "results.md").read_text(encoding="utf-8").splitlines()[finding.line - 1]
     assert (finding.kind, finding.text, line[finding.column - 1 :].startswith(shown)) == ("differs", shown, True)
 
 
-def test_prose_inside_a_block_does_not_hide(tree: Path):
-    """A block holds what the records give and nothing besides."""
+def test_added_text_in_a_block_is_reported(tree: Path):
+    """A block may hold only what the records give."""
     _verify(tree, write=True)
     _change(tree, "<!-- asrlab:begin bounds -->\n", "<!-- asrlab:begin bounds -->\nLFM2.5-Audio works on MPS.\n")
-    assert "-LFM2.5-Audio works on MPS." in _only(_verify(tree)).diff
+    assert "-LFM2.5-Audio works on MPS." in _only_finding(_verify(tree)).diff
 
 
-def test_markers_shown_as_code_tie_nothing(tree: Path):
-    """A page may explain them."""
+def test_markers_in_code_have_no_effect(tree: Path):
+    """A page may show markers as code."""
     (tree / "docs" / "results.md").write_text(
         "```markdown\n<!-- asrlab:begin status -->\n```\n\nWrite `<!-- asrlab:end -->`.\n", encoding="utf-8"
     )
     assert (_verify(tree).n_generated, _verify(tree).findings) == (0, ())
 
 
-def test_ends_of_lines_stay_as_they_are(tree: Path):
-    """A document with carriage returns keeps them, also in what is generated."""
+def test_line_ends_are_kept(tree: Path):
+    """A document with CRLF line ends keeps them, and generated text gets them."""
     path = tree / "docs" / "results.md"
     path.write_bytes(DOCUMENT.replace("\n", "\r\n").encode())
     assert not _verify(tree, write=True).findings
@@ -188,7 +188,7 @@ def test_ends_of_lines_stay_as_they_are(tree: Path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("<!-- asrlab:figur record=base.jsonl -->", "1:1: unknown marker asrlab:figur"),
         ("a\n\n<!-- asrlab:begin status -->", "3:1: the marker asrlab:begin has no asrlab:end"),
@@ -205,17 +205,17 @@ def test_ends_of_lines_stay_as_they_are(tree: Path):
     ],
     ids=lambda text: text[:40],
 )
-def test_a_marker_that_means_nothing_is_told_with_its_place(tree: Path, text: str, told: str):
-    """It is no way to get round the check."""
+def test_an_invalid_marker_is_refused_with_its_position(tree: Path, text: str, message: str):
+    """An invalid marker is an error with file, line and column."""
     (tree / "docs" / "results.md").write_text(text + "\n", encoding="utf-8")
     with pytest.raises(DatasetError) as raised:
         _verify(tree)
-    assert told in raised.value.message
+    assert message in raised.value.message
     assert "results.md:" in raised.value.message
 
 
-def test_a_damaged_record_is_told_with_file_and_line(tree: Path):
-    """A run, a benchmark's JSON and a record of the matrix."""
+def test_a_damaged_record_is_refused_with_file_and_line(tree: Path):
+    """A damaged run, benchmark or device matrix is an error that names the file."""
     run, plain = tree / "evidence" / "base.jsonl", tree / "evidence" / "scoring.json"
     whole = run.read_bytes()
     run.write_bytes(whole.replace(b'{"record":"outcome"', b'{"record":outcome', 1))
@@ -232,7 +232,7 @@ def test_a_damaged_record_is_told_with_file_and_line(tree: Path):
 
 
 def test_a_truncated_record_backs_nothing(tree: Path):
-    """Half of a file that was copied badly is a run that is not complete."""
+    """A truncated record counts as an incomplete run."""
     path = tree / "evidence" / "base.jsonl"
     (tree / "docs" / "results.md").write_text("<!-- asrlab:begin status -->\n<!-- asrlab:end -->\n", encoding="utf-8")
     export(_records(tree, (SAID, SAID)), path)
@@ -243,8 +243,8 @@ def test_a_truncated_record_backs_nothing(tree: Path):
     assert "the run is not complete (1 of 2 utterances)" in (tree / "docs" / "results.md").read_text(encoding="utf-8")
 
 
-def test_what_an_author_answers_for_is_listed(tree: Path):
-    """With what it covers, so that it cannot hide."""
+def test_waivers_are_listed(tree: Path):
+    """Each waiver is listed with its reason and figures."""
     (tree / "docs" / "results.md").write_text(
         'The WER is 3 %. <!-- asrlab:allow reason="published" -->\n', encoding="utf-8"
     )
