@@ -1,4 +1,4 @@
-"""Resident memory of this process, now and at its peak."""
+"""Facts of the machine, the operating system, the process and the installed packages."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ import attrs
 
 
 def peak_resident_bytes() -> int | None:
-    """The most memory that this process has had resident so far, in bytes; None where the system does not tell.
+    """Return the peak resident memory of this process in bytes; None if the system does not report it.
 
-    It is of the whole process since it began: the interpreter, every library and every model loaded until now, and
-    memory mapped from files as far as it was read; not memory on a GPU, not child processes. It never falls, so models
-    compared in one process share one peak.
+    The figure covers the interpreter, libraries, models, and the parts of mapped files that were read; not memory on a
+    GPU, not child processes. It never falls, so models in one process share one peak.
 
-    Linux: ``VmHWM``. ``ru_maxrss`` would not do: it survives ``exec``, so a program started by a large process
-    reports its parent's peak as its own. macOS: ``ru_maxrss``, which there is in bytes. Windows: None.
+    Linux: ``VmHWM``, because ``ru_maxrss`` survives ``exec``: a program started by a large process reports its parent's
+    peak. macOS: ``ru_maxrss``, in bytes there. Windows: None.
 
     Source: proc_pid_status(5), getrusage(2).
     """
@@ -33,45 +32,41 @@ def peak_resident_bytes() -> int | None:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return _status("VmHWM")
+    return _status_bytes("VmHWM")
 
 
 def resident_bytes() -> int | None:
-    """The memory that this process has resident now, in bytes, by the same boundary; None where it cannot be told.
+    """Return the resident memory of this process in bytes; None if the system does not report it.
 
-    Linux: ``VmRSS``, which the kernel may have a few pages off. Elsewhere: None.
+    Linux: ``VmRSS``, which may be a few pages off. Other systems: None.
     """
-    return _status("VmRSS")
+    return _status_bytes("VmRSS")
 
 
-def _status(field: str) -> int | None:
+def _status_bytes(field: str) -> int | None:
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:  # not Linux, or /proc is not mounted
         return None
-    return next((_kibibytes(line) for line in lines if line.startswith(f"{field}:")), None)
+    # such as "VmHWM:  2068 kB", where kB means 1024 bytes
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
 
 
-def _kibibytes(line: str) -> int:
-    """The bytes in a line such as ``VmHWM:  2068 kB``, where kB means 1024 bytes."""
-    return int(line.split()[1]) * 1024
-
-
-_LONGEST_NAME = 256
+_MAX_NAME_BYTES = 256
 
 
 def usable_cores() -> int:
-    """Those that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def platform_name() -> str:
-    """The system and the architecture, such as ``Linux x86_64``; without versions, which updates change."""
+    """Return the system and the architecture, such as ``Linux x86_64``, without versions, which updates change."""
     return f"{platform.system()} {platform.machine()}"
 
 
 def processor_name() -> str:
-    """Its model's name; empty where the system does not tell."""
+    """Return the model name of the processor; empty if the system does not report it."""
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "darwin":
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
@@ -82,9 +77,9 @@ def processor_name() -> str:
 
 
 def accelerator_name(device: str) -> str:
-    """The model's name of ``cuda:N``, as the driver tells it; empty for other devices and where it does not.
+    """Return the model name of the device ``cuda:N`` from the driver; empty for other devices or without a driver.
 
-    The driver is asked, not an engine: engines differ in whether they can tell, and the numbers are the same.
+    The driver numbers devices as engines do, and not every engine can name them.
     """
     kind, _, number = device.partition(":")
     if kind != "cuda":
@@ -95,17 +90,17 @@ def accelerator_name(device: str) -> str:
 
 
 def _cuda_name(driver: ctypes.CDLL, number: int) -> str:
-    """Source: CUDA driver API, ``cuInit``, ``cuDeviceGet`` and ``cuDeviceGetName``; each gives 0 if all is well."""
-    handle, name = ctypes.c_int(), ctypes.create_string_buffer(_LONGEST_NAME)
+    # source: CUDA driver API, cuInit, cuDeviceGet and cuDeviceGetName, which return 0 on success
+    handle, name = ctypes.c_int(), ctypes.create_string_buffer(_MAX_NAME_BYTES)
     if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(handle), number):
         return ""
-    if driver.cuDeviceGetName(name, _LONGEST_NAME, handle):
+    if driver.cuDeviceGetName(name, _MAX_NAME_BYTES, handle):
         return ""
     return name.value.decode(errors="replace")
 
 
 def installed_version(distribution: str) -> str | None:
-    """The version of *distribution*; None if it is not installed. Imports nothing of it."""
+    """Return the version of *distribution* without importing it; None if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -114,13 +109,13 @@ def installed_version(distribution: str) -> str | None:
 
 @attrs.frozen(kw_only=True)
 class Machine:
-    """A machine.
+    """A machine and its Python.
 
     Attributes:
-        system: Such as ``Linux 6.8`` or ``macOS 15.1``.
-        architecture: Such as ``x86_64`` or ``arm64``.
-        processor: Its model's name; empty where the system does not tell.
-        cores: Those that this process may use.
+        system: Operating system, such as ``Linux 6.8`` or ``macOS 15.1``.
+        architecture: Architecture, such as ``x86_64`` or ``arm64``.
+        processor: Model name of the processor; empty if the system does not report it.
+        cores: Number of cores that this process may use.
         python: Implementation and version.
     """
 
@@ -132,7 +127,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The one that this process runs on."""
+    """Return the machine of this process."""
     mac = platform.mac_ver()[0]
     return Machine(
         system=f"macOS {mac}" if mac else f"{platform.system()} {platform.release()}",
@@ -144,7 +139,7 @@ def this_machine() -> Machine:
 
 
 def torch_build(kind: str) -> str:
-    """The build of torch in this process, and the device behind *kind*; empty if torch was not imported."""
+    """Return the build of torch in this process and the GPU of *kind*; empty if torch was not imported."""
     if "torch" not in sys.modules:
         return ""
     import torch
@@ -154,8 +149,8 @@ def torch_build(kind: str) -> str:
         f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA",
         "MPS" if torch.backends.mps.is_built() and not simulated else "no MPS",
     ]
-    named = f"; {torch.cuda.get_device_name()}" if kind == "cuda" and torch.cuda.is_available() else ""
-    return f"torch {torch.__version__} with {', '.join(builds)}{named}"
+    gpu = f"; {torch.cuda.get_device_name()}" if kind == "cuda" and torch.cuda.is_available() else ""
+    return f"torch {torch.__version__} with {', '.join(builds)}{gpu}"
 
 
 _VARIABLES = (
@@ -186,17 +181,17 @@ _VARIABLES = (
     "ASRLAB_PATCHES", "ASRLAB_DISABLE_PLUGINS", "ASRLAB_OFFLINE",
     "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
 )  # fmt: skip
-"""Each by its whole name: a pattern could catch a token."""
-_GIT_S = 10.0
+"""Full names, because a pattern could match the name of a token."""
+_GIT_TIMEOUT_S = 10.0
 
 
 @attrs.frozen(kw_only=True)
 class GitState:
-    """The user's own tree, where the run was started in one.
+    """State of a git repository.
 
     Attributes:
-        commit: Full hash.
-        changed: Whether tracked files differ from it.
+        commit: Full hash of the commit.
+        changed: True if tracked files differ from the commit.
     """
 
     commit: str
@@ -204,15 +199,15 @@ class GitState:
 
 
 def engine_variables() -> tuple[tuple[str, str], ...]:
-    """The variables that are set and change what engines do, by an allow-list, in alphabetical order.
+    """Return the environment variables that change what engines do, by an allow-list, in alphabetical order.
 
-    The home directory is written ``~`` in their values.
+    The home directory is written as ``~`` in their values.
     """
     return tuple((name, _without_home(os.environ[name])) for name in sorted(_VARIABLES) if name in os.environ)
 
 
 def _without_home(value: str) -> str:
-    with suppress(RuntimeError, OSError):  # nobody has no home
+    with suppress(RuntimeError, OSError):  # a user may have no home directory
         home = Path.home()
         for folder in {str(home), str(home.resolve())} - {home.anchor}:
             value = re.sub(rf"{re.escape(folder)}(?=$|[/\\:;,])", "~", value)
@@ -220,7 +215,7 @@ def _without_home(value: str) -> str:
 
 
 def load_average() -> tuple[float, float, float] | None:
-    """Processes that want to run, over the last 1, 5 and 15 minutes; None where the system does not tell."""
+    """Return the load average over the last 1, 5 and 15 minutes; None if the system does not report it."""
     try:
         return os.getloadavg()
     except (AttributeError, OSError):
@@ -228,19 +223,17 @@ def load_average() -> tuple[float, float, float] | None:
 
 
 def utc_timestamp() -> str:
-    """The time, UTC, ISO 8601 to the second."""
+    """Return the time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def git_state(folder: Path) -> GitState | None:
-    """The commit that *folder*'s tree is at; None outside of a repository, without a commit, or without git.
+    """Return the state of the repository of *folder*; None without a repository, a commit, or git.
 
-    Nothing is written, not even git's index, and the variables with which git tells its hooks where they are do not
-    count.
+    Nothing is written, not even git's index. Variables that git sets for its hooks are ignored.
     """
-    answer = _git_status(folder)
     commit, changed = None, False
-    for line in answer.splitlines():
+    for line in _git_status(folder).splitlines():
         match line.split(b" "):
             case [b"#", b"branch.oid", name]:
                 commit = name.decode("ascii", errors="replace")
@@ -255,18 +248,17 @@ def _git_status(folder: Path) -> bytes:
     git = shutil.which("git")
     if git is None:
         return b""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
     command = [git, "-c", "core.fsmonitor=false", "-C", str(folder), "status"]
-    form = ["--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "--untracked-files=no"]
+    options = ["--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "--untracked-files=no"]
     with suppress(OSError, ValueError, subprocess.SubprocessError):
-        done = subprocess.run(
-            [*command, *form],
-            env=given | quiet,
+        return subprocess.run(
+            [*command, *options],
+            env=variables | quiet,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_GIT_S,
+            timeout=_GIT_TIMEOUT_S,
             check=True,
-        )
-        return done.stdout
+        ).stdout
     return b""

@@ -30,7 +30,7 @@ BUSY = "asrlab: checking "
 )
 def test_a_known_bad_pair_is_found_with_its_cure(versions: dict[str, str | None], expected: list[str]):
     """Only versions that are known not to work together are named, with the command that mends them."""
-    found = [(finding.subject, finding.verdict, finding.cure) for finding in check_version_pairs(versions)]
+    found = [(finding.subject, finding.status, finding.cure) for finding in check_version_pairs(versions)]
     assert found == [(subject, "note", install_command("av<19")) for subject in expected]
 
 
@@ -45,7 +45,7 @@ def test_a_sound_environment_has_no_problem(healthy: Any):
     findings = {finding["subject"]: finding for finding in healthy.json["findings"]}
     assert healthy.code == 0
     assert healthy.err.splitlines() == [f"{BUSY}echo, faster-whisper, openai-whisper, liquid-audio ..."]
-    assert {finding["verdict"] for finding in findings.values()} <= {"ok", "note"}
+    assert {finding["status"] for finding in findings.values()} <= {"ok", "note"}
     assert {"python", "soundfile", "PyAV", "soxr", "plugins", "weights store", "engine echo"} <= set(findings)
     assert "torch " in findings["engine openai-whisper"]["detail"]
     assert "unsupported device mps" in findings["devices of faster-whisper"]["detail"]
@@ -109,13 +109,13 @@ def test_an_engine_that_dies_while_importing_is_a_problem(asrlab_cli: Any, tmp_p
     ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="openai-whisper,liquid-audio")
     findings = {finding["subject"]: finding for finding in ran.json["findings"]}
     assert ran.code == 1
-    assert findings["engine faster-whisper"]["verdict"] == "problem"
+    assert findings["engine faster-whisper"]["status"] == "problem"
     assert "its import ends its process (SIGABRT)" in findings["engine faster-whisper"]["detail"]
     assert "weights store" in findings
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict", "detail"),
+    ("source", "status", "detail"),
     [
         ("import sys\nsys.exit(0)", "problem", "its import ends its process (sys.exit)"),
         ("import atexit\natexit.register(print, 'bye')\nprint('hello')", "ok", "asrlab "),
@@ -123,7 +123,7 @@ def test_an_engine_that_dies_while_importing_is_a_problem(asrlab_cli: Any, tmp_p
     ids=["exits", "talks"],
 )
 def test_an_engine_that_exits_or_talks_while_importing_does_not_confuse(
-    asrlab_cli: Any, tmp_path: Path, write_distribution: Any, source: str, verdict: str, detail: str
+    asrlab_cli: Any, tmp_path: Path, write_distribution: Any, source: str, status: str, detail: str
 ):
     """An import that ends the process is a problem even with status 0; what one prints is not taken for the answer."""
     devices = "import asrlab\ndef devices(): return asrlab.DeviceReport(available=('cpu',))\n"
@@ -133,7 +133,7 @@ def test_an_engine_that_exits_or_talks_while_importing_does_not_confuse(
     write_distribution(tmp_path, "odd", source=plugin)
     ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
     finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "engine odd")
-    assert finding["verdict"] == verdict
+    assert finding["status"] == status
     assert finding["detail"].startswith(detail)
 
 
@@ -153,7 +153,7 @@ def asrlab_engines():
     ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
     finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "engine lonely")
     assert ran.code == 0
-    assert (finding["verdict"], finding["cure"]) == ("note", install_command("nobody"))
+    assert (finding["status"], finding["cure"]) == ("note", install_command("nobody"))
 
 
 LFM = """
@@ -189,7 +189,7 @@ def test_missing_weights_are_a_note_with_repository_revision_size_and_command(ba
     """What would be pulled is told without pulling; no package is advised that does not carry it."""
     finding = next(finding for finding in bare.json["findings"] if finding["subject"] == "weights of lfm/audio")
     assert bare.code == 0
-    assert finding["verdict"] == "note"
+    assert finding["status"] == "note"
     assert finding["detail"] == "not on this machine: LiquidAI/LFM2.5-Audio-1.5B @ c362a0625dfe (about 3.3 GB)"
     assert finding["cure"] == asrlab_command("pull", "lfm/audio")
 
@@ -208,5 +208,5 @@ def test_devices_that_cannot_be_told_are_a_problem(asrlab_cli: Any, tmp_path: Pa
     write_distribution(tmp_path, "lfm", source=source + "\ndef broken():\n    raise OSError('no driver')\n")
     ran = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
     finding = next(finding for finding in ran.json["findings"] if finding["subject"] == "devices of lfm")
-    assert (ran.code, finding["verdict"]) == (1, "problem")
+    assert (ran.code, finding["status"]) == (1, "problem")
     assert "no driver" in finding["detail"]

@@ -24,11 +24,11 @@ def test_a_calibration_is_shown_kept_told_and_forgotten(asrlab_cli: Any, tmp_pat
     stored = json.loads(path.read_text())
     assert stored["key"]["model"] == MODEL
     told = findings(tmp_path)
-    assert [(each.verdict, each.detail.startswith("batches of")) for each in told] == [("ok", True)]
+    assert [(each.status, each.detail.startswith("batches of")) for each in told] == [("ok", True)]
     stored["key"]["packages"][0]["version"] = "0.0.1"
     path.write_text(json.dumps(stored))
     (stale,) = findings(tmp_path)
-    assert stale.verdict == "note"
+    assert stale.status == "note"
     assert "0.0.1, now" in stale.detail
     assert stale.cure.endswith(f"asrlab tune {MODEL}")
     gone = asrlab_cli("tune", MODEL, "--forget", "--json", **cache)

@@ -162,13 +162,13 @@ FAULTS: dict[str, tuple[Callable[[Environment], None], str, str, str]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_cure_cures_when_typed(environment: Environment, fault: str):
     """Doctor names the fault; its command, run verbatim by a shell, takes the fault away."""
-    make, subject, verdict, detail = FAULTS[fault]
+    make, subject, status, detail = FAULTS[fault]
     engine = "faster-whisper" if subject == ENGINE else "echo"
     make(environment)
     found = environment.findings("--engine", engine)[subject]
-    assert (found["verdict"], detail in found["detail"]) == (verdict, True), found
-    cured = environment.findings("--engine", engine, before=found["cure"]).get(subject, {"verdict": "ok"})
-    assert cured["verdict"] == "ok", cured
+    assert (found["status"], detail in found["detail"]) == (status, True), found
+    cured = environment.findings("--engine", engine, before=found["cure"]).get(subject, {"status": "ok"})
+    assert cured["status"] == "ok", cured
 
 
 def test_a_pair_of_versions_is_separated_when_typed(environment: Environment):
@@ -187,7 +187,7 @@ def test_a_module_in_front_of_an_engine_is_put_aside(environment: Environment, t
     found = environment.findings("--engine", "faster-whisper", **arguments)[ENGINE]
     assert f"is imported from {tmp_path / 'faster_whisper.py'}" in found["detail"]
     cured = environment.findings("--engine", "faster-whisper", before=found["cure"], **arguments)
-    assert cured[ENGINE]["verdict"] == "ok"
+    assert cured[ENGINE]["status"] == "ok"
 
 
 def test_a_store_that_cannot_be_written_is_put_elsewhere(environment: Environment):
@@ -195,9 +195,9 @@ def test_a_store_that_cannot_be_written_is_put_elsewhere(environment: Environmen
     (environment.home / "file").write_text("not a folder")
     broken = {"ASRLAB_CACHE": str(environment.home / "file" / "cache")}
     found = environment.findings("--engine", "echo", **broken)["weights store"]
-    assert found["verdict"] == "problem"
+    assert found["status"] == "problem"
     cured = environment.findings("--engine", "echo", before=found["cure"], **broken)["weights store"]
-    assert cured["verdict"] == "ok"
+    assert cured["status"] == "ok"
 
 
 def test_a_plugin_on_the_path_is_left_out(environment: Environment, tmp_path: Path, write_distribution: Any):
@@ -231,10 +231,10 @@ def test_a_cure_by_pip_cures_where_asrlab_came_from_a_wheel(environment: Environ
         environment.run("build", "-q", "-p", sys.executable, "--wheel", "-o", str(environment.home), f"'{ROOT}'")
         environment.run("pip", "install", "-q", "--no-deps", "-p", str(environment.python), str(wheel))
         assert environment.shell(f"{environment.python} -m ensurepip").returncode == 0
-    make, subject, verdict, _ = FAULTS[fault]
+    make, subject, status, _ = FAULTS[fault]
     make(environment)
     found = environment.findings("--engine", "faster-whisper")[subject]
-    assert found["verdict"] == verdict
+    assert found["status"] == status
     assert " -m pip install " in found["cure"]
     assert (f"{wheel}[faster-whisper]" in found["cure"]) is (fault == "missing engine")
-    assert environment.findings("--engine", "faster-whisper", before=found["cure"])[subject]["verdict"] == "ok"
+    assert environment.findings("--engine", "faster-whisper", before=found["cure"])[subject]["status"] == "ok"

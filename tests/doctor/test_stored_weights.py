@@ -41,18 +41,18 @@ def test_changed_bytes_are_found_and_fetched_again_by_the_command(store: Path, a
     models = {row["name"]: row for row in asrlab_cli("models", "--json", ASRLAB_CACHE=str(store)).json["models"]}
     assert models["faster-whisper/base"]["weights"] == "here"
     code, findings = verified(asrlab_cli, store)
-    assert (code, findings[SUBJECT]["verdict"]) == (1, "problem")
+    assert (code, findings[SUBJECT]["status"]) == (1, "problem")
     assert "vocabulary" in findings[SUBJECT]["detail"]
     assert "has sha256" in findings[SUBJECT]["detail"]
     cure = findings[SUBJECT]["cure"]
     environment = asrlab_cli.environment(ASRLAB_CACHE=str(store))
     subprocess.run(["/bin/sh", "-c", cure], check=True, env=environment, capture_output=True)
     code, findings = verified(asrlab_cli, store)
-    assert (code, findings[SUBJECT]["verdict"]) == (0, "ok")
+    assert (code, findings[SUBJECT]["status"]) == (0, "ok")
     assert "MB, read again; sha256 as in the catalogue" in findings[SUBJECT]["detail"]
 
 
 def test_an_empty_store_is_no_problem(asrlab_cli: Any, tmp_path: Path):
     """Where nothing is stored, nothing differs."""
     _, findings = verified(asrlab_cli, tmp_path)
-    assert findings["stored weights"]["verdict"] == "ok"
+    assert findings["stored weights"]["status"] == "ok"

@@ -27,7 +27,7 @@ def devices(engines: tuple[str, ...], *, as_json: bool) -> None:
     """
     from asrlab.cli.output import echo_json
     from asrlab.cli.progress import StatusLine
-    from asrlab.doctor.engines import device_rows
+    from asrlab.doctor.probes import device_rows
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 

@@ -18,7 +18,7 @@ Examples:
   asrlab doctor
   asrlab doctor --engine faster-whisper
   asrlab doctor --verify-weights
-  asrlab doctor --json | jq '.findings[] | select(.verdict == "problem")'
+  asrlab doctor --json | jq '.findings[] | select(.status == "problem")'
 """
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
@@ -49,9 +49,9 @@ def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> 
             _show(finding)
     if as_json:
         echo_json({"findings": [attrs.asdict(finding) for finding in findings]})
-    problems = sum(finding.verdict == "problem" for finding in findings)
+    problems = sum(finding.status == "problem" for finding in findings)
     if not as_json:
-        notes = sum(finding.verdict == "note" for finding in findings)
+        notes = sum(finding.status == "note" for finding in findings)
         click.echo(f"{len(findings)} checks, {problems} problems, {notes} notes")
     return exit_codes.SOME_FAILED if problems else exit_codes.DONE
 
@@ -61,7 +61,7 @@ def _show(finding: DoctorFinding) -> None:
     from asrlab.terminal.screen import Text
 
     screen = console()
-    verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
-    screen.print(Text.assemble(verdict, (finding.subject, "bold"), f": {finding.detail}"), soft_wrap=True)
+    status = (f"{finding.status:8}", _STYLES[finding.status])
+    screen.print(Text.assemble(status, (finding.subject, "bold"), f": {finding.detail}"), soft_wrap=True)
     if finding.cure:
         screen.print(Text(f"        fix: {finding.cure}"), soft_wrap=True)

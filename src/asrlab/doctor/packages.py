@@ -1,4 +1,4 @@
-"""Finds what is wrong with an engine's installed packages, and the command that repairs them."""
+"""Faults of an engine's installed packages, and the commands that repair them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq, "<": operat
 
 @attrs.frozen(kw_only=True)
 class Repair:
-    """What was found wrong with an engine's packages.
+    """A fault of an engine's packages.
 
     Attributes:
-        reason: What was found; empty if nothing but that the engine does not import.
+        reason: The fault; empty if none was identified.
         command: The command that repairs it; empty if none is known.
     """
 
@@ -33,13 +33,13 @@ class Repair:
     command: str = ""
 
 
-def repair_of(spec: EngineSpec) -> Repair:
-    """Look for the fault of an engine that is installed and does not import.
+def find_repair(spec: EngineSpec) -> Repair:
+    """Find the fault of an engine that is installed but does not import.
 
-    A file that lies in front of the package is renamed. Packages that lack files are installed again as they were.
-    Packages outside of their bounds are brought inside. Otherwise all that the engine needs is installed again.
+    A file that shadows the package is renamed. Packages with missing files are installed again in the same version.
+    Packages outside of their bounds are replaced. Otherwise all packages of the engine are installed again.
     """
-    shadow = _shadow_of(spec)
+    shadow = _find_shadow(spec)
     if shadow:
         command = shlex.join(["mv", str(shadow), f"{shadow}.disabled"])
         return Repair(
@@ -49,8 +49,8 @@ def repair_of(spec: EngineSpec) -> Repair:
     damaged = list(damaged_distributions([name for name in (spec.distribution, *spec.reported_distributions) if name]))
     if damaged:
         pins = [f"{dist.name}=={dist.version}" for dist, _ in damaged]
-        lost = "; ".join(f"{dist.name} {dist.version} lacks {missing}" for dist, missing in damaged)
-        return Repair(reason=lost, command=install_command("--no-deps", *pins, reinstall=True))
+        reason = "; ".join(f"{dist.name} {dist.version} lacks {missing}" for dist, missing in damaged)
+        return Repair(reason=reason, command=install_command("--no-deps", *pins, reinstall=True))
     outside = outside_of_bounds(spec)
     if outside:
         return Repair(reason="; ".join(outside), command=runnable(spec.install))
@@ -58,19 +58,19 @@ def repair_of(spec: EngineSpec) -> Repair:
 
 
 def outside_of_bounds(spec: EngineSpec) -> list[str]:
-    """Return a sentence for each installed package that is older or newer than asrlab's extra for an engine takes."""
+    """Return a sentence for each installed package outside of the bounds of asrlab's extra for an engine."""
     extra = re.search(r"asrlab\[([\w-]+)\]", spec.install)
-    found = []
+    sentences = []
     for requirement in extra_requirements(extra[1]) if extra else ():
         name = _NAME.match(requirement)
         version = installed_version(name[0]) if name else None
         if name and version and not _is_within(release_of(version), requirement[len(name[0]) :]):
-            found.append(f"{name[0]} {version} is installed, and {requirement} is needed")
-    return found
+            sentences.append(f"{name[0]} {version} is installed, and {requirement} is needed")
+    return sentences
 
 
 def _is_within(release: tuple[int, ...], bounds: str) -> bool:
-    """Return whether a release is within bounds such as ``>=2.9.1,<2.12``; operators not known here admit all."""
+    """Return whether a release is within bounds such as ``>=2.9.1,<2.12``; other operators are ignored."""
     for sign, number in re.findall(r"(>=|<=|==|<|>)\s*([\d.]+)", bounds):
         width = max(len(release), len(wanted := release_of(number)))
         have, want = (numbers + (0,) * (width - len(numbers)) for numbers in (release, wanted))
@@ -85,8 +85,8 @@ def release_of(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts if part.isdigit())
 
 
-def _shadow_of(spec: EngineSpec) -> Path | None:
-    """Return the module file or package folder that lies in front of the engine's; None if there is none."""
+def _find_shadow(spec: EngineSpec) -> Path | None:
+    """Return the module file or package folder that shadows the engine's; None if there is none."""
     if not (spec.distribution and spec.import_name) or "." in spec.import_name:
         return None
     try:
@@ -103,9 +103,9 @@ def _shadow_of(spec: EngineSpec) -> Path | None:
 
 
 def damaged_distributions(names: list[str]) -> Iterator[tuple[metadata.Distribution, str]]:
-    """Yield the distributions among *names* and what they require that lack files, each with the first of them.
+    """Yield the distributions with missing files among *names* and their requirements, with the first such file.
 
-    A file of another size than was installed counts as lacking.
+    A file of another size than the installed one counts as missing.
     """
     pending, seen = list(names), set[str]()
     while pending:
@@ -117,14 +117,13 @@ def damaged_distributions(names: list[str]) -> Iterator[tuple[metadata.Distribut
             dist = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue
-        lacking = _first_lacking(dist)
-        if lacking:
-            yield dist, lacking
+        if missing := _first_missing(dist):
+            yield dist, missing
         pending += [match[0] for line in dist.requires or [] if "extra ==" not in line and (match := _NAME.match(line))]
 
 
-def _first_lacking(dist: metadata.Distribution) -> str:
-    # not dist.files, which leaves out the files that are not there
+def _first_missing(dist: metadata.Distribution) -> str:
+    # dist.files would skip the missing files
     for name, _, size in csv.reader((dist.read_text("RECORD") or "").splitlines()):
         if name.endswith((".pyc", "/RECORD")):
             continue

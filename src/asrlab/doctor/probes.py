@@ -1,17 +1,24 @@
-"""Tries every known patch, in child processes that import the packages concerned."""
+"""Probes of engines, patches and plugins in child processes.
+
+The built-in engines share a process, in the order of their specs, so that PyTorch is imported once for all of them.
+Other engines and plugins have a process each.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import attrs
 
 from asrlab.engine.spec import EngineSpec
+from asrlab.engine_import import import_engine
 from asrlab.environment import installed_version
-from asrlab.errors import OptionError
+from asrlab.errors import EngineUnavailableError, OptionError
 from asrlab.isolation import Task, TaskResult, run_tasks
 from asrlab.patches import Patch, PatchSelection
 from asrlab.patches.direct import check_device, known_patches, try_patches
@@ -31,18 +38,18 @@ def try_all_patches(
     engines: Sequence[EngineSpec] | None = None,
     progress: Callable[[Sequence[str]], object] = lambda _labels: None,
 ) -> tuple[tuple[Patch, PatchStatus], ...]:
-    """Return each known patch with what it does here.
+    """Try each known patch, and return it with its status.
 
     Args:
-        host: The plugins to ask.
-        device: Such as ``mps``, or ``auto``.
+        host: The plugins that offer patches.
+        device: A device such as ``mps``, or ``auto``.
         choice: ``auto``, ``off`` or names; None reads ``ASRLAB_PATCHES``.
-        engines: The engines whose packages' patches are of interest; None for all patches.
-        progress: Called with the distributions that are still being imported.
+        engines: Engines whose packages' patches are tried; None for all patches.
+        progress: Called with the distributions whose import is pending.
 
     Raises:
-        PatchError: A patch that was named does not exist.
-        DeviceUnavailableError: There is no device of this name anywhere.
+        PatchError: If a named patch does not exist.
+        DeviceUnavailableError: If the name is not that of a device.
     """
     known = known_patches(host)
     PatchSelection.parse(choice, known)
@@ -50,26 +57,26 @@ def try_all_patches(
     patches = [patch for patch in known if engines is None or any(spec.uses(patch.distribution) for spec in engines)]
     distributions = list(dict.fromkeys(patch.distribution for patch in patches))
     tasks = [_patch_task(name, device, choice) for name in distributions if installed_version(name) is not None]
-    found: dict[str, PatchStatus] = {}
+    statuses: dict[str, PatchStatus] = {}
     for name in distributions:
-        if installed_version(name) is None:  # each is skipped, whatever the device is
+        if installed_version(name) is None:  # its patches are skipped on any device
             tried = try_patches(device="cpu", patches=choice, host=host, distributions=(name,))
-            found |= {patch.name: status for patch, status in tried}
-    for task, answer in run_tasks(_groups(tasks, host), timeout_s=PATCH_TIMEOUT_S, progress=progress):
-        found |= _statuses(task, answer, patches)
-    return tuple((patch, found[patch.name]) for patch in patches)
+            statuses |= {patch.name: status for patch, status in tried}
+    for task, result in run_tasks(_patch_groups(tasks, host), timeout_s=PATCH_TIMEOUT_S, progress=progress):
+        statuses |= _patch_statuses(task, result, patches)
+    return tuple((patch, statuses[patch.name]) for patch in patches)
 
 
 def _patch_task(distribution: str, device: str, choice: str | None) -> Task:
     return Task(
         label=distribution,
-        function="asrlab.doctor.probes:try_here",
+        function="asrlab.doctor.probes:try_patches_here",
         arguments={"distribution": distribution, "device": device, "choice": choice},
     )
 
 
-def _groups(tasks: Iterable[Task], host: PluginHost) -> list[list[Task]]:
-    """Return the tasks such that the packages of the built-in engines share a process."""
+def _patch_groups(tasks: Iterable[Task], host: PluginHost) -> list[list[Task]]:
+    """Return the tasks in groups, one of them for all packages of built-in engines."""
     offered = host.collect("asrlab_patches", Patch)
     builtin = {patch.distribution for plugin, patch in offered if plugin.name in BUILTINS}
     shared, alone = [], []
@@ -81,10 +88,10 @@ def _groups(tasks: Iterable[Task], host: PluginHost) -> list[list[Task]]:
     return [shared, *alone]
 
 
-def _statuses(task: Task, answer: TaskResult, patches: Iterable[Patch]) -> Mapping[str, PatchStatus]:
-    if not answer.failure:
-        return {row["name"]: PatchStatus(**row) for row in answer.value}
-    reason = answer.failure if answer.raised else f"importing {task.label} {answer.failure}"
+def _patch_statuses(task: Task, result: TaskResult, patches: Iterable[Patch]) -> Mapping[str, PatchStatus]:
+    if not result.failure:
+        return {row["name"]: PatchStatus(**row) for row in result.value}
+    reason = result.failure if result.raised else f"importing {task.label} {result.failure}"
     return {
         patch.name: PatchStatus(
             name=patch.name, distribution=patch.distribution, status="failed", reason=reason, link=patch.issue_url
@@ -94,26 +101,26 @@ def _statuses(task: Task, answer: TaskResult, patches: Iterable[Patch]) -> Mappi
     }
 
 
-def try_here(*, distribution: str, device: str, choice: str | None) -> list[dict[str, Any]]:
-    """Import a package into this process, try its patches and return their statuses."""
+def try_patches_here(*, distribution: str, device: str, choice: str | None) -> list[dict[str, Any]]:
+    """Import a package into this process, try its patches, and return their statuses."""
     tried = try_patches(device=device, patches=choice, distributions=(distribution,))
     return [attrs.asdict(status) for _, status in tried]
 
 
 TIMEOUT = "ASRLAB_PLUGIN_TIMEOUT"
 DEFAULT_TIMEOUT_S = 30.0
-"""Seconds in which a plugin must import and name what it offers; it is to import nothing heavy for that."""
+"""Seconds in which a plugin must import and list what it offers, for which it should import nothing heavy."""
 
 
 def probe_plugins(*, again: bool = False, progress: Callable[[Sequence[str]], object] = lambda _labels: None) -> None:
-    """Try each plugin that was not tried yet with the files it has, and keep what it did to its process.
+    """Try each plugin that was not tried with its present files, and store the result.
 
     Args:
-        again: Whether those that failed before are tried again.
-        progress: Called with the names of the plugins that are being tried.
+        again: Try plugins that failed before again.
+        progress: Called with the names of the pending plugins.
 
     Raises:
-        OptionError: ``ASRLAB_PLUGIN_TIMEOUT`` is no number of seconds.
+        OptionError: If ``ASRLAB_PLUGIN_TIMEOUT`` is not a number of seconds.
     """
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     if "*" in disabled:
@@ -123,18 +130,18 @@ def probe_plugins(*, again: bool = False, progress: Callable[[Sequence[str]], ob
     if not untried:
         return
     tasks = [_plugin_task(point) for point in untried]
-    for task, answer in run_tasks([[task] for task in tasks], timeout_s=_timeout_s(), progress=progress):
+    for task, result in run_tasks([[task] for task in tasks], timeout_s=_plugin_timeout_s(), progress=progress):
         point = next(point for point, known in zip(untried, tasks, strict=True) if known is task)
-        hint = f" (more time: {TIMEOUT}=SECONDS)" if answer.failure.startswith("does not end") else ""
-        save_probe_result(point, f"it {answer.failure}{hint}; to try it again: asrlab plugins" if answer.died else "")
+        hint = f" (more time: {TIMEOUT}=SECONDS)" if result.failure.startswith("does not end") else ""
+        save_probe_result(point, f"it {result.failure}{hint}; to try it again: asrlab plugins" if result.died else "")
 
 
 def _failed(point: EntryPoint) -> bool:
-    verdict = read_probe_result(point)
-    return verdict is not None and bool(verdict.failure)
+    result = read_probe_result(point)
+    return result is not None and bool(result.failure)
 
 
-def _timeout_s() -> float:
+def _plugin_timeout_s() -> float:
     written = os.environ.get(TIMEOUT, "")
     try:
         seconds = float(written) if written else DEFAULT_TIMEOUT_S
@@ -147,15 +154,109 @@ def _timeout_s() -> float:
 
 def _plugin_task(point: EntryPoint) -> Task:
     arguments = {"name": point.name, "value": point.value, "distribution": point.dist.name if point.dist else ""}
-    return Task(label=point.name, function="asrlab.doctor.probes:probe_here", arguments=arguments)
+    return Task(label=point.name, function="asrlab.doctor.probes:import_plugin_here", arguments=arguments)
 
 
-def probe_here(*, name: str, value: str, distribution: str) -> None:
-    """Import a plugin into this process and ask it what it offers; what it raises is of no interest here."""
+def import_plugin_here(*, name: str, value: str, distribution: str) -> None:
+    """Import a plugin into this process and collect what it offers; exceptions are reported elsewhere."""
     points: Iterable[EntryPoint] = entry_points(group="asrlab", name=name)
-    found = [
+    points = [
         point for point in points if point.value == value and (point.dist.name if point.dist else "") == distribution
     ]
-    host = PluginHost(points=found, disabled=())
+    host = PluginHost(points=points, disabled=())
     for hook, kind in HOOKS.items():
         host.collect(hook, kind)
+
+
+IMPORT_TIMEOUT_S = 120.0
+"""Seconds that an engine may take to import before it counts as hanging."""
+_FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
+type Offer = tuple[EngineSpec, str]
+"""An engine and the distribution that offers it."""
+
+
+@attrs.frozen(kw_only=True)
+class EngineProbe:
+    """The result of probing an engine.
+
+    Attributes:
+        row: The engine's devices, as in ``asrlab devices --json``; None if the engine does not import.
+        failure: Why the engine does not import; empty if it does.
+    """
+
+    row: dict[str, Any] | None
+    failure: str = ""
+
+
+def probe_engines(
+    offers: Sequence[Offer], *, load: bool, progress: Callable[[Sequence[str]], object] = lambda _labels: None
+) -> Iterator[tuple[EngineSpec, EngineProbe]]:
+    """Start a probe of every engine, and return an iterator over the results as they arrive.
+
+    Args:
+        offers: The engines with their distributions.
+        load: Import the module that loads models, and so the whole engine; otherwise only what lists devices.
+        progress: Called with the names of the pending engines.
+    """
+    tasks = [_engine_task(spec, load=load) for spec, _ in offers]
+    groups = [[task for task, (_, distribution) in zip(tasks, offers, strict=True) if distribution == "asrlab"]]
+    groups += [[task] for task, (_, distribution) in zip(tasks, offers, strict=True) if distribution != "asrlab"]
+    answers = run_tasks(groups, timeout_s=IMPORT_TIMEOUT_S, progress=progress)
+    return ((offers[_task_index(task, tasks)][0], _probe_of(answer)) for task, answer in answers)
+
+
+def device_rows(
+    offers: Sequence[Offer], *, progress: Callable[[Sequence[str]], object] = lambda _labels: None
+) -> list[dict[str, Any]]:
+    """Return a row for each engine, in order, with an error if its devices are not known."""
+    installed = [offer for offer in offers if offer[0].is_installed()]
+    rows = {id(spec): _device_row(spec) for spec, _ in offers if not spec.is_installed()}
+    for spec, probe in probe_engines(installed, load=False, progress=progress):
+        rows[id(spec)] = probe.row or _error_row(spec, f"engine {spec.name!r}: {probe.failure}; run: asrlab doctor")
+    return [rows[id(spec)] for spec, _ in offers]
+
+
+def _task_index(task: Task, tasks: Sequence[Task]) -> int:
+    """Return the index of *task* by identity: two distributions may offer engines of the same name."""
+    return next(index for index, known in enumerate(tasks) if known is task)
+
+
+def _probe_of(answer: TaskResult) -> EngineProbe:
+    failure = answer.failure if answer.raised or not answer.failure else f"its import {answer.failure}"
+    return EngineProbe(row=answer.value, failure=failure)
+
+
+def _engine_task(spec: EngineSpec, *, load: bool) -> Task:
+    arguments = {"fields": {name: getattr(spec, name) for name in _FIELDS}, "load": load}
+    return Task(label=spec.name, function="asrlab.doctor.probes:import_engine_here", arguments=arguments)
+
+
+def import_engine_here(*, fields: Mapping[str, Any], load: bool) -> dict[str, Any]:
+    """Import an engine into this process and return the row of its devices."""
+    spec = EngineSpec(models=(), **fields)
+    if load:
+        known = known_patches()
+        with suppress(EngineUnavailableError):  # with the patches that its import needs; an error is raised again below
+            import_engine(spec, known, PatchSelection.parse(None, known))
+        import_module(spec.factory.partition(":")[0])
+    return _device_row(spec)
+
+
+def _device_row(spec: EngineSpec) -> dict[str, Any]:
+    """Return the devices that the package of *spec* reports, or an error if it does not import."""
+    try:
+        report = spec.device_report()
+    except EngineUnavailableError as error:
+        return _error_row(spec, error.message)
+    return {
+        "engine": spec.name,
+        "available": list(report.available),
+        "auto": report.best(),
+        "missing": dict(report.missing),
+        "error": None,
+    }
+
+
+def _error_row(spec: EngineSpec, message: str) -> dict[str, Any]:
+    """Return the row of an engine whose devices are unknown."""
+    return {"engine": spec.name, "available": [], "auto": None, "missing": {}, "error": message}
