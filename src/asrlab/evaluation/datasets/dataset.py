@@ -160,7 +160,8 @@ class DatasetFormat:
         description: A few words for a list.
         sniffer: Function that returns True if a path looks like this format, by names and first lines only.
         read: Function that returns the data set at a path. It checks names and first lines at once, and reads the
-            utterances while they are iterated. It raises `DatasetError`.
+            utterances while they are iterated. It raises `DatasetError` with the file and, where there is one, the line
+            number: for a wrong or missing file, a bad or repeated line, or an utterance without required audio or text.
     """
 
     name: str

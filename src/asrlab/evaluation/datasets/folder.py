@@ -48,10 +48,6 @@ def read_folder(path: Path, options: ReadOptions) -> Dataset:
 
     Links to folders within the folder are not followed, since those are read themselves. Links that lead out of the
     folder are refused, or followed if external files are allowed.
-
-    Raises:
-        DatasetError: If there is no audio, a link leads out of the folder, two audio files share an id, a ``.txt`` has
-            no audio, or audio has no required ``.txt``; while iterating, if a ``.txt`` cannot be read.
     """
     # absolute, since the working directory may change before the data set is iterated
     files = _collect(AudioRoot.at(path.absolute(), options))
@@ -156,10 +152,6 @@ def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
     A line of ``*.trans.txt`` has an id and the text. The audio has the id as its name, in the same folder, with any
     suffix of audio. Speaker and recording come from the path: of ``84/121123/84-121123.trans.txt``, ``84`` and
     ``84-121123``.
-
-    Raises:
-        DatasetError: If there is no ``*.trans.txt``; while iterating, if a folder or line cannot be read, with its line
-            number.
 
     Source: LibriSpeech, ``README.TXT``, section 5.
     """

@@ -47,10 +47,6 @@ def read_hugging_face(data: Any, options: ReadOptions) -> Dataset:
     columns have the names that tables use. Audio that the library holds as bytes is decoded by asrlab like a file. The
     object comes from the caller and not from a file, so its paths may lead anywhere.
 
-    Raises:
-        DatasetError: If *data* is a dictionary of splits, or has no column or several for the audio; while iterating,
-            if a row cannot be read, with its number.
-
     Source: Hugging Face datasets 5.2, ``features/audio.py``.
     """
     if any(kind.__name__ in _SPLIT_TYPES for kind in type(data).__mro__):
@@ -154,9 +150,6 @@ def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
     Args:
         path: The folder, or its ``metadata.csv`` or ``metadata.jsonl``. Of a data set with splits, one of them.
         options: Options of every reader.
-
-    Raises:
-        DatasetError: If there is no metadata, or several; while iterating, if a line cannot be read, with its number.
 
     Source: Hugging Face datasets, "Create an audio dataset".
     """

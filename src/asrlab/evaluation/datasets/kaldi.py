@@ -39,11 +39,6 @@ def read_kaldi(path: Path, options: ReadOptions) -> Dataset:
     ``utt2spk`` and ``utt2lang`` are kept in memory as strings; ``text`` is read line by line. Commands in ``wav.scp``
     are never run.
 
-    Raises:
-        DatasetError: If there is no ``wav.scp``, or no required ``text``; while iterating, if a line cannot be read,
-            with its file and number, ``wav.scp`` has a shell pipe, an archive or standard input, or an utterance has no
-            audio, no end, or no required text.
-
     Source: Kaldi, "Data preparation".
     """
     for name in ("wav.scp", *(("text",) if options.require_text else ())):

@@ -42,13 +42,8 @@ def read_lhotse(path: Path, options: ReadOptions) -> Dataset:
             folder with one such pair or file. Relative paths in it begin in its folder.
         options: Options of every reader.
 
-    The recordings of a pair are kept in memory (id, path, duration, channels). All else is read line by line.
-
-    Raises:
-        DatasetError: If there is no such file, one of a pair is missing, or there are several; while iterating, if a
-            line cannot be read, with its number, a source is not a file (commands are never run, nothing is fetched), a
-            recording has several channels or transforms, a cut is mixed or padding, or a supervision lacks a required
-            text or a cut a required supervision.
+    The recordings of a pair are kept in memory (id, path, duration, channels). All else is read line by line. Commands
+    are never run, and nothing is fetched. Recordings with several channels or transforms and mixed cuts are refused.
 
     Source: Lhotse 1.33, ``audio/recording.py``, ``supervision.py``, ``cut/mono.py``.
     """

@@ -33,14 +33,6 @@ def read_manifest(path: Path, options: ReadOptions) -> Dataset:
 
     A manifest may come from an untrusted source, so its audio must be in its folder or below, with links resolved.
 
-    Args:
-        path: The manifest, UTF-8 with or without a byte order mark.
-        options: Options of every reader.
-
-    Raises:
-        DatasetError: If the file is not a manifest; while iterating, if a line cannot be read or two lines share an id.
-            The message has the line number.
-
     Source: NVIDIA NeMo, ASR manifest format.
     """
     _check_head(path)

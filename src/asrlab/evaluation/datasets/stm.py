@@ -55,10 +55,6 @@ def read_stm(path: Path, options: ReadOptions) -> Dataset:
     Comments (``;;``), labels and segments with IGNORE_TIME_SEGMENT_IN_SCORING are skipped; the text is not changed.
     Channel 1, or A, is the whole audio: asrlab mixes the channels of a file, so a second channel is refused.
 
-    Raises:
-        DatasetError: If there is no STM; while iterating, if a line cannot be read, with its number, names a second
-            channel or missing audio, or leaves a required reference open (``{ a / b }``).
-
     Source: NIST SCTK, ``doc/infmts.htm``.
     """
     files = list_stm_files(path)

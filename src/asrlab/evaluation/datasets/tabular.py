@@ -213,9 +213,6 @@ def read_table(path: Path, options: ReadOptions) -> Dataset:
     Cells may be in double quotes. Columns are found by their names in any case, see `UtteranceColumns`, and others are
     ignored. An empty cell counts as absent, but an empty reference says that nothing is spoken. Relative paths begin in
     the table's folder.
-
-    Raises:
-        DatasetError: If the file is not such a table; while iterating, if a row cannot be read, with its line number.
     """
     delimiter = find_delimiter(path)
     if delimiter is None:
@@ -265,10 +262,6 @@ def read_common_voice(path: Path, options: ReadOptions) -> Dataset:
 
     The audio is ``path`` in the folder ``clips`` beside the table, the reference ``sentence``, the speaker
     ``client_id``, the language ``locale``.
-
-    Raises:
-        DatasetError: If *path* is not such a table, or a folder with several; while iterating, if a row cannot be
-            read, with its line number.
 
     Source: the tables are written without quoting, by common-voice/CorporaCreator, ``corpus.py``.
     """
