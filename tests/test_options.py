@@ -14,7 +14,7 @@ from asrlab import Capabilities, OptionError, TranscribeOptions
 def test_options_default_to_the_engines_choice():
     """Nothing is asked for unless it is given."""
     options = TranscribeOptions()
-    assert (options.language, options.task, options.beam_size, options.temperature_ladder) == (
+    assert (options.language, options.task, options.beam_size, options.temperatures) == (
         None,
         "transcribe",
         None,

@@ -79,12 +79,12 @@ def _language(value: object) -> str | None:
 def _temperature(value: object) -> float | tuple[float, ...] | None:
     if value is None:
         return None
-    ladder = tuple(value) if isinstance(value, list | tuple) else (value,)
-    if not ladder or not all(isinstance(t, int | float) and not isinstance(t, bool) and 0 <= t <= 2 for t in ladder):
+    steps = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not steps or not all(isinstance(t, int | float) and not isinstance(t, bool) and 0 <= t <= 2 for t in steps):
         raise OptionError(
             f"temperature {value!r} must be a number in [0, 2], or several that are tried in turn", option="temperature"
         )
-    return tuple(float(t) for t in ladder) if isinstance(value, list | tuple) else float(ladder[0])
+    return tuple(float(t) for t in steps) if isinstance(value, list | tuple) else float(steps[0])
 
 
 def _check_task(_instance: object, _attribute: object, value: object) -> None:
@@ -195,7 +195,7 @@ class TranscribeOptions:
         return self.language.split("-")[0].lower() if self.language else None
 
     @property
-    def temperature_ladder(self) -> tuple[float, ...] | None:
+    def temperatures(self) -> tuple[float, ...] | None:
         """The temperatures to try in turn; None leaves the choice to the engine."""
         return (self.temperature,) if isinstance(self.temperature, float) else self.temperature
 

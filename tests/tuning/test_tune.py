@@ -20,7 +20,7 @@ from asrlab.plugin import Recognition
 from asrlab.transcript import DecodingPath, TranscribeResult
 from asrlab.tuning.calibration import Calibration, CalibrationStore
 from asrlab.tuning.search import MIN_GAIN
-from asrlab.tuning.trial_runner import N_CLIPS, benchmark_clips, total_duration
+from asrlab.tuning.trial_runner import N_CLIPS, TrialRunner, benchmark_clips, total_duration
 from asrlab.tuning.tune import calibrate
 
 ENGINE = EngineSpec(name="paced", factory="none:none", devices="none:none", models=())
@@ -65,7 +65,9 @@ class Paced:
 
     def calibrated(self, seconds: float = 1000.0) -> Calibration:
         """Calibrate on four cores, by its own clock."""
-        return calibrate(cast("Transcriber", self), ENGINE, threads=4, seconds=seconds, clock=lambda: self.now)
+        transcriber = cast("Transcriber", self)
+        runner = TrialRunner(transcriber, seconds=seconds, clock=lambda: self.now)
+        return calibrate(transcriber, ENGINE, runner, threads=4)
 
 
 def test_the_fastest_is_found():

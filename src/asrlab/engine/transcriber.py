@@ -9,7 +9,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any, Self, Unpack, final
 
 import attrs
@@ -20,15 +19,7 @@ from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.plugin_code import guarded_plugin_code, name_engine
 from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.options import Batching, OptionFields, TranscribeOptions
-from asrlab.transcript import (
-    PatchStatus,
-    Segment,
-    Timings,
-    TranscribeResult,
-    Transcript,
-    TranscriptWarning,
-    join_texts,
-)
+from asrlab.transcript import PatchStatus, Segment, Timings, TranscribeResult, Transcript, TranscriptWarning, join_texts
 
 MAX_SEGMENTS = 1_000
 """Maximum number of segments of a recording, however short it is."""
@@ -40,18 +31,12 @@ MAX_SEGMENTS_PER_S = 50
 class Transcriber:
     """A loaded model. Use it as a context manager, or call `close`; any number of threads may call it.
 
-    Args:
-        recognizer: The engine's loaded model.
-        patch_report: Patches that were applied for it, and those that were not.
-        undo_patches: Called by `close`, or when the transcriber is collected.
-
     Attributes:
         recognizer: The engine's loaded model, for what only one engine can do.
-        load_time: Seconds from the call of ``load`` to this object: probing the device, checking the weights, importing
-            the engine, loading. Downloads are not included. Set by ``load``.
+        load_time: Seconds that ``load`` took to check the device and weights, import the engine and load the model,
+            without downloads. Set by ``load``.
         patch_report: Patches that were applied to other packages, and those that were not and why.
-        calibration: Batching settings that ``asrlab tune`` measured for this model on this machine; None if it has not
-            run. Set by ``load``.
+        calibration: Batching settings that ``asrlab tune`` measured here; None if it has not run. Set by ``load``.
     """
 
     def __init__(
@@ -113,9 +98,8 @@ class Transcriber:
     ) -> Iterator[TranscribeResult]:
         """Transcribe items, in batches if the engine supports them.
 
-        With batches, items are read ahead, some batches' worth, and an array must not change before its result is
-        there. Without, each item is read when its turn comes. A single short item is transcribed as `transcribe` does.
-        ``Transcript.decoding`` reports how each recording was decoded.
+        With batches, items are read ahead, and an array must not change before its result is there. Without, each item
+        is read when its turn comes. ``Transcript.decoding`` reports how each recording was decoded.
 
         Args:
             items: Whatever `transcribe` takes, or objects with an ``audio`` attribute, such as utterances.
@@ -127,7 +111,7 @@ class Transcriber:
             given: Single options that override *options*.
 
         Yields:
-            A result for each item. An item that fails does not end the others.
+            A result for each item; an item that fails does not end the others.
 
         Raises:
             OptionError: At once, not as a result, because the options are the same for all items.
@@ -153,17 +137,14 @@ class Transcriber:
     ) -> SegmentStream:
         """Transcribe one recording, segment by segment as they are ready.
 
-        Takes the arguments of `transcribe` and raises the same errors: at once for options, on the first segment for
-        the audio. When the segments have been read, ``stream.transcript`` holds the whole.
+        The arguments and errors are those of `transcribe`. An error of the audio is raised on the first segment. When
+        the segments have been read, ``stream.transcript`` holds the whole.
         """
         chosen = self._check_options(options, given)
         return SegmentStream(self, self.recognizer, audio, chosen, sample_rate=sample_rate)
 
     def batching(self, given: Batching | None = None) -> Batching | None:
-        """Return the effective batching settings: *given* overrides `calibration`, which overrides the defaults.
-
-        None if the engine decodes one recording at a time.
-        """
+        """Return *given* over `calibration` over the engine's defaults; None if the engine does not support batches."""
         return self.recognizer.resolve_batching((given or Batching()).over(self.calibration))
 
     def prepare_batching(self, given: Batching | None = None) -> None:
@@ -187,9 +168,7 @@ class Transcriber:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -229,16 +208,14 @@ class Transcriber:
 
         for result in transcribe_batched(request, backend, transcribe_fully):
             self._check_open()
-            if isinstance(result.value, BatchedRecording):
+            value = result.value
+            if isinstance(value, BatchedRecording):
                 info = self.recognizer.batch_recognizer(settings).info
-                transcript = _batched_transcript(info, result.value, request.options)
-                yield TranscribeResult(
-                    index=result.index, item=result.item, transcript=attrs.evolve(transcript, patches=self.patch_report)
-                )
-            elif isinstance(result.value, Transcript):
-                yield TranscribeResult(index=result.index, item=result.item, transcript=result.value)
+                value = attrs.evolve(_join(info, value, request.options), patches=self.patch_report)
+            if isinstance(value, Exception):
+                yield TranscribeResult(index=result.index, item=result.item, error=value)
             else:
-                yield TranscribeResult(index=result.index, item=result.item, error=result.value)
+                yield TranscribeResult(index=result.index, item=result.item, transcript=value)
 
 
 class SegmentStream(Iterator[Segment]):
@@ -314,9 +291,7 @@ class SegmentStream(Iterator[Segment]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -403,7 +378,7 @@ def build_transcript(
     )
 
 
-def _batched_transcript(info: TranscriberInfo, recording: BatchedRecording, options: TranscribeOptions) -> Transcript:
+def _join(info: TranscriberInfo, recording: BatchedRecording, options: TranscribeOptions) -> Transcript:
     recognition = Recognition(
         segments=iter(recording.segments),
         language=options.language or recording.language,

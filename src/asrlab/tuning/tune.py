@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from asrlab.engine.spec import EngineSpec
@@ -67,7 +66,8 @@ def tune(
     engine = Registry(host).resolve(model).engine
     options = LoadOptions(device=device, compute_type=compute_type, threads=threads, offline=offline, patches=patches)
     with load_with(model, options, host=host) as transcriber:
-        calibration = calibrate(transcriber, engine, threads=threads, seconds=seconds, progress=progress)
+        runner = TrialRunner(transcriber, seconds=seconds)
+        calibration = calibrate(transcriber, engine, runner, threads=threads, progress=progress)
     store.put(calibration)
     return calibration
 
@@ -75,21 +75,19 @@ def tune(
 def calibrate(
     transcriber: Transcriber,
     engine: EngineSpec,
+    runner: TrialRunner,
     *,
     threads: int | None = None,
-    seconds: float = DEFAULT_SECONDS,
     progress: TuningProgress | None = None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Calibration:
     """Measure the calibration of a loaded model; do not store it, nor set it for *transcriber*.
 
     Args:
         transcriber: The model. An earlier calibration is removed from it.
         engine: Its engine.
+        runner: Times *transcriber* within a time limit.
         threads: As for `tune`.
-        seconds: As for `tune`.
         progress: As for `tune`.
-        clock: Returns the seconds of a monotonic clock.
 
     Raises:
         OptionError: If the engine has no batches.
@@ -105,7 +103,6 @@ def calibrate(
         )
     is_cpu = transcriber.info.device.resolved == "cpu"
     space = SearchSpace(default=default, cores=threads or usable_cores(), is_cpu=is_cpu)
-    runner = TrialRunner(transcriber, seconds=seconds, clock=clock)
     search = Search(transcriber, space, runner, progress=progress)
     search.run()
     return Calibration(

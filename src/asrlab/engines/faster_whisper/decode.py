@@ -146,7 +146,7 @@ def arguments(options: TranscribeOptions) -> dict[str, Any]:
     given: dict[str, Any] = {
         "language": options.primary_language,
         "beam_size": options.beam_size,
-        "temperature": options.temperature_ladder,
+        "temperature": options.temperatures,
         "initial_prompt": options.initial_prompt,
         "hotwords": options.hotwords,
     }

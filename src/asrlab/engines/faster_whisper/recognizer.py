@@ -102,7 +102,7 @@ class FasterWhisperRecognizer(Recognizer):
 
         Those are voice activity detection, sampling from the start, and faster-whisper's own options.
         """
-        first_temperature = (options.temperature_ladder or (0.0,))[0]
+        first_temperature = (options.temperatures or (0.0,))[0]
         if options.vad_filter or options.engine_options or first_temperature:
             return None
         return FasterWhisperBatchBackend(

@@ -158,7 +158,7 @@ class WindowDecoder:
         return segments
 
     def _with_fallback(self, window: _Window) -> DecodingResult:
-        ladder = self._options.temperature_ladder or LADDER
+        ladder = self._options.temperatures or LADDER
         for temperature in ladder:
             result = self._model.decode(window.features, self._decoding_options(temperature))
             if not self._settings.failed(

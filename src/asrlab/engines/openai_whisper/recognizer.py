@@ -109,7 +109,7 @@ class OpenAIWhisperRecognizer(Recognizer):
         """
         if self._model is None:
             raise self.closed_error()
-        first_temperature = (options.temperature_ladder or (0.0,))[0]
+        first_temperature = (options.temperatures or (0.0,))[0]
         if options.word_timestamps or options.engine_options or first_temperature:
             return None
         return OpenAIWhisperBatchBackend(

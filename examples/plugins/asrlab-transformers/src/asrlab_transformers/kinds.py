@@ -93,7 +93,7 @@ def _times_words_on(device: str) -> bool:
 
 
 def _temperature(options: TranscribeOptions) -> float:
-    ladder = options.temperature_ladder or (0.0,)
+    ladder = options.temperatures or (0.0,)
     if len(ladder) > 1:
         raise OptionError(
             f"the engine transformers takes one temperature, not {len(ladder)} in turn; give the first alone",
