@@ -1,4 +1,4 @@
-"""Every command that doctor prints as a cure, typed into a shell of an environment that has the fault."""
+"""Every command that doctor prints as a cure works when typed into a shell of an environment with the fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not Path("/bin/sh").exists(), reason="the cures 
 
 @attrs.frozen
 class Environment:
-    """A virtual environment with this clone in it, away from the network.
+    """A virtual environment with this clone in it, without access to the network.
 
     Attributes:
         folder: The environment.
@@ -36,16 +36,16 @@ class Environment:
 
     @property
     def python(self) -> Path:
-        """The environment's interpreter."""
+        """Path of the environment's interpreter."""
         return self.folder / "bin" / "python"
 
     @property
     def site_packages(self) -> Path:
-        """The folder of installed packages."""
+        """Path of the installed packages."""
         return next((self.folder / "lib").glob("python*/site-packages"))
 
     def shell(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run *script* as a user would type it, without an index to fetch from."""
+        """Run *script* as a user would type it, without a package index."""
         mine = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "PYTHONPATH"))}
         offline = {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.home), "HF_HUB_OFFLINE": "1"}
         path = {"PATH": f"{self.home}:{os.environ['PATH']}", "HOME": str(self.home), "UV_CACHE_DIR": uv_cache()}
@@ -160,8 +160,8 @@ FAULTS: dict[str, tuple[Callable[[Environment], None], str, str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_cure_cures_when_typed(environment: Environment, fault: str):
-    """Doctor names the fault; its command, run verbatim by a shell, takes the fault away."""
+def test_a_cure_works_when_typed(environment: Environment, fault: str):
+    """Doctor names the fault; its command, run unchanged by a shell, repairs the fault."""
     make, subject, status, detail = FAULTS[fault]
     engine = "faster-whisper" if subject == ENGINE else "echo"
     make(environment)
@@ -172,7 +172,7 @@ def test_a_cure_cures_when_typed(environment: Environment, fault: str):
 
 
 def test_a_pair_of_versions_is_separated_when_typed(environment: Environment):
-    """PyAV 19 beside faster-whisper 1.2.1 is noted, and gone after the command."""
+    """PyAV 19 with faster-whisper 1.2.1 is noted, and no longer after the command."""
     subject = "PyAV with faster-whisper"
     found = environment.findings("--engine", "faster-whisper").get(subject)
     if found is None or environment.shell(f"{found['cure']} --dry-run").returncode:
@@ -180,8 +180,8 @@ def test_a_pair_of_versions_is_separated_when_typed(environment: Environment):
     assert subject not in environment.findings("--engine", "faster-whisper", before=found["cure"])
 
 
-def test_a_module_in_front_of_an_engine_is_put_aside(environment: Environment, tmp_path: Path):
-    """A file that hides the engine's package is named, and renamed by the command."""
+def test_a_module_that_shadows_an_engine_is_renamed(environment: Environment, tmp_path: Path):
+    """A file that shadows the engine's package is named, and renamed by the command."""
     (tmp_path / "faster_whisper.py").write_text("raise RuntimeError('not the engine')")
     arguments = {"PYTHONPATH": str(tmp_path)}
     found = environment.findings("--engine", "faster-whisper", **arguments)[ENGINE]
@@ -190,8 +190,8 @@ def test_a_module_in_front_of_an_engine_is_put_aside(environment: Environment, t
     assert cured[ENGINE]["status"] == "ok"
 
 
-def test_a_store_that_cannot_be_written_is_put_elsewhere(environment: Environment):
-    """The command names a folder for this shell, and doctor in this shell has no problem with it."""
+def test_a_store_that_cannot_be_written_is_replaced(environment: Environment):
+    """The command names another folder for this shell, in which doctor then has no problem."""
     (environment.home / "file").write_text("not a folder")
     broken = {"ASRLAB_CACHE": str(environment.home / "file" / "cache")}
     found = environment.findings("--engine", "echo", **broken)["weights store"]
@@ -200,7 +200,7 @@ def test_a_store_that_cannot_be_written_is_put_elsewhere(environment: Environmen
     assert cured["status"] == "ok"
 
 
-def test_a_plugin_on_the_path_is_left_out(environment: Environment, tmp_path: Path, write_distribution: Any):
+def test_a_plugin_on_the_path_is_disabled(environment: Environment, tmp_path: Path, write_distribution: Any):
     """No installer can remove such plugins; their commands add up in one shell."""
     for name in ("one", "two"):
         write_distribution(tmp_path, f"{name}-broken", source="raise RuntimeError('boom')", plugins=[name])
@@ -223,8 +223,8 @@ def repack(distribution: str, folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["missing engine", "damaged engine"])
-def test_a_cure_by_pip_cures_where_asrlab_came_from_a_wheel(environment: Environment, fault: str):
-    """With pip in the environment the commands are pip's, and the extra is that of the wheel."""
+def test_a_cure_by_pip_works_with_asrlab_from_a_wheel(environment: Environment, fault: str):
+    """With pip in the environment the commands use pip, and the extra is that of the wheel."""
     wheel = environment.home / "asrlab-0.1.0-py3-none-any.whl"
     if not wheel.exists():
         repack("faster-whisper", environment.home)

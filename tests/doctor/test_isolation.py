@@ -1,4 +1,4 @@
-"""Functions in child processes: what dies, hangs or prints there takes nothing along."""
+"""Functions in child processes cannot harm the parent by dying, hanging or printing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FAILURES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def behaviours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A module with a function for each behaviour, on the path that child processes get."""
+    """A module with a function for each behaviour, on the import path of child processes."""
     folder = tmp_path_factory.mktemp("behaviours")
     (folder / "behaviours.py").write_text(BEHAVIOURS)
     sys.path.insert(0, str(folder))
@@ -56,7 +56,7 @@ def behaviours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*groups: list[str], timeout_s: float = 60.0) -> dict[str, TaskResult]:
-    """Return the answer of each kind of task."""
+    """Return the result of each kind of task."""
     tasks = [
         [Task(label=kind, function="behaviours:work", arguments={"kind": kind}) for kind in group] for group in groups
     ]
@@ -64,7 +64,7 @@ def run(*groups: list[str], timeout_s: float = 60.0) -> dict[str, TaskResult]:
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_task_that_fails_is_named_and_the_others_answer(kind: str):
+def test_a_task_that_fails_does_not_affect_the_others(kind: str):
     """Whatever a task does to its process, the tasks before and after it have their values."""
     answers = run(["first", kind, "last"])
     assert (answers["first"].value, answers["last"].value) == ("first", "last")
@@ -72,33 +72,33 @@ def test_a_task_that_fails_is_named_and_the_others_answer(kind: str):
     assert answers[kind].raised is (": " in FAILURES[kind] and "output" not in FAILURES[kind])
 
 
-def test_a_task_that_hangs_is_ended():
-    """A task that takes longer than the limit is named, and its process is gone."""
+def test_a_task_that_hangs_is_killed():
+    """A task that takes longer than the limit is named, and its process no longer exists."""
     answer = run(["hangs"], timeout_s=1.0)["hangs"]
     assert answer == TaskResult(failure="does not end within 1 s", died=True)
 
 
 @pytest.mark.parametrize("kind", ["prints", "json"])
-def test_what_a_task_prints_or_replaces_is_not_taken_for_an_answer(kind: str):
-    """Text on standard output and replaced functions of json change no answer."""
+def test_output_of_a_task_is_not_mistaken_for_a_result(kind: str):
+    """Text on standard output and replaced functions of json change no result."""
     answers = run([kind, "next"])
     assert [answer.value for answer in answers.values()] == [kind, "next"]
 
 
 def test_a_task_that_fails_after_others_is_run_again_alone():
-    """A failure that only what came before caused is not reported."""
+    """A failure that an earlier task caused is not reported."""
     assert run(["first", "alone"])["alone"] == TaskResult(value="alone")
 
 
 def test_the_tasks_of_a_group_share_a_process():
-    """What the first one imports serves the second; another group has a process of its own."""
+    """The import of the first task serves the second; another group has a process of its own."""
     tasks = [Task(label=str(number), function="behaviours:work", arguments={"kind": "pid"}) for number in range(3)]
     pids = {task.label: answer.value for task, answer in run_tasks([tasks[:2], tasks[2:]], timeout_s=60)}
     assert pids["0"] == pids["1"] != pids["2"]
 
 
-def test_progress_names_what_is_still_awaited():
-    """It is called at once and when the answers are awaited with all labels, and after each answer with the rest."""
+def test_progress_names_the_pending_tasks():
+    """Progress has all labels at the start, and the remaining ones after each result."""
     seen: list[list[str]] = []
     tasks = [Task(label=name, function="behaviours:work", arguments={"kind": name}) for name in ("a", "b")]
     assert [task.label for task, _ in run_tasks([tasks], timeout_s=60, progress=lambda names: seen.append([*names]))]

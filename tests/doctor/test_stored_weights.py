@@ -1,4 +1,4 @@
-"""``asrlab doctor --verify-weights``: what the remembered verdict does not notice."""
+"""``asrlab doctor --verify-weights`` finds changes that cached checksums do not show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBJECT = "stored weights systran/faster-whisper-base"
 
 @pytest.fixture(scope="module")
 def store(weights_cache: Path, tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any) -> Path:
-    """A cache with the weights of base, in which one byte was changed while size and time of change were kept."""
+    """A cache with the weights of base, in which one byte was changed without a change of size and time."""
     cache = tmp_path_factory.mktemp("cache") / "cache"
     shutil.copytree(weights_cache, cache)
     asrlab_cli("models", "--json", ASRLAB_CACHE=str(cache))  # remembers the checksums of these files
@@ -30,29 +30,29 @@ def store(weights_cache: Path, tmp_path_factory: pytest.TempPathFactory, asrlab_
     return cache
 
 
-def verified(asrlab_cli: Any, store: Path) -> tuple[int, dict[str, Any]]:
+def verify(asrlab_cli: Any, store: Path) -> tuple[int, dict[str, Any]]:
     """Return doctor's exit code, and its findings by subject."""
     ran = asrlab_cli("doctor", "--json", "--engine", "faster-whisper", "--verify-weights", ASRLAB_CACHE=str(store))
     return ran.code, {finding["subject"]: finding for finding in ran.json["findings"]}
 
 
-def test_changed_bytes_are_found_and_fetched_again_by_the_command(store: Path, asrlab_cli: Any):
-    """They pass the remembered verdict, fail when all is read again, and the command that is printed restores them."""
+def test_changed_bytes_are_found_and_repaired_by_the_cure(store: Path, asrlab_cli: Any):
+    """Changed bytes pass the cached check, fail when the files are read again, and are replaced by the cure."""
     models = {row["name"]: row for row in asrlab_cli("models", "--json", ASRLAB_CACHE=str(store)).json["models"]}
     assert models["faster-whisper/base"]["weights"] == "here"
-    code, findings = verified(asrlab_cli, store)
+    code, findings = verify(asrlab_cli, store)
     assert (code, findings[SUBJECT]["status"]) == (1, "problem")
     assert "vocabulary" in findings[SUBJECT]["detail"]
     assert "has sha256" in findings[SUBJECT]["detail"]
     cure = findings[SUBJECT]["cure"]
     environment = asrlab_cli.environment(ASRLAB_CACHE=str(store))
     subprocess.run(["/bin/sh", "-c", cure], check=True, env=environment, capture_output=True)
-    code, findings = verified(asrlab_cli, store)
+    code, findings = verify(asrlab_cli, store)
     assert (code, findings[SUBJECT]["status"]) == (0, "ok")
     assert "MB, read again; sha256 as in the catalogue" in findings[SUBJECT]["detail"]
 
 
 def test_an_empty_store_is_no_problem(asrlab_cli: Any, tmp_path: Path):
-    """Where nothing is stored, nothing differs."""
-    _, findings = verified(asrlab_cli, tmp_path)
+    """An empty store has nothing to verify."""
+    _, findings = verify(asrlab_cli, tmp_path)
     assert findings["stored weights"]["status"] == "ok"

@@ -1,4 +1,4 @@
-"""An engine that does what the names of its audio files say; tests install it and run it in processes of its own."""
+"""An engine that behaves as the names of its audio files say; tests install it and run it in child processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODELS = ("calm", "hangs", "raises", "aborts", "second-raises", "first-only")
 
 @asrlab.plugin.hookimpl
 def asrlab_engines() -> list[asrlab.plugin.EngineSpec]:
-    """The engine, with a model for each way to load; and again as one that is given many at once."""
+    """Return the engine with a model for each way to load, and the same engine with support for batches."""
     models = tuple(asrlab.plugin.ModelSpec(name=name) for name in MODELS)
     spec = asrlab.plugin.EngineSpec(
         name="tempers", factory="tempers:load", devices="tempers:devices", default_model="calm", models=models
@@ -33,12 +33,12 @@ def asrlab_engines() -> list[asrlab.plugin.EngineSpec]:
 
 
 def devices() -> asrlab.DeviceReport:
-    """The CPU."""
+    """Return the CPU."""
     return asrlab.DeviceReport(available=("cpu",))
 
 
 def first_time(name: str) -> bool:
-    """Whether no process was here before."""
+    """Return whether no process has called this before."""
     try:
         (FOLDER / name).touch(exist_ok=False)
     except FileExistsError:
@@ -47,7 +47,7 @@ def first_time(name: str) -> bool:
 
 
 def hang() -> NoReturn:
-    """A minute, which is enough for any test."""
+    """Hang for a minute, which is enough for any test."""
     signal.alarm(60)
     (FOLDER / "hanging").touch()
     sys.stderr.write("hanging\n")
@@ -57,7 +57,7 @@ def hang() -> NoReturn:
 
 
 def meet(mine: str, other: str) -> None:
-    """Wait until another process is where it should be."""
+    """Wait until another process has called this, too."""
     (FOLDER / mine).touch()
     for _ in range(2000):
         if (FOLDER / other).exists():
@@ -67,7 +67,7 @@ def meet(mine: str, other: str) -> None:
 
 
 def act(temper: str) -> None:
-    """What the name says."""
+    """Behave as the name says."""
     match temper:
         case "abort":
             os.abort()
@@ -107,10 +107,10 @@ def act(temper: str) -> None:
 
 
 class Tempers(asrlab.plugin.Recognizer):
-    """Hears the name of the file."""
+    """A recognizer that returns the name of the file."""
 
     def recognize(self, audio: AudioReader, _options: asrlab.TranscribeOptions) -> asrlab.plugin.Recognition:
-        """Note who was asked for what, and do it."""
+        """Record the process and the name, and behave as the name says."""
         audio.read()
         temper = Path(audio.name).stem
         with (FOLDER / "calls").open("a") as file:
@@ -121,12 +121,12 @@ class Tempers(asrlab.plugin.Recognizer):
         )
 
     def release(self) -> None:
-        """Note that it was asked to."""
+        """Record the call."""
         (FOLDER / "released").touch()
 
 
 def load(request: asrlab.plugin.LoadRequest) -> asrlab.plugin.Recognizer:
-    """Do what the model's name says."""
+    """Load as the model's name says."""
     number = len(list(FOLDER.glob("load-*")))
     (FOLDER / f"load-{number}").touch()
     match request.model.name.partition("/")[2], number:

@@ -45,11 +45,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callabl
 
 @attrs.frozen
 class Scene:
-    """A folder in which the engine records its calls, and runs in it.
-
-    Attributes:
-        folder: Path of the folder.
-    """
+    """A folder in which the engine records its calls, and runs in it."""
 
     folder: Path
 
@@ -216,11 +212,7 @@ def test_a_warm_up_never_counts_against_an_utterance(scene: Scene, caplog: pytes
     """The successor of a worker that was lost in a warm-up runs none, and the log reports it."""
     messages = scene.run("calm", "quiet", warmups=scene.units("first", "abort", "last"))
     assert _outcomes(messages) == ["calm", "quiet"]
-    assert [type(message).__name__ for message in messages] == [
-        "WorkerReady",
-        "WorkerReady",
-        *["ItemsStarted", "ItemFinished"] * 2,
-    ]
+    assert list(map(type, messages)) == [WorkerReady, WorkerReady, *[ItemsStarted, ItemFinished] * 2]
     assert scene.calls() == ["first", "abort", "calm", "quiet"]
     assert "its replacement runs no warm-ups" in caplog.text
 
@@ -334,7 +326,7 @@ def test_an_interrupt_ends_a_worker_and_its_children(scene: Scene):
     os.mkfifo(scene.folder / "fifo")
     child = os.open(scene.folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
 
-    def stop() -> bool:
+    def should_stop() -> bool:
         with suppress(BlockingIOError):  # there is nothing to read yet
             if os.read(child, 100):
                 raise KeyboardInterrupt
@@ -342,7 +334,7 @@ def test_an_interrupt_ends_a_worker_and_its_children(scene: Scene):
 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        scene.run("parent", should_stop=stop)
+        scene.run("parent", should_stop=should_stop)
     os.set_blocking(child, True)
     assert os.read(child, 100) == b""  # nobody holds the other end
     os.close(child)
@@ -360,14 +352,14 @@ def test_stop_ends_loading_at_once(scene: Scene):
 def test_stop_does_not_wait_for_a_unit_of_several(scene: Scene):
     """After a stop during a unit of several, outcomes are kept and the rest is neither lost nor tried."""
     messages = scene.run("calm hang calm", "calm", should_stop=(scene.folder / "hanging").exists)
-    assert [type(message).__name__ for message in messages] == ["WorkerReady", "ItemsStarted", "ItemFinished"]
+    assert list(map(type, messages)) == [WorkerReady, ItemsStarted, ItemFinished]
     scene.assert_nothing_runs()
 
 
 def test_a_lost_item_is_not_retried_after_a_stop(scene: Scene):
     """After a stop while a culprit is at work, its loss is reported and nothing starts."""
     messages = scene.run("abort", "calm", should_stop=(scene.folder / "calls").exists)
-    assert [type(message).__name__ for message in messages] == ["WorkerReady", "ItemsStarted", "ItemsLost"]
+    assert list(map(type, messages)) == [WorkerReady, ItemsStarted, ItemsLost]
 
 
 SCRIPT = """
