@@ -190,7 +190,7 @@ class NameIndex:
 
     @classmethod
     def build(cls, support: SupportMatrix) -> NameIndex:
-        """Index the names of all engines, models and families in *support*."""
+        """Build the index of all engines, models and families in *support*."""
         mentions: dict[str, Mention] = {}
         for name, models in _iterate_names(support):
             mentions.setdefault(name, Mention(name=name, models=models))

@@ -189,7 +189,7 @@ def prepare_all(profile: Profile, systems: Sequence[HasHypotheses]) -> dict[str,
 
 
 def _rank_systems(errors: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
-    """Rank systems by errors, the fewest first; systems with equal errors are in one group."""
+    """Group systems with equal errors, the fewest errors first."""
     groups: dict[int, list[str]] = defaultdict(list)
     for name, number in errors.items():
         groups[number].append(name)

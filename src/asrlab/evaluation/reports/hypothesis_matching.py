@@ -178,7 +178,7 @@ def choose_readings(system: MatchedHypotheses, normalize: Callable[[str | None, 
 def _match_by_time(
     recordings: dict[str, tuple[TimedWord, ...]], references: Sequence[Reference]
 ) -> tuple[dict[str, str], list[str]]:
-    """Assign each word to a segment of its recording; return the texts and the recordings without segments.
+    """Match each word with a segment of its recording; return the texts and the recordings without segments.
 
     As in sclite, the segments of a recording take words in the order of their starts, each all remaining words whose
     middle is before the segment's end: a turn within a longer one leaves the words of the longer one where they are. A

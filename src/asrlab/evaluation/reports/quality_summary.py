@@ -63,13 +63,13 @@ def utterance_findings(systems: Sequence[ScoredSystem]) -> tuple[UtteranceFindin
     for system in systems:
         for utterance in system.utterances:
             result = utterance.result
-            found = [(gate.gate, gate.detail) for gate in result.failed_gates]
+            problems = [(gate.gate, gate.detail) for gate in result.failed_gates]
             if result.failure:
-                found.insert(0, (result.failure.kind, result.failure.message))
+                problems.insert(0, (result.failure.kind, result.failure.message))
             if not result.stable:
-                found.append(("unstable", "repeats gave another text"))
+                problems.append(("unstable", "repeats gave another text"))
             findings += [
-                UtteranceFinding(system=system.name, id=result.id, kind=kind, detail=detail) for kind, detail in found
+                UtteranceFinding(system=system.name, id=result.id, kind=kind, detail=detail) for kind, detail in problems
             ]
     return tuple(findings)
 

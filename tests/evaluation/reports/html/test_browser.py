@@ -116,7 +116,7 @@ def test_filters_select_utterances(page: Path, browse: Callable[..., Chrome]):
     only = chrome.find_element("id", "only")
     shown = chrome.find_element("id", "shown")
 
-    only.find_element("css selector", "[value=found]").click()
+    only.find_element("css selector", "[value=findings]").click()
     assert cells(chrome, TABLE, 0) == ["u7", "u9"]
     assert shown.text == "2 of 120 utterances"
     assert shown.get_attribute("aria-live") == "polite"

@@ -62,7 +62,7 @@
     all: () => true,
     errors: (row) => row[5].some((outcome) => outcome[0] > 0),
     differ: (row) => row[5].some((outcome) => outcome[0] !== row[5][0][0]),
-    found: (row) => row[5].some((outcome) => outcome[5].length > 0),
+    findings: (row) => row[5].some((outcome) => outcome[5].length > 0),
   };
   let view = rows;
   let page = 0;
