@@ -22,17 +22,17 @@ from asrlab.tuning.calibration import Calibration
 
 DEEP = "[" * 200 + "]" * 200
 BEYOND = {
-    "deep": (DEEP, "nests more than 100 arrays and objects"),
-    "very deep": ("[" * 200_000 + "]" * 200_000, "nests more than 100 arrays and objects"),
-    "deep objects": ('{"a":' * 150 + "1" + "}" * 150, "nests more than 100 arrays and objects"),
-    "huge": ("1" * 101, "a number has 101 digits; it may have 100"),
-    "very huge": ("-" + "1" * 100_000, "a number has 100000 digits; it may have 100"),
+    "deep": (DEEP, "nested more than 100 deep"),
+    "very deep": ("[" * 200_000 + "]" * 200_000, "nested more than 100 deep"),
+    "deep objects": ('{"a":' * 150 + "1" + "}" * 150, "nested more than 100 deep"),
+    "huge": ("1" * 101, "a number has 101 digits; the maximum is 100"),
+    "very huge": ("-" + "1" * 100_000, "a number has 100000 digits; the maximum is 100"),
 }
 NOT_FINITE = {
     "too large": ("1e400", "the number 1e400 is too large"),
     "too large without exponent": ("1" * 400 + ".0", "the number 1{40} is too large"),
-    "nan": ("NaN", "NaN is no number in JSON"),
-    "infinity": ("-Infinity", "-Infinity is no number in JSON"),
+    "nan": ("NaN", "NaN is not a JSON number"),
+    "infinity": ("-Infinity", "-Infinity is not a JSON number"),
 }
 
 

@@ -1,6 +1,6 @@
-"""What asrlab costs on top of the engines beneath it: time, start-up and memory.
+"""Overhead of asrlab over the engines: time, start-up and memory.
 
-Run it from the root of the repository with both engines installed and the weights of ``base`` in reach::
+Run the benchmark from the root of the repository with both engines installed and the weights of ``base`` available::
 
     python -m benchmarks.overhead --record overhead.json
 """

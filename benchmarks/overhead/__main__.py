@@ -1,4 +1,4 @@
-"""``python -m benchmarks.overhead``: measures, prints the tables, writes the record."""
+"""``python -m benchmarks.overhead``: measure, print the tables, write the record."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .engines import CASES, ENGINES, SAMPLE_RATE, EngineRun, Plan, Recording, de
 from .machine import this_machine
 from .memory import measure_decoding
 from .report import Figures, as_record, as_text
-from .startup import measure_starts
+from .startup import measure_startups
 from .wrapper import measure_wrapper
 
 
 def main() -> None:
-    """Measure; figures over their target are marked, not failed."""
+    """Measure and print; figures over their target are marked and do not fail."""
     arguments = _arguments()
     machine = this_machine()
     plan = _plan(arguments)
-    starts = measure_starts(runs=1 if arguments.quick else 15)
+    starts = measure_startups(runs=1 if arguments.quick else 15)
     decodings = measure_decoding(minutes=1 if arguments.quick else 60)
     figures = Figures(
         machine=machine,
@@ -46,12 +46,12 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures there as JSON")
-    parser.add_argument("--rounds", type=int, default=7, help="of each case (default: %(default)s)")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures to this file as JSON")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each case (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="clips to transcribe (default: asrlab's embedded ones)")
-    parser.add_argument("--clips", type=int, help="use only the first so many")
-    parser.add_argument("--language", default="en", help="of the clips (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="of each inference; 1 is steadiest (default: the engine's)")
+    parser.add_argument("--clips", type=int, help="number of clips to use")
+    parser.add_argument("--language", default="en", help="language of the clips (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="threads of each inference; 1 varies least (default: the engine's)")
     parser.add_argument("--engine", action="append", choices=tuple(ENGINES), help="only this one; repeatable")
     parser.add_argument(
         "--case", action="append", choices=[case.name for case in CASES], help="only this one; repeatable"
@@ -69,7 +69,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         language=arguments.language,
         rounds=arguments.rounds,
         threads=arguments.threads,
-        cases=[case for case in CASES if case.name in (arguments.case or [each.name for each in CASES])],
+        cases=[case for case in CASES if case.name in (arguments.case or [known.name for known in CASES])],
     )
     if not arguments.quick:
         return plan

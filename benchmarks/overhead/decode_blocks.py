@@ -1,4 +1,4 @@
-"""Reads one file in blocks and prints, as JSON, what it did to this process's memory. Run as a script."""
+"""Script that reads one file in blocks and prints the memory of this process as JSON."""
 
 from __future__ import annotations
 

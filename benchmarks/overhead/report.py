@@ -11,7 +11,7 @@ from .engines import EngineRun
 from .machine import Machine
 from .memory import Decoding
 from .pairs import Comparison
-from .startup import Start
+from .startup import STARTUP_TARGETS, Startup
 from .wrapper import Wrapper
 
 __all__ = ["TARGET_MIB", "TARGET_RATIO", "Figures", "as_record", "as_text"]
@@ -43,14 +43,14 @@ class Figures:
     clip_seconds: float
     wrappers: Sequence[Wrapper]
     engines: Sequence[EngineRun]
-    starts: Sequence[Start]
+    starts: Sequence[Startup]
     decodings: Sequence[Decoding]
 
 
 def as_record(figures: Figures) -> dict[str, Any]:
     """Return *figures* as plain values for JSON, with the targets and every clip."""
     plain = attrs.asdict(figures)
-    plain["targets"] = {"ratio_per_clip": TARGET_RATIO, "decoding_mib": TARGET_MIB}
+    plain["targets"] = {"ratio_per_clip": TARGET_RATIO, "decoding_mib": TARGET_MIB, "startup_ratio": STARTUP_TARGETS}
     for run, measured in zip(plain["engines"], figures.engines, strict=True):
         run["cases"] = [{**attrs.asdict(case), **_plain(comparison)} for case, comparison in measured.cases]
     for decoding, measured_decoding in zip(plain["decodings"], figures.decodings, strict=True):
@@ -116,12 +116,12 @@ def _wrappers(figures: Figures) -> Iterator[str]:
 
 
 def _starts(figures: Figures) -> Iterator[str]:
-    floor = figures.starts[0].median_ms
     yield ""
-    yield f"A fresh process, median of {figures.starts[0].runs}"
-    yield f"  {'command':26} {'ms':>6} {'least':>6} {'above python':>12}"
+    yield f"Start-up of a fresh process, median of {figures.starts[0].runs} starts in turns"
+    yield f"  {'command':26} {'ms':>6} {'least':>6} {'times python':>12}"
     for start in figures.starts:
-        yield f"  {start.name:26} {start.median_ms:6.0f} {start.least_ms:6.0f} {start.median_ms - floor:12.0f}"
+        mark = _mark(start.ratio, STARTUP_TARGETS.get(start.name, 1.0))
+        yield f"  {start.name:26} {start.median_ms:6.0f} {start.least_ms:6.0f} {start.ratio:12.2f} {mark:4}".rstrip()
 
 
 def _decodings(figures: Figures) -> Iterator[str]:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import re
 
+# Only the first pattern is compiled on import, since `asrlab --help` needs it.
 # C0 without tab and line feed, DEL and C1; direction embeddings, overrides and isolates; lone surrogates, which no
 # encoding can write. Source: Unicode Standard Annex #9, section 2, "Directional Formatting Characters".
 _UNSAFE_CHARACTERS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _UNSAFE = re.compile(f"[{_UNSAFE_CHARACTERS}]")
-_UNSAFE_OR_BREAK = re.compile(f"[{_UNSAFE_CHARACTERS}\n\t]")
 _ESCAPE = r"\\(?:x(0[0-9a-f]|1[0-9a-f]|7f|8[0-9a-f]|9[0-9a-f]|5c)|u(202[a-e]|206[6-9]|d[89a-f][0-9a-f]{2}))"
-_ESCAPED = re.compile(_ESCAPE)
-_ESCAPE_START = re.compile(rf"(?={_ESCAPE})\\")
 
 
 def escape_controls(text: str, *, one_line: bool = False, reversible: bool = False) -> str:
@@ -30,13 +28,13 @@ def escape_controls(text: str, *, one_line: bool = False, reversible: bool = Fal
             *text*.
     """
     if reversible and "\\" in text:
-        text = _ESCAPE_START.sub(lambda _: "\\x5c", text)
-    return (_UNSAFE_OR_BREAK if one_line else _UNSAFE).sub(_escape, text)
+        text = re.sub(rf"(?={_ESCAPE})\\", lambda _: "\\x5c", text)
+    return re.sub(f"[{_UNSAFE_CHARACTERS}\n\t]", _escape, text) if one_line else _UNSAFE.sub(_escape, text)
 
 
 def unescape_controls(text: str) -> str:
     """Return the text that `escape_controls` escaped with *reversible*."""
-    return _ESCAPED.sub(lambda match: chr(int(match[1] or match[2], 16)), text) if "\\" in text else text
+    return re.sub(_ESCAPE, lambda match: chr(int(match[1] or match[2], 16)), text) if "\\" in text else text
 
 
 def escape_json(document: str) -> str:

@@ -1,17 +1,17 @@
-"""The errors asrlab raises, each also the builtin it resembles.
+"""The errors that asrlab raises, each also the builtin that it resembles.
 
 ::
 
     AsrlabError
-    ├── EngineNotFoundError(LookupError)        no such engine or model, or a name that two plugins claim
+    ├── EngineNotFoundError(LookupError)        an engine or model that does not exist, or a name of two plugins
     ├── EngineUnavailableError(ImportError)     the engine's package is missing, broken, or its plugin failed
-    ├── DeviceUnavailableError(RuntimeError)    the device asked for is not there for this engine
-    ├── OptionError(ValueError)                 an option that the engine or model cannot honour
+    ├── DeviceUnavailableError(RuntimeError)    the requested device is not available for this engine
+    ├── OptionError(ValueError)                 an option that the engine or model does not support
     ├── AudioError(ValueError)                  audio that cannot be read, is truncated, empty or not finite
-    ├── DatasetError(ValueError)                a data set, run or stored transcript that cannot be read or kept
+    ├── DatasetError(ValueError)                a data set, run, document or transcript that cannot be read or used
     ├── OutputError(OSError)                    a file, or standard output, that cannot be written
     ├── WeightsError(OSError)                   weights that are missing, damaged or cannot be fetched
-    └── PatchError(RuntimeError)                a patch asked for by name that does not exist or cannot be applied
+    └── PatchError(RuntimeError)                a requested patch that does not exist or cannot be applied
 
 Every message says what happened, where, and what to do next; the facts are attributes too.
 """
@@ -23,7 +23,7 @@ from os import PathLike
 
 
 class AsrlabError(Exception):
-    """The base of everything asrlab raises on purpose.
+    """The base class of asrlab's errors.
 
     Attributes:
         message: The sentence shown to the user.
@@ -38,11 +38,11 @@ class AsrlabError(Exception):
 
 
 class EngineNotFoundError(AsrlabError, LookupError):
-    """No engine or model has this name, or more than one has.
+    """An engine or model that does not exist, or a name that two plugins use.
 
     Attributes:
-        name: The name that was asked for.
-        near: Names that resemble it, best first.
+        name: The requested name.
+        near: Similar names, best first.
     """
 
     def __init__(self, message: str, *, name: str = "", near: Sequence[str] = ()) -> None:
@@ -52,11 +52,11 @@ class EngineNotFoundError(AsrlabError, LookupError):
 
 
 class EngineUnavailableError(AsrlabError, ImportError):
-    """The engine is known, but its package is not installed or does not import.
+    """A known engine whose package is not installed or cannot be imported.
 
     Attributes:
         engine: The engine's name.
-        install: The command that installs what is missing, empty where none would help.
+        install: The command that installs the package; empty if no command would help.
     """
 
     def __init__(self, message: str, *, engine: str = "", install: str = "") -> None:
@@ -66,10 +66,10 @@ class EngineUnavailableError(AsrlabError, ImportError):
 
 
 class DeviceUnavailableError(AsrlabError, RuntimeError):
-    """The device that was asked for by name is not there for this engine.
+    """A requested device that is not available for this engine.
 
     Attributes:
-        device: The device that was asked for.
+        device: The requested device.
         available: The devices that this engine can use here.
     """
 
@@ -80,11 +80,11 @@ class DeviceUnavailableError(AsrlabError, RuntimeError):
 
 
 class OptionError(AsrlabError, ValueError):
-    """An option, or its value, that the engine or model cannot honour.
+    """An option, or its value, that the engine or model does not support.
 
     Attributes:
         option: The option's name.
-        supported: What could have been given instead: option names, or values of *option*.
+        supported: Supported options, or supported values of *option*.
     """
 
     def __init__(self, message: str, *, option: str = "", supported: Sequence[str] = ()) -> None:
@@ -97,11 +97,11 @@ class AudioError(AsrlabError, ValueError):
     """Audio that cannot be transcribed.
 
     Attributes:
-        source: The path, or a description of the object, that was given.
+        source: The path, or a description of the object.
         reason: One word: ``missing``, ``directory``, ``empty``, ``undecodable``, ``truncated``, ``not-finite``,
             ``too-short``, ``out-of-range``, ``bad-shape``, ``no-track``, ``unreadable``.
-        declared: Seconds the file says it holds, where *reason* is ``truncated``.
-        decoded: Seconds that could be decoded, where *reason* is ``truncated``.
+        declared: Seconds that the file declares, if *reason* is ``truncated``.
+        decoded: Seconds that could be decoded, if *reason* is ``truncated``.
     """
 
     def __init__(
@@ -121,11 +121,11 @@ class AudioError(AsrlabError, ValueError):
 
 
 class DatasetError(AsrlabError, ValueError):
-    """A data set, a run, or a stored transcript that cannot be read, written, or gone on with.
+    """A data set, run, document or stored transcript that cannot be read, resumed or used.
 
     Attributes:
         path: The file at fault, if there is one.
-        line: Its line, counted from 1, if one is at fault.
+        line: The line at fault, counted from 1, if there is one.
     """
 
     def __init__(self, message: str, *, path: str | PathLike[str] | None = None, line: int | None = None) -> None:
@@ -138,8 +138,8 @@ class OutputError(AsrlabError, OSError):
     """Output that cannot be written: a full disk, a folder without permission, a closed stream.
 
     Attributes:
-        path: The file that was to be written, or ``standard output``.
-        reason: Why it failed, as the operating system says it.
+        path: The file, or ``standard output``.
+        reason: The reason that the operating system reports.
     """
 
     def __init__(self, message: str, *, path: str | PathLike[str] = "", reason: str = "") -> None:
@@ -152,10 +152,10 @@ class WeightsError(AsrlabError, OSError):
     """Weights that are missing, damaged, or could not be fetched.
 
     Attributes:
-        model: The model, or the file, whose weights they are.
-        expected_sha256: The checksum that the catalogue names, where a checksum did not match.
-        actual_sha256: The checksum of what was found.
-        tried: The sources that were tried, in order, each with its outcome.
+        model: The model or the file.
+        expected_sha256: The checksum in the catalogue, if a checksum did not match.
+        actual_sha256: The checksum of the file.
+        tried: The sources that were tried, in order, each with the reason of its failure.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class WeightsError(AsrlabError, OSError):
 
 
 class PatchError(AsrlabError, RuntimeError):
-    """A patch that was asked for by name and does not exist or cannot be applied.
+    """A patch that was requested by name and does not exist or cannot be applied.
 
     Attributes:
         patch: The patch's name.

@@ -54,8 +54,8 @@ def asrlab_patches():
 
 
 def dataset():
-    utterance = lambda name: asrlab.evaluation.Utterance(id=name + NAME, audio="tones/b-odd.wav", text="heard " + HOSTILE,
-                                              speaker=NAME, recording=NAME)
+    utterance = lambda name: asrlab.evaluation.Utterance(
+        id=name + NAME, audio="tones/b-odd.wav", text="heard " + HOSTILE, speaker=NAME, recording=NAME)
     return asrlab.evaluation.Dataset(name="hostile-set", source=HOSTILE, read=lambda: [utterance("a"), utterance("b")])
 
 

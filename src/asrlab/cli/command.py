@@ -74,12 +74,14 @@ def guard_plugins(*, as_json: bool = False) -> Iterator[None]:
     Args:
         as_json: Whether standard output holds one JSON document.
     """
+    import gc
     import logging
     from contextlib import nullcontext
 
     from asrlab.cli.output import json_only, stdout_to_stderr
     from asrlab.engine.plugin_code import STDOUT_GUARD
 
+    gc.enable()  # disabled in asrlab.__main__
     handler = logging.NullHandler() if COMPLETE in os.environ else _stderr_handler()
     log = logging.getLogger("asrlab")
     log.addHandler(handler)
