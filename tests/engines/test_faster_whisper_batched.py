@@ -237,25 +237,25 @@ def tokenizer() -> Any:
 
 def test_sentences_part_segments(tokenizer: Any):
     """Behind full stops and questions, not behind Mr., and where nobody speaks; the tokens go with their words."""
-    from asrlab.engines.faster_whisper.decode import sentences, split_tokens
+    from asrlab.engines.faster_whisper.decode import split_sentences, split_tokens
 
     text = ' And Mr. Dashwood said "Stop!" Then he left. Did he? Yes'
     words = [
         asrlab.Word(text=f" {word}", start=place + 5.0 * (word == "Yes"), end=place + 1.0)
         for place, word in enumerate(text.split())
     ]
-    parts = ["".join(word.text for word in part) for part in sentences(words)]
+    parts = ["".join(word.text for word in part) for part in split_sentences(words)]
     assert parts == [' And Mr. Dashwood said "Stop!"', " Then he left.", " Did he?", " Yes"]
     shares = split_tokens(parts, tokenizer.encode(text), tokenizer)
     assert [tokenizer.decode(list(share)) for share in shares] == parts
     late = [asrlab.Word(text=" Right.", start=0.0, end=3.0)]
     late += [attrs.evolve(words[0], start=3.0 + place, end=3.2 + place) for place in range(2)]
-    assert [part[0].start for part in sentences(late)] == pytest.approx([2.6, 3.0])
+    assert [part[0].start for part in split_sentences(late)] == pytest.approx([2.6, 3.0])
     paused = [
         attrs.evolve(word, text=" so", start=2.5 * place, end=2.5 * place + 1) for place, word in enumerate(words)
     ]
-    assert [len(part) for part in sentences(paused)] == [1] * len(words)
-    assert list(sentences([])) == []
+    assert [len(part) for part in split_sentences(paused)] == [1] * len(words)
+    assert list(split_sentences([])) == []
 
 
 @given(st.text(alphabet="ab .,?!é日本", min_size=1, max_size=40), st.integers(1, 5))

@@ -17,7 +17,7 @@ from io import StringIO
 
 from faster_whisper.transcribe import Segment as EngineSegment, Word as EngineWord
 
-from asrlab.engines.faster_whisper.skipped_silence import Span, Speech, find_speech, split_by_share
+from asrlab.engines.faster_whisper.skipped_silence import JoinedSpeech, SpeechSpan, find_speech, split_by_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 GAP_S = 33.0
 RATE = 16_000
 # 0 to 3 s and 36 to 40 s of a recording: 0 to 3 s and 3 to 7 s of what is decoded
-SPEECH = Speech(
+SPEECH = JoinedSpeech(
     samples=np.zeros(7 * RATE, np.float32),
-    spans=(Span(start=0.0, end=3.0, joined=0.0), Span(start=36.0, end=40.0, joined=3.0)),
+    spans=(SpeechSpan(start=0.0, end=3.0, joined=0.0), SpeechSpan(start=36.0, end=40.0, joined=3.0)),
 )
 
 
@@ -75,7 +75,7 @@ def segment(text: str, start: float, end: float, words: list[EngineWord] | None 
 
 def restored(given: EngineSegment) -> list[tuple[str, float, float]]:
     """The segments of the recording."""
-    return [(each.text.strip(), each.start, each.end) for each in SPEECH.restored([given])]
+    return [(each.text.strip(), each.start, each.end) for each in SPEECH.restore_times([given])]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_words_on_both_sides_are_two_segments():
         EngineWord(start=2.9, end=3.5, word=" three", probability=1.0),
         EngineWord(start=6.5, end=7.4, word=" four.", probability=1.0),
     ]
-    found = list(SPEECH.restored([segment(" one two three four.", 2.0, 7.4, words)]))
+    found = list(SPEECH.restore_times([segment(" one two three four.", 2.0, 7.4, words)]))
     assert [(each.text.strip(), each.start, each.end) for each in found] == [
         ("one two", 2.0, 3.0),
         ("three four.", 36.0, 40.0),

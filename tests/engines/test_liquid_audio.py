@@ -19,7 +19,7 @@ from asrlab import AudioError, OptionError, Transcriber, WeightsError
 liquid_audio = pytest.importorskip("liquid_audio", reason="liquid-audio is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from asrlab.engines.liquid_audio.recognizer import LiquidAudioRecognizer, asr_chat, transcribe_piece  # noqa: E402
+from asrlab.engines.liquid_audio.recognizer import LiquidAudioRecognizer, create_chat, transcribe_chunk  # noqa: E402
 
 Maker = Callable[..., Path]
 SAYS = "speak_now"
@@ -94,7 +94,7 @@ def test_the_same_tokens_as_upstream(
     with load(tiny_lfm2_audio("", seed=seed)) as transcriber:
         assert isinstance(transcriber.recognizer, LiquidAudioRecognizer)
         expected = as_documented(transcriber, samples)
-        heard = transcribe_piece(transcriber.recognizer.processor, transcriber.recognizer.model, samples)
+        heard = transcribe_chunk(transcriber.recognizer.processor, transcriber.recognizer.model, samples)
     assert len(expected) == 512
     assert (list(heard.tokens or ()), heard.ended) == (expected, False)
 
@@ -102,7 +102,7 @@ def test_the_same_tokens_as_upstream(
 def test_the_model_is_prompted_as_documented(saying: Transcriber) -> None:
     """The turns are those of upstream's README, word for word: the tiny weights would not heed another prompt."""
     assert isinstance(saying.recognizer, LiquidAudioRecognizer)
-    chat = asr_chat(saying.recognizer.processor, saying.recognizer.model, np.ones(16_000, np.float32) / 10)
+    chat = create_chat(saying.recognizer.processor, saying.recognizer.model, np.ones(16_000, np.float32) / 10)
     turns = ("system\nPerform ASR.<|im_end|>\n", "user\n<|im_end|>\n", "assistant\n")
     expected = "<|startoftext|>" + "".join(f"<|im_start|>{turn}" for turn in turns)
     assert saying.recognizer.processor.text.decode(chat.text[0]) == expected

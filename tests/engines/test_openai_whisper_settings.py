@@ -14,7 +14,7 @@ from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS, Settings
 def settings(*, word_timestamps: bool = False, beam_size: int | None = None, **given: Any) -> Settings:
     """Settings from asrlab's options."""
     options = TranscribeOptions(word_timestamps=word_timestamps, beam_size=beam_size, engine_options=given)
-    return Settings.of(options)
+    return Settings.from_options(options)
 
 
 @pytest.mark.parametrize(
@@ -68,22 +68,22 @@ def test_clips_are_frames_that_end_with_the_audio():
 def test_thresholds_are_switched_off_by_none():
     """A failed text is tried again, one without speech is not; a silent window is skipped."""
     scores = {"avg_logprob": -2.0, "no_speech_prob": 0.7}
-    assert not settings().failed(**scores, compression_ratio=9.0)
-    assert settings(no_speech_threshold=None).failed(**scores, compression_ratio=1.0)
-    assert settings(logprob_threshold=None).failed(**scores, compression_ratio=9.0)
-    assert not settings(logprob_threshold=None, compression_ratio_threshold=None).failed(
+    assert not settings().has_failed(**scores, compression_ratio=9.0)
+    assert settings(no_speech_threshold=None).has_failed(**scores, compression_ratio=1.0)
+    assert settings(logprob_threshold=None).has_failed(**scores, compression_ratio=9.0)
+    assert not settings(logprob_threshold=None, compression_ratio_threshold=None).has_failed(
         **scores, compression_ratio=9.0
     )
-    assert settings().silent(**scores)
-    assert not settings(no_speech_threshold=None).silent(**scores)
-    assert not settings().silent(avg_logprob=-0.5, no_speech_prob=0.7)
-    assert settings(logprob_threshold=None).silent(avg_logprob=-0.5, no_speech_prob=0.7)
+    assert settings().is_silent(**scores)
+    assert not settings(no_speech_threshold=None).is_silent(**scores)
+    assert not settings().is_silent(avg_logprob=-0.5, no_speech_prob=0.7)
+    assert settings(logprob_threshold=None).is_silent(avg_logprob=-0.5, no_speech_prob=0.7)
 
 
 def test_searching_depends_on_the_temperature():
     """A beam and its patience at 0, candidates above it; the list of tokens is upstream's to change."""
     chosen = settings(beam_size=3, patience=2.0, best_of=4, suppress_tokens="5,6")
-    cold, warm = chosen.decoding(0.0, 3), chosen.decoding(0.4, 3)
+    cold, warm = chosen.decoding_arguments(0.0, 3), chosen.decoding_arguments(0.4, 3)
     assert (cold["beam_size"], cold["patience"], "best_of" in cold) == (3, 2.0, False)
     assert (warm["best_of"], "beam_size" in warm, "patience" in warm) == (4, False, False)
     cold["suppress_tokens"].append(7)
@@ -96,7 +96,7 @@ def test_what_upstream_decodes_with_is_passed_on():
         "length_penalty": 0.5, "suppress_tokens": [7], "suppress_blank": False, "prefix": "Well",
         "max_initial_timestamp": None, "sample_len": 9, "without_timestamps": True,
     }  # fmt: skip
-    assert given.items() <= settings(**given).decoding(0.0, None).items()
+    assert given.items() <= settings(**given).decoding_arguments(0.0, None).items()
 
 
 def test_the_names_are_upstreams():

@@ -49,12 +49,12 @@ def limited(transcriber: Transcriber, tokens: int) -> dict[str, Any]:
         (
             {"initial_prompt": HALF, "hotwords": HALF},
             "initial_prompt",
-            r"initial_prompt \(18\d tokens\) and hotwords \(18\d tokens\) and the 100 .* do not fit .* 448",
+            r"initial_prompt \(18\d tokens\) and hotwords \(18\d tokens\) and the 100 .* are too many together .* 448",
         ),
         (
             {"initial_prompt": HALF, "engine_options": {"prefix": HALF}},
             "initial_prompt",
-            r"initial_prompt \(18\d tokens\) and prefix \(18\d tokens\) and the 100 .* do not fit .* shorten them",
+            r"initial_prompt \(18\d tokens\) and prefix \(18\d tokens\) and the 100 .* too many together .* shorten them",
         ),
     ],
 )
@@ -77,10 +77,12 @@ def test_a_text_that_is_too_long_is_refused(
 def test_a_limit_that_leaves_no_room_is_refused(transcriber: Transcriber):
     """The limit of new tokens counts as much as the texts do."""
     (name,) = limited(transcriber, 1)
-    with pytest.raises(OptionError, match=rf"initial_prompt \(18\d tokens\) and {name}=300 do not fit") as caught:
+    with pytest.raises(
+        OptionError, match=rf"initial_prompt \(18\d tokens\) and {name}=300 are too many together"
+    ) as caught:
         transcriber.transcribe("none.wav", initial_prompt=HALF, engine_options=limited(transcriber, 300))
     assert caught.value.option == name
-    with pytest.raises(OptionError, match=rf"{name}=4000 do not fit together"):
+    with pytest.raises(OptionError, match=rf"{name}=4000 are too many together"):
         transcriber.transcribe("none.wav", engine_options=limited(transcriber, 4000))
 
 
@@ -90,7 +92,7 @@ def test_text_heard_before_makes_room_for_hotwords(transcriber: Transcriber):
         pytest.skip("openai-whisper has no hotwords")
     from faster_whisper.tokenizer import Tokenizer
 
-    model, hotwords = transcriber.model, "word " * 222
+    model, hotwords = transcriber.recognizer.model, "word " * 222
     tokenizer = Tokenizer(model.hf_tokenizer, multilingual=False)
     prompt = model.get_prompt(tokenizer, tokenizer.encode(LONG), hotwords=hotwords)
     assert len(prompt) + 20 > model.max_length
@@ -120,7 +122,7 @@ def test_text_heard_before_makes_room_for_a_prefix(transcriber: Transcriber):
     if transcriber.info.model.engine != "openai-whisper":
         pytest.skip("faster-whisper gives a prefix to the first window alone")
     options = asrlab.TranscribeOptions(engine_options={"prefix": "word " * 200})
-    windows = transcriber.windows(np.zeros(1600, np.float32), options)
+    windows = transcriber.recognizer.window_decoder(np.zeros(1600, np.float32), options)
     windows._tokens = list(range(300))  # noqa: SLF001 - as after some windows
     prompt = windows._prompt()  # noqa: SLF001 - what upstream is given
     assert prompt == list(range(300))[-len(prompt) :]

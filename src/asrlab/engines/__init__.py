@@ -1,1 +1,1 @@
-"""The built-in engines, one room each. Importing a room imports nothing of the engine itself."""
+"""Built-in engines, one package each. Importing a package imports nothing of the engine itself."""

@@ -1,4 +1,4 @@
-"""What the engines on PyTorch share: its threads, its cache of a GPU's memory, and the size of a model to be built."""
+"""Helpers for engines on PyTorch: threads, GPU memory, and checks of a model's size before it is built."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _SLACK = 1 << 24  # numbers: 64 MiB in float32 for tables that a model computes 
 
 
 def empty_cache(device: str) -> None:
-    """Give back the memory of *device* that PyTorch keeps after a model is gone."""
+    """Release the memory of *device* that PyTorch still caches after a model is freed."""
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     elif device == "mps":
         torch.mps.empty_cache()
 
 
-def refuse_threads(threads: int | None, *, engine: str) -> None:
-    """Refuse a number of threads other than PyTorch's, which is not this library's to change.
+def check_threads(threads: int | None, *, engine: str) -> None:
+    """Check that *threads* is None or PyTorch's own number, which asrlab must not change for the whole process.
 
     Raises:
-        OptionError: With the two ways to set it.
+        OptionError: If the number differs; the message states the two ways to set it.
     """
     if threads not in (None, torch.get_num_threads()):
         raise OptionError(
@@ -41,41 +41,41 @@ def refuse_threads(threads: int | None, *, engine: str) -> None:
         )
 
 
-def refuse_oversized(build: Callable[[], torch.nn.Module], folder: Path) -> None:
-    """Refuse a ``config.json`` that describes a much larger model than the safetensors beside it hold.
+def check_model_size(build: Callable[[], torch.nn.Module], folder: Path) -> None:
+    """Check that ``config.json`` does not describe a much larger model than the safetensors beside it contain.
 
     The model is built without memory for its tensors, on PyTorch's meta device.
 
     Args:
-        build: Makes the model that the configuration describes.
-        folder: The folder of the configuration and the weights.
+        build: Function that builds the model that the configuration describes.
+        folder: Folder of the configuration and the weights.
 
     Raises:
-        WeightsError: With both sizes.
+        WeightsError: If the model is much larger; the message has both sizes.
     """
-    with _WithoutMemory():
+    with _MetaTensors():
         model = build()
-    declared = _numbers(tuple(tensor.shape) for tensor in (*model.parameters(), *model.buffers()))
-    stored = sum(_numbers(read_safetensors_shapes(path).values()) for path in folder.glob("*.safetensors"))
+    declared = _count_numbers(tuple(tensor.shape) for tensor in (*model.parameters(), *model.buffers()))
+    stored = sum(_count_numbers(read_safetensors_shapes(path).values()) for path in folder.glob("*.safetensors"))
     if declared > 2 * stored + _SLACK:  # a tied matrix may be counted twice
         raise WeightsError(
-            f"{folder}/config.json describes a model of {declared:,} numbers, but the weights beside it hold "
-            f"{stored:,}; fetch them again, or give another folder",
+            f"{folder}/config.json describes a model of {declared:,} numbers, but the weights beside it have "
+            f"{stored:,}; download them again, or give another folder",
             model=str(folder),
         )
 
 
-class _WithoutMemory(TorchFunctionMode):
-    """Makes new tensors on the meta device, but for those of given values, which models compute sizes with."""
+class _MetaTensors(TorchFunctionMode):
+    """Mode that creates tensors on the meta device, except from given values, which models compute sizes with."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        given = dict(kwargs or {})
+        arguments = dict(kwargs or {})
         if func in _FACTORIES:
-            given["device"] = "meta"
-        return func(*args, **given)
+            arguments["device"] = "meta"
+        return func(*args, **arguments)
 
 
-def _numbers(shapes: Iterable[tuple[int, ...]]) -> int:
+def _count_numbers(shapes: Iterable[tuple[int, ...]]) -> int:
     return sum(math.prod(shape) for shape in shapes)

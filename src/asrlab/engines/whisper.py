@@ -1,4 +1,4 @@
-"""The sizes of OpenAI's Whisper, which every engine for it offers."""
+"""Facts about OpenAI's Whisper that all engines for it share: model sizes, punctuation, and time stamps in tokens."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ SIZES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("large-v3", ("large",)),
     ("large-v3-turbo", ("turbo",)),
 )
+# Source: ``prepend_punctuations`` and ``append_punctuations`` of ``transcribe``, in openai-whisper and faster-whisper.
+PREPEND_PUNCTUATIONS = "\"'“¿([{-"
+APPEND_PUNCTUATIONS = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
+_SECONDS_PER_TIMESTAMP = 0.02
 
 
-def languages_of(name: str) -> tuple[str, ...] | None:
-    """The languages of a size: the ``.en`` ones know English only; None for multilingual."""
+def model_languages(name: str) -> tuple[str, ...] | None:
+    """Return the languages of the size *name*: English only for an ``.en`` size; None for a multilingual size."""
     return ("en",) if name.endswith(".en") else None
 
 
-def wer_bound_of(name: str) -> float:
-    """The WER, as a fraction, that a size must stay under on read English speech to count as working.
+def max_wer(name: str) -> float:
+    """Return the WER, as a fraction, below which the size *name* counts as working on read English speech.
 
-    It tells a model that works from one that is broken, not a good one from a better one: in the 70 words of ``smoke``
-    three errors pass, and six of the smallest sizes.
+    The bound separates a model that works from a broken model, not a better model from a worse: in the 70 words of
+    ``smoke`` three errors pass, and six for the smallest sizes.
     """
     return 0.10 if name.startswith("tiny") else 0.05
-
-
-_SECONDS_PER_STAMP = 0.02
 
 
 @attrs.frozen(kw_only=True)
@@ -47,9 +48,9 @@ class TimestampedTokens:
     """Tokens between two time stamps.
 
     Attributes:
-        tokens: The stamps included.
-        start: Seconds from the start of the window.
-        end: Likewise; may be before *start* if the model says so.
+        tokens: Token ids, including the time stamps.
+        start: Start in seconds from the start of the window.
+        end: End in seconds from the start of the window; may be before *start* if the model says so.
     """
 
     tokens: tuple[int, ...]
@@ -60,33 +61,35 @@ class TimestampedTokens:
 def split_at_timestamps(
     tokens: Sequence[int], *, first: int, duration: float
 ) -> tuple[tuple[TimestampedTokens, ...], float | None]:
-    """The stretches of *tokens*, and the seconds from which to go on, None if the window is done with.
+    """Split *tokens* at pairs of time stamps, and return the parts and the second at which to resume.
 
-    A pair of stamps parts two stretches. What follows the last pair without an end of its own is left out, since it is
-    decoded again from there. A single stamp at the end says that nothing more is said.
+    Tokens after the last pair without a time stamp of their own are left out, because they are decoded again from
+    there. A single time stamp at the end means that no more speech follows.
 
     Args:
-        tokens: Of one window, without the prompt and the end of text.
-        first: The token of 0.00 s.
+        tokens: Tokens of one window, without the prompt and the end of text.
+        first: Token of 0.00 s.
         duration: Seconds of audio in the window.
+
+    Returns:
+        The parts in order, and the second; None if the whole window has been decoded.
 
     Source: openai-whisper, ``transcribe``; faster-whisper, ``_split_segments_by_timestamps``.
     """
-    stamps = [token >= first for token in tokens]
-    pairs = [place for place in range(1, len(tokens)) if stamps[place - 1] and stamps[place]]
+    is_timestamp = [token >= first for token in tokens]
+    pairs = [index for index in range(1, len(tokens)) if is_timestamp[index - 1] and is_timestamp[index]]
     if not pairs:
         last = next((token for token in reversed(tokens) if token >= first), first)
-        end = (last - first) * _SECONDS_PER_STAMP if last > first else duration
+        end = (last - first) * _SECONDS_PER_TIMESTAMP if last > first else duration
         return (TimestampedTokens(tokens=tuple(tokens), start=0.0, end=end),), None
-    closed = stamps[-2:] == [False, True]
-    cuts = [0, *pairs, *([len(tokens)] if closed else [])]
-    stretches = tuple(_stretch(tokens[start:end], first=first) for start, end in pairwise(cuts))
-    return stretches, None if closed else (tokens[pairs[-1] - 1] - first) * _SECONDS_PER_STAMP
-
-
-def _stretch(tokens: Sequence[int], *, first: int) -> TimestampedTokens:
-    return TimestampedTokens(
-        tokens=tuple(tokens),
-        start=(tokens[0] - first) * _SECONDS_PER_STAMP,
-        end=(tokens[-1] - first) * _SECONDS_PER_STAMP,
+    is_closed = is_timestamp[-2:] == [False, True]
+    cuts = [0, *pairs, *([len(tokens)] if is_closed else [])]
+    parts = tuple(
+        TimestampedTokens(
+            tokens=tuple(tokens[start:end]),
+            start=(tokens[start] - first) * _SECONDS_PER_TIMESTAMP,
+            end=(tokens[end - 1] - first) * _SECONDS_PER_TIMESTAMP,
+        )
+        for start, end in pairwise(cuts)
     )
+    return parts, None if is_closed else (tokens[pairs[-1] - 1] - first) * _SECONDS_PER_TIMESTAMP

@@ -47,7 +47,9 @@ class WindowDecoder(Protocol):
 class SupportsUpstreamLoop(Protocol):
     """A recognizer over openai-whisper itself."""
 
-    def windows(self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None) -> WindowDecoder:
+    def window_decoder(
+        self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None
+    ) -> WindowDecoder:
         """Start the loop over the windows of a recording."""
         ...
 

@@ -59,7 +59,7 @@ def transcribe(model: CompatModel | Transcriber, audio: Any, **given: Unpack[Arg
         warnings.warn("word timestamps of a translation may be unreliable", stacklevel=2)
     with _progress_printer(given.get("verbose"), detects_language=detects_language) as printer:
         if isinstance(transcriber.recognizer, SupportsUpstreamLoop):
-            start_loop = partial(transcriber.recognizer.windows, options=options, half=half)
+            start_loop = partial(transcriber.recognizer.window_decoder, options=options, half=half)
             result = _transcribe_by_windows(transcriber, start_loop, _to_source(audio), options, printer)
         else:
             result = _transcribe_by_stream(transcriber, _to_source(audio), options, printer)

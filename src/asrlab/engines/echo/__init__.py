@@ -19,5 +19,5 @@ SPEC = EngineSpec(
 
 @hookimpl
 def asrlab_engines() -> list[EngineSpec]:
-    """The echo engine."""
+    """Return the echo engine."""
     return [SPEC]

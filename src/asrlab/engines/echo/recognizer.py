@@ -1,4 +1,4 @@
-"""Hears one word a second: ``silence``, ``quiet`` or ``loud``."""
+"""Echo engine: one word a second, ``silence``, ``quiet`` or ``loud``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ QUIET_DBFS = -30.0
 
 
 class EchoRecognizer(Recognizer):
-    """Names how loud each second of the audio is. Reads it a second at a time, so that memory stays flat."""
+    """Recognizer that names the loudness of each second, reading a second at a time so that memory stays flat."""
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
-        """A segment per second, the last one shorter."""
-        return Recognition(segments=_hear(audio, words=options.word_timestamps), language=options.language or "en")
+        """Return a segment per second; the last is shorter."""
+        return Recognition(segments=_segments(audio, words=options.word_timestamps), language=options.language or "en")
 
     def release(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there are no weights."""
 
 
-def _hear(audio: AudioReader, *, words: bool) -> Iterator[Segment]:
+def _segments(audio: AudioReader, *, words: bool) -> Iterator[Segment]:
     start = 0.0
     for block in audio.blocks(block_s=1.0):
         end = start + len(block) / SAMPLE_RATE
@@ -46,7 +46,7 @@ def _loudness(rms: float) -> str:
 
 
 def devices() -> DeviceReport:
-    """The CPU only."""
+    """Return the CPU as the only device."""
     reason = "echo runs on the cpu"
     return DeviceReport(available=("cpu",), missing=(("cuda", reason), ("mps", reason)))
 

@@ -1,17 +1,17 @@
-"""The faster-whisper engine: Whisper on CTranslate2."""
+"""Engine faster-whisper: Whisper on CTranslate2."""
 
 from __future__ import annotations
 
 from asrlab.engine.spec import EngineSpec, ModelSpec
-from asrlab.engines.whisper import SIZES, languages_of, wer_bound_of
+from asrlab.engines.whisper import SIZES, max_wer, model_languages
 from asrlab.patches import Patch
 from asrlab.patches.faster_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
 
 __all__ = ["SPEC", "asrlab_engines", "asrlab_patches"]
 
-# Where a size's weights are not Systran's, by the name in the catalogue.
-_ELSEWHERE = {"large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo"}
+# Weights of a size that are not Systran's, by their name in the catalogue.
+_OTHER_WEIGHTS = {"large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo"}
 
 # English models distilled from Whisper.
 _DISTILLED = {
@@ -27,10 +27,10 @@ def _model(name: str, aliases: tuple[str, ...]) -> ModelSpec:
     return ModelSpec(
         name=name,
         aliases=aliases,
-        weights=(_ELSEWHERE.get(name, f"systran/faster-whisper-{name}"),),
-        languages=languages_of(name),
-        description="English" if languages_of(name) else "multilingual",
-        wer_bound=wer_bound_of(name),
+        weights=(_OTHER_WEIGHTS.get(name, f"systran/faster-whisper-{name}"),),
+        languages=model_languages(name),
+        description="English" if model_languages(name) else "multilingual",
+        wer_bound=max_wer(name),
     )
 
 
@@ -40,7 +40,7 @@ def _distilled(name: str, weights: str) -> ModelSpec:
         weights=(weights,),
         languages=("en",),
         description="English, distilled",
-        wer_bound=wer_bound_of(name),
+        wer_bound=max_wer(name),
     )
 
 
@@ -65,11 +65,11 @@ SPEC = EngineSpec(
 
 @hookimpl
 def asrlab_engines() -> list[EngineSpec]:
-    """The faster-whisper engine."""
+    """Return the faster-whisper engine."""
     return [SPEC]
 
 
 @hookimpl
 def asrlab_patches() -> tuple[Patch, ...]:
-    """What faster-whisper needs changed."""
+    """Return the patches of faster-whisper."""
     return PATCHES

@@ -1,4 +1,4 @@
-"""faster-whisper's work on a batch: one encoding of each clip for language and text, one decoding of all of them."""
+"""Batch decoding with faster-whisper: each chunk is encoded once for language and text, and all are decoded at once."""
 
 from __future__ import annotations
 
@@ -17,109 +17,112 @@ from asrlab.batching import ChunkFeatures, Decoded, Detected
 from asrlab.engines.faster_whisper.decode import TokenSequence, empty_result, to_decoded
 from asrlab.options import Batching, TranscribeOptions
 
-FULL_WINDOW = 30.0
+WINDOW_S = 30.0
 _DEFAULT_BEAM = 5
 _FRAMES_PER_SECOND = 100
 _FULL_FRAMES = 3000
 _SPARE_TOKENS = 40
 _TOKENS_PER_SECOND = 20
-"""More than anybody speaks in most scripts; a text that is cut off there goes through the full path, and a loop holds
-up its batch no longer than that."""
+"""More than anybody speaks in most scripts. A text cut off there takes the fallback, and a loop delays its batch no
+longer."""
 
 type Features = NDArray[np.float32]
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class FasterWhisperBatchBackend:
-    """The steps with one set of options.
+    """Batch backend of faster-whisper with one set of options.
 
     Attributes:
-        model: For features and tokens.
-        crew: Gives the model that works, loaded for the workers and threads of *batching*.
-        options: Checked; without voice activity detection, and starting at temperature 0.
-        batching: Nothing in it is None.
+        model: Model for features and tokens.
+        batch_model: Function that returns the model loaded for the workers and threads of *batching*.
+        options: Checked options, without voice activity detection and starting at temperature 0.
+        batching: Complete settings, without None.
     """
 
     model: WhisperModel
-    crew: Callable[[], WhisperModel]
+    batch_model: Callable[[], WhisperModel]
     options: TranscribeOptions
     batching: Batching
 
     @property
     def max_chunk_s(self) -> float:
-        """Whisper's window."""
-        return FULL_WINDOW
+        """Length of Whisper's window in seconds."""
+        return WINDOW_S
 
     @property
     def language(self) -> str | None:
-        """The language given, or English for a model that knows only that."""
+        """Language given, or English for an English model; None to detect the language."""
         return self.options.primary_language if self.model.model.is_multilingual else "en"
 
     def compute_features(self, samples: NDArray[np.float32]) -> Features:
-        """Log-Mel: float32, shape (n_mels, frames), 100 frames a second.
+        """Return the log-Mel spectrogram: float32, shape (n_mels, frames), at 100 frames a second.
 
-        The last frame is half behind the audio. Source: faster-whisper, ``generate_segments``: ``content_frames``.
+        The last frame lies half after the audio and is left out.
+
+        Source: faster-whisper, ``generate_segments``: ``content_frames``.
         """
         log_mel: Features = self.model.feature_extractor(samples)[:, :-1].astype(np.float32, copy=False)
         return log_mel
 
-    def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> ctranslate2.StorageView:
-        """Shape (pieces, frames / 2, d_model)."""
-        longest = max(piece.duration for piece in pieces)
+    def encode(self, chunks: Sequence[ChunkFeatures[Features]]) -> ctranslate2.StorageView:
+        """Encode *chunks* in one window: shape (chunks, frames / 2, d_model)."""
+        longest = max(chunk.duration for chunk in chunks)
         frames = min(_FULL_FRAMES, round((longest + (self.batching.padding_s or 0.0)) * _FRAMES_PER_SECOND) // 2 * 2)
-        padded = [_padded(piece.features, frames) for piece in pieces]
+        padded = [_padded(chunk.features, frames) for chunk in chunks]
         if self.batching.batch_encoder:
-            return self.crew().encode(np.stack(padded))
-        encoded = [_on_cpu(self.crew().encode(each)) for each in padded]
+            return self.batch_model().encode(np.stack(padded))
+        encoded = [_on_cpu(self.batch_model().encode(features)) for features in padded]
         return ctranslate2.StorageView.from_array(np.concatenate(encoded))
 
     def detect_languages(self, encoded: ctranslate2.StorageView) -> tuple[Detected, ...]:
-        """The likeliest language of each."""
-        ranked = self.crew().model.detect_language(encoded)
+        """Return the most probable language of each chunk."""
+        ranked = self.batch_model().model.detect_language(encoded)
         return tuple(
             Detected(language=token[2:-2], probability=float(probability))
             for (token, probability), *_ in ranked
         )  # fmt: skip
 
     def decode(
-        self, encoded: ctranslate2.StorageView, pieces: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
+        self, encoded: ctranslate2.StorageView, chunks: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
-        """Beam search at temperature 0 without time stamps; the words are timed by where the model attends to.
+        """Decode the chunks with a beam search at temperature 0, and time the words by the model's attention.
 
-        Asked for stamps, the model may stop before the audio does and go on in another window, and it has more to
-        search for.
+        Time stamps are off: with them, the model may stop before the audio ends to continue in another window, and has
+        more to search.
         """
         tokenizers = [self._tokenizer(language) for language in languages]
-        limit = _SPARE_TOKENS + round(_TOKENS_PER_SECOND * max(piece.duration for piece in pieces))
-        texts = self._generate(encoded, tokenizers, limit=limit)
+        limit = _SPARE_TOKENS + round(_TOKENS_PER_SECOND * max(chunk.duration for chunk in chunks))
+        sequences = self._generate(encoded, tokenizers, limit=limit)
         rows = _on_cpu(encoded)
         return tuple(
-            self._heard(text, rows[place : place + 1], piece.duration)
-            for place, (text, piece) in enumerate(zip(texts, pieces, strict=True))
+            self._to_decoded(sequence, rows[index : index + 1], chunk.duration)
+            for index, (sequence, chunk) in enumerate(zip(sequences, chunks, strict=True))
         )
 
-    def _heard(self, text: TokenSequence, encoded: NDArray[np.float32], duration: float) -> Decoded:
-        if not text.written or not text.ended:
-            return empty_result(text)
+    def _to_decoded(self, sequence: TokenSequence, encoded: NDArray[np.float32], duration: float) -> Decoded:
+        if not sequence.text or not sequence.ended:
+            return empty_result(sequence)
         view = ctranslate2.StorageView.from_array(encoded)
-        return to_decoded(text, self.crew(), view, duration=duration, with_words=self.options.word_timestamps)
+        with_words = self.options.word_timestamps
+        return to_decoded(sequence, self.batch_model(), view, duration=duration, with_words=with_words)
 
     def _generate(
         self, encoded: ctranslate2.StorageView, tokenizers: Sequence[Tokenizer], *, limit: int
     ) -> list[TokenSequence]:
         prompts = [self._prompt(tokenizer) for tokenizer in tokenizers]
-        most = min(self.model.max_length, len(prompts[0]) + limit)
-        results = self.crew().model.generate(
+        max_length = min(self.model.max_length, len(prompts[0]) + limit)
+        results = self.batch_model().model.generate(
             encoded,
             prompts,
             beam_size=self.options.beam_size or _DEFAULT_BEAM,
-            max_length=most,
+            max_length=max_length,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,
         )
         return [
-            TokenSequence.of(result, tokenizer, ended=len(result.sequences_ids[0]) < most - len(prompt))
+            TokenSequence.from_result(result, tokenizer, ended=len(result.sequences_ids[0]) < max_length - len(prompt))
             for result, tokenizer, prompt in zip(results, tokenizers, prompts, strict=True)
         ]
 
@@ -128,11 +131,11 @@ class FasterWhisperBatchBackend:
         return Tokenizer(self.model.hf_tokenizer, multilingual, task=self.options.task, language=language)
 
     def _prompt(self, tokenizer: Tokenizer) -> list[int]:
-        """As the engine's own for a first window. All are of one length, as CTranslate2 asks."""
+        """Return the prompt of a first window; all prompts have the same length, as CTranslate2 requires."""
         prompt = self.options.initial_prompt
-        before: list[int] = tokenizer.encode(f" {prompt.strip()}") if prompt is not None else []
+        initial: list[int] = tokenizer.encode(f" {prompt.strip()}") if prompt is not None else []
         tokens: list[int] = self.model.get_prompt(
-            tokenizer, before, without_timestamps=True, hotwords=self.options.hotwords
+            tokenizer, initial, without_timestamps=True, hotwords=self.options.hotwords
         )
         return tokens
 
@@ -142,8 +145,8 @@ class FasterWhisperBatchBackend:
 
 
 def _padded(features: Features, frames: int) -> Features:
-    kept = features[:, :frames]
-    return np.pad(kept, ((0, 0), (0, frames - kept.shape[1])))
+    trimmed = features[:, :frames]
+    return np.pad(trimmed, ((0, 0), (0, frames - trimmed.shape[1])))
 
 
 def _on_cpu(encoded: ctranslate2.StorageView) -> NDArray[np.float32]:

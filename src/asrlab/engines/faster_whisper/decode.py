@@ -1,4 +1,4 @@
-"""From CTranslate2's sequences of tokens to segments, timed by the model's attention to the audio."""
+"""Conversion of faster-whisper's results to segments, and of asrlab's options to faster-whisper's arguments."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import Segment as EngineSegment, Word as EngineWord, get_compression_ratio
 
 from asrlab.batching import Decoded
-from asrlab.engines.faster_whisper.settings import APPENDED, PREPENDED, Settings
+from asrlab.engines.faster_whisper.settings import Settings
+from asrlab.engines.whisper import APPEND_PUNCTUATIONS, PREPEND_PUNCTUATIONS
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment, Word
 
 
 @attrs.frozen(kw_only=True)
 class TokenSequence:
-    """One sequence of tokens.
+    """Decoded tokens of one chunk.
 
     Attributes:
-        tokens: Without the prompt, time stamps and the end of text.
-        tokenizer: Of its language.
-        avg_logprob: Mean natural logarithm of the tokens' probabilities, the end of text included.
-        no_speech_prob: In [0, 1].
-        ended: Whether there was an end of text.
+        tokens: Token ids without the prompt, time stamps and the end of text.
+        tokenizer: Tokenizer for the language.
+        avg_logprob: Mean natural logarithm of the tokens' probabilities, including the end of text.
+        no_speech_prob: Probability of no speech, in [0, 1].
+        ended: Whether the model gave an end of text.
     """
 
     tokens: tuple[int, ...]
@@ -37,10 +38,10 @@ class TokenSequence:
     ended: bool
 
     @classmethod
-    def of(
+    def from_result(
         cls, result: ctranslate2.models.WhisperGenerationResult, tokenizer: Tokenizer, *, ended: bool
     ) -> TokenSequence:
-        """The best hypothesis. Source: faster-whisper, ``generate_with_fallback``, for its score."""
+        """Return the best hypothesis of *result*. Source of the score: faster-whisper, ``generate_with_fallback``."""
         tokens = tuple(result.sequences_ids[0])
         return cls(
             tokens=tokens,
@@ -51,61 +52,83 @@ class TokenSequence:
         )
 
     @property
-    def written(self) -> str:
-        """The words."""
-        words: str = self.tokenizer.decode(list(self.tokens))
-        return words.strip()
+    def text(self) -> str:
+        """Decoded text."""
+        text: str = self.tokenizer.decode(list(self.tokens))
+        return text.strip()
 
 
-def empty_result(text: TokenSequence) -> Decoded:
-    """No segments, with the scores of *text*."""
+def empty_result(sequence: TokenSequence) -> Decoded:
+    """Return a result without segments, with the scores of *sequence*."""
     return Decoded(
         segments=(),
-        avg_logprob=text.avg_logprob,
-        compression_ratio=float(get_compression_ratio(text.written)),
-        no_speech_prob=text.no_speech_prob,
-        ended=text.ended,
+        avg_logprob=sequence.avg_logprob,
+        compression_ratio=float(get_compression_ratio(sequence.text)),
+        no_speech_prob=sequence.no_speech_prob,
+        ended=sequence.ended,
     )
 
 
 def to_decoded(
-    text: TokenSequence, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float, with_words: bool
+    sequence: TokenSequence,
+    model: WhisperModel,
+    encoded: ctranslate2.StorageView,
+    *,
+    duration: float,
+    with_words: bool,
 ) -> Decoded:
-    """*text* as segments, a sentence each.
+    """Convert *sequence* to segments, one per sentence.
 
-    The words are timed by faster-whisper's own code, as for ``word_timestamps``.
+    Faster-whisper's own code times the words, as for ``word_timestamps``.
 
     Args:
-        text: Not empty.
-        model: It decoded *text*.
-        encoded: What it was decoded from: shape (1, frames / 2, d_model).
+        sequence: Tokens; not empty.
+        model: Model that decoded *sequence*.
+        encoded: Encoder output that *sequence* was decoded from: shape (1, frames / 2, d_model).
         duration: Seconds of audio in *encoded*.
-        with_words: Whether the words are wanted.
+        with_words: Whether to include the words.
     """
-    words = _words(text, model, encoded, duration=duration)
-    decoded = empty_result(text)
+    words = _time_words(sequence, model, encoded, duration=duration)
+    decoded = empty_result(sequence)
+    base = Segment(
+        text=sequence.text,
+        start=0.0,
+        end=duration,
+        tokens=sequence.tokens,
+        temperature=0.0,
+        avg_logprob=decoded.avg_logprob,
+        compression_ratio=decoded.compression_ratio,
+        no_speech_prob=decoded.no_speech_prob,
+        seek=0,
+    )
     if not words:
-        segments: tuple[Segment, ...] = (_segment(text, decoded, (), words=None, start=0.0, end=duration),)
-    else:
-        parts = list(sentences(words))
-        written = ["".join(word.text for word in part) for part in parts]
-        shares = split_tokens(written, text.tokens, text.tokenizer)
-        segments = tuple(
-            _segment(text, decoded, share, words=part, start=part[0].start, end=part[-1].end)
-            for part, share in zip(parts, shares, strict=True)
+        return attrs.evolve(decoded, segments=(base,))
+    sentences = list(split_sentences(words))
+    texts = ["".join(word.text for word in sentence) for sentence in sentences]
+    segments = tuple(
+        attrs.evolve(
+            base,
+            text=text.strip(),
+            start=sentence[0].start,
+            end=sentence[-1].end,
+            words=tuple(attrs.evolve(word, text=word.text.strip()) for word in sentence) if with_words else None,
+            tokens=tokens,
         )
-    if not with_words:
-        segments = tuple(attrs.evolve(segment, words=None) for segment in segments)
+        for sentence, text, tokens in zip(
+            sentences, texts, split_tokens(texts, sequence.tokens, sequence.tokenizer), strict=True
+        )
+    )
     return attrs.evolve(decoded, segments=segments)
 
 
-def _words(
-    text: TokenSequence, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float
+def _time_words(
+    sequence: TokenSequence, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float
 ) -> list[Word]:
-    """The words with the spaces before them."""
-    segment: dict[str, Any] = {"seek": 0, "start": 0.0, "end": duration, "tokens": list(text.tokens)}
+    """Return the words with the spaces before them."""
+    segment: dict[str, Any] = {"seek": 0, "start": 0.0, "end": duration, "tokens": list(sequence.tokens)}
     frames = round(duration * model.frames_per_second)
-    model.add_word_timestamps([[segment]], text.tokenizer, encoded, frames, PREPENDED, APPENDED, 0.0)
+    punctuations = (PREPEND_PUNCTUATIONS, APPEND_PUNCTUATIONS)
+    model.add_word_timestamps([[segment]], sequence.tokenizer, encoded, frames, *punctuations, 0.0)
     return [
         Word(
             text=word["word"],
@@ -117,33 +140,9 @@ def _words(
     ]
 
 
-def _segment(
-    text: TokenSequence,
-    decoded: Decoded,
-    tokens: Sequence[int],
-    *,
-    words: Sequence[Word] | None,
-    start: float,
-    end: float,
-) -> Segment:
-    written = text.written if words is None else "".join(word.text for word in words).strip()
-    return Segment(
-        text=written,
-        start=start,
-        end=end,
-        words=None if words is None else tuple(attrs.evolve(word, text=word.text.strip()) for word in words),
-        tokens=tuple(tokens) if words is not None else text.tokens,
-        temperature=0.0,
-        avg_logprob=decoded.avg_logprob,
-        compression_ratio=decoded.compression_ratio,
-        no_speech_prob=decoded.no_speech_prob,
-        seek=0,
-    )
-
-
-def arguments(options: TranscribeOptions) -> dict[str, Any]:
-    """The keyword arguments for ``WhisperModel.transcribe``: only what was asked for, the rest stays its default."""
-    given: dict[str, Any] = {
+def transcribe_arguments(options: TranscribeOptions) -> dict[str, Any]:
+    """Return the keyword arguments for ``WhisperModel.transcribe``; options that were not given keep its defaults."""
+    arguments: dict[str, Any] = {
         "language": options.primary_language,
         "beam_size": options.beam_size,
         "temperature": options.temperatures,
@@ -151,16 +150,16 @@ def arguments(options: TranscribeOptions) -> dict[str, Any]:
         "hotwords": options.hotwords,
     }
     return {
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in arguments.items() if value is not None},
         "task": options.task,
         "word_timestamps": options.word_timestamps,
         "vad_filter": options.vad_filter,
-        **Settings.of(options).arguments(dict(options.engine_options)),
+        **Settings.from_options(options).arguments(dict(options.engine_options)),
     }
 
 
 def to_segments(segments: Iterable[EngineSegment]) -> Iterator[Segment]:
-    """The engine's segments, each as it comes."""
+    """Convert *segments* to asrlab's, one by one."""
     for segment in segments:
         yield Segment(
             text=segment.text.strip(),
@@ -185,29 +184,29 @@ def _word(word: EngineWord) -> Word:
 
 _ENDS = tuple(".?!。？！…")  # noqa: RUF001 - full-width punctuation is meant
 _CLOSING = "\"'”’»)]」』"  # noqa: RUF001 - as above
-_LONGEST_ABBREVIATION = 3
+_MAX_ABBREVIATION = 3
 _PAUSE_S = 1.0
-_LONGEST_MEDIAN_S = 0.7
-"""Source: faster-whisper, ``add_word_timestamps``, whose rule for the first word of a segment this is."""
+_MAX_MEDIAN_S = 0.7
+"""Source: the rule for the first word of a segment in faster-whisper, ``add_word_timestamps``."""
 
 
-def sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
-    """*words* parted behind the end of each sentence, and at each pause of a second.
+def split_sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """Split *words* after each sentence, and at each pause of a second.
 
-    A full stop behind three letters or fewer ends none: it is taken for an abbreviation, such as ``Mr.``. The first
-    word of a sentence lasts no longer than two usual words: a pause before it is not its own.
+    A full stop after three letters or fewer counts as an abbreviation, such as ``Mr.``, and ends no sentence. The first
+    word of a sentence lasts no longer than two usual words, so that it does not include the pause before the sentence.
     """
-    lengths = [word.end - word.start for word in words if word.end > word.start]
-    longest = 2 * min(_LONGEST_MEDIAN_S, median(lengths)) if lengths else 0.0
-    for sentence in _parted(words):
+    durations = [word.end - word.start for word in words if word.end > word.start]
+    max_duration = 2 * min(_MAX_MEDIAN_S, median(durations)) if durations else 0.0
+    for sentence in _split_at_ends(words):
         first = sentence[0]
-        yield [attrs.evolve(first, start=max(first.start, first.end - longest)), *sentence[1:]]
+        yield [attrs.evolve(first, start=max(first.start, first.end - max_duration)), *sentence[1:]]
 
 
-def _parted(words: Sequence[Word]) -> Iterator[list[Word]]:
+def _split_at_ends(words: Sequence[Word]) -> Iterator[list[Word]]:
     sentence: list[Word] = []
     for word in words:
-        if sentence and (word.start - sentence[-1].end >= _PAUSE_S or _ends(sentence[-1].text)):
+        if sentence and (word.start - sentence[-1].end >= _PAUSE_S or _ends_sentence(sentence[-1].text)):
             yield sentence
             sentence = []
         sentence.append(word)
@@ -215,25 +214,25 @@ def _parted(words: Sequence[Word]) -> Iterator[list[Word]]:
         yield sentence
 
 
-def _ends(text: str) -> bool:
+def _ends_sentence(text: str) -> bool:
     bare = text.rstrip(_CLOSING)
     if not bare.endswith(_ENDS):
         return False
     letters = sum(map(str.isalnum, bare))
-    return not bare.endswith(".") or letters > _LONGEST_ABBREVIATION or bare.isdigit()
+    return not bare.endswith(".") or letters > _MAX_ABBREVIATION or bare.isdigit()
 
 
 def split_tokens(parts: Sequence[str], tokens: Sequence[int], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
-    """*tokens* shared out among *parts* of their text, which follow one another in it, spaces included."""
+    """Split *tokens* by *parts* of their text, which follow one another in the text, including spaces."""
     words, tokens_by_word = tokenizer.split_to_word_tokens(list(tokens))
-    waiting = list(zip(words, tokens_by_word, strict=True))
-    shares: list[tuple[int, ...]] = []
-    for place, part in enumerate(parts):
-        share: list[int] = []
-        left = len(part)
-        while waiting and (left > 0 or place == len(parts) - 1):
-            word, own = waiting.pop(0)
-            left -= len(word)
-            share += own
-        shares.append(tuple(share))
-    return shares
+    remaining = list(zip(words, tokens_by_word, strict=True))
+    result: list[tuple[int, ...]] = []
+    for index, part in enumerate(parts):
+        part_tokens: list[int] = []
+        missing = len(part)
+        while remaining and (missing > 0 or index == len(parts) - 1):
+            word, word_tokens = remaining.pop(0)
+            missing -= len(word)
+            part_tokens += word_tokens
+        result.append(tuple(part_tokens))
+    return result

@@ -1,4 +1,4 @@
-"""A loaded faster-whisper model."""
+"""Recognizer of faster-whisper, loaded from a folder of CTranslate2 weights."""
 
 from __future__ import annotations
 
@@ -11,74 +11,74 @@ import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import TranscriptionInfo
 from numpy.typing import NDArray
 
 from asrlab.audio import AudioReader
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
 from asrlab.engines.faster_whisper.batch_backend import FasterWhisperBatchBackend
-from asrlab.engines.faster_whisper.decode import arguments, to_segments
+from asrlab.engines.faster_whisper.decode import to_segments, transcribe_arguments
 from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
 from asrlab.engines.faster_whisper.settings import ENGINE_OPTIONS, Settings
-from asrlab.engines.faster_whisper.skipped_silence import Speech, find_speech
-from asrlab.engines.option_checks import MIN_TEXT_TOKENS, TokenBudget, refuse_long_texts
+from asrlab.engines.faster_whisper.skipped_silence import find_speech
+from asrlab.engines.option_checks import MIN_TEXT_TOKENS, TokenBudget, check_prompt_lengths
 from asrlab.environment import usable_cores
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.weights import explain_failed_load
 
 _ADVICE = (
-    "fetch it again, or give another folder, as ct2-transformers-converter writes with --copy_files tokenizer.json"
+    "download it again, or give another folder, as ct2-transformers-converter writes with --copy_files tokenizer.json"
 )
-type Load = Callable[[int, int], WhisperModel]
-"""Loads the weights for a number of workers, and of threads for each."""
+type LoadModel = Callable[[int, int], WhisperModel]
+"""Loader of the weights for a number of workers, and of threads for each."""
 
 
 class FasterWhisperRecognizer(Recognizer):
-    """Whisper on CTranslate2. CTranslate2 lets one inference run at a time and queues the calls of other threads.
+    """Whisper on CTranslate2, which runs one inference at a time and queues the calls of other threads.
 
     Args:
-        info: The facts.
-        model: Loaded for one worker.
-        load: For batches, which want other numbers of workers and threads; these are fixed when a model is loaded.
-        default: How recordings go together where nothing else is said.
+        info: Facts of the loaded model.
+        model: Model loaded for one worker.
+        load_model: Loader for batches, which need other numbers of workers and threads than *model* has.
+        default: Batching without other settings.
     """
 
-    def __init__(self, info: TranscriberInfo, model: WhisperModel, load: Load, *, default: Batching) -> None:
+    def __init__(self, info: TranscriberInfo, model: WhisperModel, load_model: LoadModel, *, default: Batching) -> None:
         super().__init__(info)
         self._default = default
         self._model: WhisperModel | None = model
-        self._load = load
+        self._load_model = load_model
         self._lock = threading.Lock()
         self._batch_recognizers: dict[tuple[int, int], FasterWhisperRecognizer] = {}
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
-        """Hand the samples as one float32 array to ``WhisperModel.transcribe``, which yields as it decodes."""
-        asked, samples, speech = arguments(options), audio.read(), None
-        # with clips upstream filters nothing
-        filters = asked["vad_filter"] and asked.get("clip_timestamps", "0") == "0"
-        if filters and dict(options.engine_options).get("split_at_silence", True):
-            speech = find_speech(samples, asked.pop("vad_parameters", None))
-            asked["vad_filter"], samples = False, speech.samples
-        segments, info = self.model.transcribe(samples, **asked)
-        detected = options.language is None and self.model.model.is_multilingual
+        """Pass the samples as one float32 array to ``WhisperModel.transcribe``, which yields segments as it decodes."""
+        arguments, samples, speech = transcribe_arguments(options), audio.read(), None
+        # upstream ignores the filter if there are clips
+        has_filter = arguments["vad_filter"] and arguments.get("clip_timestamps", "0") == "0"
+        if has_filter and dict(options.engine_options).get("split_at_silence", True):
+            speech = find_speech(samples, arguments.pop("vad_parameters", None))
+            arguments["vad_filter"], samples = False, speech.samples
+        segments, info = self.model.transcribe(samples, **arguments)
+        speech_duration = float(info.duration_after_vad) if options.vad_filter else None
+        probabilities = info.all_language_probs
+        is_detected = options.language is None and self.model.model.is_multilingual
         return Recognition(
-            segments=to_segments(segments if speech is None else speech.restored(segments)),
+            segments=to_segments(segments if speech is None else speech.restore_times(segments)),
             language=options.language or info.language,
-            language_probability=float(info.language_probability) if detected else None,
-            language_probabilities=_ranked(info.all_language_probs),
-            speech_duration=_speech_duration(info, speech, options),
+            language_probability=float(info.language_probability) if is_detected else None,
+            language_probabilities=probabilities and tuple((name, float(value)) for name, value in probabilities),
+            speech_duration=speech_duration if speech is None else speech.duration,
         )
 
     def check_options(self, options: TranscribeOptions) -> None:
-        """Refuse values that faster-whisper would not take, would take without effect, or would cut off."""
-        settings = Settings.of(options)
-        model = self.model
-        # start of transcript, language, task, no time stamps or the first of them, and what marks a prompt
+        """Raise ``OptionError`` for values that faster-whisper would refuse, ignore or truncate."""
+        settings, model = Settings.from_options(options), self.model
+        # start of transcript, language, task, no time stamps or the first time stamp, and start of prompt
         budget = TokenBudget(
             context=model.max_length, special=5, new_tokens=("max_new_tokens", settings.max_new_tokens)
         )
-        refuse_long_texts(
+        check_prompt_lengths(
             {"initial_prompt": options.initial_prompt, "hotwords": options.hotwords, "prefix": settings.prefix},
             encode=lambda text: model.hf_tokenizer.encode(text, add_special_tokens=False).ids,
             budget=budget,
@@ -87,18 +87,17 @@ class FasterWhisperRecognizer(Recognizer):
 
     @property
     def model(self) -> WhisperModel:
-        """faster-whisper's model. Raises ``AsrlabError`` once the transcriber is closed."""
-        model = self._model
-        if model is None:
+        """Model of faster-whisper. Raises ``AsrlabError`` once the transcriber is closed."""
+        if self._model is None:
             raise self.closed_error()
-        return model
+        return self._model
 
     def resolve_batching(self, given: Batching) -> Batching:
         """Return *given* completed with the defaults for the device."""
         return given.over(self._default)
 
     def batch_backend(self, options: TranscribeOptions, batching: Batching) -> FasterWhisperBatchBackend | None:
-        """Return the batch backend; None for what only ``WhisperModel.transcribe`` can do.
+        """Return the batch backend; None for options that only ``WhisperModel.transcribe`` supports.
 
         Those are voice activity detection, sampling from the start, and faster-whisper's own options.
         """
@@ -107,7 +106,7 @@ class FasterWhisperRecognizer(Recognizer):
             return None
         return FasterWhisperBatchBackend(
             model=self.model,
-            crew=lambda: self.batch_recognizer(batching).model,
+            batch_model=lambda: self.batch_recognizer(batching).model,
             options=options,
             batching=batching,
         )
@@ -125,13 +124,13 @@ class FasterWhisperRecognizer(Recognizer):
                 raise self.closed_error()
             if (workers, threads) not in self._batch_recognizers:
                 info = attrs.evolve(self.info, threads=threads)
-                model = self._load(workers, threads)
-                loaded = FasterWhisperRecognizer(info, model, self._load, default=batching)
+                model = self._load_model(workers, threads)
+                loaded = FasterWhisperRecognizer(info, model, self._load_model, default=batching)
                 self._batch_recognizers[workers, threads] = loaded
             return self._batch_recognizers[workers, threads]
 
     def release(self) -> None:
-        """Drop the model; CTranslate2 frees it with the last reference."""
+        """Free the model; CTranslate2 frees its memory with the last reference."""
         with self._lock:
             self._model = None
             for recognizer in self._batch_recognizers.values():
@@ -142,14 +141,14 @@ def load(request: LoadRequest) -> FasterWhisperRecognizer:
     """Load a folder of CTranslate2 weights.
 
     Raises:
-        OptionError: The compute type is not supported on the device.
-        WeightsError: CTranslate2 cannot read the folder.
+        OptionError: If the compute type is not supported on the device.
+        WeightsError: If CTranslate2 cannot read the folder.
     """
     kind, _, index = request.device.resolved.partition(":")
     threads = request.threads or default_threads()
     compute_type = choose_compute_type(request.compute_type, request.device)
 
-    def load_for(workers: int, threads: int) -> WhisperModel:
+    def load_model(workers: int, threads: int) -> WhisperModel:
         with explain_failed_load(request.weights, model=request.model.name, advice=_ADVICE):
             return SharedEncodingModel(
                 str(request.weights),
@@ -160,7 +159,7 @@ def load(request: LoadRequest) -> FasterWhisperRecognizer:
                 num_workers=workers,
             )
 
-    model = load_for(1, threads)
+    model = load_model(1, threads)
     info = TranscriberInfo(
         model=request.model,
         device=request.device,
@@ -170,7 +169,7 @@ def load(request: LoadRequest) -> FasterWhisperRecognizer:
         packages=request.packages,
     )
     batching = default_batching(request.device.resolved, threads=request.threads or usable_cores())
-    return FasterWhisperRecognizer(info, model, load_for, default=batching)
+    return FasterWhisperRecognizer(info, model, load_model, default=batching)
 
 
 def _capabilities(model: WhisperModel) -> Capabilities:
@@ -188,31 +187,19 @@ def _capabilities(model: WhisperModel) -> Capabilities:
     )
 
 
-def _speech_duration(info: TranscriptionInfo, speech: Speech | None, options: TranscribeOptions) -> float | None:
-    if speech is not None:
-        return speech.duration
-    return float(info.duration_after_vad) if options.vad_filter else None
-
-
-def _ranked(probabilities: list[tuple[str, float]] | None) -> tuple[tuple[str, float], ...] | None:
-    if probabilities is None:
-        return None
-    return tuple((language, float(probability)) for language, probability in probabilities)
-
-
 class SharedEncodingModel(WhisperModel):  # type: ignore[misc] # has no type information
-    """Encodes the first window once where the language is detected; upstream does it for the language, and again.
+    """Model of faster-whisper that encodes the first window once for both the language and the text.
 
-    The texts are upstream's. The probability of the language is off by a hair: for a recording shorter than the window
-    upstream detects with the half frame behind the audio, and decodes without it.
+    The texts are upstream's. The probability of the language differs slightly: for a recording shorter than the window
+    upstream detects with the half frame after the audio, and decodes without it.
 
     Source: faster-whisper 1.2.1, ``transcribe.py``: ``detect_language``, and ``content_frames`` in
     ``generate_segments``.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._own = threading.local()
+    def __init__(self, *transcribe_arguments: Any, **options: Any) -> None:
+        super().__init__(*transcribe_arguments, **options)
+        self._cache = threading.local()
 
     def detect_language(
         self,
@@ -220,24 +207,24 @@ class SharedEncodingModel(WhisperModel):  # type: ignore[misc] # has no type inf
         features: NDArray[np.float32] | None = None,
         **options: Any,
     ) -> Any:
-        """As upstream's; what is encoded last is kept for this thread's next `encode`."""
-        self._own.keeps = features is not None
+        """Detect the language as upstream does, and cache the last encoding for this thread's next `encode`."""
+        self._cache.is_active = features is not None
         if features is not None and features.shape[-1] > 1:
             features = features[..., :-1]
         try:
             return super().detect_language(audio, features, **options)
         finally:
-            self._own.keeps = False
+            self._cache.is_active = False
 
     def generate_with_fallback(
         self, encoder_output: ctranslate2.StorageView, prompt: list[int], tokenizer: Tokenizer, options: Any
     ) -> Any:
-        """As upstream's; where hotwords or ``max_new_tokens`` leave no room, less of the text heard before is given.
+        """Decode as upstream does, but shorten the previous text if hotwords or ``max_new_tokens`` need its room.
 
-        Upstream gives up to 223 tokens of that text whatever else there is, and fails in the middle of a recording.
+        Upstream passes up to 223 tokens of the previous text in any case, and fails in the middle of a recording.
         """
-        wanted = MIN_TEXT_TOKENS if options.max_new_tokens is None else options.max_new_tokens
-        excess = len(prompt) + wanted - self.max_length
+        text_tokens = MIN_TEXT_TOKENS if options.max_new_tokens is None else options.max_new_tokens
+        excess = len(prompt) + text_tokens - self.max_length
         if excess > 0 and prompt[0] == tokenizer.sot_prev:
             hotwords = tokenizer.encode(" " + options.hotwords.strip()) if options.hotwords else []
             start = 1 + (len(hotwords) if prompt[1 : 1 + len(hotwords)] == hotwords else 0)
@@ -246,11 +233,11 @@ class SharedEncodingModel(WhisperModel):  # type: ignore[misc] # has no type inf
         return super().generate_with_fallback(encoder_output, prompt, tokenizer, options)
 
     def encode(self, features: NDArray[np.float32]) -> ctranslate2.StorageView:
-        """As upstream's, or what was kept if it is of the same *features*."""
-        kept, self._own.kept = getattr(self._own, "kept", None), None
-        if kept is not None and np.array_equal(kept[0], features):
-            return kept[1]
+        """Encode *features* as upstream does, or return the cached encoding of the same features."""
+        cached, self._cache.encoded = getattr(self._cache, "encoded", None), None
+        if cached is not None and np.array_equal(cached[0], features):
+            return cached[1]
         encoded = super().encode(features)
-        if getattr(self._own, "keeps", False):
-            self._own.kept = features, encoded
+        if getattr(self._cache, "is_active", False):
+            self._cache.encoded = features, encoded
         return encoded

@@ -1,4 +1,4 @@
-"""Upstream's options beyond asrlab's own, by upstream's names, with upstream's defaults."""
+"""Options of faster-whisper beyond asrlab's own, with its names and defaults."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from asrlab.engines.option_checks import (
     is_number,
     number,
     number_or_none,
+    parse_clip_timestamps,
     positive_int,
-    seconds_of_clips,
     string,
 )
+from asrlab.engines.whisper import APPEND_PUNCTUATIONS, PREPEND_PUNCTUATIONS
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
 
-PREPENDED = "\"'“¿([{-"
-APPENDED = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
-"""Source: faster-whisper, ``transcribe``: ``prepend_punctuations`` and ``append_punctuations``."""
-_VAD = {field for field in VadOptions.__dataclass_fields__ if field != "max_speech_duration_s"}
+_VAD_PARAMETERS = {field for field in VadOptions.__dataclass_fields__ if field != "max_speech_duration_s"}
 
 
 def _clips(value: Any) -> str | list[float]:
-    seconds = seconds_of_clips(value)
+    seconds = parse_clip_timestamps(value)
     return value if isinstance(value, str) else list(seconds)
 
 
 def _tokens(value: Any) -> list[int] | None:
-    if value is not None and not (isinstance(value, list | tuple) and all(type(each) is int for each in value)):
+    if value is not None and not (isinstance(value, list | tuple) and all(type(token) is int for token in value)):
         raise OptionError(f"suppress_tokens {value!r} must be a list of token ids, or None", option="suppress_tokens")
     return value if value is None else list(value)
 
 
-def _voice(value: Any) -> dict[str, Any] | None:
+def _vad_parameters(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
     given: dict[str, Any] = dict(value)
-    bad = [name for name, each in given.items() if name not in {*_VAD, "max_speech_duration_s"} or not is_number(each)]
+    known = {*_VAD_PARAMETERS, "max_speech_duration_s"}
+    bad = [name for name, number in given.items() if name not in known or not is_number(number)]
     if bad:
         raise OptionError(
-            f"vad_parameters {bad[0]}={given[bad[0]]!r}: there are {', '.join(sorted(_VAD))}, each a number",
+            f"vad_parameters {bad[0]}={given[bad[0]]!r} must be a number with one of these names: "
+            f"{', '.join(sorted(_VAD_PARAMETERS))}",
             option="vad_parameters",
         )
     return given
 
 
-def _natural(_settings: object, field: attrs.Attribute[int], value: object) -> None:
+def _non_negative_int(_settings: object, field: attrs.Attribute[int], value: object) -> None:
     if type(value) is not int or value < 0:
-        raise OptionError(f"{field.name} {value!r} must be a whole number from 0 up", option=field.name)
+        raise OptionError(f"{field.name} {value!r} must be a whole number of at least 0", option=field.name)
 
 
 def _prefix(_settings: object, field: attrs.Attribute[str | None], value: object) -> None:
@@ -63,36 +63,36 @@ def _prefix(_settings: object, field: attrs.Attribute[str | None], value: object
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What decides how windows are decoded. None switches a check off, or leaves a choice to the model.
+    """Options for decoding windows. None disables a check, or leaves a choice to the model.
 
     Attributes:
-        best_of: Candidates where the temperature is above 0.
-        patience: Of the beam search.
-        length_penalty: Exponent of the length that scores are divided by.
-        repetition_penalty: Above 1 makes tokens that came before less likely.
-        no_repeat_ngram_size: No run of so many tokens comes twice; 0 allows it.
-        compression_ratio_threshold: Text that compresses better than this has failed.
-        log_prob_threshold: Text whose mean log probability is below this has failed.
-        no_speech_threshold: A window is skipped as silent above this probability of no speech.
-        condition_on_previous_text: What was heard in a window is the prompt of the next.
-        prompt_reset_on_temperature: Not where it was heard at a temperature above this.
-        prefix: Begins the text of the first window.
-        suppress_blank: A text does not begin blank.
-        suppress_tokens: Never chosen; -1 stands for those that are no speech.
-        without_timestamps: Have the model write no time stamps: a segment a window.
-        max_initial_timestamp: Seconds by which a window's first segment has begun.
-        prepend_punctuations: Belong to the word behind them.
-        append_punctuations: Belong to the word before them.
-        multilingual: Detect the language of each window.
-        vad_parameters: Of the voice activity model, as ``faster_whisper.vad.VadOptions`` has them.
-        split_at_silence: With the voice filter, cut a segment that lies on both sides of a silence that was left out.
-            False leaves it whole, with the times that faster-whisper gives it. It is asrlab's own option.
-        max_new_tokens: The most tokens in a window.
-        chunk_length: Seconds of a window of features.
-        clip_timestamps: Seconds: start, end, start, end, ... of what is transcribed; the last end may be left out.
-        hallucination_silence_threshold: Seconds of silence that are skipped around what looks made up.
-        language_detection_threshold: Probability of a language above which no further window is asked.
-        language_detection_segments: Windows that may be asked.
+        best_of: Number of candidates at temperatures above 0.
+        patience: Patience of the beam search.
+        length_penalty: Exponent of the length by which scores are divided.
+        repetition_penalty: Penalty of repeated tokens; above 1 makes them less likely.
+        no_repeat_ngram_size: Length of token sequences that may not occur twice; 0 allows all.
+        compression_ratio_threshold: Compression ratio above which a text has failed.
+        log_prob_threshold: Mean log probability below which a text has failed.
+        no_speech_threshold: Probability of no speech above which a window is skipped as silent.
+        condition_on_previous_text: Whether the text of a window is the prompt of the next.
+        prompt_reset_on_temperature: Temperature above which a text is not used as a prompt.
+        prefix: Beginning of the text of the first window.
+        suppress_blank: Whether a blank at the beginning of a text is suppressed.
+        suppress_tokens: Token ids that are never chosen; -1 means all tokens that are not speech.
+        without_timestamps: Whether the model writes no time stamps, which makes each window one segment.
+        max_initial_timestamp: Maximum start of a window's first segment, in seconds.
+        prepend_punctuations: Punctuation that belongs to the next word.
+        append_punctuations: Punctuation that belongs to the previous word.
+        multilingual: Whether to detect the language of each window.
+        vad_parameters: Parameters of the voice activity model, as in ``faster_whisper.vad.VadOptions``.
+        split_at_silence: Whether, with the voice filter, a segment on both sides of a skipped silence is cut there.
+            False keeps it whole, with faster-whisper's times. The option is asrlab's own.
+        max_new_tokens: Maximum tokens in a window.
+        chunk_length: Length of a window of features in seconds.
+        clip_timestamps: Seconds of the parts to transcribe: start, end, start, end, ...; the last end is optional.
+        hallucination_silence_threshold: Seconds of silence that are skipped around a probable hallucination.
+        language_detection_threshold: Probability of a language above which no further window is examined.
+        language_detection_segments: Maximum number of windows to examine.
 
     Source: faster-whisper 1.2.1, ``WhisperModel.transcribe``.
     """
@@ -101,7 +101,7 @@ class Settings:
     patience: float = attrs.field(default=1, validator=number)
     length_penalty: float = attrs.field(default=1, validator=number)
     repetition_penalty: float = attrs.field(default=1, validator=number)
-    no_repeat_ngram_size: int = attrs.field(default=0, validator=_natural)
+    no_repeat_ngram_size: int = attrs.field(default=0, validator=_non_negative_int)
     compression_ratio_threshold: float | None = attrs.field(default=2.4, validator=number_or_none)
     log_prob_threshold: float | None = attrs.field(default=-1.0, validator=number_or_none)
     no_speech_threshold: float | None = attrs.field(default=0.6, validator=number_or_none)
@@ -112,10 +112,10 @@ class Settings:
     suppress_tokens: list[int] | None = attrs.field(factory=lambda: [-1], converter=_tokens)
     without_timestamps: bool = attrs.field(default=False, validator=boolean)
     max_initial_timestamp: float = attrs.field(default=1.0, validator=number)
-    prepend_punctuations: str = attrs.field(default=PREPENDED, validator=string)
-    append_punctuations: str = attrs.field(default=APPENDED, validator=string)
+    prepend_punctuations: str = attrs.field(default=PREPEND_PUNCTUATIONS, validator=string)
+    append_punctuations: str = attrs.field(default=APPEND_PUNCTUATIONS, validator=string)
     multilingual: bool = attrs.field(default=False, validator=boolean)
-    vad_parameters: dict[str, Any] | None = attrs.field(default=None, converter=_voice)
+    vad_parameters: dict[str, Any] | None = attrs.field(default=None, converter=_vad_parameters)
     split_at_silence: bool = attrs.field(default=True, validator=boolean)
     max_new_tokens: int | None = attrs.field(default=None, validator=positive_int)
     chunk_length: int | None = attrs.field(default=None, validator=positive_int)
@@ -125,24 +125,26 @@ class Settings:
     language_detection_segments: int | None = attrs.field(default=1, validator=positive_int)
 
     @classmethod
-    def of(cls, options: TranscribeOptions) -> Settings:
-        """Those in *options*, and upstream's defaults for the rest.
+    def from_options(cls, options: TranscribeOptions) -> Settings:
+        """Return the settings in *options*, completed with upstream's defaults.
 
         Raises:
-            OptionError: A value is out of range, or has no effect without another option.
+            OptionError: If a value is out of range, or has no effect without another option.
         """
         given = dict(options.engine_options)
         check_word_options(options)
         if given.get("vad_parameters") is not None and not options.vad_filter:
-            raise OptionError("vad_parameters are the filter's; give vad_filter=True, too", option="vad_parameters")
+            raise OptionError(
+                "vad_parameters apply to the voice filter; give vad_filter=True, too", option="vad_parameters"
+            )
         return cls(**given)
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The keyword arguments of ``WhisperModel.transcribe`` for those that are *given*; the rest is its default."""
+        """Return the keyword arguments of ``WhisperModel.transcribe`` for the options that are *given*."""
         return {name: getattr(self, name) for name in given if name not in OWN_OPTIONS}
 
 
 OWN_OPTIONS = ("split_at_silence",)
-"""Those of asrlab, which faster-whisper does not know."""
+"""Options of asrlab that faster-whisper does not have."""
 ENGINE_OPTIONS = tuple(sorted(field.name for field in attrs.fields(Settings)))
-"""What ``engine_options`` may name."""
+"""Names that ``engine_options`` accepts."""

@@ -1,7 +1,7 @@
-"""Silence left out before decoding, and the times of the recording restored behind it.
+"""Removal of silence before decoding, and restoration of the recording's times afterwards.
 
-faster-whisper does the same, but a segment that it times across a cut keeps its start before the silence and its end
-behind it, and then lasts as long as the silence.
+Faster-whisper does the same, but a segment across a cut keeps its start before the silence and its end after it, and
+then lasts as long as the silence.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 MIN_SHARE_S = 0.5
-"""A segment that reaches this far at most into the speech behind a cut is not of it: Whisper's times are no surer."""
+"""Seconds that a segment must reach into the speech after a cut to belong to it; Whisper's times are no more exact."""
 _DIGITS = 2  # as faster-whisper rounds
-_STOPS = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964,;:\u3001\uff0c"
+_PUNCTUATION = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964,;:\u3001\uff0c"
 
 
 @attrs.frozen(kw_only=True)
-class Span:
-    """A stretch of speech.
+class SpeechSpan:
+    """Span of speech in a recording.
 
     Attributes:
-        start: Seconds in the recording.
-        end: The same.
-        joined: Seconds at which it starts where the silences are left out.
+        start: Start in seconds in the recording.
+        end: End in seconds in the recording.
+        joined: Start in seconds without the silences.
     """
 
     start: float
@@ -44,62 +44,62 @@ class Span:
 
     @property
     def joined_end(self) -> float:
-        """Seconds at which it ends where the silences are left out."""
+        """End in seconds without the silences."""
         return self.joined + self.end - self.start
 
     def restore(self, time: float) -> float:
-        """Return the time in the recording, within this span."""
+        """Return the time in the recording of *time* without the silences, limited to this span."""
         return min(max(round(time - self.joined + self.start, _DIGITS), self.start), self.end)
 
 
 @attrs.frozen(kw_only=True)
-class Speech:
-    """What is left of a recording without its silences.
+class JoinedSpeech:
+    """Speech of a recording without the silences.
 
     Attributes:
-        samples: The speech, joined; float32, shape (n,), at 16 kHz.
-        spans: Where it was.
+        samples: Joined samples of the speech; float32, shape (n,), at 16 kHz.
+        spans: Spans of the speech in the recording.
     """
 
     samples: NDArray[np.float32] = attrs.field(repr=False, eq=False)
-    spans: tuple[Span, ...]
+    spans: tuple[SpeechSpan, ...]
 
     @property
     def duration(self) -> float:
         """Seconds of speech."""
         return len(self.samples) / SAMPLE_RATE
 
-    def restored(self, segments: Iterable[EngineSegment]) -> Iterator[EngineSegment]:
-        """Yield *segments* at the recording's times; one that lies on both sides of a silence is cut there.
+    def restore_times(self, segments: Iterable[EngineSegment]) -> Iterator[EngineSegment]:
+        """Yield *segments* with the recording's times, and cut a segment that lies on both sides of a silence.
 
-        No segment and no word begins or ends in a silence that was left out.
+        No segment and no word begins or ends in a removed silence.
         """
         if not self.spans:
             yield from segments
             return
         for segment in segments:
-            parts = self._by_words(segment) if segment.words else self._by_share(segment)
-            yield from _numbered(segment, parts)
+            parts = self._split_by_words(segment) if segment.words else self._split_by_share(segment)
+            yield from _with_parts(segment, parts)
 
-    def _by_words(self, segment: EngineSegment) -> Iterator[tuple[str, float, float, list[EngineWord] | None]]:
-        """Cut where two words are of different spans: each is of the one that holds its middle."""
-        place = 0
-        placed = []
+    def _split_by_words(self, segment: EngineSegment) -> Iterator[tuple[str, float, float, list[EngineWord] | None]]:
+        """Split between words of different spans; a word belongs to the span of its middle."""
+        index = 0
+        indexed = []
         for word in segment.words or ():
-            place = max(place, self._place((word.start + word.end) / 2))
-            placed.append((place, word))
-        groups = [(place, [word for _, word in group]) for place, group in groupby(placed, key=lambda each: each[0])]
-        for place, words in groups:
-            span = self.spans[place]
+            index = max(index, self._span_index((word.start + word.end) / 2))
+            indexed.append((index, word))
+        groups = [(index, [word for _, word in group]) for index, group in groupby(indexed, key=lambda pair: pair[0])]
+        for index, words in groups:
+            span = self.spans[index]
             for word in words:
                 word.start = span.restore(word.start)
                 word.end = max(word.start, span.restore(word.end))
             text = segment.text if len(groups) == 1 else "".join(word.word for word in words)
             yield text, words[0].start, words[-1].end, words
 
-    def _by_share(self, segment: EngineSegment) -> Iterator[tuple[str, float, float, list[EngineWord] | None]]:
-        """Cut the text by the share of the time that lies in each span, for want of times of words."""
-        spans = self._touched(segment.start, segment.end)
+    def _split_by_share(self, segment: EngineSegment) -> Iterator[tuple[str, float, float, list[EngineWord] | None]]:
+        """Split the text by the share of the time in each span, for segments without word times."""
+        spans = self._covered_spans(segment.start, segment.end)
         lengths = [
             max(min(segment.end, span.joined_end) - max(segment.start, span.joined), 0.0) or 1e-6 for span in spans
         ]
@@ -108,67 +108,69 @@ class Speech:
                 start = span.restore(segment.start)
                 yield text, start, max(start, span.restore(segment.end)), segment.words
 
-    def _touched(self, start: float, end: float) -> list[Span]:
-        """The spans that a segment is of: those it reaches far enough into, or the one of its middle."""
+    def _covered_spans(self, start: float, end: float) -> list[SpeechSpan]:
+        """Return the spans that a segment belongs to: those it reaches far enough into, or the span of its middle."""
         shares = ((min(end, span.joined_end) - max(start, span.joined), span) for span in self.spans)
-        return [span for share, span in shares if share > MIN_SHARE_S] or [self.spans[self._place((start + end) / 2)]]
+        return [span for share, span in shares if share > MIN_SHARE_S] or [
+            self.spans[self._span_index((start + end) / 2)]
+        ]
 
-    def _place(self, time: float) -> int:
+    def _span_index(self, time: float) -> int:
         ends = (index for index, span in enumerate(self.spans) if time < span.joined_end)
         return next(ends, len(self.spans) - 1)
 
 
-def find_speech(samples: NDArray[np.float32], parameters: Mapping[str, Any] | None) -> Speech:
-    """Return the speech in *samples*, as faster-whisper's filter finds it.
+def find_speech(samples: NDArray[np.float32], parameters: Mapping[str, Any] | None) -> JoinedSpeech:
+    """Return the speech in *samples* that faster-whisper's filter finds.
 
     Args:
         samples: float32, shape (n,), at 16 kHz.
-        parameters: Of ``faster_whisper.vad.VadOptions``; None takes its defaults.
+        parameters: Fields of ``faster_whisper.vad.VadOptions``; None uses its defaults.
     """
     import numpy as np
 
-    found = get_speech_timestamps(samples, VadOptions(**(parameters or {})))
-    spans, joined = [], 0
-    for stretch in found:
-        start, end = int(stretch["start"]), int(stretch["end"])
-        spans.append(Span(start=start / SAMPLE_RATE, end=end / SAMPLE_RATE, joined=joined / SAMPLE_RATE))
+    timestamps = get_speech_timestamps(samples, VadOptions(**(parameters or {})))
+    parts, spans, joined = [], [], 0
+    for timestamp in timestamps:
+        start, end = int(timestamp["start"]), int(timestamp["end"])
+        parts.append(samples[start:end])
+        spans.append(SpeechSpan(start=start / SAMPLE_RATE, end=end / SAMPLE_RATE, joined=joined / SAMPLE_RATE))
         joined += end - start
-    parts = [samples[int(stretch["start"]) : int(stretch["end"])] for stretch in found]
-    return Speech(samples=np.concatenate(parts) if parts else np.empty(0, np.float32), spans=tuple(spans))
+    return JoinedSpeech(samples=np.concatenate(parts) if parts else np.empty(0, np.float32), spans=tuple(spans))
 
 
 def split_by_share(text: str, lengths: Sequence[float]) -> list[str]:
-    """Return *text* in as many parts as *lengths*, each about as long as its share; cuts are between words.
+    """Split *text* between words into as many parts as *lengths*, each about as long as its share.
 
-    A cut moves to a punctuation mark in its neighbourhood. A part is empty where there are too few words.
+    A cut moves to a punctuation mark nearby. Parts are empty if there are too few words.
     """
     words = text.split(" ")
     total, chars = sum(lengths), max(len(text), 1)
     cuts, done = [0], 0.0
     for length in lengths[:-1]:
         done += length
-        cuts.append(_cut(words, chars * done / total, least=cuts[-1]))
+        cuts.append(_choose_cut(words, chars * done / total, minimum=cuts[-1]))
     cuts.append(len(words))
     return [" ".join(words[first:last]) for first, last in pairwise(cuts)]
 
 
-def _cut(words: Sequence[str], ideal: float, *, least: int) -> int:
-    """The number of words before a cut near *ideal* characters, punctuation being worth a fifth of the text."""
+def _choose_cut(words: Sequence[str], ideal: float, *, minimum: int) -> int:
+    """Return the number of words before a cut near *ideal* characters; punctuation outweighs a fifth of the text."""
     chars = sum(map(len, words)) + len(words) - 1
-    at = 0
-    best, worth = least, float("inf")
+    position = 0
+    best, best_distance = minimum, float("inf")
     for count, word in enumerate(words, start=1):
-        at += len(word) + 1
-        distance = abs(at - ideal) - (chars / 5 if word[-1:] in _STOPS else 0)
-        if count >= least and count < len(words) and distance < worth:
-            best, worth = count, distance
+        position += len(word) + 1
+        distance = abs(position - ideal) - (chars / 5 if word[-1:] in _PUNCTUATION else 0)
+        if minimum <= count < len(words) and distance < best_distance:
+            best, best_distance = count, distance
     return best
 
 
-def _numbered(
+def _with_parts(
     segment: EngineSegment, parts: Iterable[tuple[str, float, float, list[EngineWord] | None]]
 ) -> Iterator[EngineSegment]:
-    """Yield *segment* once for each part; its tokens, which cannot be cut, stay with the first."""
+    """Yield *segment* once for each part; the tokens, which cannot be split, stay with the first."""
     from dataclasses import replace
 
     tokens = segment.tokens

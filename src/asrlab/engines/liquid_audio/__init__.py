@@ -1,4 +1,4 @@
-"""The liquid-audio engine: LFM2.5-Audio, as its authors wrote it, on any device."""
+"""Engine liquid-audio: LFM2.5-Audio, as its authors wrote it, on any device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEC = EngineSpec(
             weights=("liquidai/lfm2.5-audio-1.5b",),
             languages=("en",),
             description="English, speech and text",
-            wer_bound=0.10,  # as many errors as the matrix lets pass in the 70 words of the smoke set
+            wer_bound=0.10,  # as many errors as the matrix accepts in the 70 words of the smoke set
         ),
     ),
     weights_formats=("safetensors",),
@@ -35,11 +35,11 @@ SPEC = EngineSpec(
 
 @hookimpl
 def asrlab_engines() -> list[EngineSpec]:
-    """The liquid-audio engine."""
+    """Return the liquid-audio engine."""
     return [SPEC]
 
 
 @hookimpl
 def asrlab_patches() -> tuple[Patch, ...]:
-    """What liquid-audio needs changed."""
+    """Return the patches of liquid-audio."""
     return PATCHES

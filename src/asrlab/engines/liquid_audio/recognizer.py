@@ -1,4 +1,4 @@
-"""A loaded LFM2.5-Audio model."""
+"""Recognizer of LFM2.5-Audio, loaded on any device from a folder in Hugging Face's layout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.device import Device
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
-from asrlab.engines.pytorch import empty_cache, refuse_oversized, refuse_threads
+from asrlab.engines.pytorch import check_model_size, check_threads, empty_cache
 from asrlab.errors import WeightsError
 from asrlab.options import Capabilities, TranscribeOptions
 from asrlab.transcript import TranscriptWarning
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 
 # Source: liquid-audio's README, section ASR: the prompt, greedy decoding, 512 tokens.
 _PROMPT = "Perform ASR."
-_MOST_TOKENS = 512
-# Source: liquid_audio/model/lfm2_audio.py, generate_sequential: <|im_end|> is yielded and ends it.
-_END = 7
+_MAX_TOKENS = 512
+# Source: liquid_audio/model/lfm2_audio.py, generate_sequential: <|im_end|> is yielded and ends the text.
+_END_TOKEN = 7
 # Source: liquid_audio/utils.py, mel2emb_len: the encoder takes at least 9 frames of 10 ms.
-_MINIMUM_S = 0.09
-_LONGEST_S = 30.0
+_MIN_AUDIO_S = 0.09
+_MAX_CHUNK_S = 30.0
 
 
 class LiquidAudioRecognizer(Recognizer):
-    """LFM2.5-Audio on PyTorch, greedy, in pieces of at most 30 s cut at silence; a segment is a piece.
+    """LFM2.5-Audio on PyTorch with greedy decoding, in chunks of at most 30 s cut at silence; a chunk is a segment.
 
-    Pieces are decoded one at a time, and those of several threads take turns: upstream's ``generate_sequential`` takes
-    a batch of one (``_prefill`` asserts it).
+    Chunks are decoded one at a time, and threads take turns: upstream's ``generate_sequential`` accepts a batch of one
+    (``_prefill`` asserts that).
 
     Attributes:
-        processor: Upstream's tokenizer, features and speech decoder, on the model's device, for what asrlab does not
-            wrap, such as ``processor.decode(codes)``.
-        model: Upstream's model, likewise.
+        processor: Tokenizer, features and speech decoder of liquid-audio on the model's device, for uses that asrlab
+            does not wrap, such as ``processor.decode(codes)``.
+        model: Model of liquid-audio, for the same uses.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class LiquidAudioRecognizer(Recognizer):
     ) -> None:
         super().__init__(info)
         self._loaded: tuple[LFM2AudioProcessor, LFM2AudioModel] | None = (processor, model)
-        self._chunker = Chunker(vad=vad, max_chunk_s=_LONGEST_S, min_audio_s=_MINIMUM_S)
+        self._chunker = Chunker(vad=vad, max_chunk_s=_MAX_CHUNK_S, min_audio_s=_MIN_AUDIO_S)
         self._lock = threading.Lock()
 
     @property
     def processor(self) -> LFM2AudioProcessor:
-        """Upstream's processor. Raises ``AsrlabError`` once the transcriber is closed."""
+        """Processor of liquid-audio. Raises ``AsrlabError`` once the transcriber is closed."""
         return self._parts[0]
 
     @property
     def model(self) -> LFM2AudioModel:
-        """Upstream's model. Raises ``AsrlabError`` once the transcriber is closed."""
+        """Model of liquid-audio. Raises ``AsrlabError`` once the transcriber is closed."""
         return self._parts[1]
 
     @property
@@ -86,47 +86,47 @@ class LiquidAudioRecognizer(Recognizer):
         return self._loaded
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
-        """Cut, transcribe each piece, and give a segment as soon as its piece is done."""
+        """Split the audio, transcribe each chunk, and yield its segment as soon as it is decoded."""
         processor, model = self._parts
 
-        def heard(samples: NDArray[np.float32]) -> ChunkResult:
+        def recognize_chunk(samples: NDArray[np.float32]) -> ChunkResult:
             with self._lock:
-                return transcribe_piece(processor, model, samples)
+                return transcribe_chunk(processor, model, samples)
 
         warnings: list[TranscriptWarning] = []
         segments = transcribe_chunks(
-            audio.blocks(), recognize=heard, chunker=self._chunker, warnings=warnings, source=audio.name
+            audio.blocks(), recognize=recognize_chunk, chunker=self._chunker, warnings=warnings, source=audio.name
         )
         languages = self.info.capabilities.languages or ()
-        known = languages[0] if len(languages) == 1 else None
-        return Recognition(segments=segments, language=options.language or known, warnings=warnings)
+        only_language = languages[0] if len(languages) == 1 else None
+        return Recognition(segments=segments, language=options.language or only_language, warnings=warnings)
 
     def release(self) -> None:
-        """Drop the model; PyTorch's cache of the GPU's memory goes back too."""
+        """Free the model and PyTorch's cache of GPU memory."""
         self._loaded = None
         empty_cache(self.info.device.resolved)
 
 
-def transcribe_piece(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChunkResult:
-    """What upstream's README does for speech recognition.
+def transcribe_chunk(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChunkResult:
+    """Transcribe *samples* as liquid-audio's README does.
 
     Args:
-        processor: Upstream's, on the model's device.
-        model: Upstream's.
+        processor: Processor of liquid-audio, on the model's device.
+        model: Model of liquid-audio.
         samples: float32, shape (n,), at 16 kHz; 0.09 to 30 s.
     """
     tokens: list[int] = []
-    for token in model.generate_sequential(**asr_chat(processor, model, samples), max_new_tokens=_MOST_TOKENS):
-        if token.numel() > 1:  # a frame of speech, which no transcript has a use for
+    for token in model.generate_sequential(**create_chat(processor, model, samples), max_new_tokens=_MAX_TOKENS):
+        if token.numel() > 1:  # a frame of generated speech, which a transcript does not need
             continue
         tokens.append(int(token))
-    ended = tokens[-1:] == [_END]
+    ended = tokens[-1:] == [_END_TOKEN]
     text = processor.text.decode(tokens, skip_special_tokens=True)
     return ChunkResult(text=str(text), tokens=tuple(tokens[:-1] if ended else tokens), ended=ended)
 
 
-def asr_chat(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChatState:
-    """What upstream's README puts before the model for speech recognition; takes what `transcribe_piece` does."""
+def create_chat(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChatState:
+    """Return the chat that liquid-audio's README prepares for speech recognition of *samples*."""
     chat = ChatState(processor, codebooks=model.codebooks, dtype=model.lfm.embed_tokens.weight.dtype)
     chat.new_turn("system")
     chat.add_text(_PROMPT)
@@ -145,18 +145,18 @@ def load(request: LoadRequest) -> LiquidAudioRecognizer:
     """Load a folder with ``config.json``, ``model.safetensors``, a tokenizer and ``audio_detokenizer/``.
 
     Raises:
-        OptionError: A number of threads cannot be had.
-        WeightsError: The folder is not that of an LFM2-Audio model, or lacks tensors.
+        OptionError: If the number of threads is not PyTorch's.
+        WeightsError: If the folder is not that of an LFM2-Audio model, or lacks tensors.
     """
-    refuse_threads(request.threads, engine="liquid-audio")
+    check_threads(request.threads, engine="liquid-audio")
     compute_type = _compute_type(request.compute_type, request.device)
     folder = _folder(request)
     device = request.device.resolved
     with explain_failed_load(folder, model=request.model.name, advice="pull it again, or give another folder"):
         config = read_config(folder)
-        refuse_oversized(lambda: LFM2AudioModel(config), folder)
+        check_model_size(lambda: LFM2AudioModel(config), folder)
         with _no_root_handler():
-            # as a Path: upstream takes a str for a name on the hub
+            # As a Path, because upstream takes a str for a name on the hub.
             processor = LFM2AudioProcessor.from_pretrained(folder, device=device).eval()
         model = LFM2AudioModel.from_pretrained(folder, device=device, dtype=_DTYPES[compute_type]).eval()
         missing = _missing(model, _stored_names(folder))
@@ -179,9 +179,9 @@ def load(request: LoadRequest) -> LiquidAudioRecognizer:
 
 @contextmanager
 def _no_root_handler() -> Iterator[None]:
-    """Keep upstream from setting up logging for the whole program: its processor calls ``logging.info``.
+    """Prevent upstream from configuring logging for the whole program: its processor calls ``logging.info``.
 
-    Source: liquid_audio/model/conformer/processor.py; ``logging.info`` calls ``basicConfig`` where there is no handler.
+    Source: liquid_audio/model/conformer/processor.py; ``logging.info`` calls ``basicConfig`` if there is no handler.
     """
     handler = logging.NullHandler()
     logging.root.addHandler(handler)
@@ -191,22 +191,24 @@ def _no_root_handler() -> Iterator[None]:
         logging.root.removeHandler(handler)
 
 
-def _compute_type(asked: str, device: Device) -> str:
-    """As asked; ``auto`` is bfloat16 on cuda, where upstream runs it, and the safe float32 elsewhere."""
-    if asked != "auto":
-        return asked
+def _compute_type(requested: str, device: Device) -> str:
+    """Return *requested*; ``auto`` is bfloat16 on cuda, as upstream runs it, and the safe float32 elsewhere."""
+    if requested != "auto":
+        return requested
     return "bfloat16" if device.resolved.startswith("cuda") else "float32"
 
 
 def _folder(request: LoadRequest) -> Path:
     folder = request.weights
     if folder is None:
-        raise WeightsError(f"{request.model.name} was given no weights to load", model=request.model.name)
-    # accelerate, which upstream loads with, would take it instead of model.safetensors
+        raise WeightsError(
+            f"{request.model.name} has no weights to load; give their path, or pull the model", model=request.model.name
+        )
+    # accelerate, with which upstream loads, would prefer this file to model.safetensors
     if (folder / "pytorch_model.bin").exists():
         raise WeightsError(
-            f"{folder} holds pytorch_model.bin, a pickle, beside model.safetensors; remove it: code in a checkpoint is "
-            "never run",
+            f"{folder} contains pytorch_model.bin, a pickle, beside model.safetensors; remove it, because code in a "
+            "checkpoint is never run",
             model=request.model.name,
         )
     return folder
@@ -221,9 +223,9 @@ def _stored_names(folder: Path) -> set[str]:
 
 
 def _missing(model: LFM2AudioModel, stored: Iterable[str]) -> list[str]:
-    """Tensors of the model that were not stored, under their name or that of one they are tied to.
+    """Return the tensors of the model that are not stored, neither by their name nor by that of a tied tensor.
 
-    Upstream leaves such tensors random, and says nothing.
+    Upstream leaves such tensors random without a warning.
     """
     state = model.state_dict(keep_vars=True)
     present = set(stored)
@@ -231,7 +233,7 @@ def _missing(model: LFM2AudioModel, stored: Iterable[str]) -> list[str]:
     return [name for name, tensor in state.items() if name not in present and id(tensor) not in tied]
 
 
-# Tables that are computed and not stored: nothing in the weights bounds them.
+# Sizes of tables that are computed and not stored, so that the weights do not limit them.
 _BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("preprocessor", "sample_rate"): (SAMPLE_RATE, SAMPLE_RATE),
     ("preprocessor", "n_fft"): (16, 8192),
@@ -245,7 +247,7 @@ _BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
 
 
 def read_config(folder: Path) -> LFM2AudioConfig:
-    """Return the configuration in *folder*, as upstream's ``from_pretrained`` reads it.
+    """Read the configuration in *folder*, as upstream's ``from_pretrained`` does.
 
     Raises:
         WeightsError: If a setting that decides how much is computed is out of range.
@@ -254,9 +256,9 @@ def read_config(folder: Path) -> LFM2AudioConfig:
     for (section, name), (low, high) in _BOUNDS.items():
         value = content[section][name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            wanted = f"{low:g}" if low == high else f"between {low:g} and {high:g}"
+            expected = f"{low:g}" if low == high else f"between {low:g} and {high:g}"
             raise WeightsError(
-                f"{folder}/config.json: its {section}.{name} is {value!r:.60}, not {wanted}; pull it again, or give "
+                f"{folder}/config.json: its {section}.{name} is {value!r:.60}, not {expected}; pull it again, or give "
                 "another folder",
                 model=str(folder),
             )

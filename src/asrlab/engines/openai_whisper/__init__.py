@@ -1,10 +1,10 @@
-"""The openai-whisper engine: Whisper on PyTorch, as its authors wrote it."""
+"""Engine openai-whisper: Whisper on PyTorch, as its authors wrote it."""
 
 from __future__ import annotations
 
 from asrlab.engine.spec import EngineSpec, ModelSpec
 from asrlab.engines.faster_whisper import SPEC as FASTER_WHISPER
-from asrlab.engines.whisper import SIZES, languages_of, wer_bound_of
+from asrlab.engines.whisper import SIZES, max_wer, model_languages
 from asrlab.patches import Patch
 from asrlab.patches.openai_whisper import PATCHES
 from asrlab.plugins.hookspecs import hookimpl
@@ -18,10 +18,10 @@ def _model(name: str, aliases: tuple[str, ...]) -> ModelSpec:
     return ModelSpec(
         name=name,
         aliases=aliases,
-        weights=(f"openai/whisper-{name}", *_CTRANSLATE2[name]),  # the second converted without loss
-        languages=languages_of(name),
-        description="English" if languages_of(name) else "multilingual",
-        wer_bound=wer_bound_of(name),
+        weights=(f"openai/whisper-{name}", *_CTRANSLATE2[name]),  # the second are converted without loss
+        languages=model_languages(name),
+        description="English" if model_languages(name) else "multilingual",
+        wer_bound=max_wer(name),
     )
 
 
@@ -44,11 +44,11 @@ SPEC = EngineSpec(
 
 @hookimpl
 def asrlab_engines() -> list[EngineSpec]:
-    """The openai-whisper engine."""
+    """Return the openai-whisper engine."""
     return [SPEC]
 
 
 @hookimpl
 def asrlab_patches() -> tuple[Patch, ...]:
-    """What openai-whisper needs changed."""
+    """Return the patches of openai-whisper."""
     return PATCHES

@@ -1,4 +1,4 @@
-"""openai-whisper's work on a batch: one encoding of each clip for language and text, one decoding of all of them."""
+"""Batch decoding with openai-whisper: each chunk is encoded once for language and text, and all are decoded at once."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcript import Segment
 
 DEFAULT_BATCHING = Batching(batch_size=8, workers=1, threads=1, padding_s=6.0, batch_encoder=True)
-"""One batch at a time: upstream's cache of keys and values hangs on the model. PyTorch sees to its threads itself."""
+"""One batch at a time, because upstream's cache of keys and values belongs to the model. PyTorch manages threads."""
 type Features = torch.Tensor
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class OpenAIWhisperBatchBackend:
-    """The steps with one set of options.
+    """Batch backend of openai-whisper with one set of options.
 
     Attributes:
-        model: The loaded model.
-        lock: Held while the model runs.
-        options: Checked; without word timestamps, and starting at temperature 0.
-        batching: Nothing in it is None.
-        half: Compute in float16.
+        model: Loaded model.
+        lock: Lock that is held while the model runs.
+        options: Checked options, without word timestamps and starting at temperature 0.
+        batching: Complete settings, without None.
+        half: Whether to compute in float16.
     """
 
     model: Whisper
@@ -47,51 +47,52 @@ class OpenAIWhisperBatchBackend:
 
     @property
     def max_chunk_s(self) -> float:
-        """Whisper's window."""
+        """Length of Whisper's window in seconds."""
         return float(N_FRAMES / FRAMES_PER_SECOND)
 
     @property
     def language(self) -> str | None:
-        """The language given, or English for a model that knows only that."""
+        """Language given, or English for an English model; None to detect the language."""
         return self.options.primary_language if self.model.is_multilingual else "en"
 
     def compute_features(self, samples: NDArray[np.float32]) -> Features:
-        """Log-Mel: float32, shape (n_mels, frames), 100 frames a second, as upstream cuts it from a padded one."""
+        """Return the log-Mel spectrogram: float32, shape (n_mels, frames), at 100 frames a second."""
         mel: torch.Tensor = log_mel_spectrogram(samples, self.model.dims.n_mels, padding=N_SAMPLES)
         return mel[:, : mel.shape[-1] - N_FRAMES]
 
-    def encode(self, pieces: Sequence[ChunkFeatures[Features]]) -> torch.Tensor:
-        """Shape (pieces, frames / 2, n_state)."""
-        longest = max(piece.duration for piece in pieces)
+    def encode(self, chunks: Sequence[ChunkFeatures[Features]]) -> torch.Tensor:
+        """Encode *chunks* in one window: shape (chunks, frames / 2, n_state)."""
+        longest = max(chunk.duration for chunk in chunks)
         frames = min(N_FRAMES, round((longest + (self.batching.padding_s or 0.0)) * FRAMES_PER_SECOND) // 2 * 2)
-        mel = torch.stack([pad_or_trim(piece.features, frames) for piece in pieces]).to(self.model.device)
+        mel = torch.stack([pad_or_trim(chunk.features, frames) for chunk in chunks]).to(self.model.device)
         if self.half:
             mel = mel.half()
         with self.lock, torch.no_grad():
             if self.batching.batch_encoder:
                 return encode(self.model, mel)
-            return torch.cat([encode(self.model, each[None]) for each in mel])
+            return torch.cat([encode(self.model, features[None]) for features in mel])
 
     def detect_languages(self, encoded: torch.Tensor) -> tuple[Detected, ...]:
-        """The likeliest language of each.
+        """Return the most probable language of each chunk.
 
-        Off by a hair from upstream's, which detects with silence behind the audio and decodes with zeros behind it.
+        Probabilities differ slightly from upstream's, which detects with silence after the audio and decodes with zeros
+        after it.
         """
         with self.lock:
-            found = rank_languages(self.model, encoded)
-        return tuple(Detected(language=language, probability=probability) for language, probability in found)
+            languages = rank_languages(self.model, encoded)
+        return tuple(Detected(language=language, probability=probability) for language, probability in languages)
 
     def decode(
-        self, encoded: torch.Tensor, pieces: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
+        self, encoded: torch.Tensor, chunks: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
     ) -> tuple[Decoded, ...]:
-        """Greedy for all at once, or a beam search one after the other; with time stamps, as upstream."""
+        """Decode all chunks at once greedily, or one after the other with a beam search, with time stamps."""
         with self.lock:
             if self.options.beam_size is None:
                 results = self._run(encoded, languages)
             else:
                 rows = zip(encoded, languages, strict=True)
                 results = [result for row, language in rows for result in self._run(row[None], [language])]
-        return tuple(self._decoded(result, piece.duration) for result, piece in zip(results, pieces, strict=True))
+        return tuple(self._decoded(result, chunk.duration) for result, chunk in zip(results, chunks, strict=True))
 
     def _run(self, encoded: torch.Tensor, languages: Sequence[str]) -> list[DecodingResult]:
         options = DecodingOptions(
@@ -107,38 +108,38 @@ class OpenAIWhisperBatchBackend:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        """For text and time stamps, which are the same in all languages."""
+        """Tokenizer for text and time stamps, which are the same in all languages."""
         return get_tokenizer(
             self.model.is_multilingual, num_languages=self.model.num_languages, language="en", task=self.options.task
         )
 
     @property
     def _prompt(self) -> list[int]:
-        """As upstream's for a first window."""
+        """Prompt of a first window, as upstream builds it."""
         prompt = self.options.initial_prompt
         tokens: list[int] = self._tokenizer.encode(f" {prompt.strip()}") if prompt else []
         return tokens
 
     def _decoded(self, result: DecodingResult, duration: float) -> Decoded:
         begin = self._tokenizer.timestamp_begin
-        stretches, rest = split_at_timestamps(result.tokens, first=begin, duration=duration)
-        segments = [self._segment(result, stretch) for stretch in stretches]
+        parts, resume = split_at_timestamps(result.tokens, first=begin, duration=duration)
+        segments = [self._segment(result, part) for part in parts]
         return Decoded(
-            segments=tuple(each for each in segments if each.start != each.end and each.text),
+            segments=tuple(segment for segment in segments if segment.start != segment.end and segment.text),
             avg_logprob=float(result.avg_logprob),
             compression_ratio=float(result.compression_ratio),
             no_speech_prob=float(result.no_speech_prob),
             ended=len(result.tokens) < self.model.dims.n_text_ctx // 2,
-            remaining_s=0.0 if rest is None else max(0.0, duration - rest),
+            remaining_s=0.0 if resume is None else max(0.0, duration - resume),
         )
 
-    def _segment(self, result: DecodingResult, stretch: TimestampedTokens) -> Segment:
-        words = self._tokenizer.decode([token for token in stretch.tokens if token < self._tokenizer.eot])
+    def _segment(self, result: DecodingResult, part: TimestampedTokens) -> Segment:
+        text = self._tokenizer.decode([token for token in part.tokens if token < self._tokenizer.eot])
         return Segment(
-            text=words.strip(),
-            start=stretch.start,
-            end=max(stretch.start, stretch.end),
-            tokens=stretch.tokens,
+            text=text.strip(),
+            start=part.start,
+            end=max(part.start, part.end),
+            tokens=part.tokens,
             temperature=0.0,
             avg_logprob=float(result.avg_logprob),
             compression_ratio=float(result.compression_ratio),
@@ -148,9 +149,10 @@ class OpenAIWhisperBatchBackend:
 
 
 def encode(model: Whisper, mel: torch.Tensor) -> torch.Tensor:
-    """*mel*, shape (n, n_mels, frames), encoded: shape (n, frames / 2, n_state).
+    """Return *mel*, shape (n, n_mels, frames), encoded: shape (n, frames / 2, n_state).
 
-    Upstream's encoder refuses what is not 30 s long; for less, this is the same with the first of its positions.
+    Upstream's encoder refuses windows other than 30 s. For a shorter window, the computation is the same with the first
+    of the positions.
 
     Source: openai-whisper 20250625, ``AudioEncoder.forward``.
     """
@@ -168,10 +170,10 @@ def encode(model: Whisper, mel: torch.Tensor) -> torch.Tensor:
 
 
 class BatchTask(DecodingTask):  # type: ignore[misc] # has no type information
-    """Upstream's decoding of what is encoded already, each recording in its own language.
+    """Upstream's decoding task for encoded audio, with a language for each recording.
 
-    Greedy, since upstream's beam search takes one recording: its ``run`` repeats the tokens for each beam and not what
-    they attend to.
+    Decoding is greedy, because upstream's beam search takes one recording: its ``run`` repeats the tokens for each
+    beam, but not the audio that they attend to.
     """
 
     def __init__(self, model: Whisper, options: DecodingOptions, languages: Sequence[str]) -> None:
@@ -183,14 +185,14 @@ class BatchTask(DecodingTask):  # type: ignore[misc] # has no type information
 
     def _detect_language(self, _audio_features: torch.Tensor, tokens: torch.Tensor) -> tuple[list[str], None]:
         if self.model.is_multilingual:
-            marks = [self.tokenizer.to_language_token(language) for language in self._languages]
-            tokens[:, self.sot_index + 1] = torch.tensor(marks)
+            language_tokens = [self.tokenizer.to_language_token(language) for language in self._languages]
+            tokens[:, self.sot_index + 1] = torch.tensor(language_tokens)
         return self._languages, None
 
 
 @torch.no_grad()
 def rank_languages(model: Whisper, encoded: torch.Tensor) -> list[tuple[str, float]]:
-    """The likeliest language of each, with its probability.
+    """Return the most probable language of each recording, with its probability.
 
     Source: openai-whisper 20250625, ``detect_language``, which would encode a shorter window once more.
     """
@@ -200,4 +202,4 @@ def rank_languages(model: Whisper, encoded: torch.Tensor) -> list[tuple[str, flo
     probabilities = logits[:, list(tokenizer.all_language_tokens)].float().softmax(dim=-1).cpu()
     best = probabilities.argmax(dim=-1)
     codes = tokenizer.all_language_codes
-    return [(codes[place], float(row[place])) for place, row in zip(best.tolist(), probabilities, strict=True)]
+    return [(codes[index], float(row[index])) for index, row in zip(best.tolist(), probabilities, strict=True)]

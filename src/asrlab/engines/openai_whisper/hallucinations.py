@@ -1,4 +1,4 @@
-"""Upstream's search for segments that the model made up in silence: odd words with silence around them.
+"""Search for hallucinations, segments that the model made up in silence: anomalous words with silence around them.
 
 Source: openai-whisper 20250625, ``transcribe``, ``hallucination_silence_threshold``.
 """
@@ -10,27 +10,27 @@ from typing import Any
 
 import attrs
 
-from asrlab.engines.openai_whisper.settings import APPENDED, PREPENDED
+from asrlab.engines.whisper import APPEND_PUNCTUATIONS, PREPEND_PUNCTUATIONS
 
 type SegmentDict = dict[str, Any]
 
-_IMPROBABLE = 0.15
-_SHORTEST, _LONGEST = 0.133, 2.0  # seconds that a word takes
-_WORDS_LOOKED_AT = 8
-_EDGE = 2.0  # seconds at either end of a window that count as silence
-_FULL_WINDOW = 30.0
-_PUNCTUATION = PREPENDED + APPENDED
+_MIN_PROBABILITY = 0.15
+_MIN_WORD_S, _MAX_WORD_S = 0.133, 2.0
+_MAX_WORDS = 8
+_EDGE_S = 2.0  # seconds at either end of a window that count as silence
+_WINDOW_S = 30.0
+_PUNCTUATION = PREPEND_PUNCTUATIONS + APPEND_PUNCTUATIONS
 
 
 @attrs.frozen(kw_only=True)
 class WindowSpan:
-    """Where segments were heard; all in seconds.
+    """Times around the segments of a window, in seconds.
 
     Attributes:
-        offset: Where the window begins.
-        size: How much of it is audio.
-        last_speech: Where the last word before the window ended.
-        threshold: The silence that is long.
+        offset: Start of the window.
+        size: Length of the audio in the window.
+        last_speech: End of the last word before the window.
+        threshold: Minimum length of a long silence.
     """
 
     offset: float
@@ -40,58 +40,62 @@ class WindowSpan:
 
     @property
     def window_end(self) -> float:
-        """Where a full window would end."""
-        return self.offset + _FULL_WINDOW
+        """End of a full window."""
+        return self.offset + _WINDOW_S
 
 
-def leading_silence(segments: Sequence[SegmentDict], place: WindowSpan) -> float | None:
-    """The seconds before the first words, where these are odd and the silence before them is long."""
+def leading_silence(segments: Sequence[SegmentDict], window: WindowSpan) -> float | None:
+    """Return the seconds before the first words if these are anomalous and the silence before them is long."""
     first = _first_with_words(segments)
-    if not _odd(first):
+    if first is None or not _is_anomalous(first):
         return None
-    gap = float(first["start"] - place.offset)  # type: ignore[index] # an odd one is there
-    return gap if gap > place.threshold else None
+    gap = float(first["start"] - window.offset)
+    return gap if gap > window.threshold else None
 
 
-def first_hallucination(segments: Sequence[SegmentDict], place: WindowSpan) -> int | None:
-    """The place of the first segment that is odd, with silence or more odd ones around it."""
-    before = place.last_speech
+def first_hallucination(segments: Sequence[SegmentDict], window: WindowSpan) -> int | None:
+    """Return the index of the first anomalous segment that has silence or more anomalous segments around it."""
+    previous_end = window.last_speech
     for index, segment in enumerate(segments):
         if not segment["words"]:
             continue
-        behind = _first_with_words(segments[index + 1 :])
-        if _odd(segment) and _quiet_before(segment, before, place) and _quiet_behind(segment, behind, place):
+        following = _first_with_words(segments[index + 1 :])
+        if (
+            _is_anomalous(segment)
+            and _has_silence_before(segment, previous_end, window)
+            and _has_silence_after(segment, following, window)
+        ):
             return index
-        before = segment["end"]
+        previous_end = segment["end"]
     return None
 
 
-def _quiet_before(segment: SegmentDict, before: float, place: WindowSpan) -> bool:
+def _has_silence_before(segment: SegmentDict, previous_end: float, window: WindowSpan) -> bool:
     start = segment["start"]
-    return bool(start - before > place.threshold or start < place.threshold or start - place.offset < _EDGE)
+    silence = start - previous_end
+    return bool(silence > window.threshold or start < window.threshold or start - window.offset < _EDGE_S)
 
 
-def _quiet_behind(segment: SegmentDict, behind: SegmentDict | None, place: WindowSpan) -> bool:
-    next_start = behind["words"][0]["start"] if behind else place.offset + place.size
-    return bool(
-        next_start - segment["end"] > place.threshold or _odd(behind) or place.window_end - segment["end"] < _EDGE
-    )
+def _has_silence_after(segment: SegmentDict, following: SegmentDict | None, window: WindowSpan) -> bool:
+    next_start = following["words"][0]["start"] if following else window.offset + window.size
+    is_long = next_start - segment["end"] > window.threshold
+    return bool(is_long or _is_anomalous(following) or window.window_end - segment["end"] < _EDGE_S)
 
 
 def _first_with_words(segments: Sequence[SegmentDict]) -> SegmentDict | None:
     return next((segment for segment in segments if segment["words"]), None)
 
 
-def _odd(segment: SegmentDict | None) -> bool:
-    """Whether its first words are too short, too long or too improbable to be speech."""
+def _is_anomalous(segment: SegmentDict | None) -> bool:
+    """Return whether the first words of *segment* are too short, too long or too improbable to be speech."""
     if segment is None or not segment["words"]:
         return False
-    words = [word for word in segment["words"] if word["word"] not in _PUNCTUATION][:_WORDS_LOOKED_AT]
-    score = sum(map(_oddness, words))
+    words = [word for word in segment["words"] if word["word"] not in _PUNCTUATION][:_MAX_WORDS]
+    score = sum(map(_anomaly_score, words))
     return score >= 3 or score + 0.01 >= len(words)
 
 
-def _oddness(word: dict[str, Any]) -> float:
+def _anomaly_score(word: dict[str, Any]) -> float:
     duration = word["end"] - word["start"]
-    improbable = float(word.get("probability", 0.0) < _IMPROBABLE)
-    return float(improbable + max(0.0, _SHORTEST - duration) * 15 + max(0.0, duration - _LONGEST))
+    improbable = float(word.get("probability", 0.0) < _MIN_PROBABILITY)
+    return float(improbable + max(0.0, _MIN_WORD_S - duration) * 15 + max(0.0, duration - _MAX_WORD_S))

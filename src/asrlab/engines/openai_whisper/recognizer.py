@@ -1,4 +1,4 @@
-"""A loaded openai-whisper model."""
+"""Recognizer of openai-whisper, loaded from its own checkpoints or from CTranslate2 folders converted without loss."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from asrlab.engine.spec import LoadRequest
 from asrlab.engines.openai_whisper.batch_backend import DEFAULT_BATCHING, OpenAIWhisperBatchBackend
 from asrlab.engines.openai_whisper.decode_loop import WindowDecoder, to_segments
 from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS, Settings
-from asrlab.engines.option_checks import TokenBudget, refuse_long_texts
-from asrlab.engines.pytorch import empty_cache, refuse_threads
+from asrlab.engines.option_checks import TokenBudget, check_prompt_lengths
+from asrlab.engines.pytorch import check_threads, empty_cache
 from asrlab.errors import OptionError, WeightsError
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
@@ -34,7 +34,7 @@ from asrlab.weights import convert, explain_failed_load, why_not_whisper
 
 
 class OpenAIWhisperRecognizer(Recognizer):
-    """Whisper on PyTorch. Windows of several threads take turns."""
+    """Whisper on PyTorch. Threads decode their windows in turn."""
 
     def __init__(self, info: TranscriberInfo, model: Whisper) -> None:
         super().__init__(info)
@@ -42,55 +42,55 @@ class OpenAIWhisperRecognizer(Recognizer):
         self._lock = threading.Lock()
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
-        """Decode window by window; the language is detected in the first one."""
-        windows = self.windows(audio.read(), options)
+        """Decode window by window; the language is detected in the first window."""
+        decoder = self.window_decoder(audio.read(), options)
         return Recognition(
-            segments=to_segments(windows.segments()),
-            language=options.language or windows.language,
-            language_probability=windows.language_probability,
-            language_probabilities=windows.language_probabilities,
+            segments=to_segments(decoder.segments()),
+            language=options.language or decoder.language,
+            language_probability=decoder.language_probability,
+            language_probabilities=decoder.language_probabilities,
         )
 
     def check_options(self, options: TranscribeOptions) -> None:
-        """Refuse values that upstream would not take, would take without effect, or would cut off."""
-        settings = Settings.of(options)
-        model = self._model
-        if model is None:
-            raise self.closed_error()
+        """Raise ``OptionError`` for values that upstream would refuse, ignore or truncate."""
+        settings, model = Settings.from_options(options), self._open_model
         tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
-        # start of transcript, language, task, no time stamps, and what marks a prompt
+        # start of transcript, language, task, no time stamps, and start of prompt
         budget = TokenBudget(context=model.dims.n_text_ctx, special=5, new_tokens=("sample_len", settings.sample_len))
-        refuse_long_texts(
+        check_prompt_lengths(
             {"initial_prompt": options.initial_prompt, "prefix": settings.prefix},
             encode=tokenizer.encode,
             budget=budget,
             model=self.info.model.name,
         )
 
-    def windows(
+    def window_decoder(
         self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None = None
     ) -> WindowDecoder:
-        """The loop that `recognize` takes its segments from, for those who want upstream's own dictionaries.
+        """Return the decoder behind `recognize`, for callers who need upstream's own dictionaries.
 
         Args:
             samples: float32, shape (n,), in [-1, 1], at 16 kHz.
-            options: Checked.
-            half: Compute in float16; None is as the model was loaded.
+            options: Checked options.
+            half: Whether to compute in float16; None computes as the model was loaded.
 
         Raises:
-            OptionError: An engine option's value is out of range.
+            OptionError: If the value of an engine option is out of range.
         """
-        if self._model is None:
-            raise self.closed_error()
-        return WindowDecoder(self._model, self._lock, samples, options, half=self._half if half is None else half)
+        half = self._half if half is None else half
+        return WindowDecoder(self._open_model, self._lock, samples, options, half=half)
 
     @contextmanager
     def using_model(self) -> Iterator[Whisper]:
-        """Upstream's model for as long as no other thread decodes with it."""
+        """Yield upstream's model while no other thread decodes with it."""
         with self._lock:
-            if self._model is None:
-                raise self.closed_error()
-            yield self._model
+            yield self._open_model
+
+    @property
+    def _open_model(self) -> Whisper:
+        if self._model is None:
+            raise self.closed_error()
+        return self._model
 
     @property
     def _half(self) -> bool:
@@ -102,22 +102,21 @@ class OpenAIWhisperRecognizer(Recognizer):
         return attrs.evolve(given.over(fixed), workers=fixed.workers, threads=fixed.threads)
 
     def batch_backend(self, options: TranscribeOptions, batching: Batching) -> OpenAIWhisperBatchBackend | None:
-        """Return the batch backend; None for what only the loop over windows can do.
+        """Return the batch backend; None for options that only the loop over windows supports.
 
         Those are word timestamps, for which upstream encodes each clip again by itself, sampling from the start, and
         upstream's own options.
         """
-        if self._model is None:
-            raise self.closed_error()
+        model = self._open_model
         first_temperature = (options.temperatures or (0.0,))[0]
         if options.word_timestamps or options.engine_options or first_temperature:
             return None
         return OpenAIWhisperBatchBackend(
-            model=self._model, lock=self._lock, options=options, batching=batching, half=self._half
+            model=model, lock=self._lock, options=options, batching=batching, half=self._half
         )
 
     def release(self) -> None:
-        """Drop the model; PyTorch's cache of the GPU's memory goes back too."""
+        """Free the model and PyTorch's cache of GPU memory."""
         self._model = None
         empty_cache(self.info.device.resolved)
 
@@ -126,13 +125,13 @@ def load(request: LoadRequest) -> OpenAIWhisperRecognizer:
     """Load a ``.pt`` file or a float16 CTranslate2 folder.
 
     Raises:
-        OptionError: The compute type, or a number of threads, cannot be had.
-        WeightsError: The weights cannot be read, or are not Whisper's.
+        OptionError: If the compute type or the number of threads is not supported.
+        WeightsError: If the weights cannot be read, or are not Whisper's.
     """
     compute_type = _compute_type(request.compute_type, request.device)
-    refuse_threads(request.threads, engine="openai-whisper")
-    path = _path(request)
-    advice = "fetch it again, or give another file; code in a checkpoint is never run"
+    check_threads(request.threads, engine="openai-whisper")
+    path = _weights_path(request)
+    advice = "download it again, or give another file; code in a checkpoint is never run"
     with explain_failed_load(path, model=request.model.name, advice=advice):
         read = _from_ctranslate2 if request.weights_format == "ctranslate2" else _read_checkpoint
         model = _build(path, *read(path))
@@ -150,22 +149,24 @@ def load(request: LoadRequest) -> OpenAIWhisperRecognizer:
     return OpenAIWhisperRecognizer(info, model)
 
 
-def _path(request: LoadRequest) -> Path:
+def _weights_path(request: LoadRequest) -> Path:
     if request.weights is None:
-        raise WeightsError(f"{request.model.name} was given no weights to load", model=request.model.name)
+        raise WeightsError(
+            f"{request.model.name} has no weights to load; give their path, or pull the model", model=request.model.name
+        )
     return request.weights
 
 
-def _compute_type(asked: str, device: Device) -> str:
-    if asked == "auto":
+def _compute_type(requested: str, device: Device) -> str:
+    if requested == "auto":
         return "float16" if device.resolved.startswith("cuda") else "float32"
-    if asked == "float16" and device.resolved == "cpu":
+    if requested == "float16" and device.resolved == "cpu":
         raise OptionError(
             "openai-whisper cannot compute in float16 on the cpu; choose float32",
             option="compute_type",
             supported=("float32",),
         )
-    return asked
+    return requested
 
 
 def _read_checkpoint(path: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
@@ -179,7 +180,7 @@ def _from_ctranslate2(folder: Path) -> tuple[Mapping[str, int], Mapping[str, tor
 
 
 def _build(path: Path, dimensions: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> Whisper:
-    # once more what was checked before the file was opened: nothing is allocated for what it only declares
+    # Repeats the check from before the file was opened: nothing is allocated for tensors that are only declared.
     reason = why_not_whisper(dimensions, {name: tuple(tensor.shape) for name, tensor in state.items()})
     if reason is not None:
         raise WeightsError(f"{path} is not a Whisper model that can run: {reason}", model=str(path))
@@ -189,27 +190,27 @@ def _build(path: Path, dimensions: Mapping[str, int], state: Mapping[str, torch.
 
 
 def _set_alignment_heads(model: Whisper, request: LoadRequest) -> None:
-    """Set the heads that the model's authors chose for word times; upstream does it only for names it downloads.
+    """Set the attention heads that the model's authors chose for word times; upstream sets only those of its downloads.
 
-    A model that nobody chose heads for keeps upstream's default, the later half of all heads.
+    A model without chosen heads keeps upstream's default, the later half of all heads.
     """
     names = whisper._ALIGNMENT_HEADS  # noqa: SLF001 - upstream keeps them nowhere else
-    known = request.spec.name if request.spec else _official_name(request.model.weights_sha256)
-    if known in names:
-        model.set_alignment_heads(names[known])
-    elif request.weights_format == "ctranslate2" and (heads := _heads_of(_path(request))):
+    name = request.spec.name if request.spec else _official_name(request.model.weights_sha256)
+    if name in names:
+        model.set_alignment_heads(names[name])
+    elif request.weights_format == "ctranslate2" and (heads := _alignment_heads(_weights_path(request))):
         mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
         mask[tuple(zip(*heads, strict=True))] = True
         model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
 
 
 def _official_name(sha256: str | None) -> str | None:
-    """The model whose address holds *sha256*."""
+    """Return the name of the official model whose download address contains *sha256*."""
     addresses: Mapping[str, str] = whisper._MODELS  # noqa: SLF001 - upstream keeps them nowhere else
     return next((name for name, url in addresses.items() if sha256 and sha256 in url), None)
 
 
-def _heads_of(folder: Path) -> list[tuple[int, int]]:
+def _alignment_heads(folder: Path) -> list[tuple[int, int]]:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return [(int(layer), int(head)) for layer, head in config.get("alignment_heads", ())]
 

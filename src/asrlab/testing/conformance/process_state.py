@@ -143,7 +143,7 @@ class GrowingState:
                 "torch",
                 (
                     f"torch uses {now.torch_threads} threads, used {self.torch_threads}; do not set the number, see "
-                    "asrlab.engines.pytorch.refuse_threads"
+                    "asrlab.engines.pytorch.check_threads"
                 ),
             )
         if names := sorted(_changed(self.handlers, now.handlers)):

@@ -6,7 +6,7 @@ import torch
 
 from asrlab import OptionError, TranscriberInfo, WeightsError
 from asrlab.audio import SAMPLE_RATE
-from asrlab.engines.pytorch import refuse_threads
+from asrlab.engines.pytorch import check_threads
 from asrlab.plugin import LoadRequest
 from asrlab.vad import load_vad
 from asrlab_transformers.hub import find_folder
@@ -29,7 +29,7 @@ def load(request: LoadRequest) -> TransformersRecognizer:
     """
     device = request.device.resolved
     compute_type = _compute_type(request)
-    refuse_threads(request.threads, engine="transformers")
+    check_threads(request.threads, engine="transformers")
     folder, model = find_folder(request)
     pipe = build_pipeline(folder, device=device, dtype=_DTYPES[compute_type])
     rate = pipe.feature_extractor.sampling_rate

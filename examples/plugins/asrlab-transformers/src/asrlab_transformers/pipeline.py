@@ -22,7 +22,7 @@ from transformers import (
 from transformers.utils import logging
 
 from asrlab import EngineUnavailableError, WeightsError
-from asrlab.engines.pytorch import refuse_oversized
+from asrlab.engines.pytorch import check_model_size
 from asrlab.weights import explain_failed_load
 
 __all__ = ["SpeechPipeline", "build_pipeline"]
@@ -96,7 +96,7 @@ def _model(folder: Path, dtype: torch.dtype) -> Any:
         # upstream changes to it at the first request for the times of words, which would change the numbers after it
         choices["attn_implementation"] = "eager"
     family = _family(folder, config)
-    refuse_oversized(lambda: family.from_config(copy.deepcopy(config)), folder)
+    check_model_size(lambda: family.from_config(copy.deepcopy(config)), folder)
     model, info = family.from_pretrained(folder, config=config, **choices, **_PLAIN)
     missing = sorted(name for name in info["missing_keys"] if not name.endswith(_UNUSED))
     if missing:
