@@ -49,12 +49,12 @@ def limited(transcriber: Transcriber, tokens: int) -> dict[str, Any]:
         (
             {"initial_prompt": HALF, "hotwords": HALF},
             "initial_prompt",
-            r"initial_prompt \(18\d tokens\) and hotwords \(18\d tokens\) and the 100 .* are too many together .* 448",
+            r"initial_prompt \(18\d tokens\) and hotwords \(18\d tokens\) and the 100 .* are too many together.* 448",
         ),
         (
             {"initial_prompt": HALF, "engine_options": {"prefix": HALF}},
             "initial_prompt",
-            r"initial_prompt \(18\d tokens\) and prefix \(18\d tokens\) and the 100 .* too many together .* shorten them",
+            r"initial_prompt \(18\d tokens\) and prefix \(18\d tokens\) and the 100 .* too many together.* shorten",
         ),
     ],
 )
