@@ -302,7 +302,7 @@ def test_a_transcriber_applies_and_reports_its_patches(tiny: Path, clips: tuple[
     """A transcriber applies its patches, transcripts report them, and closing restores the package."""
     getter = vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"]
     with load(tiny) as transcriber:
-        processor = transcriber.processor
+        processor = transcriber.recognizer.processor
         report = {status.name: status.status for status in transcriber.patch_report if status.name != RESAMPLING}
         assert report == {DETOKENIZER: "applied", FLASH: "not-needed", DEFAULT: "skipped"}
         transcript = transcriber.transcribe(clips[1])
@@ -327,7 +327,7 @@ def test_a_transcriber_without_patches_transcribes_and_cannot_speak(
             assert {status.status for status in transcriber.patch_report} == {"skipped"}
             assert transcriber.transcribe(clips[1]).text == "speak_now"
             with pytest.raises((RuntimeError, AssertionError), match=NO_CUDA):
-                transcriber.processor.decode(codes)
+                transcriber.recognizer.processor.decode(codes)
 
 
 @pytest.fixture
@@ -388,7 +388,7 @@ def test_threads_that_load_and_close_restore_the_package(tiny: Path, codes: Any)
     def load_and_close() -> None:
         for _ in range(2):
             with load(tiny) as transcriber:
-                waves.append(transcriber.processor.decode(codes))
+                waves.append(transcriber.recognizer.processor.decode(codes))
 
     threads = [threading.Thread(target=load_and_close) for _ in range(2)]
     for thread in threads:

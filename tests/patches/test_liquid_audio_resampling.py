@@ -172,7 +172,7 @@ with asrlab.load(model, device="cpu") as transcriber:
     status = next(patch for patch in transcript.patches if patch.name == NAME)
     assert status.status == "applied" and words in status.reason, status
     assert modules[0].torchaudio is not undone[0]
-    chat = liquid_audio.ChatState(transcriber.processor, dtype=torch.float32)
+    chat = liquid_audio.ChatState(transcriber.recognizer.processor, dtype=torch.float32)
     chat.add_audio(torch.ones(1, 44_100), 44_100)
     assert 95 <= chat.audio_in.shape[1] <= 105
 assert all(module.torchaudio is before for module, before in zip(modules, undone))
