@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from asrlab.evaluation.runs.local.memory import resident_bytes_of
+from asrlab.evaluation.runs.local.memory import process_resident_bytes
 
 __all__ = ["MAX_EXTRA_BYTES", "MAX_SECONDS", "WatchedDecoder"]
 
@@ -68,13 +68,13 @@ class WatchedDecoder:
     def _awaited(self, process: subprocess.Popen[str]) -> dict[str, Any]:
         """Return the answer of *process*, or why there is none."""
         assert process.stdout is not None  # noqa: S101 - opened as a pipe
-        began, cpu, memory = time.monotonic(), _cpu_seconds(process.pid), resident_bytes_of(process.pid) or 0
+        began, cpu, memory = time.monotonic(), _cpu_seconds(process.pid), process_resident_bytes(process.pid) or 0
         while not select.select([process.stdout], [], [], _POLL_S)[0]:
             spent = _cpu_seconds(process.pid) - cpu
             if max(spent, (time.monotonic() - began) / _PATIENCE) > MAX_SECONDS:
                 self.close()
                 return {"outcome": "hang", "detail": f"{spent:.1f} s of CPU time without an end"}
-            extra = (resident_bytes_of(process.pid) or 0) - memory
+            extra = (process_resident_bytes(process.pid) or 0) - memory
             if extra > 2 * MAX_EXTRA_BYTES:  # what is below is in the answer
                 self.close()
                 return {"outcome": "memory", "detail": f"{extra / 2**20:.0f} MiB more"}

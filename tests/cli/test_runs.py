@@ -63,7 +63,7 @@ def test_an_exported_run_is_one_small_file_with_the_same_figures(command: Any, r
     assert command("runs", "tones", "--export", file).code == 0
     whole, small = (command("runs", which, "--json").json for which in ("tones", file))
     assert small["models"][0]["score"] == whole["models"][0]["score"]
-    assert small["models"][0]["rtfx_of_repeats"] == whole["models"][0]["rtfx_of_repeats"]
+    assert small["models"][0]["rtfx_by_repeat"] == whole["models"][0]["rtfx_by_repeat"]
     assert small["models"][0]["utterances"][0]["transcript"]["segments"] == []
     assert {json.loads(line)["record"] for line in file.read_text().splitlines()} == {
         "manifest", "utterance", "session", "session-end", "loaded", "pass", "outcome"

@@ -10,7 +10,7 @@ import pytest
 from asrlab.errors import AudioError
 from asrlab.evaluation.runs.job import is_out_of_memory
 from asrlab.evaluation.runs.local import memory
-from asrlab.evaluation.runs.local.memory import kernel_oom_kills, resident_bytes_of
+from asrlab.evaluation.runs.local.memory import kernel_oom_kills, process_resident_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,12 +51,12 @@ def test_an_error_of_the_audio_is_never_lack_of_memory():
 
 def test_the_memory_of_another_process_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A process's memory is read from /proc, or from ps if there is none; a dead process has none."""
-    by_kernel = resident_bytes_of(os.getpid())
+    by_kernel = process_resident_bytes(os.getpid())
     monkeypatch.setattr(memory, "_PROC", tmp_path)
-    by_ps = resident_bytes_of(os.getpid())
+    by_ps = process_resident_bytes(os.getpid())
     assert by_kernel is not None
     assert by_ps == pytest.approx(by_kernel, rel=0.1)
-    assert resident_bytes_of(2**30) is None
+    assert process_resident_bytes(2**30) is None
 
 
 def test_the_kernels_count_is_of_the_control_group_before_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -227,8 +227,8 @@ def test_repeats_are_kept_and_compared(small_folder: Path, tmp_path: Path, in_pr
     assert in_process.keys == [(index, repeat) for repeat in range(3) for index in range(3)]
     assert [len(utterance.repeats) for utterance in model.utterances] == [2, 2, 2]
     assert model.unstable == ()
-    assert len(model.rtfx_of_repeats) == 3
-    assert model.rtfx == sorted(model.rtfx_of_repeats)[1]
+    assert len(model.rtfx_by_repeat) == 3
+    assert model.rtfx == sorted(model.rtfx_by_repeat)[1]
     other = attrs.evolve(model.utterances[1].repeats[1], text="something else")
     changed = attrs.evolve(model.utterances[1], repeats=(model.utterances[1].repeats[0], other))
     assert attrs.evolve(model, utterances=(model.utterances[0], changed)).unstable == ("b-odd",)

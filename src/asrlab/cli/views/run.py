@@ -158,7 +158,7 @@ def _cells(model: ModelResult) -> list[str]:
 
 def _speed(model: ModelResult) -> str:
     """Of one time, or the median and range of several."""
-    speeds = model.rtfx_of_repeats
+    speeds = model.rtfx_by_repeat
     if model.rtfx is None:
         return "-"
     spread = f" ({min(speeds):.2f}-{max(speeds):.2f})" if len(speeds) > 1 else ""

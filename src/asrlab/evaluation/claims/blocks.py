@@ -219,7 +219,7 @@ def _format_machine(machine: Machine) -> str:
 
 
 def _format_rtfx_range(model: ModelResult) -> str:
-    speeds = model.rtfx_of_repeats
+    speeds = model.rtfx_by_repeat
     rtfx = format_figure(model, "rtfx")
     if len(speeds) < 2:
         return rtfx

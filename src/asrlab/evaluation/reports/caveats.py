@@ -107,7 +107,7 @@ def _result_notes(system: System) -> Iterator[str]:
         counts = ", ".join(f"{gate} in {number}" for gate, number in gates.most_common())
         yield f"failed gates: {counts} of {total} utterances"
     yield from filter(None, (describe_decoding_paths(system.model), describe_instability(system.model)))
-    speeds = system.model.rtfx_of_repeats
+    speeds = system.model.rtfx_by_repeat
     if speeds and max(speeds) > (1 + _MAX_DRIFT) * min(speeds):
         yield f"RTFx varied from {min(speeds):.2f} to {max(speeds):.2f} between passes"
 
@@ -129,7 +129,7 @@ def describe_instability(model: ModelResult) -> str:
     unstable = len(model.unstable)
     if not unstable:
         return ""
-    rates = [100 * rate for rate in model.wer_of_repeats]
+    rates = [100 * rate for rate in model.wer_by_repeat]
     spread = f"; WER {min(rates):.2f} to {max(rates):.2f} % over {len(rates)} passes" if rates else ""
     return f"not repeatable: {unstable} of {len(model.utterances)} utterances gave another text when repeated{spread}"
 

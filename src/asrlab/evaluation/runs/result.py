@@ -80,7 +80,7 @@ class UtteranceResult:
         """Results of the gates that failed."""
         return tuple(result for result in self.gates if result.outcome == "failed")
 
-    def text_of_pass(self, number: int) -> str:
+    def text_in_repeat(self, number: int) -> str:
         """Return the text of repeat *number*, from 0; empty if it failed."""
         return (self.repeats[number - 1].text or "") if number else self.hypothesis
 
@@ -157,14 +157,14 @@ class ModelResult:
         return tuple(utterance.id for utterance in self.utterances if not utterance.stable)
 
     @cached_property
-    def wer_of_repeats(self) -> tuple[float, ...]:
+    def wer_by_repeat(self) -> tuple[float, ...]:
         """WER of each repeat, in order; empty without references, or if an utterance lacks a repeat."""
         scored = [utterance for utterance in self.utterances if utterance.reference is not None]
         rates = []
         for number in self._repeat_numbers():
             if not all(number <= len(utterance.repeats) for utterance in scored):
                 return ()
-            pairs = (attrs.evolve(utterance.pair, hypothesis=utterance.text_of_pass(number)) for utterance in scored)
+            pairs = (attrs.evolve(utterance.pair, hypothesis=utterance.text_in_repeat(number)) for utterance in scored)
             score = get_profile(self.normalizer).score(pairs) if number else self.score
             if score is None or score.wer is None:
                 return ()
@@ -179,10 +179,10 @@ class ModelResult:
     @property
     def rtfx(self) -> float | None:
         """Seconds of audio per second of work, the median of the repeats; see ``asrlab.evaluation.metrics.rtfx``."""
-        return median(speeds) if (speeds := self.rtfx_of_repeats) else None
+        return median(speeds) if (speeds := self.rtfx_by_repeat) else None
 
     @property
-    def rtfx_of_repeats(self) -> tuple[float, ...]:
+    def rtfx_by_repeat(self) -> tuple[float, ...]:
         """Seconds of audio per second of work in each repeat, in order."""
         repeats = map(self._times, self._repeat_numbers())
         speeds = (rtfx(sum(audio for audio, _ in times), sum(spent for _, spent in times)) for times in repeats)
@@ -274,9 +274,9 @@ def _plain_model(model: ModelResult) -> dict[str, Any]:
         "finished_score": _plain_score(model.finished_score) if model.finished_score else None,
         "audio_seconds": model.audio_seconds,
         "rtfx": model.rtfx,
-        "rtfx_of_repeats": model.rtfx_of_repeats,
+        "rtfx_by_repeat": model.rtfx_by_repeat,
         "unstable": model.unstable,
-        "wer_of_repeats": model.wer_of_repeats if model.unstable else [],
+        "wer_by_repeat": model.wer_by_repeat if model.unstable else [],
         "latency_seconds": attrs.asdict(model.latency),
         "load_seconds": model.load_time,
         "peak_resident_bytes": model.peak_resident_bytes,

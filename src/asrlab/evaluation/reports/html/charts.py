@@ -140,7 +140,7 @@ def scatter_plot(systems: Sequence[ScoredSystem]) -> Scatter | None:
     ]
     if not known:
         return None
-    x = _speed_axis([speed for _, system, _ in known for speed in system.model.rtfx_of_repeats])
+    x = _speed_axis([speed for _, system, _ in known for speed in system.model.rtfx_by_repeat])
     y = linear_axis(max(_highest_rate(system) for _, system, _ in known), start=250, end=16)
     return Scatter(x=x, y=y, points=tuple(_to_point(index, system, speed, x, y) for index, system, speed in known))
 
@@ -156,7 +156,7 @@ def _highest_rate(system: ScoredSystem) -> float:
 
 
 def _to_point(index: int, system: ScoredSystem, speed: float, x: Axis, y: Axis) -> Point:
-    rate, interval, repeats = system.words.rate or 0.0, system.interval, system.model.rtfx_of_repeats
+    rate, interval, repeats = system.words.rate or 0.0, system.interval, system.model.rtfx_by_repeat
     at = x.position(speed)
     return Point(
         index=index,

@@ -12,7 +12,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
 
 
-def resident_bytes_of(pid: int) -> int | None:
+def process_resident_bytes(pid: int) -> int | None:
     """Return the resident memory of a process without its children; None if the process or the figure is missing.
 
     Source: proc_pid_statm(5); ps(1), where ``rss`` is in KiB.

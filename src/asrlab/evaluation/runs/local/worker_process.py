@@ -27,7 +27,7 @@ from asrlab.evaluation.runs.executor import (
     WorkItem,
     WorkUnit,
 )
-from asrlab.evaluation.runs.local.memory import kernel_oom_kills, resident_bytes_of
+from asrlab.evaluation.runs.local.memory import kernel_oom_kills, process_resident_bytes
 from asrlab.evaluation.runs.local.worker import read_frame, write_frame
 from asrlab.evaluation.runs.records import Failure
 from asrlab.isolation import describe_exit, kill_process_group, python_command
@@ -241,7 +241,7 @@ class WorkerState:
 
     def exceeds_memory_limit(self, limit_bytes: int | None) -> Failure | None:
         """Return the failure of a worker with more than *limit_bytes* of memory; None if it has less."""
-        resident_bytes = limit_bytes and resident_bytes_of(self.process.pid)
+        resident_bytes = limit_bytes and process_resident_bytes(self.process.pid)
         if not limit_bytes or not resident_bytes or resident_bytes <= limit_bytes:
             return None
         sizes = f"{resident_bytes / _MIB:.0f} MiB of memory, above the limit of {limit_bytes / _MIB:.0f} MiB,"
