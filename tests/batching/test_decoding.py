@@ -1,4 +1,4 @@
-"""What may stand of a batch, and how its time is shared."""
+"""Quality checks of a batch, shared time, and bucketing by length."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ GOOD = Decoded(
 )
 
 
-def test_a_good_text_stands():
-    """At the limits too, as in the engines; a language that was given is not in doubt."""
+def test_a_good_text_passes_all_checks():
+    """Values at the limits pass, as in the engines; a requested language is never uncertain."""
     assert fallback_reason(GOOD, SURE) is None
     assert (
         fallback_reason(attrs.evolve(GOOD, avg_logprob=-1.0, compression_ratio=2.4, no_speech_prob=0.6), SURE) is None
@@ -45,18 +45,18 @@ def test_a_good_text_stands():
         ("repetition", {"segments": (Segment(text="on and on and " * 5, start=0.0, end=1.0),)}),
     ],
 )
-def test_each_reason_for_doubt_is_found(reason: str, change: dict[str, object]):
-    """Any one of them is enough."""
+def test_each_check_fails_with_its_reason(reason: str, change: dict[str, object]):
+    """One failed check is enough for the full path."""
     assert fallback_reason(attrs.evolve(GOOD, **change), SURE) == reason
 
 
-def test_a_language_at_less_than_even_odds_is_in_fallback_reason():
-    """The shorter window may be to blame."""
+def test_a_language_of_less_than_even_odds_is_uncertain():
+    """A language detected with a probability below one half needs the full path."""
     assert fallback_reason(GOOD, Detected(language="cy", probability=0.49)) == "uncertain language"
 
 
 class Given:
-    """Steps that take what they are given for English."""
+    """A backend whose language is English."""
 
     language = "en"
 
@@ -90,8 +90,8 @@ def test_time_is_shared_by_duration():
     assert [chunk.fallback_reason for chunk in chunks] == [None, None]
 
 
-def test_time_of_work_side_by_side_adds_up_to_the_whole():
-    """Of two that share five seconds of ten, each bears two and a half, and its own."""
+def test_times_of_parallel_work_add_up_to_the_whole():
+    """Two threads that overlap for five seconds bear half of these each, in addition to their own time."""
     now = iter([0.0, 0.0, 2.0, 7.0, 10.0])
     clock = SharedClock(lambda: next(now))
     first = clock.begin()
@@ -101,8 +101,8 @@ def test_time_of_work_side_by_side_adds_up_to_the_whole():
 
 
 @given(st.lists(st.floats(0.1, 30.0), min_size=1, max_size=60), st.integers(1, 16), st.integers(1, 4))
-def test_groups_are_even_and_of_like_length(durations: list[float], size: int, workers: int):
-    """Each once; none too large; no two differ by more than one; each is as long as the next, or longer."""
+def test_batches_are_even_and_of_similar_length(durations: list[float], size: int, workers: int):
+    """Each chunk is in one batch, batch sizes differ by at most one, and batches are sorted from long to short."""
     groups = bucket_by_length(durations, size=size, workers=workers)
     assert sorted(place for group in groups for place in group) == list(range(len(durations)))
     sizes = [len(group) for group in groups]

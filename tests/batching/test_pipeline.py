@@ -1,4 +1,4 @@
-"""The scheduler with a small engine made here, which hears how long each recording lasts."""
+"""The pipeline with a small engine whose texts are the durations of recordings."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from asrlab.vad import EnergyVad
 RATE = 16_000
 SIZE = 4
 AHEAD = SIZE * 6 * 2
-"""A block of six batches that is decoded, and another that is read meanwhile."""
+"""Items of a block of six batches that is decoded, and of another that is read meanwhile."""
 
 
 @attrs.define(kw_only=True)
 class Lengths:
-    """Steps that hear the length of a recording, fail where it is *fails* seconds, and doubt where it is *doubted*.
+    """A backend that returns durations. It fails at *fails* seconds, and is unsure at *unsure* seconds.
 
-    They note the batches, and keep an eye on the samples that they were given.
+    It records the batches, and weak references to the samples.
     """
 
     batches: list[list[float]] = attrs.field(factory=list)
     held: list[weakref.ref[np.ndarray]] = attrs.field(factory=list)
     fails: float = 0.0
-    doubted: float = 0.0
+    unsure: float = 0.0
     size: int = SIZE
     workers: int = 1
     max_chunk_s: float = 4.0
@@ -75,7 +75,7 @@ class Lengths:
         return tuple(
             Decoded(
                 segments=(Segment(text=f"{duration:g}", start=0.0, end=9.0),),
-                avg_logprob=-2.0 if duration == self.doubted else -0.1,
+                avg_logprob=-2.0 if duration == self.unsure else -0.1,
                 compression_ratio=1.0,
                 no_speech_prob=0.0,
             )
@@ -84,7 +84,7 @@ class Lengths:
 
 
 class Measuring(Recognizer):
-    """Hears "full" by the way of `transcribe`, and lengths in batches."""
+    """An engine that returns ``full`` on the full path and durations in batches."""
 
     def __init__(self, steps: Lengths) -> None:
         info = TranscriberInfo(
@@ -117,7 +117,7 @@ class Measuring(Recognizer):
 
 @pytest.fixture
 def steps() -> Lengths:
-    """The steps, one worker, four to a batch."""
+    """A backend with one worker and batches of four."""
     return Lengths()
 
 
@@ -135,12 +135,12 @@ def measuring(steps: Lengths) -> Iterator[Transcriber]:
 
 
 def lasting(*seconds: float) -> list[np.ndarray]:
-    """A tone for each."""
+    """Return a tone of each duration."""
     return [np.full(round(RATE * each), 0.1, np.float32) for each in seconds]
 
 
-def test_outcomes_come_in_the_order_of_the_items(measuring: Transcriber, steps: Lengths):
-    """Whatever order they were decoded in, and each with its own text and language."""
+def test_results_come_in_the_order_of_the_items(measuring: Transcriber, steps: Lengths):
+    """Results keep the order of the items whatever the order of decoding, each with its own text and language."""
     lengths = [0.1, 1.0, 0.2, 0.9, 0.3, 0.8, 0.4, 0.7, 0.6]
     outcomes = list(measuring.transcribe_many(lasting(*lengths), sample_rate=RATE))
     assert [outcome.index for outcome in outcomes] == list(range(9))
@@ -150,14 +150,14 @@ def test_outcomes_come_in_the_order_of_the_items(measuring: Transcriber, steps: 
     assert len(steps.batches) == 3
 
 
-def test_clips_of_like_length_are_decoded_together(measuring: Transcriber, steps: Lengths):
-    """The longest first, and none twice."""
+def test_clips_of_similar_length_share_a_batch(measuring: Transcriber, steps: Lengths):
+    """The longest clips are decoded first, and each clip once."""
     list(measuring.transcribe_many(lasting(0.1, 1.0, 0.2, 0.9, 0.3, 0.8, 0.4, 0.7), sample_rate=RATE))
     assert steps.batches == [[1.0, 0.9, 0.8, 0.7], [0.4, 0.3, 0.2, 0.1]]
 
 
 def test_a_bad_item_fails_alone(measuring: Transcriber):
-    """A missing file, samples that are not finite, and an item without audio are their own outcomes."""
+    """A missing file, samples that are not finite, and an item without audio are errors of their own results."""
 
     class Broken:
         @property
@@ -178,8 +178,8 @@ def test_a_bad_item_fails_alone(measuring: Transcriber):
     assert reasons == ["missing", "not-finite", "the archive is gone"]
 
 
-def test_items_are_taken_ahead_only_so_far(measuring: Transcriber):
-    """Nothing before the first outcome is asked for; then never more than two blocks beyond it."""
+def test_few_items_are_read_ahead(measuring: Transcriber):
+    """No item is read before the first result is requested, and then at most two blocks ahead."""
     taken: list[int] = []
 
     def endless() -> Iterator[np.ndarray]:
@@ -195,9 +195,9 @@ def test_items_are_taken_ahead_only_so_far(measuring: Transcriber):
     assert len(taken) > 50 + SIZE * 6
 
 
-def test_what_is_in_doubt_goes_the_full_way(measuring: Transcriber, steps: Lengths):
-    """Only that clip, with the reason in its transcript, and the time of both ways."""
-    steps.doubted = 0.2
+def test_a_clip_that_fails_a_check_takes_the_full_path(measuring: Transcriber, steps: Lengths):
+    """Only that clip is decoded again; its transcript has the reason and the time of both."""
+    steps.unsure = 0.2
     first, second = [outcome.unwrap() for outcome in measuring.transcribe_many(lasting(0.1, 0.2), sample_rate=RATE)]
     assert (first.text, str(first.decoding)) == ("0.1", "batched")
     assert (second.text, str(second.decoding)) == ("full", "batched, then full: low probability")
@@ -205,15 +205,15 @@ def test_what_is_in_doubt_goes_the_full_way(measuring: Transcriber, steps: Lengt
 
 
 def test_a_batch_that_fails_is_tried_one_by_one(measuring: Transcriber, steps: Lengths):
-    """The culprit's own error is its outcome; the others lose nothing but the time."""
+    """The faulty clip has its own error; the others are decoded again."""
     steps.fails = 0.5
     outcomes = list(measuring.transcribe_many(lasting(0.4, 0.5, 0.6), sample_rate=RATE))
     assert isinstance(outcomes[1].error, AudioError)
     assert {str(outcomes[place].unwrap().decoding) for place in (0, 2)} == {"batched, then full: ArithmeticError"}
 
 
-def test_streams_go_the_full_way(measuring: Transcriber, steps: Lengths, tmp_path: Path):
-    """Others may move their place, so they are read when it is their turn."""
+def test_streams_take_the_full_path(measuring: Transcriber, steps: Lengths, tmp_path: Path):
+    """Streams are not read ahead, because other code may move their position."""
     short = tmp_path / "short.wav"
     soundfile.write(short, lasting(1.5)[0], RATE)
     outcomes = list(measuring.transcribe_many([short, io.BytesIO(short.read_bytes()), short.read_bytes()]))
@@ -222,14 +222,14 @@ def test_streams_go_the_full_way(measuring: Transcriber, steps: Lengths, tmp_pat
 
 
 def speaking(*seconds: float) -> np.ndarray:
-    """Noise of so many seconds, with half a second of silence behind each."""
+    """Return noise of each duration, with half a second of silence after each."""
     noise = np.random.default_rng(7)
     parts = [part for each in seconds for part in (noise.uniform(-0.3, 0.3, round(RATE * each)), np.zeros(RATE // 2))]
     return np.concatenate(parts).astype(np.float32)
 
 
-def test_long_recordings_go_in_pieces(measuring: Transcriber, steps: Lengths):
-    """Cut at silence, together with the others, and put together again, in the time of the recording."""
+def test_long_recordings_are_split_into_chunks(measuring: Transcriber, steps: Lengths):
+    """Chunks are cut at silence, decoded with other clips, and joined in the time of the recording."""
     long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
     outcomes = list(measuring.transcribe_many([long, *lasting(0.3)], sample_rate=RATE))
     transcript = outcomes[0].unwrap()
@@ -245,7 +245,7 @@ def test_long_recordings_go_in_pieces(measuring: Transcriber, steps: Lengths):
 
 
 def test_a_long_recording_has_one_language(measuring: Transcriber, steps: Lengths):
-    """That of its first piece, which is decoded before the others; given, none has to wait."""
+    """The first chunk is decoded alone and sets the language; with a requested language no chunk waits."""
     long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
     transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
     assert (transcript.language, transcript.language_probability) == ("en", 0.9)
@@ -256,12 +256,12 @@ def test_a_long_recording_has_one_language(measuring: Transcriber, steps: Length
     assert len(steps.batches[0]) > 1
 
 
-def test_a_doubtful_piece_goes_the_full_way_alone(measuring: Transcriber, steps: Lengths):
-    """Its place in the recording stays, and the path tells why."""
+def test_a_chunk_that_fails_a_check_takes_the_full_path_alone(measuring: Transcriber, steps: Lengths):
+    """The chunk keeps its times in the recording, and the decoding path has the reason."""
     long = speaking(1.2, 1.1, 1.3, 1.4, 1.2, 1.5, 1.1, 1.3)
     list(measuring.transcribe_many([long], sample_rate=RATE))
     first = steps.batches[0][0]
-    steps.doubted = steps.batches[1][0]
+    steps.unsure = steps.batches[1][0]
     transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
     assert transcript.decoding is not None
     assert str(transcript.decoding).endswith(" chunks, then full: low probability (1)")
@@ -269,16 +269,16 @@ def test_a_doubtful_piece_goes_the_full_way_alone(measuring: Transcriber, steps:
     assert full.start >= first
 
 
-def test_silence_in_a_long_recording_is_left_out_and_told(measuring: Transcriber, steps: Lengths):
-    """As where an engine takes one piece after the other."""
+def test_silence_in_a_long_recording_is_skipped_with_a_warning(measuring: Transcriber, steps: Lengths):
+    """Long silence is not decoded, and the transcript has a warning."""
     long = np.concatenate([speaking(2.2), np.zeros(8 * RATE, np.float32), speaking(2.4)])
     transcript = next(measuring.transcribe_many([long], sample_rate=RATE)).unwrap()
     assert [warning.code for warning in transcript.warnings] == ["no-voice"]
     assert sum(piece for batch in steps.batches for piece in batch) < len(long) / RATE - 4
 
 
-def test_a_long_recording_that_breaks_off_is_one_failure(measuring: Transcriber, tmp_path: Path):
-    """Its pieces that were decoded already are nobody's."""
+def test_a_truncated_long_recording_is_one_failure(measuring: Transcriber, tmp_path: Path):
+    """Chunks that were decoded before the error are dropped."""
     whole = tmp_path / "long.wav"
     soundfile.write(whole, speaking(*[1.3] * 8), RATE, subtype="PCM_16")
     cut = tmp_path / "cut.wav"
@@ -291,15 +291,15 @@ def test_a_long_recording_that_breaks_off_is_one_failure(measuring: Transcriber,
     ]
 
 
-def test_out_of_order_outcomes_come_as_they_are_ready(measuring: Transcriber):
-    """The longest clips are decoded first."""
+def test_results_out_of_order_come_as_they_are_ready(measuring: Transcriber):
+    """The longest clips are decoded first, so their results come first."""
     items = lasting(*[0.1] * SIZE, *[1.0] * SIZE)
     outcomes = list(measuring.transcribe_many(items, sample_rate=RATE, in_order=False))
     assert [outcome.index for outcome in outcomes] == [4, 5, 6, 7, 0, 1, 2, 3]
 
 
 def test_batches_do_not_depend_on_the_speed_of_reading(measuring: Transcriber, steps: Lengths):
-    """So that a run again gives the same texts."""
+    """Batches are the same for fast and slow input, so a repeated run gives the same texts."""
     lengths = [0.1 + place * 7 % 13 / 10 for place in range(60)]
     batches = []
     for delayed in (False, True):
@@ -316,15 +316,15 @@ def test_batches_do_not_depend_on_the_speed_of_reading(measuring: Transcriber, s
     assert batches[0] == batches[1]
 
 
-def test_a_single_item_goes_the_full_way(measuring: Transcriber, steps: Lengths):
-    """So that `transcribe_many` of one is `transcribe`."""
+def test_a_single_item_takes_the_full_path(measuring: Transcriber, steps: Lengths):
+    """``transcribe_many`` of one short item gives the result of ``transcribe``."""
     (outcome,) = measuring.transcribe_many(lasting(1.0), sample_rate=RATE)
     assert (outcome.unwrap().text, str(outcome.unwrap().decoding)) == ("full", "full")
     assert list(measuring.transcribe_many([])) == []
 
 
 def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Transcriber, steps: Lengths):
-    """No batch, no reading ahead, no path in the transcript or its JSON."""
+    """A batch size of one turns off batches, reading ahead, and the decoding path in the transcript and its JSON."""
     taken: list[float] = []
     items = (taken.append(1.0) or each for each in lasting(0.1, 0.2, 0.3))
     outcomes = measuring.transcribe_many(items, sample_rate=RATE, batching=Batching(batch_size=1))
@@ -333,22 +333,22 @@ def test_a_batch_size_of_one_takes_them_one_by_one(measuring: Transcriber, steps
     assert '"decoding"' not in transcript.to("json")
 
 
-def test_the_batch_size_is_the_most(measuring: Transcriber, steps: Lengths):
-    """As it was given; the last batches are made even."""
+def test_the_batch_size_is_a_maximum(measuring: Transcriber, steps: Lengths):
+    """Batches have at most the requested size and are of equal size."""
     list(measuring.transcribe_many(lasting(0.1, 0.2, 0.3, 0.4), sample_rate=RATE, batching=Batching(batch_size=3)))
     assert sorted(map(len, steps.batches)) == [2, 2]
 
 
-def test_the_path_survives_json(measuring: Transcriber):
-    """A batched transcript reads back as it was, its times inside the recording."""
+def test_the_decoding_path_survives_json(measuring: Transcriber):
+    """A batched transcript is read back equal, with its times inside the recording."""
     transcript = next(measuring.transcribe_many(lasting(0.1, 0.2), sample_rate=RATE)).unwrap()
     assert transcript.segments[0].end == 0.1
     assert asrlab.Transcript.from_json(transcript.to("json")) == transcript
     assert str(transcript.decoding) == "batched"
 
 
-def test_what_the_input_raises_comes_after_its_items(measuring: Transcriber):
-    """Nothing that was taken before is lost."""
+def test_an_error_of_the_input_comes_after_its_items(measuring: Transcriber):
+    """Results of all items before the error are yielded first."""
 
     def breaking() -> Iterator[np.ndarray]:
         yield from lasting(0.1, 0.2, 0.3)
@@ -361,8 +361,8 @@ def test_what_the_input_raises_comes_after_its_items(measuring: Transcriber):
     assert texts == ["0.1", "0.2", "0.3"]
 
 
-def test_a_transcriber_closed_meanwhile_says_so(measuring: Transcriber):
-    """As one by one."""
+def test_closing_the_transcriber_meanwhile_is_an_error(measuring: Transcriber):
+    """The next result after ``close`` raises an error."""
     outcomes = measuring.transcribe_many(lasting(*[0.1] * 50), sample_rate=RATE)
     next(outcomes)
     measuring.close()
@@ -371,7 +371,7 @@ def test_a_transcriber_closed_meanwhile_says_so(measuring: Transcriber):
 
 
 def test_leaving_early_ends_the_threads(measuring: Transcriber):
-    """None of them outlives the iterator, and none is there before it is used."""
+    """No thread outlives the iterator, and none exists before it is used."""
     before = threading.active_count()
     outcomes = measuring.transcribe_many(lasting(*[0.1] * 50), sample_rate=RATE)
     assert threading.active_count() == before
@@ -382,7 +382,7 @@ def test_leaving_early_ends_the_threads(measuring: Transcriber):
 
 
 def test_several_workers_keep_the_order(steps: Lengths):
-    """With three batches at once."""
+    """Results keep their order with three batches decoded at once."""
     steps.workers = 3
     lengths = [0.1 + place % 11 / 10 for place in range(100)]
     with Transcriber(Measuring(steps)) as transcriber:
@@ -391,8 +391,8 @@ def test_several_workers_keep_the_order(steps: Lengths):
     assert sum(map(len, steps.batches)) == 100
 
 
-def test_audio_goes_with_its_outcome():
-    """Without waiting for garbage to be collected: no more clips are held than are under way or wait."""
+def test_audio_is_freed_with_its_result():
+    """Without garbage collection, only samples of waiting and running clips stay in memory."""
     steps, most = Lengths(), 0
     items = (asrlab.Audio(samples=clip, sample_rate=8000) for clip in lasting(*[0.1] * 400))
     gc.disable()

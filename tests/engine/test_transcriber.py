@@ -1,4 +1,4 @@
-"""What every transcriber does, whatever the engine; shown with the echo engine and small ones made here."""
+"""Behaviour of every transcriber, shown with the echo engine and a small one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 class Slow(Recognizer):
-    """Yields two segments, and says what happened to it."""
+    """An engine that yields two segments and records its events."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -78,8 +78,8 @@ class Slow(Recognizer):
         self.events.append("released")
 
 
-def test_a_transcript_states_how_it_was_made(echo: Transcriber, recording: Path):
-    """Text, times, device asked and used, weights and versions stand in the transcript."""
+def test_a_transcript_has_the_facts_of_its_making(echo: Transcriber, recording: Path):
+    """A transcript has the text, the times, the requested and used device, the weights and the versions."""
     transcript = echo.transcribe(recording, word_timestamps=True)
     assert transcript.text == "silence quiet loud"
     assert [(segment.start, segment.end) for segment in transcript.segments] == [(0, 1), (1, 2), (2, 2.5)]
@@ -110,7 +110,7 @@ def test_every_kind_of_source_gives_the_same_text(echo: Transcriber, recording: 
 
 
 def test_many_keeps_order_and_isolates_a_bad_item(echo: Transcriber, recording: Path):
-    """An outcome per item, in order; a missing file ends nothing."""
+    """There is a result per item, in order; a missing file does not end the others."""
     outcomes = list(echo.transcribe_many([recording, "missing.wav", recording]))
     assert [outcome.index for outcome in outcomes] == [0, 1, 2]
     assert [outcome.transcript is None for outcome in outcomes] == [False, True, False]
@@ -121,7 +121,7 @@ def test_many_keeps_order_and_isolates_a_bad_item(echo: Transcriber, recording: 
 
 
 def test_many_reads_an_item_only_when_its_turn_comes(echo: Transcriber, recording: Path):
-    """An endless input is fine: items are taken one at a time."""
+    """Items of an endless input are read one at a time."""
     taken: list[int] = []
 
     def endless() -> Iterator[Path]:
@@ -137,14 +137,14 @@ def test_many_reads_an_item_only_when_its_turn_comes(echo: Transcriber, recordin
 
 
 def test_many_takes_utterances(echo: Transcriber):
-    """A data set goes in as it is, and each outcome still knows its utterance."""
+    """A data set can be transcribed directly, and each result has its utterance."""
     outcomes = list(echo.transcribe_many(asrlab.evaluation.load_dataset("smoke")))
     assert len(outcomes) == 5
     assert all(isinstance(outcome.item, asrlab.evaluation.Utterance) and outcome.transcript for outcome in outcomes)
 
 
 def test_an_item_that_cannot_give_its_audio_fails_alone(echo: Transcriber, recording: Path):
-    """An item whose audio raises is an outcome like any other."""
+    """An item whose audio raises has the error as its result."""
 
     class Broken:
         @property
@@ -157,13 +157,13 @@ def test_an_item_that_cannot_give_its_audio_fails_alone(echo: Transcriber, recor
 
 
 def test_many_refuses_options_at_once(echo: Transcriber, recording: Path):
-    """Options are the same for all items, so a bad one is no outcome."""
+    """A bad option is raised at once, because options are the same for all items."""
     with pytest.raises(OptionError, match="beam_size"):
         echo.transcribe_many([recording], beam_size=5)
 
 
 def test_stream_yields_segments_as_they_are_ready():
-    """The first segment is there before the second is made, and the transcript when all are read."""
+    """The first segment is yielded before the second is decoded; the transcript exists when all are read."""
     slow = Slow()
     stream = Transcriber(slow).stream(np.zeros(RATE * 2, np.float32), sample_rate=RATE)
     assert slow.events == []
@@ -176,7 +176,7 @@ def test_stream_yields_segments_as_they_are_ready():
     assert next(stream, None) is None
 
 
-def test_a_stream_that_is_left_lets_go():
+def test_leaving_a_stream_ends_the_work():
     """Leaving a stream early ends the engine's work on it."""
     slow = Slow()
     with Transcriber(slow).stream(np.zeros(RATE, np.float32), sample_rate=RATE) as stream:
@@ -184,14 +184,14 @@ def test_a_stream_that_is_left_lets_go():
     assert slow.events == ["segment 0", "ended"]
 
 
-def test_times_beyond_the_audio_are_brought_back():
-    """Whatever the engine says, segments lie inside the recording."""
+def test_times_beyond_the_audio_are_clamped():
+    """Segments lie inside the recording whatever the engine returns."""
     transcript = Transcriber(Slow()).transcribe(np.zeros(RATE * 3 // 2, np.float32), sample_rate=RATE)
     assert [(segment.start, segment.end) for segment in transcript.segments] == [(0, 1), (1, 1.5)]
 
 
-def test_a_closed_transcriber_says_so(recording: Path):
-    """Closing twice is fine, calling after it is not, in any way of calling."""
+def test_calls_of_a_closed_transcriber_are_errors(recording: Path):
+    """Closing twice is allowed; every call after it raises an error."""
     transcriber = asrlab.load("echo/echo")
     later = transcriber.transcribe_many([recording, recording])
     next(later)
@@ -206,7 +206,7 @@ def test_a_closed_transcriber_says_so(recording: Path):
 
 
 def test_release_is_called_once():
-    """However often a transcriber is closed."""
+    """``release`` is called once however often the transcriber is closed."""
     slow = Slow()
     with Transcriber(slow) as transcriber:
         transcriber.close()
@@ -234,7 +234,7 @@ def test_threads_share_a_transcriber(echo: Transcriber, recording: Path):
 
 
 def test_silence_and_truncation_are_warnings_in_the_transcript(echo: Transcriber, recording: Path, tmp_path: Path):
-    """What the audio room found out stands in the transcript."""
+    """Warnings about the audio are in the transcript."""
     silent = echo.transcribe(np.zeros(RATE, np.float32), sample_rate=RATE)
     assert [warning.code for warning in silent.warnings] == ["silent"]
     short = tmp_path / "short.wav"

@@ -1,4 +1,4 @@
-"""The search for the best batching: with an engine whose time is known, and once with a real one."""
+"""Tuning with a stand-in of known speed, and once with a real engine."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Paced:
 
 
 def test_the_fastest_is_found():
-    """Each thing has its turn, and what is chosen depends on the times alone."""
+    """Every dimension is searched, and the result depends on the times alone."""
 
     def pace(batching: Batching) -> float:
         return 100.0 * (batching.workers == 4) + 5.0 * (batching.batch_size or 0) + 20.0 * bool(batching.batch_encoder)
@@ -84,21 +84,21 @@ def test_the_fastest_is_found():
 
 
 def test_little_gain_changes_nothing():
-    """What is faster by less than the noise of a machine is not chosen."""
+    """A candidate that is faster by less than the noise of a machine is not adopted."""
     gain = 1 + (MIN_GAIN - 1) / 2
     made = Paced(lambda batching: 100.0 if batching == DEFAULT else 100.0 * gain).calibrated()
     assert made.batching == DEFAULT
 
 
 def test_a_shorter_window_is_never_tried():
-    """It would be faster, and lose words; the full one is."""
+    """Only the default and the full window are tried, because a shorter window loses words."""
     paced = Paced(lambda _batching: 100.0)
     paced.calibrated()
     assert {batching.padding_s for batching in paced.seen} == {6.0, 30.0}
 
 
-def test_what_fails_is_recorded_and_not_chosen():
-    """Out of memory with large batches, for one."""
+def test_a_candidate_that_fails_is_recorded_and_not_adopted():
+    """A candidate that runs out of memory has its error in the trials."""
 
     def pace(batching: Batching) -> float:
         if (batching.batch_size or 0) > 8:
@@ -110,8 +110,8 @@ def test_what_fails_is_recorded_and_not_chosen():
     assert [trial.error for trial in made.trials if trial.error] == ["MemoryError: too large"]
 
 
-def test_the_time_is_kept():
-    """The best so far is the choice, and what had no turn is told."""
+def test_the_time_limit_is_kept():
+    """The best settings so far are the result, and candidates without a turn are listed."""
     made = Paced(lambda batching: 10.0 * (batching.workers or 1)).calibrated(seconds=100.0)
     assert not made.complete
     assert any(trial.error == "there was no time left for it" for trial in made.trials)
@@ -119,7 +119,7 @@ def test_the_time_is_kept():
 
 
 def test_an_engine_that_fails_or_does_not_batch_is_refused():
-    """With its own error, and with what tuning is for."""
+    """An engine that fails or has no batches, and a bad time limit, are errors."""
 
     def broken(_batching: Batching) -> float:
         raise ArithmeticError("broken")
@@ -135,7 +135,7 @@ def test_an_engine_that_fails_or_does_not_batch_is_refused():
 
 
 def test_clips_are_of_mixed_lengths():
-    """From 2 to 20 seconds, the same again after a cycle."""
+    """Clips of 2 to 20 seconds repeat after a cycle."""
     lengths = [len(clip.samples) / clip.sample_rate for clip in benchmark_clips(2 * N_CLIPS)]
     assert lengths[:N_CLIPS] == lengths[N_CLIPS:]
     assert min(lengths) == 2.0
@@ -144,7 +144,7 @@ def test_clips_are_of_mixed_lengths():
 
 
 def test_what_was_tuned_is_used_by_load(use_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """faster-whisper, tuned for as long as it takes to try one thing; given settings come before."""
+    """``load`` uses the result of a short tuning, and given settings override it."""
     pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
     monkeypatch.setenv("ASRLAB_CACHE", str(tmp_path))
     made = asrlab.tune("faster-whisper/tiny.en", device="cpu", seconds=4.0, offline=True)
