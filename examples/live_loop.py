@@ -17,7 +17,7 @@ from asrlab.vad import Chunker, load_vad
 
 
 def arriving(file: str | None) -> Iterator[np.ndarray]:
-    """Half a second of audio at a time, as a microphone gives it."""
+    """Yield half a second of audio at a time, as a microphone gives it."""
     for source in [file] if file else [utterance.audio for utterance in asrlab.evaluation.load_dataset("smoke")]:
         with open_audio(source) as reader:
             yield from reader.blocks(block_s=0.5)
@@ -30,12 +30,12 @@ def main() -> int | str:
     parser.add_argument("file", nargs="?")
     parser.add_argument("--longest", type=float, default=8.0, metavar="S", help="cut after, at most; default: 8")
     arguments = parser.parse_args()
-    heard = 0.0
+    arrived_s = 0.0
 
     def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        nonlocal heard
+        nonlocal arrived_s
         for block in blocks:
-            heard += len(block) / SAMPLE_RATE
+            arrived_s += len(block) / SAMPLE_RATE
             yield block
 
     try:
@@ -44,7 +44,7 @@ def main() -> int | str:
             for piece in chunker.split(counted(arriving(arguments.file))):
                 if not piece.has_speech:
                     continue  # a model makes text up for silence
-                waited, start = heard - piece.end, time.monotonic()
+                waited, start = arrived_s - piece.end, time.monotonic()
                 text = transcriber.transcribe(piece.samples, sample_rate=SAMPLE_RATE, language="en").text
                 behind = waited + time.monotonic() - start
                 print(f"{piece.start:7.2f} {piece.end:7.2f}  {behind:4.1f} s behind  {text}", flush=True)

@@ -39,11 +39,11 @@ def main() -> int | str:
 
 
 def made_up(folder: Path) -> list[Path]:
-    """Two systems' texts: one writes capitals and full stops, which count for nothing; the other drops last words."""
-    said = [(utterance.id, utterance.text) for utterance in asrlab.evaluation.load_dataset("smoke")]
+    """Write the texts of two systems: one has capitals and full stops, which do not count; one drops last words."""
+    references = [(utterance.id, utterance.text) for utterance in asrlab.evaluation.load_dataset("smoke")]
     careful, hasty = folder / "careful.csv", folder / "hasty.trn"
-    careful.write_text("utt_id,text\n" + "".join(f'{name},"{text.upper()}."\n' for name, text in said))
-    hasty.write_text("".join(f"{text.rpartition(' ')[0]} ({name})\n" for name, text in said))
+    careful.write_text("utt_id,text\n" + "".join(f'{name},"{text.upper()}."\n' for name, text in references))
+    hasty.write_text("".join(f"{text.rpartition(' ')[0]} ({name})\n" for name, text in references))
     return [careful, hasty]
 
 

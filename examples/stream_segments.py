@@ -35,7 +35,7 @@ def main() -> int | str:
 
 
 def joined_clips(*, rounds: int) -> asrlab.Audio:
-    """The embedded clips one after the other, several times: longer than the half minute that Whisper hears at once."""
+    """Join the embedded clips one after another, several times: longer than Whisper's window of 30 s."""
     clips = [asrlab.load_audio(utterance.audio) for utterance in asrlab.evaluation.load_dataset("smoke")] * rounds
     return asrlab.Audio(samples=np.concatenate([clip.samples for clip in clips]), sample_rate=clips[0].sample_rate)
 

@@ -26,7 +26,7 @@ _PLUGIN = """
 import os, sys, time
 import asrlab
 
-asrlab_plugin_api = 1
+asrlab_plugin_api = 2
 
 
 @asrlab.plugin.hookimpl

@@ -17,7 +17,7 @@ from asrlab.installation import runnable
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 
 PLUGIN_API = 2
-"""Number of the plugin interface. A plugin states the one it was written for as ``asrlab_plugin_api = 1``."""
+"""Number of the plugin interface. A plugin states the one it was written for as ``asrlab_plugin_api = 2``."""
 
 # asrlab and its audio decoders take part in every transcript
 _BASE_PACKAGES = ("asrlab", "numpy", "soundfile", "av", "soxr")

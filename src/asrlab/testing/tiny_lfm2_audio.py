@@ -1,8 +1,8 @@
 """A tiny LFM2.5-Audio checkpoint in the real on-disk format, written by liquid-audio's own classes.
 
-29 MB instead of 3 GB: the whole path of a model (tokenizer, features, encoder, language model, speech decoder) runs in
-seconds. Its weights are random numbers, and its text means nothing: it may be set up to say one text whatever it hears.
-Results with it say so (``model.weights_random``).
+29 MB instead of 3 GB: every part of the model (tokenizer, features, encoder, language model, speech decoder) runs in
+seconds. The weights are random, or write one fixed text for any audio. Results with such a checkpoint are marked
+(``model.weights_random``).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 
-# Where generate_sequential and generate_interleaved have the numbers in their code: 7, 128, 130.
-_SPECIAL = {
+# The numbers 7, 128 and 130 are in the code of generate_sequential and generate_interleaved.
+_SPECIAL_TOKENS = {
     0: "<|pad|>",
     1: "<|startoftext|>",
     2: "<|endoftext|>",
@@ -31,15 +31,15 @@ _SPECIAL = {
     129: "<|audio_end|>",
     130: "<|text_end|>",
 }
-_RESERVED = 131
-_END = 7
-_HIDDEN = 64
+_N_RESERVED_TOKENS = 131
+_END_TOKEN = 7
+_HIDDEN_SIZE = 64
 
-_LFM: dict[str, Any] = {
+_LFM_CONFIG: dict[str, Any] = {
     "architectures": ["Lfm2ForCausalLM"],
     "model_type": "lfm2",
     "vocab_size": 512,
-    "hidden_size": _HIDDEN,
+    "hidden_size": _HIDDEN_SIZE,
     "intermediate_size": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
@@ -55,7 +55,7 @@ _LFM: dict[str, Any] = {
     "full_attn_idxs": [1],
     "layer_types": ["conv", "full_attention"],
     "bos_token_id": 1,
-    "eos_token_id": _END,
+    "eos_token_id": _END_TOKEN,
     "pad_token_id": 0,
     "use_cache": True,
     "tie_embedding": True,
@@ -110,33 +110,33 @@ _CONFIG: dict[str, Any] = {
         "dropout_emb": 0.0,
         "dropout_att": 0.1,
     },
-    "lfm": _LFM,
-    "depthformer": {"layers": 2, "dim": _HIDDEN, "tie": True},
+    "lfm": _LFM_CONFIG,
+    "depthformer": {"layers": 2, "dim": _HIDDEN_SIZE, "tie": True},
 }
-_DETOKENIZER: dict[str, Any] = {
-    **{name: value for name, value in _LFM.items() if name != "full_attn_idxs"},
+_DETOKENIZER_CONFIG: dict[str, Any] = {
+    **{name: value for name, value in _LFM_CONFIG.items() if name != "full_attn_idxs"},
     "hidden_size": 512,
     "num_attention_heads": 8,
     "vocab_size": 8,
-    "layer_types": ["conv", "sliding_attention"],  # the name that llama.cpp has for full attention, as on the hub
+    "layer_types": ["conv", "sliding_attention"],  # llama.cpp's name of full attention, as in the checkpoint on the hub
     "sliding_window": 30,
     "output_size": 1282,
 }
 
 
 def write_tiny_lfm2_audio(folder: Path, *, says: str = "", ends: bool = True, seed: int = 0) -> Path:
-    """Write the checkpoint into *folder* and return it; takes seconds, most of them liquid-audio's import.
+    """Write the checkpoint into *folder* and return the folder.
 
     Args:
-        folder: Made if it is not there.
-        says: What the model answers to any audio: ASCII, no character twice. Empty leaves its weights random.
-        ends: Whether it stops after *says*; if not, it repeats the last character up to the limit of tokens.
-        seed: Of the random weights.
+        folder: The folder; created if missing.
+        says: The text for any audio: ASCII, at most 30 different characters. Empty for random weights.
+        ends: True to stop after *says*; False to repeat the last character up to the limit of tokens.
+        seed: Seed of the random weights.
 
     Raises:
-        OptionError: *says* is too long, or has a character twice.
+        OptionError: If *says* is too long, or repeats a character.
     """
-    with patched("liquid-audio", device="cpu"):  # imports it even where torchaudio does not import
+    with patched("liquid-audio", device="cpu"):  # imports liquid-audio even if torchaudio cannot be imported
         return _write(folder, says=says, ends=ends, seed=seed)
 
 
@@ -153,12 +153,12 @@ def _write(folder: Path, *, says: str, ends: bool, seed: int) -> Path:
         torch.manual_seed(seed)
         model = _model()
         if says:
-            _let_it_say(model, [characters[char] for char in f"\n{says}"] + [_END] * ends)
+            _fix_text(model, [characters[char] for char in f"\n{says}"] + [_END_TOKEN] * ends)
         _save(model, folder / "model.safetensors")
         speech = folder / "audio_detokenizer"
         speech.mkdir(exist_ok=True)
-        _write_json(speech / "config.json", _DETOKENIZER)
-        config = Lfm2Config(**{**_DETOKENIZER, "layer_types": ["conv", "full_attention"]})
+        _write_json(speech / "config.json", _DETOKENIZER_CONFIG)
+        config = Lfm2Config(**{**_DETOKENIZER_CONFIG, "layer_types": ["conv", "full_attention"]})
         _save(LFM2AudioDetokenizer(config), speech / "model.safetensors")
     return folder
 
@@ -173,34 +173,35 @@ def _model() -> Any:
     return LFM2AudioModel(LFM2AudioConfig(**config))
 
 
-def _let_it_say(model: Any, chain: list[int]) -> None:
-    """Make greedy decoding go through the tokens of *chain*, the last of the prompt (a line break) being the first.
+def _fix_text(model: Any, chain: list[int]) -> None:
+    """Set the weights so that greedy decoding writes the tokens of *chain*, from the last token of the prompt on.
 
-    With the layers' outputs at zero, a token's logits are the products of its embedding with all embeddings, which are
-    those of the output too. Row k is 3^k f_k + 2*3^(k-1) f_(k-1), with the f orthonormal: its product with row k + 1 is
-    2*9^k, and with itself 1.44*9^k, and with any other less. So each token is followed by the next.
+    With the outputs of all layers at zero, the logits after a token are the products of its embedding with all
+    embeddings, because input and output share them. Row k is 3^k f_k + 2*3^(k-1) f_(k-1), with orthonormal f: its
+    product with row k + 1 is 2*9^k, with itself 1.44*9^k, and with any other row less. So each token is followed by
+    the next.
     """
     import torch
 
-    if len(chain) > _HIDDEN // 2 or len(set(chain)) < len(chain):
-        raise OptionError("says must have at most 30 characters, none of them twice", option="says")
-    rows = torch.zeros_like(model.lfm.embed_tokens.weight)
+    if len(chain) > _HIDDEN_SIZE // 2 or len(set(chain)) < len(chain):
+        raise OptionError("says must have at most 30 characters, all different", option="says")
+    embeddings = torch.zeros_like(model.lfm.embed_tokens.weight)
     for k, token in enumerate(chain):
-        rows[token, k] = 3.0**k
+        embeddings[token, k] = 3.0**k
         if k:
-            rows[token, k - 1] = 2 * 3.0 ** (k - 1)
+            embeddings[token, k - 1] = 2 * 3.0 ** (k - 1)
     with torch.no_grad():
-        model.lfm.embed_tokens.weight.copy_(rows)
+        model.lfm.embed_tokens.weight.copy_(embeddings)
         for name, weight in model.lfm.named_parameters():
             if name.endswith(("out_proj.weight", "w2.weight")):
                 weight.zero_()
 
 
 def _write_tokenizer(folder: Path) -> Mapping[str, int]:
-    """Write a tokenizer of single bytes with the special tokens at their real numbers; return those of the bytes."""
+    """Write a byte tokenizer with the special tokens at their real numbers; return the tokens of ASCII."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    vocabulary = {_SPECIAL.get(number, f"<|reserved_{number}|>"): number for number in range(_RESERVED)}
+    vocabulary = {_SPECIAL_TOKENS.get(number, f"<|reserved_{number}|>"): number for number in range(_N_RESERVED_TOKENS)}
     special = [AddedToken(name, special=True, normalized=False) for name in vocabulary]
     for byte in sorted(pre_tokenizers.ByteLevel.alphabet()):
         vocabulary[byte] = len(vocabulary)
@@ -209,10 +210,14 @@ def _write_tokenizer(folder: Path) -> Mapping[str, int]:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(special)
     tokenizer.save(str(folder / "tokenizer.json"))
-    names = {"bos_token": _SPECIAL[1], "eos_token": _SPECIAL[_END], "pad_token": _SPECIAL[0]}
+    names = {"bos_token": _SPECIAL_TOKENS[1], "eos_token": _SPECIAL_TOKENS[_END_TOKEN], "pad_token": _SPECIAL_TOKENS[0]}
     _write_json(folder / "special_tokens_map.json", names)
-    facts = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, "add_bos_token": True}
-    _write_json(folder / "tokenizer_config.json", {**facts, **names, "model_max_length": 1_000_000_000})
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "add_bos_token": True,
+    }
+    _write_json(folder / "tokenizer_config.json", {**config, **names, "model_max_length": 1_000_000_000})
     return {chr(number): tokenizer.encode(chr(number)).ids[0] for number in range(128)}
 
 
@@ -221,14 +226,15 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def _save(module: torch.nn.Module, path: Path) -> None:
-    """Save in bfloat16, as on the hub, each tensor once: of tied ones the first name stands for both."""
+    """Save in bfloat16, as on the hub; write tied tensors once, under the first name."""
     from safetensors.torch import save_file
 
     state = module.state_dict()
-    kept: dict[Any, str] = {}
+    unique_names: dict[Any, str] = {}
     for name, tensor in state.items():
-        kept.setdefault((tensor.data_ptr() or name, tensor.shape), name)
+        unique_names.setdefault((tensor.data_ptr() or name, tensor.shape), name)
     halves = {
-        name: state[name].bfloat16() if state[name].is_floating_point() else state[name] for name in kept.values()
+        name: state[name].bfloat16() if state[name].is_floating_point() else state[name]
+        for name in unique_names.values()
     }
-    save_file({name: each.contiguous().clone() for name, each in halves.items()}, path, metadata={"format": "pt"})
+    save_file({name: tensor.contiguous().clone() for name, tensor in halves.items()}, path, metadata={"format": "pt"})

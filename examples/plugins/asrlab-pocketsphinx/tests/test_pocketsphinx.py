@@ -17,7 +17,7 @@ import pocketsphinx
 import pytest
 from asrlab_pocketsphinx import SPEC
 from asrlab_pocketsphinx.recognizer import to_int16
-from asrlab_pocketsphinx.words import Heard, to_segments
+from asrlab_pocketsphinx.words import DecodedWord, to_segments
 
 import asrlab
 from asrlab.evaluation.metrics import TextPair, get_normalizer, score
@@ -29,7 +29,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 
 @pytest.fixture(scope="module")
 def transcriber() -> Iterator[asrlab.Transcriber]:
-    """The loaded model."""
+    """Load the model."""
     with asrlab.load(MODEL, offline=True) as loaded:
         yield loaded
 
@@ -51,7 +51,7 @@ def transcripts(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]) -
     }
 
 
-def test_a_transcript_is_what_the_decoder_says(transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]):
+def test_texts_equal_those_of_pocketsphinx(transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]):
     """The texts are those of pocketsphinx called directly with its own defaults."""
     decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
     for text, samples in list(clips.items())[:2]:
@@ -61,9 +61,9 @@ def test_a_transcript_is_what_the_decoder_says(transcripts: dict[str, asrlab.Tra
         assert transcripts[text].text == decoder.hyp().hypstr
 
 
-def test_read_speech_stays_under_the_bound_that_the_spec_states(transcripts: dict[str, asrlab.Transcript]):
+def test_read_speech_stays_under_the_bound_of_the_spec(transcripts: dict[str, asrlab.Transcript]):
     """The word errors on the smoke set, over all of its 70 words, are fewer than the bound lets pass."""
-    pairs = (TextPair(id=text, reference=text, hypothesis=heard.text) for text, heard in transcripts.items())
+    pairs = (TextPair(id=text, reference=text, hypothesis=transcript.text) for text, transcript in transcripts.items())
     scored = score(pairs, normalizer=get_normalizer("english"))
     (model,) = SPEC.models
     assert scored.words.reference_length == 70
@@ -101,20 +101,20 @@ def test_a_text_does_not_depend_on_what_came_before(
     assert transcriber.transcribe(samples, sample_rate=RATE).text == transcripts[text].text
 
 
-def test_several_threads_may_call_it(
+def test_several_threads_may_transcribe(
     transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
 ):
-    """Calls from three threads give what calls one after the other give."""
+    """Concurrent calls from three threads give the texts of sequential calls."""
     some = list(clips)[1:4]
     with ThreadPoolExecutor(3) as pool:
-        heard = list(pool.map(lambda text: transcriber.transcribe(clips[text], sample_rate=RATE).text, some))
-    assert heard == [transcripts[text].text for text in some]
+        texts = list(pool.map(lambda text: transcriber.transcribe(clips[text], sample_rate=RATE).text, some))
+    assert texts == [transcripts[text].text for text in some]
 
 
 def test_a_long_recording_is_cut_at_silence(
     transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
 ):
-    """More than 30 s are several pieces; what is said in the last one is timed from the start of the recording."""
+    """More than 30 s are several chunks; the last chunk is timed from the start of the recording."""
     short, last = list(clips)[1], list(clips)[-1]
     samples = np.concatenate([clips[short], np.zeros(28 * RATE, np.float32), clips[last]])
     transcript = transcriber.transcribe(samples, sample_rate=RATE, word_timestamps=True)
@@ -146,7 +146,7 @@ def test_audio_too_short_to_search_is_refused(transcriber: asrlab.Transcriber):
     assert caught.value.reason == "too-short"
 
 
-def test_a_closed_transcriber_says_so(clips: dict[str, np.ndarray]):
+def test_a_closed_transcriber_is_an_error(clips: dict[str, np.ndarray]):
     """After close a call is an error, and the decoder is gone."""
     transcriber = asrlab.load(MODEL)
     transcriber.close()
@@ -162,7 +162,7 @@ def test_more_threads_or_another_device_are_refused():
         asrlab.load(MODEL, device="cuda")
 
 
-def test_a_missing_model_file_tells_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_model_file_names_the_command_that_restores_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A wheel that has lost a file is a WeightsError with the command that brings it back."""
     monkeypatch.setenv("POCKETSPHINX_PATH", str(tmp_path))
     with pytest.raises(asrlab.WeightsError, match="pip install --force-reinstall pocketsphinx"):
@@ -182,9 +182,9 @@ def test_over_full_scale_is_clipped_not_wrapped():
     assert to_int16(np.array([-1.5, -1, 0, 1, 1.5], np.float32)).tolist() == [-32767, -32767, 0, 32767, 32767]
 
 
-def test_a_pause_parts_segments_and_fillers_are_no_words():
+def test_a_pause_splits_segments_and_fillers_are_not_words():
     """Half a second without a word begins a new segment; marks of pronunciations are left out of the text."""
-    heard = [
+    decoded = [
         ("<s>", 0, 9),
         ("to(3)", 10, 29),
         ("[NOISE]", 30, 40),
@@ -192,7 +192,7 @@ def test_a_pause_parts_segments_and_fillers_are_no_words():
         ("<sil>", 61, 110),
         ("rest", 111, 150),
     ]
-    words = [Heard(word=word, first=first, last=last, probability=1.0000001) for word, first, last in heard]
+    words = [DecodedWord(word=word, first=first, last=last, probability=1.0000001) for word, first, last in decoded]
     to_be, rest = to_segments(words, words=True)
     assert (to_be.text, to_be.start, to_be.end) == ("to be", 0.1, 0.61)
     assert (rest.text, rest.start, rest.end) == ("rest", 1.11, 1.51)

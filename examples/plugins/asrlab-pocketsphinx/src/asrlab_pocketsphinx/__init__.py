@@ -32,5 +32,5 @@ SPEC = EngineSpec(
 
 @hookimpl
 def asrlab_engines() -> list[EngineSpec]:
-    """The PocketSphinx engine."""
+    """Return the PocketSphinx engine."""
     return [SPEC]

@@ -18,7 +18,7 @@ __all__ = ["devices", "load"]
 
 
 def devices() -> DeviceReport:
-    """The CPU only."""
+    """Report the CPU, the only device."""
     reason = "PocketSphinx runs on the cpu"
     return DeviceReport(available=("cpu",), missing=(("cuda", reason), ("mps", reason)))
 
@@ -67,7 +67,7 @@ def _decoder(folder: Path) -> pocketsphinx.Decoder:
 
 
 def _facts(model: ModelInfo, folder: Path) -> ModelInfo:
-    """*model* with the checksum of all the files that the decoder reads, in the order of their names."""
+    """Return *model* with the checksum of all files of the decoder, in the order of their names."""
     digest = hashlib.sha256()
     names = (
         "cmudict-en-us.dict",

@@ -12,7 +12,7 @@ from asrlab import TranscribeOptions, TranscriberInfo, TranscriptWarning
 from asrlab.audio import AudioReader
 from asrlab.plugin import Recognition, Recognizer
 from asrlab.vad import Chunker, ChunkResult, VoiceActivityDetector, transcribe_chunks
-from asrlab_pocketsphinx.words import Heard, to_segments
+from asrlab_pocketsphinx.words import DecodedWord, to_segments
 
 __all__ = ["PocketSphinxRecognizer", "to_int16"]
 
@@ -39,14 +39,14 @@ class PocketSphinxRecognizer(Recognizer):
         if decoder is None:
             raise self.closed_error()
 
-        def heard(samples: NDArray[np.float32]) -> ChunkResult:
+        def recognize_chunk(samples: NDArray[np.float32]) -> ChunkResult:
             with self._lock:
                 segments = to_segments(_decode(decoder, samples), words=options.word_timestamps)
             return ChunkResult(text=" ".join(segment.text for segment in segments), segments=segments)
 
         warnings: list[TranscriptWarning] = []
         segments = transcribe_chunks(
-            audio.blocks(), recognize=heard, chunker=self._chunker, warnings=warnings, source=audio.name
+            audio.blocks(), recognize=recognize_chunk, chunker=self._chunker, warnings=warnings, source=audio.name
         )
         return Recognition(segments=segments, language=options.language or "en", warnings=warnings)
 
@@ -55,8 +55,8 @@ class PocketSphinxRecognizer(Recognizer):
         self._decoder = None
 
 
-def _decode(decoder: pocketsphinx.Decoder, samples: NDArray[np.float32]) -> list[Heard]:
-    """What the decoder hears in one piece, fillers included.
+def _decode(decoder: pocketsphinx.Decoder, samples: NDArray[np.float32]) -> list[DecodedWord]:
+    """Decode one chunk into words, fillers included.
 
     The text must not depend on what was decoded before: the whole piece is given at once, so that it is normalized by
     its own mean, and the decoder forgets the noise that it has got used to.
@@ -68,13 +68,13 @@ def _decode(decoder: pocketsphinx.Decoder, samples: NDArray[np.float32]) -> list
     finally:
         decoder.end_utt()
     return [
-        Heard(word=segment.word, first=segment.start_frame, last=segment.end_frame, probability=segment.prob)
+        DecodedWord(word=segment.word, first=segment.start_frame, last=segment.end_frame, probability=segment.prob)
         for segment in decoder.seg() or ()
     ]
 
 
 def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """The 16-bit samples that PocketSphinx takes, what is over clipped.
+    """Convert to the 16-bit samples that PocketSphinx takes; clip samples over full scale.
 
     Args:
         samples: float32, shape (n,), in [-1, 1] but for slight overs.

@@ -9,7 +9,7 @@ import attrs
 
 from asrlab import Segment, Word
 
-__all__ = ["Heard", "to_segments"]
+__all__ = ["DecodedWord", "to_segments"]
 
 _FRAMES_PER_S = 100  # pocketsphinx's -frate
 _PAUSE_S = 0.5
@@ -18,7 +18,7 @@ _PRONUNCIATION = re.compile(r"\(\d+\)$")  # "to(3)" is "to" in its third pronunc
 
 
 @attrs.frozen(kw_only=True)
-class Heard:
+class DecodedWord:
     """A word or filler as the decoder segments the audio.
 
     Attributes:
@@ -34,31 +34,31 @@ class Heard:
     probability: float
 
 
-def to_segments(heard: Iterable[Heard], *, words: bool) -> tuple[Segment, ...]:
-    """The words between pauses of half a second or more as segments.
+def to_segments(decoded: Iterable[DecodedWord], *, words: bool) -> tuple[Segment, ...]:
+    """Split words at pauses of half a second or more into segments.
 
     Args:
-        heard: In order, fillers included.
+        decoded: Words in order, fillers included.
         words: Whether segments hold the times of their words.
     """
     groups: list[list[Word]] = []
-    for word in map(_word, filter(_is_word, heard)):
+    for word in map(_word, filter(_is_word, decoded)):
         if not groups or word.start - groups[-1][-1].end >= _PAUSE_S:
             groups.append([])
         groups[-1].append(word)
     return tuple(_segment(group, words=words) for group in groups)
 
 
-def _is_word(heard: Heard) -> bool:
-    return not _FILLER.fullmatch(heard.word)
+def _is_word(decoded: DecodedWord) -> bool:
+    return not _FILLER.fullmatch(decoded.word)
 
 
-def _word(heard: Heard) -> Word:
+def _word(decoded: DecodedWord) -> Word:
     return Word(
-        text=_PRONUNCIATION.sub("", heard.word),
-        start=heard.first / _FRAMES_PER_S,
-        end=(heard.last + 1) / _FRAMES_PER_S,
-        probability=min(1.0, max(0.0, heard.probability)),
+        text=_PRONUNCIATION.sub("", decoded.word),
+        start=decoded.first / _FRAMES_PER_S,
+        end=(decoded.last + 1) / _FRAMES_PER_S,
+        probability=min(1.0, max(0.0, decoded.probability)),
     )
 
 

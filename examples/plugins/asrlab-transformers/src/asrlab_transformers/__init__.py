@@ -32,5 +32,5 @@ SPEC = EngineSpec(
 
 @hookimpl
 def asrlab_engines() -> list[EngineSpec]:
-    """The transformers engine."""
+    """Return the transformers engine."""
     return [SPEC]

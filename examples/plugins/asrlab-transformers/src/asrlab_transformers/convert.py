@@ -53,7 +53,7 @@ _LONGEST_FIRST_STAMP = 50  # tokens of 20 ms: openai-whisper's max_initial_times
 
 
 def hugging_face_name(name: str) -> str:
-    """What Hugging Face calls the tensor that openai-whisper calls *name*."""
+    """Return Hugging Face's name of the tensor that openai-whisper calls *name*."""
     for theirs, ours in _RENAMED:
         name = name.replace(theirs, ours)
     return f"model.{name}"

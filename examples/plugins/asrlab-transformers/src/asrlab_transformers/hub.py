@@ -21,7 +21,7 @@ _UNWANTED = ("*/*",)
 
 
 def find_folder(request: LoadRequest) -> tuple[Path, ModelInfo]:
-    """The folder of the model and the facts of its weights; what is not here is fetched from the hub.
+    """Return the folder of the model and the facts of its weights; fetch missing files from the hub.
 
     Raises:
         WeightsError: It is no id of the hub, it cannot be fetched, or it has no weights in safetensors.

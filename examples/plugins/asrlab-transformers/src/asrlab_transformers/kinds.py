@@ -17,7 +17,7 @@ _PADDINGS = ("zeros", "silence")
 
 
 def capabilities_of(pipe: SpeechPipeline, *, languages: tuple[str, ...] | None) -> Capabilities:
-    """What the model of *pipe* honours; *languages* where the model does not name its own."""
+    """Return the capabilities of the model of *pipe*; *languages* if the model does not name its languages."""
     generation = getattr(pipe.model, "generation_config", None)
     if pipe.type == "seq2seq_whisper":
         multilingual = detects_language(pipe)
@@ -36,13 +36,13 @@ def capabilities_of(pipe: SpeechPipeline, *, languages: tuple[str, ...] | None) 
 
 
 def detects_language(pipe: SpeechPipeline) -> bool:
-    """Whether it is a Whisper that knows more than one language."""
+    """Return whether the model is a multilingual Whisper."""
     generation = getattr(pipe.model, "generation_config", None)
     return pipe.type == "seq2seq_whisper" and bool(getattr(generation, "lang_to_id", None))
 
 
 def detect_language(pipe: SpeechPipeline, samples: Any) -> tuple[str, float]:
-    """The language of *samples* with its probability, from the first token that Whisper would write."""
+    """Detect the language of *samples* with its probability, from Whisper's first token."""
     model, extractor = pipe.model, pipe.feature_extractor
     features = extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt").input_features
     ids: dict[str, int] = model.generation_config.lang_to_id
@@ -55,7 +55,7 @@ def detect_language(pipe: SpeechPipeline, samples: Any) -> tuple[str, float]:
 
 
 def call_arguments(pipe: SpeechPipeline, options: TranscribeOptions, *, language: str | None) -> dict[str, Any]:
-    """How *pipe* is called for *options*; greedy, unless they say otherwise.
+    """Return the arguments for *pipe* that *options* mean; greedy by default.
 
     Raises:
         OptionError: There are several temperatures, or no such padding.
@@ -83,7 +83,7 @@ def _generation(pipe: SpeechPipeline, options: TranscribeOptions, *, language: s
 
 
 def _times_words_on(device: str) -> bool:
-    """Whether Whisper's words can be timed there.
+    """Return whether Whisper's words can be timed on the device.
 
     On mps transformers 5.23 looks for ``EncoderDecoderCache.layers``, which there is not, when words are timed.
 

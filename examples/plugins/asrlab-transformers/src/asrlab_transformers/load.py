@@ -47,7 +47,7 @@ def load(request: LoadRequest) -> TransformersRecognizer:
 
 
 def _compute_type(request: LoadRequest) -> str:
-    """As asked; ``auto`` is float16 on cuda and float32 elsewhere."""
+    """Resolve the compute type; ``auto`` is float16 on cuda and float32 elsewhere."""
     device, asked = request.device.resolved, request.compute_type
     if asked == "auto":
         return "float16" if device.startswith("cuda") else "float32"

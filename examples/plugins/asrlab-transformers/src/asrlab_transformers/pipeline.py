@@ -43,7 +43,7 @@ class SpeechPipeline(AutomaticSpeechRecognitionPipeline):  # type: ignore[misc]
         return {**before, "padding": padding}, forward, after
 
     def preprocess(self, inputs: Any, padding: str = "zeros", **_: Any) -> Iterator[dict[str, Any]]:
-        """The features of *inputs*: float32, shape (n,), at the rate of the model.
+        """Compute the features of *inputs*: float32, shape (n,), at the rate of the model.
 
         Whisper's are padded to 30 s: upstream does it with the features of silence (``padding="silence"``), OpenAI's
         own code with zeros. Time stamps and punctuation can differ between the two.
@@ -59,14 +59,14 @@ class SpeechPipeline(AutomaticSpeechRecognitionPipeline):  # type: ignore[misc]
         yield {"is_last": True, **features.to(dtype=self.model.dtype)}
 
     def get_iterator(self, inputs: Any, *choices: Any) -> Iterator[Any]:
-        """Each of *inputs* by itself: upstream's way writes a setting of its data loader's into the environment."""
+        """Yield each result: upstream's implementation writes a setting of its data loader into the environment."""
         *_, before, forward, after = choices  # the first are of the data loader
         for each in inputs:
             yield self.run_single(each, before, forward, after)
 
 
 def build_pipeline(folder: Path, *, device: str, dtype: torch.dtype) -> SpeechPipeline:
-    """The pipeline of the model in *folder*.
+    """Build the pipeline of the model in *folder*.
 
     Raises:
         EngineUnavailableError: The model needs a package that is not installed.
@@ -133,7 +133,7 @@ def _no_recognizer(folder: Path, named: str) -> WeightsError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars, and no news but errors, while something is loaded."""
+    """Suppress progress bars and all messages but errors during loading."""
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -15,7 +15,7 @@ _PAUSE_S = 0.5
 def to_segments(
     chunks: Iterable[dict[str, Any]], *, words: bool, separator: str, duration: float
 ) -> tuple[Segment, ...]:
-    """The segments of a piece, in seconds from its start.
+    """Return the segments of a chunk, in seconds from its start.
 
     Args:
         chunks: Upstream's, each a word if *words*, otherwise a segment.
