@@ -19,10 +19,10 @@ RATE = 16_000
 
 
 class Engine:
-    """Says how long a piece is, and stops at its limit in pieces longer than *limit_s*.
+    """Says how long a chunk is, and stops at its limit in chunks longer than *limit_s*.
 
     Attributes:
-        heard: Seconds of the pieces that it was given.
+        heard: Seconds of the chunks that it was given.
     """
 
     def __init__(self, *, limit_s: float = 31.0, text: str = "{:.2f} seconds") -> None:
@@ -51,8 +51,8 @@ def transcribed(
         return list(segments), warnings
 
 
-def test_each_piece_is_a_segment_timed_by_its_voice(vad: VoiceActivityDetector, join: Callable[..., Any]):
-    """Segments come in order, one a piece, each from the first voice in it to the last."""
+def test_each_chunk_is_a_segment_timed_by_its_speech(vad: VoiceActivityDetector, join: Callable[..., Any]):
+    """Segments come in order, one a chunk, each from the first voice in it to the last."""
     joined = join(times=3, gap_s=1.0)
     engine = Engine()
     segments, warnings = transcribed(joined.samples, engine, vad=vad)
@@ -70,7 +70,7 @@ def test_each_piece_is_a_segment_timed_by_its_voice(vad: VoiceActivityDetector, 
 def test_segments_that_the_engine_timed_are_placed_in_the_recording(
     vad: VoiceActivityDetector, join: Callable[..., Any]
 ):
-    """They are moved to where their piece begins, with their words, and none leaves it."""
+    """They are moved to where their chunk begins, with their words, and none leaves it."""
     joined = join(times=3, gap_s=1.0)
     lengths: list[float] = []
 
@@ -99,13 +99,13 @@ def test_audio_that_fits_reaches_the_engine_untouched(join: Callable[..., Any]):
     samples = join(times=1, gap_s=0.5).samples
     given = []
 
-    def keep(piece: np.ndarray) -> ChunkResult:
-        given.append(piece)
+    def keep(chunk: np.ndarray) -> ChunkResult:
+        given.append(chunk)
         return ChunkResult(text="kept")
 
     transcribed(samples, keep)
-    (piece,) = given
-    np.testing.assert_array_equal(piece, samples)
+    (chunk,) = given
+    np.testing.assert_array_equal(chunk, samples)
 
 
 def test_a_text_that_does_not_end_is_tried_in_halves(join: Callable[..., Any]):
@@ -136,7 +136,7 @@ def test_a_half_that_does_not_end_keeps_its_text(join: Callable[..., Any]):
     assert f"{engine.heard[1]:.2f} to" in warnings[2].message
 
 
-def test_a_piece_too_short_to_halve_keeps_its_text(join: Callable[..., Any]):
+def test_a_chunk_too_short_to_halve_keeps_its_text(join: Callable[..., Any]):
     """Where there are no halves, the text is kept with a warning."""
     engine = Engine(limit_s=0.5)
     segments, warnings = transcribed(join(times=1, gap_s=0.5).samples[: int(1.5 * RATE)], engine)
@@ -144,7 +144,7 @@ def test_a_piece_too_short_to_halve_keeps_its_text(join: Callable[..., Any]):
     assert [warning.code for warning in warnings] == ["output-truncated"]
 
 
-def test_only_the_half_with_voice_is_tried_again(join: Callable[..., Any]):
+def test_only_the_half_with_speech_is_tried_again(join: Callable[..., Any]):
     """A model that runs on in a silence is not given the silence again."""
     speech = join(times=1, gap_s=0.5).samples[: 7 * RATE]
     quiet = (np.random.default_rng(3).standard_normal(20 * RATE) * 1e-4).astype(np.float32)
@@ -195,7 +195,7 @@ def test_many_silences_are_one_warning(join: Callable[..., Any]):
     assert "2 more" in warning.message
 
 
-def test_a_short_recording_without_voice_is_transcribed_with_a_warning():
+def test_a_short_recording_without_speech_is_transcribed_with_a_warning():
     """A detector that errs must not swallow a whole recording; the reader is told."""
     noise = (np.random.default_rng(3).standard_normal(5 * RATE) * 5e-4).astype(np.float32)
     engine = Engine()
@@ -231,8 +231,8 @@ def test_a_recording_of_the_minimum_is_transcribed():
     assert engine.heard == [0.09]
 
 
-def test_an_error_in_a_piece_ends_the_transcription(join: Callable[..., Any]):
-    """The segments before it have come; the error says in which piece it was."""
+def test_an_error_in_a_chunk_ends_the_transcription(join: Callable[..., Any]):
+    """The segments before it have come; the error says in which chunk it was."""
     heard = []
 
     def fail_second(samples: np.ndarray) -> ChunkResult:
@@ -253,7 +253,7 @@ def test_an_error_in_a_piece_ends_the_transcription(join: Callable[..., Any]):
     assert "'talk.wav'" in caught.value.__notes__[0]
 
 
-def test_a_piece_without_text_gives_no_segment(join: Callable[..., Any]):
+def test_a_chunk_without_text_gives_no_segment(join: Callable[..., Any]):
     """White space is no text."""
     segments, _ = transcribed(join(times=1, gap_s=0.5).samples, lambda _: ChunkResult(text=" \n"))
     assert segments == []
@@ -272,11 +272,11 @@ def blocks():
     for _ in range(3600):
         yield noise * shape
 
-pieces = []
+chunks = []
 
 def recognize(samples):
-    pieces.append(len(samples))
-    return ChunkResult(text=str(len(pieces)))
+    chunks.append(len(samples))
+    return ChunkResult(text=str(len(chunks)))
 
 def run():
     chunker = Chunker(vad=EnergyVad())
@@ -285,12 +285,12 @@ def run():
 EnergyVad().start().feed(noise * shape)
 before = peak_resident_bytes()
 segments = run()
-print(json.dumps({"grown": peak_resident_bytes() - before, "segments": segments, "samples": sum(pieces)}))
+print(json.dumps({"grown": peak_resident_bytes() - before, "segments": segments, "samples": sum(chunks)}))
 """
 
 
-def test_an_hour_takes_no_more_memory_than_a_few_pieces():
-    """What is held is a piece and a block, however long the recording."""
+def test_an_hour_takes_no_more_memory_than_a_few_chunks():
+    """What is held is a chunk and a block, however long the recording."""
     done = subprocess.run([sys.executable, "-c", _HOUR], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout)
     assert measured["samples"] == 3600 * RATE

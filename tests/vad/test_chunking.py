@@ -29,9 +29,9 @@ def bursts(levels: list[float], *, length: int, seed: int) -> np.ndarray:
     return noise * np.resize(np.repeat(np.array(levels, np.float32), RATE // 10), length)
 
 
-def times(pieces: list[Chunk]) -> list[tuple[float, float, Any]]:
+def times(chunks: list[Chunk]) -> list[tuple[float, float, Any]]:
     """What a cut decided."""
-    return [(piece.start, piece.end, piece.speech) for piece in pieces]
+    return [(chunk.start, chunk.end, chunk.speech) for chunk in chunks]
 
 
 def silence(seconds: float) -> np.ndarray:
@@ -47,89 +47,89 @@ def silence(seconds: float) -> np.ndarray:
     longest=st.sampled_from([1.0, 1.5, 4.0]),
     seed=st.integers(0, 9),
 )
-def test_pieces_are_the_samples_whatever_the_blocks(
+def test_chunks_are_the_samples_whatever_the_blocks(
     length: int, levels: list[float], sizes: list[int], longest: float, seed: int
 ):
-    """No sample is lost or said twice, no piece is too long or too short, and the blocks change nothing."""
+    """No sample is lost or said twice, no chunk is too long or too short, and the blocks change nothing."""
     samples = bursts(levels, length=length, seed=seed)
     chunker = Chunker(vad=EnergyVad(), max_chunk_s=longest, min_chunk_s=0.2)
 
-    pieces = list(chunker.split(blocks_of(samples, sizes)))
+    chunks = list(chunker.split(blocks_of(samples, sizes)))
 
-    np.testing.assert_array_equal(np.concatenate([np.empty(0), *(piece.samples for piece in pieces)]), samples)
-    assert all(len(piece.samples) <= longest * RATE for piece in pieces)
-    assert all(len(piece.samples) >= 0.2 * RATE or piece.is_whole for piece in pieces)
+    np.testing.assert_array_equal(np.concatenate([np.empty(0), *(chunk.samples for chunk in chunks)]), samples)
+    assert all(len(chunk.samples) <= longest * RATE for chunk in chunks)
+    assert all(len(chunk.samples) >= 0.2 * RATE or chunk.is_whole for chunk in chunks)
     assert all(
-        piece.start == piece.end or piece.end - piece.start == pytest.approx(len(piece.samples) / RATE)
-        for piece in pieces
+        chunk.start == chunk.end or chunk.end - chunk.start == pytest.approx(len(chunk.samples) / RATE)
+        for chunk in chunks
     )
-    assert all(before.end == after.start for before, after in pairwise(pieces))
-    assert times(pieces) == times(list(chunker.split([samples])))
+    assert all(before.end == after.start for before, after in pairwise(chunks))
+    assert times(chunks) == times(list(chunker.split([samples])))
 
 
-def test_what_fits_is_one_piece(vad: VoiceActivityDetector, join: Callable[..., Any]):
-    """Thirty seconds to the sample are one piece, though there are silences in it; one sample more is two."""
+def test_what_fits_is_one_chunk(vad: VoiceActivityDetector, join: Callable[..., Any]):
+    """Thirty seconds to the sample are one chunk, though there are silences in it; one sample more is two."""
     samples = np.resize(join(times=1, gap_s=0.5).samples, 30 * RATE + 1)
-    (piece,) = Chunker(vad=vad).split([samples[:-1]])
-    assert piece.is_whole
-    assert piece.has_speech
-    np.testing.assert_array_equal(piece.samples, samples[:-1])
+    (chunk,) = Chunker(vad=vad).split([samples[:-1]])
+    assert chunk.is_whole
+    assert chunk.has_speech
+    np.testing.assert_array_equal(chunk.samples, samples[:-1])
 
-    pieces = list(Chunker(vad=vad).split([samples]))
-    assert len(pieces) == 2
-    assert not pieces[0].is_whole
-    assert not pieces[1].is_whole
+    chunks = list(Chunker(vad=vad).split([samples]))
+    assert len(chunks) == 2
+    assert not chunks[0].is_whole
+    assert not chunks[1].is_whole
 
 
 def test_speech_is_cut_in_its_silences(vad: VoiceActivityDetector, join: Callable[..., Any]):
-    """A minute and more of clips with half a second between them is cut between the clips, into few pieces."""
+    """A minute and more of clips with half a second between them is cut between the clips, into few chunks."""
     joined = join(times=3, gap_s=0.5)
-    pieces = list(Chunker(vad=vad).split(blocks_of(joined.samples, [30 * RATE])))
+    chunks = list(Chunker(vad=vad).split(blocks_of(joined.samples, [30 * RATE])))
 
     assert len(joined.samples) > 75 * RATE
-    assert 3 <= len(pieces) <= 6
-    for piece in pieces[:-1]:
-        assert any(start <= piece.end <= end for start, end in joined.gaps), piece
-    assert all(piece.has_speech for piece in pieces)
+    assert 3 <= len(chunks) <= 6
+    for chunk in chunks[:-1]:
+        assert any(start <= chunk.end <= end for start, end in joined.gaps), chunk
+    assert all(chunk.has_speech for chunk in chunks)
 
 
 def test_clips_joined_without_a_gap_are_cut_where_it_is_quiet(silero: SileroVad, join: Callable[..., Any]):
     """Without added silences, a cut still lies in a pause: 64 ms around it are 20 dB below the speech."""
     samples = join(times=3, gap_s=0.0).samples
     loudness = np.sqrt(np.mean(samples**2))
-    pieces = list(Chunker(vad=silero).split([samples]))
+    chunks = list(Chunker(vad=silero).split([samples]))
 
-    assert len(pieces) > 2
-    for piece in pieces[:-1]:
-        cut = round(piece.end * RATE)
+    assert len(chunks) > 2
+    for chunk in chunks[:-1]:
+        cut = round(chunk.end * RATE)
         assert np.sqrt(np.mean(samples[cut - 512 : cut + 512] ** 2)) < loudness / 10
 
 
-def test_a_long_silence_is_a_piece_of_its_own(vad: VoiceActivityDetector, join: Callable[..., Any]):
+def test_a_long_silence_is_a_chunk_of_its_own(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """Half a second of it stays with the speech on either side; the rest has no voice."""
     speech = join(times=1, gap_s=0.0).samples[: 20 * RATE]
     samples = np.concatenate([speech, silence(100), speech])
-    pieces = list(Chunker(vad=vad).split([samples]))
+    chunks = list(Chunker(vad=vad).split([samples]))
 
-    unvoiced = [piece for piece in pieces if not piece.has_speech]
+    unvoiced = [chunk for chunk in chunks if not chunk.has_speech]
     assert unvoiced[0].start == pytest.approx(20.5, abs=0.6)
     assert unvoiced[-1].end == pytest.approx(119.5, abs=0.3)
-    assert [piece.has_speech for piece in pieces] == [True, *[False] * len(unvoiced), True]
-    assert pieces[-1].start <= 120.0
+    assert [chunk.has_speech for chunk in chunks] == [True, *[False] * len(unvoiced), True]
+    assert chunks[-1].start <= 120.0
 
 
-def test_speech_before_a_long_silence_is_a_piece_however_short(vad: VoiceActivityDetector, join: Callable[..., Any]):
+def test_speech_before_a_long_silence_is_a_chunk_however_short(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """An engine is not given a long silence behind a few words."""
     speech = join(times=1, gap_s=0.0).samples
     first, *_ = Chunker(vad=vad).split([np.concatenate([speech[: 5 * RATE], silence(20), speech])])
     assert first.end == pytest.approx(5.5, abs=0.6)
 
 
-def test_an_hour_of_silence_has_no_voice(vad: VoiceActivityDetector):
+def test_an_hour_of_silence_has_no_speech(vad: VoiceActivityDetector):
     """Nothing of it would be transcribed."""
     minutes = 60 if vad.info.name == "energy" else 5
     quiet = silence(60)
-    assert not any(piece.has_speech for piece in Chunker(vad=vad).split(quiet for _ in range(minutes)))
+    assert not any(chunk.has_speech for chunk in Chunker(vad=vad).split(quiet for _ in range(minutes)))
 
 
 def test_speech_without_a_pause_is_cut_where_it_is_least_likely():
@@ -142,11 +142,11 @@ def test_speech_without_a_pause_is_cut_where_it_is_least_likely():
 
 
 def test_the_rest_is_never_a_crumb():
-    """Audio that is a little too long leaves no piece below the shortest."""
+    """Audio that is a little too long leaves no chunk below the shortest."""
     for extra in (1, 100, 512, 4000, 15_999):
-        pieces = list(Chunker(vad=EnergyVad()).split([bursts([0.3], length=30 * RATE + extra, seed=2)]))
-        assert len(pieces) == 2
-        assert len(pieces[1].samples) >= RATE
+        chunks = list(Chunker(vad=EnergyVad()).split([bursts([0.3], length=30 * RATE + extra, seed=2)]))
+        assert len(chunks) == 2
+        assert len(chunks[1].samples) >= RATE
 
 
 def test_a_silence_near_the_end_leaves_no_crumb():
@@ -156,36 +156,36 @@ def test_a_silence_near_the_end_leaves_no_crumb():
     samples[27 * 512 : 31 * 512] *= 0.0001
     for length in range(16_001, 20_000, 97):
         for blocks in ([samples[:length]], blocks_of(samples[:length], [1024])):
-            assert min(len(piece.samples) for piece in chunker.split(blocks)) >= 0.2 * RATE
+            assert min(len(chunk.samples) for chunk in chunker.split(blocks)) >= 0.2 * RATE
 
 
-def test_quiet_speech_behind_loud_speech_has_voice(silero: SileroVad, join: Callable[..., Any]):
+def test_quiet_speech_behind_loud_speech_has_speech(silero: SileroVad, join: Callable[..., Any]):
     """A quiet speaker after a loud one is not taken for silence."""
     speech = join(times=1, gap_s=0.0).samples
     samples = np.concatenate([speech, silence(4), speech * np.float32(0.003), silence(4)])
-    pieces = list(Chunker(vad=silero).split([samples]))
-    quiet = [piece for piece in pieces if piece.start < 52 and piece.end > 30]
-    assert sum(piece.end - piece.start for piece in quiet if piece.has_speech) > 20
+    chunks = list(Chunker(vad=silero).split([samples]))
+    quiet = [chunk for chunk in chunks if chunk.start < 52 and chunk.end > 30]
+    assert sum(chunk.end - chunk.start for chunk in quiet if chunk.has_speech) > 20
 
 
-def test_a_click_is_no_voice(vad: VoiceActivityDetector):
-    """A sound of 20 ms does not make a piece voiced."""
+def test_a_click_is_no_speech(vad: VoiceActivityDetector):
+    """A sound of 20 ms does not make a chunk voiced."""
     samples = silence(40)
     samples[20 * RATE : 20 * RATE + 320] = 0.5
-    assert not any(piece.has_speech for piece in Chunker(vad=vad).split([samples]))
+    assert not any(chunk.has_speech for chunk in Chunker(vad=vad).split([samples]))
 
 
-def test_speech_is_timed_within_its_piece(vad: VoiceActivityDetector, join: Callable[..., Any]):
+def test_speech_is_timed_within_its_chunk(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """The times of speech leave the silence around it out, but for a little."""
     speech = join(times=1, gap_s=0.0).samples[: 5 * RATE]
-    (piece,) = Chunker(vad=vad).split([np.concatenate([silence(3), speech, silence(3)])])
-    assert piece.speech is not None
-    assert piece.speech[0] == pytest.approx(3.0, abs=0.4)
-    assert piece.speech[1] == pytest.approx(8.0, abs=0.6)
+    (chunk,) = Chunker(vad=vad).split([np.concatenate([silence(3), speech, silence(3)])])
+    assert chunk.speech is not None
+    assert chunk.speech[0] == pytest.approx(3.0, abs=0.4)
+    assert chunk.speech[1] == pytest.approx(8.0, abs=0.6)
 
 
-def test_a_piece_comes_before_the_next_is_read(join: Callable[..., Any]):
-    """The first piece is there when little more than the longest piece has been read."""
+def test_a_chunk_comes_before_the_next_is_read(join: Callable[..., Any]):
+    """The first chunk is there when little more than the longest chunk has been read."""
     read = []
 
     def blocks() -> Iterator[np.ndarray]:
@@ -197,39 +197,39 @@ def test_a_piece_comes_before_the_next_is_read(join: Callable[..., Any]):
     assert len(read) <= 33
 
 
-def test_halves_are_the_piece_cut_near_its_middle(vad: VoiceActivityDetector, join: Callable[..., Any]):
+def test_halves_are_the_chunk_cut_near_its_middle(vad: VoiceActivityDetector, join: Callable[..., Any]):
     """They are all of its samples and times, and the cut lies in a silence of its middle half."""
     joined = join(times=1, gap_s=0.5)
     chunker = Chunker(vad=vad)
-    (piece,) = chunker.split([joined.samples])
-    split_in_half = chunker.split_in_half(piece)
+    (chunk,) = chunker.split([joined.samples])
+    split_in_half = chunker.split_in_half(chunk)
 
     assert split_in_half is not None
     first, second = split_in_half
-    np.testing.assert_array_equal(np.concatenate([first.samples, second.samples]), piece.samples)
-    assert (first.start, second.start, second.end) == (piece.start, first.end, piece.end)
-    assert 0.25 * piece.end < first.end < 0.75 * piece.end
+    np.testing.assert_array_equal(np.concatenate([first.samples, second.samples]), chunk.samples)
+    assert (first.start, second.start, second.end) == (chunk.start, first.end, chunk.end)
+    assert 0.25 * chunk.end < first.end < 0.75 * chunk.end
     assert any(start <= first.end <= end for start, end in joined.gaps)
     assert first.has_speech
     assert second.has_speech
 
 
-def test_halves_of_a_later_piece_keep_its_times(join: Callable[..., Any]):
-    """The halves of a piece in the middle of a recording are timed from the start of the recording."""
+def test_halves_of_a_later_chunk_keep_its_times(join: Callable[..., Any]):
+    """The halves of a chunk in the middle of a recording are timed from the start of the recording."""
     chunker = Chunker(vad=EnergyVad())
-    piece = list(chunker.split([join(times=3, gap_s=0.5).samples]))[1]
-    split_in_half = chunker.split_in_half(piece)
+    chunk = list(chunker.split([join(times=3, gap_s=0.5).samples]))[1]
+    split_in_half = chunker.split_in_half(chunk)
     assert split_in_half is not None
-    assert (split_in_half[0].start, split_in_half[1].end) == (piece.start, piece.end)
+    assert (split_in_half[0].start, split_in_half[1].end) == (chunk.start, chunk.end)
     assert split_in_half[0].speech is not None
     assert split_in_half[0].start <= split_in_half[0].speech[0] < split_in_half[0].speech[1] <= split_in_half[0].end
 
 
-def test_a_short_piece_has_no_halves(join: Callable[..., Any]):
-    """What is shorter than two shortest pieces is not cut."""
+def test_a_short_chunk_has_no_halves(join: Callable[..., Any]):
+    """What is shorter than two shortest chunks is not cut."""
     chunker = Chunker(vad=EnergyVad(), min_chunk_s=1.0)
-    (piece,) = chunker.split([join(times=1, gap_s=0.5).samples[: 2 * RATE]])
-    assert chunker.split_in_half(piece) is None
+    (chunk,) = chunker.split([join(times=1, gap_s=0.5).samples[: 2 * RATE]])
+    assert chunker.split_in_half(chunk) is None
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_steady_noise_becomes_silence_to_energy():
     assert found[20 * RATE // 512 :].max() < 0.35
 
 
-def test_a_second_opinion_hears_quiet_speech(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
+def test_rescoring_finds_quiet_speech(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
     """Speech at -65 dB of full scale is voice on second hearing; Silero's model hears it even at -75 dB."""
     gain = np.float32(0.01 if vad.info.name == "energy" else 0.003)
     samples = load_audio(clips[1]).samples * gain
@@ -108,7 +108,7 @@ def test_a_second_opinion_hears_quiet_speech(vad: VoiceActivityDetector, clips: 
     assert (again >= 0.35).mean() > 0.2
 
 
-def test_a_second_opinion_does_not_make_voice_of_noise(vad: VoiceActivityDetector):
+def test_rescoring_does_not_find_speech_in_noise(vad: VoiceActivityDetector):
     """Faint steady noise stays silence when it is amplified, and digital silence is not amplified at all."""
     noise = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32)
     for samples in (noise * np.float32(0.003), noise * np.float32(1e-6), np.zeros(RATE, np.float32)):

@@ -11,7 +11,7 @@ from asrlab.audio import load_audio, open_audio
 from asrlab.errors import AudioError
 
 
-def _refusal(source: Any, **options: Any) -> AudioError:
+def _assert_refused(source: Any, **options: Any) -> AudioError:
     with pytest.raises(AudioError) as caught:
         load_audio(source, **options)
     return caught.value
@@ -43,7 +43,7 @@ def test_file_cut_in_half_is_refused_with_both_lengths(
     sound: Callable[..., Any], written: Callable[..., bytes], kind: str, subtype: str
 ):
     """WAV, its relatives, FLAC and MP3 declare more than is left of them."""
-    error = _refusal(_half(written(sound(8.0), kind=kind, subtype=subtype)))
+    error = _assert_refused(_half(written(sound(8.0), kind=kind, subtype=subtype)))
     assert error.reason == "truncated"
     assert error.declared == pytest.approx(8.0, abs=0.1)
     assert 3.0 < error.decoded < 5.0
@@ -66,7 +66,7 @@ def test_container_cut_in_half_is_refused_with_both_lengths(
 ):
     """So do WebM, Matroska, WMA, and MP4 whose index comes first."""
     data = encoded(sound(8.0, sample_rate=rate), sample_rate=rate, kind=kind, codec=codec, options=options)
-    error = _refusal(_half(data))
+    error = _assert_refused(_half(data))
     assert error.reason == "truncated"
     assert error.declared == pytest.approx(8.0, abs=0.1)
     assert 3.0 < error.decoded < 5.0
@@ -74,7 +74,9 @@ def test_container_cut_in_half_is_refused_with_both_lengths(
 
 def test_m4a_cut_off_before_its_index_says_so(sound: Callable[..., Any], encoded: Callable[..., bytes]):
     """An M4A keeps its index at the end; without it nothing can be decoded."""
-    error = _refusal(_half(encoded(sound(2.0), sample_rate=16_000, kind="ipod", codec="aac")), allow_truncated=True)
+    error = _assert_refused(
+        _half(encoded(sound(2.0), sample_rate=16_000, kind="ipod", codec="aac")), allow_truncated=True
+    )
     assert error.reason == "undecodable"
     assert "cut off" in error.message
 
@@ -82,7 +84,7 @@ def test_m4a_cut_off_before_its_index_says_so(sound: Callable[..., Any], encoded
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_ogg_cut_within_a_page_is_refused(sound: Callable[..., Any], written: Callable[..., bytes], subtype: str):
     """Ogg declares no length, but a page that ends too early gives it away."""
-    error = _refusal(_half(written(sound(60.0), kind="OGG", subtype=subtype)))
+    error = _assert_refused(_half(written(sound(60.0), kind="OGG", subtype=subtype)))
     assert (error.reason, error.declared) == ("truncated", None)
     assert "last Ogg page" in error.message
 
@@ -114,7 +116,7 @@ def test_wav_with_other_chunks_is_measured_by_its_data(sound: Callable[..., Any]
     extra = b"LIST" + struct.pack("<I", 5) + b"hello\0"
     whole = data[:36] + extra + data[36:] + extra
     assert load_audio(whole).duration == 1.0
-    assert _refusal(whole[:20_000]).declared == pytest.approx(1.0, abs=1e-3)
+    assert _assert_refused(whole[:20_000]).declared == pytest.approx(1.0, abs=1e-3)
 
 
 def test_big_endian_wav_is_measured(sound: Callable[..., Any]):
@@ -123,7 +125,7 @@ def test_big_endian_wav_is_measured(sound: Callable[..., Any]):
     header = b"RIFX" + struct.pack(">I", 36 + len(samples)) + b"WAVEfmt "
     header += struct.pack(">IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16) + b"data" + struct.pack(">I", len(samples))
     assert load_audio(header + samples).duration == 1.0
-    assert _refusal(_half(header + samples)).declared == pytest.approx(1.0, abs=1e-3)
+    assert _assert_refused(_half(header + samples)).declared == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFFFFF, 0x7FFFF000, 0x80000000])
@@ -161,7 +163,7 @@ def test_damage_within_a_file_that_declares_no_length_is_refused(
     data = bytearray(encoded(sound(8.0, sample_rate=44_100), sample_rate=44_100, kind="adts", codec="aac"))
     middle = slice(len(data) // 2, len(data) // 2 + len(data) // 8)
     data[middle] = bytes(len(data) // 8)
-    error = _refusal(bytes(data))
+    error = _assert_refused(bytes(data))
     assert (error.reason, error.declared) == ("truncated", None)
     with open_audio(bytes(data), allow_truncated=True) as reader:
         reader.read()

@@ -12,7 +12,7 @@ def _load(samples: Any, rate: int = 16_000) -> NDArray[np.float32]:
     return load_audio(samples, sample_rate=rate).samples
 
 
-def _refusal(samples: Any, rate: int = 16_000) -> AudioError:
+def _assert_refused(samples: Any, rate: int = 16_000) -> AudioError:
     with pytest.raises(AudioError) as caught:
         _load(samples, rate)
     return caught.value
@@ -58,7 +58,7 @@ def test_integers_are_scaled_by_their_type(dtype: str, values: list[int]):
 @pytest.mark.parametrize("dtype", ["int64", "uint16", "bool", "complex64", "object"])
 def test_types_without_a_known_scale_are_refused(dtype: str):
     """Integers of unclear scale and what is no sample at all are told what to be."""
-    error = _refusal(np.zeros(100, dtype=dtype))
+    error = _assert_refused(np.zeros(100, dtype=dtype))
     assert error.reason == "bad-shape"
     assert dtype in error.message
 
@@ -71,7 +71,7 @@ def test_channels_are_averaged():
 def test_channels_first_is_refused_with_the_remedy():
     """(channels, n) says to transpose."""
     for shape in [(2, 1000), (1, 1000)]:
-        error = _refusal(np.zeros(shape, dtype=np.float32))
+        error = _assert_refused(np.zeros(shape, dtype=np.float32))
         assert error.reason == "bad-shape"
         assert "samples.T" in error.message
 
@@ -79,15 +79,15 @@ def test_channels_first_is_refused_with_the_remedy():
 @pytest.mark.parametrize("shape", [(), (10, 2, 2), (3000, 80), (80, 3000), (100, 0)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]):
     """A number, a cube, a spectrogram and no channels at all are not audio."""
-    error = _refusal(np.zeros(shape, dtype=np.float32))
+    error = _assert_refused(np.zeros(shape, dtype=np.float32))
     assert error.reason == "bad-shape"
     assert "(n, channels)" in error.message
 
 
 def test_empty_array_is_refused():
     """No samples is no audio."""
-    assert _refusal(np.zeros(0, dtype=np.float32)).reason == "empty"
-    assert _refusal(np.zeros((0, 2), dtype=np.float32)).reason == "empty"
+    assert _assert_refused(np.zeros(0, dtype=np.float32)).reason == "empty"
+    assert _assert_refused(np.zeros((0, 2), dtype=np.float32)).reason == "empty"
 
 
 def test_audio_of_something_that_is_no_array_is_refused():
@@ -100,7 +100,7 @@ def test_integer_samples_in_a_float_array_are_refused():
     """Values of thousands are 16-bit samples, and the remedy is named."""
     samples = np.zeros(16_000)
     samples[8000] = -12_000.0
-    error = _refusal(samples)
+    error = _assert_refused(samples)
     assert error.reason == "out-of-range"
     assert "divide them by 32768" in error.message
     assert "second 0.500" in error.message

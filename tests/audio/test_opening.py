@@ -17,7 +17,7 @@ from asrlab.errors import AudioError
 from asrlab.evaluation.metrics import peak_resident_bytes, resident_bytes
 
 
-def _refusal(data: bytes, **options: Any) -> AudioError:
+def _assert_refused(data: bytes, **options: Any) -> AudioError:
     with pytest.raises(AudioError) as caught:
         load_audio(data, **options)
     return caught.value
@@ -56,7 +56,7 @@ def test_wav_that_declares_an_impossible_rate_is_refused(written: Callable[..., 
     """Both bounds hold, and the message has the rate."""
     data = bytearray(written(np.zeros((16_000, 1), dtype=np.float32)))
     data[24:28] = struct.pack("<I", rate)
-    error = _refusal(bytes(data))
+    error = _assert_refused(bytes(data))
     assert error.reason == "out-of-range"
     assert f"{rate} Hz" in error.message
 
@@ -67,7 +67,7 @@ def test_rate_out_of_range_is_refused_in_what_ffmpeg_reads(
     sound: Callable[..., Any], encoded: Callable[..., bytes], kind: str, rate: int
 ):
     """The same bounds hold for FFmpeg's containers."""
-    error = _refusal(encoded(sound(1.0), sample_rate=rate, kind=kind, codec="pcm_s16le"))
+    error = _assert_refused(encoded(sound(1.0), sample_rate=rate, kind=kind, codec="pcm_s16le"))
     assert error.reason == "out-of-range"
 
 
@@ -79,7 +79,7 @@ def test_adx_of_an_impossible_rate_never_reaches_ffmpeg(
     data = bytearray(encoded(sound(1.0), sample_rate=16_000, kind="adx", codec="adpcm_adx"))
     assert load_audio(bytes(data)).duration == pytest.approx(1.0, abs=0.01)
     data[8:12] = struct.pack(">I", rate)
-    assert _refusal(bytes(data)).reason == "out-of-range"
+    assert _assert_refused(bytes(data)).reason == "out-of-range"
 
 
 @pytest.mark.parametrize("channels", [257, 1000, 1024, 1025, 65_535])
@@ -87,7 +87,7 @@ def test_impossible_channel_count_is_refused(written: Callable[..., bytes], chan
     """Whether libsndfile or FFmpeg takes the header."""
     data = bytearray(written(np.zeros((65_535, 1), dtype=np.float32)))
     data[22:24] = struct.pack("<H", channels)
-    error = _refusal(bytes(data))
+    error = _assert_refused(bytes(data))
     if channels <= 1024 or error.reason != "undecodable":  # more are refused by FFmpeg itself before PyAV 19
         assert error.reason == "out-of-range"
         assert f"{channels} channels" in error.message
@@ -98,7 +98,7 @@ def test_wav_of_an_unknown_codec_is_refused(written: Callable[..., bytes], tag: 
     """A codec that neither library has, or that cannot be opened (WMA Voice), is no reason for another exception."""
     data = bytearray(written(np.zeros((16_000, 1), dtype=np.float32)))
     data[20:22] = struct.pack("<H", tag)
-    assert _refusal(bytes(data)).reason == "undecodable"
+    assert _assert_refused(bytes(data)).reason == "undecodable"
 
 
 class _Broken:
@@ -120,7 +120,7 @@ def test_any_exception_of_a_decoder_is_an_audio_error(
 ):
     """What native code and its bindings raise ends at one boundary, at opening and while reading."""
     monkeypatch.setattr("asrlab.audio.opening.open_with_soundfile", lambda _stream: _Broken())
-    error = _refusal(written(sound(0.1)))
+    error = _assert_refused(written(sound(0.1)))
     assert error.reason == "undecodable"
     assert "ValueError: cannot decode unknown codec" in error.message
 
@@ -128,7 +128,7 @@ def test_any_exception_of_a_decoder_is_an_audio_error(
         raise RuntimeError("no more")
 
     monkeypatch.setattr("asrlab.audio.opening.open_with_soundfile", fail)
-    assert "RuntimeError: no more" in _refusal(written(sound(0.1))).message
+    assert "RuntimeError: no more" in _assert_refused(written(sound(0.1))).message
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="the peak of memory is reset through Linux")  # noqa: PTH110
@@ -142,7 +142,7 @@ def test_tag_of_two_gigabytes_takes_no_memory(sound: Callable[..., Any], written
         peak.write("5")
     before = resident_bytes()
     assert before is not None
-    _refusal(bytes(data[:12] + lie + data[12:]))
+    _assert_refused(bytes(data[:12] + lie + data[12:]))
     assert (peak_resident_bytes() or 0) - before < 200 * 2**20
 
 

@@ -10,7 +10,7 @@ from asrlab.audio import AudioFile, load_audio, open_audio
 from asrlab.errors import AudioError
 
 
-def _refusal(source: Any) -> AudioError:
+def _assert_refused(source: Any) -> AudioError:
     with pytest.raises(AudioError) as caught:
         load_audio(source)
     return caught.value
@@ -87,11 +87,11 @@ def test_file_without_offset_is_the_whole(make: Callable[..., Path]):
 def test_part_beyond_the_end_is_refused(make: Callable[..., Path], kind: str, codec: str):
     """A manifest that asks for more than there is, or starts behind the end, is told."""
     path = make(kind, codec, 16_000)
-    error = _refusal(AudioFile(path=path, offset=10.0, duration=5.0))
+    error = _assert_refused(AudioFile(path=path, offset=10.0, duration=5.0))
     assert (error.reason, error.declared) == ("truncated", 5.0)
     assert error.decoded == pytest.approx(2.0, abs=0.2)
     assert "was asked for" in error.message
-    error = _refusal(AudioFile(path=path, offset=20.0, duration=5.0))
+    error = _assert_refused(AudioFile(path=path, offset=20.0, duration=5.0))
     assert error.reason == "empty"
     assert "check the offset" in error.message
 
@@ -107,7 +107,7 @@ def test_intact_part_of_a_truncated_file_is_taken(make: Callable[..., Path]):
     path = make("WAV", "PCM_16", 16_000)
     path.write_bytes(path.read_bytes()[:200_000])
     assert load_audio(AudioFile(path=path, offset=2.0, duration=3.0)).duration == 3.0
-    assert _refusal(AudioFile(path=path, offset=2.0)).declared == pytest.approx(10.0, abs=1e-3)
+    assert _assert_refused(AudioFile(path=path, offset=2.0)).declared == pytest.approx(10.0, abs=1e-3)
 
 
 def test_damage_before_a_part_does_not_matter(make: Callable[..., Path]):
@@ -122,7 +122,7 @@ def test_damage_before_a_part_does_not_matter(make: Callable[..., Path]):
         start = data.index(bytes(packet))
         data[start : start + packet.size] = b"\xff" * packet.size
     path.write_bytes(data)
-    assert _refusal(path).reason == "truncated"
+    assert _assert_refused(path).reason == "truncated"
     with open_audio(AudioFile(path=path, offset=6.0, duration=3.0)) as reader:
         assert len(reader.read()) == 48_000
         assert reader.warnings == ()
@@ -136,5 +136,5 @@ def test_place_of_a_bad_sample_counts_from_the_start_of_the_file(
     samples[48_000] = np.nan
     path = tmp_path / "a.wav"
     path.write_bytes(written(samples, subtype="FLOAT"))
-    assert "at second 3.000" in _refusal(AudioFile(path=path, offset=1.0)).message
+    assert "at second 3.000" in _assert_refused(AudioFile(path=path, offset=1.0)).message
     assert load_audio(AudioFile(path=path, duration=2.0)).duration == 2.0

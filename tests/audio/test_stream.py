@@ -24,7 +24,7 @@ def _read(source: Any, **options: Any) -> NDArray[np.float32]:
         return reader.read()
 
 
-def _refusal(source: Any, **options: Any) -> AudioError:
+def _assert_refused(source: Any, **options: Any) -> AudioError:
     with pytest.raises(AudioError) as caught:
         _read(source, **options)
     return caught.value
@@ -88,7 +88,7 @@ def test_named_pipe_is_read_whole(wav: bytes, tmp_path: Path):
 
 def test_text_file_object_is_refused():
     """A file opened without 'b' is told so."""
-    error = _refusal(io.StringIO("RIFF"))
+    error = _assert_refused(io.StringIO("RIFF"))
     assert error.reason == "unreadable"
     assert "mode 'rb'" in error.message
 
@@ -97,7 +97,7 @@ def test_closed_file_object_is_refused(wav: bytes):
     """A closed file cannot be read, and the cause is kept."""
     file = io.BytesIO(wav)
     file.close()
-    error = _refusal(file)
+    error = _assert_refused(file)
     assert error.reason == "unreadable"
     assert isinstance(error.__cause__, ValueError)
 
@@ -115,7 +115,7 @@ def test_file_object_that_fails_gives_its_own_error(
                 raise OSError("the disk is gone")
             return super().read(min(size or 0, limit))
 
-    error = _refusal(Failing(written(sound(30), kind=kind)))
+    error = _assert_refused(Failing(written(sound(30), kind=kind)))
     assert error.reason == "unreadable"
     assert "the disk is gone" in error.message
     assert isinstance(error.__cause__, OSError)
@@ -124,7 +124,7 @@ def test_file_object_that_fails_gives_its_own_error(
 
 def test_missing_file_is_named():
     """A path that is not there says so."""
-    error = _refusal("no/such/file.wav")
+    error = _assert_refused("no/such/file.wav")
     assert (error.reason, error.source) == ("missing", "no/such/file.wav")
     assert "check the path" in error.message
     assert isinstance(error.__cause__, FileNotFoundError)
@@ -132,7 +132,7 @@ def test_missing_file_is_named():
 
 def test_directory_is_refused(tmp_path: Path):
     """A directory is not a file."""
-    assert _refusal(tmp_path).reason == "directory"
+    assert _assert_refused(tmp_path).reason == "directory"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
@@ -141,7 +141,7 @@ def test_file_without_permission_is_refused(wav: bytes, tmp_path: Path):
     path = tmp_path / "secret.wav"
     path.write_bytes(wav)
     path.chmod(0)
-    error = _refusal(path)
+    error = _assert_refused(path)
     assert error.reason == "unreadable"
     assert isinstance(error.__cause__, PermissionError)
 
@@ -150,23 +150,23 @@ def test_path_that_the_system_refuses_is_unreadable(tmp_path: Path):
     """Any other failure to open is unreadable, with the system's words."""
     loop = tmp_path / "loop.wav"
     loop.symlink_to(loop)
-    error = _refusal(loop)
+    error = _assert_refused(loop)
     assert error.reason == "unreadable"
     assert isinstance(error.__cause__, OSError)
-    assert _refusal("nul\0byte.wav").reason == "unreadable"
+    assert _assert_refused("nul\0byte.wav").reason == "unreadable"
 
 
 @pytest.mark.parametrize("address", ["https://example.org/a.wav", "file:///etc/passwd", "FILE:a.wav", "rtsp://x/y"])
 def test_address_is_refused(address: str):
     """Nothing but a local path is opened."""
-    error = _refusal(address)
+    error = _assert_refused(address)
     assert error.reason == "unreadable"
     assert "local files only" in error.message
 
 
 def test_object_of_another_type_is_refused():
     """A list is not audio, and the message says what is."""
-    error = _refusal([0.0, 0.1])
+    error = _assert_refused([0.0, 0.1])
     assert error.reason == "unreadable"
     assert "type list" in error.message
 

@@ -10,7 +10,7 @@ from asrlab.audio import load_audio, open_audio
 from asrlab.errors import AudioError
 
 
-def _refusal(source: Any, **options: Any) -> AudioError:
+def _assert_refused(source: Any, **options: Any) -> AudioError:
     with pytest.raises(AudioError) as caught:
         load_audio(source, **options)
     return caught.value
@@ -20,7 +20,7 @@ def test_zero_bytes_are_empty(tmp_path: Path):
     """A file of no bytes says so."""
     path = tmp_path / "a.wav"
     path.touch()
-    error = _refusal(path)
+    error = _assert_refused(path)
     assert error.reason == "empty"
     assert "0 bytes" in error.message
 
@@ -28,7 +28,7 @@ def test_zero_bytes_are_empty(tmp_path: Path):
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "CAF"])
 def test_header_only_is_empty(written: Callable[..., bytes], kind: str):
     """A header without samples says so."""
-    error = _refusal(written(np.zeros((0, 1), dtype=np.float32), kind=kind))
+    error = _assert_refused(written(np.zeros((0, 1), dtype=np.float32), kind=kind))
     assert error.reason == "empty"
     assert "no samples" in error.message
 
@@ -36,19 +36,19 @@ def test_header_only_is_empty(written: Callable[..., bytes], kind: str):
 def test_flac_without_a_frame_is_empty(sound: Callable[..., Any], written: Callable[..., bytes]):
     """A FLAC that ends where its first frame should begin has no samples."""
     data = written(sound(1.0), kind="FLAC")
-    assert _refusal(data[: data.index(b"\xff\xf8")]).reason == "empty"
+    assert _assert_refused(data[: data.index(b"\xff\xf8")]).reason == "empty"
 
 
 def test_header_cut_off_before_its_samples_is_empty(sound: Callable[..., Any], written: Callable[..., bytes]):
     """A WAV that ends where its samples should begin has none."""
-    assert _refusal(written(sound(1.0))[:44]).reason == "empty"
+    assert _assert_refused(written(sound(1.0))[:44]).reason == "empty"
 
 
 @pytest.mark.parametrize("start", [b"", b"\xff\xfb\x90\x00", b"ID3\x03\x00\x00\x00\x00\x00\x00", b"\x00\x00\x00\x20"])
 @pytest.mark.parametrize("seed", range(5))
 def test_random_bytes_are_undecodable(start: bytes, seed: int, capfd: pytest.CaptureFixture[str]):
     """Noise is not audio, even behind an MP3's first bytes, and no library prints about it."""
-    error = _refusal(start + np.random.default_rng(seed).bytes(20_000))
+    error = _assert_refused(start + np.random.default_rng(seed).bytes(20_000))
     assert error.reason == "undecodable"
     assert capfd.readouterr() == ("", "")
 
@@ -73,7 +73,7 @@ def test_other_content_named_wav_is_recognized(content: bytes, likeness: str, tm
     """An HTML page or another file behind an audio file's name is called what it is."""
     path = tmp_path / "speech.wav"
     path.write_bytes(content)
-    error = _refusal(path)
+    error = _assert_refused(path)
     assert (error.reason, error.source) == ("undecodable", str(path))
     assert likeness in error.message
 
@@ -84,7 +84,7 @@ def test_picture_is_undecodable():
         b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89"
         b"\x00\x00\x00\rIDATx\x9cc\xf8\xff\xff?\x00\x05\xfe\x02\xfe\xa7\x9a\xa0\xa0\x00\x00\x00\x00IEND\xaeB`\x82"
     )
-    assert "PNG image" in _refusal(picture).message
+    assert "PNG image" in _assert_refused(picture).message
 
 
 def test_playlist_never_opens_what_it_names(
@@ -100,7 +100,7 @@ def test_playlist_never_opens_what_it_names(
     ):
         for name in ("list.m3u8", "list.wav", "list.ffconcat"):
             (tmp_path / name).write_bytes(content)
-            error = _refusal(tmp_path / name)
+            error = _assert_refused(tmp_path / name)
             assert error.reason == "undecodable"
             assert "playlist" in error.message
 
@@ -113,8 +113,8 @@ def test_sample_that_is_not_finite_is_refused_with_its_place(
     samples = sound(70.0, sample_rate=8000, channels=2)
     samples[8000 * 65, 1] = value
     for error in (
-        _refusal(samples, sample_rate=8000),
-        _refusal(written(samples, sample_rate=8000, subtype="FLOAT")),
+        _assert_refused(samples, sample_rate=8000),
+        _assert_refused(written(samples, sample_rate=8000, subtype="FLOAT")),
     ):
         assert error.reason == "not-finite"
         assert "at second 65.000" in error.message
@@ -123,12 +123,12 @@ def test_sample_that_is_not_finite_is_refused_with_its_place(
 
 def test_float_beyond_float32_is_refused():
     """A double that float32 cannot hold is infinite."""
-    assert _refusal(np.array([0.0, 1e300]), sample_rate=16_000).reason == "not-finite"
+    assert _assert_refused(np.array([0.0, 1e300]), sample_rate=16_000).reason == "not-finite"
 
 
 def test_integer_samples_in_a_float_file_are_refused(sound: Callable[..., Any], written: Callable[..., bytes]):
     """A WAV of floats that go up to thousands is out of range."""
-    assert _refusal(written(sound(0.1) * 32_768, subtype="FLOAT")).reason == "out-of-range"
+    assert _assert_refused(written(sound(0.1) * 32_768, subtype="FLOAT")).reason == "out-of-range"
 
 
 def test_silence_is_decoded_with_a_warning(written: Callable[..., bytes]):

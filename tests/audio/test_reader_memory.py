@@ -26,7 +26,7 @@ print(json.dumps({"grown_mib": peak_mib() - before, "duration": reader.duration,
 
 
 def test_an_hour_of_stereo_stays_under_60_mib(tmp_path: Path):
-    """Reading in blocks takes the same memory however long the file is."""
+    """Reading in blocks takes the same memory for a file of any length."""
     path = tmp_path / "hour.wav"
     header = b"RIFF" + struct.pack("<I", 36 + _HOUR_BYTES) + b"WAVEfmt "
     header += struct.pack("<IHHIIHH", 16, 1, 2, 44_100, 176_400, 4, 16) + b"data" + struct.pack("<I", _HOUR_BYTES)
@@ -38,3 +38,10 @@ def test_an_hour_of_stereo_stays_under_60_mib(tmp_path: Path):
     assert measured["duration"] == 3600.0
     assert measured["longest"] == 480_000
     assert measured["grown_mib"] < 60
+
+
+def test_importing_the_package_loads_no_decoder_and_no_numpy():
+    """Importing asrlab.audio loads neither numpy nor a decoder."""
+    code = "import sys, asrlab.audio; print([n for n in ('numpy', 'soundfile', 'av', 'soxr') if n in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
