@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def _sound(seconds: float, *, sample_rate: int = 16_000, channels: int = 1) -> NDArray[np.float32]:
-    """A sweep under noise: no two stretches are alike, and nothing lies above 3 kHz."""
+    """Return a sweep under noise: no two parts are alike, and nothing lies above 3 kHz."""
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     mono = 0.3 * np.sin(2 * np.pi * (200 * time + 100 * np.sin(3 * time)))
     mono += 0.1 * np.sin(2 * np.pi * 1700 * time + 5 * np.sin(time))
@@ -21,7 +21,7 @@ def _sound(seconds: float, *, sample_rate: int = 16_000, channels: int = 1) -> N
 def _written(
     samples: NDArray[np.float32], *, sample_rate: int = 16_000, kind: str = "WAV", subtype: str | None = None
 ) -> bytes:
-    """*samples* as a file that libsndfile writes."""
+    """Return *samples* as a file that libsndfile writes."""
     file = io.BytesIO()
     sf.write(file, samples, sample_rate, format=kind, subtype=subtype)
     return file.getvalue()
@@ -36,7 +36,7 @@ def _encoded(
     options: dict[str, str] | None = None,
     file: io.BytesIO | None = None,
 ) -> bytes:
-    """*samples*, shape (n, channels), as a file that FFmpeg's libraries write; *file* may be one that cannot seek."""
+    """Return *samples*, shape (n, channels), as a file that FFmpeg's libraries write; *file* may be unseekable."""
     file = io.BytesIO() if file is None else file
     layout = "mono" if samples.shape[1] == 1 else "stereo"
     with av.open(file, "w", format=kind, options=options or {}) as container:
@@ -55,17 +55,17 @@ def _encoded(
 
 @pytest.fixture(scope="session")
 def sound() -> Callable[..., NDArray[np.float32]]:
-    """`_sound`: float32, shape (n, channels)."""
+    """Return `_sound`: float32, shape (n, channels)."""
     return _sound
 
 
 @pytest.fixture(scope="session")
 def written() -> Callable[..., bytes]:
-    """`_written`: a WAV unless told otherwise."""
+    """Return `_written`, which writes a WAV by default."""
     return _written
 
 
 @pytest.fixture(scope="session")
 def encoded() -> Callable[..., bytes]:
-    """`_encoded`: what libsndfile does not write."""
+    """Return `_encoded`, for formats that libsndfile does not write."""
     return _encoded

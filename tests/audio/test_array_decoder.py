@@ -19,12 +19,12 @@ def _assert_refused(samples: Any, rate: int = 16_000) -> AudioError:
 
 
 def test_array_without_sample_rate_is_refused():
-    """A bare array does not know its rate."""
+    """An array without a rate is refused, because it does not state one."""
     with pytest.raises(OptionError, match="sample_rate="):
         open_audio(np.zeros(100, dtype=np.float32))
 
 
-def test_audio_object_brings_its_own_rate():
+def test_audio_object_has_its_own_rate():
     """An `Audio` is resampled from its own rate, and a second rate is refused."""
     audio = Audio(samples=np.full(8000, 0.5), sample_rate=8000)
     assert len(load_audio(audio).samples) == 16_000
@@ -33,7 +33,7 @@ def test_audio_object_brings_its_own_rate():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
-def test_floats_are_taken_as_they_are(dtype: str):
+def test_floats_are_unchanged(dtype: str):
     """Any float type becomes float32 of the same value."""
     result = _load(np.array([0.5, -0.25, 1.0, -1.0], dtype=dtype))
     assert result.dtype == np.float32
@@ -57,7 +57,7 @@ def test_integers_are_scaled_by_their_type(dtype: str, values: list[int]):
 
 @pytest.mark.parametrize("dtype", ["int64", "uint16", "bool", "complex64", "object"])
 def test_types_without_a_known_scale_are_refused(dtype: str):
-    """Integers of unclear scale and what is no sample at all are told what to be."""
+    """Integers of unclear scale and other types are refused with the types that are accepted."""
     error = _assert_refused(np.zeros(100, dtype=dtype))
     assert error.reason == "bad-shape"
     assert dtype in error.message
@@ -69,7 +69,7 @@ def test_channels_are_averaged():
 
 
 def test_channels_first_is_refused_with_the_remedy():
-    """(channels, n) says to transpose."""
+    """The error for shape (channels, n) advises to transpose."""
     for shape in [(2, 1000), (1, 1000)]:
         error = _assert_refused(np.zeros(shape, dtype=np.float32))
         assert error.reason == "bad-shape"
@@ -78,26 +78,26 @@ def test_channels_first_is_refused_with_the_remedy():
 
 @pytest.mark.parametrize("shape", [(), (10, 2, 2), (3000, 80), (80, 3000), (100, 0)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]):
-    """A number, a cube, a spectrogram and no channels at all are not audio."""
+    """A number, a cube, a spectrogram and an array without channels are refused."""
     error = _assert_refused(np.zeros(shape, dtype=np.float32))
     assert error.reason == "bad-shape"
     assert "(n, channels)" in error.message
 
 
 def test_empty_array_is_refused():
-    """No samples is no audio."""
+    """An array without samples is refused."""
     assert _assert_refused(np.zeros(0, dtype=np.float32)).reason == "empty"
     assert _assert_refused(np.zeros((0, 2), dtype=np.float32)).reason == "empty"
 
 
-def test_audio_of_something_that_is_no_array_is_refused():
-    """A list in an `Audio` is told to become an array."""
+def test_audio_of_a_list_is_refused():
+    """The error for a list in an `Audio` advises to convert it to an array."""
     with pytest.raises(AudioError, match="not a numpy array"):
         load_audio(Audio(samples=[0.0], sample_rate=16_000))
 
 
 def test_integer_samples_in_a_float_array_are_refused():
-    """Values of thousands are 16-bit samples, and the remedy is named."""
+    """Values of thousands are 16-bit samples, and the error states the remedy."""
     samples = np.zeros(16_000)
     samples[8000] = -12_000.0
     error = _assert_refused(samples)

@@ -17,7 +17,7 @@ def _assert_refused(source: Any, **options: Any) -> AudioError:
 
 
 def test_zero_bytes_are_empty(tmp_path: Path):
-    """A file of no bytes says so."""
+    """The error for a file of no bytes says so."""
     path = tmp_path / "a.wav"
     path.touch()
     error = _assert_refused(path)
@@ -27,7 +27,7 @@ def test_zero_bytes_are_empty(tmp_path: Path):
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "CAF"])
 def test_header_only_is_empty(written: Callable[..., bytes], kind: str):
-    """A header without samples says so."""
+    """The error for a header without samples says so."""
     error = _assert_refused(written(np.zeros((0, 1), dtype=np.float32), kind=kind))
     assert error.reason == "empty"
     assert "no samples" in error.message
@@ -47,7 +47,7 @@ def test_header_cut_off_before_its_samples_is_empty(sound: Callable[..., Any], w
 @pytest.mark.parametrize("start", [b"", b"\xff\xfb\x90\x00", b"ID3\x03\x00\x00\x00\x00\x00\x00", b"\x00\x00\x00\x20"])
 @pytest.mark.parametrize("seed", range(5))
 def test_random_bytes_are_undecodable(start: bytes, seed: int, capfd: pytest.CaptureFixture[str]):
-    """Noise is not audio, even behind an MP3's first bytes, and no library prints about it."""
+    """Noise is refused, even after an MP3's first bytes, and no library prints a message."""
     error = _assert_refused(start + np.random.default_rng(seed).bytes(20_000))
     assert error.reason == "undecodable"
     assert capfd.readouterr() == ("", "")
@@ -70,7 +70,7 @@ def test_random_bytes_are_undecodable(start: bytes, seed: int, capfd: pytest.Cap
     ],
 )
 def test_other_content_named_wav_is_recognized(content: bytes, likeness: str, tmp_path: Path):
-    """An HTML page or another file behind an audio file's name is called what it is."""
+    """The error for an HTML page or another file with an audio file's name states its real type."""
     path = tmp_path / "speech.wav"
     path.write_bytes(content)
     error = _assert_refused(path)
@@ -79,7 +79,7 @@ def test_other_content_named_wav_is_recognized(content: bytes, likeness: str, tm
 
 
 def test_picture_is_undecodable():
-    """What FFmpeg opens but has no audio in it is undecodable."""
+    """A file without audio that FFmpeg can open is undecodable."""
     picture = (
         b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89"
         b"\x00\x00\x00\rIDATx\x9cc\xf8\xff\xff?\x00\x05\xfe\x02\xfe\xa7\x9a\xa0\xa0\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -87,7 +87,7 @@ def test_picture_is_undecodable():
     assert "PNG image" in _assert_refused(picture).message
 
 
-def test_playlist_never_opens_what_it_names(
+def test_playlist_never_opens_the_files_it_names(
     sound: Callable[..., Any], written: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Neither an HLS playlist nor a concat script makes a decoder read another file."""
@@ -106,10 +106,10 @@ def test_playlist_never_opens_what_it_names(
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_sample_that_is_not_finite_is_refused_with_its_place(
+def test_sample_that_is_not_finite_is_refused_with_its_time(
     sound: Callable[..., Any], written: Callable[..., bytes], value: float
 ):
-    """NaN and the infinities stop the reading, late in a file as well, in any channel and before resampling."""
+    """NaN and the infinities are refused anywhere in a file, in any channel and before resampling."""
     samples = sound(70.0, sample_rate=8000, channels=2)
     samples[8000 * 65, 1] = value
     for error in (
@@ -122,7 +122,7 @@ def test_sample_that_is_not_finite_is_refused_with_its_place(
 
 
 def test_float_beyond_float32_is_refused():
-    """A double that float32 cannot hold is infinite."""
+    """A double that float32 cannot represent counts as infinite."""
     assert _assert_refused(np.array([0.0, 1e300]), sample_rate=16_000).reason == "not-finite"
 
 
@@ -132,7 +132,7 @@ def test_integer_samples_in_a_float_file_are_refused(sound: Callable[..., Any], 
 
 
 def test_silence_is_decoded_with_a_warning(written: Callable[..., bytes]):
-    """All zeros are audio, and the reader says what it heard."""
+    """A recording of zeros is decoded with a warning."""
     with open_audio(written(np.zeros((16_000, 1), dtype=np.float32))) as reader:
         assert not reader.read().any()
         assert [warning.code for warning in reader.warnings] == ["silent"]
@@ -140,7 +140,7 @@ def test_silence_is_decoded_with_a_warning(written: Callable[..., bytes]):
 
 
 def test_quiet_speech_is_not_silence(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """60 dB below the usual is still a sound."""
+    """A sound 60 dB below the usual level is not silence."""
     with open_audio(written(sound(1.0) / 1000, subtype="FLOAT")) as reader:
         reader.read()
         assert reader.warnings == ()

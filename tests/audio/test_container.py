@@ -16,7 +16,7 @@ _TAGS = ({"language": "eng", "title": "Speech"}, {"language": "deu", "title": "T
 
 @pytest.fixture(scope="module")
 def three(film: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Three tracks, each with a tone of its own."""
+    """Return a film with three tracks, each with a tone of its own."""
     time = np.arange(48_000) / 48_000
     tones = [(0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)[:, None] for hertz in _TONES_HZ]
 
@@ -26,8 +26,8 @@ def three(film: Callable[..., bytes]) -> Callable[..., bytes]:
     return _three
 
 
-def _tone_of(samples: NDArray[np.float32]) -> float:
-    """The frequency of the tone in *samples*, in Hz: that of `_TONES_HZ` which is nearest."""
+def _nearest_tone_hz(samples: NDArray[np.float32]) -> float:
+    """Return the tone in `_TONES_HZ` that is nearest to the tone in *samples*, in Hz."""
     middle = samples[4000:12_000]
     loudest = float(np.abs(np.fft.rfft(middle)).argmax()) * 2
     return min(_TONES_HZ, key=lambda hertz: abs(hertz - loudest))
@@ -35,7 +35,7 @@ def _tone_of(samples: NDArray[np.float32]) -> float:
 
 @pytest.mark.parametrize(("kind", "codec"), _CONTAINERS)
 def test_each_track_can_be_chosen(three: Callable[..., bytes], tmp_path: Path, kind: str, codec: str):
-    """By its number, in all three ways, without a warning and with its facts."""
+    """A track is chosen by its number in all three ways, without a warning and with its properties."""
     data = three(kind, codec)
     path = tmp_path / "film"
     path.write_bytes(data)
@@ -45,7 +45,7 @@ def test_each_track_can_be_chosen(three: Callable[..., bytes], tmp_path: Path, k
             load_audio(AudioFile(path=path, track=number)),
             load_audio(AudioFile(path=path, track=number), track=3),
         ):
-            assert _tone_of(audio.samples) == hertz
+            assert _nearest_tone_hz(audio.samples) == hertz
             assert audio.warnings == ()
             assert audio.track is not None
             assert (audio.track.number, audio.track.count) == (number, 3)
@@ -53,26 +53,26 @@ def test_each_track_can_be_chosen(three: Callable[..., bytes], tmp_path: Path, k
                 assert audio.track.language == _TAGS[number - 1].get("language")
 
 
-def test_first_track_is_taken_with_a_warning(three: Callable[..., bytes]):
-    """Where none is chosen, the warning names the track that is used and how to choose another."""
+def test_first_track_is_used_with_a_warning(three: Callable[..., bytes]):
+    """If no track is chosen, the warning names the track that is used and how to choose another."""
     audio = load_audio(three("matroska", "libopus"))
-    assert _tone_of(audio.samples) == _TONES_HZ[0]
+    assert _nearest_tone_hz(audio.samples) == _TONES_HZ[0]
     (warning,) = audio.warnings
     assert warning.code == "tracks"
     assert "3 audio tracks: track 1 of 3 (eng, 'Speech') is used" in warning.message
     assert "--track N" in warning.message
 
 
-def test_track_that_is_marked_as_default_goes_first(three: Callable[..., bytes]):
-    """As players do."""
+def test_default_track_is_preferred(three: Callable[..., bytes]):
+    """The track that is marked as the default is used, as players do."""
     audio = load_audio(three("matroska", "libopus", default=1))
-    assert _tone_of(audio.samples) == _TONES_HZ[1]
+    assert _nearest_tone_hz(audio.samples) == _TONES_HZ[1]
     assert audio.track is not None
     assert audio.track.number == 2
 
 
-def test_track_that_is_not_there_lists_those_that_are(three: Callable[..., bytes]):
-    """The error says what can be chosen."""
+def test_missing_track_is_refused_with_the_existing_tracks(three: Callable[..., bytes]):
+    """The error lists the tracks that exist."""
     with pytest.raises(AudioError) as caught:
         load_audio(three("matroska", "libopus"), track=4)
     assert caught.value.reason == "no-track"
@@ -83,7 +83,7 @@ def test_track_that_is_not_there_lists_those_that_are(three: Callable[..., bytes
 def test_source_with_a_single_track_has_no_second(
     sound: Callable[..., Any], written: Callable[..., bytes], encoded: Callable[..., bytes]
 ):
-    """Files of either decoder and samples have track 1 and no other, and need no name for it."""
+    """Files of either decoder and samples have track 1 and no other, and report no track."""
     sources = (
         written(sound(0.5)),
         encoded(sound(0.5), sample_rate=16_000, kind="ipod", codec="aac"),
@@ -99,8 +99,8 @@ def test_source_with_a_single_track_has_no_second(
 
 
 @pytest.mark.parametrize("track", [0, -1, 1.0, "1", True])
-def test_track_that_is_no_number_is_refused(written: Callable[..., bytes], sound: Callable[..., Any], track: Any):
-    """Tracks are counted from 1."""
+def test_invalid_track_number_is_refused(written: Callable[..., bytes], sound: Callable[..., Any], track: Any):
+    """Track numbers start at 1."""
     for refuse in (
         lambda: AudioFile(path="a.mkv", track=track),
         lambda: open_audio(written(sound(0.1)), track=track),
@@ -111,7 +111,7 @@ def test_track_that_is_no_number_is_refused(written: Callable[..., bytes], sound
 
 
 def test_warnings_of_a_file_stay_with_its_samples(three: Callable[..., bytes]):
-    """What `load_audio` found comes again when its samples are read."""
+    """Warnings of `load_audio` are repeated when its samples are read."""
     audio = load_audio(three("matroska", "libopus"))
     with open_audio(audio) as reader:
         reader.read()

@@ -13,7 +13,7 @@ from asrlab.errors import AudioError, OptionError
 
 
 def test_blocks_join_to_the_whole(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """All blocks but the last are as long as asked, and nothing is lost between them."""
+    """All blocks but the last have the requested length, and nothing is lost between them."""
     data = written(sound(7.3, sample_rate=44_100, channels=2), sample_rate=44_100)
     with open_audio(data) as reader:
         blocks = list(reader.blocks(block_s=2.0))
@@ -36,7 +36,7 @@ def test_block_of_no_length_is_refused(sound: Callable[..., Any], written: Calla
 
 
 def test_audio_is_read_once(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """A second reading says to open again instead of giving nothing."""
+    """A second reading raises an error that advises to open the source again."""
     with open_audio(written(sound(1.0))) as reader:
         reader.read()
         for again in (reader.read, reader.blocks):
@@ -45,7 +45,7 @@ def test_audio_is_read_once(sound: Callable[..., Any], written: Callable[..., by
 
 
 def test_closed_reader_gives_no_more(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """Closing in the middle ends the blocks with an error, not with an end that looks like the real one."""
+    """Closing in the middle ends the blocks with an error, not with an end that looks complete."""
     reader = open_audio(written(sound(5.0), kind="MP3"))
     blocks = reader.blocks(block_s=1.0)
     next(blocks)
@@ -57,8 +57,8 @@ def test_closed_reader_gives_no_more(sound: Callable[..., Any], written: Callabl
         reader.read()
 
 
-def test_decoding_time_leaves_out_the_consumer(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """The clock stands while the caller works on a block."""
+def test_decoding_time_excludes_the_consumer(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """The decoding time does not grow while the caller works on a block."""
     data = written(sound(60.0, sample_rate=44_100), sample_rate=44_100)
     start = time.perf_counter()
     with open_audio(data) as reader:
@@ -73,8 +73,8 @@ def test_decoding_time_leaves_out_the_consumer(sound: Callable[..., Any], writte
     assert reader.decoding_time <= total - 12 * 0.1
 
 
-def test_duration_counts_what_has_been_decoded(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """Half-way through, the duration is that of the blocks so far or a little more."""
+def test_duration_counts_decoded_audio(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """In the middle, the duration is that of the blocks so far or slightly more."""
     with open_audio(written(sound(100.0))) as reader:
         assert reader.duration == 0
         next(reader.blocks(block_s=10.0))
@@ -83,7 +83,7 @@ def test_duration_counts_what_has_been_decoded(sound: Callable[..., Any], writte
 
 
 def test_load_audio_gives_mono_at_16_khz(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """The convenience has the rate and the duration of what engines get."""
+    """The loaded audio has the rate and the duration that engines receive."""
     audio = load_audio(written(sound(1.5, sample_rate=48_000, channels=2), sample_rate=48_000))
     assert audio.sample_rate == SAMPLE_RATE
     assert audio.samples.shape == (24_000,)
@@ -95,7 +95,7 @@ def test_load_audio_gives_mono_at_16_khz(sound: Callable[..., Any], written: Cal
 def test_file_is_closed_after_an_error_and_after_the_end(
     sound: Callable[..., Any], written: Callable[..., bytes], tmp_path: Path, kind: str
 ):
-    """No open file is left behind, even by callers who forget to close."""
+    """No open file remains, even if the caller forgets to close."""
     path = tmp_path / "audio"
     data = written(sound(2.0), kind=kind)
     for content in (data, data[: len(data) // 2], b"nothing of the kind"):
@@ -109,9 +109,7 @@ def test_file_is_closed_after_an_error_and_after_the_end(
         assert reader is None or "decoded" in repr(reader)
 
 
-def test_abandoned_blocks_let_go_of_the_source(
-    sound: Callable[..., Any], written: Callable[..., bytes], tmp_path: Path
-):
+def test_abandoned_blocks_close_the_source(sound: Callable[..., Any], written: Callable[..., bytes], tmp_path: Path):
     """A caller who stops early and drops the reader leaves nothing open."""
     path = tmp_path / "a.wav"
     path.write_bytes(written(sound(5.0)))
@@ -123,8 +121,8 @@ def test_abandoned_blocks_let_go_of_the_source(
     assert gone() is None
 
 
-def test_declared_length_that_is_absurd_reserves_no_memory(sound: Callable[..., Any], written: Callable[..., bytes]):
-    """A FLAC header that claims a month is refused as truncated without taking its memory."""
+def test_absurd_declared_length_reserves_no_memory(sound: Callable[..., Any], written: Callable[..., bytes]):
+    """A FLAC header that declares a month is refused as truncated without allocating memory."""
     data = bytearray(written(sound(1.0), kind="FLAC"))
     facts = int.from_bytes(data[18:26])
     data[18:26] = (facts >> 36 << 36 | 2**36 - 1).to_bytes(8)

@@ -31,7 +31,7 @@ def _assert_refused(source: Any, **options: Any) -> AudioError:
 
 
 def test_path_text_pathlib_bytes_and_file_object_give_the_same(wav: bytes, tmp_path: Path):
-    """Every way to name a file leads to the same samples."""
+    """Every kind of source of a file gives the same samples."""
     path = tmp_path / "a.wav"
     path.write_bytes(wav)
     with path.open("rb") as file:
@@ -50,15 +50,15 @@ def test_unicode_file_name_is_opened(wav: bytes, tmp_path: Path):
 
 
 def test_file_object_is_read_from_its_position_and_left_open(wav: bytes):
-    """What comes before the position is not looked at, and closing is the caller's."""
+    """Bytes before the position are ignored, and the file object stays open."""
     file = io.BytesIO(b"something else" + wav)
     file.seek(14)
     assert len(_read(file)) == 8000
     assert not file.closed
 
 
-def test_file_objects_position_is_kept_by_ffmpeg_too(sound: Callable[..., Any], encoded: Callable[..., bytes]):
-    """PyAV sees the stream from the position on."""
+def test_ffmpeg_reads_from_the_position_too(sound: Callable[..., Any], encoded: Callable[..., bytes]):
+    """PyAV reads the stream from the position on."""
     file = io.BytesIO(b"x" * 1000 + encoded(sound(0.5), sample_rate=16_000, kind="ipod", codec="aac"))
     file.seek(1000)
     assert len(_read(file)) == pytest.approx(8000, abs=1300)
@@ -87,14 +87,14 @@ def test_named_pipe_is_read_whole(wav: bytes, tmp_path: Path):
 
 
 def test_text_file_object_is_refused():
-    """A file opened without 'b' is told so."""
+    """The error for a file opened without 'b' says so."""
     error = _assert_refused(io.StringIO("RIFF"))
     assert error.reason == "unreadable"
     assert "mode 'rb'" in error.message
 
 
 def test_closed_file_object_is_refused(wav: bytes):
-    """A closed file cannot be read, and the cause is kept."""
+    """A closed file cannot be read, and the cause is chained."""
     file = io.BytesIO(wav)
     file.close()
     error = _assert_refused(file)
@@ -107,7 +107,7 @@ def test_closed_file_object_is_refused(wav: bytes):
 def test_file_object_that_fails_gives_its_own_error(
     sound: Callable[..., Any], written: Callable[..., bytes], kind: str, limit: int, capfd: pytest.CaptureFixture[str]
 ):
-    """An exception of the caller's file, early or late, comes through either decoder, and nothing is printed."""
+    """An exception of the caller's file, early or late, is reported with either decoder, and nothing is printed."""
 
     class Failing(io.BytesIO):
         def read(self, size: int | None = None) -> bytes:
@@ -123,7 +123,7 @@ def test_file_object_that_fails_gives_its_own_error(
 
 
 def test_missing_file_is_named():
-    """A path that is not there says so."""
+    """The error for a missing path names it."""
     error = _assert_refused("no/such/file.wav")
     assert (error.reason, error.source) == ("missing", "no/such/file.wav")
     assert "check the path" in error.message
@@ -131,13 +131,13 @@ def test_missing_file_is_named():
 
 
 def test_directory_is_refused(tmp_path: Path):
-    """A directory is not a file."""
+    """The error for a directory says so."""
     assert _assert_refused(tmp_path).reason == "directory"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 def test_file_without_permission_is_refused(wav: bytes, tmp_path: Path):
-    """A file that may not be read is unreadable, and the cause is kept."""
+    """A file without read permission is unreadable, and the cause is chained."""
     path = tmp_path / "secret.wav"
     path.write_bytes(wav)
     path.chmod(0)
@@ -147,7 +147,7 @@ def test_file_without_permission_is_refused(wav: bytes, tmp_path: Path):
 
 
 def test_path_that_the_system_refuses_is_unreadable(tmp_path: Path):
-    """Any other failure to open is unreadable, with the system's words."""
+    """Any other failure to open is unreadable, with the system's message."""
     loop = tmp_path / "loop.wav"
     loop.symlink_to(loop)
     error = _assert_refused(loop)
@@ -158,14 +158,14 @@ def test_path_that_the_system_refuses_is_unreadable(tmp_path: Path):
 
 @pytest.mark.parametrize("address", ["https://example.org/a.wav", "file:///etc/passwd", "FILE:a.wav", "rtsp://x/y"])
 def test_address_is_refused(address: str):
-    """Nothing but a local path is opened."""
+    """Only local paths are opened."""
     error = _assert_refused(address)
     assert error.reason == "unreadable"
     assert "local files only" in error.message
 
 
 def test_object_of_another_type_is_refused():
-    """A list is not audio, and the message says what is."""
+    """A list is refused, and the error lists the accepted sources."""
     error = _assert_refused([0.0, 0.1])
     assert error.reason == "unreadable"
     assert "type list" in error.message
@@ -173,7 +173,7 @@ def test_object_of_another_type_is_refused():
 
 @pytest.mark.parametrize("make", [lambda wav: wav, io.BytesIO, lambda _: "a.wav", lambda _: Path("a.wav")])
 def test_sample_rate_for_a_file_is_refused(wav: bytes, make: Callable[[bytes], Any]):
-    """A file knows its own rate."""
+    """A file states its own rate."""
     with pytest.raises(OptionError, match="leave it out") as caught:
         open_audio(make(wav), sample_rate=16_000)
     assert caught.value.option == "sample_rate"

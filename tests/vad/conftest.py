@@ -32,7 +32,7 @@ class Joined:
 
 @pytest.fixture(scope="session")
 def join(clips: tuple[Path, ...]) -> Callable[..., Joined]:
-    """Joins the clips of the smoke set *times* over, with *gap_s* of faint noise behind each."""
+    """Return a function that joins the smoke clips *times* over, each with *gap_s* of faint noise after it."""
     speech = [load_audio(path).samples for path in clips]
     noise = np.random.default_rng(1)
 
@@ -50,7 +50,7 @@ def join(clips: tuple[Path, ...]) -> Callable[..., Joined]:
 
 @pytest.fixture(scope="session")
 def silero() -> SileroVad:
-    """Silero's model, from whichever package brought it."""
+    """Return Silero's model from an installed package."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     files = silero_files()
     if not files:
@@ -60,5 +60,5 @@ def silero() -> SileroVad:
 
 @pytest.fixture(params=["silero", "energy"])
 def vad(request: pytest.FixtureRequest) -> VoiceActivityDetector:
-    """Either detector."""
+    """Return either detector."""
     return request.getfixturevalue("silero") if request.param == "silero" else EnergyVad()

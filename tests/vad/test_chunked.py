@@ -19,7 +19,7 @@ RATE = 16_000
 
 
 class Engine:
-    """Says how long a chunk is, and stops at its limit in chunks longer than *limit_s*.
+    """Recognizer that states the length of a chunk, and stops at its limit in chunks longer than *limit_s*.
 
     Attributes:
         heard: Seconds of the chunks that it was given.
@@ -38,10 +38,10 @@ class Engine:
         return ChunkResult(text=text, tokens=(len(samples),), ended=seconds <= self.limit_s)
 
 
-def transcribed(
+def transcribe(
     samples: np.ndarray, engine: Callable[[np.ndarray], ChunkResult], **choices: Any
 ) -> tuple[list[Segment], list[TranscriptWarning]]:
-    """The segments and warnings of *samples*, read as an engine would."""
+    """Return the segments and warnings of *samples*, read as an engine would."""
     warnings: list[TranscriptWarning] = []
     chunker = Chunker(vad=choices.pop("vad", None) or EnergyVad(), **{"min_audio_s": 0.09, **choices})
     with open_audio(samples, sample_rate=RATE) as audio:
@@ -52,10 +52,10 @@ def transcribed(
 
 
 def test_each_chunk_is_a_segment_timed_by_its_speech(vad: VoiceActivityDetector, join: Callable[..., Any]):
-    """Segments come in order, one a chunk, each from the first voice in it to the last."""
+    """Segments come in order, one per chunk, each from the first speech in the chunk to the last."""
     joined = join(times=3, gap_s=1.0)
     engine = Engine()
-    segments, warnings = transcribed(joined.samples, engine, vad=vad)
+    segments, warnings = transcribe(joined.samples, engine, vad=vad)
 
     assert len(segments) == len(engine.heard) >= 3
     assert sum(engine.heard) == pytest.approx(len(joined.samples) / RATE)
@@ -67,10 +67,10 @@ def test_each_chunk_is_a_segment_timed_by_its_speech(vad: VoiceActivityDetector,
     assert warnings == []
 
 
-def test_segments_that_the_engine_timed_are_placed_in_the_recording(
+def test_segments_that_the_engine_timed_are_shifted_to_their_chunk(
     vad: VoiceActivityDetector, join: Callable[..., Any]
 ):
-    """They are moved to where their chunk begins, with their words, and none leaves it."""
+    """Segments and their words are shifted to the start of their chunk, and none exceeds the chunk."""
     joined = join(times=3, gap_s=1.0)
     lengths: list[float] = []
 
@@ -82,7 +82,7 @@ def test_segments_that_the_engine_timed_are_placed_in_the_recording(
             text="here padding", segments=(Segment(text="here", start=0.5, end=1.0, words=(word,)), late)
         )
 
-    segments, warnings = transcribed(joined.samples, timed, vad=vad)
+    segments, warnings = transcribe(joined.samples, timed, vad=vad)
     starts = [sum(lengths[:place]) for place in range(len(lengths))]
     assert len(lengths) >= 3
     assert [segment.start for segment in segments[::2]] == pytest.approx([start + 0.5 for start in starts])
@@ -94,8 +94,8 @@ def test_segments_that_the_engine_timed_are_placed_in_the_recording(
     assert warnings == []
 
 
-def test_audio_that_fits_reaches_the_engine_untouched(join: Callable[..., Any]):
-    """A recording of 30 s or less is given to the engine as it is."""
+def test_audio_that_fits_reaches_the_engine_unchanged(join: Callable[..., Any]):
+    """A recording of 30 s or less is passed to the engine unchanged."""
     samples = join(times=1, gap_s=0.5).samples
     given = []
 
@@ -103,16 +103,16 @@ def test_audio_that_fits_reaches_the_engine_untouched(join: Callable[..., Any]):
         given.append(chunk)
         return ChunkResult(text="kept")
 
-    transcribed(samples, keep)
+    transcribe(samples, keep)
     (chunk,) = given
     np.testing.assert_array_equal(chunk, samples)
 
 
-def test_a_text_that_does_not_end_is_tried_in_halves(join: Callable[..., Any]):
-    """The two halves are two segments, and a warning says what happened, where and how it ended."""
+def test_a_text_that_does_not_end_is_retried_in_halves(join: Callable[..., Any]):
+    """The two halves are two segments, and a warning states the times and the result."""
     samples = join(times=1, gap_s=0.5).samples
     engine = Engine(limit_s=25.0)
-    segments, warnings = transcribed(samples, engine)
+    segments, warnings = transcribe(samples, engine)
 
     assert len(engine.heard) == 3
     assert [segment.text for segment in segments] == [f"{seconds:.2f} seconds" for seconds in engine.heard[1:]]
@@ -124,9 +124,9 @@ def test_a_text_that_does_not_end_is_tried_in_halves(join: Callable[..., Any]):
 
 
 def test_a_half_that_does_not_end_keeps_its_text(join: Callable[..., Any]):
-    """It is not tried a third time: what text there is stays, with a warning of its own."""
+    """A half is not retried: its text so far stays, with a warning of its own."""
     engine = Engine(limit_s=1.0)
-    segments, warnings = transcribed(join(times=1, gap_s=0.5).samples, engine)
+    segments, warnings = transcribe(join(times=1, gap_s=0.5).samples, engine)
 
     assert len(engine.heard) == 3
     assert [segment.text for segment in segments] == [f"{seconds:.2f} seconds" for seconds in engine.heard[1:]]
@@ -137,19 +137,19 @@ def test_a_half_that_does_not_end_keeps_its_text(join: Callable[..., Any]):
 
 
 def test_a_chunk_too_short_to_halve_keeps_its_text(join: Callable[..., Any]):
-    """Where there are no halves, the text is kept with a warning."""
+    """The text of a chunk that cannot be halved is kept with a warning."""
     engine = Engine(limit_s=0.5)
-    segments, warnings = transcribed(join(times=1, gap_s=0.5).samples[: int(1.5 * RATE)], engine)
+    segments, warnings = transcribe(join(times=1, gap_s=0.5).samples[: int(1.5 * RATE)], engine)
     assert [segment.text for segment in segments] == ["1.50 seconds"]
     assert [warning.code for warning in warnings] == ["output-truncated"]
 
 
-def test_only_the_half_with_speech_is_tried_again(join: Callable[..., Any]):
-    """A model that runs on in a silence is not given the silence again."""
+def test_only_the_half_with_speech_is_retried(join: Callable[..., Any]):
+    """A model that does not stop in a silence does not receive the silence again."""
     speech = join(times=1, gap_s=0.5).samples[: 7 * RATE]
     quiet = (np.random.default_rng(3).standard_normal(20 * RATE) * 1e-4).astype(np.float32)
     engine = Engine(limit_s=20.0)
-    segments, warnings = transcribed(np.concatenate([speech, quiet]), engine)
+    segments, warnings = transcribe(np.concatenate([speech, quiet]), engine)
 
     assert len(engine.heard) == 2
     assert len(segments) == 1
@@ -157,9 +157,9 @@ def test_only_the_half_with_speech_is_tried_again(join: Callable[..., Any]):
     assert f"{engine.heard[1]:.2f} to 27.00 s" in warnings[1].message
 
 
-def test_a_loop_is_warned_of_and_kept(join: Callable[..., Any]):
-    """The text stays as it is; the warning has the times and the phrase."""
-    segments, warnings = transcribed(
+def test_a_loop_is_kept_with_a_warning(join: Callable[..., Any]):
+    """The text stays unchanged; the warning has the times and the phrase."""
+    segments, warnings = transcribe(
         join(times=1, gap_s=0.5).samples, lambda _: ChunkResult(text="so " + "it goes on, " * 30)
     )
     assert len(segments) == 1
@@ -170,11 +170,11 @@ def test_a_loop_is_warned_of_and_kept(join: Callable[..., Any]):
 
 
 def test_a_long_silence_is_not_transcribed(vad: VoiceActivityDetector, join: Callable[..., Any]):
-    """It costs nothing and gives no segment, and one warning says where it was."""
+    """A long silence gives no segment, and one warning states its times."""
     speech = join(times=1, gap_s=0.0).samples[: 20 * RATE]
     quiet = (np.random.default_rng(3).standard_normal(200 * RATE) * 1e-4).astype(np.float32)
     engine = Engine()
-    segments, warnings = transcribed(np.concatenate([speech, quiet, speech]), engine, vad=vad)
+    segments, warnings = transcribe(np.concatenate([speech, quiet, speech]), engine, vad=vad)
 
     assert len(segments) == 2
     assert sum(engine.heard) < 43
@@ -185,21 +185,21 @@ def test_a_long_silence_is_not_transcribed(vad: VoiceActivityDetector, join: Cal
 
 
 def test_many_silences_are_one_warning(join: Callable[..., Any]):
-    """The first five are named, the others counted."""
+    """The warning lists the first five silences and counts the others."""
     quiet = (np.random.default_rng(3).standard_normal(35 * RATE) * 1e-4).astype(np.float32)
     speech = join(times=1, gap_s=0.0).samples[: 4 * RATE]
     samples = np.concatenate([part for _ in range(7) for part in (speech, quiet)])
-    _, warnings = transcribed(samples, Engine())
+    _, warnings = transcribe(samples, Engine())
     (warning,) = warnings
     assert warning.message.count(" to ") == 5
     assert "2 more" in warning.message
 
 
 def test_a_short_recording_without_speech_is_transcribed_with_a_warning():
-    """A detector that errs must not swallow a whole recording; the reader is told."""
+    """A detector that errs does not swallow a whole recording, and a warning reports the chunk."""
     noise = (np.random.default_rng(3).standard_normal(5 * RATE) * 5e-4).astype(np.float32)
     engine = Engine()
-    segments, warnings = transcribed(noise, engine)
+    segments, warnings = transcribe(noise, engine)
     assert engine.heard == [5.0]
     assert (segments[0].start, segments[0].end) == (0.0, 5.0)
     (warning,) = warnings
@@ -208,31 +208,31 @@ def test_a_short_recording_without_speech_is_transcribed_with_a_warning():
 
 
 def test_digital_silence_is_not_transcribed():
-    """Zeros hold no speech, however short the recording."""
+    """A recording of zeros contains no speech, even a short one."""
     engine = Engine()
-    segments, warnings = transcribed(np.zeros(5 * RATE, np.float32), engine)
+    segments, warnings = transcribe(np.zeros(5 * RATE, np.float32), engine)
     assert engine.heard == []
     assert segments == []
     assert [warning.code for warning in warnings] == ["no-voice"]
 
 
 def test_a_recording_below_the_minimum_is_refused():
-    """The error names the recording, its length and the least that the model takes."""
+    """The error names the recording, its length and the model's minimum."""
     with pytest.raises(AudioError, match=r"'<array>' lasts 0\.050 s, .* needs at least 0\.09 s") as caught:
-        transcribed(np.full(800, 0.1, np.float32), Engine())
+        transcribe(np.full(800, 0.1, np.float32), Engine())
     assert caught.value.reason == "too-short"
     assert caught.value.source == "<array>"
 
 
 def test_a_recording_of_the_minimum_is_transcribed():
-    """Ninety milliseconds are enough where 90 ms are the least."""
+    """A recording of exactly 90 ms is accepted with a minimum of 90 ms."""
     engine = Engine()
-    transcribed(np.full(1440, 0.1, np.float32) * np.resize(np.array([1, -1], np.float32), 1440), engine)
+    transcribe(np.full(1440, 0.1, np.float32) * np.resize(np.array([1, -1], np.float32), 1440), engine)
     assert engine.heard == [0.09]
 
 
 def test_an_error_in_a_chunk_ends_the_transcription(join: Callable[..., Any]):
-    """The segments before it have come; the error says in which chunk it was."""
+    """The segments before the error are yielded, and the error names the chunk."""
     heard = []
 
     def fail_second(samples: np.ndarray) -> ChunkResult:
@@ -254,8 +254,8 @@ def test_an_error_in_a_chunk_ends_the_transcription(join: Callable[..., Any]):
 
 
 def test_a_chunk_without_text_gives_no_segment(join: Callable[..., Any]):
-    """White space is no text."""
-    segments, _ = transcribed(join(times=1, gap_s=0.5).samples, lambda _: ChunkResult(text=" \n"))
+    """A text of white space gives no segment."""
+    segments, _ = transcribe(join(times=1, gap_s=0.5).samples, lambda _: ChunkResult(text=" \n"))
     assert segments == []
 
 
@@ -290,7 +290,7 @@ print(json.dumps({"grown": peak_resident_bytes() - before, "segments": segments,
 
 
 def test_an_hour_takes_no_more_memory_than_a_few_chunks():
-    """What is held is a chunk and a block, however long the recording."""
+    """Only a chunk and a block are in memory, for a recording of any length."""
     done = subprocess.run([sys.executable, "-c", _HOUR], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout)
     assert measured["samples"] == 3600 * RATE

@@ -26,7 +26,7 @@ def probabilities(vad: VoiceActivityDetector, samples: np.ndarray, *, block: int
 
 @pytest.mark.parametrize("block", [None, 160, 511, 16_384, 70_001])
 def test_silero_gives_the_probabilities_of_faster_whisper(clips: tuple[Path, ...], block: int | None):
-    """The state and the context go from block to block as in faster-whisper's own loop over the same file."""
+    """State and context pass from block to block as in faster-whisper's own loop over the same file."""
     vad = pytest.importorskip("faster_whisper.vad", reason="faster-whisper is not installed")
     samples = load_audio(clips[0]).samples
     frames = -(-len(samples) // 512)
@@ -39,7 +39,7 @@ def test_silero_gives_the_probabilities_of_faster_whisper(clips: tuple[Path, ...
 
 
 def test_blocks_change_no_bit_of_a_probability(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
-    """Whatever blocks the samples come in, each probability is the same to the last bit."""
+    """Each probability is the same to the last bit for any blocks."""
     samples = load_audio(clips[0]).samples
     is_whole = probabilities(vad, samples)
 
@@ -50,7 +50,7 @@ def test_blocks_change_no_bit_of_a_probability(vad: VoiceActivityDetector, clips
 
 @pytest.mark.parametrize("block", [512, 20_000, 200_000])
 def test_frames_are_scored_in_groups_of_one_size(block: int):
-    """A scorer is given 32 frames a time, and what is left at the end, whatever the blocks."""
+    """A scorer receives 32 frames at a time, and the remaining frames at the end, for any blocks."""
     groups = []
 
     class Counting:
@@ -65,8 +65,8 @@ def test_frames_are_scored_in_groups_of_one_size(block: int):
     assert groups == [32, 32, 32, 4]
 
 
-def test_speech_is_told_from_silence(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
-    """Most frames of a clip are voice, none of the faint noise before it is."""
+def test_speech_is_distinguished_from_silence(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
+    """Most frames of a clip are speech, and no frame of the faint noise before it is."""
     noise = (np.random.default_rng(0).standard_normal(3 * RATE) * 1e-3).astype(np.float32)
     found = probabilities(vad, np.concatenate([noise, load_audio(clips[0]).samples]))
     before = 3 * RATE // 512 - 2
@@ -75,7 +75,7 @@ def test_speech_is_told_from_silence(vad: VoiceActivityDetector, clips: tuple[Pa
     assert (found[before:] >= 0.35).mean() > 0.5
 
 
-def test_two_recordings_at_once_do_not_disturb_each_other(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
+def test_two_recordings_at_once_are_independent(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
     """Each stream has its own state."""
     first, second = (load_audio(path).samples[: 2 * RATE] for path in clips[:2])
     streams = [vad.start(), vad.start()]
@@ -90,8 +90,8 @@ def test_two_recordings_at_once_do_not_disturb_each_other(vad: VoiceActivityDete
         )
 
 
-def test_steady_noise_becomes_silence_to_energy():
-    """A hum that stays is called voice for some seconds at most."""
+def test_the_energy_detector_learns_steady_noise():
+    """A steady hum is taken for speech for a few seconds at most."""
     noise = (np.random.default_rng(0).standard_normal(30 * RATE) * 0.02).astype(np.float32)
     found = probabilities(EnergyVad(), noise)
     assert found[: RATE // 512].min() > 0.35
@@ -99,7 +99,7 @@ def test_steady_noise_becomes_silence_to_energy():
 
 
 def test_rescoring_finds_quiet_speech(vad: VoiceActivityDetector, clips: tuple[Path, ...]):
-    """Speech at -65 dB of full scale is voice on second hearing; Silero's model hears it even at -75 dB."""
+    """Rescoring finds speech at -65 dB of full scale; Silero's model finds it even at -75 dB."""
     gain = np.float32(0.01 if vad.info.name == "energy" else 0.003)
     samples = load_audio(clips[1]).samples * gain
     again = vad.rescore(samples)
@@ -116,29 +116,29 @@ def test_rescoring_does_not_find_speech_in_noise(vad: VoiceActivityDetector):
         assert again is None or again.max() < 0.35
 
 
-def test_the_facts_name_the_file_and_its_package(silero: SileroVad):
-    """A reader can tell which model found the silences: its file, its package and version, its checksum."""
+def test_info_names_the_file_and_its_package(silero: SileroVad):
+    """The info has the model's file, its package and version, and its checksum."""
     assert silero.info.name.startswith("silero_vad")
     assert silero.info.source.partition(" ")[0] in {"faster-whisper", "silero-vad"}
     assert silero.info.source.partition(" ")[2][0].isdigit()
     assert len(silero.info.sha256 or "") == 64
 
 
-def test_the_best_detector_is_found(silero: SileroVad):
-    """Where Silero's model is installed, it is what is found."""
+def test_the_best_detector_is_loaded(silero: SileroVad):
+    """Silero's model is loaded if it is installed."""
     assert load_vad().info == silero.info
 
 
-def test_without_a_model_there_is_energy():
-    """Where no model is installed, loudness decides, and the facts say so."""
+def test_without_a_model_loudness_decides():
+    """Without an installed model, the energy detector is loaded, and the info says so."""
     found = load_vad(files=())
     assert found.info.name == "energy"
     assert found.info.source.startswith("asrlab ")
     assert found.info.sha256 is None
 
 
-def test_a_broken_model_is_passed_over_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    """A file that does not load is told in the log, and the next detector is taken."""
+def test_a_broken_model_is_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """A file that cannot be loaded is logged, and the next detector is loaded."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     broken = tmp_path / "silero_vad_v6.onnx"
     broken.write_bytes(b"not a model")
@@ -147,8 +147,8 @@ def test_a_broken_model_is_passed_over_with_a_warning(tmp_path: Path, caplog: py
     assert str(broken) in caplog.text
 
 
-def test_a_broken_model_is_an_error_by_name(tmp_path: Path):
-    """Who asks for one file is told that it does not load."""
+def test_a_broken_model_is_an_error_if_given(tmp_path: Path):
+    """A given file that cannot be loaded raises an error."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     broken = tmp_path / "silero_vad_v6.onnx"
     broken.write_bytes(b"not a model")
@@ -157,7 +157,7 @@ def test_a_broken_model_is_an_error_by_name(tmp_path: Path):
 
 
 def test_every_kind_of_silero_file_agrees(clips: tuple[Path, ...]):
-    """The files that take a frame a call find the same speech as those that take a sequence."""
+    """Files that take one frame per call find the same speech as files that take a sequence."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     files = silero_files()
     if len(files) < 2:
@@ -168,8 +168,8 @@ def test_every_kind_of_silero_file_agrees(clips: tuple[Path, ...]):
         assert (first == other).mean() > 0.95
 
 
-def test_finding_a_detector_imports_no_engine():
-    """The packages that bring the model are found without being imported, and the room itself loads nothing heavy."""
+def test_loading_a_detector_imports_no_engine():
+    """The packages that contain the model are not imported, and importing asrlab.vad loads nothing heavy."""
     program = (
         "import sys, asrlab.vad;"
         "print([name for name in ('numpy', 'onnxruntime') if name in sys.modules]);"

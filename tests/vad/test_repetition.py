@@ -25,7 +25,7 @@ from asrlab.vad import find_repetition
     ],
 )
 def test_a_loop_is_found_with_its_phrase(text: str, phrase: str, count: int):
-    """A phrase that is said far too often is a loop, in any script and whatever the case and punctuation."""
+    """A phrase that is repeated far too often is a loop, in any script, case and punctuation."""
     loop = find_repetition(text)
     assert loop is not None
     assert (loop.phrase, loop.count) == (phrase, count)
@@ -55,12 +55,12 @@ def test_a_loop_is_found_with_its_phrase(text: str, phrase: str, count: int):
         "we shall fight on the beaches and in the fields, we shall fight on the beaches and in the fields",
     ],
 )
-def test_what_people_say_is_no_loop(text: str):
+def test_ordinary_speech_is_no_loop(text: str):
     """Emphasis, refrains, poems, numbers, laughter and long words are no loops."""
     assert find_repetition(text) is None
 
 
-def test_a_loop_says_where_it_is():
+def test_a_loop_has_its_indices():
     """The indices of a loop enclose it, from its first word to its last."""
     text = f"We begin here. {'Over and over, ' * 8}over the hill."
     loop = find_repetition(text)
@@ -69,15 +69,15 @@ def test_a_loop_says_where_it_is():
     assert text[loop.end :] == " the hill."
 
 
-def test_the_longest_of_two_loops_is_told():
-    """Of two loops, it is the one with more words."""
+def test_the_longest_of_two_loops_is_returned():
+    """Of two loops, the one with more words is returned."""
     loop = find_repetition(f"{'so it goes ' * 6} then {'far away ' * 30}")
     assert loop is not None
     assert loop.phrase == "far away"
 
 
 def test_ten_thousand_words_take_no_time():
-    """The search grows with the words, not with their square."""
+    """The time of the search grows with the words, not with their square."""
     words = np.array(["the", "a", "of", "and", "to", "in", "it", "he", "was", "that"])
     text = " ".join(np.random.default_rng(3).choice(words, 10_000).tolist())
     find_repetition("warm up")

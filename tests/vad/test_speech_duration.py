@@ -35,14 +35,14 @@ def test_speech_is_found(silero: SileroVad, clips: tuple[Path, ...]):
 
 
 def test_quiet_speech_is_found(silero: SileroVad, clips: tuple[Path, ...]):
-    """A thousandth of its loudness is heard at a second try."""
+    """Speech at a thousandth of its loudness is found by rescoring."""
     quiet = load_audio(clips[0]).samples * 1e-3
     assert (speech_seconds(sound(quiet), vad=silero) or 0.0) > 3.0
 
 
 @pytest.mark.parametrize("loudness", [1e-3, 5e-2])
-def test_noise_is_no_speech(silero: SileroVad, loudness: float):
-    """However loud it is."""
+def test_noise_is_not_speech(silero: SileroVad, loudness: float):
+    """Noise of any loudness contains no speech."""
     noise = np.random.default_rng(0).standard_normal(5 * RATE) * loudness
     assert speech_seconds(sound(noise), vad=silero) == 0.0
 
@@ -58,22 +58,20 @@ def test_a_long_recording_is_the_sum_of_its_parts(silero: SileroVad, clips: tupl
     assert (speech_seconds(sound(speech_twice), vad=silero) or 0.0) > 0.7 * len(speech_twice) / RATE
 
 
-def test_loudness_alone_tells_only_silence(clips: tuple[Path, ...]):
-    """Without a model there is no evidence of speech, and digital silence needs none."""
+def test_without_a_model_only_silence_is_certain(clips: tuple[Path, ...]):
+    """Without a model the result is unknown, except for digital silence."""
     assert speech_seconds(clips[1], vad=EnergyVad()) is None
     assert speech_seconds(sound(np.zeros(RATE)), vad=EnergyVad()) == 0.0
 
 
-def test_what_cannot_be_read_is_not_known(tmp_path: Path):
-    """A missing file is found out elsewhere; this never raises."""
+def test_unreadable_audio_is_unknown(tmp_path: Path):
+    """A missing file raises no error here, and the result is unknown."""
     assert speech_seconds(tmp_path / "missing.wav", vad=EnergyVad()) is None
     assert speech_seconds(np.zeros(10), vad=EnergyVad()) is None  # without its rate
 
 
-def test_truncated_audio_and_parts_are_heard_as_far_as_they_go(
-    silero: SileroVad, clips: tuple[Path, ...], tmp_path: Path
-):
-    """Accepted audio that ends early has speech too."""
+def test_truncated_audio_and_parts_are_measured(silero: SileroVad, clips: tuple[Path, ...], tmp_path: Path):
+    """Audio that ends early, and a part of a file, are measured to their end."""
     import soundfile
 
     soundfile.write(tmp_path / "a.wav", load_audio(clips[0]).samples, RATE)
