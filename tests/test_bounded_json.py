@@ -129,7 +129,7 @@ def test_documents_refuse_it(kind: str):
     written = {**BEYOND, **NOT_FINITE}[kind][0]
     with pytest.raises(DatasetError, match="not a JSON transcript of asrlab: "):
         Transcript.from_json(f'{{"asrlab": {{"schema": 1}}, "text": "x", "duration": {written}}}')
-    with pytest.raises(DatasetError, match="it is no calibration"):
+    with pytest.raises(DatasetError, match="it is not a calibration"):
         Calibration.from_json(f'{{"schema": {written}}}')
 
 

@@ -67,7 +67,7 @@ be written, 130 interrupted.
 )
 @click.version_option(__version__, prog_name="asrlab")
 def asrlab() -> None:
-    """One transcriber over any speech-to-text engine, with evidence.
+    """Transcribe speech with any engine, and evaluate the result with evidence.
 
     Data goes to standard output, progress and problems to standard error.
     """

@@ -1,4 +1,4 @@
-"""How a comparison looks in a terminal."""
+"""Tables of comparisons and of scored files for a terminal."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ MAX_IDS_SHOWN = 5
 
 
 def show_comparison(screen: Console, comparison: Comparison, *, words: int) -> None:
-    """Print it: what it comes to, the tables, and what to know.
+    """Print the headline of a comparison, its tables, and notes.
 
     Args:
-        screen: Where.
-        comparison: What.
-        words: How many word-level differences of each system are shown; 0 for none.
+        screen: The console.
+        comparison: The comparison.
+        words: Number of word errors shown of each system; 0 for none.
     """
     for line in comparison.headline:
         screen.print(Text(line, style="bold"), soft_wrap=True)
-    for each in comparison_view(comparison, words=words):
+    for part in comparison_view(comparison, words=words):
         screen.print()
-        screen.print(each, soft_wrap=isinstance(each, Text))
+        screen.print(part, soft_wrap=isinstance(part, Text))
 
 
 def comparison_view(comparison: Comparison, *, words: int) -> Iterator[Table | Text]:
-    """Everything below the headline."""
+    """Yield everything below the headline."""
     yield _systems(comparison)
     caveats = dict(comparison.language_caveats)
     yield wer_table(comparison.wer, comparison.bootstrap_unit, caveats)
@@ -86,11 +86,11 @@ def _systems(comparison: Comparison) -> Table:
         f"({comparison.wer.normalizer_version}). A failed utterance counts as deletions."
     )
     names = dict.fromkeys(system.dataset for system in comparison.systems)
-    made = new_table(f"{' / '.join(names)}: {len(comparison.systems)} systems", columns, texts=3, caption=caption)
+    table = new_table(f"{' / '.join(names)}: {len(comparison.systems)} systems", columns, texts=3, caption=caption)
     speeds = dict(comparison.speed.systems) if comparison.speed else {}
     for system in comparison.systems:
-        made.add_row(*map(Text, _row(system, speeds.get(system.name))))
-    return made
+        table.add_row(*map(Text, _row(system, speeds.get(system.name))))
+    return table
 
 
 def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
@@ -107,82 +107,90 @@ def _row(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
     )
 
 
-def wer_table(wer: WerComparison, by: str, caveats: Mapping[str, str] | None = None) -> Table:
+def wer_table(wer: WerComparison, unit: str, caveats: Mapping[str, str] | None = None) -> Table:
     """Return the difference of every two systems, with its verdict; *caveats* are by the system's name."""
-    drawn = wer.resampling
+    resampling = wer.resampling
     caption = (
-        f"Paired bootstrap of {format_count(wer.blocks, by)}, {drawn.resamples} resamples, seed {drawn.seed}; p of a "
-        "sign-flip test of the same blocks. A verdict asks for an interval without zero and p (Holm) under "
-        f"{1 - drawn.confidence:.2g}."
+        f"Paired bootstrap of {format_count(wer.blocks, unit)}, {resampling.resamples} resamples, "
+        f"seed {resampling.seed}; p of a sign-flip test of the same units. A verdict needs an interval without zero "
+        f"and p (Holm) under {1 - resampling.confidence:.2g}."
     )
-    made = _verdicts("difference in word error rate", "WER, points", "P(fewer errors)", drawn, caption)
-    for found in wer.differences:
-        made.add_row(*_verdict(found, f"{100 * found.difference:+.2f}", scale=100, caveats=caveats or {}))
-    return made
+    table = _verdicts("difference in word error rate", "WER, points", "P(fewer errors)", resampling, caption)
+    for difference in wer.differences:
+        table.add_row(*_verdict(difference, f"{100 * difference.difference:+.2f}", scale=100, caveats=caveats or {}))
+    return table
 
 
 def _speed(speed: SpeedComparison, unit: str, caveats: Mapping[str, str]) -> Table:
     caption = (
         f"Over {speed.utterances} utterances that all transcribed, on one machine, {format_count(speed.blocks, unit)}; "
         "the interval covers the choice of utterances and passes. A verdict needs three alternating passes of each "
-        "model in one run on an idle machine, with every pass of one model faster than every pass of the other."
+        "model in one run on an idle machine, whose speeds do not overlap."
     )
-    reasons = dict.fromkeys(found.reason for found in speed.ratios if found.reason)
+    reasons = dict.fromkeys(ratio.reason for ratio in speed.ratios if ratio.reason)
     caption = "\n".join((caption, *(f"No verdict: {reason}." for reason in reasons)))
-    made = _verdicts("speed", "RTFx ratio", "P(less time)", speed.resampling, caption)
-    for found in speed.ratios:
-        made.add_row(*_verdict(found, f"{found.ratio:.2f}", scale=1, caveats=caveats))
-    return made
+    table = _verdicts("speed", "RTFx ratio", "P(less time)", speed.resampling, caption)
+    for ratio in speed.ratios:
+        table.add_row(*_verdict(ratio, f"{ratio.ratio:.2f}", scale=1, caveats=caveats))
+    return table
 
 
-def _verdicts(title: str, figure: str, probability: str, drawn: Resampling, caption: str) -> Table:
-    interval = f"{100 * drawn.confidence:g} % interval"
+def _verdicts(title: str, figure: str, probability: str, resampling: Resampling, caption: str) -> Table:
+    interval = f"{100 * resampling.confidence:g} % interval"
     columns = ["model", "compared with", figure, interval, probability, "p", "p (Holm)", "verdict"]
-    made = new_table(title, columns, texts=2, caption=caption)
-    made.columns[-1].no_wrap = False  # a caveat may follow the verdict
-    return made
+    table = new_table(title, columns, texts=2, caption=caption)
+    table.columns[-1].no_wrap = False  # a caveat may follow the verdict
+    return table
 
 
 def _verdict(
-    found: WerDifference | SpeedRatio, figure: str, *, scale: int, caveats: Mapping[str, str]
+    difference: WerDifference | SpeedRatio, figure: str, *, scale: int, caveats: Mapping[str, str]
 ) -> Iterator[Text]:
-    interval = f"{scale * found.interval.low:.2f} to {scale * found.interval.high:.2f}"
-    drawn = (interval, f"{found.improvement:.3f}", f"{found.p_value:.2g}", f"{found.p_adjusted:.2g}")
-    few = found.verdict == TOO_FEW
-    yield from map(Text, (found.candidate, found.baseline, figure, *("-" * len(drawn) if few else drawn)))
-    remarks = [f"; {name}: {caveats[name]}" for name in (found.candidate, found.baseline) if name in caveats]
-    yield Text.assemble((found.verdict, _style(found.verdict)), *remarks)
+    interval = f"{scale * difference.interval.low:.2f} to {scale * difference.interval.high:.2f}"
+    statistics = (
+        interval,
+        f"{difference.improvement:.3f}",
+        f"{difference.p_value:.2g}",
+        f"{difference.p_adjusted:.2g}",
+    )
+    few = difference.verdict == TOO_FEW
+    yield from map(
+        Text, (difference.candidate, difference.baseline, figure, *("-" * len(statistics) if few else statistics))
+    )
+    remarks = [f"; {name}: {caveats[name]}" for name in (difference.candidate, difference.baseline) if name in caveats]
+    yield Text.assemble((difference.verdict, _style(difference.verdict)), *remarks)
 
 
 def _style(verdict: str) -> str:
     return {"better": "green", "faster": "green", "worse": "red", "slower": "red"}.get(verdict, "")
 
 
-def differences_view(found: WordDifferences, words: int) -> Iterator[Table | Text]:
-    """Where two systems differ, word by word."""
+def differences_view(differences: WordDifferences, words: int) -> Iterator[Table | Text]:
+    """Yield the word errors in which two systems differ."""
     yield Text(
-        f"words of the references: both right {found.both_right}, only {found.baseline} {found.baseline_only}, only "
-        f"{found.candidate} {found.candidate_only}, neither {found.neither}"
+        f"words of the references: both right {differences.both_right}, "
+        f"only {differences.baseline} {differences.baseline_only}, "
+        f"only {differences.candidate} {differences.candidate_only}, neither {differences.neither}"
     )
     for name, other, mistakes in (
-        (found.baseline, found.candidate, found.baseline_mistakes),
-        (found.candidate, found.baseline, found.candidate_mistakes),
+        (differences.baseline, differences.candidate, differences.baseline_mistakes),
+        (differences.candidate, differences.baseline, differences.candidate_mistakes),
     ):
         if mistakes:
             yield _mistakes(f"{name}: mistakes that {other} does not make", mistakes[:words])
 
 
 def _mistakes(title: str, mistakes: Sequence[Confusion]) -> Table:
-    made = new_table(title, ["said", "written", "utterances", "times"], texts=3)
-    for each in mistakes:
-        places = ", ".join(each.ids[:MAX_UTTERANCES_SHOWN]) + (", …" if len(each.ids) > MAX_UTTERANCES_SHOWN else "")
-        said, written = each.reference or "(nothing)", each.hypothesis or "(nothing)"
-        made.add_row(*map(Text, (said, written, places, str(each.count))))
-    return made
+    table = new_table(title, ["reference", "hypothesis", "utterances", "times"], texts=3)
+    for mistake in mistakes:
+        ids = ", ".join(mistake.ids[:MAX_UTTERANCES_SHOWN]) + (", …" if len(mistake.ids) > MAX_UTTERANCES_SHOWN else "")
+        reference, hypothesis = mistake.reference or "(nothing)", mistake.hypothesis or "(nothing)"
+        table.add_row(*map(Text, (reference, hypothesis, ids, str(mistake.count))))
+    return table
 
 
 def marked(words: Sequence[AlignedWord]) -> Text:
-    """The words of an alignment, what differs with marks around it."""
+    """Return the words of an alignment with marks around the differences."""
     return Text(" ").join(_parts(words))
 
 
@@ -198,22 +206,22 @@ def _parts(words: Sequence[AlignedWord]) -> Iterator[Text]:
 
 
 def show_scoring(screen: Console, scoring: Scoring, *, words: int) -> None:
-    """Print it: the files, against each other where there are several, what is missing, and the further figures."""
+    """Print the scores of the files, their comparison, missing utterances, and further metrics."""
     screen.print(_files(scoring))
-    for each in _below(scoring, words):
+    for part in _below_scores(scoring, words):
         screen.print()
-        screen.print(each, soft_wrap=isinstance(each, Text))
+        screen.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _below(scoring: Scoring, words: int) -> Iterator[Table | Text]:
+def _below_scores(scoring: Scoring, words: int) -> Iterator[Table | Text]:
     if scoring.unknown_language:
         cure = "if they are English, give --language en"
         yield Text(unknown_languages(scoring.unknown_language, scoring.utterances, cure=cure))
     for file in scoring.files:
         if file.missing:
-            yield Text(f"{file.name}: {len(file.missing)} missing, counted as deletions: {_told(file.missing)}")
+            yield Text(f"{file.name}: {len(file.missing)} missing, counted as deletions: {_shorten_ids(file.missing)}")
         if file.extra:
-            yield Text(f"{file.name}: {len(file.extra)} without a reference, left out: {_told(file.extra)}")
+            yield Text(f"{file.name}: {len(file.extra)} without a reference, left out: {_shorten_ids(file.extra)}")
     if scoring.wer:
         yield wer_table(scoring.wer, scoring.bootstrap_unit or "utterance")
     yield from figures_table(scoring.figures)
@@ -221,21 +229,21 @@ def _below(scoring: Scoring, words: int) -> Iterator[Table | Text]:
         yield from differences_view(differences, words)
 
 
-def _told(ids: tuple[str, ...]) -> str:
+def _shorten_ids(ids: tuple[str, ...]) -> str:
     more = f", and {len(ids) - MAX_IDS_SHOWN} more" if len(ids) > MAX_IDS_SHOWN else ""
     return f"{', '.join(ids[:MAX_IDS_SHOWN])}{more}"
 
 
 def _files(scoring: Scoring) -> Table:
-    columns = ["hypotheses", "form", "WER (errors/words)", "S D I", "CER", "MER", "WIL", "missing"]
+    columns = ["hypotheses", "format", "WER (errors/words)", "S D I", "CER", "MER", "WIL", "missing"]
     first = scoring.files[0].score
     apart = f"; {first.empty_references} empty references apart" if first.empty_references else ""
-    told = describe_normalizers(first.normalizer, first.normalizers)
-    caption = f"references: {scoring.references}; normalizer {told} ({first.normalizer_version}){apart}"
-    made = new_table(f"{scoring.utterances} utterances", columns, texts=2, caption=caption)
+    normalizer = describe_normalizers(first.normalizer, first.normalizers)
+    caption = f"references: {scoring.references}; normalizer {normalizer} ({first.normalizer_version}){apart}"
+    table = new_table(f"{scoring.utterances} utterances", columns, texts=2, caption=caption)
     for file in scoring.files:
-        made.add_row(*map(Text, _scored_row(file)))
-    return made
+        table.add_row(*map(Text, _scored_row(file)))
+    return table
 
 
 def _scored_row(file: ScoredFile) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How what is to be seen below a headline looks in a terminal."""
+"""Details of runs for a terminal: latency, errors by group, worst utterances, gates and provenance."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _LEVELS = " ▁▂▃▄▅▆▇█"
 
 
 def show_details(screen: Console, details: Details) -> None:
-    """Print them."""
-    for each in details_view(details):
+    """Print the details."""
+    for part in details_view(details):
         screen.print()
-        screen.print(each, soft_wrap=isinstance(each, Text))
+        screen.print(part, soft_wrap=isinstance(part, Text))
 
 
 def details_view(details: Details) -> Iterator[Table | Text]:
-    """Latencies, where the errors are, the worst utterances, gates, what the systems were, and where they ran."""
+    """Yield latencies, errors by group, the worst utterances, gates, systems, and machines."""
     if details.latency.edges:
         yield _latency(details.latency)
     names = [system.name for system in details.systems]
-    yield from (_breakdown(each, names) for each in details.breakdowns if each.groups)
+    yield from (_breakdown(breakdown, names) for breakdown in details.breakdowns if breakdown.groups)
     if details.worst:
         yield Text("\n").join(_worst(details.worst))
     if details.gates:
@@ -50,11 +50,11 @@ def _latency(view: LatencyHistograms) -> Table:
         "Seconds of decoding and inference an utterance, every repeat; p99 from 100 on. spread: from "
         f"{view.edges[0]:.2g} to {view.edges[-1]:.2g} s, each step the same factor."
     )
-    made = new_table("latency", columns, texts=1, caption=caption)
+    table = new_table("latency", columns, texts=1, caption=caption)
     for system in view.systems:
         figures = map(Text, (system.name, str(system.summary.samples), *_percentiles(system.summary)))
-        made.add_row(*figures, Text(_spread(system.counts)))
-    return made
+        table.add_row(*figures, Text(_spread(system.counts)))
+    return table
 
 
 def _percentiles(summary: LatencySummary) -> Iterator[str]:
@@ -63,21 +63,23 @@ def _percentiles(summary: LatencySummary) -> Iterator[str]:
 
 
 def _spread(counts: tuple[int, ...]) -> str:
-    """A histogram, a character a bin; what is there is seen, however little."""
+    """Return a histogram with a character for each bin; a bin that is not empty is always visible."""
     most = max(counts, default=0) or 1
     top = len(_LEVELS) - 1
     return "".join(_LEVELS[max(1, round(top * count / most)) if count else 0] for count in counts)
 
 
 def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
-    left = len(breakdown.groups) - GROUPS_SHOWN
-    caption = f"the {GROUPS_SHOWN} with the most errors; {left} more are in: asrlab report" if left > 0 else ""
+    remaining = len(breakdown.groups) - GROUPS_SHOWN
+    caption = (
+        f"the {GROUPS_SHOWN} with the most errors; {remaining} more are in: asrlab report" if remaining > 0 else ""
+    )
     columns = [breakdown.grouped_by, "utterances", *(f"{name} WER" for name in names)]
-    made = new_table(f"errors by {breakdown.grouped_by}", columns, texts=1, caption=caption)
+    table = new_table(f"errors by {breakdown.grouped_by}", columns, texts=1, caption=caption)
     for group in breakdown.groups[:GROUPS_SHOWN]:
         rates = (format_error_rate(counts.errors, counts.reference_length) for counts in group.errors)
-        made.add_row(*map(Text, (group.name, str(group.utterances), *rates)))
-    return made
+        table.add_row(*map(Text, (group.name, str(group.utterances), *rates)))
+    return table
 
 
 def _worst(utterances: tuple[WorstUtterance, ...]) -> Iterator[Text]:
@@ -91,20 +93,20 @@ def _worst(utterances: tuple[WorstUtterance, ...]) -> Iterator[Text]:
 
 
 def _gates(gates: tuple[GateCounts, ...], names: list[str]) -> Iterator[Text]:
-    for place, name in enumerate(names):
-        counts = [(gate.gate, *gate.systems[place]) for gate in gates]
+    for index, name in enumerate(names):
+        counts = [(gate.gate, *gate.systems[index]) for gate in gates]
         failed = [f"{gate} found something in {number}" for gate, _, number, _ in counts if number]
         unchecked = [f"{gate} did not check {number}" for gate, _, _, number in counts if number]
         whole = sum(not number and not missed for _, _, number, missed in counts)
-        told = ", ".join([*failed, *unchecked, f"{whole} of {len(counts)} passed everywhere"])
-        yield Text(f"gates, {name}: {told}")
+        summary = ", ".join([*failed, *unchecked, f"{whole} of {len(counts)} passed everywhere"])
+        yield Text(f"gates, {name}: {summary}")
 
 
 def _provenance(facts: SystemFacts) -> Iterator[Text]:
-    """What a system was made of, a line each."""
+    """Yield a line for each part of a system: device, packages, weights and patches."""
     reason = f" ({facts.device_reason})" if facts.device_reason else ""
     yield Text(f"{facts.name}: device {facts.device}{reason}")
-    packages = ", ".join(f"{name} {version}" for name, version in facts.packages) or "no packages told"
+    packages = ", ".join(f"{name} {version}" for name, version in facts.packages) or "no packages reported"
     sha256 = f", sha256 {facts.weights_sha256} ({facts.weights_known})" if facts.weights_sha256 else ""
     yield Text(f"{facts.name}: {packages}; weights: {facts.weights}{sha256}")
     if facts.patches:

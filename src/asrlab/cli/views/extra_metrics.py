@@ -1,4 +1,4 @@
-"""How the further figures of runs look in a terminal."""
+"""Further metrics of runs for a terminal: normalizers, entities and suspect references."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MISSED_SHOWN = 10
 
 
 def show_figures(screen: Console, figures: RunMetrics) -> None:
-    """Print everything there is of them."""
-    for each in figures_table(figures):
+    """Print the metrics that are available."""
+    for part in figures_table(figures):
         screen.print()
-        screen.print(each, soft_wrap=isinstance(each, Text))
+        screen.print(part, soft_wrap=isinstance(part, Text))
 
 
 def figures_table(figures: RunMetrics) -> Iterator[Table | Text]:
-    """The tables of what there is, then the notes."""
+    """Yield a table for each available metric, then the notes."""
     if figures.normalizers:
         yield _normalizers(figures.normalizers)
     if any(score.total.references for _, score in figures.entities):
@@ -40,16 +40,16 @@ def figures_table(figures: RunMetrics) -> Iterator[Table | Text]:
 
 
 def new_table(title: str, columns: Iterable[str], *, texts: int, caption: str = "") -> Table:
-    """A table whose first *texts* columns are words, to the left, and the others figures, to the right."""
-    made = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
-    for place, name in enumerate(columns):
-        words = place < texts
-        made.add_column(Text(name), justify="left" if words else "right", no_wrap=not words, overflow="fold")
-    return made
+    """Return a table whose first *texts* columns are aligned left, and the others right."""
+    table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
+    for index, name in enumerate(columns):
+        is_text = index < texts
+        table.add_column(Text(name), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+    return table
 
 
 def unknown_languages(unknown: int, total: int, *, cure: str) -> str:
-    """Return a note on utterances that have the normalizer ``basic`` because nobody said their language."""
+    """Return a note on utterances that have the normalizer ``basic`` because their language is unknown."""
     return f"note: {unknown} of {total} utterances do not say their language and have the normalizer basic; {cure}"
 
 
@@ -57,29 +57,29 @@ def _normalizers(rows: Sequence[NormalizerScores]) -> Table:
     systems = [name for name, _ in rows[0].scores]
     columns = ["normalizer", "order by WER", *(f"{name} WER" for name in systems)]
     caption = "\n".join(f"{row.normalizer}: {row.normalizer_version}" for row in rows)
-    made = new_table("the same texts under several normalizers", columns, texts=2, caption=caption)
+    table = new_table("the same texts under several normalizers", columns, texts=2, caption=caption)
     for row in rows:
         rates = [format_error_rate(score.words.errors, score.words.reference_length) for _, score in row.scores]
-        told = describe_normalizers(row.normalizer, row.scores[0][1].normalizers)
-        made.add_row(*map(Text, (told, _order(row, systems), *rates)))
-    return made
+        normalizer = describe_normalizers(row.normalizer, row.scores[0][1].normalizers)
+        table.add_row(*map(Text, (normalizer, _order(row, systems), *rates)))
+    return table
 
 
 def _order(row: NormalizerScores, systems: Sequence[str]) -> str:
     if len(systems) < 2:
         return "-"
-    told = " < ".join(" = ".join(group) for group in row.order)
-    return f"changes: {told}" if row.order_changes else told
+    order = " < ".join(" = ".join(group) for group in row.order)
+    return f"changes: {order}" if row.order_changes else order
 
 
 def _entities(rows: Sequence[tuple[str, EntityScore]]) -> Table:
     columns = ["model", "all entities", "numbers", "dates", "money", "names"]
-    caption = "wrong or missed, of those in the references; names are told by the references' capitals"
-    made = new_table("entity error rate (English)", columns, texts=1, caption=caption)
+    caption = "wrong or missed, of those in the references; names are recognized by the references' capitals"
+    table = new_table("entity error rate (English)", columns, texts=1, caption=caption)
     for name, score in rows:
         kinds = (score.total, score.numbers, score.dates, score.money, score.names)
-        made.add_row(Text(name), *(Text(_entity_rate(counts)) for counts in kinds))
-    return made
+        table.add_row(Text(name), *(Text(_entity_rate(counts)) for counts in kinds))
+    return table
 
 
 def _entity_rate(counts: EntityCounts | None) -> str:
@@ -89,12 +89,12 @@ def _entity_rate(counts: EntityCounts | None) -> str:
 def _missed(missed: Sequence[MissedEntity], systems: Sequence[str]) -> Table:
     caption = f"{len(missed) - MISSED_SHOWN} more are in --json" if len(missed) > MISSED_SHOWN else ""
     columns = ["utterance", "kind", "said", *systems]
-    made = new_table("entities that most missed", columns, texts=len(columns), caption=caption)
+    table = new_table("entities that most missed", columns, texts=len(columns), caption=caption)
     for each in missed[:MISSED_SHOWN]:
         instead = dict(each.instead)
         written = ((instead[name] or "(nothing)") if name in instead else "as said" for name in systems)
-        made.add_row(*map(Text, (each.id, each.kind, each.reference, *written)))
-    return made
+        table.add_row(*map(Text, (each.id, each.kind, each.reference, *written)))
+    return table
 
 
 def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
@@ -106,12 +106,12 @@ def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
         f"{len(report.suspects)} places{more if len(report.suspects) > SUSPECTS_SHOWN else ''}; listen to them: models "
         "trained on the same data make the same mistakes, too. Models of the same weights count once."
     )
-    made = new_table(
+    table = new_table(
         "references that models doubt", ["utterance", "word", "reference", "instead", "agree"], texts=5, caption=caption
     )
     for suspect in report.suspects[:SUSPECTS_SHOWN]:
-        made.add_row(*map(Text, _suspect(suspect)))
-    yield made
+        table.add_row(*map(Text, _suspect(suspect)))
+    yield table
     without = new_table("WER with those places and without", ["model", "with", "without"], texts=1)
     for row in report.systems:
         rates = (format_error_rate(counts.errors, counts.reference_length) for counts in (row.words, row.without))

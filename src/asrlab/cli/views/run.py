@@ -1,4 +1,4 @@
-"""What the commands print of a run, and the exit code for it."""
+"""The output of the commands that show a run, and the exit code."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ MEANING = (
 
 
 def run_table(result: BenchResult) -> Table:
-    """A row per model, with what the figures mean below."""
+    """Return a table with a row for each model, and the meaning of the columns below."""
     view = Table(title=_title(result), title_justify="left")
     # without failures both rates are the same
     shown = [name for name in COLUMNS if name != OF_FINISHED or result.failed]
@@ -157,7 +157,7 @@ def _cells(model: ModelResult) -> list[str]:
 
 
 def _speed(model: ModelResult) -> str:
-    """Of one time, or the median and range of several."""
+    """Return the RTFx of one pass, or the median and range of several."""
     speeds = model.rtfx_by_repeat
     if model.rtfx is None:
         return "-"
@@ -179,23 +179,27 @@ def _caption(result: BenchResult) -> Text:
 def _scoring(model: ModelResult) -> Iterator[str]:
     if score := model.score:
         apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
-        told = describe_normalizers(score.normalizer, score.normalizers)
-        yield f"{model.model}: normalizer {told} ({score.normalizer_version}){apart}"
+        normalizer = describe_normalizers(score.normalizer, score.normalizers)
+        yield f"{model.model}: normalizer {normalizer} ({score.normalizer_version}){apart}"
     if paths := describe_decoding_paths(model):
         yield f"{model.model}: {paths}"
 
 
 def _unknown(result: BenchResult) -> Iterator[str]:
-    """Yield a note where the normalizer was chosen for utterances whose language nobody said."""
-    scored = [each for each in result.models[0].utterances if each.reference is not None] if result.models else []
-    unknown = sum(each.pair.language is None for each in scored)
+    """Yield a note if the normalizer was chosen for utterances of unknown language."""
+    scored = (
+        [utterance for utterance in result.models[0].utterances if utterance.reference is not None]
+        if result.models
+        else []
+    )
+    unknown = sum(utterance.pair.language is None for utterance in scored)
     if unknown and result.manifest.request.normalizer is None:
         command = f"asrlab runs {shlex.quote(str(result.run))} --normalizers english"
         yield unknown_languages(unknown, len(scored), cure=f"if they are English, see: {command}")
 
 
 def failures(result: BenchResult) -> Iterator[Text]:
-    """A line per model or utterance that failed."""
+    """Yield a line for each model or utterance that failed."""
     for model in result.models:
         if model.failure:
             yield Text(f"{model.model}: {model.failure.kind}: {model.failure.message}")
@@ -205,7 +209,7 @@ def failures(result: BenchResult) -> Iterator[Text]:
 
 
 def gate_findings(result: BenchResult) -> Iterator[Text]:
-    """A line per gate that found something, and per model whose repeats gave different texts."""
+    """Yield a line for each failed gate, and for each model whose repeats gave different texts."""
     for model in result.models:
         for utterance in model.utterances:
             for verdict in utterance.failed_gates:
@@ -215,7 +219,7 @@ def gate_findings(result: BenchResult) -> Iterator[Text]:
 
 
 def marked_texts(result: BenchResult) -> Iterator[Text]:
-    """Each utterance's reference, and what each model made of it with the differences marked."""
+    """Yield each utterance's reference, and each model's hypothesis with the differences marked."""
     scored = [model for model in result.models if model.utterances]
     if not scored:
         return

@@ -69,7 +69,8 @@ def utterance_findings(systems: Sequence[ScoredSystem]) -> tuple[UtteranceFindin
             if not result.stable:
                 problems.append(("unstable", "repeats gave another text"))
             findings += [
-                UtteranceFinding(system=system.name, id=result.id, kind=kind, detail=detail) for kind, detail in problems
+                UtteranceFinding(system=system.name, id=result.id, kind=kind, detail=detail)
+                for kind, detail in problems
             ]
     return tuple(findings)
 
