@@ -44,7 +44,7 @@ _FFMPEG = [
 
 
 def _relative_error(found: Any, expected: Any, *, slack: int) -> float:
-    """The difference over the sound, in effective values, at the best shift of up to *slack* samples."""
+    """Return the RMS of the difference over that of the sound, at the best shift of up to *slack* samples."""
     middle = expected[2000:10_000]
     errors = (found[2000 + shift : 10_000 + shift] - middle for shift in range(-slack, slack + 1))
     return min(float(np.linalg.norm(error)) for error in errors) / float(np.linalg.norm(middle))
@@ -54,7 +54,7 @@ def _relative_error(found: Any, expected: Any, *, slack: int) -> float:
 def test_pcm_of_any_depth_is_decoded_by_libsndfile(
     sound: Callable[..., Any], written: Callable[..., bytes], kind: str, subtype: str, tolerance: float
 ):
-    """8, 16, 24 and 32 bits, floats, and the containers that hold them come out as they went in."""
+    """8, 16, 24 and 32 bits and floats are decoded exactly from every container."""
     samples = sound(1.0)
     with open_audio(written(samples, kind=kind, subtype=subtype)) as reader:
         found = reader.read()
@@ -64,10 +64,10 @@ def test_pcm_of_any_depth_is_decoded_by_libsndfile(
 
 
 @pytest.mark.parametrize(("kind", "codec", "rate"), _FFMPEG)
-def test_the_rest_is_decoded_by_ffmpeg(
+def test_other_formats_are_decoded_by_ffmpeg(
     sound: Callable[..., Any], encoded: Callable[..., bytes], kind: str, codec: str, rate: int
 ):
-    """m4a, mp4, aac, webm, opus, wma, mkv, mov, mp3, avi and ts come out with their sound and length."""
+    """m4a, mp4, aac, webm, opus, wma, mkv, mov, mp3, avi and ts are decoded with their sound and length."""
     data = encoded(sound(1.5, sample_rate=rate, channels=2), sample_rate=rate, kind=kind, codec=codec)
     with open_audio(data) as reader:
         found = reader.read()
@@ -81,7 +81,7 @@ def test_the_rest_is_decoded_by_ffmpeg(
 def test_mp3_and_ogg_start_and_end_on_time(
     sound: Callable[..., Any], written: Callable[..., bytes], kind: str, subtype: str
 ):
-    """The encoder's delay and padding are cut off: length and place are exact."""
+    """The encoder's delay and padding are removed: length and position are exact."""
     samples = sound(1.0, sample_rate=48_000)
     found = load_audio(written(samples, sample_rate=48_000, kind=kind, subtype=subtype)).samples
     assert len(found) == pytest.approx(16_000, abs=48)  # FFmpeg ends Vorbis 2.7 ms early
@@ -89,7 +89,7 @@ def test_mp3_and_ogg_start_and_end_on_time(
 
 
 def test_mono_at_16_khz_is_bit_exact():
-    """Every 16-bit value passes untouched."""
+    """Every 16-bit value is unchanged."""
     samples = np.arange(-32_768, 32_768).astype(np.int16)
     file = io.BytesIO()
     sf.write(file, samples, 16_000, format="WAV")

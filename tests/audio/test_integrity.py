@@ -52,7 +52,7 @@ _DAMAGE: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
 
 @pytest.fixture(scope="module", params=["VORBIS", "OPUS"])
 def ogg(request: pytest.FixtureRequest, sound: Callable[..., Any], written: Callable[..., bytes]) -> list[bytes]:
-    """The pages of half a minute."""
+    """Return the Ogg pages of half a minute."""
     pages = _pages(written(sound(30.0), kind="OGG", subtype=request.param))
     assert len(pages) > 9
     return pages
@@ -60,7 +60,7 @@ def ogg(request: pytest.FixtureRequest, sound: Callable[..., Any], written: Call
 
 @pytest.mark.parametrize("damage", _DAMAGE)
 def test_damaged_ogg_is_refused(ogg: list[bytes], damage: str):
-    """Whatever a page's loss is, its checksum, its number or the missing end shows it; with leave, the rest comes."""
+    """A wrong checksum, page number or missing end is detected; with allow_truncated, the rest is decoded."""
     change, fault = _DAMAGE[damage]
     data = b"".join(change(ogg))
     with pytest.raises(AudioError, match=fault) as caught:
@@ -70,15 +70,15 @@ def test_damaged_ogg_is_refused(ogg: list[bytes], damage: str):
 
 
 def test_whole_ogg_has_no_fault(ogg: list[bytes]):
-    """A chain, and bytes behind the end such as a tag, are no damage."""
+    """A chain, and bytes after the end such as a tag, are no damage."""
     data = b"".join(ogg)
     for whole in (data, data + data, data + bytes(3000), data + b"TAG" + bytes(125)):
         assert ogg_fault(open_stream(whole)) == ""
     assert _outcome(data + data) == ""
 
 
-def test_ogg_of_several_streams_is_followed_by_each(sound: Callable[..., Any], encoded: Callable[..., bytes]):
-    """The pages of two streams that alternate are numbered each by itself; one without audio needs no end."""
+def test_streams_of_an_ogg_are_checked_separately(sound: Callable[..., Any], encoded: Callable[..., bytes]):
+    """The pages of two alternating streams are numbered separately; a stream without audio needs no end."""
     first, second = (
         _pages(encoded(sound(seconds, sample_rate=48_000), sample_rate=48_000, kind="ogg", codec="libopus"))
         for seconds in (3.0, 3.5)
@@ -93,10 +93,10 @@ def test_ogg_of_several_streams_is_followed_by_each(sound: Callable[..., Any], e
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_flac_with_a_bit_flipped_is_never_taken_for_whole(
+def test_flac_with_a_flipped_bit_is_refused(
     sound: Callable[..., Any], written: Callable[..., bytes], subtype: str, channels: int
 ):
-    """Every frame has a checksum; 24 files, each with another bit flipped, are refused: the frame is left out."""
+    """Every frame has a checksum; 24 files, each with another flipped bit, are refused."""
     data = written(sound(2.0, channels=channels), kind="FLAC", subtype=subtype)
     assert _outcome(data) == ""
     chance = Random(subtype)  # noqa: S311 - repeatable, not secret
@@ -108,10 +108,8 @@ def test_flac_with_a_bit_flipped_is_never_taken_for_whole(
 
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
-def test_flac_whose_md5_differs_comes_with_a_warning(
-    sound: Callable[..., Any], written: Callable[..., bytes], subtype: str
-):
-    """The MD5 is of all samples: it is compared where all were decoded, and not where the header has none."""
+def test_flac_with_another_md5_has_a_warning(sound: Callable[..., Any], written: Callable[..., bytes], subtype: str):
+    """The MD5 of all samples is compared if all were decoded and the header has one."""
     data = bytearray(written(sound(1.0, channels=2), kind="FLAC", subtype=subtype))
     data[26] ^= 1
     with open_audio(bytes(data)) as reader:
@@ -131,7 +129,7 @@ def test_other_checksums_are_checked(sound: Callable[..., Any], encoded: Callabl
 
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
-def test_damaged_sample_dump_is_refused_without_a_word_on_stdout(
+def test_damaged_sample_dump_is_refused_silently(
     sound: Callable[..., Any], written: Callable[..., bytes], subtype: str, capfd: pytest.CaptureFixture[str]
 ):
     """A MIDI Sample Dump is checked packet by packet; libsndfile would print each fault."""
@@ -152,7 +150,7 @@ def test_damaged_sample_dump_is_refused_without_a_word_on_stdout(
     [(b"COMM", 10, 32_000, 2.0, 1.0), (b"SSND", 4, 16_008, 1.0, 0.5), (b"SSND", 4, 64_008, 2.0, 1.0)],
     ids=["more-frames", "fewer-bytes", "more-bytes"],
 )
-def test_aiff_whose_two_lengths_disagree_is_refused_with_both(
+def test_aiff_with_two_lengths_is_refused_with_both(
     sound: Callable[..., Any],
     written: Callable[..., bytes],
     chunk: bytes,
@@ -161,7 +159,7 @@ def test_aiff_whose_two_lengths_disagree_is_refused_with_both(
     declared: float,
     decoded: float,
 ):
-    """COMM counts frames and SSND bytes; the larger is declared."""
+    """COMM counts frames and SSND bytes; the larger count is declared."""
     data = bytearray(written(sound(1.0), kind="AIFF"))
     position = data.index(chunk) + at
     data[position : position + 4] = struct.pack(">I", value)
@@ -172,7 +170,7 @@ def test_aiff_whose_two_lengths_disagree_is_refused_with_both(
 
 
 def test_other_containers_of_pcm_keep_their_samples(sound: Callable[..., Any]):
-    """What declares a length in an unusual place gives all samples, mono and stereo."""
+    """Containers that declare a length in an unusual place give all samples, mono and stereo."""
     for kind, subtype in (
         ("AVR", "PCM_16"),
         ("MAT4", "PCM_16"),

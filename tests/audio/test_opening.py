@@ -41,7 +41,7 @@ def _formats_of_any_rate() -> list[str]:
 
 @pytest.mark.parametrize("kind", _formats_of_any_rate())
 def test_sample_rate_out_of_range_is_refused_at_opening(kind: str):
-    """A rate of 1 Hz would make 16,000 samples of each; nothing is allocated for it, whatever the container."""
+    """A rate of 1 Hz, which would turn each sample into 16,000, is refused before allocation in any container."""
     file = io.BytesIO()
     subtype = sf.available_subtypes(kind).popitem()[0]
     sf.write(file, np.zeros((100, 1), dtype=np.float32), 1, format=kind, subtype=subtype)
@@ -53,7 +53,7 @@ def test_sample_rate_out_of_range_is_refused_at_opening(kind: str):
 
 @pytest.mark.parametrize("rate", [1, 2, 100, 999, 1_000_001, 2**31 - 1])
 def test_wav_that_declares_an_impossible_rate_is_refused(written: Callable[..., bytes], rate: int):
-    """Both bounds hold, and the message has the rate."""
+    """Both limits apply, and the message has the rate."""
     data = bytearray(written(np.zeros((16_000, 1), dtype=np.float32)))
     data[24:28] = struct.pack("<I", rate)
     error = _assert_refused(bytes(data))
@@ -63,10 +63,10 @@ def test_wav_that_declares_an_impossible_rate_is_refused(written: Callable[..., 
 
 @pytest.mark.parametrize("kind", ["matroska", "avi", "mov", "nut"])
 @pytest.mark.parametrize("rate", [500, 2_000_000])
-def test_rate_out_of_range_is_refused_in_what_ffmpeg_reads(
+def test_rate_out_of_range_is_refused_for_ffmpeg(
     sound: Callable[..., Any], encoded: Callable[..., bytes], kind: str, rate: int
 ):
-    """The same bounds hold for FFmpeg's containers."""
+    """The same limits apply to FFmpeg's containers."""
     error = _assert_refused(encoded(sound(1.0), sample_rate=rate, kind=kind, codec="pcm_s16le"))
     assert error.reason == "out-of-range"
 
@@ -84,7 +84,7 @@ def test_adx_of_an_impossible_rate_never_reaches_ffmpeg(
 
 @pytest.mark.parametrize("channels", [257, 1000, 1024, 1025, 65_535])
 def test_impossible_channel_count_is_refused(written: Callable[..., bytes], channels: int):
-    """Whether libsndfile or FFmpeg takes the header."""
+    """An impossible number of channels is refused for libsndfile and for FFmpeg."""
     data = bytearray(written(np.zeros((65_535, 1), dtype=np.float32)))
     data[22:24] = struct.pack("<H", channels)
     error = _assert_refused(bytes(data))
@@ -95,14 +95,14 @@ def test_impossible_channel_count_is_refused(written: Callable[..., bytes], chan
 
 @pytest.mark.parametrize("tag", [0x000A, 0x0270, 0x4242, 0xFFFF])
 def test_wav_of_an_unknown_codec_is_refused(written: Callable[..., bytes], tag: int):
-    """A codec that neither library has, or that cannot be opened (WMA Voice), is no reason for another exception."""
+    """A codec that neither library has, or that cannot be opened (WMA Voice), is an AudioError."""
     data = bytearray(written(np.zeros((16_000, 1), dtype=np.float32)))
     data[20:22] = struct.pack("<H", tag)
     assert _assert_refused(bytes(data)).reason == "undecodable"
 
 
-class _Broken:
-    """A decoder that raises what no decoder should."""
+class _BrokenDecoder:
+    """Decoder that raises an exception no decoder should raise."""
 
     name, declared, available, tolerance, failure, lost, track = "pyav", None, None, 0.0, "", 0.0, None
 
@@ -118,8 +118,8 @@ class _Broken:
 def test_any_exception_of_a_decoder_is_an_audio_error(
     sound: Callable[..., Any], written: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ):
-    """What native code and its bindings raise ends at one boundary, at opening and while reading."""
-    monkeypatch.setattr("asrlab.audio.opening.open_with_soundfile", lambda _stream: _Broken())
+    """Exceptions of native code become an AudioError, at opening and while reading."""
+    monkeypatch.setattr("asrlab.audio.opening.open_with_soundfile", lambda _stream: _BrokenDecoder())
     error = _assert_refused(written(sound(0.1)))
     assert error.reason == "undecodable"
     assert "ValueError: cannot decode unknown codec" in error.message
@@ -134,7 +134,7 @@ def test_any_exception_of_a_decoder_is_an_audio_error(
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="the peak of memory is reset through Linux")  # noqa: PTH110
 @pytest.mark.parametrize("codec", [1, 0x55], ids=["pcm", "mp3"])
 def test_tag_of_two_gigabytes_takes_no_memory(sound: Callable[..., Any], written: Callable[..., bytes], codec: int):
-    """A chunk that declares more than the file holds is not allocated."""
+    """A chunk that declares more than the size of the file is not allocated."""
     data = bytearray(written(sound(1.5)))
     data[20:22] = struct.pack("<H", codec)
     lie = b"LIST" + struct.pack("<I", 0x7FFFFFF0) + b"INFOINAM" + struct.pack("<I", 0x7FFFFFE0)

@@ -48,7 +48,7 @@ def _lost(seconds: float) -> float | None:
 
 
 def _with_moved_clusters(data: bytes, moves_ms: Sequence[int]) -> bytes:
-    """A Matroska whose clusters of 5 s each, those behind the first, lie later by so many milliseconds."""
+    """Return a Matroska whose clusters of 5 s each, after the first, start later by *moves_ms*."""
     changed = bytearray(data)
     clusters = [match.start() for match in re.finditer(b"\x1f\x43\xb6\x75", data)][1:]
     for start, move in zip(clusters, moves_ms, strict=True):
@@ -59,14 +59,14 @@ def _with_moved_clusters(data: bytes, moves_ms: Sequence[int]) -> bytes:
 
 @pytest.fixture(scope="module")
 def noise() -> Callable[[int], NDArray[np.float32]]:
-    """12 s of noise below 3 kHz at a rate: no two moments are alike."""
+    """Return 12 s of noise below 3 kHz at a rate, no two moments alike."""
     slow = np.random.default_rng(0).standard_normal(12 * 6000)
     return lambda rate: (0.2 * soxr.resample(slow, 6000, rate)).astype(np.float32)[: 12 * rate, None]
 
 
 @pytest.fixture(scope="module")
 def placed(film: Callable[..., bytes], noise: Any) -> Callable[..., bytes]:
-    """The noise in a film of 18 s, its packets where a function puts them; each film is made once."""
+    """Return the noise in a film of 18 s, with packets at the times of a function; each film is created once."""
 
     @cache
     def _placed(kind: str, codec: str, rate: int, picture: str | None, place: Any = float) -> bytes:
@@ -78,7 +78,7 @@ def placed(film: Callable[..., bytes], noise: Any) -> Callable[..., bytes]:
 
 
 def _lag_ms(found: NDArray[np.float32], expected: NDArray[np.float32], *, at: float) -> float:
-    """How much later than *expected* the second from *at* on lies in *found*; 150 at most either way."""
+    """Return by how much the second from *at* on lies later in *found* than in *expected*; at most 150 either way."""
     start, slack = round(at * 16_000), 2400
     wanted = expected[start : start + 16_000]
     scores = [float(found[start + shift :][: len(wanted)] @ wanted) for shift in range(-slack, slack)]
@@ -88,10 +88,10 @@ def _lag_ms(found: NDArray[np.float32], expected: NDArray[np.float32], *, at: fl
 
 
 @pytest.mark.parametrize(("kind", "codec", "rate", "picture"), _STAMPED)
-def test_sound_that_begins_late_in_a_film_keeps_its_place(
+def test_late_sound_in_a_film_keeps_its_time(
     placed: Callable[..., bytes], noise: Any, kind: str, codec: str, rate: int, picture: str | None
 ):
-    """In every container, what lies before the sound's start is silence, and nothing is missing behind it."""
+    """In every container, silence fills the time before the sound, and nothing is missing after it."""
     if picture is None:
         pytest.skip("this container holds no pictures")
     late = load_audio(placed(kind, codec, rate, picture, _late))
@@ -105,7 +105,7 @@ def test_sound_that_begins_late_in_a_film_keeps_its_place(
 
 @pytest.mark.parametrize(("kind", "codec", "rate", "picture"), _STAMPED)
 @pytest.mark.parametrize(("place", "silent_s"), [(_gap, 2.5), (_gaps, 1.17), (_lost, 0.4)])
-def test_gap_is_silence_and_what_follows_is_on_time(
+def test_gap_is_silence_and_later_audio_is_on_time(
     placed: Callable[..., bytes],
     kind: str,
     codec: str,
@@ -114,7 +114,7 @@ def test_gap_is_silence_and_what_follows_is_on_time(
     place: Any,
     silent_s: float,
 ):
-    """A hole in the time stamps, or lost packets, move nothing behind them, and are a warning with their place."""
+    """A gap in the time stamps, or lost packets, shift nothing after them, and give a warning with their times."""
     plain, found = (load_audio(placed(kind, codec, rate, picture, way)) for way in (float, place))
     assert plain.warnings == ()
     assert [warning.code for warning in found.warnings] == ["gap"]
@@ -130,7 +130,7 @@ def test_gap_is_silence_and_what_follows_is_on_time(
 
 @pytest.mark.parametrize(("kind", "codec", "rate", "picture"), _STAMPED)
 @pytest.mark.parametrize("place", [_late, _gap, _gaps, _lost])
-def test_part_of_a_file_with_gaps_equals_the_same_stretch_of_the_whole(
+def test_part_of_a_file_with_gaps_equals_the_whole(
     placed: Callable[..., bytes],
     tmp_path: Path,
     kind: str,
@@ -139,7 +139,7 @@ def test_part_of_a_file_with_gaps_equals_the_same_stretch_of_the_whole(
     picture: str | None,
     place: Any,
 ):
-    """Wholes and parts have one clock, wherever the part begins: before a gap, in it, or behind it."""
+    """Whole files and parts have one clock, wherever the part begins: before a gap, in it, or after it."""
     path = tmp_path / "film"
     path.write_bytes(placed(kind, codec, rate, picture, place))
     _assert_parts_equal_the_whole(path)
@@ -155,7 +155,7 @@ def _assert_parts_equal_the_whole(path: Path) -> None:
 
 
 def test_part_within_silence_is_silence(film: Callable[..., bytes], noise: Any, tmp_path: Path):
-    """What lies in front of the sound, or in a gap, can be asked for."""
+    """A part before the sound, or in a gap, can be requested."""
     path = tmp_path / "film.mkv"
     path.write_bytes(
         film(
@@ -178,7 +178,7 @@ def test_part_within_silence_is_silence(film: Callable[..., bytes], noise: Any, 
     [("ipod", "aac", 16_000), ("mp3", "libmp3lame", 48_000), ("ogg", "libopus", 48_000), ("webm", "libopus", 48_000)],
 )
 def test_delay_of_an_encoder_is_no_silence(film: Callable[..., bytes], noise: Any, kind: str, codec: str, rate: int):
-    """Files of sound alone begin with their sound, although their stamps begin with the encoder's delay."""
+    """Audio files begin with their sound, although their stamps begin with the encoder's delay."""
     found = load_audio(film([noise(rate)], sample_rate=rate, kind=kind, codec=codec))
     assert found.duration == pytest.approx(12.0, abs=0.065)  # PyAV 18 leaves what fills the last frame of AAC
     assert abs(_lag_ms(found.samples, noise(16_000)[:, 0], at=0.5)) <= 0.1
@@ -189,7 +189,7 @@ def test_delay_of_an_encoder_is_no_silence(film: Callable[..., bytes], noise: An
 def test_stamps_that_overlap_lose_nothing(
     placed: Callable[..., bytes], noise: Any, tmp_path: Path, codec: str, rate: int
 ):
-    """Where stamps go back by half a second, all of the sound is there, and the next gap brings the times back."""
+    """If stamps go back by half a second, all sound is kept, and the next gap corrects the times."""
     path = tmp_path / "overlap.mkv"
     path.write_bytes(_with_moved_clusters(placed("matroska", codec, rate, None), [-500, 1000]))
     found = load_audio(path)
@@ -202,8 +202,8 @@ def test_stamps_that_overlap_lose_nothing(
 
 
 @pytest.mark.parametrize("jump", [95_443.7 - 3000, 3600.0, -90_000.0, -3.0])
-def test_stamps_that_cannot_be_right_are_not_believed(film: Callable[..., bytes], noise: Any, jump: float):
-    """A jump by hours, as of a counter of 33 bits, fills no gigabytes: the samples count from there on."""
+def test_impossible_stamps_are_ignored(film: Callable[..., bytes], noise: Any, jump: float):
+    """A jump by hours, as of a counter of 33 bits, fills no gigabytes: times count the samples after it."""
     sound, start = noise(48_000), 90_100.0 if jump < 0 else 0.0
     data = b"".join(
         film(
@@ -221,8 +221,8 @@ def test_stamps_that_cannot_be_right_are_not_believed(film: Callable[..., bytes]
     assert abs(_lag_ms(found.samples, noise(16_000)[:, 0], at=9.0)) <= 30
 
 
-def test_jump_beyond_two_hours_is_not_believed(film: Callable[..., bytes], noise: Any):
-    """Not even where the header declares a length that it leads to."""
+def test_jump_beyond_two_hours_is_ignored(film: Callable[..., bytes], noise: Any):
+    """A jump beyond two hours is ignored even within the declared length."""
     data = film(
         [noise(48_000)],
         sample_rate=48_000,
@@ -236,7 +236,7 @@ def test_jump_beyond_two_hours_is_not_believed(film: Callable[..., bytes], noise
 
 
 def test_silence_of_a_timeline_is_bounded():
-    """Stamps that lie ten seconds apart each, as those of a damaged scale do, give two hours and no more."""
+    """Stamps ten seconds apart, as of a damaged scale, give at most two hours of silence."""
     timeline = Timeline(origin=0.0, declared=1e9)
     for index in range(2000):
         timeline.advance(10.0 * index, samples=320, rate=16_000)
@@ -246,7 +246,7 @@ def test_silence_of_a_timeline_is_bounded():
 
 
 def test_jitter_of_stamps_is_no_gap():
-    """Programs that record live stamp packets when they come."""
+    """Programs that record live stamp packets as they arrive."""
     rng = np.random.default_rng(0)
     timeline = Timeline(origin=0.0)
     for index in range(3000):
