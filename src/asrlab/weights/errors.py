@@ -36,11 +36,13 @@ def _decimal(n_bytes: int) -> str:
 
 
 def wrong_checksum(
-    key: str | None, where: str | Path, *, expected: str, actual: str, kept: Path | None
+    key: str | None, where: str | Path, *, expected: str, actual: str, moved_to: Path | None
 ) -> WeightsError:
-    """Return the error for a file with a wrong checksum; *kept* is where the file was moved, or None."""
+    """Return the error for a file with a wrong checksum; *moved_to* is where the file was moved, or None."""
     fate = (
-        f"the file was moved to {kept}; try again to fetch it anew" if kept else "the file was not changed; replace it"
+        f"the file was moved to {moved_to}; try again to fetch it anew"
+        if moved_to
+        else "the file was not changed; replace it"
     )
     prefix = f"weights {key!r}: " if key else ""
     return WeightsError(

@@ -79,7 +79,7 @@ def _compare(entry: WeightsEntry, folder: Path, files: tuple[StoredFile, ...]) -
         expected = pinned[file.name]
         if expected not in (None, file.sha256):
             raise errors.wrong_checksum(
-                entry.key, folder / file.name, expected=str(expected), actual=file.sha256, kept=None
+                entry.key, folder / file.name, expected=str(expected), actual=file.sha256, moved_to=None
             )
 
 

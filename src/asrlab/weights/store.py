@@ -134,14 +134,14 @@ class WeightsStore:
                 self._refuse(stored, file, actual, locked=locked)
 
     def _refuse(self, stored: StoredWeights, file: StoredFile, actual: str, *, locked: bool) -> None:
-        path, kept = stored.folder / file.name, None
+        path, moved_to = stored.folder / file.name, None
         if stored.key is not None and path.is_relative_to(self.root):
             with nullcontext() if locked else self._layout.locked(stored.key):
                 # Another process may have moved the file aside meanwhile, and even fetched it again.
                 if path.exists() and self._digests.sha256(path) == file.sha256:
                     return
-                kept = self._layout.reject(path, actual)
-        raise errors.wrong_checksum(stored.key, path, expected=file.sha256, actual=actual, kept=kept)
+                moved_to = self._layout.reject(path, actual)
+        raise errors.wrong_checksum(stored.key, path, expected=file.sha256, actual=actual, moved_to=moved_to)
 
     def _read(self, entry: WeightsEntry) -> StoredWeights | None:
         manifest = read_manifest(self._layout.manifest(entry.key))
@@ -208,10 +208,10 @@ class WeightsStore:
         for expected in entry.files:
             actual = manifest.file(expected.name)  # None for an optional file that the source lacks
             if actual is not None and expected.sha256 not in (None, actual.sha256):
-                kept = self._layout.reject(folder / actual.name, actual.sha256)
+                moved_to = self._layout.reject(folder / actual.name, actual.sha256)
                 where = f"{actual.name} from {manifest.source}"
                 raise errors.wrong_checksum(
-                    entry.key, where, expected=str(expected.sha256), actual=actual.sha256, kept=kept
+                    entry.key, where, expected=str(expected.sha256), actual=actual.sha256, moved_to=moved_to
                 )
         if not entry.pinned:
             _warn_unpinned(entry, manifest, before=read_manifest(self._layout.manifest(entry.key)))

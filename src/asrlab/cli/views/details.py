@@ -85,9 +85,9 @@ def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
 def _worst(utterances: tuple[WorstUtterance, ...]) -> Iterator[Text]:
     yield Text(f"utterances with the most errors  {LEGEND}")
     width = max(len(name) for name, _ in utterances[0].scored)
-    for each in utterances:
-        yield Text(each.id, style="bold")
-        for name, outcome in each.scored:
+    for utterance in utterances:
+        yield Text(utterance.id, style="bold")
+        for name, outcome in utterance.scored:
             words = outcome.counts.reference_length if outcome.counts else 0
             yield Text.assemble(f"  {name.ljust(width)}  {outcome.errors}/{words}  ", marked(outcome.words))
 

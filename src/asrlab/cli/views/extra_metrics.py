@@ -90,10 +90,10 @@ def _missed(missed: Sequence[MissedEntity], systems: Sequence[str]) -> Table:
     caption = f"{len(missed) - MISSED_SHOWN} more are in --json" if len(missed) > MISSED_SHOWN else ""
     columns = ["utterance", "kind", "said", *systems]
     table = new_table("entities that most missed", columns, texts=len(columns), caption=caption)
-    for each in missed[:MISSED_SHOWN]:
-        instead = dict(each.instead)
+    for entity in missed[:MISSED_SHOWN]:
+        instead = dict(entity.instead)
         written = ((instead[name] or "(nothing)") if name in instead else "as said" for name in systems)
-        table.add_row(*map(Text, (each.id, each.kind, each.reference, *written)))
+        table.add_row(*map(Text, (entity.id, entity.kind, entity.reference, *written)))
     return table
 
 
@@ -120,10 +120,10 @@ def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
 
 
 def _suspect(suspect: SuspectReference) -> tuple[str, ...]:
-    place = str(suspect.word + 1)
+    position = str(suspect.word + 1)
     return (
         suspect.id,
-        place,
+        position,
         suspect.reference or "(nothing)",
         suspect.instead or "(nothing)",
         ", ".join(suspect.agreeing),
