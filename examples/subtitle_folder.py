@@ -15,7 +15,7 @@ from asrlab.evaluation.datasets import AUDIO_SUFFIXES
 def main() -> int:
     """Print a line for each file and a summary; 1 if a file failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(asrlab.__file__).parent / "datasets" / "smoke")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(asrlab.__file__).parent / "evaluation" / "datasets" / "smoke")
     parser.add_argument("-o", "--output", type=Path, default=Path("subtitles"))
     arguments = parser.parse_args()
     files = sorted(path for path in arguments.folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
