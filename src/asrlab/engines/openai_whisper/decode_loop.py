@@ -35,7 +35,7 @@ from asrlab.engines.whisper import TimestampedTokens, split_at_timestamps
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment, Word
 
-LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PROMPT_RESET_TEMPERATURE = 0.5
 FRAMES_PER_SECOND = 100
 _SPECIAL_TOKENS = 5
@@ -158,8 +158,8 @@ class WindowDecoder:
         return segments
 
     def _with_fallback(self, window: _Window) -> DecodingResult:
-        ladder = self._options.temperatures or LADDER
-        for temperature in ladder:
+        temperatures = self._options.temperatures or FALLBACK_TEMPERATURES
+        for temperature in temperatures:
             result = self._model.decode(window.features, self._decoding_options(temperature))
             if not self._settings.has_failed(
                 avg_logprob=result.avg_logprob,
