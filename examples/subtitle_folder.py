@@ -11,11 +11,13 @@ from pathlib import Path
 import asrlab
 from asrlab.evaluation.datasets import AUDIO_SUFFIXES
 
+SMOKE = Path(asrlab.__file__).parent / "evaluation" / "datasets" / "smoke"
+
 
 def main() -> int:
-    """Print a line for each file and a summary; 1 if a file failed."""
+    """Print a line for each file and a summary; return 1 if a file failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(asrlab.__file__).parent / "evaluation" / "datasets" / "smoke")
+    parser.add_argument("folder", nargs="?", type=Path, default=SMOKE)
     parser.add_argument("-o", "--output", type=Path, default=Path("subtitles"))
     arguments = parser.parse_args()
     files = sorted(path for path in arguments.folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)

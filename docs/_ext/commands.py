@@ -25,9 +25,8 @@ class Commands(Directive):
         group = click.Context(asrlab, info_name="asrlab", **settings)
         helps = [("asrlab", asrlab.get_help(group))]
         for name in asrlab.list_commands(group):
-            command = asrlab.get_command(group, name)
-            assert command is not None
-            helps.append((f"asrlab {name}", command.get_help(click.Context(command, group, name, **settings))))
+            if command := asrlab.get_command(group, name):
+                helps.append((f"asrlab {name}", command.get_help(click.Context(command, group, name, **settings))))
         return [self._section(title, text) for title, text in helps]
 
     def _section(self, title: str, text: str) -> nodes.section:

@@ -55,7 +55,7 @@ print(f"asked for {device.requested}, uses {device.resolved} in {transcriber.inf
 
 # %%
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> HTML:
-    """A table to look at; what is in its cells is text, whatever it looks like."""
+    """Return an HTML table; all cells are escaped text."""
     lines = [[f"<th>{escape(name)}</th>" for name in head]]
     lines += [[f'<td style="text-align: left">{escape(str(cell))}</td>' for cell in row] for row in rows]
     return HTML("<table>" + "".join(f"<tr>{''.join(cells)}</tr>" for cells in lines) + "</table>")

@@ -76,24 +76,24 @@ TOO_FEW = "too few to tell"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> HTML:
-    """A table to look at; what is in its cells is text, whatever it looks like, unless it is `HTML` already."""
+    """Return an HTML table; cells are escaped text unless they are `HTML` already."""
     lines = [[f"<th>{escape(name)}</th>" for name in head]]
     lines += [[f'<td style="text-align: left">{shown(cell)}</td>' for cell in row] for row in rows]
     return HTML("<table>" + "".join(f"<tr>{''.join(cells)}</tr>" for cells in lines) + "</table>")
 
 
 def shown(cell: object) -> str:
-    """A cell's HTML."""
+    """Return the HTML of a cell."""
     return cell.data if isinstance(cell, HTML) else escape(str(cell))
 
 
 def proven(found: object, figures: str) -> str:
-    """An interval and a p-value where they mean something."""
+    """Return the interval and the p-value if they are defined."""
     return "" if found.verdict == TOO_FEW else figures
 
 
 def wer_rows() -> Iterable[Sequence[object]]:
-    """A row for each two systems."""
+    """Return one row per pair of systems."""
     for found in comparison.wer.differences:
         low, high = 100 * found.interval.low, 100 * found.interval.high
         interval = proven(found, f"{low:+.2f} to {high:+.2f}")
@@ -124,7 +124,7 @@ from asrlab.evaluation.reports.systems import ComparisonOptions
 
 
 def marked(words: Sequence[object]) -> HTML:
-    """The text of a system, with what differs from the reference."""
+    """Return the text of a system with its differences from the reference marked."""
     parts = []
     for span in alignment_spans(words):
         if span.is_equal:

@@ -17,7 +17,7 @@ from asrlab.options import Batching, TranscribeOptions
 from asrlab.plugins.manager import PluginFailure
 from asrlab.transcript import ModelInfo, PackageVersion
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the files of a run; raised when a reader of the old form would misread the new one."""
 
 
@@ -139,9 +139,9 @@ class RunManifest:
             DatasetError: If *plain* is no manifest of a schema that this asrlab reads.
         """
         schema = plain.get("schema") if isinstance(plain, dict) else None
-        if schema != SCHEMA:
+        if schema not in (1, SCHEMA):
             raise DatasetError(
-                f"manifest has schema {schema!r}, but this asrlab reads {SCHEMA}; use the version that wrote the run"
+                f"manifest has schema {schema!r}, but this asrlab reads 1 and {SCHEMA}; use the version that wrote the run"
             )
         return structure(plain, cls, "manifest is damaged")
 
