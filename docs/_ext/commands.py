@@ -24,9 +24,12 @@ class Commands(Directive):
         settings: dict[str, Any] = dict(asrlab.context_settings) | {"max_content_width": WIDTH, "terminal_width": WIDTH}
         group = click.Context(asrlab, info_name="asrlab", **settings)
         helps = [("asrlab", asrlab.get_help(group))]
-        for name in asrlab.list_commands(group):
-            if command := asrlab.get_command(group, name):
-                helps.append((f"asrlab {name}", command.get_help(click.Context(command, group, name, **settings))))
+        commands = {name: asrlab.get_command(group, name) for name in asrlab.list_commands(group)}
+        helps += [
+            (f"asrlab {name}", command.get_help(click.Context(command, group, name, **settings)))
+            for name, command in commands.items()
+            if command
+        ]
         return [self._section(title, text) for title, text in helps]
 
     def _section(self, title: str, text: str) -> nodes.section:

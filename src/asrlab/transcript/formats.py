@@ -104,8 +104,8 @@ def structure_json[Record: TranscriptRecord](document: str | bytes, record_class
     schema = facts.get("schema") if isinstance(facts, dict) else None
     if schema not in (1, SCHEMA):
         raise DatasetError(
-            f"the transcript has schema {schema!r}, but this asrlab reads schemas 1 and {SCHEMA}; read the file with the "
-            "asrlab version that wrote it"
+            f"the transcript has schema {schema!r}, but this asrlab reads schemas 1 and {SCHEMA}; "
+            "read the file with the asrlab version that wrote it"
         )
     try:
         shared = {name: verbose[name] for name in _TOP_LEVEL}

@@ -141,7 +141,8 @@ class RunManifest:
         schema = plain.get("schema") if isinstance(plain, dict) else None
         if schema not in (1, SCHEMA):
             raise DatasetError(
-                f"manifest has schema {schema!r}, but this asrlab reads 1 and {SCHEMA}; use the version that wrote the run"
+                f"manifest has schema {schema!r}, but this asrlab reads 1 and {SCHEMA}; "
+                "use the version that wrote the run"
             )
         return structure(plain, cls, "manifest is damaged")
 
