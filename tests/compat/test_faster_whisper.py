@@ -76,9 +76,14 @@ def to_dict(record: Any) -> dict[str, Any]:
 
 
 def assert_same(ours: tuple[Any, Any], upstreams: tuple[Any, Any]):
-    """Assert that segments and infos are equal in every field, except for the spelling of two options."""
+    """Assert that segments and infos are equal in every field, except for the spelling of two options.
+
+    Upstream's last segment may end after the audio; asrlab's does not.
+    """
     segments, info = ([to_dict(segment) for segment in ours[0]], to_dict(ours[1]))
     expected, known = ([to_dict(segment) for segment in upstreams[0]], to_dict(upstreams[1]))
+    for segment in expected[-1:]:
+        segment["end"] = min(segment["end"], known["duration"])
     assert segments == expected
     assert len(segments) > 0
     options, expected_options = info.pop("transcription_options"), known.pop("transcription_options")
