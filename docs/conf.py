@@ -30,16 +30,16 @@ napoleon_custom_sections = ["Source"]  # where a number or a formula comes from
 napoleon_use_ivar = False  # so that `attribute` leads to it
 
 nitpick_ignore_regex = [
-    # Python's own and other packages' names: their inventories are on the network, which a build does not need
+    # Python's own and other packages' names: their inventories need a network
     (r"py:.*", r"(collections\.abc|contextlib|importlib|os|pathlib|numpy|np|pluggy)\..+"),
     (r"py:.*", r"PathLike|NDArray|Path|Callable|Iterable|Iterator|Sequence|Mapping"),
-    # names of types in asrlab.compat.whisper, which its functions' signatures have
+    # types in the signatures of asrlab.compat.whisper
     (r"py:.*", r"(asrlab\.compat\.whisper\.\w+\.)?(Arguments|TranscriptionResult)|dict\[str"),
-    # type parameters, and what only asrlab itself makes
-    (r"py:class", r"Features|Encoded"),
+    # type parameters, and objects that only asrlab creates
+    (r"py:class", r"Features|Encoded|Item"),
     (
         r"py:class",
-        r"asrlab\.(audio\.opening|testing\.conformance\.\w+)\.(OpenedSource|Check|Examination)|Backend|Check",
+        r"asrlab\.(audio\.opening|testing\.conformance\.\w+)\.(OpenedSource|Check)|Backend|Check",
     ),
 ]
 

@@ -109,7 +109,7 @@ class RunManifest:
         environment: Variables that change what engines do, from an allow-list.
         git: State of the working directory's repository; None outside of a repository.
         plugin_failures: Plugins that did not load.
-        schema: `SCHEMA` at the time of writing.
+        schema: ``SCHEMA`` at the time of writing.
     """
 
     run: str

@@ -26,7 +26,7 @@ class Simulation:
     Attributes:
         torch: Version of torch.
         sparse: True if sparse COO tensors can be on the device.
-        self_test: Results of the self-test on entering; all passed. Empty for `current_simulation`.
+        self_test: Results of the self-test on entering; all passed. Empty for ``current_simulation``.
     """
 
     torch: str
