@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pickle
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,66 @@ def test_errors_keep_their_facts_when_pickled(name: str):
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
     assert (type(copy), str(copy), copy.__dict__) == (type(error), "what, where, what next", error.__dict__)
     assert isinstance(copy, errors.AsrlabError)
+
+
+PACKAGES = ("asrlab", "asrlab.evaluation", "asrlab.evaluation.metrics", "asrlab.patches", "asrlab.plugin")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_types_of_public_results_are_public(package: str):
+    """Every class of asrlab that a public function, method or property returns is exported by a public package."""
+    public = {value for name in PACKAGES for value in exports(name) if inspect.isclass(value)}
+    missing = {
+        returned.__qualname__
+        for value in exports(package)
+        for function in functions_of(value)
+        for returned in classes_in(returned_type(function))
+        if returned not in public
+    }
+    assert missing == set()
+
+
+def returned_type(function: typing.Any) -> typing.Any:
+    """Return the type that *function* declares; names that its module imports for type checkers may be public ones."""
+    hint = function.__annotations__["return"]
+    names = {
+        name: value for package in PACKAGES for name, value in zip(names_of(package), exports(package), strict=True)
+    }
+    names |= vars(sys.modules[function.__module__]) | {
+        parameter.__name__: parameter for parameter in getattr(function, "__type_params__", ())
+    }
+    try:
+        return eval(hint, names) if isinstance(hint, str) else hint  # noqa: S307 - a type of this package
+    except NameError:  # of another package
+        return typing.Any
+
+
+def names_of(package: str) -> list[str]:
+    """Return the names that *package* exports."""
+    return list(importlib.import_module(package).__all__)
+
+
+def exports(package: str) -> list[typing.Any]:
+    """Return the objects that *package* exports."""
+    module = importlib.import_module(package)
+    return [getattr(module, name) for name in names_of(package)]
+
+
+def functions_of(value: typing.Any) -> list[typing.Any]:
+    """Return *value* if it is a function of asrlab, or the public methods and property getters of a class."""
+    if inspect.isclass(value):
+        members = [getattr(member, "fget", member) for name, member in vars(value).items() if not name.startswith("_")]
+    else:
+        members = [value]
+    return [
+        member
+        for member in members
+        if inspect.isfunction(member) and member.__module__.startswith("asrlab") and "return" in member.__annotations__
+    ]
+
+
+def classes_in(hint: typing.Any) -> set[type]:
+    """Return the classes of asrlab in a type."""
+    if inspect.isclass(hint) and not typing.get_args(hint) and hint is not typing.Any:
+        return {hint} if hint.__module__.startswith("asrlab") else set()
+    return set().union(*(classes_in(argument) for argument in typing.get_args(hint)))
