@@ -114,7 +114,7 @@ def test_standard_output_that_cannot_be_written_is_one_line_and_74(ended: Any, n
         lines = [line for line in lines if not line.startswith(beside) and not line.endswith(" ...")]
         assert (done.code, len(lines)) == (74, 1), (stream, as_json, done)
         assert lines[0].startswith(ONE_LINE)
-        assert ("No space left" if stream == "full" else "it is closed") in lines[0]
+        assert ("No space left" if stream == "full" else "the stream is closed") in lines[0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
