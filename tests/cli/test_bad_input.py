@@ -135,7 +135,7 @@ def test_zero_bytes_are_refused(refused: Callable[..., str]):
 
 def test_a_header_alone_is_refused(refused: Callable[..., str]):
     """A WAV without samples is called that, not silence."""
-    refused("header-only.wav", words=("holds no samples",))
+    refused("header-only.wav", words=("has no samples",))
 
 
 def test_random_bytes_are_refused(refused: Callable[..., str]):
