@@ -1,4 +1,4 @@
-"""Real engines on real speech."""
+"""Fixtures for tests of real engines with real speech."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from asrlab.evaluation.metrics import resident_bytes
 
 @pytest.fixture(scope="session")
 def speech() -> dict[str, asrlab.evaluation.Utterance]:
-    """The utterances of ``smoke`` by the last part of their ids."""
+    """Return the utterances of ``smoke`` by the last part of their ids."""
     return {utterance.id.rpartition("-")[2]: utterance for utterance in asrlab.evaluation.load_dataset("smoke")}
 
 
 @pytest.fixture(scope="session")
 def long_speech(speech: dict[str, asrlab.evaluation.Utterance]) -> np.ndarray:
-    """The clips with 2 s of silence behind each, 35 s: two windows of Whisper. float32, shape (n,), at 16 kHz."""
+    """Return 35 s of speech, two windows of Whisper: each clip and 2 s of silence; float32, shape (n,), at 16 kHz."""
     clips = [asrlab.load_audio(utterance.audio).samples for utterance in speech.values()]
     gap = np.zeros(2 * 16_000, np.float32)
-    return np.concatenate([piece for clip in clips for piece in (clip, gap)])
+    return np.concatenate([part for clip in clips for part in (clip, gap)])
 
 
 @pytest.fixture(scope="module")
 def base_folder(use_weights: Path) -> Path:
-    """The CTranslate2 folder of Whisper base."""
+    """Return the CTranslate2 folder of Whisper base."""
     return asrlab.weights_path("faster-whisper/base", offline=True)
 
 
@@ -50,20 +50,20 @@ print(json.dumps(sizes))
 
 
 @pytest.fixture(scope="module")
-def memory_of(use_weights: Path, speech: dict[str, asrlab.evaluation.Utterance]) -> Callable[..., None]:
-    """Checks what closing gives back, in a process that does nothing else.
+def assert_memory_released(use_weights: Path, speech: dict[str, asrlab.evaluation.Utterance]) -> Callable[..., None]:
+    """Return a function that asserts that closing a model releases its memory.
 
-    It loads, uses and closes a model four times. Closing must give back at least half of the 290 MB that base takes in
-    float32, and loading again must not grow the process.
+    A separate process loads, uses and closes the model four times. Closing must release at least half of the 290 MB of
+    base in float32, and loading again must not increase the memory of the process.
     """
 
-    def check(model: str, **choices: str) -> None:
+    def assert_released(model: str, **choices: str) -> None:
         if resident_bytes() is None:
-            pytest.skip("this system does not tell resident memory")
+            pytest.skip("this system does not report resident memory")
         command = [sys.executable, "-c", MEASURE, model, str(speech["0930"].audio), json.dumps(choices)]
         sizes = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-        # the first model may fit into what importing the engine left behind
+        # the first model may fit into memory that the import of the engine has released
         assert min(while_open - when_closed for while_open, when_closed in sizes[1:]) > 145e6, sizes
         assert sizes[-1][1] - sizes[1][1] < 100e6, sizes
 
-    return check
+    return assert_released

@@ -1,4 +1,4 @@
-"""Whether an engine imports is known before its weights are asked for."""
+"""An engine that does not import is reported before its weights are requested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENGINES = {spec.name: spec for spec in Registry(PluginHost()).engines() if any(m
 CODE = """
 import json, sys
 import asrlab
-model, told = sys.argv[1], []
+model, errors = sys.argv[1], []
 for call in (
     lambda: asrlab.load(model, device="cpu", offline=True),
     lambda: asrlab.evaluation.bench("smoke", models=[model], device="cpu", offline=True),
@@ -27,29 +27,29 @@ for call in (
     try:
         call()
     except asrlab.AsrlabError as error:
-        told.append([type(error).__name__, error.message])
-print(json.dumps(told))
+        errors.append([type(error).__name__, error.message])
+print(json.dumps(errors))
 """
 
 
-def errors_of(model: str, environment: dict[str, str]) -> list[list[str]]:
-    """What loading and benching *model* raise in a new process."""
+def load_errors(model: str, environment: dict[str, str]) -> list[list[str]]:
+    """Return the errors of ``load`` and ``bench`` for *model* in a new process."""
     command = [sys.executable, "-c", CODE, model]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    errors: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return errors
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_a_package_that_does_not_import_is_reported_before_weights(engine: str, tmp_path: Path, asrlab_cli: Any):
-    """With an empty store and a broken package, the package is the error of ``load`` and ``bench``, not the weights."""
+    """With an empty store, ``load`` and ``bench`` report a broken package, not the missing weights."""
     spec = ENGINES[engine]
     if not spec.is_installed():
         pytest.skip(f"{spec.distribution} is not installed")
     (tmp_path / f"{spec.import_name}.py").write_text("raise ImportError('broken on purpose')\n")
     environment = asrlab_cli.environment(plugins=[tmp_path], ASRLAB_CACHE=str(tmp_path / "cache"))
     message = f"engine {engine!r} is installed but cannot be imported: broken on purpose; run: asrlab doctor"
-    assert errors_of(f"{engine}/{spec.default_model}", environment) == [["EngineUnavailableError", message]] * 2
+    assert load_errors(f"{engine}/{spec.default_model}", environment) == [["EngineUnavailableError", message]] * 2
 
 
 PLUGIN = """
@@ -80,7 +80,7 @@ def devices():
 @pytest.mark.parametrize(
     ("code", "reasons"),
     [
-        ("import a_module_that_nobody_has", ["No module named 'a_module_that_nobody_has'"] * 2),
+        ("import a_missing_module", ["No module named 'a_missing_module'"] * 2),
         ("raise SystemExit(3)", ["SystemExit: 3"] * 2),
         ("load = None", None),
     ],
@@ -89,32 +89,30 @@ def devices():
 def test_an_engine_of_a_plugin_is_imported_before_weights(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, code: str, reasons: list[str] | None
 ):
-    """So is the code of a third party's engine; where it imports, the missing weights are the error."""
+    """``load`` and ``bench`` report the import error of a plugin's engine, and missing weights if it imports."""
     folder = write_distribution(tmp_path / "theirs", "their-plugin", source=PLUGIN)
     (folder / "their_engine.py").write_text(f"{code}\n")
     environment = asrlab_cli.environment(plugins=[folder], ASRLAB_CACHE=str(tmp_path / "cache"))
-    found = errors_of("theirs/lfm", environment)
+    errors = load_errors("theirs/lfm", environment)
     if reasons is None:
-        assert [kind for kind, _ in found] == ["WeightsError"] * 2
+        assert [kind for kind, _ in errors] == ["WeightsError"] * 2
     else:
-        told = [
+        expected = [
             [
                 "EngineUnavailableError",
                 f"engine 'theirs' is installed but cannot be imported: {reason}; run: asrlab doctor",
             ]
             for reason in reasons
         ]
-        assert found == told
+        assert errors == expected
 
 
-def test_a_library_that_ends_the_process_is_reported_by_a_run(
-    tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any
-):
-    """An engine whose import aborts ends a process of its own, and ``bench`` reports that before weights."""
+def test_bench_reports_an_import_that_aborts(tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any):
+    """An import that aborts ends only a worker process, and ``bench`` reports the abort before missing weights."""
     folder = write_distribution(tmp_path / "theirs", "their-plugin", source=PLUGIN)
     (folder / "their_engine.py").write_text("import os\nos.abort()\n")
-    ran = asrlab_cli(
+    run = asrlab_cli(
         "bench", "smoke", "-m", "theirs/lfm", "--json", plugins=[folder], ASRLAB_CACHE=str(tmp_path / "cache")
     )
-    assert ran.json["error"]["type"] == "EngineUnavailableError"
-    assert "its import ends its process (SIGABRT)" in ran.json["error"]["message"]
+    assert run.json["error"]["type"] == "EngineUnavailableError"
+    assert "its import ends its process (SIGABRT)" in run.json["error"]["message"]

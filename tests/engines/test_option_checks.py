@@ -1,4 +1,4 @@
-"""Prompts that are too long for a model are refused, whichever engine and whichever option they are given by."""
+"""Prompts that are too long for a model are refused by each engine and each option."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FITS = "word " * 60
 
 @pytest.fixture(scope="module", params=["faster-whisper", "openai-whisper"])
 def transcriber(request: pytest.FixtureRequest, use_weights: object) -> Iterator[Transcriber]:
-    """tiny.en in each engine for Whisper."""
+    """Load tiny.en with each engine for Whisper."""
     name = request.param.replace("-", "_").removeprefix("openai_")
     pytest.importorskip(name, reason=f"{request.param} is not installed")
     with asrlab.load(f"{request.param}/tiny.en", device="cpu") as loaded:
@@ -29,13 +29,13 @@ def transcriber(request: pytest.FixtureRequest, use_weights: object) -> Iterator
 
 
 def skip_unless_supported(transcriber: Transcriber, options: dict[str, Any]) -> None:
-    """Skip where the engine has no such option at all: that it is refused is another test's."""
+    """Skip the test if the engine does not support the option; another test checks that it is refused."""
     if "hotwords" in options and not transcriber.info.capabilities.hotwords:
         pytest.skip(f"{transcriber.info.model.engine} has no hotwords")
 
 
-def limited(transcriber: Transcriber, tokens: int) -> dict[str, Any]:
-    """The engine's option that limits the text of a window."""
+def token_limit(transcriber: Transcriber, tokens: int) -> dict[str, Any]:
+    """Return the engine's option that limits the tokens of a window."""
     name = "max_new_tokens" if transcriber.info.model.engine == "faster-whisper" else "sample_len"
     return {name: tokens}
 
@@ -66,7 +66,7 @@ def test_a_text_that_is_too_long_is_refused(
     message: str,
     batched: bool,  # noqa: FBT001 - a parameter
 ):
-    """The option, the tokens given and the limit are named, before any audio is read."""
+    """The error names the option, its tokens and the limit, before any audio is read."""
     skip_unless_supported(transcriber, options)
     call = partial(transcriber.transcribe_many if batched else transcriber.transcribe, **options)
     with pytest.raises(OptionError, match=message) as caught:
@@ -74,20 +74,20 @@ def test_a_text_that_is_too_long_is_refused(
     assert caught.value.option == option
 
 
-def test_a_limit_that_leaves_no_room_is_refused(transcriber: Transcriber):
-    """The limit of new tokens counts as much as the texts do."""
-    (name,) = limited(transcriber, 1)
+def test_a_prompt_and_a_token_limit_that_exceed_the_context_are_refused(transcriber: Transcriber):
+    """A limit of new tokens that does not fit beside the prompt is refused."""
+    (name,) = token_limit(transcriber, 1)
     with pytest.raises(
         OptionError, match=rf"initial_prompt \(18\d tokens\) and {name}=300 are too many together"
     ) as caught:
-        transcriber.transcribe("none.wav", initial_prompt=HALF, engine_options=limited(transcriber, 300))
+        transcriber.transcribe("none.wav", initial_prompt=HALF, engine_options=token_limit(transcriber, 300))
     assert caught.value.option == name
     with pytest.raises(OptionError, match=rf"{name}=4000 are too many together"):
-        transcriber.transcribe("none.wav", engine_options=limited(transcriber, 4000))
+        transcriber.transcribe("none.wav", engine_options=token_limit(transcriber, 4000))
 
 
-def test_text_heard_before_makes_room_for_hotwords(transcriber: Transcriber):
-    """A window after a long text decodes with long hotwords, which fail upstream: "No position encodings"."""
+def test_previous_text_is_shortened_for_hotwords(transcriber: Transcriber):
+    """A window after a long text decodes with long hotwords, for which upstream fails with "No position encodings"."""
     if transcriber.info.model.engine != "faster-whisper":
         pytest.skip("openai-whisper has no hotwords")
     from faster_whisper.tokenizer import Tokenizer
@@ -117,14 +117,14 @@ def test_text_heard_before_makes_room_for_hotwords(transcriber: Transcriber):
     assert result.sequences_ids[0]
 
 
-def test_text_heard_before_makes_room_for_a_prefix(transcriber: Transcriber):
-    """The prompt of a window after a long text leaves 100 tokens behind a long prefix."""
+def test_previous_text_is_shortened_for_a_prefix(transcriber: Transcriber):
+    """The prompt of a window after a long text leaves 100 tokens after a long prefix."""
     if transcriber.info.model.engine != "openai-whisper":
-        pytest.skip("faster-whisper gives a prefix to the first window alone")
+        pytest.skip("faster-whisper uses a prefix only for the first window")
     options = asrlab.TranscribeOptions(engine_options={"prefix": "word " * 200})
     windows = transcriber.recognizer.window_decoder(np.zeros(1600, np.float32), options)
-    windows._tokens = list(range(300))  # noqa: SLF001 - as after some windows
-    prompt = windows._prompt()  # noqa: SLF001 - what upstream is given
+    windows._tokens = list(range(300))  # noqa: SLF001 - the state after some windows
+    prompt = windows._prompt()  # noqa: SLF001 - the prompt that upstream receives
     assert prompt == list(range(300))[-len(prompt) :]
     assert 100 < len(prompt) + 200 + 5 + 100 <= 448
 
@@ -132,7 +132,7 @@ def test_text_heard_before_makes_room_for_a_prefix(transcriber: Transcriber):
 @pytest.mark.parametrize("option", ["initial_prompt", "hotwords"])
 @pytest.mark.parametrize("engine", ["liquid-audio", "echo"])
 def test_an_engine_without_prompts_refuses_them(engine: str, option: str):
-    """What an engine cannot take is refused by its name, long or short."""
+    """An engine without prompts or hotwords refuses them by name."""
     capabilities = asrlab.Capabilities(languages=("en",))
     with pytest.raises(OptionError, match=f"{engine}/model cannot honour {option}"):
         capabilities.check(asrlab.TranscribeOptions(**{option: FITS}), model=f"{engine}/model")
