@@ -14,7 +14,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """An empty folder, away from the examples and from the audio."""
+    """Create an empty folder outside of the folders of examples and audio."""
     folder = tmp_path / "work"
     folder.mkdir()
     return folder
@@ -22,13 +22,13 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def offline(weights_cache: Path) -> Mapping[str, str]:
-    """The variables of a process that has the weights and no network."""
+    """Return the environment of a process with the weights and without network access."""
     return os.environ | {"ASRLAB_CACHE": str(weights_cache), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture
 def run(work: Path, offline: Mapping[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs an example as a user does, in the folder `work`, away from the network."""
+    """Return a function that runs an example in the folder `work`, offline."""
 
     def run(name: str, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""The notebooks: pairs that agree, and each run from top to bottom by this Python, with real weights and no network."""
+"""The notebooks: their pairs of files are in sync, and each runs from top to bottom with real weights, offline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CELL = re.compile("<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL)
 CLIP_TEXT = (
     "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for them."
 )
-# Colab's package cannot be had elsewhere; this is the one call of it, with a file name that tries to be HTML.
+# Colab's package is not published; this stands in for the call that the notebook uses, with HTML as a file name.
 COLAB = """
 import os
 from pathlib import Path
@@ -46,30 +46,30 @@ class files:
 
 @attrs.frozen
 class Executed:
-    """A notebook that was run.
+    """An executed notebook.
 
     Attributes:
-        cells: Its cells with their outputs.
+        cells: The cells of the notebook with their outputs.
     """
 
     cells: list[Any]
 
     @cached_property
     def printed(self) -> str:
-        """What all cells printed on standard output."""
+        """The standard output of all cells."""
         outputs = [output for cell in self.cells for output in cell.get("outputs", ())]
         return "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
 
     @cached_property
     def tables(self) -> list[list[list[str]]]:
-        """The tables that were shown: the HTML of their cells, row by row."""
-        return [found for cell in self.cells for found in tables_of(cell)]
+        """The tables in the outputs: the HTML of each table's cells, by row."""
+        return [table for cell in self.cells for table in parse_tables(cell)]
 
 
-def tables_of(cell: Any) -> list[list[list[str]]]:
-    """The tables that a cell shows."""
-    shown = [output.data["text/html"] for output in cell.get("outputs", ()) if "text/html" in output.get("data", {})]
-    return [[CELL.findall(row) for row in ROW.findall(html)] for html in shown]
+def parse_tables(cell: Any) -> list[list[list[str]]]:
+    """Return the tables in the outputs of a cell."""
+    pages = [output.data["text/html"] for output in cell.get("outputs", ()) if "text/html" in output.get("data", {})]
+    return [[CELL.findall(row) for row in ROW.findall(html)] for html in pages]
 
 
 type Execute = Callable[[str], Any]
@@ -77,7 +77,7 @@ type Execute = Callable[[str], Any]
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for Jupyter whose only kernel is the Python that runs these tests."""
+    """Create a folder for Jupyter whose only kernel is the Python of these tests."""
     folder = tmp_path_factory.mktemp("jupyter")
     spec = {
         "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
@@ -90,13 +90,13 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def started(kernels: Path, weights_cache: Path, tmp_path: Path, clips: tuple[Path, ...]) -> Execute:
-    """Begins a notebook in an empty folder: a context with the client and the notebook."""
-    own = {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
+def start_notebook(kernels: Path, weights_cache: Path, tmp_path: Path, clips: tuple[Path, ...]) -> Execute:
+    """Return a context manager that starts a notebook in an empty folder and yields its client and the notebook."""
+    folders = {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
     environment = (
         os.environ
         | {"ASRLAB_CACHE": str(weights_cache), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "CLIP": str(clips[1])}
-        | {name: str(kernels / folder) for name, folder in own.items()}
+        | {name: str(kernels / folder) for name, folder in folders.items()}
     )
 
     @contextmanager
@@ -116,27 +116,27 @@ def started(kernels: Path, weights_cache: Path, tmp_path: Path, clips: tuple[Pat
 
 
 def run_all(client: Any, notebook: Any) -> Executed:
-    """Run every cell; an exception in one fails the test."""
+    """Run every cell, and raise the exception of a cell that fails."""
     for index, cell in enumerate(notebook.cells):
         client.execute_cell(cell, index)
     return Executed(notebook.cells)
 
 
 def run_more(client: Any, notebook: Any, source: str) -> Any:
-    """Run one more cell, and give it with its outputs."""
+    """Run a further cell, and return the cell with its outputs."""
     notebook.cells.append(nbformat.v4.new_code_cell(source))
     return client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1)
 
 
-def source_of(notebook: Any, words: str) -> str:
-    """The one cell of code that has these words."""
+def find_source(notebook: Any, words: str) -> str:
+    """Return the source of the only code cell that contains *words*."""
     [source] = [cell.source for cell in notebook.cells if cell.cell_type == "code" and words in cell.source]
     return str(source)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_pair_agrees(name: str, tmp_path: Path):
-    """``jupytext --sync`` has nothing to change in either file, whichever was saved last."""
+def test_the_files_of_a_notebook_are_in_sync(name: str, tmp_path: Path):
+    """``jupytext --sync`` changes neither file of a notebook, whichever was saved last."""
     pair = [shutil.copy(NOTEBOOKS / f"{name}{suffix}", tmp_path) for suffix in (".py", ".ipynb")]
     for newest in pair:
         Path(newest).touch()
@@ -147,8 +147,8 @@ def test_a_pair_agrees(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_is_valid_and_kept_without_outputs(name: str):
-    """It has Jupyter's format, and no cell has an output or a number, which would tell of somebody's machine."""
+def test_a_notebook_is_valid_and_has_no_outputs(name: str):
+    """A notebook has Jupyter's format, and no cell has an output or an execution count."""
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -157,70 +157,72 @@ def test_a_notebook_is_valid_and_kept_without_outputs(name: str):
 
 
 def test_every_notebook_is_tested():
-    """The pairs in the folder are those of these tests."""
+    """The folder has no other notebooks than those of these tests."""
     assert {path.name for path in NOTEBOOKS.iterdir() if path.suffix in (".py", ".ipynb")} == {
         f"{name}{suffix}" for name in NAMES for suffix in (".py", ".ipynb")
     }
 
 
-def test_the_colab_notebook_transcribes_and_compares(started: Execute, tmp_path: Path):
-    """The device and its reason, timed words, two models with counts and texts; then a file as Colab uploads it."""
-    with started("colab") as (client, notebook):
-        done = run_all(client, notebook)
-        assert re.search(r"^asked for auto, uses (cpu|cuda:0) in \w+: best of ", done.printed, re.MULTILINE)
-        assert CLIP_TEXT in done.printed
-        words, files, models, texts = done.tables
+def test_the_colab_notebook_transcribes_and_compares(start_notebook: Execute, tmp_path: Path):
+    """The Colab notebook shows the device, timed words, a comparison of two models, and the text of an upload."""
+    with start_notebook("colab") as (client, notebook):
+        result = run_all(client, notebook)
+        assert re.search(r"^asked for auto, uses (cpu|cuda:0) in \w+: best of ", result.printed, re.MULTILINE)
+        assert CLIP_TEXT in result.printed
+        words, files, models, texts = result.tables
         assert [row[2] for row in words[1:]] == CLIP_TEXT.split()
         assert files == [["file", "text"]]
-        assert "not on Colab" in done.printed
-        check_models(models)
+        assert "not on Colab" in result.printed
+        assert_models(models)
         assert [row[1:] for row in texts[2:4]] == [
             ["faster-whisper/base", CLIP_TEXT],
             ["faster-whisper/tiny.en", texts[3][2]],
         ]
         assert len(texts) == 1 + 5 * 3
-        assert done.printed.count("too few to tell") == 2
-        check_uploads(client, notebook, tmp_path)
+        assert result.printed.count("too few to tell") == 2
+        assert_uploads(client, notebook, tmp_path)
 
 
-def check_models(table: list[list[str]]) -> None:
-    """Both models have few errors in the 70 words, and none failed."""
+def assert_models(table: list[list[str]]) -> None:
+    """Assert that both models have few errors in 70 words, and no failures."""
     assert [row[0] for row in table[1:]] == ["faster-whisper/base", "faster-whisper/tiny.en"]
     assert all(re.fullmatch(r"[0-4]/70", row[3]) and float(row[4]) > 0 and row[6] == "0" for row in table[1:])
 
 
-def check_uploads(client: Any, notebook: Any, folder: Path) -> None:
-    """The cell for files, run again where ``google.colab`` is there: a text, a failure, and no HTML of theirs."""
+def assert_uploads(client: Any, notebook: Any, folder: Path) -> None:
+    """Assert that the cell for files, with ``google.colab``, shows a text and a failure and escapes HTML."""
     (folder / "google" / "colab").mkdir(parents=True)
     (folder / "google" / "colab" / "__init__.py").write_text(COLAB)
     run_more(client, notebook, "importlib.invalidate_caches(); transcriber = asrlab.load('faster-whisper/base')")
-    [[_, good, bad]] = tables_of(run_more(client, notebook, source_of(notebook, "google.colab")))
+    [[_, good, bad]] = parse_tables(run_more(client, notebook, find_source(notebook, "google.colab")))
     assert good == ["&lt;img src=x onerror=alert(1)&gt;.flac", "He was not an ill-disposed young man."]
     assert bad[0] == "notes.txt"
     assert bad[1].startswith("failed: ")
-    [[_, hostile]] = tables_of(run_more(client, notebook, "table(['<i>'], [['<script>alert(1)</script>']])"))
+    [[_, hostile]] = parse_tables(run_more(client, notebook, "table(['<i>'], [['<script>alert(1)</script>']])"))
     assert hostile == ["&lt;script&gt;alert(1)&lt;/script&gt;"]
 
 
-def test_the_comparison_notebook_ends_in_a_verified_document(started: Execute, tmp_path: Path, clips: tuple[Path, ...]):
-    """Runs, verdicts, marked differences, a report, a verified document; then two number formats on more recordings."""
-    with started("comparison") as (client, notebook):
-        done = run_all(client, notebook)
-        check_differences(*done.tables)
-        check_files(tmp_path / "comparison", done.printed)
-        check_intervals(client, notebook, clips, tmp_path)
+def test_the_comparison_notebook_ends_in_a_verified_document(
+    start_notebook: Execute, tmp_path: Path, clips: tuple[Path, ...]
+):
+    """The comparison notebook has differences, a report, a verified document, and intervals with more recordings."""
+    with start_notebook("comparison") as (client, notebook):
+        result = run_all(client, notebook)
+        assert_differences(*result.tables)
+        assert_files(tmp_path / "comparison", result.printed)
+        assert_intervals(client, notebook, clips, tmp_path)
 
 
-def check_differences(differences: list[list[str]], worst: list[list[str]]) -> None:
-    """Clips of one speaker give no interval; what the models got wrong is marked, and nothing else."""
+def assert_differences(differences: list[list[str]], worst: list[list[str]]) -> None:
+    """Assert that clips of one speaker give no interval, and that only errors are marked."""
     assert [row[0] for row in differences[1:]] == ["faster-whisper/tiny.en"] * 2
     assert [row[3:] for row in differences[1:]] == [["", "", "too few to tell"]] * 2
     assert sum(int(row[2]) for row in worst[1:]) > 0
     assert all(("<del>" in row[3] or "<ins>" in row[3]) == (row[2] != "0") for row in worst[1:])
 
 
-def check_files(folder: Path, printed: str) -> None:
-    """The report is a page; the document has the figures of both records, and verify tells it from the boast."""
+def assert_files(folder: Path, printed: str) -> None:
+    """Assert that the report is HTML, the document has the figures of both runs, and only the boast fails verify."""
     assert (folder / "report.html").read_bytes().startswith(b"<!doctype html>")
     document = (folder / "results.md").read_text(encoding="utf-8")
     assert document.count("figure=words -->70<!-- asrlab:end --> words") == 2
@@ -229,16 +231,16 @@ def check_files(folder: Path, printed: str) -> None:
     assert "exit code of the boast: 1" in printed
 
 
-def check_intervals(client: Any, notebook: Any, clips: tuple[Path, ...], folder: Path) -> None:
-    """With enough recordings, whose speakers are not known, each difference has its interval and p-value."""
+def assert_intervals(client: Any, notebook: Any, clips: tuple[Path, ...], folder: Path) -> None:
+    """Assert that with enough recordings of unknown speakers each difference has an interval and a p-value."""
     (folder / "talks").mkdir()
     for number in range(6):
         shutil.copy(clips[number % 2 * 3 + 1], folder / "talks" / f"{number}.flac")
         (folder / "talks" / f"{number}.txt").write_text("he was not an ill disposed young man", encoding="utf-8")
     formats = {name: ("faster-whisper/tiny.en", name) for name in ("int8", "float32")}
     run_more(client, notebook, f"DATA, SYSTEMS, FOLDER = 'talks', {formats}, 'formats'")
-    run_more(client, notebook, source_of(notebook, "asrlab.evaluation.bench("))
-    [[_, *rows]] = tables_of(run_more(client, notebook, source_of(notebook, "def wer_rows")))
+    run_more(client, notebook, find_source(notebook, "asrlab.evaluation.bench("))
+    [[_, *rows]] = parse_tables(run_more(client, notebook, find_source(notebook, "def wer_rows")))
     assert len(rows) == 2
     for candidate, baseline, _, interval, p_value, verdict in rows:
         assert ("float32" in candidate, "int8" in baseline) == (True, True)

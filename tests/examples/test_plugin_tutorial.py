@@ -1,4 +1,4 @@
-"""The tutorial of a plugin, done from an empty folder to a benchmark, in an environment of its own."""
+"""The tutorial for plugins, followed from an empty folder to a benchmark in a new virtual environment."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ sys.exit(main())
 
 @attrs.define
 class Reader:
-    """Somebody who does what the page says.
+    """A user who follows the page.
 
     Attributes:
-        folder: Where they are.
-        programs: Their environment's.
-        home: For caches and runs.
-        printed: What the last commands printed.
+        folder: The current folder of the user.
+        programs: The folder of the virtual environment's programs.
+        home: The folder for caches and runs.
+        printed: The output of the last commands.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ class Reader:
     printed: str = ""
 
     def do(self, kind: str, text: str) -> None:
-        """Do one block: run commands, write a file, or compare what was printed."""
+        """Run the commands of a block, write its file, or compare its text with the output."""
         if kind == "sh":
             self.run(text)
         elif kind == "text":
@@ -48,17 +48,17 @@ class Reader:
         else:
             assert kind == "python"
             path = self.folder / text.partition("\n")[0].removeprefix("# ")
-            assert path.parent.is_dir(), f"the page puts a file where there is no folder: {path}"
+            assert path.parent.is_dir(), f"the page writes a file into a missing folder: {path}"
             path.write_text(text, encoding="utf-8")
 
     def run(self, commands: str) -> None:
-        """In a shell that begins where the last one ended."""
+        """Run *commands* in a shell that starts in the last folder of the previous commands."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("ASRLAB_", "PYTEST_"))}
         environment |= {
             "PATH": f"{self.programs}{os.pathsep}{environment['PATH']}",
             "ASRLAB_CACHE": str(self.home),
             "ASRLAB_OFFLINE": "1",
-            # pip takes what is installed, and builds with it
+            # pip uses the installed packages, also to build
             "PIP_NO_INDEX": "1",
             "PIP_NO_BUILD_ISOLATION": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -72,7 +72,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """At an empty folder, with an environment that has pip, and what this one has: asrlab and pytest among it."""
+    """Return a reader in an empty folder, with a virtual environment that has pip and the packages of this one."""
     pytest.importorskip("setuptools", reason="setuptools, which builds the plugin, is not installed")
     home = tmp_path_factory.mktemp("home")
     venv.create(home / "venv", with_pip=True)
@@ -89,7 +89,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 def test_the_tutorial_runs_from_start_to_end(reader: Reader) -> None:
-    """Every block of the page does what it says, and the engine that comes of it makes no mistake."""
+    """Every block of the page has its stated output, and the resulting engine makes no error."""
     blocks = BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))
     assert {kind for kind, _ in blocks} == {"python", "sh", "text"}
     for kind, text in blocks:

