@@ -1,4 +1,4 @@
-"""Time grows with what is read: no text of a stranger makes it grow with the square."""
+"""The time to read a file grows linearly with its size, also for adversarial texts."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import trn_line, unescape_id
 
 EVIDENCE = Evidence(folder=Path("evidence"), runs={})
-BOARD = build_support_matrix(EVIDENCE)
+SUPPORT = build_support_matrix(EVIDENCE)
 
 
-def refuse(number: int, problem: str) -> DatasetError:
-    """The error for a line."""
+def make_error(number: int, problem: str) -> DatasetError:
+    """Return the error for a line."""
     return DatasetError(f"line {number}: {problem}", line=number)
 
 
-def document(path: Path) -> int:
-    """How much `asrlab verify` flags in a document."""
-    return len(list(lint_document(read_document(path), EVIDENCE, BOARD)))
+def count_findings(path: Path) -> int:
+    """Return the number of findings of `asrlab verify` in a document."""
+    return len(list(lint_document(read_document(path), EVIDENCE, SUPPORT)))
 
 
-# By kind a text of so many characters, more or less, its file's name, and what reads the file.
+# For each kind: a function that returns about *size* characters, the name of the file, and the function that reads it.
 FILES: dict[str, tuple[Callable[[int], str], str, Callable[[Path], object]]] = {
     "STM alternatives that never close": (
         lambda size: "f 1 s 0 1 " + "{ a / b " * (size // 8),
@@ -70,21 +70,21 @@ FILES: dict[str, tuple[Callable[[int], str], str, Callable[[Path], object]]] = {
     "document figures": (
         lambda size: "The WER of the model is " + ", ".join(f"{n % 90}.5 %" for n in range(size // 8)),
         "x.md",
-        document,
+        count_findings,
     ),
-    "document seconds": (lambda size: "The model took " + "5 s " * (size // 4), "x.md", document),
-    "document claims": (lambda size: "whisper " + "works on CPU, " * (size // 14), "x.md", document),
-    "document praise": (lambda size: "production ready " * (size // 17), "x.md", document),
-    "document sentences": (lambda size: "Base takes 5 s. " * (size // 16), "x.md", document),
+    "document seconds": (lambda size: "The model took " + "5 s " * (size // 4), "x.md", count_findings),
+    "document claims": (lambda size: "whisper " + "works on CPU, " * (size // 14), "x.md", count_findings),
+    "document praise": (lambda size: "production ready " * (size // 17), "x.md", count_findings),
+    "document sentences": (lambda size: "Base takes 5 s. " * (size // 16), "x.md", count_findings),
     "document cells": (
         lambda size: "".join(cell * (size // 18) + "|\n" for cell in ("| a ", "|---", "| 5 % WER ")),
         "x.md",
-        document,
+        count_findings,
     ),
-    "document tags": (lambda size: "<p>" + "<a " * (size // 3), "x.md", document),
-    "document comments": (lambda size: "<div>\n" + "<!-- x " * (size // 7), "x.md", document),
-    "document blocks": (lambda size: "<!-- x -->\n\n" * (size // 12), "x.md", document),
-    "document entities": (lambda size: "&copy; WER " * (size // 11), "x.md", document),
+    "document tags": (lambda size: "<p>" + "<a " * (size // 3), "x.md", count_findings),
+    "document comments": (lambda size: "<div>\n" + "<!-- x " * (size // 7), "x.md", count_findings),
+    "document blocks": (lambda size: "<!-- x -->\n\n" * (size // 12), "x.md", count_findings),
+    "document entities": (lambda size: "&copy; WER " * (size // 11), "x.md", count_findings),
 }  # fmt: skip
 TEXTS: dict[str, tuple[Callable[[int], str], Callable[[str], object]]] = {
     "brackets in a hypothesis": (lambda size: "([<" * (size // 3), lambda text: list(split_words(text))),
@@ -96,11 +96,11 @@ TEXTS: dict[str, tuple[Callable[[int], str], Callable[[str], object]]] = {
     "nested alternatives": (lambda size: "{ a " * (size // 6) + "} " * (size // 6), parse_alternatives),
     "quotes in a cell": (
         lambda size: '"' + '""' * (size // 2),
-        lambda text: list(read_rows([(1, "id\tx\n"), (2, text)], "\t", "lenient", refuse)),
+        lambda text: list(read_rows([(1, "id\tx\n"), (2, text)], "\t", "lenient", make_error)),
     ),
     "cells that begin with quotes": (
         lambda size: '"a\t' * (size // 3),
-        lambda text: list(read_rows([(1, "id\tx\n"), (2, text)], "\t", "lenient", refuse)),
+        lambda text: list(read_rows([(1, "id\tx\n"), (2, text)], "\t", "lenient", make_error)),
     ),
 }
 LARGE = 160_000
@@ -108,52 +108,52 @@ DOCUMENT = 8_000
 
 
 def cpu_seconds(run: Callable[[], object]) -> float:
-    """CPU time; an error is as good as a result."""
+    """Return the CPU time of *run*, which may raise an error of the input."""
     before = time.process_time()
     try:
         run()
     except AsrlabError:
         pass
     except ValueError as error:
-        assert "is not closed" in str(error)  # noqa: PT017 - what the parser of alternatives raises
+        assert "is not closed" in str(error)  # noqa: PT017 - raised by the parser of alternatives
     return time.process_time() - before
 
 
 def assert_linear(small: Callable[[], object], large: Callable[[], object]) -> None:
-    """Eight times the input takes at most twenty times the time, in the best of three tries on a busy machine."""
-    tries = []
+    """Assert that eight times the input takes at most twenty times the time, in the best of three attempts."""
+    attempts = []
     for _ in range(3):
-        tries.append((cpu_seconds(small), cpu_seconds(large)))
-        if tries[-1][1] < max(20 * tries[-1][0], 0.5):
+        attempts.append((cpu_seconds(small), cpu_seconds(large)))
+        if attempts[-1][1] < max(20 * attempts[-1][0], 0.5):
             return
-    raise AssertionError(f"CPU seconds for an input and one that is eight times as long: {tries}")
+    raise AssertionError(f"CPU seconds for an input and one that is eight times as long: {attempts}")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_time_of_reading_a_file_grows_with_its_size(tmp_path: Path, name: str):
-    """A file that is eight times as long takes no more than twenty times as long, read or refused."""
+def test_time_to_read_a_file_is_linear(tmp_path: Path, name: str):
+    """A file of eight times the length takes at most twenty times the time, whether it is read or refused."""
     text, file, read = FILES[name]
     size = DOCUMENT if file.endswith(".md") else LARGE
-    for name_of, part in (("small", size // 8), ("large", size)):
-        (tmp_path / name_of).mkdir()
-        (tmp_path / name_of / file).write_text(text(part), encoding="utf-8")
+    for folder, length in (("small", size // 8), ("large", size)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text(text(length), encoding="utf-8")
     assert_linear(lambda: read(tmp_path / "small" / file), lambda: read(tmp_path / "large" / file))
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_time_of_reading_a_text_grows_with_its_length(name: str):
-    """A text that is eight times as long takes no more than twenty times as long."""
+def test_time_to_parse_a_text_is_linear(name: str):
+    """A text of eight times the length takes at most twenty times the time."""
     text, read = TEXTS[name]
     short, long = text(LARGE // 8), text(LARGE)
     assert_linear(lambda: read(short), lambda: read(long))
 
 
-def test_long_sentence_loses_no_findings(tmp_path: Path):
-    """A sentence that is looked at in parts has as many figures as one that is looked at whole."""
+def test_a_long_sentence_loses_no_findings(tmp_path: Path):
+    """A sentence that is checked in parts has one finding for each figure."""
     path = tmp_path / "x.md"
     for count in (10, 100, 2000):
         path.write_text("The WER of the model is " + " and ".join(["5.5 %"] * count), encoding="utf-8")
-        assert document(path) == count
+        assert count_findings(path) == count
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_long_sentence_loses_no_findings(tmp_path: Path):
         ("a)b (c", ["ab", "c"]),
     ],
 )
-def test_annotations_are_left_out_as_by_whispers_patterns(text: str, words: list[str]):
-    """What stands in brackets goes, as with Whisper's patterns, which take quadratic time."""
-    left = re.sub(r"\(([^)]+?)\)", "", re.sub(r"[<\[][^>\]]*[>\]]", "", text))
-    assert list(split_words(text)) == list(split_words(left)) == words
+def test_annotations_are_removed_as_by_whispers_patterns(text: str, words: list[str]):
+    """Bracketed text is removed as by Whisper's patterns, which take quadratic time."""
+    remaining = re.sub(r"\(([^)]+?)\)", "", re.sub(r"[<\[][^>\]]*[>\]]", "", text))
+    assert list(split_words(text)) == list(split_words(remaining)) == words

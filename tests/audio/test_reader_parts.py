@@ -18,7 +18,7 @@ def _assert_refused(source: Any) -> AudioError:
 
 @pytest.fixture
 def make(sound: Callable[..., Any], written: Callable[..., bytes], encoded: Callable[..., bytes], tmp_path: Path):
-    """A path to 12 s of sound in a container."""
+    """Return a function that writes 12 s of sound in a container and returns the path."""
 
     def _make(kind: str, codec: str, rate: int) -> Path:
         samples = sound(12.0, sample_rate=rate)
@@ -50,10 +50,10 @@ def make(sound: Callable[..., Any], written: Callable[..., bytes], encoded: Call
     ],
 )
 @pytest.mark.parametrize(("offset", "duration"), [(0.5, 2.0), (5.25, 1.5), (10.0, None), (0.0, 3.0)])
-def test_part_equals_the_same_stretch_of_the_whole(
+def test_a_part_equals_the_same_span_of_the_file(
     make: Callable[..., Path], kind: str, codec: str, rate: int, tolerance: float, offset: float, duration: float | None
 ):
-    """Seeking lands on the right sample in every container."""
+    """A part of a file has the samples of the same span of the file, in every container."""
     path = make(kind, codec, rate)
     whole = load_audio(path).samples
     with open_audio(AudioFile(path=path, offset=offset, duration=duration)) as reader:
@@ -69,23 +69,23 @@ def test_part_equals_the_same_stretch_of_the_whole(
     assert min(errors) <= tolerance
 
 
-def test_part_of_a_resampled_file_has_the_right_length(make: Callable[..., Path]):
-    """Offset and duration are seconds, whatever the rate."""
+def test_a_part_of_a_resampled_file_has_the_right_length(make: Callable[..., Path]):
+    """Offset and duration are in seconds at any sample rate."""
     path = make("WAV", "PCM_16", 44_100)
     with open_audio(AudioFile(path=path, offset=1.0, duration=2.5)) as reader:
         assert reader.declared_duration == 2.5
         assert abs(len(reader.read()) - 40_000) <= 1
 
 
-def test_file_without_offset_is_the_whole(make: Callable[..., Path]):
-    """An `AudioFile` with nothing but a path is the file."""
+def test_a_file_without_offset_is_read_whole(make: Callable[..., Path]):
+    """An `AudioFile` without offset and duration is the whole file."""
     path = make("WAV", "PCM_16", 16_000)
     assert load_audio(AudioFile(path=path)).duration == 12.0
 
 
 @pytest.mark.parametrize(("kind", "codec"), [("WAV", "PCM_16"), ("MP3", "MPEG_LAYER_III"), ("ipod", "aac")])
-def test_part_beyond_the_end_is_refused(make: Callable[..., Path], kind: str, codec: str):
-    """A manifest that asks for more than there is, or starts behind the end, is told."""
+def test_a_part_beyond_the_end_is_refused(make: Callable[..., Path], kind: str, codec: str):
+    """A part that ends or starts after the end of the file is refused with the reason."""
     path = make(kind, codec, 16_000)
     error = _assert_refused(AudioFile(path=path, offset=10.0, duration=5.0))
     assert (error.reason, error.declared) == ("truncated", 5.0)
@@ -96,22 +96,22 @@ def test_part_beyond_the_end_is_refused(make: Callable[..., Path], kind: str, co
     assert "check the offset" in error.message
 
 
-def test_part_that_overshoots_by_a_rounding_is_taken(make: Callable[..., Path]):
-    """Manifests round their durations up."""
+def test_a_part_that_exceeds_the_file_by_rounding_is_accepted(make: Callable[..., Path]):
+    """A part that ends 0.1 s after the end of the file, as in manifests with rounded durations, is accepted."""
     path = make("WAV", "PCM_16", 16_000)
     assert load_audio(AudioFile(path=path, offset=10.0, duration=2.1)).duration == 2.0
 
 
-def test_intact_part_of_a_truncated_file_is_taken(make: Callable[..., Path]):
-    """What is missing elsewhere does not matter to a part."""
+def test_an_intact_part_of_a_truncated_file_is_accepted(make: Callable[..., Path]):
+    """A part before the end of a truncated file is read; a part beyond it is refused."""
     path = make("WAV", "PCM_16", 16_000)
     path.write_bytes(path.read_bytes()[:200_000])
     assert load_audio(AudioFile(path=path, offset=2.0, duration=3.0)).duration == 3.0
     assert _assert_refused(AudioFile(path=path, offset=2.0)).declared == pytest.approx(10.0, abs=1e-3)
 
 
-def test_damage_before_a_part_does_not_matter(make: Callable[..., Path]):
-    """What comes before the offset is skipped without being decoded."""
+def test_damage_before_a_part_is_ignored(make: Callable[..., Path]):
+    """Damage before the offset of a part is skipped without a warning."""
     path = make("matroska", "aac", 16_000)
     data = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
@@ -128,10 +128,10 @@ def test_damage_before_a_part_does_not_matter(make: Callable[..., Path]):
         assert reader.warnings == ()
 
 
-def test_place_of_a_bad_sample_counts_from_the_start_of_the_file(
+def test_the_time_of_an_invalid_sample_counts_from_the_start_of_the_file(
     sound: Callable[..., Any], written: Callable[..., bytes], tmp_path: Path
 ):
-    """The second in the message is the file's, not the part's."""
+    """The time of an invalid sample in the message counts from the start of the file, not of the part."""
     samples = sound(4.0)
     samples[48_000] = np.nan
     path = tmp_path / "a.wav"

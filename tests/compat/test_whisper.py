@@ -37,7 +37,7 @@ def test_the_import_loads_no_engine():
     assert not {"whisper", "torch", "tiktoken", "faster_whisper", "ctranslate2"} & set(done.stdout.split())
 
 
-WITHOUT = """
+WITHOUT_WHISPER = """
 import sys
 sys.modules["whisper"] = sys.modules["torch"] = None
 import asrlab, asrlab.compat.whisper as whisper
@@ -55,7 +55,9 @@ except asrlab.EngineUnavailableError as error:
 
 def test_another_engine_works_without_openai_whisper(clips: tuple[Path, ...]):
     """Without openai-whisper and torch, everything works except the numbers of a spectrogram."""
-    done = subprocess.run([sys.executable, "-c", WITHOUT, str(clips[1])], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_WHISPER, str(clips[1])], capture_output=True, text=True, check=True
+    )
     text, words, error = done.stdout.splitlines()
     assert (text, words) == (" loud loud loud", "30")
     assert install_command("asrlab[openai-whisper]") in error
@@ -214,8 +216,8 @@ def test_download_root_is_the_folder_of_the_weights(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("use_weights")
-def test_errors_over_openai_whisper_name_the_cure(clips: tuple[Path, ...]):
-    """A missing attribute names upstream's; a clip ends with the audio; conflicting options are refused."""
+def test_errors_over_openai_whisper_name_a_solution(clips: tuple[Path, ...]):
+    """The error for a missing attribute names upstream's, clips end with the audio, and conflicts are refused."""
     pytest.importorskip("whisper", reason="openai-whisper is not installed")
     with whisper.load_model("tiny.en") as model:
         with pytest.raises(AttributeError, match=r"whisper\.load_model\('base'\)\.encoder"):

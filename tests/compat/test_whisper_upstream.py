@@ -86,7 +86,7 @@ def test_every_option_does_what_upstreams_does(fields: list[dict[str, Any]]):
 
     given = " ".join({field["example"] for field in fields})
     missing = {name for name in DEFAULTS if not re.search(rf"\b{name}=", given)}
-    assert missing == {"task", "prompt"}  # a command above has the first, and the second is refused
+    assert missing == {"task", "prompt"}  # a command has task, and prompt is refused
 
 
 def test_silence_and_noise_are_upstreams(fields: list[dict[str, Any]]):

@@ -78,8 +78,8 @@ def test_an_older_pyav_needs_no_patch():
             assert decoding.av is older
 
 
-@pytest.mark.parametrize("gone", ["", "av", "decode_audio"])
-def test_the_patch_is_retired_if_upstream_is_fixed(clips: tuple[Path, ...], gone: str):
+@pytest.mark.parametrize("removed", ["", "av", "decode_audio"])
+def test_the_patch_is_retired_if_upstream_is_fixed(clips: tuple[Path, ...], removed: str):
     """A fixed ``decode_audio`` needs no patch, even if ``decode_audio`` or ``av`` is no longer in the module."""
     source = inspect.getsource(decoding.decode_audio)
     assert 'metadata_errors="ignore"' in source
@@ -87,12 +87,12 @@ def test_the_patch_is_retired_if_upstream_is_fixed(clips: tuple[Path, ...], gone
     exec(source.replace(', metadata_errors="ignore"', ""), names)  # noqa: S102 - upstream's own code
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "decode_audio", names["decode_audio"])
-        if gone:
-            patch.delattr(decoding, gone)
+        if removed:
+            patch.delattr(decoding, removed)
         with patched("faster-whisper", device="cpu") as scope:
             assert scope.status(NAME) == "retired"
-            assert vars(decoding).get("av") is (None if gone == "av" else av)
-            assert gone or len(decoding.decode_audio(str(clips[1]))) == 47_840
+            assert vars(decoding).get("av") is (None if removed == "av" else av)
+            assert removed or len(decoding.decode_audio(str(clips[1]))) == 47_840
 
 
 @needs_new

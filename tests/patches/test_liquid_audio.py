@@ -139,7 +139,7 @@ def test_the_decoder_patch_is_retired_if_the_getter_is_fixed(
 @pytest.mark.parametrize(
     ("replacement", "status"),
     [(None, "retired"), (lambda _self: None, "failed"), (property(lambda self: self.decoder.cuda()), "failed")],
-    ids=["gone", "no-property", "other-class"],
+    ids=["removed", "no-property", "other-class"],
 )
 def test_an_unknown_getter_is_not_changed(replacement: Any, status: str):
     """A getter that the patch does not know is reported and not changed."""
@@ -261,12 +261,12 @@ def test_the_flash_patch_is_not_needed_without_the_package_or_on_cuda(request: p
         assert vars(lfm2_audio)["module_exists"] is before
 
 
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("removed", [False, True])
 def test_the_flash_patch_is_retired_if_upstream_is_fixed(
     flash_attn: None,
     fix_upstream: Callable[..., Any],
     tiny: Path,
-    gone: bool,  # noqa: FBT001 - a parameter of the test
+    removed: bool,  # noqa: FBT001 - a parameter of the test
 ):
     """A fixed loader is not changed, with or without ``module_exists`` in the module."""
     model = liquid_audio.LFM2AudioModel
@@ -274,7 +274,7 @@ def test_the_flash_patch_is_retired_if_upstream_is_fixed(
         model, "from_pretrained", vars(model)["from_pretrained"].__func__, ('module_exists("flash_attn")', "False")
     )
     with pytest.MonkeyPatch.context() as patch:
-        if gone:
+        if removed:
             patch.delattr(lfm2_audio, "module_exists")
         with patched("liquid-audio", device="cpu", patches=FLASH) as scope:
             assert scope.status(FLASH) == "retired"
@@ -313,17 +313,17 @@ def test_a_transcriber_applies_and_reports_its_patches(tiny: Path, clips: tuple[
     assert vars(liquid_audio.LFM2AudioProcessor)["audio_detokenizer"] is getter
 
 
-@pytest.mark.parametrize("how", ["argument", "environment"])
+@pytest.mark.parametrize("given_by", ["argument", "environment"])
 def test_a_transcriber_without_patches_transcribes_and_cannot_speak(
-    tiny: Path, clips: tuple[Path, ...], codes: Any, monkeypatch: pytest.MonkeyPatch, how: str
+    tiny: Path, clips: tuple[Path, ...], codes: Any, monkeypatch: pytest.MonkeyPatch, given_by: str
 ):
     """``off`` skips all patches; recognition works, and the speech decoder fails as upstream's does."""
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device: upstream works here")
     with monkeypatch.context() as environment:
-        if how == "environment":
+        if given_by == "environment":
             environment.setenv("ASRLAB_PATCHES", "off")
-        with load(tiny, **({"patches": "off"} if how == "argument" else {})) as transcriber:
+        with load(tiny, **({"patches": "off"} if given_by == "argument" else {})) as transcriber:
             assert {status.status for status in transcriber.patch_report} == {"skipped"}
             assert transcriber.transcribe(clips[1]).text == "speak_now"
             with pytest.raises((RuntimeError, AssertionError), match=NO_CUDA):

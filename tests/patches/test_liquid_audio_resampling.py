@@ -131,9 +131,9 @@ KIND, FOLDER, CLIP = sys.argv[1:]
 if KIND == "absent":
     sys.modules["torchaudio"] = None
 NAME = "liquid-audio-resampling"
-names = "torchaudio" in sys.modules
+was_imported = "torchaudio" in sys.modules
 
-def fails(error, words, function):
+def assert_raises(error, words, function):
     try:
         function()
     except error as raised:
@@ -145,9 +145,9 @@ def fails(error, words, function):
 def plain():
     import liquid_audio
 words = {"broken": "libtorchaudio.so", "absent": "torchaudio"}[KIND]
-fails((OSError, ImportError), words, plain)
+assert_raises((OSError, ImportError), words, plain)
 with patched("liquid-audio", device="cpu", patches="off"):
-    fails((OSError, ImportError), words, plain)
+    assert_raises((OSError, ImportError), words, plain)
 
 # with the patch, in code that calls the package directly
 with patched("liquid-audio", device="cpu") as scope:
@@ -156,14 +156,14 @@ with patched("liquid-audio", device="cpu") as scope:
     modules = liquid_audio.processor, liquid_audio.data.mapper
     for module in modules:
         assert module.torchaudio.functional.resample(torch.ones(1, 441), 44_100, 16_000).shape == (1, 160)
-        fails(ImportError, words, lambda: module.torchaudio.load("x.wav"))
+        assert_raises(ImportError, words, lambda: module.torchaudio.load("x.wav"))
 assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("asrlab")]
-assert ("torchaudio" in sys.modules) is names
-undone = [module.torchaudio for module in modules]
+assert ("torchaudio" in sys.modules) is was_imported
+unpatched = [module.torchaudio for module in modules]
 for module in modules:
-    fails(ImportError, words, lambda: module.torchaudio.functional.resample)
+    assert_raises(ImportError, words, lambda: module.torchaudio.functional.resample)
 
-# in a transcriber: applied while it is open, reported, and undone
+# in a transcriber: applied while it is open, reported, and unpatched
 tiny = write_tiny_lfm2_audio(pathlib.Path(FOLDER), says="speak_now")
 model = f"liquid-audio/{tiny}"
 with asrlab.load(model, device="cpu") as transcriber:
@@ -171,22 +171,22 @@ with asrlab.load(model, device="cpu") as transcriber:
     assert transcript.text == "speak_now"
     status = next(patch for patch in transcript.patches if patch.name == NAME)
     assert status.status == "applied" and words in status.reason, status
-    assert modules[0].torchaudio is not undone[0]
+    assert modules[0].torchaudio is not unpatched[0]
     chat = liquid_audio.ChatState(transcriber.recognizer.processor, dtype=torch.float32)
     chat.add_audio(torch.ones(1, 44_100), 44_100)
     assert 95 <= chat.audio_in.shape[1] <= 105
-assert all(module.torchaudio is before for module, before in zip(modules, undone))
+assert all(module.torchaudio is before for module, before in zip(modules, unpatched))
 
-# if the patch fails, code that does not resample works
+# if the patch assert_raises, code that does not resample works
 torchaudio = modules[1].torchaudio
 del modules[1].torchaudio
 with patched("liquid-audio", device="cpu") as scope:
     assert scope.status(NAME) == "failed", scope.report
     processor = liquid_audio.LFM2AudioProcessor.from_pretrained(tiny)
     assert processor.decode(torch.arange(96).reshape(1, 8, 12) * 21).isfinite().all()
-    assert modules[0].torchaudio is undone[0]
+    assert modules[0].torchaudio is unpatched[0]
 modules[1].torchaudio = torchaudio
-print("all right")
+print("passed")
 """
 
 
@@ -209,7 +209,7 @@ def test_liquid_audio_works_without_torchaudio_only_with_the_patch(
     environment = asrlab_cli.environment(plugins=[broken_torchaudio] if kind == "broken" else [])
     command = [sys.executable, "-c", SCRIPT, kind, str(tmp_path / "tiny"), str(clips[1])]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.stdout.splitlines()[-1:] == ["all right"], done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1:] == ["passed"], done.stderr[-2000:]
 
 
 INSTALLED = """

@@ -194,7 +194,7 @@ def test_the_heads_patch_is_retired_if_the_buffer_is_dense(monkeypatch: pytest.M
             assert "_apply" not in vars(FixedModel)
 
 
-@pytest.mark.parametrize("case", ["cpu-first", "no-double", "gone"])
+@pytest.mark.parametrize("case", ["cpu-first", "no-double", "removed"])
 def test_the_alignment_patch_is_retired_if_dtw_is_fixed(monkeypatch: pytest.MonkeyPatch, case: str):
     """A ``dtw`` that moves to the CPU first, or does not use float64, or does not exist, is not changed."""
     source = inspect.getsource(timing.dtw)

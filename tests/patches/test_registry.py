@@ -232,7 +232,7 @@ def test_a_check_receives_upstreams_objects(toy: Any):
         return asrlab.patches.PatchDecision(status="retired", reason="")
 
     original, loader = toy.module.align, vars(toy.module.Model)["load"]
-    targets = dict.fromkeys(("toy_speech:align", "toy_speech:Model.load", "toy_speech:Model.gone"))
+    targets = dict.fromkeys(("toy_speech:align", "toy_speech:Model.load", "toy_speech:Model.missing"))
     with toy.apply(toy.patch()), toy.apply(toy.patch(name="look", changes=targets, check=check)):
         assert toy.module.align is not original
     assert [[a is b for a, b in zip(objects, (original, loader, None), strict=True)] for objects in received] == [

@@ -25,16 +25,16 @@ class Owner:
 def test_threads_restore_the_package(toy: Any, append: Any):
     """Four threads apply and undo two patches of a function 200 times, and each finds its own change."""
     original = toy.module.align
-    wrong: list[object] = []
+    failures: list[object] = []
 
     def apply_and_undo(patch: Patch, word: str) -> None:
         try:
             for _ in range(200):
                 with toy.apply(patch) as scope:
                     if scope.report[0].status != "applied" or word not in toy.module.align([]):
-                        wrong.append((scope.report, toy.module.align([])))
+                        failures.append((scope.report, toy.module.align([])))
         except BaseException as error:  # noqa: BLE001 - the test reports it
-            wrong.append(error)
+            failures.append(error)
 
     patches = {word: toy.patch(name=word, changes={"toy_speech:align": append(word)}) for word in "ab"}
     switch = sys.getswitchinterval()
@@ -47,7 +47,7 @@ def test_threads_restore_the_package(toy: Any, append: Any):
             thread.join()
     finally:
         sys.setswitchinterval(switch)
-    assert wrong == []
+    assert failures == []
     assert toy.module.align is original
 
 
