@@ -1,4 +1,4 @@
-"""A module of the benchmarks in a fresh process, which prints its measurement as JSON."""
+"""Measurements by modules of the benchmarks in fresh processes, which print JSON."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["measured_by"]
+__all__ = ["run_measurement"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def measured_by(module: str, *arguments: object) -> dict[str, Any]:
+def run_measurement(module: str, *arguments: object) -> dict[str, Any]:
     """Run *module* with *arguments* in a fresh process and return its output."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE).stdout)
-    return found
+    figures: dict[str, Any] = json.loads(subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    return figures

@@ -36,18 +36,18 @@ class Table:
     def __str__(self) -> str:
         """Format the table for a terminal: the first column left-aligned, the others right-aligned."""
         lines = [self.headings, *self.rows]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(self.headings))]
-        formatted = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.headings))]
+        formatted = ["  ".join(_align(line, widths)).rstrip() for line in lines]
         return "\n".join([self.title, *formatted, *self.notes])
 
 
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+def _align(line: Sequence[str], widths: Sequence[int]) -> list[str]:
     first, *rest = zip(line, widths, strict=True)
     return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
 
 
 def write_record(path: Path | None, *, benchmark: str, table: Table, **measured: Any) -> None:
-    """Write *table* and everything *measured* as JSON, with the machine and the versions; nothing if *path* is None."""
+    """Write *table* and the *measured* values as JSON, with machine and versions; do nothing if *path* is None."""
     if path is None:
         return
     versions = {name: version for name in _PACKAGES if (version := installed_version(name)) is not None}

@@ -10,7 +10,7 @@ import attrs
 __all__ = ["DEVELOPMENT", "Clip", "default_folder", "read_clips"]
 
 DEVELOPMENT = Path(__file__).resolve().parents[2] / "shared" / "speech"
-"""The development set, where it lies beside the repository."""
+"""The development set, in a folder beside the repository."""
 
 REPEATS = 8
 
@@ -33,28 +33,28 @@ class Clip:
 
 
 def default_folder() -> Path | None:
-    """Return the folder of the development set; None if it is missing, and the embedded clips are used."""
+    """Return the folder of the development set; None, for the embedded clips, if the folder is missing."""
     return DEVELOPMENT if (DEVELOPMENT / "refs.tsv").is_file() else None
 
 
 def read_clips(folder: Path | None, *, count: int | None = None) -> list[Clip]:
-    """Read the clips of *folder*, or the smoke set eight times; return *count* of them, evenly spread."""
-    clips = _listed(folder) if folder is not None else _embedded()
+    """Read the clips of *folder*, or the smoke set eight times, and return *count* of them, evenly distributed."""
+    clips = _read_folder(folder) if folder is not None else _repeat_embedded()
     step = 1 if count is None else max(1, len(clips) // count)
     return clips[::step][:count]
 
 
-def _listed(folder: Path) -> list[Clip]:
+def _read_folder(folder: Path) -> list[Clip]:
     with (folder / "refs.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [Clip(id=row["file"], path=folder / row["file"], language=row["language"], text=row["text"]) for row in rows]
 
 
-def _embedded() -> list[Clip]:
+def _repeat_embedded() -> list[Clip]:
     import asrlab
 
     return [
-        Clip(id=f"{utterance.id}-{turn}", path=Path(str(utterance.audio)), language="en", text=utterance.text or "")
-        for turn in range(REPEATS)
+        Clip(id=f"{utterance.id}-{repeat}", path=Path(str(utterance.audio)), language="en", text=utterance.text or "")
+        for repeat in range(REPEATS)
         for utterance in asrlab.evaluation.load_dataset("smoke")
     ]

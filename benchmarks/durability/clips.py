@@ -18,7 +18,7 @@ def write_clips(folder: Path, count: int) -> Path:
 
     folder.mkdir(parents=True)
     for number in range(count):
-        words = [_LOUDNESS[number // 3**place % 3] for place in range(len(_SECONDS))]
+        words = [_LOUDNESS[number // 3**position % 3] for position in range(len(_SECONDS))]
         parts = [
             scale * np.sin(np.arange(int(seconds * _SAMPLE_RATE)) / 5)
             for (_, scale), seconds in zip(words, _SECONDS, strict=True)

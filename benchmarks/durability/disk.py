@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn
 
 import attrs
 
-__all__ = ["Disk", "Place", "When"]
+__all__ = ["Disk", "KillPoint", "When"]
 
 type When = Literal["before", "half", "after"]
 
@@ -22,12 +22,12 @@ _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.truncate", "os.link", "os.
 
 
 @attrs.frozen(kw_only=True)
-class Place:
-    """The place at which a process dies.
+class KillPoint:
+    """The point at which a process is killed.
 
     Attributes:
         call: Index of the call, among those that change the folder.
-        when: ``before`` or ``after`` the call; ``half`` is after half of the bytes of a write.
+        when: ``before`` or ``after`` the call, or ``half``, after half of the bytes of a write.
         power_cut: True to lose data that was not synced.
     """
 
@@ -37,7 +37,7 @@ class Place:
 
 
 class Disk:
-    """The changes of this process to *folder*, to its files, and to its name in the parent folder.
+    """Intercepted changes of this process to *folder*, to its files, and to its name in the parent folder.
 
     A power cut is modelled at its worst: bytes that were not synced are lost, and so are names in a folder that was not
     synced after them. Source: fsync(2), syncing a file need not sync its name. Nothing is really synced, which would
@@ -45,7 +45,7 @@ class Disk:
 
     Args:
         folder: Folder of the run.
-        place: The place to die; None to survive.
+        point: The point at which the process is killed; None if the process is not killed.
         doubtful: True if existing files do not count as synced, as after a process that was killed.
 
     Attributes:
@@ -53,30 +53,31 @@ class Disk:
         unseen: Changes by functions that are not intercepted.
     """
 
-    def __init__(self, folder: Path, place: Place | None, *, doubtful: bool = False) -> None:
+    def __init__(self, folder: Path, point: KillPoint | None, *, doubtful: bool = False) -> None:
         self.calls: list[str] = []
         self.unseen: list[str] = []
         self._folder = folder
-        self._place = place
+        self._point = point
         self._files: dict[int, Path] = {}
-        self._synced: dict[Path, int] = {}  # of files with bytes that are not: how many are
-        self._undo: list[tuple[Path, Callable[[], object]]] = []  # of names that are not synced, with their folder
+        self._synced: dict[Path, int] = {}  # number of synced bytes of files with others
+        # for each name that is not synced: its folder and a function that removes the name
+        self._undo: list[tuple[Path, Callable[[], object]]] = []
         self._real: dict[str, Callable[..., Any]] = {}
         self._inside = False
         if doubtful and folder.exists():
             self._undo = [(folder.parent, partial(shutil.rmtree, folder, ignore_errors=True))]
-            self._undo += [(folder, partial(_forget, os.unlink, path)) for path in folder.iterdir()]
-            self._synced = dict.fromkeys(folder.glob("ledger*"), 0)  # others are synced before they get their names
+            self._undo += [(folder, partial(_remove, os.unlink, path)) for path in folder.iterdir()]
+            self._synced = dict.fromkeys(folder.glob("ledger*"), 0)  # other files are synced before they are renamed
 
     def watch(self) -> None:
-        """Intercept the calls until the process ends."""
-        mine: dict[str, Callable[..., Any]] = {
+        """Replace the functions of ``os`` until the process ends."""
+        replacements: dict[str, Callable[..., Any]] = {
             "open": self._open, "write": self._write, "ftruncate": self._truncate, "mkdir": self._mkdir,
             "fsync": partial(self._sync, "fsync"), "fdatasync": partial(self._sync, "fdatasync"),
             "replace": partial(self._rename, "replace"), "rename": partial(self._rename, "rename"),
             "unlink": partial(self._unlink, "unlink"), "remove": partial(self._unlink, "remove"),
         }  # fmt: skip
-        for name, function in mine.items():
+        for name, function in replacements.items():
             if hasattr(os, name):  # macOS has no fdatasync
                 self._real[name] = getattr(os, name)
                 setattr(os, name, function)
@@ -84,7 +85,7 @@ class Disk:
         sys.addaudithook(self._audit)
 
     def _watch_full_sync(self) -> None:
-        """Intercept the call of macOS that corresponds to fsync."""
+        """Replace the call of macOS that corresponds to fsync."""
         import fcntl
 
         real, full = fcntl.fcntl, getattr(fcntl, "F_FULLFSYNC", None)
@@ -95,44 +96,44 @@ class Disk:
             )
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Record writes by other functions, such as ``io.open``, at which no kill would be tested."""
+        """Record writes by other functions, such as ``io.open``, which are not tested."""
         writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
         if self._inside or not (writing or event in _CHANGES) or not isinstance(arguments[0], str | os.PathLike):
             return
-        if self._ours(path := Path(os.fsdecode(arguments[0]))):
+        if self._is_inside(path := Path(os.fsdecode(arguments[0]))):
             self.unseen.append(f"{event} {path.name}")
 
-    def _ours(self, path: Path) -> bool:
+    def _is_inside(self, path: Path) -> bool:
         return path == self._folder or self._folder in path.parents
 
-    def _at(self, what: str, path: Path, do: Callable[[], Any], *, half: Callable[[], Any] | None = None) -> Any:
-        """Run the call, unless the process dies at it."""
-        here = self._place is not None and self._place.call == len(self.calls)
+    def _intercept(self, what: str, path: Path, do: Callable[[], Any], *, half: Callable[[], Any] | None = None) -> Any:
+        """Run the call, or kill the process at it."""
+        is_point = self._point is not None and self._point.call == len(self.calls)
         self.calls.append(f"{what} {path.name}")
         self._inside = True
-        if self._place is not None and here:
+        if self._point is not None and is_point:
             try:
-                if self._place.when != "before":
-                    (half if self._place.when == "half" and half else do)()
-            finally:  # a call may fail, as making a folder that is there does
-                self._die(power_cut=self._place.power_cut)
+                if self._point.when != "before":
+                    (half if self._point.when == "half" and half else do)()
+            finally:  # also if the call fails, for example for an existing folder
+                self._kill(power_cut=self._point.power_cut)
         try:
             return do()
         finally:
             self._inside = False
 
-    def _die(self, *, power_cut: bool) -> NoReturn:
+    def _kill(self, *, power_cut: bool) -> NoReturn:
         if power_cut:
             for path, size in self._synced.items():
                 os.truncate(path, size)
             for _, undo in reversed(self._undo):
                 undo()
         os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("a process outlived SIGKILL")
+        raise AssertionError("the process survived SIGKILL")
 
     def _open(self, path: Any, flags: int, *rest: Any, **named: Any) -> int:
         real, name = self._real["open"], Path(os.fsdecode(path))
-        if not flags & _WRITING or not self._ours(name):
+        if not flags & _WRITING or not self._is_inside(name):
             file: int = real(path, flags, *rest, **named)
             if name in (self._folder, self._folder.parent):
                 self._files[file] = name
@@ -143,16 +144,16 @@ class Disk:
             opened: int = real(path, flags, *rest, **named)
             self._files[opened] = name
             if new:
-                self._undo.append((name.parent, partial(_forget, self._real["unlink"], name)))
+                self._undo.append((name.parent, partial(_remove, self._real["unlink"], name)))
             if flags & os.O_TRUNC:
                 self._synced[name] = 0
             return opened
 
-        return self._at("open", name, do)  # type: ignore[no-any-return]
+        return self._intercept("open", name, do)  # type: ignore[no-any-return]
 
     def _write(self, file: int, data: Any) -> int:
         real, path = self._real["write"], self._files.get(file)
-        if path is None or not self._ours(path):
+        if path is None or not self._is_inside(path):
             return real(file, data)  # type: ignore[no-any-return]
 
         def do(part: Any) -> int:
@@ -160,7 +161,7 @@ class Disk:
             return real(file, part)  # type: ignore[no-any-return]
 
         view = memoryview(data)
-        return self._at("write", path, partial(do, view), half=partial(do, view[: len(view) // 2]))  # type: ignore[no-any-return]
+        return self._intercept("write", path, partial(do, view), half=partial(do, view[: len(view) // 2]))  # type: ignore[no-any-return]
 
     def _sync(self, name: str, file: int) -> None:
         path = self._files.get(file)
@@ -172,26 +173,26 @@ class Disk:
             self._synced.pop(path, None)
             self._undo = [(folder, undo) for folder, undo in self._undo if folder != path]
 
-        self._at(name, path, do)
+        self._intercept(name, path, do)
 
     def _truncate(self, file: int, size: int) -> None:
         path = self._files.get(file)
         do = partial(self._real["ftruncate"], file, size)
-        if path is None or not self._ours(path):
+        if path is None or not self._is_inside(path):
             do()
         else:
-            self._at("ftruncate", path, do)
+            self._intercept("ftruncate", path, do)
 
     def _mkdir(self, path: Any, *rest: Any, **named: Any) -> None:
         name = Path(os.fsdecode(path))
 
         def do() -> None:
             self._real["mkdir"](path, *rest, **named)
-            if self._ours(name):
+            if self._is_inside(name):
                 self._undo.append((name.parent, partial(shutil.rmtree, name, ignore_errors=True)))
 
-        if self._ours(name):
-            self._at("mkdir", name, do)
+        if self._is_inside(name):
+            self._intercept("mkdir", name, do)
         else:
             do()
 
@@ -205,21 +206,21 @@ class Disk:
                 self._synced[new] = self._synced.pop(old)
             self._undo.append((new.parent, partial(_rename_back, self._real["replace"], old, new, before)))
 
-        if self._ours(new):
-            self._at(what, new, do)
+        if self._is_inside(new):
+            self._intercept(what, new, do)
         else:
             self._real[what](source, target, **named)
 
     def _unlink(self, what: str, path: Any, **named: Any) -> None:
         name = Path(os.fsdecode(path))
         do = partial(self._real[what], path, **named)
-        if self._ours(name):
-            self._at(what, name, do)  # that it is there again after a cut of power changes nothing
+        if self._is_inside(name):
+            self._intercept(what, name, do)  # a power cut may restore the file, which has no effect
         else:
             do()
 
 
-def _forget(unlink: Callable[[Path], object], path: Path) -> None:
+def _remove(unlink: Callable[[Path], object], path: Path) -> None:
     if path.exists():
         unlink(path)
 

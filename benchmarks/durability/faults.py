@@ -17,7 +17,7 @@ from .clips import write_clips
 __all__ = ["CULPRITS", "Fault", "provoke", "write_plugin"]
 
 CULPRITS = {"abort": "crashed", "exit": "crashed", "hang": "timeout", "eat": "oom"}
-"""What an utterance of this name does, and what it is to be set aside as."""
+"""The failure of an utterance by the fault in its name."""
 
 INNOCENTS = 9
 _LIMIT_MIB = 400
@@ -56,9 +56,9 @@ def hang():
 
 
 def eat():
-    held = []
-    while len(held) < 128:  # 2 GiB, should nobody stop it
-        held.append(b"1" * 2**24)
+    blocks = []
+    while len(blocks) < 128:  # 2 GiB, unless the process is killed
+        blocks.append(b"1" * 2**24)
         time.sleep(0.02)
     hang()
 
@@ -69,7 +69,7 @@ class Faults(asrlab.plugin.Recognizer):
         for fault in (abort, exit, hang, eat):
             if fault.__name__ in audio.name:
                 fault()
-        segment = asrlab.Segment(text="heard", start=0.0, end=1.0)
+        segment = asrlab.Segment(text="recognized", start=0.0, end=1.0)
         return asrlab.plugin.Recognition(segments=iter([segment]), language="en")
 
     def release(self):
@@ -122,12 +122,12 @@ def write_plugin(folder: Path) -> Path:
 def provoke(folder: Path, culprits: tuple[str, ...], *, timeout: float) -> Fault:
     """Run the command line over nine utterances and the faulty *culprits* among them."""
     dataset = write_clips(folder / "clips", INNOCENTS)
-    for place, culprit in enumerate(culprits):
-        clip = dataset / f"clip-{INNOCENTS * (place + 1) // (len(culprits) + 1):04}"
+    for index, culprit in enumerate(culprits):
+        clip = dataset / f"clip-{INNOCENTS * (index + 1) // (len(culprits) + 1):04}"
         for ending in (".wav", ".txt"):
             (dataset / f"{clip.name}-then-{culprit}{ending}").write_bytes(clip.with_suffix(ending).read_bytes())
     path = os.pathsep.join(filter(None, [str(write_plugin(folder / "plugin")), os.environ.get("PYTHONPATH")]))
-    begun = time.monotonic()
+    start = time.monotonic()
     done = subprocess.run(
         [
             sys.executable, "-m", "asrlab", "bench", str(dataset), "-m", "faults", "--run", str(folder / "run"),
@@ -135,25 +135,27 @@ def provoke(folder: Path, culprits: tuple[str, ...], *, timeout: float) -> Fault
         ],
         cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
     try:
         utterances = json.loads(done.stdout)["models"][0]["utterances"]
     except ValueError:
         utterances = []
-    return _judged(culprits, utterances, seconds, output=done.stderr)
+    return _create_fault(culprits, utterances, seconds, output=done.stderr)
 
 
-def _judged(culprits: tuple[str, ...], utterances: list[dict[str, Any]], seconds: float, *, output: str) -> Fault:
-    guilty = {f: u for f in culprits for u in utterances if u["id"].endswith(f)}
-    fine = [u for u in utterances if u["hypothesis"] == "heard" and u["attempts"] == 1 and u not in guilty.values()]
+def _create_fault(culprits: tuple[str, ...], utterances: list[dict[str, Any]], seconds: float, *, output: str) -> Fault:
+    faulty = {f: u for f in culprits for u in utterances if u["id"].endswith(f)}
+    unaffected = [
+        u for u in utterances if u["hypothesis"] == "recognized" and u["attempts"] == 1 and u not in faulty.values()
+    ]
     set_aside = {u["id"]: u["failure"]["kind"] for u in utterances if u["failure"]}
-    right = [f for f, u in guilty.items() if set_aside.get(u["id"]) == CULPRITS[f] and u["attempts"] == 2]
+    expected = [f for f, u in faulty.items() if set_aside.get(u["id"]) == CULPRITS[f] and u["attempts"] == 2]
     return Fault(
         culprits=culprits,
         set_aside=set_aside,
         attempts={u["id"]: u["attempts"] for u in utterances if u["failure"]},
-        innocents_lost=INNOCENTS - len(fine),
+        innocents_lost=INNOCENTS - len(unaffected),
         seconds=seconds,
-        wrong=len(culprits) - len(right),
+        wrong=len(culprits) - len(expected),
         complaint="" if utterances else output[-2000:],
     )

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import attrs
 
-__all__ = ["CommandLine", "Fate", "Forked", "Start", "Task", "import_all", "is_pipe_open"]
+__all__ = ["CommandLine", "Forked", "ProcessResult", "Start", "Task", "import_all", "is_pipe_open"]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,18 +41,18 @@ class Task:
 
     @property
     def command(self) -> list[str]:
-        """The command that a user types."""
+        """The arguments of ``asrlab`` that start or resume the run."""
         if self.begun:
             return ["resume", str(self.run), "--only-table"]
         return ["bench", self.dataset, "-m", self.model, "--run", str(self.run), "--only-table", *self.options]
 
 
 @attrs.frozen(kw_only=True)
-class Fate:
-    """How a process ended.
+class ProcessResult:
+    """The end of a process.
 
     Attributes:
-        code: Exit status; None if the process was killed here.
+        code: Exit status; None if the process was killed by the benchmark.
         stderr: A pipe to read from, which ends when all processes of the run have ended.
         seconds: Lifetime of the process.
     """
@@ -63,9 +63,9 @@ class Fate:
 
 
 class Start(Protocol):
-    """A start method: starts a process for a task, and kills it after a while."""
+    """A method to start a process for a task, and to kill the process later."""
 
-    def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> Fate:
+    def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> ProcessResult:
         """Start the process and kill it *after* seconds, unless it has ended; None waits for its end."""
         ...
 
@@ -74,10 +74,10 @@ class Start(Protocol):
 class CommandLine:
     """``python -m asrlab bench ...``, or ``resume``."""
 
-    def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> Fate:
+    def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> ProcessResult:
         """Start the process and kill it, as `Start` describes."""
         reading, writing = os.pipe()
-        begun = time.monotonic()
+        start = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-m", "asrlab", *task.command],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writing, cwd=task.run.parent,
@@ -90,7 +90,7 @@ class CommandLine:
             process.kill()
             process.wait()
             code = None
-        return Fate(code=code, stderr=reading, seconds=time.monotonic() - begun)
+        return ProcessResult(code=code, stderr=reading, seconds=time.monotonic() - start)
 
 
 @attrs.frozen
@@ -100,24 +100,24 @@ class Forked:
     Workers are started as usual. This process must have no threads.
     """
 
-    def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> Fate:
+    def __call__(self, task: Task, *, after: float | None, before_kill: Callable[[], object]) -> ProcessResult:
         """Start the process and kill it, as `Start` describes."""
         reading, writing = os.pipe()
-        alive, held = os.pipe()
-        begun = time.monotonic()
+        alive, child_end = os.pipe()
+        start = time.monotonic()
         pid = os.fork()
         if not pid:
             os.dup2(writing, 2)
             _write_run(task)
         os.close(writing)
-        os.close(held)
+        os.close(child_end)
         ended = bool(select.select([alive], [], [], after)[0])
         os.close(alive)
         if not ended:
             before_kill()
             os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        return Fate(code=code if ended else None, stderr=reading, seconds=time.monotonic() - begun)
+        return ProcessResult(code=code if ended else None, stderr=reading, seconds=time.monotonic() - start)
 
 
 def _write_run(task: Task) -> None:
@@ -131,7 +131,7 @@ def _write_run(task: Task) -> None:
         else:
             bench(task.dataset, models=task.model, run=task.run)
         code = 0
-    except BaseException:  # noqa: BLE001 - a fork must not go on with what its parent was at
+    except BaseException:  # noqa: BLE001 - a fork must not continue the work of its parent
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -139,7 +139,7 @@ def _write_run(task: Task) -> None:
 
 
 def import_all(dataset: str | Path, folder: Path, *, model: str = "echo") -> None:
-    """Run once in this process, so that forks need no imports; no threads remain."""
+    """Run once in this process, so that forks need no imports; leave no threads."""
     from asrlab.evaluation.runs.bench import bench
     from asrlab.testing.in_process import InProcessExecutor
 
@@ -149,12 +149,12 @@ def import_all(dataset: str | Path, folder: Path, *, model: str = "echo") -> Non
 def is_pipe_open(pipe: int, *, seconds: float) -> tuple[bool, str]:
     """Return whether the other end of *pipe* is open after *seconds*, and the data."""
     output = b""
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     try:
-        while select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
-            if not (some := os.read(pipe, 1 << 16)):
+        while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not (data := os.read(pipe, 1 << 16)):
                 return False, output.decode(errors="replace")
-            output += some
+            output += data
         return True, output.decode(errors="replace")
     finally:
         os.close(pipe)

@@ -1,1 +1,1 @@
-"""Mutated audio files of every container that libsndfile and FFmpeg's libraries can write."""
+"""Fuzzing of the decoders with mutated files of every container that libsndfile and FFmpeg's libraries can write."""

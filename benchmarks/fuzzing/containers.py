@@ -1,4 +1,4 @@
-"""The files that are mutated: real speech in every container that libsndfile and FFmpeg's libraries can write."""
+"""The original files: real speech in every container that libsndfile and FFmpeg's libraries can write."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _CODEC_NAMES = {"amr_nb": "libopencore_amrnb", "mp3": "libmp3lame", "opus": "lib
 
 @attrs.frozen(kw_only=True)
 class Original:
-    """A whole file.
+    """A complete file.
 
     Attributes:
         container: The writing library and its name for the container, such as ``ffmpeg mp4``.
@@ -67,7 +67,7 @@ def written_by_libsndfile(seconds: float) -> Iterator[Original]:
                 file = io.BytesIO()
                 try:
                     soundfile.write(file, _speech(seconds, rate), rate, format=kind, subtype=subtype)
-                except (ValueError, soundfile.LibsndfileError):  # not at this rate, or not at all
+                except (ValueError, soundfile.LibsndfileError):  # unsupported rate or codec
                     continue
                 yield Original(container=f"libsndfile {kind}", codec=subtype, data=file.getvalue())
                 break
@@ -77,22 +77,22 @@ def written_by_ffmpeg(seconds: float) -> Iterator[Original]:
     """Yield *seconds* of speech in every container that FFmpeg's libraries write, with its usual codecs."""
     av.logging.set_level(None)
     for name in sorted(av.formats_available - _WITHOUT_AUDIO):
-        for codec in _codecs_of(name):
+        for codec in _list_codecs(name):
             for rate in _RATES:
                 try:
-                    data = _encoded(_speech(seconds, rate), rate=rate, container=name, codec=codec)
-                except (av.error.FFmpegError, ValueError, NotImplementedError):  # not at this rate, or not at all
+                    data = _encode(_speech(seconds, rate), rate=rate, container=name, codec=codec)
+                except (av.error.FFmpegError, ValueError, NotImplementedError):  # unsupported rate or codec
                     continue
                 if data:
                     yield Original(container=f"ffmpeg {name}", codec=codec, data=data)
                     break
 
 
-def _codecs_of(name: str) -> list[str]:
-    """Return the codecs to write into the container *name*; none where FFmpeg does not write it to one file."""
+def _list_codecs(name: str) -> list[str]:
+    """Return the codecs for the container *name*; none if FFmpeg does not write the container to one file."""
     try:
         container = ContainerFormat(name, "w")
-    except ValueError:  # FFmpeg only reads it
+    except ValueError:  # FFmpeg cannot write the container
         return []
     if int(container.flags) & _USES_NO_FILE:
         return []
@@ -102,8 +102,8 @@ def _codecs_of(name: str) -> list[str]:
     return list(dict.fromkeys([*codecs, *_MORE_CODECS.get(name, ())]))
 
 
-def _encoded(samples: NDArray[np.float32], *, rate: int, container: str, codec: str) -> bytes:
-    """Return mono *samples* as a file of *container*."""
+def _encode(samples: NDArray[np.float32], *, rate: int, container: str, codec: str) -> bytes:
+    """Encode mono *samples* as a file of *container*."""
     output = io.BytesIO()
     with av.open(output, "w", format=container) as file:
         stream: Any = file.add_stream(codec, rate=rate, layout="mono")
@@ -114,8 +114,8 @@ def _encoded(samples: NDArray[np.float32], *, rate: int, container: str, codec: 
         resampler = av.AudioResampler(
             format=context.format, layout="mono", rate=rate, frame_size=stream.frame_size or 1024
         )
-        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
-            file.mux(stream.encode(part))
+        for resampled in [*resampler.resample(frame), *resampler.resample(None), None]:
+            file.mux(stream.encode(resampled))
     return output.getvalue()
 
 

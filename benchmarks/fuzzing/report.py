@@ -11,21 +11,21 @@ from benchmarks.records import Table
 
 from asrlab.environment import this_machine
 
-from .judging import FINDINGS, Result
+from .verdicts import FINDINGS, FuzzResult
 
 __all__ = ["findings_text", "results_table"]
 
-_ALLOWED = ("decoded", "refused", "header says less", "cannot be told")
+_ALLOWED = ("decoded", "refused", "header declares less", "not detectable")
 
 
-def results_table(results: Sequence[Result], unknown: Sequence[str], *, seed: int, seconds: float) -> Table:
+def results_table(results: Sequence[FuzzResult], unknown: Sequence[str], *, seed: int, seconds: float) -> Table:
     """Return the verdicts by container, with the libraries' versions and the processor.
 
     Args:
-        results: One a file.
-        unknown: Containers that were left out, because nothing in them tells what they are.
-        seed: Of the mutations.
-        seconds: That the run took.
+        results: One result for each file.
+        unknown: Containers that were skipped, because their content does not identify them.
+        seed: Seed of the mutations.
+        seconds: Duration of the run.
     """
     headings = ("container", "files", *_ALLOWED, *FINDINGS)
     counts = Counter((result.container, result.verdict) for result in results)
@@ -34,9 +34,9 @@ def results_table(results: Sequence[Result], unknown: Sequence[str], *, seed: in
     totals = Counter(result.verdict for result in results)
     rows.append(_row("all", [totals[verdict] for verdict in headings[2:]]))
     notes = (
-        "header says less: a changed header declares the shorter length. cannot be told: the container declares no",
+        "header declares less: a changed header declares the shorter length. not detectable: the container declares no",
         "length and marks no end. "
-        + (f"Left out, not recognizable by content: {', '.join(unknown)}." if unknown else ""),
+        + (f"Skipped, not recognizable by content: {', '.join(unknown)}." if unknown else ""),
     )
     title = f"{len(results):,} mutated files, seed {seed}, {seconds:.0f} s; {_libraries()}; {this_machine().processor}"
     return Table(title=title, headings=headings, rows=tuple(rows), notes=notes)
@@ -52,11 +52,11 @@ def _libraries() -> str:
     return f"libsndfile {soundfile.__libsndfile_version__}, FFmpeg's {ffmpeg} (PyAV {av.__version__})"
 
 
-def findings_text(results: Sequence[Result]) -> str:
+def findings_text(results: Sequence[FuzzResult]) -> str:
     """Return a line for each finding."""
-    found = [result for result in results if result.verdict in FINDINGS]
+    findings = [result for result in results if result.verdict in FINDINGS]
     return "".join(
         f"{result.verdict}: file {result.index}, {result.container} {result.codec}, {result.mutation} from byte "
         f"{result.start}: {dict(result.outcome)}\n"
-        for result in found
+        for result in findings
     )

@@ -1,6 +1,6 @@
-"""Whether more clips take more memory, or more time each: 40 to 4,000 through ``transcribe_many``.
+"""Growth of memory, and of time for each clip, with the number of clips: 40 to 4,000 with ``transcribe_many``.
 
-Run it from the root of the repository with faster-whisper installed and the weights of ``tiny.en`` in reach::
+Run it from the root of the repository with faster-whisper installed and the weights of ``tiny.en`` available::
 
     python -m benchmarks.growth --record growth.json
 """

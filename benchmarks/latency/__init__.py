@@ -1,6 +1,6 @@
-"""How long one clip of five seconds takes: by faster-whisper's own call, and by ``transcribe``.
+"""Latency of a clip of five seconds: with faster-whisper's own call, and with ``transcribe``.
 
-Run it from the root of the repository with faster-whisper installed and the weights of ``base`` in reach::
+Run it from the root of the repository with faster-whisper installed and the weights of ``base`` available::
 
     python -m benchmarks.latency --record latency.json
 """

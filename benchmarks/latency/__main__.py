@@ -23,13 +23,13 @@ Way = Callable[[], str]
 
 @attrs.frozen(kw_only=True)
 class Pair:
-    """Both ways with the same options, in turn.
+    """The times of both ways with the same options, measured alternately.
 
     Attributes:
-        case: What was asked.
-        raw: Seconds that the engine's own call took, each time.
-        ours: Seconds that `transcribe` took, each time.
-        same: Whether the texts are equal.
+        case: Name of the options.
+        raw: Seconds of each of the engine's own calls.
+        ours: Seconds of each call of `transcribe`.
+        same: True if the texts are equal.
     """
 
     case: str
@@ -39,12 +39,12 @@ class Pair:
 
     @property
     def ratios(self) -> list[float]:
-        """Ours over the raw one's, pair by pair."""
+        """Ratio of the times of `transcribe` to those of the engine's own call, by pair."""
         return [ours / raw for raw, ours in zip(self.raw, self.ours, strict=True)]
 
     @property
     def row(self) -> tuple[str, ...]:
-        """For the table."""
+        """Row of the table."""
         return (
             self.case,
             f"{median(self.raw):.3f} ({min(self.raw):.3f} to {max(self.raw):.3f})",
@@ -57,13 +57,13 @@ class Pair:
 
 def main() -> None:
     """Measure, print the table, and write the record."""
-    arguments = _arguments()
+    arguments = _parse_arguments()
     threads = arguments.threads or min(4, usable_cores())
     from faster_whisper import WhisperModel
 
     weights = asrlab.weights_path(MODEL, offline=True)
     model = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=threads)
-    clip = _clip()
+    clip = _load_clip()
     pairs = []
     with asrlab.load(MODEL, device="cpu", threads=threads, offline=True) as transcriber:
         for case, language in (("language given", "en"), ("language detected", None)):
@@ -74,8 +74,8 @@ def main() -> None:
             def ours(language: str | None = language) -> str:
                 return transcriber.transcribe(clip, sample_rate=RATE, language=language).text
 
-            pairs.append(_measured(case, raw, ours, times=arguments.times))
-    title = f"{MODEL}, one clip of {SECONDS:g} s from memory, {threads} threads, {arguments.times} times in turn"
+            pairs.append(_measure(case, raw, ours, times=arguments.times))
+    title = f"{MODEL}, one clip of {SECONDS:g} s from memory, {threads} threads, {arguments.times} times alternately"
     headings = ("case", "raw s", "transcribe s", "ratio", "range", "same text")
     notes = ("s: median and range; ratio: of each pair, the median", f"load average {load_average()}")
     table = Table(title=title, headings=headings, rows=tuple(pair.row for pair in pairs), notes=notes)
@@ -84,29 +84,29 @@ def main() -> None:
     write_record(arguments.record, benchmark="latency", table=table, pairs=plain)
 
 
-def _clip() -> np.ndarray:
+def _load_clip() -> np.ndarray:
     """Return five seconds of the embedded speech."""
     first = next(iter(asrlab.evaluation.load_dataset("smoke"))).audio
     return np.ascontiguousarray(asrlab.load_audio(first).samples[: round(SECONDS * RATE)])
 
 
-def _measured(case: str, raw: Way, ours: Way, *, times: int) -> Pair:
-    """Measure each function *times* times, after one warm-up; the order alternates."""
+def _measure(case: str, raw: Way, ours: Way, *, times: int) -> Pair:
+    """Measure each function *times* times in alternating order, after one warm-up."""
     texts = [raw(), ours()]
     seconds: tuple[list[float], list[float]] = ([], [])
-    for turn in range(times):
-        for place in (0, 1) if turn % 2 else (1, 0):
+    for number in range(times):
+        for index in (0, 1) if number % 2 else (1, 0):
             start = time.perf_counter()
-            (raw, ours)[place]()
-            seconds[place].append(time.perf_counter() - start)
+            (raw, ours)[index]()
+            seconds[index].append(time.perf_counter() - start)
     return Pair(case=case, raw=tuple(seconds[0]), ours=tuple(seconds[1]), same=texts[0] == texts[1])
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures there as JSON")
-    parser.add_argument("--times", type=int, default=40, help="of each way (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="default: as many as cores, at most 4")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures to FILE as JSON")
+    parser.add_argument("--times", type=int, default=40, help="number of calls of each way (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="number of threads (default: the number of cores, at most 4)")
     return parser.parse_args()
 
 

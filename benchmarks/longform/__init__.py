@@ -1,6 +1,6 @@
-"""How fast and how well a long recording is transcribed: by faster-whisper's own two ways, and by ``transcribe_many``.
+"""Speed, errors and times for a long recording: with faster-whisper's own two ways, and with ``transcribe_many``.
 
-Run it from the root of the repository with faster-whisper installed and the weights of ``base`` in reach::
+Run it from the root of the repository with faster-whisper installed and the weights of ``base`` available::
 
     python -m benchmarks.longform --record longform.json
 """

@@ -20,12 +20,12 @@ PAUSE_S = 0.4
 
 @attrs.frozen(kw_only=True, eq=False)
 class Joined:
-    """A recording.
+    """A recording of concatenated clips.
 
     Attributes:
         samples: float32, shape (n,), at 16 kHz.
         texts: Reference of each clip.
-        spans: Seconds in which each clip lies, the pause behind it included.
+        spans: Start and end of each clip and the pause after it, in seconds.
     """
 
     samples: NDArray[np.float32]
@@ -39,12 +39,12 @@ class Joined:
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration in seconds."""
         return len(self.samples) / RATE
 
 
 def join(folder: Path | None, *, seconds: float, language: str = "en") -> Joined:
-    """Join the clips of *folder* in *language* one after another, with pauses, again and again until it is so long."""
+    """Concatenate the clips of *folder* in *language*, repeatedly and with pauses, to at least *seconds*."""
     parts: list[NDArray[np.float32]] = []
     texts, spans, end = [], [], 0.0
     pause = np.zeros(round(PAUSE_S * RATE), np.float32)

@@ -22,8 +22,8 @@ from .wrapper import measure_wrapper
 
 
 def main() -> None:
-    """Measure and print; figures over their target are marked and do not fail."""
-    arguments = _arguments()
+    """Measure, print the tables, and write the record; mark figures over their target."""
+    arguments = _parse_arguments()
     machine = this_machine()
     plan = _plan(arguments)
     starts = measure_startups(runs=1 if arguments.quick else 15)
@@ -44,21 +44,19 @@ def main() -> None:
         arguments.record.write_text(json.dumps(as_record(figures), indent=2) + "\n", encoding="utf-8")
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
     parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures to this file as JSON")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each case (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="clips to transcribe (default: asrlab's embedded ones)")
+    parser.add_argument("--folder", type=Path, help="clips to transcribe (default: the embedded clips)")
     parser.add_argument("--clips", type=int, help="number of clips to use")
     parser.add_argument("--language", default="en", help="language of the clips (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="threads of each inference; 1 varies least (default: the engine's)")
-    parser.add_argument("--engine", action="append", choices=tuple(ENGINES), help="only this one; repeatable")
+    parser.add_argument("--engine", action="append", choices=tuple(ENGINES), help="only this engine; repeatable")
     parser.add_argument(
-        "--case", action="append", choices=[case.name for case in CASES], help="only this one; repeatable"
+        "--case", action="append", choices=[case.name for case in CASES], help="only this case; repeatable"
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="one clip, one round: shows that it runs, measures nothing"
-    )
+    parser.add_argument("--quick", action="store_true", help="one clip and one round, to check that the benchmark runs")
     return parser.parse_args()
 
 
@@ -82,7 +80,7 @@ def _clips(folder: Path | None) -> list[Path]:
     if folder is None:
         return [Path(str(utterance.audio)) for utterance in asrlab.evaluation.load_dataset("smoke")]
     clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    return clips or sys.exit(f"{folder} holds no audio")
+    return clips or sys.exit(f"no audio files in {folder}")
 
 
 def _engine(name: str, plan: Plan) -> EngineRun:

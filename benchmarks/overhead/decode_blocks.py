@@ -11,7 +11,7 @@ def peak_bytes() -> int:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - pathlib would count as asrlab's
+    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - the memory of pathlib would count as asrlab's
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import asrlab
 
-from .pairs import Comparison, Contest, compare
+from .pairs import ClipWork, Comparison, compare
 
 __all__ = ["CASES", "ENGINES", "SAMPLE_RATE", "Case", "EngineRun", "Plan", "Recording", "decode", "run_engine"]
 
@@ -24,7 +24,7 @@ Raw = Callable[[Samples, dict[str, Any]], Sequence[str]]
 
 @attrs.frozen(kw_only=True)
 class Recording:
-    """A clip, as a file and as the samples in it (float32, shape (n,), at 16 kHz)."""
+    """A clip as a file and as samples: float32, shape (n,), at 16 kHz."""
 
     id: str
     path: Path
@@ -33,14 +33,14 @@ class Recording:
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """What both ways are given.
+    """The input and the options of both ways.
 
     Attributes:
         name: Name in the table.
-        from_file: Both decode the file; otherwise both get the samples.
-        language: The language is given; otherwise it is detected.
-        other_beam: With the beam that is not the engine's default: 1 for faster-whisper, 5 for openai-whisper.
-        control: The raw way against itself, which shows what the machine's noise alone does to the figures.
+        from_file: True if both decode the file, False if both receive the samples.
+        language: True to give the language, False to detect it.
+        other_beam: True for a beam that is not the engine's default: 1 for faster-whisper, 5 for openai-whisper.
+        control: True to compare the raw way with itself, which shows the noise of the machine.
     """
 
     name: str
@@ -66,10 +66,10 @@ class Plan:
 
     Attributes:
         recordings: The clips.
-        language: Of the clips.
-        rounds: How often each pair runs.
-        threads: CPU threads of an inference; None for each engine's own choice.
-        cases: Which.
+        language: Language of the clips.
+        rounds: Number of rounds, in each of which every pair runs once.
+        threads: CPU threads of an inference; None for each engine's default.
+        cases: The cases to measure.
     """
 
     recordings: Sequence[Recording]
@@ -81,7 +81,7 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class EngineRun:
-    """All cases of one engine, and the facts of the model that ran."""
+    """All cases of one engine, with its model and settings."""
 
     model: str
     weights_sha256: str | None
@@ -96,11 +96,11 @@ def _faster_whisper(info: asrlab.TranscriberInfo, weights: Path) -> Raw:
 
     model = WhisperModel(str(weights), device="cpu", compute_type=info.compute_type, cpu_threads=info.threads or 0)
 
-    def raw(samples: Samples, options: dict[str, Any]) -> list[str]:
+    def transcribe(samples: Samples, options: dict[str, Any]) -> list[str]:
         segments, _ = model.transcribe(samples, **options)
         return [segment.text for segment in segments]
 
-    return raw
+    return transcribe
 
 
 def _openai_whisper(_info: asrlab.TranscriberInfo, weights: Path) -> Raw:
@@ -110,11 +110,11 @@ def _openai_whisper(_info: asrlab.TranscriberInfo, weights: Path) -> Raw:
         checkpoint = weights if weights.is_file() else _checkpoint(weights, Path(folder) / "model.pt")
         model = whisper.load_model(str(checkpoint), device="cpu")
 
-    def raw(samples: Samples, options: dict[str, Any]) -> list[str]:
+    def transcribe(samples: Samples, options: dict[str, Any]) -> list[str]:
         result = model.transcribe(samples, fp16=False, **options)
         return [segment["text"] for segment in result["segments"]]
 
-    return raw
+    return transcribe
 
 
 def _checkpoint(folder: Path, target: Path) -> Path:
@@ -129,11 +129,11 @@ def _checkpoint(folder: Path, target: Path) -> Path:
 
 
 ENGINES = {"faster-whisper": (_faster_whisper, 1), "openai-whisper": (_openai_whisper, 5)}
-"""How to load each engine by its own API, and a beam that is not its default."""
+"""For each engine: a function that loads the model with the engine's API, and a beam that is not the default."""
 
 
 def decode(path: Path) -> Samples:
-    """Read *path* as a user of a raw engine does: soundfile, the mean of the channels, soxr where the rate differs."""
+    """Decode *path* like a user of a raw engine: soundfile, the mean of the channels, soxr for other rates."""
     import soundfile
     import soxr
 
@@ -144,7 +144,7 @@ def decode(path: Path) -> Samples:
 
 
 def run_engine(engine: str, plan: Plan) -> EngineRun:
-    """Load an engine's ``base`` once by its own API and once by asrlab, on the CPU, and run the cases."""
+    """Load an engine's ``base`` with its own API and with asrlab, on the CPU, and run the cases."""
     open_raw, other_beam = ENGINES[engine]
     name = f"{engine}/base"
     _set_threads(engine, plan.threads)
@@ -152,13 +152,13 @@ def run_engine(engine: str, plan: Plan) -> EngineRun:
         info = transcriber.info
         raw = open_raw(info, asrlab.weights_path(name, offline=True))
 
-        def contest(case: Case, recording: Recording) -> Contest:
+        def create_work(case: Case, recording: Recording) -> ClipWork:
             options: dict[str, Any] = {"language": plan.language} if case.language else {}
             options |= {"beam_size": other_beam} if case.other_beam else {}
-            return _contest(case, recording, options, raw, transcriber)
+            return _create_work(case, recording, options, raw, transcriber)
 
         results = tuple(
-            (case, compare([contest(case, clip) for clip in plan.recordings], rounds=plan.rounds))
+            (case, compare([create_work(case, clip) for clip in plan.recordings], rounds=plan.rounds))
             for case in plan.cases
         )
     return EngineRun(
@@ -172,22 +172,22 @@ def run_engine(engine: str, plan: Plan) -> EngineRun:
 
 
 def _set_threads(engine: str, threads: int | None) -> None:
-    """Set PyTorch's threads, which are global in a process."""
+    """Set PyTorch's number of threads, which is global in a process."""
     if engine == "openai-whisper" and threads is not None:
         import torch
 
         torch.set_num_threads(threads)
 
 
-def _contest(
+def _create_work(
     case: Case, recording: Recording, options: dict[str, Any], raw: Raw, transcriber: asrlab.Transcriber
-) -> Contest:
-    def by_raw() -> Sequence[str]:
+) -> ClipWork:
+    def run_raw() -> Sequence[str]:
         return raw(decode(recording.path) if case.from_file else recording.samples, options)
 
-    def by_asrlab() -> Sequence[str]:
+    def run_asrlab() -> Sequence[str]:
         if case.from_file:
             return [transcriber.transcribe(recording.path, **options).text]
         return [transcriber.transcribe(recording.samples, sample_rate=SAMPLE_RATE, **options).text]
 
-    return Contest(clip=recording.id, raw=by_raw, other=by_raw if case.control else by_asrlab)
+    return ClipWork(clip=recording.id, raw=run_raw, other=run_raw if case.control else run_asrlab)

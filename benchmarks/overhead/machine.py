@@ -1,4 +1,4 @@
-"""What the figures were taken on."""
+"""The machine and the software of a measurement."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Machine:
 
     Attributes:
         system: Operating system and architecture.
-        processor: The CPU's name.
-        cores: CPUs that this process may use.
-        python: Its version.
+        processor: Name of the CPU.
+        cores: Number of CPUs that this process may use.
+        python: Version of Python.
         packages: Versions by distribution.
-        load: The system's load average over the last minute, when this was asked; None where it has none.
+        load: Load average of the last minute at the time of the call; None if the system has none.
     """
 
     system: str
@@ -54,5 +54,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "unknown")
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown")

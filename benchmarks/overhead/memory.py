@@ -18,15 +18,15 @@ _SUFFIXES = (".flac", ".m4a", ".mp3")
 
 @attrs.frozen(kw_only=True)
 class Decoding:
-    """One file read to its end in a process of its own.
+    """The decoding of one file in a separate process.
 
     Attributes:
-        format: Its suffix without the dot; 44.1 kHz, stereo.
-        decoder: What asrlab decoded it with.
-        seconds: Its duration.
-        decoding_seconds: How long reading it took.
-        interpreter_bytes: Peak resident memory when the interpreter had started.
-        peak_bytes: Peak resident memory at the end, numpy and the decoders' libraries in it.
+        format: Suffix of the file without the dot; the audio is 44.1 kHz, stereo.
+        decoder: Name of asrlab's decoder.
+        seconds: Duration of the audio.
+        decoding_seconds: Time to decode the file.
+        interpreter_bytes: Peak resident memory after the start of the interpreter.
+        peak_bytes: Peak resident memory at the end, including numpy and the decoders' libraries.
     """
 
     format: str
@@ -43,13 +43,13 @@ class Decoding:
 
 
 def measure_decoding(*, minutes: int) -> tuple[Decoding, ...]:
-    """Write a recording of *minutes* in each format, and read it in blocks."""
+    """Write a recording of *minutes* in each format, and measure reading the recording in blocks."""
     with tempfile.TemporaryDirectory() as folder:
         return tuple(_measure(Path(folder) / f"long{suffix}", minutes=minutes) for suffix in _SUFFIXES)
 
 
 def _measure(path: Path, *, minutes: int) -> Decoding:
-    # written by another process, so that writing it is in no figure
+    # another process writes the file, so that the figures exclude writing
     subprocess.run([sys.executable, str(_HERE / "long_files.py"), str(path), str(minutes)], check=True)
     command = [sys.executable, str(_HERE / "decode_blocks.py"), str(path)]
     facts = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)

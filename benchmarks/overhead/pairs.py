@@ -9,7 +9,7 @@ from statistics import median
 
 import attrs
 
-__all__ = ["Clip", "Comparison", "Contest", "Pair", "compare"]
+__all__ = ["Clip", "ClipWork", "Comparison", "Pair", "compare"]
 
 Work = Callable[[], Sequence[str]]
 
@@ -31,7 +31,7 @@ class Sample:
 
 @attrs.frozen(kw_only=True)
 class Pair:
-    """The two ways on one clip in one round, run one right after the other."""
+    """Two consecutive runs of one clip in one round, one for each way."""
 
     raw: Sample
     other: Sample
@@ -48,8 +48,8 @@ class Pair:
 
 
 @attrs.frozen(kw_only=True)
-class Contest:
-    """One clip to be transcribed in both ways."""
+class ClipWork:
+    """The functions that transcribe one clip in both ways."""
 
     clip: str
     raw: Work
@@ -58,15 +58,15 @@ class Contest:
 
 @attrs.frozen(kw_only=True)
 class Clip:
-    """One clip's figures: medians over its rounds.
+    """The figures of one clip: medians of its rounds.
 
     Attributes:
-        id: Which clip.
-        wall: Ratio of the times by the clock.
+        id: Name of the clip.
+        wall: Ratio of the wall times.
         cpu: Ratio of the CPU times.
-        raw: Seconds by the clock that the raw way took.
-        extra_ms: Milliseconds that the other way took longer.
-        same_text: Whether all runs gave one text.
+        raw: Wall time of the raw way in seconds.
+        extra_ms: Milliseconds by which the other way is slower.
+        same_text: True if all runs have the same text.
     """
 
     id: str
@@ -82,9 +82,9 @@ class Comparison:
     """All clips in all rounds.
 
     Attributes:
-        clips: Each clip's figures.
-        rounds_wall: Each round's median, over the clips, of the ratio by the clock: their range is the spread.
-        rounds_cpu: The same of the CPU times.
+        clips: Figures of each clip.
+        rounds_wall: Median of the clips' ratios of wall times in each round; their range is the spread.
+        rounds_cpu: Median of the clips' ratios of CPU times in each round.
     """
 
     clips: tuple[Clip, ...]
@@ -93,55 +93,55 @@ class Comparison:
 
     @property
     def wall(self) -> float:
-        """The median clip's ratio by the clock."""
+        """Median of the clips' ratios of wall times."""
         return median(clip.wall for clip in self.clips)
 
     @property
     def cpu(self) -> float:
-        """The median clip's ratio of the CPU times."""
+        """Median of the clips' ratios of CPU times."""
         return median(clip.cpu for clip in self.clips)
 
     @property
     def worst_wall(self) -> Clip:
-        """The clip with the highest ratio by the clock."""
+        """The clip with the highest ratio of wall times."""
         return max(self.clips, key=lambda clip: clip.wall)
 
     @property
     def worst_cpu(self) -> Clip:
-        """The clip with the highest ratio of the CPU times."""
+        """The clip with the highest ratio of CPU times."""
         return max(self.clips, key=lambda clip: clip.cpu)
 
 
-def compare(contests: Sequence[Contest], *, rounds: int) -> Comparison:
-    """Run every contest once a round, the two ways taking turns at going first, after one round that is not counted."""
-    for contest in contests:
-        contest.raw()
-        contest.other()
-    table = [[_pair(contest, turn=turn) for contest in contests] for turn in range(rounds)]
+def compare(work: Sequence[ClipWork], *, rounds: int) -> Comparison:
+    """Run all work once each round, in alternating order, after a warm-up round."""
+    for clip_work in work:
+        clip_work.raw()
+        clip_work.other()
+    table = [[_measure_pair(clip_work, number=number) for clip_work in work] for number in range(rounds)]
     return Comparison(
-        clips=tuple(_clip(contest.clip, [row[at] for row in table]) for at, contest in enumerate(contests)),
+        clips=tuple(_summarize(clip_work.clip, [row[index] for row in table]) for index, clip_work in enumerate(work)),
         rounds_wall=tuple(median(pair.wall_ratio for pair in row) for row in table),
         rounds_cpu=tuple(median(pair.cpu_ratio for pair in row) for row in table),
     )
 
 
-def _pair(contest: Contest, *, turn: int) -> Pair:
-    if turn % 2:
-        other = _timed(contest.other)
-        return Pair(raw=_timed(contest.raw), other=other)
-    raw = _timed(contest.raw)
-    return Pair(raw=raw, other=_timed(contest.other))
+def _measure_pair(work: ClipWork, *, number: int) -> Pair:
+    if number % 2:
+        other = _measure(work.other)
+        return Pair(raw=_measure(work.raw), other=other)
+    raw = _measure(work.raw)
+    return Pair(raw=raw, other=_measure(work.other))
 
 
-def _timed(work: Work) -> Sample:
-    gc.collect()  # both ways start from the same heap; the collector stays on, as it is for users
+def _measure(work: Work) -> Sample:
+    gc.collect()  # both ways start with the same heap; the collector stays enabled, as for users
     wall, cpu = time.perf_counter(), time.process_time()
     texts = work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Sample(wall=wall, cpu=cpu, text=" ".join(text.strip() for text in texts if text.strip()))
 
 
-def _clip(name: str, pairs: Sequence[Pair]) -> Clip:
+def _summarize(name: str, pairs: Sequence[Pair]) -> Clip:
     return Clip(
         id=name,
         wall=median(pair.wall_ratio for pair in pairs),

@@ -1,4 +1,4 @@
-"""The figures as text for people and as a record for programs."""
+"""Tables and records of the figures."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Figures:
     """All measurements.
 
     Attributes:
-        machine: On what, before the first measurement.
-        load_after: Load average after the last one.
-        rounds: Of each case.
-        clips: How many were transcribed in each.
-        clip_seconds: How long they are together.
-        wrappers: Time of asrlab alone.
-        engines: Time on top of each engine.
-        starts: Start-up.
-        decodings: Memory.
+        machine: The machine before the first measurement.
+        load_after: Load average after the last measurement.
+        rounds: Number of rounds of each case.
+        clips: Number of clips of each case.
+        clip_seconds: Total duration of the clips.
+        wrappers: Times of asrlab without an engine.
+        engines: Comparisons with each engine.
+        starts: Start-up times.
+        decodings: Memory of decoding.
     """
 
     machine: Machine
@@ -79,8 +79,8 @@ def _ratios(figures: Figures) -> Iterator[str]:
         f"Time with asrlab over time with the engine's own API: {figures.clips} clips, {figures.clip_seconds:.1f} s in "
         f"all, {figures.rounds} rounds."
     )
-    yield "wall: by the clock; cpu: of all threads. A clip's ratio is the median of its rounds; shown are the median"
-    yield "clip's, the worst clip's, and as spread the lowest and highest of the rounds' medians."
+    yield "wall: wall time; cpu: CPU time of all threads. A clip's ratio is the median of its rounds. Columns: the"
+    yield "median of the clips, the range of the rounds' medians (spread), and the worst clip."
     half = f"{'spread':>12} {'worst':>6} {'':4}"
     for run in figures.engines:
         yield ""
@@ -109,7 +109,7 @@ def _mark(value: float, target: float) -> str:
 
 def _wrappers(figures: Figures) -> Iterator[str]:
     yield ""
-    yield "asrlab around an engine that takes no time (echo/echo), ms of CPU; the file also decoded by soundfile alone"
+    yield "asrlab with an engine that takes no time (echo/echo), ms of CPU; soundfile: decoding the file without asrlab"
     yield f"  {'clip':42} {'array':>6} {'file':>6} {'soundfile':>10}"
     for wrapper in figures.wrappers:
         yield f"  {wrapper.id:42} {wrapper.array_ms:6.2f} {wrapper.file_ms:6.2f} {wrapper.decode_ms:10.2f}"

@@ -18,13 +18,13 @@ __all__ = ["Wrapper", "measure_wrapper"]
 
 @attrs.frozen(kw_only=True)
 class Wrapper:
-    """One clip through ``echo/echo``, in milliseconds of CPU, each the median of its runs.
+    """Times of one clip with ``echo/echo`` in milliseconds of CPU, each the median of its runs.
 
     Attributes:
-        id: Which clip.
-        array_ms: asrlab given the samples.
-        file_ms: asrlab given the file, which it decodes and checks.
-        decode_ms: soundfile alone decoding the file, as a user of a raw engine does.
+        id: Name of the clip.
+        array_ms: Time of asrlab with the samples.
+        file_ms: Time of asrlab with the file, which asrlab decodes and checks.
+        decode_ms: Time of soundfile to decode the file, as for a user of a raw engine.
     """
 
     id: str

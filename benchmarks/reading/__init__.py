@@ -1,1 +1,1 @@
-"""Time and memory of reading data sets, as they grow."""
+"""Growth of time and memory with the size of a data set."""

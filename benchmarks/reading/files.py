@@ -1,4 +1,4 @@
-"""The same utterances in each form that is read line by line, without audio: reading never opens it."""
+"""The same utterances in each format that is read line by line, without audio, which reading does not open."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _WORDS = "when the rain had stopped they walked along the river to the old mill"
 
 
 def _rows(count: int) -> Iterator[tuple[str, str, str, float]]:
-    """Yield id, text, speaker and start."""
+    """Yield id, text, speaker and start of each utterance."""
     for number in range(count):
         yield f"u{number:06d}", f"{_WORDS} {number}", f"s{number % 100:02d}", number % 600 * 5.0
 
 
-def _jsonl(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "wt", encoding="utf-8") as file:
+def _write_jsonl(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
+    open_file = gzip.open if path.suffix == ".gz" else open
+    with open_file(path, "wt", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row) + "\n")
     return path
@@ -30,16 +30,16 @@ def _jsonl(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
 
 def _audiofolder(folder: Path, count: int) -> Path:
     rows = ({"file_name": f"{name}.wav", "text": text, "speaker": speaker} for name, text, speaker, _ in _rows(count))
-    _jsonl(folder / "metadata.jsonl", rows)
+    _write_jsonl(folder / "metadata.jsonl", rows)
     return folder
 
 
 def _nemo(folder: Path, count: int) -> Path:
-    return _jsonl(folder / "manifest.jsonl", _objects(count))
+    return _write_jsonl(folder / "manifest.jsonl", _objects(count))
 
 
 def _nemo_gzipped(folder: Path, count: int) -> Path:
-    return _jsonl(folder / "manifest.jsonl.gz", _objects(count))
+    return _write_jsonl(folder / "manifest.jsonl.gz", _objects(count))
 
 
 def _objects(count: int) -> Iterator[dict[str, Any]]:
@@ -108,7 +108,7 @@ def _lhotse(folder: Path, count: int) -> Path:
         }
         for name, text, speaker, start in _rows(count)
     )  # fmt: skip
-    return _jsonl(folder / "cuts.jsonl.gz", rows)
+    return _write_jsonl(folder / "cuts.jsonl.gz", rows)
 
 
 def _stm(folder: Path, count: int) -> Path:
@@ -131,4 +131,4 @@ FORMS: Mapping[str, Callable[[Path, int], Path]] = {
     "nemo, gzipped": _nemo_gzipped,
     "stm": _stm,
 }
-"""What writes each form, and gives what is to be read."""
+"""Functions that write each format to a folder and return the path of the data set."""

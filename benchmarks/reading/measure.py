@@ -14,11 +14,11 @@ __all__ = ["measure"]
 
 
 def measure(path: Path) -> dict[str, float | None]:
-    """Read the data set at *path* to its end, keeping nothing."""
+    """Read the data set at *path* to its end without storing utterances."""
     before = resident_bytes()
-    began, cpu = time.perf_counter(), time.process_time()
+    start, cpu = time.perf_counter(), time.process_time()
     count = sum(1 for _ in load_dataset(path))
-    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
     peak = peak_resident_bytes()
     return {
         "utterances": count,

@@ -1,1 +1,1 @@
-"""Time and memory of scoring and comparing, as a corpus grows."""
+"""Growth of time and memory of scores and comparisons with the size of a corpus."""

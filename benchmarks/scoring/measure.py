@@ -20,54 +20,54 @@ from asrlab.evaluation.metrics import (
     word_differences,
 )
 
-from .corpus import blocks_of, pairs_of, times_of
+from .corpus import create_blocks, create_pairs, create_times
 
 __all__ = ["TASKS", "measure"]
 
 
 def _score(count: int) -> Callable[[], object]:
-    pairs = pairs_of(count, seed=1, errors=0.1)
+    pairs = create_pairs(count, seed=1, errors=0.1)
     return lambda: score(pairs, normalizer=get_normalizer("english"))
 
 
 def _leaderboard(count: int) -> Callable[[], object]:
-    pairs = pairs_of(count, seed=1, errors=0.1)
+    pairs = create_pairs(count, seed=1, errors=0.1)
     return lambda: get_profile("leaderboard").score(pairs)
 
 
 def _entities(count: int) -> Callable[[], object]:
-    pairs = pairs_of(count, seed=1, errors=0.1)
+    pairs = create_pairs(count, seed=1, errors=0.1)
     return lambda: entity_errors(pairs)
 
 
 def _compare(count: int) -> Callable[[], object]:
-    systems = {"a": pairs_of(count, seed=1, errors=0.1), "b": pairs_of(count, seed=2, errors=0.09)}
+    systems = {"a": create_pairs(count, seed=1, errors=0.1), "b": create_pairs(count, seed=2, errors=0.09)}
     return lambda: compare_wer(systems, normalizer=get_normalizer("english"))
 
 
 def _resample(count: int) -> Callable[[], object]:
-    systems = {"a": pairs_of(count, seed=1, errors=0.1), "b": pairs_of(count, seed=2, errors=0.09)}
+    systems = {"a": create_pairs(count, seed=1, errors=0.1), "b": create_pairs(count, seed=2, errors=0.09)}
     return lambda: compare_wer(systems, normalizer=get_normalizer("none"))
 
 
 def _by_speaker(count: int) -> Callable[[], object]:
-    systems = {"a": pairs_of(count, seed=1, errors=0.1), "b": pairs_of(count, seed=2, errors=0.09)}
-    blocks = blocks_of(count)
+    systems = {"a": create_pairs(count, seed=1, errors=0.1), "b": create_pairs(count, seed=2, errors=0.09)}
+    blocks = create_blocks(count)
     return lambda: compare_wer(systems, normalizer=get_normalizer("none"), blocks=blocks)
 
 
 def _speed(count: int) -> Callable[[], object]:
-    systems = {"a": times_of(count, seed=1), "b": times_of(count, seed=2)}
+    systems = {"a": create_times(count, seed=1), "b": create_times(count, seed=2)}
     return lambda: compare_speed(systems)
 
 
 def _differences(count: int) -> Callable[[], object]:
-    systems = {"a": pairs_of(count, seed=1, errors=0.1), "b": pairs_of(count, seed=2, errors=0.09)}
+    systems = {"a": create_pairs(count, seed=1, errors=0.1), "b": create_pairs(count, seed=2, errors=0.09)}
     return lambda: word_differences(systems, normalizer=get_normalizer("none"))
 
 
 def _suspects(count: int) -> Callable[[], object]:
-    systems = {"a": pairs_of(count, seed=1, errors=0.1), "b": pairs_of(count, seed=2, errors=0.09)}
+    systems = {"a": create_pairs(count, seed=1, errors=0.1), "b": create_pairs(count, seed=2, errors=0.09)}
     return lambda: suspect_references(systems, normalizer=get_normalizer("none"))
 
 
@@ -85,7 +85,7 @@ TASKS = {
 
 
 def measure(task: str, count: int) -> dict[str, float | None]:
-    """Measure *task*: its seconds, the MiB of the corpus and all imports, and the further MiB of the peak."""
+    """Measure *task*, and return its times, the MiB of corpus and imports, and the increase to the peak in MiB."""
     run = TASKS[task](count)
     before = resident_bytes()
     start, cpu = time.perf_counter(), time.process_time()

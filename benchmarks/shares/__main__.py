@@ -23,12 +23,12 @@ PARTS = {
     "MainThread": "scheduling, outcomes, records, scoring",
     "asrlab-reading": "decoding and checking audio, features",
     "asrlab-decoding": "tokens, text and times",
-    "watch": "this benchmark's own watch",
+    "watch": "the sampler of this benchmark",
     "other": "the engine",
 }
 
 
-class Watched:
+class MeasuredExecutor:
     """An executor in this process that measures the threads after the model has loaded.
 
     Attributes:
@@ -46,7 +46,7 @@ class Watched:
         warmups: Sequence[WorkUnit] = (),
         should_stop: Callable[[], bool] = never,
     ) -> Generator[WorkerMessage]:
-        """Run the items, as ``Executor.run`` describes."""
+        """Run the units, as ``Executor.run`` describes."""
         for message in InProcessExecutor().run(job, units, warmups=warmups, should_stop=should_stop):
             if isinstance(message, WorkerReady):
                 self.times.__enter__()
@@ -54,22 +54,22 @@ class Watched:
 
 
 def main() -> None:
-    """Measure and print the shares. A run of two clips comes first, so that all modules are imported."""
-    arguments = _arguments()
+    """Measure and print the shares, after a run of two clips that imports all modules."""
+    arguments = _parse_arguments()
     clips = read_clips(arguments.folder, count=arguments.clips)
-    _benched(clips[:2], InProcessExecutor())
+    _run_bench(clips[:2], InProcessExecutor())
     rounds, rates = [], []
     for _ in range(arguments.rounds):
-        executor = Watched()
-        rates.append(_benched(clips, executor))
+        executor = MeasuredExecutor()
+        rates.append(_run_bench(clips, executor))
         executor.times.__exit__(None, None, None)
-        rounds.append(by_part(executor.times.seconds))
-    shown = _table(rounds, clips=len(clips))
-    print(shown)
-    write_record(arguments.record, benchmark="shares", table=shown, rounds=rounds, wer=rates)
+        rounds.append(sum_by_part(executor.times.seconds))
+    table = _table(rounds, clips=len(clips))
+    print(table)
+    write_record(arguments.record, benchmark="shares", table=table, rounds=rounds, wer=rates)
 
 
-def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
+def _run_bench(clips: Sequence[Clip], executor: Executor) -> float | None:
     """Run *clips* with all records in a temporary folder, and return the WER."""
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -87,11 +87,11 @@ def _benched(clips: Sequence[Clip], executor: Executor) -> float | None:
             offline=True,
             allow_external_audio=True,
         )
-        score = result.models[0].score  # scoring is part of it
+        score = result.models[0].score  # the measurement includes the score
         return score.wer if score else None
 
 
-def by_part(seconds: dict[str, float]) -> dict[str, float]:
+def sum_by_part(seconds: dict[str, float]) -> dict[str, float]:
     """Return the CPU seconds of each of `PARTS`; threads without a name are the engine's."""
     known = {name: seconds.get(name, 0.0) for name in PARTS}
     return known | {"other": known["other"] + sum(seconds.values()) - sum(known.values())}
@@ -99,7 +99,7 @@ def by_part(seconds: dict[str, float]) -> dict[str, float]:
 
 def _table(rounds: Sequence[dict[str, float]], *, clips: int) -> Table:
     totals = [sum(parts.values()) for parts in rounds]
-    outside = [sum(taken for name, taken in parts.items() if name not in ("other", "watch")) for parts in rounds]
+    outside = [sum(seconds for name, seconds in parts.items() if name not in ("other", "watch")) for parts in rounds]
     rows = [_row(label, [parts[name] for parts in rounds], totals) for name, label in PARTS.items()]
     rows.append(_row("all outside of the engine", outside, totals))
     return Table(
@@ -107,24 +107,24 @@ def _table(rounds: Sequence[dict[str, float]], *, clips: int) -> Table:
         "loaded model to the scores",
         headings=("part", "CPU s", "share", "range"),
         rows=tuple(rows),
-        notes=("CPU seconds by thread, as the kernel counts them; medians", f"load average {load_average()}"),
+        notes=("CPU seconds by thread, measured by the kernel; medians", f"load average {load_average()}"),
     )
 
 
 def _row(label: str, seconds: Sequence[float], totals: Sequence[float]) -> tuple[str, ...]:
-    shares = [taken / total for taken, total in zip(seconds, totals, strict=True)]
+    shares = [part / total for part, total in zip(seconds, totals, strict=True)]
     return label, f"{median(seconds):.2f}", f"{median(shares):.2%}", f"{min(shares):.2%} to {max(shares):.2%}"
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shares", description=__doc__)
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures there as JSON")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures to FILE as JSON")
     parser.add_argument(
         "--folder", type=Path, default=default_folder(),
-        help="clips with a refs.tsv (default: ../shared/speech if it is there, else the embedded ones, repeated)",
+        help="clips with a refs.tsv (default: ../shared/speech if it exists, else the embedded clips, repeated)",
     )  # fmt: skip
-    parser.add_argument("--clips", type=int, help="use only so many of them")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--clips", type=int, help="number of clips (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default: %(default)s)")
     return parser.parse_args()
 
 

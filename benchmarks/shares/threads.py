@@ -1,4 +1,4 @@
-"""The CPU time of each thread of this process, by name, as the kernel counts it."""
+"""CPU time of each thread of this process by name, as measured by the kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Self
 
 __all__ = ["ThreadTimes"]
 
-_EVERY_S = 0.02
+_INTERVAL_S = 0.02
 _THREADS = Path("/proc/self/task")
 
 
@@ -28,40 +28,40 @@ class ThreadTimes:
         self._names: dict[int, str] = {}
         self._last: dict[int, float] = {}
         self._before: dict[int, float] = {}
-        self._over = threading.Event()
-        self._watch = threading.Thread(target=self._look_on, name="watch", daemon=True)
+        self._stopped = threading.Event()
+        self._watch = threading.Thread(target=self._sample_repeatedly, name="watch", daemon=True)
 
     def __enter__(self) -> Self:
-        self._look()
-        self._before, self._began = dict(self._last), time.process_time()
+        self._sample()
+        self._before, self._start = dict(self._last), time.process_time()
         self._watch.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._look()
-        total = time.process_time() - self._began
-        self._over.set()
+        self._sample()
+        total = time.process_time() - self._start
+        self._stopped.set()
         self._watch.join()
-        found: dict[str, float] = defaultdict(float)
+        totals: dict[str, float] = defaultdict(float)
         for thread, seconds in self._last.items():
             if name := self._names.get(thread):
-                found[name] += seconds - self._before.get(thread, 0.0)
-        found["other"] = total - sum(found.values())
-        self.seconds = dict(found)
+                totals[name] += seconds - self._before.get(thread, 0.0)
+        totals["other"] = total - sum(totals.values())
+        self.seconds = dict(totals)
 
-    def _look_on(self) -> None:
-        while not self._over.wait(_EVERY_S):
-            self._look()
+    def _sample_repeatedly(self) -> None:
+        while not self._stopped.wait(_INTERVAL_S):
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         for thread in threading.enumerate():
             if thread.native_id is not None:
                 self._names[thread.native_id] = thread.name.rpartition("_")[0] or thread.name
         for native in self._names:
             try:
                 running_ns = int((_THREADS / str(native) / "schedstat").read_text().split()[0])
-            except OSError:  # it has ended
+            except OSError:  # the thread has ended
                 continue
             self._last[native] = running_ns / 1e9

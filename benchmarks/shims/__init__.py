@@ -1,7 +1,6 @@
-"""Comparison of a drop-in replacement with its package, field by field, on the same weights.
+"""Comparison of each drop-in replacement with its package, field by field, with the same weights.
 
-A module of this package offers ``examples()``, and `SHIMS` names it; ``python -m benchmarks.shims NAME`` prints its
-table.
+`SHIMS` lists the modules with ``examples()``, and ``python -m benchmarks.shims NAME`` prints the table of a module.
 """
 
 from __future__ import annotations

@@ -11,22 +11,22 @@ from pathlib import Path
 import attrs
 from benchmarks.records import Table, write_record
 from benchmarks.shims import SHIMS
-from benchmarks.shims.comparing import Field, compare
+from benchmarks.shims.comparison import Field, compare
 
 
 def main() -> int:
     """Compare, print and write; return 1 if a field differs by more than rounding."""
-    arguments = _arguments()
+    arguments = _parse_arguments()
     fields: list[Field] = []
     for example in import_module(SHIMS[arguments.shim]).examples():
         if (arguments.only or "") in example.name and not (arguments.quick and example.slow):
             start = time.process_time()
             fields += compare(example)
             print(f"{time.process_time() - start:5.1f} s  {example.name}", file=sys.stderr, flush=True)
-    same, close = sum(field.equal for field in fields), sum(field.close for field in fields)
+    equal, close = sum(field.equal for field in fields), sum(field.close for field in fields)
     table = Table(
-        title=f"{arguments.shim} and its drop-in replacement on the same weights: {same} of {len(fields)} fields are "
-        f"equal, {close} but for rounding",
+        title=f"{arguments.shim} and its drop-in replacement with the same weights: {equal} of {len(fields)} fields "
+        f"are equal, {close} except for rounding",
         headings=("field", "upstream", "drop-in", "values", "equal"),
         rows=tuple(field.row for field in fields),
     )
@@ -36,12 +36,12 @@ def main() -> int:
     return 0 if close == len(fields) else 1
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shims", description=__doc__)
-    parser.add_argument("shim", choices=sorted(SHIMS), help="the package that is looked like")
-    parser.add_argument("--only", metavar="TEXT", help="the examples with this in their names")
-    parser.add_argument("--quick", action="store_true", help="leave out what is slow and shows little more")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write all fields there as JSON")
+    parser.add_argument("shim", choices=sorted(SHIMS), help="the package that is replaced")
+    parser.add_argument("--only", metavar="TEXT", help="only examples with TEXT in their names")
+    parser.add_argument("--quick", action="store_true", help="skip slow examples that others nearly cover")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write all fields to FILE as JSON")
     return parser.parse_args()
 
 

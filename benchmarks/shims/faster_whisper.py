@@ -17,7 +17,7 @@ from typing import Any
 import faster_whisper
 import numpy as np
 import soundfile
-from benchmarks.shims.comparing import Example
+from benchmarks.shims.comparison import Example
 
 import asrlab
 from asrlab.compat import faster_whisper as shim
@@ -26,7 +26,7 @@ __all__ = ["examples"]
 
 RATE = 16_000
 LOADED = {"device": "cpu", "compute_type": "int8", "cpu_threads": 1}
-# With one encoding for language and text, the language is detected without the half frame behind the audio.
+# With one encoding for language and text, the language is detected without the half frame after the audio.
 TOLERANCES = {"info.language_probability": 0.005, "probabilities": 0.005, "printed": 0.0}
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"word_timestamps": True, "prepend_punctuations": "-", "append_punctuations": ".", "beam_size": 1},
@@ -55,10 +55,10 @@ def examples() -> Iterator[Example]:
                 shim=partial(_run, code, shim),
                 tolerances=TOLERANCES,
             )
-        for given in OPTIONS:
-            yield _transcribed(f"{', '.join(given)}", "audio.flac", given)
-        yield _transcribed("a long recording, words", "long.flac", {"word_timestamps": True}, slow=True)
-        yield _transcribed("a long recording, filter", "long.flac", {"vad_filter": True}, slow=True)
+        for options in OPTIONS:
+            yield _transcription(f"{', '.join(options)}", "audio.flac", options)
+        yield _transcription("a long recording, words", "long.flac", {"word_timestamps": True}, slow=True)
+        yield _transcription("a long recording, filter", "long.flac", {"vad_filter": True}, slow=True)
 
 
 def _readme() -> Iterator[str]:
@@ -83,17 +83,17 @@ def _run(code: str, module: ModuleType) -> dict[str, Any]:
     out = io.StringIO()
     with asrlab.patches.patched("faster-whisper"), contextlib.redirect_stdout(out):
         exec(code, names)  # noqa: S102 - upstream's README
-        found = {"printed": re.sub(r"probability \S+", "probability", out.getvalue())}
+        result = {"printed": re.sub(r"probability \S+", "probability", out.getvalue())}
         segments, info = names.get("segments", ()), names.get("info")
         recognized = [dataclasses.asdict(segment) for segment in segments]
-    return found | ({"segments": recognized} if recognized else {}) | (_plain(info) if info is not None else {})
+    return result | ({"segments": recognized} if recognized else {}) | (_plain(info) if info is not None else {})
 
 
-def _transcribed(name: str, audio: str, given: dict[str, Any], *, slow: bool = False) -> Example:
+def _transcription(name: str, audio: str, options: dict[str, Any], *, slow: bool = False) -> Example:
     def work(module: ModuleType) -> dict[str, Any]:
         model = module.WhisperModel("weights", **LOADED)
         with asrlab.patches.patched("faster-whisper"):
-            segments, info = model.transcribe(audio, **given)
+            segments, info = model.transcribe(audio, **options)
             return {"segments": [dataclasses.asdict(segment) for segment in segments], **_plain(info)}
 
     return Example(
@@ -102,14 +102,14 @@ def _transcribed(name: str, audio: str, given: dict[str, Any], *, slow: bool = F
 
 
 def _plain(info: Any) -> dict[str, Any]:
-    """Return the fields of the info; of its options, all but the two that upstream expands."""
-    known = dataclasses.asdict(info)
-    options = known.pop("transcription_options")
-    weighed = known.pop("all_language_probs")
-    spelled = [item for item in options.items() if item[0] not in ("suppress_tokens", "clip_timestamps")]
+    """Return the fields of the info, without the two options that upstream expands."""
+    fields = dataclasses.asdict(info)
+    options = fields.pop("transcription_options")
+    languages = fields.pop("all_language_probs")
+    unexpanded = [item for item in options.items() if item[0] not in ("suppress_tokens", "clip_timestamps")]
     return {
-        "info": known,
-        "options": spelled,
-        "probabilities": np.array([share for _, share in sorted(weighed or ())]),
-        "languages": sorted(language for language, _ in weighed or ()),
+        "info": fields,
+        "options": unexpanded,
+        "probabilities": np.array([probability for _, probability in sorted(languages or ())]),
+        "languages": sorted(language for language, _ in languages or ()),
     }

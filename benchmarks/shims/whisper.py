@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 import torch
 import whisper
-from benchmarks.shims.comparing import Example
+from benchmarks.shims.comparison import Example
 from benchmarks.shims.ffmpeg import path_with_ffmpeg
 from whisper.transcribe import cli
 
@@ -35,9 +35,9 @@ __all__ = ["examples"]
 
 RATE = 16_000
 IMPORT, SHIM_IMPORT = "import whisper\n", "import asrlab.compat.whisper as whisper\n"
-HINT = "Detecting"  # begins the line that both say in their own words
+HINT = "Detecting"  # the start of the line that both packages word differently
 
-# every option once; all but length_penalty make a difference on this speech
+# every option once; all except length_penalty change the result of this speech
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"word_timestamps": True, "prepend_punctuations": "was", "append_punctuations": "-", "suppress_tokens": [407, 290]},
     {
@@ -54,7 +54,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"compression_ratio_threshold": 0.1, "temperature": (0.0, 0.2), "sample_len": 30},
     {"logprob_threshold": 0.0, "no_speech_threshold": 0.0, "temperature": 0.0},
 )
-# of two clips with silence between them
+# for two clips with silence between them
 GAPPED_OPTIONS: tuple[dict[str, Any], ...] = (
     {"word_timestamps": True, "condition_on_previous_text": False, "clip_timestamps": "0,3.2,7.0"},
     {
@@ -73,7 +73,7 @@ NOISE_OPTIONS: tuple[dict[str, Any], ...] = (
 )
 
 
-class Bench:
+class Models:
     """The speech, the weights in openai-whisper's format, and the models of tiny.en.
 
     Args:
@@ -84,14 +84,14 @@ class Bench:
         self.folder = folder
         clips = [asrlab.load_audio(utterance.audio).samples for utterance in asrlab.evaluation.load_dataset("smoke")]
         gap = np.zeros(2 * RATE, np.float32)
-        self.short = self._file("short.flac", clips[1])
-        self.long = self._file("long.flac", np.concatenate([part for clip in clips for part in (clip, gap)]))
-        self.gapped = self._file("gapped.flac", np.concatenate([clips[1], gap, gap, clips[4]]))
-        self.silence = self._file("silence.flac", np.zeros(40 * RATE, np.float32))
+        self.short = self._write_file("short.flac", clips[1])
+        self.long = self._write_file("long.flac", np.concatenate([part for clip in clips for part in (clip, gap)]))
+        self.gapped = self._write_file("gapped.flac", np.concatenate([clips[1], gap, gap, clips[4]]))
+        self.silence = self._write_file("silence.flac", np.zeros(40 * RATE, np.float32))
         noise = np.random.default_rng(1).normal(0, 0.2, 8 * RATE).clip(-1, 1)
-        self.noise = self._file("noise.flac", noise.astype(np.float32))
+        self.noise = self._write_file("noise.flac", noise.astype(np.float32))
 
-    def _file(self, name: str, samples: np.ndarray) -> Path:
+    def _write_file(self, name: str, samples: np.ndarray) -> Path:
         """Write 16 bits at 16 kHz, which both packages decode to identical samples."""
         soundfile.write(self.folder / name, samples, RATE, subtype="PCM_16")
         return self.folder / name
@@ -99,14 +99,14 @@ class Bench:
     @cached_property
     def base(self) -> Path:
         """The checkpoint of base."""
-        return self._checkpoint("base")
+        return self._write_checkpoint("base")
 
     @cached_property
     def tiny(self) -> Path:
         """The checkpoint of tiny.en."""
-        return self._checkpoint("tiny.en")
+        return self._write_checkpoint("tiny.en")
 
-    def _checkpoint(self, name: str) -> Path:
+    def _write_checkpoint(self, name: str) -> Path:
         converted = convert(asrlab.weights_path(f"faster-whisper/{name}", offline=True))
         path = self.folder / f"{name}.pt"
         torch.save({"dims": converted.dims.as_dict(), "model_state_dict": dict(converted.state_dict)}, path)
@@ -128,11 +128,11 @@ def examples() -> Iterator[Example]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         _set_path(path_with_ffmpeg(Path(folder)), stack)
-        bench = Bench(Path(folder))
-        yield from _functions(bench)
-        yield from _readme_python(bench)
-        yield from _readme_commands(bench)
-        yield from _options(bench)
+        models = Models(Path(folder))
+        yield from _functions(models)
+        yield from _readme_python(models)
+        yield from _readme_commands(models)
+        yield from _options(models)
 
 
 def _set_path(path: str, stack: contextlib.ExitStack) -> None:
@@ -141,32 +141,32 @@ def _set_path(path: str, stack: contextlib.ExitStack) -> None:
     stack.callback(os.environ.__setitem__, "PATH", before)
 
 
-def _functions(bench: Bench) -> Iterator[Example]:
-    def done(module: Any) -> dict[str, Any]:
-        samples = module.load_audio(str(bench.short))
+def _functions(models: Models) -> Iterator[Example]:
+    def call_functions(module: Any) -> dict[str, Any]:
+        samples = module.load_audio(str(models.short))
         spectrogram = module.log_mel_spectrogram(samples, padding=100)
         return {
             "available_models": module.available_models(),
             "load_audio": samples,
-            "load_audio sr": len(module.load_audio(str(bench.short), sr=8000)),
+            "load_audio sr": len(module.load_audio(str(models.short), sr=8000)),
             "pad_or_trim": module.pad_or_trim(samples),
             "log_mel_spectrogram": spectrogram,
             "torch.stack": torch.stack([spectrogram, spectrogram])[:, 3, 7],
             "pad_or_trim mel": module.pad_or_trim(spectrogram, 3000),
         }
 
-    yield Example(name="functions", upstream=partial(done, whisper), shim=partial(done, shim))
+    yield Example(name="functions", upstream=partial(call_functions, whisper), shim=partial(call_functions, shim))
 
 
-def _readme_python(bench: Bench) -> Iterator[Example]:
+def _readme_python(models: Models) -> Iterator[Example]:
     for number, block in enumerate(_blocks("python"), start=1):
-        # the name is the README's, the content FLAC, which both know by it
-        audio = shutil.copy(bench.long if number == 1 else bench.short, bench.folder / "audio.mp3")
-        model = bench.base if "detect_language" in block else bench.tiny
+        # the README's name with FLAC content, which both packages recognize
+        audio = shutil.copy(models.long if number == 1 else models.short, models.folder / "audio.mp3")
+        model = models.base if "detect_language" in block else models.tiny
         source = block.replace('"turbo"', repr(str(model))).replace("audio.mp3", str(audio))
         if IMPORT not in source:
             raise ValueError(f"openai-whisper's README has changed: no {IMPORT!r} in {source!r}")
-        ways = (partial(_executed, source), partial(_executed, source.replace(IMPORT, SHIM_IMPORT)))
+        ways = (partial(_execute, source), partial(_execute, source.replace(IMPORT, SHIM_IMPORT)))
         yield Example(name=f"README, Python {number}", upstream=ways[0], shim=ways[1])
 
 
@@ -175,36 +175,36 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def _executed(source: str) -> dict[str, Any]:
+def _execute(source: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
     torch.manual_seed(0)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(source, names)  # noqa: S102 - upstream's own README
-    found = {name: names[name] for name in ("audio", "mel", "_", "probs", "result") if name in names}
-    if dataclasses.is_dataclass(found["result"]):
-        found["result"] = vars(found["result"])
-    if "probs" in found:
-        found["probs"] = {"languages": list(found["probs"]), "probabilities": np.array([*found["probs"].values()])}
-    return found | {"printed": printed.getvalue()}
+    result = {name: names[name] for name in ("audio", "mel", "_", "probs", "result") if name in names}
+    if dataclasses.is_dataclass(result["result"]):
+        result["result"] = vars(result["result"])
+    if "probs" in result:
+        result["probs"] = {"languages": list(result["probs"]), "probabilities": np.array([*result["probs"].values()])}
+    return result | {"printed": printed.getvalue()}
 
 
-def _readme_commands(bench: Bench) -> Iterator[Example]:
-    wave = soundfile.read(bench.short, dtype="int16")[0]
+def _readme_commands(models: Models) -> Iterator[Example]:
+    wave = soundfile.read(models.short, dtype="int16")[0]
     for name in ("audio.wav", "japanese.wav"):
-        soundfile.write(bench.folder / name, wave, RATE, subtype="PCM_16")
+        soundfile.write(models.folder / name, wave, RATE, subtype="PCM_16")
     for name in ("audio.flac", "audio.mp3"):
-        shutil.copy(bench.short, bench.folder / name)
+        shutil.copy(models.short, models.folder / name)
     lines = [line for block in _blocks("bash") for line in block.splitlines() if re.match(r"whisper \w+\.", line)]
-    lines = [line.replace("Japanese", "English") for line in lines]  # the speech at hand
+    lines = [line.replace("Japanese", "English") for line in lines]  # the language of the clips
     words = "whisper audio.flac --word_timestamps True --highlight_words True --max_line_width 18 --max_line_count 2"
     quiet = "whisper audio.flac --output_format srt --verbose False --threads 1"
     for line in (*lines, words, quiet):
         slow = line == quiet or ("--language" in line and "--task" not in line)
-        ways = (partial(_commanded, bench, line, way) for way in (_upstreams_command, main))
+        ways = (partial(_run_command, models, line, way) for way in (_run_upstreams_command, main))
         yield Example(name=line, upstream=next(ways), shim=next(ways), slow=slow)
 
 
-def _upstreams_command(arguments: list[str]) -> int:
+def _run_upstreams_command(arguments: list[str]) -> int:
     before, sys.argv = sys.argv, ["whisper", *arguments]
     try:
         cli()
@@ -213,15 +213,15 @@ def _upstreams_command(arguments: list[str]) -> int:
     return 0
 
 
-def _commanded(bench: Bench, line: str, command: Callable[[list[str]], int]) -> dict[str, Any]:
+def _run_command(models: Models, line: str, command: Callable[[list[str]], int]) -> dict[str, Any]:
     """Run a command with a loaded model, and return its files and its output."""
-    model = bench.base if "--language" in line else bench.tiny
+    model = models.base if "--language" in line else models.tiny
     arguments = re.sub(r" --model \w+", "", line)
-    named = [str(bench.folder / each) if "." in each else each for each in shlex.split(arguments)[1:]]
+    paths = [str(models.folder / word) if "." in word else word for word in shlex.split(arguments)[1:]]
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(io.StringIO()) as printed:
         with contextlib.redirect_stderr(io.StringIO()):
-            code = command([*named, "--model", str(model), "--device", "cpu", "--output_dir", out])
+            code = command([*paths, "--model", str(model), "--device", "cpu", "--output_dir", out])
         files = {path.name: _content(path) for path in sorted(Path(out).iterdir())}
     printed_text = "".join(part for part in printed.getvalue().splitlines(keepends=True) if not part.startswith(HINT))
     return {"code": code, "files": files, "printed": printed_text}
@@ -236,17 +236,17 @@ def _content(path: Path) -> Any:
     return {"around": re.sub(number, "0", content).encode(), "numbers": np.array(re.findall(number, content), float)}
 
 
-def _options(bench: Bench) -> Iterator[Example]:
-    cases = [(bench.short, options) for options in OPTIONS] + [(bench.gapped, options) for options in GAPPED_OPTIONS]
-    cases += [(bench.silence, {}), *((bench.noise, options) for options in NOISE_OPTIONS)]
+def _options(models: Models) -> Iterator[Example]:
+    cases = [(models.short, options) for options in OPTIONS] + [(models.gapped, options) for options in GAPPED_OPTIONS]
+    cases += [(models.silence, {}), *((models.noise, options) for options in NOISE_OPTIONS)]
     for path, options in cases:
-        named = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        way = partial(_transcribed, path, options)
-        name = f"{path.stem}, {named or 'defaults'}"
-        yield Example(name=name, upstream=lambda way=way: way(bench.raw), shim=lambda way=way: way(bench.ours))
+        description = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        way = partial(_transcribe, path, options)
+        name = f"{path.stem}, {description or 'defaults'}"
+        yield Example(name=name, upstream=lambda way=way: way(models.raw), shim=lambda way=way: way(models.ours))
 
 
-def _transcribed(path: Path, options: dict[str, Any], model: Any) -> dict[str, Any]:
+def _transcribe(path: Path, options: dict[str, Any], model: Any) -> dict[str, Any]:
     torch.manual_seed(3)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         result = model.transcribe(str(path), **options)

@@ -17,7 +17,7 @@ from .ways import ENGINES
 
 def main() -> None:
     """Measure, print the table, and write the record."""
-    arguments = _arguments()
+    arguments = _parse_arguments()
     clips = read_clips(arguments.folder, count=arguments.clips)
     first, *others = [way.name for way in ENGINES[arguments.engine]]
     plan = Plan(
@@ -35,19 +35,21 @@ def main() -> None:
     write_record(arguments.record, benchmark="throughput", table=figures.table, **figures.plain)
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
-    parser.add_argument("--engine", choices=tuple(ENGINES), default="faster-whisper", help="default: %(default)s")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures there as JSON")
-    parser.add_argument("--rounds", type=int, default=3, help="of each way (default: %(default)s)")
+    parser.add_argument(
+        "--engine", choices=tuple(ENGINES), default="faster-whisper", help="engine (default: %(default)s)"
+    )
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write all figures to FILE as JSON")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each way (default: %(default)s)")
     parser.add_argument(
         "--folder", type=Path, default=default_folder(),
-        help="clips with a refs.tsv (default: ../shared/speech if it is there, else the embedded ones, repeated)",
+        help="clips with a refs.tsv (default: ../shared/speech if it exists, else the embedded clips, repeated)",
     )  # fmt: skip
-    parser.add_argument("--clips", type=int, help="use only so many of them")
-    parser.add_argument("--threads", type=int, help="of each inference (default: as many as cores, at most 4)")
-    parser.add_argument("--language-given", action="store_true", help="tell each clip's language")
-    parser.add_argument("--way", action="append", metavar="NAME", help="only this one; repeatable")
+    parser.add_argument("--clips", type=int, help="number of clips (default: all)")
+    parser.add_argument("--threads", type=int, help="threads of each inference (default: all cores, at most 4)")
+    parser.add_argument("--language-given", action="store_true", help="do not detect the language")
+    parser.add_argument("--way", action="append", metavar="NAME", help="only this way; repeatable")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The figures as a table for people and as plain values for a record."""
+"""Tables and records of the figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.speech import Clip
 
 from asrlab.evaluation.metrics import TextPair, WerDifference, compare_wer, get_profile, profile_for
 
-from .rounds import Plan, Turn
+from .rounds import Measurement, Plan
 
 __all__ = ["Figures"]
 
@@ -28,18 +28,18 @@ class Figures:
     Attributes:
         plan: The plan of the runs.
         clips: The recordings.
-        turns: Turns by way, one a round.
+        turns: Measurements by way, one for each round.
         load: Load average before and after.
     """
 
     plan: Plan
     clips: Sequence[Clip]
-    turns: Mapping[str, Sequence[Turn]]
+    turns: Mapping[str, Sequence[Measurement]]
     load: tuple[float | None, float | None]
 
     @property
     def baseline(self) -> str:
-        """The way with which others are compared."""
+        """The first way, with which the others are compared."""
         return self.plan.ways[0]
 
     @property
@@ -51,14 +51,14 @@ class Figures:
         """Return the speedup over the baseline in each round."""
         return [base.wall / turn.wall for base, turn in zip(self.turns[self.baseline], self.turns[name], strict=True)]
 
-    def compared(self, name: str) -> tuple[float, WerDifference]:
+    def compare(self, name: str) -> tuple[float, WerDifference]:
         """Return the WER of the first round, and its difference from the baseline."""
         profile = get_profile(self.normalizer)
         ways = {"baseline": self.baseline, "way": name}
         systems = {system: tuple(profile.prepare(self._pairs(way))) for system, way in ways.items()}
-        found = compare_wer(systems, normalizer=profile.normalizer)
-        counts = dict(found.systems)["way"]
-        return counts.errors / counts.reference_length, found.differences[0]
+        comparison = compare_wer(systems, normalizer=profile.normalizer)
+        counts = dict(comparison.systems)["way"]
+        return counts.errors / counts.reference_length, comparison.differences[0]
 
     def same(self, name: str) -> int:
         """Count the texts of the first round that equal the baseline's."""
@@ -67,8 +67,8 @@ class Figures:
 
     def paths(self, name: str) -> dict[str, int]:
         """Count the clips by decoding path in the first round; empty for the engine's own calls."""
-        counted = Counter(text.path for text in self.turns[name][0].texts if text.path is not None)
-        return dict(counted.most_common())
+        counts = Counter(text.path for text in self.turns[name][0].texts if text.path is not None)
+        return dict(counts.most_common())
 
     @property
     def table(self) -> Table:
@@ -77,13 +77,13 @@ class Figures:
         language = "given" if plan.language_given else "detected"
         title = (
             f"{plan.engine}/base, {len(self.clips)} clips, language {language}, {plan.rounds} rounds, "
-            f"{plan.threads} threads, each way in a process of its own each time"
+            f"{plan.threads} threads, each way in a new process each time"
         )
         notes = (
-            f"s, CPU s, times: medians; times: as fast as {self.baseline!r} in the same round",
-            f"WER ({self.normalizer}) in the first round, its difference in points; same: texts equal to the letter",
+            f"s, CPU s, times: medians; times: speedup over {self.baseline!r} in the same round",
+            f"WER ({self.normalizer}) in the first round, its difference in points; same: identical texts",
             "MiB: peak resident memory",
-            *self._told_paths(),
+            *self._format_paths(),
             f"load average {self.load[0]} before, {self.load[1]} after",
         )
         return Table(title=title, headings=_HEADINGS, rows=tuple(map(self._row, self.turns)), notes=notes)
@@ -99,7 +99,7 @@ class Figures:
         }
 
     def _plain_way(self, name: str) -> dict[str, Any]:
-        wer, difference = self.compared(name)
+        wer, difference = self.compare(name)
         return {
             "speedup": median(self.speedups(name)),
             "speedups": self.speedups(name),
@@ -118,24 +118,24 @@ class Figures:
         ]
 
     def _row(self, name: str) -> tuple[str, ...]:
-        turns, times = self.turns[name], self.speedups(name)
+        turns, speedups = self.turns[name], self.speedups(name)
         walls = [turn.wall for turn in turns]
-        wer, found = self.compared(name)
-        interval = f"{100 * found.interval.low:+.2f} to {100 * found.interval.high:+.2f}"
+        wer, difference = self.compare(name)
+        interval = f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}"
         return (
             name,
             f"{median(walls):.1f}",
             f"{min(walls):.1f} to {max(walls):.1f}",
             f"{median(turn.cpu for turn in turns):.1f}",
-            f"{median(times):.2f}",
-            f"{min(times):.2f} to {max(times):.2f}",
+            f"{median(speedups):.2f}",
+            f"{min(speedups):.2f} to {max(speedups):.2f}",
             f"{wer:.4f}",
-            f"{100 * found.difference:+.2f} ({interval})",
+            f"{100 * difference.difference:+.2f} ({interval})",
             f"{self.same(name)}",
             f"{max(turn.peak_bytes or 0 for turn in turns) / 2**20:.0f}",
         )
 
-    def _told_paths(self) -> Iterator[str]:
+    def _format_paths(self) -> Iterator[str]:
         for name in self.turns:
             if paths := self.paths(name):
                 summary = ", ".join(f"{count} {re.sub('^batched, ', '', path)}" for path, count in paths.items())

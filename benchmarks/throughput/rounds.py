@@ -10,9 +10,9 @@ from pathlib import Path
 
 import attrs
 
-from .ways import ENGINES, Text
+from .ways import ENGINES, ClipResult
 
-__all__ = ["Plan", "Turn", "run_rounds"]
+__all__ = ["Measurement", "Plan", "run_rounds"]
 
 
 @attrs.frozen(kw_only=True)
@@ -25,7 +25,7 @@ class Plan:
         folder: Folder of the clips; None for the embedded clips.
         clips: Number of clips; None for all.
         threads: Threads of each inference, the same for all ways; the engine's default of four is slow on two cores.
-        rounds: Number of turns of each way.
+        rounds: Number of rounds, in each of which every way runs once.
         language_given: True to give the language; False to detect it.
     """
 
@@ -39,7 +39,7 @@ class Plan:
 
 
 @attrs.frozen(kw_only=True)
-class Turn:
+class Measurement:
     """The measurement of one way in one round.
 
     Attributes:
@@ -47,36 +47,36 @@ class Turn:
         cpu: Seconds of CPU, over all threads.
         load: Load average at the end; None if the system has none.
         peak_bytes: Peak resident memory of the process; None if unknown.
-        texts: Text of each clip.
+        texts: Result of each clip.
     """
 
     wall: float
     cpu: float
     load: float | None
     peak_bytes: int | None
-    texts: tuple[Text, ...]
+    texts: tuple[ClipResult, ...]
 
 
-def run_rounds(plan: Plan) -> dict[str, list[Turn]]:
-    """Run all rounds and return each way's turns. The order rotates by one each round."""
-    turns: dict[str, list[Turn]] = {name: [] for name in plan.ways}
+def run_rounds(plan: Plan) -> dict[str, list[Measurement]]:
+    """Run all rounds, with an order that rotates by one each round, and return the measurements of each way."""
+    turns: dict[str, list[Measurement]] = {name: [] for name in plan.ways}
     for number in range(plan.rounds):
         shift = number % len(plan.ways)
         for name in plan.ways[shift:] + plan.ways[:shift]:
-            turn = _turn(name, plan)
+            turn = _measure(name, plan)
             turns[name].append(turn)
             print(f"round {number + 1}, {name}: {turn.wall:.1f} s, {turn.cpu:.1f} s of CPU", file=sys.stderr)
     return turns
 
 
-def _turn(name: str, plan: Plan) -> Turn:
-    place = [way.name for way in ENGINES[plan.engine]].index(name)
+def _measure(name: str, plan: Plan) -> Measurement:
+    index = [way.name for way in ENGINES[plan.engine]].index(name)
     options: Sequence[tuple[str, object]] = (
         ("--folder", plan.folder), ("--clips", plan.clips), ("--threads", plan.threads),
     )  # fmt: skip
-    command = [sys.executable, "-m", "benchmarks.throughput.turn", plan.engine, str(place)]
+    command = [sys.executable, "-m", "benchmarks.throughput.measure", plan.engine, str(index)]
     command += [str(part) for option, value in options if value is not None for part in (option, value)]
     command += ["--language-given"] if plan.language_given else []
     facts = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    texts = tuple(Text(**text) for text in facts.pop("texts"))
-    return Turn(**facts, texts=texts)
+    texts = tuple(ClipResult(**text) for text in facts.pop("texts"))
+    return Measurement(**facts, texts=texts)

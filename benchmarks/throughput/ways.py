@@ -1,4 +1,4 @@
-"""The ways to transcribe the clips. Each loads its model and returns a function that does the work."""
+"""The ways to transcribe the clips; each way loads its model and returns a function that transcribes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from benchmarks.speech import Clip
 import asrlab
 from asrlab import Batching
 
-__all__ = ["ENGINES", "Text", "Way"]
+__all__ = ["ENGINES", "ClipResult", "Way"]
 
 FULL_WINDOW = 30.0
 
 
 @attrs.frozen(kw_only=True)
-class Text:
+class ClipResult:
     """The result of one clip.
 
     Attributes:
@@ -32,7 +32,7 @@ class Text:
     path: str | None = None
 
 
-Work = Callable[[Sequence[Clip]], list[Text]]
+Work = Callable[[Sequence[Clip]], list[ClipResult]]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +41,7 @@ class Way:
 
     Attributes:
         name: Name in the table.
-        load: Loads the model; called with whether the language is given, and the number of threads.
+        load: Function that loads the model. Its arguments are whether the language is given, and the number of threads.
     """
 
     name: str
@@ -49,68 +49,68 @@ class Way:
 
 
 def _faster_whisper(compute_type: str, *, pipeline: bool = False) -> Callable[[bool, int], Work]:
-    def load(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - as Way says
+    def load(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - the signature of Way.load
         from faster_whisper import BatchedInferencePipeline, WhisperModel
 
         weights = asrlab.weights_path("faster-whisper/base", offline=True)
         model = WhisperModel(str(weights), device="cpu", compute_type=compute_type, cpu_threads=threads)
         engine: Any = BatchedInferencePipeline(model) if pipeline else model
 
-        def one(clip: Clip) -> Text:
+        def transcribe_clip(clip: Clip) -> ClipResult:
             segments, _ = engine.transcribe(decode(clip.path), language=clip.language if language_given else None)
             texts = [segment.text.strip() for segment in segments]
-            return Text(text=" ".join(texts), segments=len(texts))
+            return ClipResult(text=" ".join(texts), segments=len(texts))
 
-        return lambda clips: list(map(one, clips))
+        return lambda clips: list(map(transcribe_clip, clips))
 
     return load
 
 
-def _openai_whisper(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - as Way says
+def _openai_whisper(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - the signature of Way.load
     import torch
     from whisper import transcribe
 
     torch.set_num_threads(threads)
     model: Any = asrlab.load("openai-whisper/base", device="cpu", offline=True)
 
-    def one(clip: Clip) -> Text:
+    def transcribe_clip(clip: Clip) -> ClipResult:
         language = clip.language if language_given else None
-        result: Any = transcribe(model._model, decode(clip.path), language=language, fp16=False)  # noqa: SLF001 - upstream's
+        result: Any = transcribe(model._model, decode(clip.path), language=language, fp16=False)  # noqa: SLF001 - upstream's model
         texts = [segment["text"].strip() for segment in result["segments"]]
-        return Text(text=" ".join(texts), segments=len(texts))
+        return ClipResult(text=" ".join(texts), segments=len(texts))
 
-    return lambda clips: list(map(one, clips))
+    return lambda clips: list(map(transcribe_clip, clips))
 
 
 def _asrlab(model: str, batching: Callable[[int], Batching]) -> Callable[[bool, int], Work]:
     """Use ``transcribe_many`` with the settings of *batching*; one call for each given language."""
 
-    def load(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - as Way says
+    def load(language_given: bool, threads: int) -> Work:  # noqa: FBT001 - the signature of Way.load
         if model.startswith("openai-whisper"):
             import torch
 
             torch.set_num_threads(threads)
         given = threads if model.startswith("faster-whisper") else None
         transcriber = asrlab.load(model, device="cpu", threads=given, offline=True)
-        transcriber.calibration = None  # the defaults are measured
+        transcriber.calibration = None  # measure the default settings
 
-        def work(clips: Sequence[Clip]) -> list[Text]:
-            found: dict[str, Text] = {}
+        def work(clips: Sequence[Clip]) -> list[ClipResult]:
+            results: dict[str, ClipResult] = {}
             for language in sorted({clip.language for clip in clips}) if language_given else [None]:
-                some = [clip for clip in clips if language in (None, clip.language)]
-                paths = [clip.path for clip in some]
+                selected = [clip for clip in clips if language in (None, clip.language)]
+                paths = [clip.path for clip in selected]
                 outcomes = transcriber.transcribe_many(paths, language=language, batching=batching(threads))
-                found |= {clip.id: _text(outcome) for clip, outcome in zip(some, outcomes, strict=True)}
-            return [found[clip.id] for clip in clips]
+                results |= {clip.id: _to_result(outcome) for clip, outcome in zip(selected, outcomes, strict=True)}
+            return [results[clip.id] for clip in clips]
 
         return work
 
     return load
 
 
-def _text(outcome: asrlab.TranscribeResult) -> Text:
+def _to_result(outcome: asrlab.TranscribeResult) -> ClipResult:
     transcript = outcome.unwrap()
-    return Text(
+    return ClipResult(
         text=transcript.text,
         segments=len(transcript.segments),
         path=str(transcript.decoding) if transcript.decoding else None,
@@ -121,15 +121,15 @@ def _one_by_one(_threads: int) -> Batching:
     return Batching(batch_size=1)
 
 
-def _together(threads: int) -> Batching:
+def _batched(threads: int) -> Batching:
     return Batching(workers=1, threads=threads, padding_s=FULL_WINDOW)
 
 
-def _short(threads: int) -> Batching:
+def _short_window(threads: int) -> Batching:
     return Batching(workers=1, threads=threads)
 
 
-def _as_it_is(_threads: int) -> Batching:
+def _defaults(_threads: int) -> Batching:
     return Batching()
 
 
@@ -140,16 +140,16 @@ ENGINES = {
         Way(name="raw defaults", load=_faster_whisper("default")),
         Way(name="raw int8, own batches", load=_faster_whisper("int8", pipeline=True)),
         Way(name="one by one, one encoding", load=_asrlab(_FAST, _one_by_one)),
-        Way(name="+ decoded together", load=_asrlab(_FAST, _together)),
-        Way(name="+ short window", load=_asrlab(_FAST, _short)),
-        Way(name="+ a worker a thread", load=_asrlab(_FAST, _as_it_is)),
+        Way(name="+ decoded together", load=_asrlab(_FAST, _batched)),
+        Way(name="+ short window", load=_asrlab(_FAST, _short_window)),
+        Way(name="+ a worker a thread", load=_asrlab(_FAST, _defaults)),
     ),
     "openai-whisper": (
         Way(name="raw", load=_openai_whisper),
         Way(name="one by one", load=_asrlab(_UPSTREAM, _one_by_one)),
-        Way(name="+ one encoding, decoded together", load=_asrlab(_UPSTREAM, _together)),
-        Way(name="+ short window", load=_asrlab(_UPSTREAM, _as_it_is)),
+        Way(name="+ one encoding, decoded together", load=_asrlab(_UPSTREAM, _batched)),
+        Way(name="+ short window", load=_asrlab(_UPSTREAM, _defaults)),
     ),
 }
-"""By engine: the first is what the others are compared with, the last is ``transcribe_many`` as it is, and those before
-it switch its steps on in turn."""
+"""The ways by engine: the first is the baseline, the last is ``transcribe_many`` with default settings, and those
+before it enable its steps one after another."""

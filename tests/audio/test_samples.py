@@ -85,9 +85,8 @@ def test_a_part_is_mixed_like_the_whole_file(
 ):
     """Each second of the file is mixed separately, wherever a part begins and ends."""
     speech = sound(8.0, sample_rate=rate)
-    opposite = np.where(
-        (np.arange(len(speech)) // (rate // 4))[:, None] % 7 < 4, -speech, speech
-    )  # alternates each 1.75 s
+    is_opposite = (np.arange(len(speech)) // (rate // 4))[:, None] % 7 < 4  # the first 1 s of each 1.75 s
+    opposite = np.where(is_opposite, -speech, speech)
     path = tmp_path / "audio"
     path.write_bytes(written(np.hstack([speech, opposite]), sample_rate=rate, kind=kind, subtype=subtype))
     whole = load_audio(path)

@@ -1,4 +1,4 @@
-"""No container that the libraries here write loses its end in silence, and no mutated file does harm."""
+"""Truncated files of every container are refused or listed, and mutated files are decoded or refused."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ ALMOST_ALL_S = 3.5
 
 @pytest.fixture(scope="module")
 def fuzzing() -> Iterator[Any]:
-    """The benchmark's modules."""
+    """Return the modules of the benchmark."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT)
-        from benchmarks.fuzzing import containers, judging
+        from benchmarks.fuzzing import containers, verdicts
 
-        yield containers, judging
+        yield containers, verdicts
 
 
-def _decoded(data: bytes) -> float | AudioError:
-    """Return the seconds in *data*, or why they were refused."""
+def _decode(data: bytes) -> float | AudioError:
+    """Decode *data*, and return its seconds or the error."""
     try:
         with open_audio(data) as reader:
             for _ in reader.blocks():
@@ -44,38 +44,39 @@ def _decoded(data: bytes) -> float | AudioError:
 
 @pytest.mark.parametrize("library", ["libsndfile", "ffmpeg"])
 def test_every_container_cut_in_half_is_refused_or_listed(fuzzing: Any, library: str):
-    """A file of which half is left is refused, with both lengths where the header has one.
+    """Half of a file is refused, with both lengths if the header declares one.
 
-    Those that cannot tell are listed with the reason, and no other is.
+    Only containers that are listed with a reason may be decoded without an error.
     """
-    containers, judging = fuzzing
-    silent: set[str] = set()
-    seen: set[str] = set()
+    containers, verdicts = fuzzing
+    undetected: set[str] = set()
+    tested: set[str] = set()
     for original in getattr(containers, f"written_by_{library}")(SPEECH_S):
-        whole = _decoded(original.data)
+        whole = _decode(original.data)
         if isinstance(whole, AudioError):
             continue
-        seen.add(original.container)
-        half = _decoded(original.data[: len(original.data) // 2])
+        tested.add(original.container)
+        half = _decode(original.data[: len(original.data) // 2])
         if not isinstance(half, AudioError):
             assert half < 0.7 * whole
-            silent.add(original.container)
+            undetected.add(original.container)
         elif half.reason == "truncated" and half.declared is not None:
             assert half.decoded is not None
             assert half.decoded < whole - 1
-            assert half.declared > half.decoded + 1 or original.container == "ffmpeg voc"  # 4 KiB in each of its blocks
-    assert silent <= {name for name in judging.UNDECLARED if name.startswith(library)}
-    assert len(seen) > 20
+            # voc declares only the 4 KiB of each block
+            assert half.declared > half.decoded + 1 or original.container == "ffmpeg voc"
+    assert undetected <= {name for name in verdicts.UNDECLARED if name.startswith(library)}
+    assert len(tested) > 20
 
 
 def test_a_hundred_mutated_files_are_decoded_or_refused(tmp_path: Path):
-    """A hundredth of the benchmark, seeded: nothing but audio or an `AudioError` comes of damage."""
+    """A hundredth of the benchmark has no findings: each damaged file is audio or an `AudioError`."""
     record = tmp_path / "fuzzing.json"
     command = ["-m", "benchmarks.fuzzing", "--count", "100", "--seed", "14", "--record", str(record)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    written = json.loads(record.read_text())
-    assert written["findings"] == []
-    assert written["table"]["rows"][-1][:2] == ["all", "100"]
-    assert "libsndfile" in written["table"]["title"]
-    assert "libavcodec" in written["table"]["title"]
+    figures = json.loads(record.read_text())
+    assert figures["findings"] == []
+    assert figures["table"]["rows"][-1][:2] == ["all", "100"]
+    assert "libsndfile" in figures["table"]["title"]
+    assert "libavcodec" in figures["table"]["title"]

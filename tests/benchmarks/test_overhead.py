@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) -> tuple[str, dict[str, Any]]:
-    """The tables and the record of a quick run: both engines, one clip, one round."""
+    """Return the tables and the record of a quick run of both engines with one clip and one round."""
     record = tmp_path_factory.mktemp("overhead") / "overhead.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.overhead", "--quick", "--record", str(record)],
@@ -32,7 +32,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) -> tupl
 
 
 def test_both_engines_are_in_the_table(quick: tuple[str, dict[str, Any]]):
-    """Each engine has a heading with its precision and threads, and a row for samples and one for the file."""
+    """Each engine has a heading with its precision, a row for samples and a row for a file."""
     table, record = quick
     for engine, precision in (("faster-whisper", "int8"), ("openai-whisper", "float32")):
         assert f"\n{engine}/base, {precision}" in table
@@ -41,37 +41,38 @@ def test_both_engines_are_in_the_table(quick: tuple[str, dict[str, Any]]):
     assert [run["model"] for run in record["engines"]] == ["faster-whisper/base", "openai-whisper/base"]
 
 
-def test_both_ways_give_the_same_text(quick: tuple[str, dict[str, Any]]):
-    """The engine's own API and asrlab transcribe the clip alike, so that like is compared with like."""
+def test_both_ways_have_the_same_text(quick: tuple[str, dict[str, Any]]):
+    """The engine's own API and asrlab return the same text of the clip."""
     table, record = quick
     assert "texts differ" not in table
-    assert [clip["same_text"] for clip in every_clip(record)] == [True] * 4
+    assert [clip["same_text"] for clip in all_clips(record)] == [True] * 4
 
 
-def test_the_ratios_are_of_times(quick: tuple[str, dict[str, Any]]):
-    """Each ratio is a positive finite number, and each clip took some time."""
+def test_ratios_are_positive_and_finite(quick: tuple[str, dict[str, Any]]):
+    """Each ratio and each time is a positive finite number."""
     _, record = quick
-    figures = [clip[name] for clip in every_clip(record) for name in ("wall", "cpu", "raw")]
+    figures = [clip[name] for clip in all_clips(record) for name in ("wall", "cpu", "raw")]
     assert all(math.isfinite(value) and value > 0 for value in figures)
 
 
-def test_asrlab_alone_is_timed(quick: tuple[str, dict[str, Any]]):
-    """The clip goes through the echo engine as samples and as a file, and through soundfile alone."""
+def test_asrlab_is_timed_without_an_engine(quick: tuple[str, dict[str, Any]]):
+    """The clip is timed with the echo engine as samples and as a file, and with soundfile alone."""
     table, record = quick
     (wrapper,) = record["wrappers"]
     assert wrapper["id"] in table
     assert all(0 < wrapper[name] < math.inf for name in ("array_ms", "file_ms", "decode_ms"))
 
 
-def test_starting_is_slower_than_python_alone(quick: tuple[str, dict[str, Any]]):
-    """The interpreter, the import and the help are timed."""
+def test_startup_is_timed(quick: tuple[str, dict[str, Any]]):
+    """The start of the interpreter, the import, and the help of two commands are timed."""
     _, record = quick
-    assert [start["name"] for start in record["starts"]] == ["python -c pass", "import asrlab", "asrlab --help"]
+    names = [start["name"] for start in record["starts"]]
+    assert names == ["python -c pass", "import asrlab", "asrlab --help", "asrlab bench --help"]
     assert all(start["median_ms"] > 1 for start in record["starts"])
 
 
 def test_decoding_is_measured_to_the_end_of_the_file(quick: tuple[str, dict[str, Any]]):
-    """A minute in three formats is decoded whole, in more memory than the interpreter alone."""
+    """A minute in three formats is decoded whole, with more memory than the interpreter alone."""
     _, record = quick
     decodings = record["decodings"]
     assert [decoding["format"] for decoding in decodings] == ["flac", "m4a", "mp3"]
@@ -79,8 +80,8 @@ def test_decoding_is_measured_to_the_end_of_the_file(quick: tuple[str, dict[str,
     assert all(decoding["peak_bytes"] > decoding["interpreter_bytes"] > 2**20 for decoding in decodings)
 
 
-def test_the_record_says_what_it_was_taken_on(quick: tuple[str, dict[str, Any]]):
-    """Machine, versions, weights, rounds and clips stand beside the figures."""
+def test_the_record_has_the_conditions(quick: tuple[str, dict[str, Any]]):
+    """The record has the machine, versions, weights, rounds and clips of the measurement."""
     _, record = quick
     assert record["machine"]["cores"] >= 1
     assert {"asrlab", "faster-whisper", "openai-whisper", "torch"} <= record["machine"]["packages"].keys()
@@ -92,37 +93,39 @@ def test_the_record_says_what_it_was_taken_on(quick: tuple[str, dict[str, Any]])
 
 @pytest.fixture
 def overhead(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The benchmark's package, which is found from the root of the repository only."""
+    """Import the package of the benchmark, which requires the root of the repository on Python's path."""
     monkeypatch.syspath_prepend(ROOT)
     importlib.import_module("benchmarks.overhead.report")
     return importlib.import_module("benchmarks.overhead")
 
 
-def test_the_two_ways_take_turns_at_going_first(overhead: ModuleType):
-    """After a round that is not counted, the raw way goes first in one round and second in the next."""
+def test_the_order_of_both_ways_alternates(overhead: ModuleType):
+    """After a warm-up round, the raw way is first in one round and second in the next."""
     calls: list[str] = []
-    contest = overhead.pairs.Contest(
+    work = overhead.pairs.ClipWork(
         clip="a", raw=lambda: calls.append("raw") or ["x"], other=lambda: calls.append("other") or ["x"]
     )
-    comparison = overhead.pairs.compare([contest], rounds=2)
+    comparison = overhead.pairs.compare([work], rounds=2)
     assert calls == ["raw", "other", "raw", "other", "other", "raw"]
     assert len(comparison.rounds_wall) == len(comparison.rounds_cpu) == 2
 
 
-def test_different_texts_are_seen(overhead: ModuleType):
-    """A clip whose texts differ between the two ways is told; space around the pieces is no difference."""
+def test_different_texts_are_reported(overhead: ModuleType):
+    """A clip whose texts differ between both ways is reported; whitespace around segments is ignored."""
     pairs = overhead.pairs
-    contests = [
-        pairs.Contest(clip="a", raw=lambda: [" one", " two"], other=lambda: ["one two"]),
-        pairs.Contest(clip="b", raw=lambda: ["one"], other=lambda: ["won"]),
+    work = [
+        pairs.ClipWork(clip="a", raw=lambda: [" one", " two"], other=lambda: ["one two"]),
+        pairs.ClipWork(clip="b", raw=lambda: ["one"], other=lambda: ["won"]),
     ]
-    comparison = pairs.compare(contests, rounds=1)
+    comparison = pairs.compare(work, rounds=1)
     assert [clip.same_text for clip in comparison.clips] == [True, False]
 
 
-def test_what_is_over_its_target_is_marked(overhead: ModuleType):
-    """A row is marked by its worst clip, the raw way against itself never, and a file by its memory."""
-    clips = [overhead.pairs.Clip(id=f"{at}", wall=at, cpu=1.02, raw=1, extra_ms=0, same_text=True) for at in (1, 1.021)]
+def test_figures_over_their_target_are_marked(overhead: ModuleType):
+    """A case is marked if its worst clip exceeds the target, and a format if its memory does; the control never is."""
+    clips = [
+        overhead.pairs.Clip(id=f"{wall}", wall=wall, cpu=1.02, raw=1, extra_ms=0, same_text=True) for wall in (1, 1.021)
+    ]
     comparison = overhead.pairs.Comparison(clips=tuple(clips), rounds_wall=(1.0,), rounds_cpu=(1.0,))
     names = ("raw against itself", "array")
     cases = tuple((overhead.engines.Case(name=name, control=name != "array"), comparison) for name in names)
@@ -136,7 +139,7 @@ def test_what_is_over_its_target_is_marked(overhead: ModuleType):
         for name, mib in (("flac", 121), ("mp3", 122))
     ]
     machine = overhead.machine.Machine(system="", processor="", cores=1, python="", packages={}, load=None)
-    start = overhead.startup.Start(name="python -c pass", median_ms=1, least_ms=1, runs=1)
+    start = overhead.startup.Startup(name="python -c pass", median_ms=1, least_ms=1, ratio=1, runs=1)
     figures = overhead.report.Figures(
         machine=machine,
         load_after=None,
@@ -152,6 +155,6 @@ def test_what_is_over_its_target_is_marked(overhead: ModuleType):
     assert [(words[0], words.count("OVER")) for words in marked] == [("array", 1), ("mp3", 1)]
 
 
-def every_clip(record: dict[str, Any]) -> list[dict[str, Any]]:
+def all_clips(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the clips of all cases of all engines."""
     return [clip for run in record["engines"] for case in run["cases"] for clip in case["clips"]]

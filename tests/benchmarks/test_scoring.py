@@ -1,4 +1,4 @@
-"""The scoring benchmark runs and prints its table."""
+"""The benchmark of scoring prints its table and writes its record."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_quick_run_prints_a_row_and_writes_the_record(tmp_path: Path):
-    """A quick run of one task has its row in the table and both sizes in the record."""
+def test_a_quick_run_prints_a_row_and_writes_the_record(tmp_path: Path):
+    """A quick run of one task has a row in the table and both sizes in the record."""
     record = tmp_path / "scoring.json"
     command = ["-m", "benchmarks.scoring", "--quick", "--task", "compare 2, none", "--record", str(record)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("compare 2, none ")
-    assert [(one["task"], one["utterances"]) for one in json.loads(record.read_text())] == [
+    assert [(figures["task"], figures["utterances"]) for figures in json.loads(record.read_text())] == [
         ("compare 2, none", 100),
         ("compare 2, none", 200),
     ]

@@ -1,4 +1,4 @@
-"""The benchmarks of speed print their tables, and leave records that documents can show."""
+"""The benchmarks of speed print their tables, and write records that documents can show."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ ROWS = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="benchmarks.shares reads the times of threads from Linux")
 @pytest.mark.parametrize("name", SMALL)
-def test_a_benchmark_prints_its_table_and_leaves_a_record(name: str, tmp_path: Path):
-    """On a few clips: each way has its row, and a block of a document shows the same."""
+def test_a_benchmark_prints_its_table_and_writes_a_record(name: str, tmp_path: Path):
+    """With a few clips each way has a row, and a block of a document has the same rows."""
     record = tmp_path / f"{name}.json"
     command = [sys.executable, "-m", f"benchmarks.{name}", *SMALL[name], "--record", str(record)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(record.read_text(encoding="utf-8"))
-    named = [row[0] for row in found["table"]["rows"]]
-    assert [row for row in named if row in ROWS[name]] == ROWS[name]
-    for row in named:
+    figures = json.loads(record.read_text(encoding="utf-8"))
+    names = [row[0] for row in figures["table"]["rows"]]
+    assert [row for row in names if row in ROWS[name]] == ROWS[name]
+    for row in names:
         assert row in done.stdout
-    board = SupportMatrix(engines=(), models=(), cells={}, bounds={})
-    page = RenderContext(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), support=board)
-    shown = render_block("measured", {"record": record.name}, page)
-    for row in found["table"]["rows"]:
-        assert f"| {row[0]} |" in shown
+    support = SupportMatrix(engines=(), models=(), cells={}, bounds={})
+    page = RenderContext(document=tmp_path / "page.md", evidence=Evidence(folder=tmp_path), support=support)
+    block = render_block("measured", {"record": record.name}, page)
+    for row in figures["table"]["rows"]:
+        assert f"| {row[0]} |" in block
     assert str(ROOT) not in record.read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ def _found(module: str, *arguments: str | Path) -> dict[str, Any]:
 
 def test_random_kills_of_the_command_line_lose_nothing(small_folder: Path, tmp_path: Path):
     """After random kills of `asrlab bench` and `asrlab resume` every outcome is there once, and no process remains."""
-    found = _found("lane", "--kills", 4, "--seed", 4, "--share", 1, "--folder", tmp_path, "echo", small_folder)
+    found = _found("killer", "--kills", 4, "--seed", 4, "--share", 1, "--folder", tmp_path, "echo", small_folder)
     assert found["kills"] == {"command": 4}
     assert found["outcomes"] == 3 * found["runs"] >= 3
     assert set(found["findings"].values()) == {0}, found

@@ -39,11 +39,11 @@ class Field:
 
     Attributes:
         example: Name of the example.
-        name: Such as ``segments[].text``.
+        name: Path of the field, such as ``segments[].text``.
         upstream: Values of upstream as text, in order.
         shim: Values of the drop-in replacement as text, in order.
-        most: The largest difference between numbers; 0 without a difference, infinite for other values.
-        tolerance: Maximum difference of equal values.
+        most: Maximum difference between numbers; 0 if the values are equal, infinite if other values differ.
+        tolerance: Maximum difference of values that count as close.
     """
 
     example: str
@@ -69,8 +69,8 @@ class Field:
         equality = "yes" if self.equal else "no" if math.isinf(self.most) else f"to {self.most:.1g}"
         return (
             f"{self.example}: {self.name}",
-            _shown(self.upstream),
-            _shown(self.shim),
+            _shorten(self.upstream),
+            _shorten(self.shim),
             str(len(self.upstream)),
             equality,
         )
@@ -78,7 +78,7 @@ class Field:
 
 def compare(example: Example) -> list[Field]:
     """Run the work with both packages, and compare each field."""
-    ours, theirs = _gathered(example.shim()), _gathered(example.upstream())
+    ours, theirs = _flatten(example.shim()), _flatten(example.upstream())
     return [
         Field(
             example=example.name,
@@ -92,20 +92,20 @@ def compare(example: Example) -> list[Field]:
     ]
 
 
-def _gathered(value: Any) -> dict[str, list[Any]]:
+def _flatten(value: Any) -> dict[str, list[Any]]:
     fields: dict[str, list[Any]] = {}
-    for name, each in _leaves(value, ""):
-        fields.setdefault(name, []).append(each)
+    for name, leaf in _leaves(value, ""):
+        fields.setdefault(name, []).append(leaf)
     return fields
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _leaves(each, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple) and any(isinstance(each, Mapping) for each in value):
-        for each in value:
-            yield from _leaves(each, f"{name}[]")
+        for key, item in value.items():
+            yield from _leaves(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        for item in value:
+            yield from _leaves(item, f"{name}[]")
     else:
         yield name or "result", value
 
@@ -113,17 +113,19 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 def _difference(theirs: list[Any], ours: list[Any]) -> float:
     if len(theirs) != len(ours):
         return math.inf
-    return max((float(_apart(one, other)) for one, other in zip(theirs, ours, strict=True)), default=0.0)
+    pairs = zip(theirs, ours, strict=True)
+    return max((float(_value_difference(first, second)) for first, second in pairs), default=0.0)
 
 
-def _apart(one: Any, other: Any) -> float:
-    if hasattr(one, "shape") and getattr(one, "ndim", 0):
-        first, second = np.asarray(one), np.asarray(other)
-        return float(np.abs(first - second).max(initial=0.0)) if first.shape == second.shape else math.inf
-    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (one, other))
-    if one == other or (numbers and math.isnan(one) and math.isnan(other)):  # infinity less itself is no number
+def _value_difference(first: Any, second: Any) -> float:
+    if hasattr(first, "shape") and getattr(first, "ndim", 0):
+        array, other = np.asarray(first), np.asarray(second)
+        return float(np.abs(array - other).max(initial=0.0)) if array.shape == other.shape else math.inf
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (first, second))
+    # equal infinities first, because their difference is not a number
+    if first == second or (numbers and math.isnan(first) and math.isnan(second)):
         return 0.0
-    return abs(one - other) if numbers else math.inf
+    return abs(first - second) if numbers else math.inf
 
 
 def _text(value: Any) -> str:
@@ -132,6 +134,6 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _shown(values: tuple[str, ...], width: int = 30) -> str:
+def _shorten(values: tuple[str, ...], width: int = 30) -> str:
     text = " ".join((values or ("",))[0].split())
     return text if len(text) <= width else text[: width - 3] + "..."

@@ -9,10 +9,10 @@ from typing import Any, Self
 
 import attrs
 
-__all__ = ["Findings", "Look", "Witness", "texts_of"]
+__all__ = ["Findings", "LedgerObserver", "LedgerState", "load_texts"]
 
 type Key = tuple[str, str, int]
-"""Model, utterance, repeat."""
+"""Names of the model and the utterance, and the number of the repeat."""
 
 
 @attrs.define(kw_only=True)
@@ -20,10 +20,9 @@ class Findings:
     """Counts of errors; all must be 0.
 
     Attributes:
-        lost: Records that were complete in the file once and are missing or changed; and reported outcomes that are
-            missing.
+        lost: Complete records that later are missing or changed, and reported outcomes that are missing.
         damaged: Lines, with their ends, that are not JSON.
-        twice: Further outcomes of an utterance.
+        twice: Further outcomes of utterances that have an outcome.
         missing: Utterances without an outcome at the end.
         other_text: Utterances whose text differs from the undisturbed run.
         set_aside: Utterances without a fault whose outcome is a failure.
@@ -52,8 +51,8 @@ class Findings:
 
 
 @attrs.frozen
-class Look:
-    """A ledger at one moment.
+class LedgerState:
+    """The content of a ledger at one time.
 
     Attributes:
         lines: Complete lines.
@@ -75,18 +74,18 @@ class Look:
 
     def records(self) -> list[dict[str, Any]]:
         """Parse the complete lines as JSON; skip lines that are not JSON."""
-        return [record for line in self.lines if (record := _parsed(line)) is not None]
+        return [record for line in self.lines if (record := _parse(line)) is not None]
 
     def outcomes(self) -> dict[Key, list[dict[str, Any]]]:
         """Return the outcomes by utterance; a second outcome is an error."""
-        found: dict[Key, list[dict[str, Any]]] = {}
+        outcomes: dict[Key, list[dict[str, Any]]] = {}
         for record in self.records():
             if record["record"] == "outcome":
-                found.setdefault((record["model"], record["id"], record.get("repeat", 0)), []).append(record)
-        return found
+                outcomes.setdefault((record["model"], record["id"], record.get("repeat", 0)), []).append(record)
+        return outcomes
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(line)
     except ValueError:
@@ -95,49 +94,49 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 @attrs.define(kw_only=True)
-class Witness:
-    """An observer of one run's ledger, which compares each reading with the last.
+class LedgerObserver:
+    """An observer of one run's ledger that compares each state with the previous state.
 
     Attributes:
         run: The run's folder.
         findings: Errors so far.
-        last: The last reading.
+        last: The previous state.
     """
 
     run: Path
     findings: Findings = attrs.field(factory=Findings)
-    last: Look = attrs.field(factory=Look)
+    last: LedgerState = attrs.field(factory=LedgerState)
 
-    def look(self) -> Look:
+    def observe(self) -> LedgerState:
         """Read the ledger, and require that all earlier lines are unchanged and in order."""
-        now = Look.at(self.run / "ledger.jsonl")
+        now = LedgerState.at(self.run / "ledger.jsonl")
         before = self.last.lines
         if now.lines[: len(before)] != before:
-            gone = Counter(before) - Counter(now.lines)
-            self.findings.lost += max(1, gone.total())
+            missing = Counter(before) - Counter(now.lines)
+            self.findings.lost += max(1, missing.total())
         self.last = now
         return now
 
-    def look_for(self, n_reported: int) -> Look:
-        """Read the ledger as `look` does, and require as many outcomes as the run reported (*n_reported*)."""
-        now = self.look()
+    def require_outcomes(self, n_reported: int) -> LedgerState:
+        """Read the ledger as `observe` does, and require as many outcomes as the run reported (*n_reported*)."""
+        now = self.observe()
         self.findings.lost += max(0, n_reported - len(now.outcomes()))
         return now
 
-    def close(self, texts: dict[Key, str]) -> None:
-        """Compare the complete run with the *texts* of an undisturbed run."""
-        outcomes = self.look().outcomes()
-        found = self.findings
-        found.damaged += len(self.last.lines) - len(self.last.records())
-        found.missing += len(texts.keys() - outcomes.keys())
-        found.twice += sum(len(each) - 1 for each in outcomes.values())
+    def compare_outcomes(self, texts: dict[Key, str]) -> None:
+        """Compare the outcomes of the complete run with the *texts* of an undisturbed run."""
+        outcomes = self.observe().outcomes()
+        findings = self.findings
+        findings.damaged += len(self.last.lines) - len(self.last.records())
+        findings.missing += len(texts.keys() - outcomes.keys())
+        findings.twice += sum(len(records) - 1 for records in outcomes.values())
         for key, (first, *_) in outcomes.items():
-            found.set_aside += first.get("failure") is not None
-            found.tried_again += first.get("attempts", 1) > 1
-            found.other_text += first.get("failure") is None and first.get("hypothesis") != texts.get(key)
-        found.unread += not self._read_alike(texts)
+            findings.set_aside += first.get("failure") is not None
+            findings.tried_again += first.get("attempts", 1) > 1
+            findings.other_text += first.get("failure") is None and first.get("hypothesis") != texts.get(key)
+        findings.unread += not self._is_read_correctly(texts)
 
-    def _read_alike(self, texts: dict[Key, str]) -> bool:
+    def _is_read_correctly(self, texts: dict[Key, str]) -> bool:
         from asrlab import AsrlabError
         from asrlab.evaluation.runs.load import load_run
 
@@ -145,11 +144,11 @@ class Witness:
             result = load_run(self.run)
         except AsrlabError:
             return False
-        read = {(model.model, each.id, 0): each.hypothesis for model in result.models for each in model.utterances}
+        read = {(model.model, u.id, 0): u.hypothesis for model in result.models for u in model.utterances}
         return result.complete and read == {key: text for key, text in texts.items() if not key[2]}
 
 
-def texts_of(run: Path) -> dict[Key, str]:
+def load_texts(run: Path) -> dict[Key, str]:
     """Return the texts of an undisturbed run."""
-    outcomes = Look.at(run / "ledger.jsonl").outcomes()
+    outcomes = LedgerState.at(run / "ledger.jsonl").outcomes()
     return {key: outcome["hypothesis"] for key, (outcome,) in outcomes.items()}

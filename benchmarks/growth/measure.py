@@ -1,4 +1,4 @@
-"""So many clips once, in a process of its own: prints what they took as JSON. Run as a module by the benchmark."""
+"""A process that transcribes a number of clips once and prints time and memory as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODEL = "faster-whisper/tiny.en"
 
 
 def main() -> None:
-    """Load, warm up on one round of the embedded clips, time the work; no outcome is kept."""
+    """Load the model, warm up with the embedded clips, and time *clips* clips without storing transcripts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("clips", type=int)
     count = parser.parse_args().clips
@@ -26,7 +26,7 @@ def main() -> None:
             outcome.unwrap()
         wall, cpu = time.perf_counter(), time.process_time()
         paths: dict[str, int] = {}
-        for outcome in transcriber.transcribe_many(speech[place % len(speech)] for place in range(count)):
+        for outcome in transcriber.transcribe_many(speech[index % len(speech)] for index in range(count)):
             path = str(outcome.unwrap().decoding)
             paths[path] = paths.get(path, 0) + 1
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

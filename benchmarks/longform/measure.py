@@ -1,4 +1,4 @@
-"""One way over the whole recording, in a process of its own: prints what came out as JSON. Run by the benchmark."""
+"""A process that transcribes the recording in one way and prints the result as JSON."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .recording import RATE, Joined, join
 __all__ = ["WAYS", "main"]
 
 MODEL = "faster-whisper/base"
-Spoken = dict[str, Any]
-Work = Callable[[Joined, bool], Spoken]
+DecodedRecording = dict[str, Any]
+Work = Callable[[Joined, bool], DecodedRecording]
 
 
 def main() -> None:
-    """Load, warm up on a clip, time the work on all of it."""
+    """Load the model, warm up with a clip, and time the work on the whole recording."""
     parser = argparse.ArgumentParser()
     parser.add_argument("way", choices=tuple(WAYS))
     parser.add_argument("--folder", type=Path)
@@ -34,9 +34,9 @@ def main() -> None:
     work(join(arguments.folder, seconds=4.0), arguments.words)
     joined = join(arguments.folder, seconds=arguments.seconds)
     wall, cpu = time.perf_counter(), time.process_time()
-    spoken = work(joined, arguments.words)
+    result = work(joined, arguments.words)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(json.dumps({"wall": wall, "cpu": cpu, "peak_bytes": peak_resident_bytes(), **spoken}))
+    print(json.dumps({"wall": wall, "cpu": cpu, "peak_bytes": peak_resident_bytes(), **result}))
 
 
 def _raw(threads: int, *, pipeline: bool) -> Work:
@@ -46,7 +46,7 @@ def _raw(threads: int, *, pipeline: bool) -> Work:
     model = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=threads)
     engine: Any = BatchedInferencePipeline(model) if pipeline else model
 
-    def work(joined: Joined, words: bool) -> Spoken:  # noqa: FBT001 - as Work says
+    def work(joined: Joined, words: bool) -> DecodedRecording:  # noqa: FBT001 - the signature of Work
         segments = list(engine.transcribe(joined.samples, word_timestamps=words)[0])
         timed = [(word.word, word.start, word.end) for segment in segments for word in segment.words or ()]
         spans = [(segment.start, segment.end) for segment in segments]
@@ -59,12 +59,12 @@ def _asrlab(threads: int) -> Work:
     transcriber = asrlab.load(MODEL, device="cpu", threads=threads, offline=True)
     transcriber.calibration = None
 
-    def work(joined: Joined, words: bool) -> Spoken:  # noqa: FBT001 - as Work says
+    def work(joined: Joined, words: bool) -> DecodedRecording:  # noqa: FBT001 - the signature of Work
         (outcome,) = transcriber.transcribe_many([joined.samples], sample_rate=RATE, word_timestamps=words)
-        made = outcome.unwrap()
-        timed = [(word.text, word.start, word.end) for word in made.words or ()]
-        spans = [(segment.start, segment.end) for segment in made.segments]
-        return {"text": made.text, "words": timed, "segments": spans, "path": str(made.decoding)}
+        transcript = outcome.unwrap()
+        timed = [(word.text, word.start, word.end) for word in transcript.words or ()]
+        spans = [(segment.start, segment.end) for segment in transcript.segments]
+        return {"text": transcript.text, "words": timed, "segments": spans, "path": str(transcript.decoding)}
 
     return work
 
@@ -74,7 +74,7 @@ WAYS: dict[str, Callable[[int], Work]] = {
     "raw, own batches": lambda threads: _raw(threads, pipeline=True),
     "asrlab": _asrlab,
 }
-"""The first is what the others are compared with."""
+"""Functions that load each way's model; the first way is the baseline."""
 
 
 if __name__ == "__main__":

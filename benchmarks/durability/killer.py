@@ -13,21 +13,21 @@ from typing import Any, Self
 
 import attrs
 
-from .launch import CommandLine, Fate, Forked, Start, Task, import_all, is_pipe_open
-from .witness import Findings, Key, Look, Witness, texts_of
+from .launch import CommandLine, Forked, ProcessResult, Start, Task, import_all, is_pipe_open
+from .ledger_observer import Findings, Key, LedgerObserver, LedgerState, load_texts
 
 __all__ = ["PHASES", "Tally"]
 
 PHASES = (
     "before the manifest", "before a session", "while loading", "in flight", "between two utterances", "after the end",
 )  # fmt: skip
-_FAREWELL_S = 10.0
-_IN_VAIN = 3
+_EXIT_TIMEOUT_S = 10.0
+_MAX_FAILURES = 3
 
 
 @attrs.define(kw_only=True)
 class Tally:
-    """The kills of a lane, and their findings.
+    """The kills of one process, and their findings.
 
     Attributes:
         kills: Number of kills, by the start method.
@@ -37,7 +37,7 @@ class Tally:
         outcomes: Number of outcomes of all runs.
         most_kills: Maximum number of kills of a run.
         torn: Number of kills that left an incomplete line.
-        leftovers: Number of killed processes with children that ran 10 s later.
+        leftovers: Number of killed processes with children that still ran after 10 s.
         refused: Number of processes that ended with an error.
         complaints: Output of the first of those processes.
         findings: Errors in the records.
@@ -67,7 +67,7 @@ class Tally:
         for name in ("runs", "resumes", "outcomes", "torn", "leftovers", "refused"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.most_kills = max(self.most_kills, other.most_kills)
-        self.complaints = [*self.complaints, *other.complaints][:_IN_VAIN]
+        self.complaints = [*self.complaints, *other.complaints][:_MAX_FAILURES]
         self.findings.add(other.findings)
 
     @property
@@ -77,8 +77,8 @@ class Tally:
 
 
 @attrs.define(kw_only=True)
-class Lane:
-    """A process that kills runs, one run at a time.
+class Killer:
+    """Random kills of runs, one run at a time.
 
     Attributes:
         task: The run; each run has a new folder.
@@ -100,80 +100,81 @@ class Lane:
     texts: dict[Key, str] = attrs.field(factory=dict)
     tally: Tally = attrs.field(factory=Tally)
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Run undisturbed runs first, then kill runs until all kills are made."""
         for name, start in self.starts.items():
-            task = self._in(f"undisturbed-{name}")
-            fate = start(task, after=None, before_kill=_nothing)
-            self._end_of([fate])
-            if fate.code:
+            task = self._create_task(f"undisturbed-{name}")
+            result = start(task, after=None, before_kill=_do_nothing)
+            self._check_exits([result])
+            if result.code:
                 sys.exit("\n".join(self.tally.complaints))
-            self.spans[name], self.texts = fate.seconds, texts_of(task.run)
+            self.spans[name], self.texts = result.seconds, load_texts(task.run)
         while self.tally.kills.total() < self.kills:
-            self._run(self._in(f"run-{self.tally.runs}"))
+            self._kill_run(self._create_task(f"run-{self.tally.runs}"))
 
-    def _in(self, name: str) -> Task:
+    def _create_task(self, name: str) -> Task:
         return attrs.evolve(self.task, run=self.task.run / name)
 
-    def _run(self, task: Task) -> None:
+    def _kill_run(self, task: Task) -> None:
         """Kill one run repeatedly, until it is complete."""
-        witness = Witness(run=task.run)
-        fates: list[Fate] = []
-        before, in_vain = self.tally.kills.total(), 0
-        while in_vain < _IN_VAIN:
+        observer = LedgerObserver(run=task.run)
+        results: list[ProcessResult] = []
+        before, failures = self.tally.kills.total(), 0
+        while failures < _MAX_FAILURES:
             name = "command" if self.chance.random() < self.share else "fork"
-            rest = self._rest(witness.last)
+            share = self._remaining_share(observer.last)
             last = self.tally.kills.total() >= self.kills
-            after = None if last else self.chance.uniform(0, self.spans[name] * rest)
+            after = None if last else self.chance.uniform(0, self.spans[name] * share)
             self.tally.resumes += task.begun
-            sessions = _sessions(witness.last)
-            fates.append(self.starts[name](task, after=after, before_kill=witness.look))
-            look = witness.look()
-            if fates[-1].code is None:
-                self._killed(name, look, sessions, begun=task.begun)
-            elif fates[-1].code == 0:
-                self.spans[name] = (self.spans[name] + fates[-1].seconds / rest) / 2  # others use the machine, too
+            sessions = _count_sessions(observer.last)
+            results.append(self.starts[name](task, after=after, before_kill=observer.observe))
+            state = observer.observe()
+            if results[-1].code is None:
+                self._count_kill(name, state, sessions, begun=task.begun)
+            elif results[-1].code == 0:
+                # the mean of two times, because the load of the machine varies
+                self.spans[name] = (self.spans[name] + results[-1].seconds / share) / 2
                 break
             else:
-                in_vain += 1
-        self._end_of(fates)
-        witness.close(self.texts)
-        self.tally.findings.add(witness.findings)
+                failures += 1
+        self._check_exits(results)
+        observer.compare_outcomes(self.texts)
+        self.tally.findings.add(observer.findings)
         self.tally.runs += 1
-        self.tally.outcomes += len(witness.last.outcomes())
+        self.tally.outcomes += len(observer.last.outcomes())
         self.tally.most_kills = max(self.tally.most_kills, self.tally.kills.total() - before)
 
-    def _rest(self, look: Look) -> float:
-        """Return the share of a run's time that its rest takes; start and load are about half."""
-        return 1 - len(look.outcomes()) / len(self.texts) / 2
+    def _remaining_share(self, state: LedgerState) -> float:
+        """Return the share of a run's time that remains; start and load are about half of the time."""
+        return 1 - len(state.outcomes()) / len(self.texts) / 2
 
-    def _killed(self, name: str, look: Look, sessions: int, *, begun: bool) -> None:
+    def _count_kill(self, name: str, state: LedgerState, sessions: int, *, begun: bool) -> None:
         self.tally.kills[name] += 1
-        self.tally.phases[_phase(look, sessions, begun=begun)] += 1
-        self.tally.torn += look.torn
+        self.tally.phases[_phase(state, sessions, begun=begun)] += 1
+        self.tally.torn += state.torn
         print("kill", flush=True)
 
-    def _end_of(self, fates: list[Fate]) -> None:
-        """Record the ends of killed processes, after the next process has started, as a user would resume."""
-        for fate in fates:
-            is_open, output = is_pipe_open(fate.stderr, seconds=_FAREWELL_S)
+    def _check_exits(self, results: list[ProcessResult]) -> None:
+        """Check how processes ended, after the next process has started, as if a user had resumed the run."""
+        for result in results:
+            is_open, output = is_pipe_open(result.stderr, seconds=_EXIT_TIMEOUT_S)
             self.tally.leftovers += is_open
-            if fate.code:
+            if result.code:
                 self.tally.refused += 1
-                self.tally.complaints = [*self.tally.complaints, output[-2000:]][:_IN_VAIN]
+                self.tally.complaints = [*self.tally.complaints, output[-2000:]][:_MAX_FAILURES]
 
 
-def _sessions(look: Look) -> int:
-    return sum(line.startswith(b'{"record":"session",') for line in look.lines)
+def _count_sessions(state: LedgerState) -> int:
+    return sum(line.startswith(b'{"record":"session",') for line in state.lines)
 
 
-def _phase(look: Look, sessions: int, *, begun: bool) -> str:
+def _phase(state: LedgerState, sessions: int, *, begun: bool) -> str:
     """Return the phase in which a process was killed, from the ledger and the number of earlier sessions."""
     if not begun:
         return PHASES[0]
-    if _sessions(look) == sessions:
+    if _count_sessions(state) == sessions:
         return PHASES[1]
-    kinds = [record["record"] for record in look.records()]
+    kinds = [record["record"] for record in state.records()]
     if kinds[-1] == "session-end":
         return PHASES[5]
     if "loaded" not in kinds[len(kinds) - kinds[::-1].index("session") :]:
@@ -181,8 +182,8 @@ def _phase(look: Look, sessions: int, *, begun: bool) -> str:
     return PHASES[3] if kinds[-1] == "started" else PHASES[4]
 
 
-def _nothing() -> None:
-    """Do nothing: the process is not killed."""
+def _do_nothing() -> None:
+    """Do nothing, because the process is not killed."""
 
 
 def main() -> None:
@@ -190,21 +191,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, required=True)
     parser.add_argument("--seed", required=True)
-    parser.add_argument("--share", type=float, required=True, help="of kills that hit the command line")
+    parser.add_argument("--share", type=float, required=True, help="share of kills of the command line")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("model")
     parser.add_argument("dataset")
     parser.add_argument("options", nargs="*")
-    given = parser.parse_args()
-    task = Task(dataset=given.dataset, model=given.model, run=given.folder, options=tuple(given.options))
-    lane = Lane(task=task, kills=given.kills, share=given.share, chance=random.Random(given.seed))  # noqa: S311
-    os.chdir(given.folder)  # the user's tree is no part of this
-    if given.share == 1:
-        del lane.starts["fork"]
+    arguments = parser.parse_args()
+    task = Task(
+        dataset=arguments.dataset, model=arguments.model, run=arguments.folder, options=tuple(arguments.options)
+    )
+    killer = Killer(task=task, kills=arguments.kills, share=arguments.share, chance=random.Random(arguments.seed))  # noqa: S311
+    os.chdir(arguments.folder)  # independent of the caller's working directory
+    if arguments.share == 1:
+        del killer.starts["fork"]
     else:
-        import_all(given.dataset, given.folder, model=given.model)
-    lane.work()
-    print(json.dumps({"spans": lane.spans, **attrs.asdict(lane.tally)}))
+        import_all(arguments.dataset, arguments.folder, model=arguments.model)
+    killer.run()
+    print(json.dumps({"spans": killer.spans, **attrs.asdict(killer.tally)}))
 
 
 if __name__ == "__main__":
