@@ -168,7 +168,7 @@ def test_a_checkpoint_file_is_loaded_by_path(checkpoint: Path, speech: dict[str,
 def test_a_ctranslate2_folder_by_path_has_its_heads(base_folder: Path, raw: Any):
     """The alignment heads of an unlisted folder are those of its configuration."""
     with asrlab.load(f"openai-whisper/{base_folder}", device="cpu") as own:
-        heads = own._model.alignment_heads.indices()  # noqa: SLF001 - no public name has it
+        heads = own.recognizer._model.alignment_heads.indices()  # noqa: SLF001 - no public name has it
     assert torch.equal(heads, raw.alignment_heads.indices())
 
 
