@@ -195,7 +195,9 @@ def assert_uploads(client: Any, notebook: Any, folder: Path) -> None:
     (folder / "google" / "colab" / "__init__.py").write_text(COLAB)
     run_more(client, notebook, "importlib.invalidate_caches(); transcriber = asrlab.load('faster-whisper/base')")
     [[_, good, bad]] = parse_tables(run_more(client, notebook, find_source(notebook, "google.colab")))
-    assert good == ["&lt;img src=x onerror=alert(1)&gt;.flac", "He was not an ill-disposed young man."]
+    name, text = good
+    assert name == "&lt;img src=x onerror=alert(1)&gt;.flac"
+    assert re.fullmatch(r"He was not an ill-\w+ young man\.", text)  # with int8 kernels for AVX2: ill-sposed
     assert bad[0] == "notes.txt"
     assert bad[1].startswith("failed: ")
     [[_, hostile]] = parse_tables(run_more(client, notebook, "table(['<i>'], [['<script>alert(1)</script>']])"))
