@@ -141,7 +141,7 @@ def test_unsupported_options_are_refused(
 
 def test_too_short_audio_is_refused(transcriber: asrlab.Transcriber):
     """Audio of less than 0.1 s is an error with the minimum duration."""
-    with pytest.raises(asrlab.AudioError, match=r"takes 0\.1 s at least") as caught:
+    with pytest.raises(asrlab.AudioError, match=r"needs at least 0\.1 s") as caught:
         transcriber.transcribe(np.full(800, 0.1, np.float32), sample_rate=RATE)
     assert caught.value.reason == "too-short"
 
