@@ -101,7 +101,7 @@ class Killer:
     tally: Tally = attrs.field(factory=Tally)
 
     def run(self) -> None:
-        """Run undisturbed runs first, then kill runs until all kills are made."""
+        """Run undisturbed runs first, then kill runs until the number of kills is reached."""
         for name, start in self.starts.items():
             task = self._create_task(f"undisturbed-{name}")
             result = start(task, after=None, before_kill=_do_nothing)

@@ -45,11 +45,15 @@ def _table(turns: dict[int, list[dict[str, Any]]]) -> Table:
 
 
 def _row(count: int, turns: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    times, baseline_times = ([1000 * turn["wall"] / turn["clips"] for turn in rounds] for rounds in (turns, baseline))
-    peak, baseline_peak = (max(turn["peak_bytes"] or 0 for turn in rounds) / _MIB for rounds in (turns, baseline))
+    times, baseline_times = (
+        [1000 * measurement["wall"] / measurement["clips"] for measurement in rounds] for rounds in (turns, baseline)
+    )
+    peak, baseline_peak = (
+        max(measurement["peak_bytes"] or 0 for measurement in rounds) / _MIB for rounds in (turns, baseline)
+    )
     return (
         f"{count:,}",
-        f"{median(turn['wall'] for turn in turns):.1f}",
+        f"{median(measurement['wall'] for measurement in turns):.1f}",
         f"{median(times):.1f}",
         f"{min(times):.1f} to {max(times):.1f}",
         f"{median(times) / median(baseline_times):.2f}",

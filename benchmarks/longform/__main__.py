@@ -64,7 +64,7 @@ def main() -> None:
             "speedup": median(_speedups(results, turns[first])),
             "wer": counts[way].errors / counts[way].reference_length,
             "counts": attrs.asdict(counts[way]),
-            "turns": [{name: turn[name] for name in ("wall", "cpu", "peak_bytes")} for turn in results],
+            "turns": [{name: measurement[name] for name in ("wall", "cpu", "peak_bytes")} for measurement in results],
             "text": results[0]["text"],
         }
         for way, results in turns.items()
@@ -78,11 +78,11 @@ def _count_errors(reference: str, hypothesis: str) -> ErrorCounts:
 
 
 def _speedups(turns: list[dict[str, Any]], first: list[dict[str, Any]]) -> list[float]:
-    return [base["wall"] / turn["wall"] for base, turn in zip(first, turns, strict=True)]
+    return [base["wall"] / measurement["wall"] for base, measurement in zip(first, turns, strict=True)]
 
 
 def _row(way: str, turns: list[dict[str, Any]], first: list[dict[str, Any]], counts: ErrorCounts) -> tuple[str, ...]:
-    walls, speedups = [turn["wall"] for turn in turns], _speedups(turns, first)
+    walls, speedups = [measurement["wall"] for measurement in turns], _speedups(turns, first)
     return (
         way,
         f"{median(walls):.1f}",
@@ -92,7 +92,7 @@ def _row(way: str, turns: list[dict[str, Any]], first: list[dict[str, Any]], cou
         f"{counts.errors / counts.reference_length:.4f}",
         f"{counts.substitutions} {counts.deletions} {counts.insertions}",
         str(len(turns[0]["segments"])),
-        f"{max(turn['peak_bytes'] or 0 for turn in turns) / 2**20:.0f}",
+        f"{max(measurement['peak_bytes'] or 0 for measurement in turns) / 2**20:.0f}",
     )
 
 

@@ -117,7 +117,7 @@ def _wrappers(figures: Figures) -> Iterator[str]:
 
 def _starts(figures: Figures) -> Iterator[str]:
     yield ""
-    yield f"Start-up of a fresh process, median of {figures.starts[0].runs} starts in turns"
+    yield f"Start-up of a fresh process, median of {figures.starts[0].runs} alternating starts"
     yield f"  {'command':26} {'ms':>6} {'least':>6} {'times python':>12}"
     for start in figures.starts:
         mark = _mark(start.ratio, STARTUP_TARGETS.get(start.name, 1.0))

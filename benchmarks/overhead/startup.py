@@ -37,7 +37,7 @@ class Startup:
 
 
 def measure_startups(*, runs: int) -> tuple[Startup, ...]:
-    """Start each command *runs* times, in turns; the first turn, which writes the bytecode, is not counted."""
+    """Start each command *runs* times alternately, after a start that writes the bytecode and is not counted."""
     script = str(Path(sys.executable).with_name("asrlab"))
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
@@ -45,13 +45,13 @@ def measure_startups(*, runs: int) -> tuple[Startup, ...]:
         "asrlab --help": [script, "--help"],
         "asrlab bench --help": [script, "bench", "--help"],
     }
-    turns = [{name: _milliseconds(command) for name, command in commands.items()} for _ in range(runs + 1)][1:]
-    medians = {name: median(turn[name] for turn in turns) for name in commands}
+    rounds = [{name: _milliseconds(command) for name, command in commands.items()} for _ in range(runs + 1)][1:]
+    medians = {name: median(times[name] for times in rounds) for name in commands}
     return tuple(
         Startup(
             name=name,
             median_ms=median_ms,
-            least_ms=min(turn[name] for turn in turns),
+            least_ms=min(times[name] for times in rounds),
             ratio=median_ms / medians["python -c pass"],
             runs=runs,
         )

@@ -74,7 +74,7 @@ NOISE_OPTIONS: tuple[dict[str, Any], ...] = (
 
 
 class Models:
-    """The speech, the weights in openai-whisper's format, and the models of tiny.en.
+    """The clips, the weights in openai-whisper's format, and the loaded models of tiny.en.
 
     Args:
         folder: Folder for the weights.

@@ -49,7 +49,10 @@ class Figures:
 
     def speedups(self, name: str) -> list[float]:
         """Return the speedup over the baseline in each round."""
-        return [base.wall / turn.wall for base, turn in zip(self.turns[self.baseline], self.turns[name], strict=True)]
+        return [
+            base.wall / measurement.wall
+            for base, measurement in zip(self.turns[self.baseline], self.turns[name], strict=True)
+        ]
 
     def compare(self, name: str) -> tuple[float, WerDifference]:
         """Return the WER of the first round, and its difference from the baseline."""
@@ -90,7 +93,7 @@ class Figures:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON, with every turn."""
+        """Return plain values for JSON, with every measurement."""
         plan = {**attrs.asdict(self.plan), "folder": self.plan.folder.name if self.plan.folder else "smoke"}
         return {
             "plan": plan,
@@ -106,7 +109,10 @@ class Figures:
             "wer": wer,
             "difference": attrs.asdict(difference),
             "paths": self.paths(name),
-            "turns": [attrs.asdict(turn, filter=lambda field, _: field.name != "texts") for turn in self.turns[name]],
+            "turns": [
+                attrs.asdict(measurement, filter=lambda field, _: field.name != "texts")
+                for measurement in self.turns[name]
+            ],
             "texts": [text.text for text in self.turns[name][0].texts],
         }
 
@@ -119,20 +125,20 @@ class Figures:
 
     def _row(self, name: str) -> tuple[str, ...]:
         turns, speedups = self.turns[name], self.speedups(name)
-        walls = [turn.wall for turn in turns]
+        walls = [measurement.wall for measurement in turns]
         wer, difference = self.compare(name)
         interval = f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}"
         return (
             name,
             f"{median(walls):.1f}",
             f"{min(walls):.1f} to {max(walls):.1f}",
-            f"{median(turn.cpu for turn in turns):.1f}",
+            f"{median(measurement.cpu for measurement in turns):.1f}",
             f"{median(speedups):.2f}",
             f"{min(speedups):.2f} to {max(speedups):.2f}",
             f"{wer:.4f}",
             f"{100 * difference.difference:+.2f} ({interval})",
             f"{self.same(name)}",
-            f"{max(turn.peak_bytes or 0 for turn in turns) / 2**20:.0f}",
+            f"{max(measurement.peak_bytes or 0 for measurement in turns) / 2**20:.0f}",
         )
 
     def _format_paths(self) -> Iterator[str]:

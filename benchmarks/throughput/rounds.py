@@ -63,9 +63,11 @@ def run_rounds(plan: Plan) -> dict[str, list[Measurement]]:
     for number in range(plan.rounds):
         shift = number % len(plan.ways)
         for name in plan.ways[shift:] + plan.ways[:shift]:
-            turn = _measure(name, plan)
-            turns[name].append(turn)
-            print(f"round {number + 1}, {name}: {turn.wall:.1f} s, {turn.cpu:.1f} s of CPU", file=sys.stderr)
+            measurement = _measure(name, plan)
+            turns[name].append(measurement)
+            print(
+                f"round {number + 1}, {name}: {measurement.wall:.1f} s, {measurement.cpu:.1f} s of CPU", file=sys.stderr
+            )
     return turns
 
 

@@ -1,6 +1,6 @@
 """The drop-in replacement of openai-whisper over openai-whisper, compared with openai-whisper itself.
 
-``python -m benchmarks.shims whisper`` runs upstream's README as it is, and with its import line changed.
+``python -m benchmarks.shims whisper`` runs upstream's README unchanged, and with the replaced import line.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def test_segments_are_decoded_chunk_by_chunk(fixed_text: Transcriber, long_speec
 def test_a_truncated_chunk_is_retried_in_halves(
     endless: Transcriber, speech: dict[str, asrlab.evaluation.Utterance]
 ) -> None:
-    """A chunk with 512 tokens and no end is split in two, its text is kept, and truncation and loops are warned of."""
+    """A chunk with 512 tokens and no end is split in two and keeps its text; warnings report truncation and loops."""
     transcript = endless.transcribe(speech["0870"].audio)
     codes = [warning.code for warning in transcript.warnings]
     assert codes.count("output-truncated") == 3

@@ -17,7 +17,7 @@ from asrlab.patches import PatchScope, PatchSelection, apply_patches
 
 TOY = """
 class Base:
-    def place(self):
+    def device(self):
         return "cuda"
 
 
@@ -121,7 +121,7 @@ def append() -> Callable[[str], Callable[..., Any]]:
 
 @pytest.fixture
 def toy(tmp_path: Path, write_distribution: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
-    """Install the distribution ``toy-speech`` 1.0 in a folder of its own."""
+    """Install the distribution ``toy-speech`` 1.0 in a temporary folder."""
     monkeypatch.syspath_prepend(write_distribution(tmp_path / "toy", "toy-speech", source=TOY, plugins=()))
     module = importlib.import_module("toy_speech")
     before = dict(vars(module))

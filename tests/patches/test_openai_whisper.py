@@ -26,7 +26,7 @@ simulation_only = pytest.mark.skipif(
     torch.backends.mps.is_built(), reason="this torch has MPS, which cannot be simulated"
 )
 
-# A process of its own, because the simulation of a device changes torch.
+# A separate process, because the simulation of a device changes torch.
 PROGRAM = """
 import json, sys
 import torch, asrlab

@@ -40,7 +40,7 @@ CHANGES = {
     "function": ("toy_speech:align", lambda function, _device: lambda times: ["patched", *function(times)]),
     "property": ("toy_speech:Model.speech", lambda _getter, _device: property(lambda _self: "patched")),
     "classmethod": ("toy_speech:Model.load", lambda _loader, _device: classmethod(lambda _class: "patched")),
-    "inherited": ("toy_speech:Model.place", lambda _method, _device: lambda _self: "patched"),
+    "inherited": ("toy_speech:Model.device", lambda _method, _device: lambda _self: "patched"),
 }
 
 
@@ -55,9 +55,9 @@ def test_the_original_object_is_restored(toy: Any, kind: str):
         assert [status.status for status in scope.report] == ["applied"]
         assert vars(owner)[name] is not before
         calls = {"function": lambda: toy.module.align([])[0], "property": lambda: toy.module.Model().speech,
-                "classmethod": toy.module.Model.load, "inherited": lambda: toy.module.Model().place()}  # fmt: skip
+                "classmethod": toy.module.Model.load, "inherited": lambda: toy.module.Model().device()}  # fmt: skip
         assert calls[kind]() == "patched"
-        assert toy.module.Base().place() == "cuda"
+        assert toy.module.Base().device() == "cuda"
     assert vars(owner).get(name) is before
     assert (name in vars(owner)) == (kind != "inherited")
 
@@ -144,13 +144,13 @@ def test_a_failing_patch_is_undone_and_the_others_are_applied(toy: Any, append: 
     """A patch that fails at its second target is undone at its first, and the other patches are applied."""
     broken = toy.patch(
         name="broken",
-        changes={"toy_speech:Model.place": append("half"), "toy_speech:align": raising(TypeError("no"))},
+        changes={"toy_speech:Model.device": append("half"), "toy_speech:align": raising(TypeError("no"))},
     )
     first, last = toy.patch(name="first"), toy.patch(name="last", changes={"toy_speech:align": append("last")})
     with toy.apply(first, broken, last) as scope:
         assert [status.status for status in scope.report] == ["applied", "failed", "applied"]
         assert toy.module.align([]) == ["cuda", "patched", "last"]
-        assert "place" not in vars(toy.module.Model)
+        assert "device" not in vars(toy.module.Model)
 
 
 def test_an_interruption_undoes_what_was_applied(toy: Any):
@@ -173,12 +173,12 @@ def test_a_failure_to_restore_does_not_stop_the_rest(toy: Any, append: Any, capl
 
     fragile = toy.apply(toy.patch(name="fragile", changes={"toy_speech:align": only_twice}))
     scope = toy.apply(
-        toy.patch(name="place", changes={"toy_speech:Model.place": append("x")}),
+        toy.patch(name="device", changes={"toy_speech:Model.device": append("x")}),
         toy.patch(name="align", changes={"toy_speech:align": append("y")}),
     )
     assert [status.status for status in scope.report] == ["applied", "applied"]
     scope.close()
-    assert "place" not in vars(toy.module.Model)
+    assert "device" not in vars(toy.module.Model)
     assert "toy_speech:align could not be restored: not a third time" in caplog.text
     fragile.close()
     assert toy.module.align([]) == ["cuda"]
@@ -242,7 +242,7 @@ def test_a_check_receives_upstreams_objects(toy: Any):
 
 @pytest.mark.parametrize("check", [decide("retired"), raising(KeyError("code"))], ids=["retired", "failed"])
 def test_objects_are_looked_up_again_after_a_check(toy: Any, theirs: Callable[..., Any], check: Any):
-    """The next scope changes and restores an object that other code has put in place after a check."""
+    """The next scope changes and restores an object that other code has assigned after a check."""
     toy.apply(toy.patch(check=check, changes=dict.fromkeys(("toy_speech:align", "toy_speech:Model.load"))))
     toy.apply(toy.patch(name="half", changes=dict.fromkeys(("toy_speech:align", "toy_speech:Modell.load"))))
     toy.module.align = theirs
@@ -273,12 +273,12 @@ def test_changes_by_other_code_are_not_overwritten(
 def test_other_code_can_restore_the_original(toy: Any, caplog: pytest.LogCaptureFixture):
     """If other code has restored the object or deleted the change, closing does nothing and logs no warning."""
     original = toy.module.align
-    scope = toy.apply(toy.patch(changes={"toy_speech:align": lambda *_: None, "toy_speech:Model.place": lambda *_: 0}))
+    scope = toy.apply(toy.patch(changes={"toy_speech:align": lambda *_: None, "toy_speech:Model.device": lambda *_: 0}))
     toy.module.align = original
-    del toy.module.Model.place
+    del toy.module.Model.device
     scope.close()
     assert toy.module.align is original
-    assert "place" not in vars(toy.module.Model)
+    assert "device" not in vars(toy.module.Model)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -296,7 +296,7 @@ def test_a_reloaded_module_keeps_its_objects(toy: Any):
 
 
 def test_torch_itself_is_never_changed(toy: Any, append: Any):
-    """A patch whose target belongs to torch fails, whatever name the target has."""
+    """A patch whose target belongs to torch fails, under any name of the target."""
     pytest.importorskip("torch", reason="torch is not installed")
     import torch
 

@@ -11,7 +11,7 @@ from asrlab.patches import PatchSelection, apply_patches
 
 
 def fail(*_: Any) -> asrlab.patches.PatchDecision:
-    """Raise as a check that fails."""
+    """Raise an error, as a failing check does."""
     raise KeyError("code")
 
 

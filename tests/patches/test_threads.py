@@ -79,7 +79,7 @@ def test_closing_does_not_wait_for_an_applying_thread(toy: Any, append: Any):
         return asrlab.patches.PatchDecision(status="not-needed", reason="")
 
     scope = toy.apply(toy.patch())
-    slow = toy.patch(name="slow", changes={"toy_speech:Model.place": append("x")}, check=check)
+    slow = toy.patch(name="slow", changes={"toy_speech:Model.device": append("x")}, check=check)
     other = threading.Thread(target=toy.apply, args=(slow,))
     other.start()
     assert checking.wait(30)
