@@ -1,4 +1,4 @@
-"""Commands run one after the other in forks of one process, each with streams of its own: many for the price of few."""
+"""Helpers that run several commands in forks of one process, each with its own standard streams."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def attach(descriptor, kind, mode):
         return
     if kind == "full":
         opened = os.open("/dev/full", mode)
-    elif kind == "gone":
+    elif kind == "no-reader":
         read, opened = os.pipe()
         os.close(read)
     else:
@@ -42,20 +42,20 @@ def attach(descriptor, kind, mode):
 
 def run(case):
     ends = {}
-    given = dict(case["streams"])
+    streams = dict(case["streams"])
     for name in ("stdout", "stderr"):
-        if given.get(name, "pipe") == "pipe":
+        if streams.get(name, "pipe") == "pipe":
             ends[name] = os.pipe()
-        elif given[name] == "terminal":
+        elif streams[name] == "terminal":
             ends[name] = pty.openpty()
     pid = os.fork()
     if pid == 0:
         if "cwd" in case:
             os.chdir(case["cwd"])
         os.environ.update(case.get("environment", {}))
-        attach(0, given.get("stdin") or os.open(os.devnull, os.O_RDONLY), os.O_RDONLY)
+        attach(0, streams.get("stdin") or os.open(os.devnull, os.O_RDONLY), os.O_RDONLY)
         for descriptor, name in ((1, "stdout"), (2, "stderr")):
-            attach(descriptor, ends[name][1] if name in ends else given[name], os.O_WRONLY)
+            attach(descriptor, ends[name][1] if name in ends else streams[name], os.O_WRONLY)
         for read, write in ends.values():
             os.close(read)
             os.close(write)
@@ -64,21 +64,21 @@ def run(case):
         raise AssertionError("main always exits")
     for _, write in ends.values():
         os.close(write)
-    got = {name: b"" for name in ("stdout", "stderr")}
+    output = {name: b"" for name in ("stdout", "stderr")}
     reading = {read: name for name, (read, _) in ends.items()}
     while reading:
         for read in select.select(list(reading), [], [])[0]:
             try:
                 data = os.read(read, 65536)
-            except OSError:  # a terminal whose other side is closed
+            except OSError:  # a terminal whose other end is closed
                 data = b""
             if not data:
                 del reading[read]
                 os.close(read)
                 continue
-            got[ends_name(ends, read)] += data
+            output[ends_name(ends, read)] += data
     _, status = os.waitpid(pid, 0)
-    return {"code": os.waitstatus_to_exitcode(status)} | {name: data.decode("latin-1") for name, data in got.items()}
+    return {"code": os.waitstatus_to_exitcode(status)} | {name: data.decode("latin-1") for name, data in output.items()}
 
 
 def ends_name(ends, read):
@@ -95,13 +95,13 @@ if __name__ == "__main__":
 
 
 @attrs.frozen(kw_only=True)
-class Ended:
-    """A command that has ended.
+class CommandResult:
+    """Result of a command that has exited.
 
     Attributes:
-        code: Its exit code; negative for a signal.
-        stdout: What it wrote, where that led to a pipe or terminal.
-        stderr: The same.
+        code: The exit code. Negative if a signal ended the command.
+        stdout: The command's standard output if it was a pipe or a terminal.
+        stderr: The command's standard error if it was a pipe or a terminal.
     """
 
     code: int
@@ -110,11 +110,11 @@ class Ended:
 
 
 @pytest.fixture(scope="session")
-def run_forked(asrlab_cli: Any) -> Callable[..., list[Ended]]:
-    """A function that runs commands in order within a folder.
+def run_forked(asrlab_cli: Any) -> Callable[..., list[CommandResult]]:
+    """Return a function that runs commands in order within a folder.
 
-    Each case is its arguments and where its streams lead, by name: ``pipe`` (the default), ``terminal``, ``full``,
-    ``closed`` or ``gone`` (no reader).
+    Each case consists of the arguments and the destination of each stream: ``pipe`` (the default), ``terminal``,
+    ``full``, ``closed`` or ``no-reader``.
     """
 
     def run(
@@ -123,13 +123,13 @@ def run_forked(asrlab_cli: Any) -> Callable[..., list[Ended]]:
         folder: Path,
         plugins: Sequence[Path] = (),
         **variables: str,
-    ) -> list[Ended]:
-        asked, answered, driver = (folder / name for name in (".cases.json", ".ended.json", ".driver.py"))
-        plain = [{"arguments": list(map(str, arguments)), "streams": streams} for arguments, streams in cases]
-        asked.write_text(json.dumps(plain), encoding="utf-8")
+    ) -> list[CommandResult]:
+        cases_path, results_path, driver = (folder / name for name in (".cases.json", ".results.json", ".driver.py"))
+        case_records = [{"arguments": list(map(str, arguments)), "streams": streams} for arguments, streams in cases]
+        cases_path.write_text(json.dumps(case_records), encoding="utf-8")
         driver.write_text(DRIVER, encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, driver, asked, answered],
+        process = subprocess.run(
+            [sys.executable, driver, cases_path, results_path],
             cwd=folder,
             env=asrlab_cli.environment(plugins=plugins, **variables),
             stdin=subprocess.DEVNULL,
@@ -137,10 +137,13 @@ def run_forked(asrlab_cli: Any) -> Callable[..., list[Ended]]:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        ended = json.loads(answered.read_text(encoding="utf-8"))
-        for path in (asked, answered, driver):
+        assert process.returncode == 0, process.stderr
+        results = json.loads(results_path.read_text(encoding="utf-8"))
+        for path in (cases_path, results_path, driver):
             path.unlink()
-        return [Ended(code=each["code"], **{name: each[name].encode("latin-1") for name in STREAMS}) for each in ended]
+        return [
+            CommandResult(code=result["code"], **{name: result[name].encode("latin-1") for name in STREAMS})
+            for result in results
+        ]
 
     return run

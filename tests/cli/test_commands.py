@@ -1,4 +1,4 @@
-"""Every command: its help, its JSON, its completion, and where its output goes."""
+"""Help, JSON output, shell completion and output streams of every command."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from typing import Any
 import pytest
 
 COMMANDS = ("transcribe", "bench", "models", "devices", "doctor", "pull", "patches", "plugins", "completion")
-FAST = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
+WITHOUT_MODEL_ENGINES = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_an_example_and_loads_no_engine(asrlab_cli: Any, command: str):
-    """The help of each command ends with examples that begin as the command does."""
-    ran = asrlab_cli(command, "--help")
-    assert (ran.code, ran.err) == (0, "")
-    examples = ran.out.partition("Examples:\n")[2].strip().splitlines()
+def test_help_ends_with_examples(asrlab_cli: Any, command: str):
+    """The help of each command ends with examples that begin with the command."""
+    result = asrlab_cli(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    examples = result.out.partition("Examples:\n")[2].strip().splitlines()
     assert examples
     assert all(f"asrlab {command}" in example or "asrlab plugins" in example for example in examples)
 
 
 def test_the_group_lists_every_command_and_every_exit_code(asrlab_cli: Any):
-    """``asrlab --help`` names all commands, an example and what each exit code means."""
-    ran = asrlab_cli("--help")
-    assert [command for command in COMMANDS if f"\n  {command} " not in ran.out] == []
-    assert "asrlab transcribe talk.mp3" in ran.out
-    assert [code for code in ("0", "1", "2", "3", "4", "70", "74", "130") if f"{code} " not in ran.out] == []
+    """``asrlab --help`` lists all commands, an example and the meaning of each exit code."""
+    result = asrlab_cli("--help")
+    assert [command for command in COMMANDS if f"\n  {command} " not in result.out] == []
+    assert "asrlab transcribe talk.mp3" in result.out
+    assert [code for code in ("0", "1", "2", "3", "4", "70", "74", "130") if f"{code} " not in result.out] == []
 
 
-def test_help_imports_nothing_heavy():
-    """``asrlab --help`` loads neither numpy nor pluggy nor any engine."""
+def test_help_imports_no_heavy_package():
+    """``asrlab --help`` imports neither numpy nor pluggy nor any engine."""
     code = """
 import sys
 from asrlab.cli.main import main
@@ -45,11 +45,11 @@ except SystemExit:
     heavy = ("numpy", "torch", "pluggy", "rich", "av", "soundfile", "ctranslate2", "whisper")
     print([name for name in heavy if name in sys.modules], file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stderr.strip() == "[]"
 
 
-def test_the_version_is_the_packages(asrlab_cli: Any):
+def test_the_version_option_prints_the_version_of_the_package(asrlab_cli: Any):
     """``asrlab --version`` prints the version of the package."""
     import asrlab
 
@@ -65,10 +65,10 @@ def test_the_version_is_the_packages(asrlab_cli: Any):
     ids=" ".join,
 )  # fmt: skip
 def test_a_usage_error_exits_with_2_and_prints_no_data(asrlab_cli: Any, arguments: tuple[str, ...]):
-    """What cannot be understood exits with 2, with the reason on standard error only."""
-    ran = asrlab_cli(*arguments)
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err
+    """A usage error exits with 2 and prints its reason on standard error only."""
+    result = asrlab_cli(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err
 
 
 @pytest.mark.parametrize(
@@ -78,25 +78,25 @@ def test_a_usage_error_exits_with_2_and_prints_no_data(asrlab_cli: Any, argument
         (("transcribe", "x.wav", "-f", "srt"), "--json prints every file in one JSON object; leave out -f"),
     ],
 )
-def test_a_usage_error_with_json_is_an_object_too(asrlab_cli: Any, arguments: tuple[str, ...], message: str):
-    """With --json a program that reads standard output finds the error there."""
-    ran = asrlab_cli(*arguments, "--json")
-    assert (ran.code, ran.json["error"]["exit_code"]) == (2, 2)
-    assert message in ran.json["error"]["message"]
-    assert message in ran.err
+def test_a_usage_error_with_json_is_also_an_object(asrlab_cli: Any, arguments: tuple[str, ...], message: str):
+    """With --json, a usage error is also printed as a JSON object on standard output."""
+    result = asrlab_cli(*arguments, "--json")
+    assert (result.code, result.json["error"]["exit_code"]) == (2, 2)
+    assert message in result.json["error"]["message"]
+    assert message in result.err
 
 
-def test_a_fault_exits_with_70_and_one_line(asrlab_cli: Any, tmp_path: Path):
-    """What nobody foresaw is called a fault, with the way to see where."""
+def test_an_internal_error_exits_with_70(asrlab_cli: Any, tmp_path: Path):
+    """An unexpected exception exits with 70, and the message mentions ASRLAB_DEBUG."""
     (tmp_path / "sitecustomize.py").write_text("import asrlab.plugins.manager as m\nm.PluginHost = None\n")
-    ran = asrlab_cli("models", plugins=[tmp_path])
-    assert (ran.code, ran.out) == (70, "")
-    assert "TypeError" in ran.err
-    assert "ASRLAB_DEBUG=1" in ran.err
+    result = asrlab_cli("models", plugins=[tmp_path])
+    assert (result.code, result.out) == (70, "")
+    assert "TypeError" in result.err
+    assert "ASRLAB_DEBUG=1" in result.err
 
 
 def test_models_are_listed_with_their_weights(asrlab_cli: Any, weights_cache: Path):
-    """The JSON says of each model where its weights are, and the table shows the same."""
+    """The JSON object lists the state of each model's weights, and the table lists every model."""
     cache = {"ASRLAB_CACHE": str(weights_cache)}
     rows = {row["name"]: row for row in asrlab_cli("models", "--json", **cache).json["models"]}
     assert {"echo/echo", "faster-whisper/base", "openai-whisper/base", "faster-whisper/large-v3"} <= set(rows)
@@ -113,25 +113,25 @@ def test_models_are_listed_with_their_weights(asrlab_cli: Any, weights_cache: Pa
     assert [name for name in rows if f" {name} " not in table.out] == []
 
 
-def test_devices_say_what_is_there_and_why_the_rest_is_not(asrlab_cli: Any):
-    """Each engine's backend answers for itself; CTranslate2 has no MPS and says so."""
-    ran = asrlab_cli("devices", "--json", ASRLAB_DISABLE_PLUGINS="openai-whisper")
-    rows = {row["engine"]: row for row in ran.json["engines"]}
+def test_devices_are_listed_with_the_reasons_for_missing_ones(asrlab_cli: Any):
+    """The devices come from each engine's library, and missing ones have a reason."""
+    result = asrlab_cli("devices", "--json", ASRLAB_DISABLE_PLUGINS="openai-whisper")
+    rows = {row["engine"]: row for row in result.json["engines"]}
     assert set(rows["echo"]) == {"engine", "available", "auto", "missing", "error"}
     assert rows["echo"]["available"] == ["cpu"]
     assert "unsupported device mps" in rows["faster-whisper"]["missing"]["mps"]
-    table = asrlab_cli("devices", **FAST)
+    table = asrlab_cli("devices", **WITHOUT_MODEL_ENGINES)
     assert (table.code, table.err) == (0, "asrlab: asking echo ...\n")
     assert "echo runs on the cpu" in table.out
 
 
-def test_pull_prints_where_the_weights_are(asrlab_cli: Any, weights_cache: Path):
-    """Data is the model and the path; a model without weights says so; JSON has the checksum too."""
+def test_pull_prints_the_path_of_the_weights(asrlab_cli: Any, weights_cache: Path):
+    """The output has each model and the path of its weights, and the JSON object also has the checksum."""
     cache = {"ASRLAB_CACHE": str(weights_cache)}
-    ran = asrlab_cli("pull", "faster-whisper/base", "echo", **cache)
-    first, second = ran.out.splitlines()
+    result = asrlab_cli("pull", "faster-whisper/base", "echo", **cache)
+    first, second = result.out.splitlines()
     name, path = first.split("\t")
-    assert (ran.code, name, second) == (0, "faster-whisper/base", "echo/echo\tneeds no weights")
+    assert (result.code, name, second) == (0, "faster-whisper/base", "echo/echo\tneeds no weights")
     assert (Path(path) / "model.bin").is_file()
     row = asrlab_cli("pull", "openai-whisper/base", "--json", **cache).json["models"][0]
     assert row["path"] == path
@@ -139,49 +139,49 @@ def test_pull_prints_where_the_weights_are(asrlab_cli: Any, weights_cache: Path)
     assert row["error"] is None
 
 
-def test_pull_goes_on_after_a_model_that_fails(asrlab_cli: Any):
-    """One of two models cannot be fetched offline: the other is, and the code is 1."""
-    ran = asrlab_cli("pull", "faster-whisper/large-v3", "echo", "--json")
-    assert ran.code == 1
-    assert [row["error"] is None for row in ran.json["models"]] == [False, True]
+def test_pull_continues_after_a_model_that_fails(asrlab_cli: Any):
+    """If one of two models cannot be fetched, the other one is pulled and the exit code is 1."""
+    result = asrlab_cli("pull", "faster-whisper/large-v3", "echo", "--json")
+    assert result.code == 1
+    assert [row["error"] is None for row in result.json["models"]] == [False, True]
     assert asrlab_cli("pull", "faster-whisper/large-v3").code == 4
     assert asrlab_cli("pull", "faster-whisper/huge").code == 3
 
 
 def test_plugins_are_shown_as_a_table(asrlab_cli: Any, third_party: Path):
-    """The table names each plugin's distribution and offers."""
-    ran = asrlab_cli("plugins", plugins=[third_party])
-    assert (ran.code, ran.err) == (0, "")
-    row = next(line for line in ran.out.splitlines() if "third_party" in line)
+    """The table has each plugin's distribution and the features that the plugin provides."""
+    result = asrlab_cli("plugins", plugins=[third_party])
+    assert (result.code, result.err) == (0, "")
+    row = next(line for line in result.out.splitlines() if "third_party" in line)
     assert "third-party 1.0" in row
     assert "engine third, dataset third-set" in row
-    assert "patch " in ran.out
-    assert "patche " not in ran.out
+    assert "patch " in result.out
+    assert "patche " not in result.out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_script_is_one_the_shell_can_read(asrlab_cli: Any, tmp_path: Path, shell: str):
-    """The script names the command, and the shell, where it is installed, parses it."""
-    ran = asrlab_cli("completion", shell)
-    assert ran.code == 0
-    assert "_ASRLAB_COMPLETE" in ran.out
-    assert "asrlab" in ran.out
+def test_the_shell_can_parse_the_completion_script(asrlab_cli: Any, tmp_path: Path, shell: str):
+    """The completion script names the command, and the shell parses the script if the shell is installed."""
+    result = asrlab_cli("completion", shell)
+    assert result.code == 0
+    assert "_ASRLAB_COMPLETE" in result.out
+    assert "asrlab" in result.out
     if shutil.which(shell):
         script = tmp_path / "script"
-        script.write_text(ran.out)
+        script.write_text(result.out)
         subprocess.run([shell, "-n", script], check=True)
 
 
 def _complete(asrlab_cli: Any, words: str, *, plugins: tuple[Path, ...] = ()) -> list[str]:
-    ran = asrlab_cli(
+    result = asrlab_cli(
         plugins=plugins, _ASRLAB_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1)
     )
-    assert ran.err == ""
-    return [line.partition(",")[2] for line in ran.out.splitlines()]
+    assert result.err == ""
+    return [line.partition(",")[2] for line in result.out.splitlines()]
 
 
 def test_model_names_are_completed(asrlab_cli: Any, third_party: Path):
-    """Models complete after -m of transcribe and bench and as arguments of pull, those of plugins too."""
+    """Model names, also those of plugins, complete for transcribe, bench and pull."""
     assert _complete(asrlab_cli, "asrlab bench smoke -m faster-whisper/ti") == [
         "faster-whisper/tiny",
         "faster-whisper/tiny.en",
@@ -191,13 +191,13 @@ def test_model_names_are_completed(asrlab_cli: Any, third_party: Path):
 
 
 def test_commands_and_data_sets_are_completed(asrlab_cli: Any, third_party: Path):
-    """Commands, and the names of data sets beside files."""
+    """Commands and the names of data sets are completed."""
     assert _complete(asrlab_cli, "asrlab tra") == ["transcribe"]
     assert _complete(asrlab_cli, "asrlab bench th", plugins=(third_party,)) == ["third-set", "th"]
 
 
-def test_a_broken_plugin_is_silent_while_completing(asrlab_cli: Any, tmp_path: Path, write_distribution: Any):
-    """A warning would land in the middle of the command line that is being typed."""
+def test_completion_prints_no_warning_for_a_broken_plugin(asrlab_cli: Any, tmp_path: Path, write_distribution: Any):
+    """A broken plugin prints no warning during completion, because it would land in the command line."""
     write_distribution(tmp_path, "broken", source="raise RuntimeError")
     assert _complete(asrlab_cli, "asrlab transcribe -m ech", plugins=(tmp_path,)) == ["echo/echo"]
 
@@ -205,8 +205,8 @@ def test_a_broken_plugin_is_silent_while_completing(asrlab_cli: Any, tmp_path: P
 @pytest.mark.parametrize(
     "arguments", [("models", "--json"), ("models",), ("transcribe", "{clip}", "-m", "echo")], ids=" ".join
 )
-def test_a_reader_that_went_away_is_no_error(asrlab_cli: Any, clips: tuple[Path, ...], arguments: tuple[str, ...]):
-    """``asrlab ... | head -0`` exits with 0 and says nothing."""
+def test_a_closed_output_pipe_is_not_an_error(asrlab_cli: Any, clips: tuple[Path, ...], arguments: tuple[str, ...]):
+    """A command whose output pipe has no reader exits with 0 and prints no error."""
     read, write = os.pipe()
     os.close(read)
     command = [argument.format(clip=clips[1]) for argument in arguments]
@@ -217,36 +217,36 @@ def test_a_reader_that_went_away_is_no_error(asrlab_cli: Any, clips: tuple[Path,
 
 
 def test_a_bench_shows_its_table_and_the_texts(asrlab_cli: Any, small_folder: Path):
-    """Data is a table and each utterance's texts with the differences marked; --only-table leaves those out."""
-    ran = asrlab_cli("bench", small_folder, "-m", "echo", **FAST)
-    assert (ran.code, ran.err) == (0, "")
-    assert "100.00 % (3/3)" in ran.out
-    assert "a-first\n  reference  heard\n  echo/echo  [-heard-] {+loud+}\n" in ran.out
-    only = asrlab_cli("bench", small_folder, "-m", "echo", "--only-table", **FAST)
+    """A bench prints its table and each utterance's differences, and --only-table omits the differences."""
+    result = asrlab_cli("bench", small_folder, "-m", "echo", **WITHOUT_MODEL_ENGINES)
+    assert (result.code, result.err) == (0, "")
+    assert "100.00 % (3/3)" in result.out
+    assert "a-first\n  reference  heard\n  echo/echo  [-heard-] {+loud+}\n" in result.out
+    only = asrlab_cli("bench", small_folder, "-m", "echo", "--only-table", **WITHOUT_MODEL_ENGINES)
     assert "100.00 % (3/3)" in only.out
     assert "[-heard-]" not in only.out
 
 
 def test_a_bench_with_failures_exits_with_1_and_names_them(asrlab_cli: Any, small_folder: Path, third_party: Path):
-    """Failures are lines on standard error; the table is still there."""
-    ran = asrlab_cli("bench", small_folder, "-m", "third/abort", "-m", "third/load-raises", plugins=[third_party])
-    assert ran.code == 1
-    assert "third/abort: b-odd: crashed: the worker process died of SIGABRT" in ran.err
-    assert "third/load-raises: EngineUnavailableError: engine 'third' failed" in ran.err
-    assert "not loaded" in ran.out
+    """Failures of a bench are lines on standard error, the table is still printed, and the exit code is 1."""
+    result = asrlab_cli("bench", small_folder, "-m", "third/abort", "-m", "third/load-raises", plugins=[third_party])
+    assert result.code == 1
+    assert "third/abort: b-odd: crashed: the worker process died of SIGABRT" in result.err
+    assert "third/load-raises: EngineUnavailableError: engine 'third' failed" in result.err
+    assert "not loaded" in result.out
 
 
-def test_a_bench_takes_a_manifest(asrlab_cli: Any, small_folder: Path):
-    """A JSONL manifest with parts of files is a data set; its JSON has everything."""
+def test_a_bench_reads_a_manifest(asrlab_cli: Any, small_folder: Path):
+    """A JSONL manifest with excerpts of files is a data set, and the JSON output has all its results."""
     manifest = small_folder.parent / "tones.jsonl"
     lines = [
         {"audio_filepath": "tones/a-first.wav", "text": "loud", "lang": "en"},
         {"audio_filepath": "tones/c-last.wav", "text": "quiet", "lang": "en", "offset": 0.1, "duration": 0.2},
     ]
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    ran = asrlab_cli("bench", manifest, "-m", "echo", "--json", **FAST)
-    model = ran.json["models"][0]
-    assert (ran.code, ran.json["dataset"]) == (0, "tones.jsonl")
+    result = asrlab_cli("bench", manifest, "-m", "echo", "--json", **WITHOUT_MODEL_ENGINES)
+    model = result.json["models"][0]
+    assert (result.code, result.json["dataset"]) == (0, "tones.jsonl")
     assert model["score"]["words"] == {"hits": 1, "substitutions": 1, "deletions": 0, "insertions": 0}
     assert model["score"]["wer"] == 0.5
     assert model["score"]["normalizer"] == "english"
@@ -256,9 +256,9 @@ def test_a_bench_takes_a_manifest(asrlab_cli: Any, small_folder: Path):
 
 
 @pytest.mark.parametrize("name", ["smoek", "empty"])
-def test_a_data_set_that_is_none_exits_with_4_before_weights_are_looked_for(asrlab_cli: Any, tmp_path: Path, name: str):
-    """A mistyped name or an empty folder is said at once, not after the weights have been fetched."""
+def test_a_bad_data_set_exits_with_4_before_weights_are_needed(asrlab_cli: Any, tmp_path: Path, name: str):
+    """An unknown data set or an empty folder exits with 4 before the weights are looked up."""
     (tmp_path / "empty").mkdir()
-    ran = asrlab_cli("bench", name, "-m", "faster-whisper/large-v3", cwd=tmp_path)
-    assert ran.code == 4
-    assert "did you mean smoke" in ran.err or "holds no audio" in ran.err
+    result = asrlab_cli("bench", name, "-m", "faster-whisper/large-v3", cwd=tmp_path)
+    assert result.code == 4
+    assert "did you mean smoke" in result.err or "holds no audio" in result.err

@@ -1,4 +1,4 @@
-"""``asrlab compare`` as a user runs it."""
+"""Tests of ``asrlab compare`` with exported runs and with runs of ``asrlab bench``."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
     from conftest import CommandLine
 
-SAID = "the colour of twenty five cars"
+REFERENCE = "the colour of twenty five cars"
 
 
 def facts(count: int = 8, *, audio: str = "a") -> list[UtteranceFacts]:
-    """What a run notes of its utterances."""
+    """Return the recorded facts of *count* utterances."""
     return [
-        UtteranceFacts(id=f"u{number}", reference=SAID, language="en", audio_sha256=f"{audio}{number}")
+        UtteranceFacts(id=f"u{number}", reference=REFERENCE, language="en", audio_sha256=f"{audio}{number}")
         for number in range(count)
     ]
 
 
 def manifest(name: str, model: str, utterances: list[UtteranceFacts]) -> RunManifest:
-    """Of a run of one model on a machine that is always the same."""
+    """Return the manifest of a run of one model on a fixed machine."""
     info = ModelInfo(name=model, engine=model.partition("/")[0], weights_sha256=model)
     return RunManifest(
         run=name,
@@ -55,7 +55,7 @@ def manifest(name: str, model: str, utterances: list[UtteranceFacts]) -> RunMani
 
 
 def records(run: RunManifest, utterances: list[UtteranceFacts], text: str | None) -> Iterator[Record]:
-    """The model loaded, and every utterance with the same text or, for None, a failure."""
+    """Yield the loaded model and one outcome per utterance: *text*, or a failure if *text* is None."""
     [model] = run.models
     info = TranscriberInfo(
         model=model.info,
@@ -65,17 +65,17 @@ def records(run: RunManifest, utterances: list[UtteranceFacts], text: str | None
     )
     yield ModelLoaded(model=model.info.name, number=0, info=info, load_time=1.0)
     timings = Timings(audio=0.1, inference=0.9, total=1.0)
-    heard = Recognized(language="en", duration=4.0, timings=timings)
-    for each in utterances:
-        failed = {"failure": Failure(kind="crashed", message="gone")}
-        recognized = {"hypothesis": text, "recognized": heard, "loaded": 0}
-        outcome = UtteranceOutcome(model=model.info.name, id=each.id, reference=each.reference)
-        yield attrs.evolve(outcome, **(failed if text is None else recognized))
+    recognized = Recognized(language="en", duration=4.0, timings=timings)
+    for utterance in utterances:
+        failure = {"failure": Failure(kind="crashed", message="gone")}
+        success = {"hypothesis": text, "recognized": recognized, "loaded": 0}
+        outcome = UtteranceOutcome(model=model.info.name, id=utterance.id, reference=utterance.reference)
+        yield attrs.evolve(outcome, **(failure if text is None else success))
 
 
 @pytest.fixture
-def exported(tmp_path: Path) -> Callable[..., str]:
-    """A writer of exported runs of one model that wrote the same text everywhere."""
+def export_run(tmp_path: Path) -> Callable[..., str]:
+    """Return a function that writes an exported run in which one model recognized the same text everywhere."""
 
     def write(
         name: str,
@@ -85,13 +85,13 @@ def exported(tmp_path: Path) -> Callable[..., str]:
         utterances: list[UtteranceFacts] | None = None,
         outcomes: int | None = None,
     ) -> str:
-        said = facts() if utterances is None else utterances
-        run = manifest(name, model, said)
+        selected = facts() if utterances is None else utterances
+        run = manifest(name, model, selected)
         lines = [{"record": "manifest", **run.to_plain()}]
-        lines += [{"record": "utterance", **attrs.asdict(each)} for each in said]
+        lines += [{"record": "utterance", **attrs.asdict(utterance)} for utterance in selected]
         path = tmp_path / f"{name}.jsonl"
-        made = b"".join(map(to_line, records(run, said[:outcomes], text)))
-        path.write_bytes("".join(json.dumps(line) + "\n" for line in lines).encode() + made)
+        record_lines = b"".join(map(to_line, records(run, selected[:outcomes], text)))
+        path.write_bytes("".join(json.dumps(line) + "\n" for line in lines).encode() + record_lines)
         return str(path)
 
     return write
@@ -99,20 +99,22 @@ def exported(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """The command, in this process: its exit code, its output and its errors."""
+    """Return a function that runs the command in this process and returns its exit code, output and errors."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exit_info:
             main(["compare", *arguments])
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
+        captured = capsys.readouterr()
+        return int(exit_info.value.code or 0), captured.out, captured.err
 
     return run
 
 
-def test_headline_comes_first(exported: Any, compare: Any):
-    """The first line is what it comes to; tables and how they were made are below."""
-    code, out, _ = compare(exported("monday", "a/one", "the colour of cars"), exported("tuesday", "b/two", SAID))
+def test_the_conclusion_comes_first(export_run: Any, compare: Any):
+    """The first line is the conclusion, and the tables and the statistical method follow."""
+    code, out, _ = compare(
+        export_run("monday", "a/one", "the colour of cars"), export_run("tuesday", "b/two", REFERENCE)
+    )
 
     assert code == 0
     assert out.splitlines()[0].startswith("b/two: WER 0.00 %, 20.00 points lower than a/one [20.00, 20.00]")
@@ -122,9 +124,9 @@ def test_headline_comes_first(exported: Any, compare: Any):
     assert "b/two: mistakes" not in out
 
 
-def test_same_texts_are_never_better(exported: Any, compare: Any):
-    """Where nothing differs, neither word is anywhere in the output."""
-    code, out, _ = compare(exported("monday", "a/one", SAID), exported("tuesday", "b/two", SAID))
+def test_equal_texts_are_neither_better_nor_faster(export_run: Any, compare: Any):
+    """For equal texts, the output contains neither "better" nor "faster"."""
+    code, out, _ = compare(export_run("monday", "a/one", REFERENCE), export_run("tuesday", "b/two", REFERENCE))
 
     assert code == 0
     assert out.splitlines()[0] == "b/two and a/one: WER 0.00 % each: no difference shown"
@@ -132,18 +134,18 @@ def test_same_texts_are_never_better(exported: Any, compare: Any):
     assert "faster" not in out
 
 
-def test_normalizers_stand_side_by_side(exported: Any, compare: Any):
-    """A difference that only one normalizer makes is marked as another order."""
-    runs = exported("monday", "a/one", "the color of 25 cars"), exported("tuesday", "b/two", SAID)
+def test_normalizers_are_compared(export_run: Any, compare: Any):
+    """The output marks a normalizer that changes the order of the systems."""
+    runs = export_run("monday", "a/one", "the color of 25 cars"), export_run("tuesday", "b/two", REFERENCE)
     _, out, _ = compare(*runs, "--normalizers", "english, none")
 
     assert "changes: b/two < a/one" in out
     assert "a/one = b/two" in out
 
 
-def test_json_is_one_object(exported: Any, compare: Any):
-    """With --json, everything is one object, drawn as asked."""
-    runs = exported("monday", "a/one", None), exported("tuesday", "b/two", SAID)
+def test_json_is_one_object(export_run: Any, compare: Any):
+    """--json prints one object that follows the resampling options."""
+    runs = export_run("monday", "a/one", None), export_run("tuesday", "b/two", REFERENCE)
     code, out, _ = compare(*runs, "--json", "--seed", "7", "--resamples", "500", "--top-words", "1")
     plain = json.loads(out)
 
@@ -156,10 +158,10 @@ def test_json_is_one_object(exported: Any, compare: Any):
     assert plain["why_no_speed"] == "no utterance was transcribed by all of them"
 
 
-def test_other_audio_is_refused(exported: Any, compare: Any):
-    """The same ids and references over other audio are not the same utterances: exit 4, and what to do."""
+def test_different_audio_is_refused(export_run: Any, compare: Any):
+    """Equal ids over different audio exit with 4, and the error suggests --shared-only."""
     other = [*facts(3), *facts(8, audio="b")[3:]]
-    runs = exported("monday", "a/one", SAID), exported("tuesday", "b/two", SAID, utterances=other)
+    runs = export_run("monday", "a/one", REFERENCE), export_run("tuesday", "b/two", REFERENCE, utterances=other)
     code, out, err = compare(*runs)
 
     assert (code, out) == (4, "")
@@ -169,17 +171,17 @@ def test_other_audio_is_refused(exported: Any, compare: Any):
     assert (code, json.loads(out)["utterances"], json.loads(out)["left_out"]) == (0, 3, 5)
 
 
-def test_order_and_labels_may_differ(exported: Any, compare: Any):
-    """The same audio and references in another order, with speakers, are the same utterances."""
-    other = [attrs.evolve(each, speaker="s") for each in reversed(facts())]
-    runs = exported("monday", "a/one", SAID), exported("tuesday", "b/two", SAID, utterances=other)
+def test_order_and_labels_may_differ(export_run: Any, compare: Any):
+    """Runs with the same audio and references are comparable if order and speaker labels differ."""
+    other = [attrs.evolve(utterance, speaker="s") for utterance in reversed(facts())]
+    runs = export_run("monday", "a/one", REFERENCE), export_run("tuesday", "b/two", REFERENCE, utterances=other)
 
     assert compare(*runs)[0] == 0
 
 
-def test_run_that_is_not_complete_is_refused(exported: Any, compare: Any):
-    """It exits with 4 and names the command that goes on with the run."""
-    runs = exported("monday", "a/one", SAID), exported("tuesday", "b/two", SAID, outcomes=5)
+def test_an_incomplete_run_is_refused(export_run: Any, compare: Any):
+    """An incomplete run exits with 4, and the error has the command that resumes the run."""
+    runs = export_run("monday", "a/one", REFERENCE), export_run("tuesday", "b/two", REFERENCE, outcomes=5)
     code, _, err = compare(*runs)
 
     assert code == 4
@@ -196,26 +198,28 @@ def test_run_that_is_not_complete_is_refused(exported: Any, compare: Any):
         (["--resamples", "0"], 2, "resamples"),
     ],
 )
-def test_mistakes_are_told(exported: Any, compare: Any, arguments: list[str], code: int, message: str):
-    """Each mistake has its exit code and a sentence."""
-    runs = [exported("monday", "a/one", SAID)]
-    if any(each.startswith("--") for each in arguments):
-        runs.append(exported("tuesday", "b/two", SAID))
-    found, _, err = compare(*runs, *arguments)
+def test_a_usage_mistake_has_an_exit_code_and_a_message(
+    export_run: Any, compare: Any, arguments: list[str], code: int, message: str
+):
+    """Each usage mistake has its exit code and a message."""
+    runs = [export_run("monday", "a/one", REFERENCE)]
+    if any(argument.startswith("--") for argument in arguments):
+        runs.append(export_run("tuesday", "b/two", REFERENCE))
+    exit_code, _, err = compare(*runs, *arguments)
 
-    assert found == code
+    assert exit_code == code
     assert message in err
 
 
 def test_runs_are_found_by_name(asrlab_cli: CommandLine, small_folder: Path, tmp_path: Path):
-    """Two runs that bench wrote are compared by their names, and three utterances are too few to tell."""
+    """Two runs are compared by their names, and the output says that three utterances are too few."""
     names = ("one", "two")
     for name in names:
-        done = asrlab_cli("bench", small_folder, "-m", "echo", "--run", tmp_path / name, "--only-table")
-        assert done.code == 0, done.err
-    ran = asrlab_cli("compare", *names, ASRLAB_RUNS=str(tmp_path))
+        bench_result = asrlab_cli("bench", small_folder, "-m", "echo", "--run", tmp_path / name, "--only-table")
+        assert bench_result.code == 0, bench_result.err
+    result = asrlab_cli("compare", *names, ASRLAB_RUNS=str(tmp_path))
 
-    assert ran.code == 0, ran.err
-    assert ran.out.splitlines()[0].endswith("too few to tell (3 utterances)")
-    assert "│             - │" in ran.out  # no interval: of so few it would be too narrow
-    assert "echo/echo @ two" in ran.out
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[0].endswith("too few to tell (3 utterances)")
+    assert "│             - │" in result.out  # no interval, because of so few utterances it would be too narrow
+    assert "echo/echo @ two" in result.out

@@ -1,4 +1,4 @@
-"""Output that cannot be written, whichever command writes it, and documents on standard output."""
+"""Errors for output that cannot be written, and documents that are written to standard output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from asrlab.cli.main import asrlab
 from asrlab.errors import OutputError
 from asrlab.output_files import check_target, write_file
 
-FAST = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
+WITHOUT_MODEL_ENGINES = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
 COMMANDS = {
     "bench": ("bench", "tones", "-m", "echo", "--only-table"),
     "compare": ("compare", "run", "again", "--resamples", "10"),
@@ -39,7 +39,7 @@ COMMANDS = {
 }
 WITHOUT_JSON = {"completion"}
 SLOW = {"bench", "doctor", "patches"}
-WAYS = (("full", False), ("full", True), ("closed", False), ("gone", False))
+STREAM_CASES = (("full", False), ("full", True), ("closed", False), ("no-reader", False))
 ONE_LINE = "asrlab: standard output cannot be written: "
 
 
@@ -58,30 +58,30 @@ def asrlab_patches():
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory, write_distribution: Any) -> Path:
-    """A folder with a plugin that offers a patch, so that asrlab patches has something to print."""
+    """Return a folder with a plugin that provides a patch, so that ``asrlab patches`` prints an entry."""
     return write_distribution(tmp_path_factory.mktemp("plugin"), "small", source=PATCH)
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, small_folder: Path) -> Path:
-    """A folder with a data set, a finished run, hypotheses and a document."""
+    """Return a folder with a data set, a finished run, hypotheses and a document."""
     folder = tmp_path_factory.mktemp("workplace")
     shutil.copytree(small_folder, folder / "tones")
     (folder / "hypotheses.csv").write_text("utt_id,text,reference\na,one,one\n")
     (folder / "page.md").write_text("Nothing is claimed here.\n")
     (folder / "evidence").mkdir()
-    assert asrlab_cli("bench", "tones", "-m", "echo", "--run", "run", cwd=folder, **FAST).code == 0
+    assert asrlab_cli("bench", "tones", "-m", "echo", "--run", "run", cwd=folder, **WITHOUT_MODEL_ENGINES).code == 0
     shutil.copytree(folder / "run", folder / "again")
     return folder
 
 
 @pytest.fixture(scope="module")
-def ended(workplace: Path, plugin: Path, run_forked: Any) -> dict[str, dict[tuple[str, bool], Any]]:
-    """How each command ended, by its name, where its standard output led, and whether it had --json."""
-    asked = [
+def results(workplace: Path, plugin: Path, run_forked: Any) -> dict[str, dict[tuple[str, bool], Any]]:
+    """Return the result of each command by its name, the destination of standard output, and --json."""
+    runs = [
         (name, stream, as_json)
         for name in COMMANDS
-        for stream, as_json in WAYS
+        for stream, as_json in STREAM_CASES
         if not (as_json and name in WITHOUT_JSON) and not (stream == "closed" and name in SLOW)
     ]
     cases = [
@@ -89,56 +89,58 @@ def ended(workplace: Path, plugin: Path, run_forked: Any) -> dict[str, dict[tupl
             [*(part.format(number=number) for part in COMMANDS[name]), *(["--json"] if as_json else [])],
             {"stdout": stream},
         )
-        for number, (name, stream, as_json) in enumerate(asked)
+        for number, (name, stream, as_json) in enumerate(runs)
     ]
-    done = run_forked(cases, folder=workplace, plugins=[plugin], **FAST)
-    found: dict[str, dict[tuple[str, bool], Any]] = {name: {} for name in COMMANDS}
-    for (name, stream, as_json), each in zip(asked, done, strict=True):
-        found[name][stream, as_json] = each
-    return found
+    results = run_forked(cases, folder=workplace, plugins=[plugin], **WITHOUT_MODEL_ENGINES)
+    by_command: dict[str, dict[tuple[str, bool], Any]] = {name: {} for name in COMMANDS}
+    for (name, stream, as_json), result in zip(runs, results, strict=True):
+        by_command[name][stream, as_json] = result
+    return by_command
 
 
-def test_every_command_is_here():
-    """A new command gets its line in the table above."""
+def test_every_command_has_a_case():
+    """Every command has a case in the table above."""
     assert set(COMMANDS) == set(asrlab.lazy)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_standard_output_that_cannot_be_written_is_one_line_and_74(ended: Any, name: str):
-    """A full disk or a closed stream: one line says so, the exit code is its own, and nothing else is printed."""
-    for (stream, as_json), done in ended[name].items():
-        if stream == "gone":
+def test_unwritable_standard_output_exits_with_74(results: Any, name: str):
+    """A full disk or a closed stream is reported in one line, and the command exits with 74."""
+    for (stream, as_json), result in results[name].items():
+        if stream == "no-reader":
             continue
-        beside = ("next:", "  ", "then write")  # what a command says of next steps; of its progress it says "... ..."
-        lines = done.stderr.decode().splitlines()
-        lines = [line for line in lines if not line.startswith(beside) and not line.endswith(" ...")]
-        assert (done.code, len(lines)) == (74, 1), (stream, as_json, done)
+        hint_prefixes = ("next:", "  ", "then write")  # hints about next steps
+        lines = result.stderr.decode().splitlines()
+        lines = [line for line in lines if not line.startswith(hint_prefixes) and not line.endswith(" ...")]
+        assert (result.code, len(lines)) == (74, 1), (stream, as_json, result)
         assert lines[0].startswith(ONE_LINE)
         assert ("No space left" if stream == "full" else "the stream is closed") in lines[0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_reader_that_is_gone_is_no_error_of_any_command(ended: Any, name: str):
-    """``asrlab ... | head -0`` ends with 0, without a word about it."""
-    done = ended[name]["gone", False]
-    assert done.code == 0, done
-    assert b"Broken" not in done.stderr
+def test_a_closed_output_pipe_is_not_an_error(results: Any, name: str):
+    """Every command whose output pipe has no reader exits with 0 and prints no error about the pipe."""
+    result = results[name]["no-reader", False]
+    assert result.code == 0, result
+    assert b"Broken" not in result.stderr
 
 
-REAL = {
+SHELL_CASES = {
     "help": ("--help",),
     "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo", "--json"),
 }
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", SHELL_CASES)
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>/dev/full", "2>&-", "<&-", "| :"])
-def test_a_shell_sees_the_same(asrlab_cli: Any, workplace: Path, name: str, redirection: str):
-    """Lost diagnostics and a closed input change neither output nor exit code; Python's own complaints never appear."""
-    command = f"{sys.executable} -m asrlab {' '.join(REAL[name])} {redirection}"
-    # a plugin that is not there is a line on standard error, so that there is something to lose
-    environment = asrlab_cli.environment(ASRLAB_DISABLE_PLUGINS=FAST["ASRLAB_DISABLE_PLUGINS"] + ",no-such-plugin")
-    done = subprocess.run(
+def test_redirections_of_a_shell_are_handled(asrlab_cli: Any, workplace: Path, name: str, redirection: str):
+    """Lost diagnostics and a closed input change neither output nor exit code, and Python reports nothing."""
+    command = f"{sys.executable} -m asrlab {' '.join(SHELL_CASES[name])} {redirection}"
+    # the name of a missing plugin causes a line on standard error, so that the stream has output to lose
+    environment = asrlab_cli.environment(
+        ASRLAB_DISABLE_PLUGINS=WITHOUT_MODEL_ENGINES["ASRLAB_DISABLE_PLUGINS"] + ",no-such-plugin"
+    )
+    result = subprocess.run(
         ["/bin/bash", "-o", "pipefail", "-c", command],
         cwd=workplace,
         env=environment,
@@ -146,58 +148,58 @@ def test_a_shell_sees_the_same(asrlab_cli: Any, workplace: Path, name: str, redi
         text=True,
         check=False,
     )
-    assert done.returncode == (74 if redirection.startswith(">") else 0)
-    assert "Exception ignored" not in done.stderr
-    assert "Traceback" not in done.stderr
-    assert bool(done.stdout) == (redirection in {"2>/dev/full", "2>&-", "<&-"})
+    assert result.returncode == (74 if redirection.startswith(">") else 0)
+    assert "Exception ignored" not in result.stderr
+    assert "Traceback" not in result.stderr
+    assert bool(result.stdout) == (redirection in {"2>/dev/full", "2>&-", "<&-"})
 
 
-def test_a_closed_standard_input_is_told(asrlab_cli: Any, workplace: Path):
-    """``transcribe - <&-`` is bad input, not a fault."""
+def test_a_closed_standard_input_is_bad_input(asrlab_cli: Any, workplace: Path):
+    """``transcribe - <&-`` is bad input and not an internal error."""
     command = f"{sys.executable} -m asrlab transcribe - -m echo <&-"
-    environment = asrlab_cli.environment(**FAST)
-    done = subprocess.run(
+    environment = asrlab_cli.environment(**WITHOUT_MODEL_ENGINES)
+    result = subprocess.run(
         ["/bin/bash", "-c", command], cwd=workplace, env=environment, capture_output=True, check=False
     )
-    assert (done.returncode, done.stdout) == (4, b"")
-    assert b"standard input is closed" in done.stderr
+    assert (result.returncode, result.stdout) == (4, b"")
+    assert b"standard input is closed" in result.stderr
 
 
-FILES = {
-    "report": ("report", "run", "--resamples", "10", "-o", "{place}/page.html"),
-    "export": ("runs", "run", "--export", "{place}/run.jsonl"),
-    "texts": ("runs", "run", "--texts", "{place}/run.csv"),
-    "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo", "-o", "{place}/out"),
-    "bench": ("bench", "tones", "-m", "echo", "--run", "{place}/run"),
-    "new-plugin": ("new-plugin", "asrlab-new", "--folder", "{place}/new"),
+FILE_CASES = {
+    "report": ("report", "run", "--resamples", "10", "-o", "{folder}/page.html"),
+    "export": ("runs", "run", "--export", "{folder}/run.jsonl"),
+    "texts": ("runs", "run", "--texts", "{folder}/run.csv"),
+    "transcribe": ("transcribe", "tones/a-first.wav", "-m", "echo", "-o", "{folder}/out"),
+    "bench": ("bench", "tones", "-m", "echo", "--run", "{folder}/run"),
+    "new-plugin": ("new-plugin", "asrlab-new", "--folder", "{folder}/new"),
 }
 
 
 @pytest.fixture(scope="module")
-def refused(run_forked: Any, workplace: Path) -> list[tuple[str, str, Any]]:
-    """How each command ends whose file is below a file, in the place of a folder, or below a device: path and end."""
+def file_results(run_forked: Any, workplace: Path) -> list[tuple[str, str, Any]]:
+    """Return the path and the result of each command whose output path cannot be written."""
     (workplace / "a-file").write_text("in the way")
-    places = [("a-file", name) for name in FILES] + [("/dev/full", name) for name in FILES]
-    # the others make the folder, or refuse one that is there
-    places += [("places", name) for name in ("report", "export", "texts")]
-    cases = [(tuple(part.format(place=place) for part in FILES[name]), {}) for place, name in places]
-    for arguments, _ in cases[-3:]:
+    cases = [("a-file", name) for name in FILE_CASES] + [("/dev/full", name) for name in FILE_CASES]
+    # the other commands create the folder, or refuse an existing one
+    cases += [("places", name) for name in ("report", "export", "texts")]
+    commands = [(tuple(part.format(folder=folder) for part in FILE_CASES[name]), {}) for folder, name in cases]
+    for arguments, _ in commands[-3:]:
         (workplace / arguments[-1]).mkdir(parents=True)
-    ended = run_forked(cases, folder=workplace, **FAST)
-    return [(name, case[0][-1], each) for (_, name), case, each in zip(places, cases, ended, strict=True)]
+    results = run_forked(commands, folder=workplace, **WITHOUT_MODEL_ENGINES)
+    return [(name, command[0][-1], result) for (_, name), command, result in zip(cases, commands, results, strict=True)]
 
 
-def test_a_file_that_cannot_be_written_is_74_with_path_and_reason(refused: Any, workplace: Path):
-    """Each command that writes a file names it and the reason in one line, and leaves nothing there."""
-    for name, path, done in refused:
-        [line] = done.stderr.decode().splitlines()
-        assert (done.code, done.stdout) == (74, b""), (name, done)
+def test_an_unwritable_file_exits_with_74(file_results: Any, workplace: Path):
+    """Each command reports the path and the reason in one line, exits with 74 and leaves no file."""
+    for name, path, result in file_results:
+        [line] = result.stderr.decode().splitlines()
+        assert (result.code, result.stdout) == (74, b""), (name, result)
         assert path in line
         assert any(reason in line for reason in ("Not a directory", "Is a directory", "File exists")), line
     assert [entry for entry in (workplace / "places").rglob("*") if entry.is_file()] == []
 
 
-LIMITED = """
+FILE_SIZE_LIMIT_PROGRAM = """
 import resource, sys
 from pathlib import Path
 from asrlab.errors import OutputError
@@ -211,17 +213,17 @@ except OutputError as error:
 """
 
 
-def test_nothing_half_written_is_left_when_a_disk_is_full(tmp_path: Path):
-    """The file that was there is whole, and no part of the new one is beside it."""
+def test_a_full_disk_leaves_no_partial_file(tmp_path: Path):
+    """After a failed write, the previous file is complete and no partial file exists."""
     (tmp_path / "page.html").write_bytes(b"before")
-    command = [sys.executable, "-c", LIMITED, tmp_path / "page.html"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{tmp_path / 'page.html'} File too large\n"
+    command = [sys.executable, "-c", FILE_SIZE_LIMIT_PROGRAM, tmp_path / "page.html"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout == f"{tmp_path / 'page.html'} File too large\n"
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("page.html", b"before")]
 
 
 def test_a_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path: Path):
-    """What only its owner may read stays so; a link leads to the new content, unless the folder must not be left."""
+    """A replaced file keeps its permissions, and a link is followed unless *follow_link* is False."""
     (tmp_path / "private").write_bytes(b"before")
     (tmp_path / "private").chmod(0o600)
     (tmp_path / "link").symlink_to("private")
@@ -235,7 +237,7 @@ def test_a_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path: Path):
 
 
 def test_a_device_is_written_to_and_not_replaced(tmp_path: Path):
-    """``-o /dev/null`` leaves the device, and a full one is an error."""
+    """A device file is written to and not replaced, and a full device is an error."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OutputError, match="No space left"):
         write_file(Path("/dev/full"), b"text")
@@ -246,7 +248,7 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path):
         check_target(tmp_path)
 
 
-DASH = {
+STANDARD_OUTPUT_CASES = {
     "report": ("report", "run", "--resamples", "10", "-o", "-"),
     "export": ("runs", "run", "--export", "-"),
     "texts": ("runs", "run", "--texts", "-"),
@@ -256,35 +258,37 @@ DASH = {
 
 
 @pytest.fixture(scope="module")
-def dashed(run_forked: Any, workplace: Path) -> dict[str, tuple[Any, Any]]:
-    """Each document on standard output, and how the command ends where that is full."""
-    cases = [(DASH[name], streams) for name in DASH for streams in ({}, {"stdout": "full"})]
-    ended = iter(run_forked(cases, folder=workplace, **FAST))
-    return {name: (next(ended), next(ended)) for name in DASH}
+def standard_output_results(run_forked: Any, workplace: Path) -> dict[str, tuple[Any, Any]]:
+    """Return the results of each document command, with a pipe and with a full disk as standard output."""
+    cases = [
+        (STANDARD_OUTPUT_CASES[name], streams) for name in STANDARD_OUTPUT_CASES for streams in ({}, {"stdout": "full"})
+    ]
+    results = iter(run_forked(cases, folder=workplace, **WITHOUT_MODEL_ENGINES))
+    return {name: (next(results), next(results)) for name in STANDARD_OUTPUT_CASES}
 
 
-@pytest.mark.parametrize("name", DASH)
-def test_a_dash_is_standard_output(dashed: Any, workplace: Path, name: str):
-    """The document and nothing else is there, no file is called ``-``, and a full disk is told as ever."""
-    done, full = dashed[name]
-    assert done.code == 0, done
-    begins = {
+@pytest.mark.parametrize("name", STANDARD_OUTPUT_CASES)
+def test_a_dash_writes_to_standard_output(standard_output_results: Any, workplace: Path, name: str):
+    """Standard output has only the document, no file is named ``-``, and a full disk exits with 74."""
+    result, full_result = standard_output_results[name]
+    assert result.code == 0, result
+    prefixes = {
         "report": b"<!doctype html>",
         "export": b'{"record":"manifest"',
         "texts": b"utt_id,text",
         "trn": b"loud (a-first)\n",
         "transcribe": b"loud\n",
     }
-    assert done.stdout.lower().startswith(begins[name])
-    assert (full.code, full.stderr.decode().startswith(ONE_LINE)) == (74, True)
+    assert result.stdout.lower().startswith(prefixes[name])
+    assert (full_result.code, full_result.stderr.decode().startswith(ONE_LINE)) == (74, True)
     assert not (workplace / "-").exists()
     if name == "export":
-        assert [json.loads(line)["record"] for line in done.stdout.splitlines()][-1] == "outcome"
+        assert [json.loads(line)["record"] for line in result.stdout.splitlines()][-1] == "outcome"
 
 
 @pytest.mark.parametrize("name", ["report", "export", "texts"])
 def test_two_documents_on_standard_output_are_refused(asrlab_cli: Any, workplace: Path, name: str):
-    """``-o - --json`` would mix them."""
-    ran = asrlab_cli(*DASH[name], "--json", cwd=workplace, **FAST)
-    assert ran.code == 2
-    assert "would both write to standard output" in ran.err
+    """``-o - --json`` is refused because both documents would be mixed on standard output."""
+    result = asrlab_cli(*STANDARD_OUTPUT_CASES[name], "--json", cwd=workplace, **WITHOUT_MODEL_ENGINES)
+    assert result.code == 2
+    assert "would both write to standard output" in result.err

@@ -1,4 +1,4 @@
-"""``asrlab patches``, and ``--patches`` where models are loaded."""
+"""Tests of ``asrlab patches``, and of ``--patches`` in the commands that load models."""
 
 from __future__ import annotations
 
@@ -64,22 +64,22 @@ class Toy(asrlab.plugin.Recognizer):
         pass
 """
 
-ALONE = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
+WITHOUT_MODEL_ENGINES = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
-    """A package that knows only cuda, and a plugin with an engine over it and the patch it needs."""
+    """Return the folder of a package that supports only cuda, and of its engine plugin with a patch."""
     folder = tmp_path_factory.mktemp("toy")
     write_distribution(folder, "toy-cli", source=TOY, plugins=())
     return write_distribution(folder, "toy-cli-plug", source=PLUGIN)
 
 
-def test_the_patches_are_listed_with_what_they_do_here(asrlab_cli: Any, toy: Path):
-    """Each has its status, reason, link and end, as text and in JSON."""
-    ran = asrlab_cli("patches", "--json", "--device", "cpu", plugins=[toy], **ALONE)
-    assert (ran.code, ran.err, ran.json["device"]) == (0, "asrlab: importing toy-cli ...\n", "cpu")
-    assert ran.json["patches"] == [
+def test_the_patches_are_listed_with_their_status(asrlab_cli: Any, toy: Path):
+    """Each patch has its status, reason, link and expiry, as text and as JSON."""
+    result = asrlab_cli("patches", "--json", "--device", "cpu", plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert (result.code, result.err, result.json["device"]) == (0, "asrlab: importing toy-cli ...\n", "cpu")
+    assert result.json["patches"] == [
         {
             "name": "toy-device",
             "distribution": "toy-cli",
@@ -95,9 +95,9 @@ def test_the_patches_are_listed_with_what_they_do_here(asrlab_cli: Any, toy: Pat
             "changes": ["toy_cli:load"],
         }
     ]
-    ran = asrlab_cli("patches", "--device", "cpu", plugins=[toy], **ALONE)
-    assert (ran.code, ran.err) == (0, "asrlab: importing toy-cli ...\n")
-    assert ran.out.splitlines() == [
+    result = asrlab_cli("patches", "--device", "cpu", plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert (result.code, result.err) == (0, "asrlab: importing toy-cli ...\n")
+    assert result.out.splitlines() == [
         "toy-device: applied",
         "  here      [red]cuda[/red] instead of cpu",
         "  why       load() goes to cuda",
@@ -109,12 +109,12 @@ def test_the_patches_are_listed_with_what_they_do_here(asrlab_cli: Any, toy: Pat
 
 @pytest.mark.parametrize("choice", [(), ("--patches", "toy-device")], ids=["auto", "named"])
 def test_a_patch_that_fails_is_listed_and_exits_with_1(asrlab_cli: Any, toy: Path, choice: tuple[str, ...]):
-    """One that is needed and cannot be applied is in the list like the others, asked for by name or not."""
-    ran = asrlab_cli("patches", "--json", "--device", "mps", *choice, plugins=[toy], **ALONE)
-    assert ran.code == 1
-    assert ran.json["patches"][0]["status"] == "failed"
-    assert ran.json["patches"][0]["reason"] == "LookupError: [bold]no loader[/bold]"
-    assert "warning: patch toy-device for toy-cli on mps: failed" in ran.err
+    """A needed patch that fails is listed as failed and exits with 1, also if it was selected by name."""
+    result = asrlab_cli("patches", "--json", "--device", "mps", *choice, plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert result.code == 1
+    assert result.json["patches"][0]["status"] == "failed"
+    assert result.json["patches"][0]["reason"] == "LookupError: [bold]no loader[/bold]"
+    assert "warning: patch toy-device for toy-cli on mps: failed" in result.err
 
 
 @pytest.mark.parametrize(
@@ -124,38 +124,43 @@ def test_a_patch_that_fails_is_listed_and_exits_with_1(asrlab_cli: Any, toy: Pat
         (("--device", "gpu"), 3, "there is no device 'gpu'; name one of auto, cpu, cuda, cuda:N, mps"),
     ],
 )
-def test_an_unknown_patch_or_device_is_a_message(
+def test_an_unknown_patch_or_device_is_an_error(
     asrlab_cli: Any, toy: Path, arguments: tuple[str, ...], code: int, message: str
 ):
-    """Its exit code says which, and standard output holds nothing but the JSON of the error."""
-    ran = asrlab_cli("patches", *arguments, plugins=[toy], **ALONE)
-    assert (ran.code, ran.out) == (code, "")
-    assert message in ran.err
-    assert asrlab_cli("patches", *arguments, "--json", plugins=[toy], **ALONE).json["error"]["exit_code"] == code
+    """The error has its exit code, and standard output has only the JSON object of the error."""
+    result = asrlab_cli("patches", *arguments, plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert (result.code, result.out) == (code, "")
+    assert message in result.err
+    assert (
+        asrlab_cli("patches", *arguments, "--json", plugins=[toy], **WITHOUT_MODEL_ENGINES).json["error"]["exit_code"]
+        == code
+    )
 
 
-def test_transcribe_applies_what_the_engine_needs(asrlab_cli: Any, toy: Path, clips: tuple[Path, ...]):
-    """The transcript tells of the patch; switched off, the engine fails as it does without; a name is checked."""
-    ran = asrlab_cli("transcribe", clips[1], "-m", "toy", "--json", plugins=[toy], **ALONE)
-    assert ran.code == 0
-    (patch,) = ran.json["files"][0]["transcript"]["asrlab"]["patches"]
+def test_transcribe_applies_the_patches_of_the_engine(asrlab_cli: Any, toy: Path, clips: tuple[Path, ...]):
+    """The transcript lists the patch, ``off`` disables it, and an unknown name is refused."""
+    result = asrlab_cli("transcribe", clips[1], "-m", "toy", "--json", plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert result.code == 0
+    (patch,) = result.json["files"][0]["transcript"]["asrlab"]["patches"]
     assert (patch["name"], patch["status"]) == ("toy-device", "applied")
     for choice in ({"ASRLAB_PATCHES": "off"}, {"ASRLAB_PATCHES": "toy-device"}):
-        given = ("--patches", "off") if choice["ASRLAB_PATCHES"] == "toy-device" else ()
-        ran = asrlab_cli("transcribe", clips[1], "-m", "toy", *given, plugins=[toy], **ALONE, **choice)
-        assert ran.code == 3
-        assert "Torch not compiled with CUDA enabled" in ran.err
-    ran = asrlab_cli("transcribe", clips[1], "-m", "toy", "--patches", "toy", plugins=[toy], **ALONE)
-    assert (ran.code, ran.out) == (2, "")
-    assert "there is no patch 'toy'" in ran.err
+        options = ("--patches", "off") if choice["ASRLAB_PATCHES"] == "toy-device" else ()
+        result = asrlab_cli(
+            "transcribe", clips[1], "-m", "toy", *options, plugins=[toy], **WITHOUT_MODEL_ENGINES, **choice
+        )
+        assert result.code == 3
+        assert "Torch not compiled with CUDA enabled" in result.err
+    result = asrlab_cli("transcribe", clips[1], "-m", "toy", "--patches", "toy", plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert (result.code, result.out) == (2, "")
+    assert "there is no patch 'toy'" in result.err
 
 
-def test_bench_hands_the_choice_to_its_worker(asrlab_cli: Any, toy: Path, small_folder: Path):
-    """A benchmark runs patched in its own process, unpatched where that is asked for, and refuses an unknown name."""
+def test_bench_applies_the_selection_in_its_worker(asrlab_cli: Any, toy: Path, small_folder: Path):
+    """The worker of a bench applies the patch, omits it with ``off``, and an unknown name is refused."""
     bench = ("bench", small_folder, "-m", "toy", "--json")
-    assert asrlab_cli(*bench, plugins=[toy], **ALONE).code == 0
-    ran = asrlab_cli(*bench, "--patches", "off", plugins=[toy], **ALONE)
-    assert ran.code == 3
-    assert "Torch not compiled with CUDA enabled" in ran.out
-    ran = asrlab_cli(*bench, "--patches", "toy", plugins=[toy], **ALONE)
-    assert (ran.code, ran.json["error"]["type"]) == (2, "PatchError")
+    assert asrlab_cli(*bench, plugins=[toy], **WITHOUT_MODEL_ENGINES).code == 0
+    result = asrlab_cli(*bench, "--patches", "off", plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert result.code == 3
+    assert "Torch not compiled with CUDA enabled" in result.out
+    result = asrlab_cli(*bench, "--patches", "toy", plugins=[toy], **WITHOUT_MODEL_ENGINES)
+    assert (result.code, result.json["error"]["type"]) == (2, "PatchError")

@@ -1,4 +1,4 @@
-"""The modules that the command line loads for its help, and the texts of the help."""
+"""Modules that the help of the command line loads, and the texts of the help."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ before = set(sys.modules)
 from asrlab.__main__ import main
 try:
     main()
-except SystemExit as end:
-    assert end.code == 0, end.code
+except SystemExit as exit_info:
+    assert exit_info.code == 0, exit_info.code
 json.dump([gc.isenabled(), sorted(set(sys.modules) - before)], sys.stderr)
 """
-SHARED = {
+SHARED_MODULES = {
     "asrlab",
     "asrlab.__main__",
     "asrlab._lazy",
@@ -40,10 +40,10 @@ SHARED = {
 
 
 @cache
-def modules_of_help(*arguments: str) -> tuple[bool, frozenset[str], frozenset[str]]:
+def modules_loaded_by_help(*arguments: str) -> tuple[bool, frozenset[str], frozenset[str]]:
     """Return whether collections are enabled at the end, asrlab's modules, and the other packages that were loaded."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)
-    enabled, modules = json.loads(done.stderr)
+    process = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)
+    enabled, modules = json.loads(process.stderr)
     own = frozenset(module for module in modules if module.partition(".")[0] == "asrlab")
     others = frozenset(module.partition(".")[0] for module in modules) - {"asrlab"} - sys.stdlib_module_names
     return enabled, own, others
@@ -52,8 +52,8 @@ def modules_of_help(*arguments: str) -> tuple[bool, frozenset[str], frozenset[st
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_loads_only_what_it_prints(name: str) -> None:
     """The help of a command loads click, the module of the command, and the options that it shares with others."""
-    _, own, others = modules_of_help(*([name] if name else []), "--help")
-    expected = SHARED | ({COMMANDS[name][0]} if name else set())
+    _, own, others = modules_loaded_by_help(*([name] if name else []), "--help")
+    expected = SHARED_MODULES | ({COMMANDS[name][0]} if name else set())
     assert own - {"asrlab.cli.options"} == expected
     assert ("asrlab.cli.options" in own) == (name not in {"", "completion"})
     assert others == {"click"}
@@ -77,5 +77,5 @@ def test_an_unknown_command_is_refused() -> None:
 
 def test_a_command_that_runs_collects_garbage() -> None:
     """Garbage is not collected while the help is built, and collected again while a command runs."""
-    assert modules_of_help("--help")[0] is False
-    assert modules_of_help("completion", "bash")[0] is True
+    assert modules_loaded_by_help("--help")[0] is False
+    assert modules_loaded_by_help("completion", "bash")[0] is True

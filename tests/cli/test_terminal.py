@@ -1,4 +1,4 @@
-"""Nothing that a stranger wrote reaches a terminal or a pipe as a control character, whichever command prints it."""
+"""Control characters in text from others: every command escapes them on terminals and in pipes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 # a window's title, the clipboard, colours, C1's CSI and OSC, DEL, an override and isolates, a bell and a return
 HOSTILE = "\x1b]0;pwned\x07\x1b[35;45;5mred\x9b2J\x9d0;t\x9c\x7f\u202eevil\u2066x\u2069\x1b]52;c;QUFB\x1b\\\r"
-# what may be in a file's name, an id or a name
+# characters that file names, ids and model names may contain
 NAME = "\x1b]0;pwned\x07\x9b2J\u202eevil\x7f"
-SHOWN = "\\x1b]0;pwned\\x07"
-STYLES = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AKG])|\r")
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+ESCAPED = "\\x1b]0;pwned\\x07"
+STYLE_PATTERN = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AKG])|\r")
+UNSAFE_PATTERN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 PLUGIN = """
 import logging, sys, warnings
@@ -98,7 +98,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "show": ("runs", "run"),
     "show-json": ("runs", "run", "--json"),
     "export": ("runs", "run", "--export", "-"),
-    **{f"texts-{form}": ("runs", "run", "--texts", "-", "-f", form, "-m", "hostile/text") for form in TEXTS},
+    **{
+        f"texts-{file_format}": ("runs", "run", "--texts", "-", "-f", file_format, "-m", "hostile/text")
+        for file_format in TEXTS
+    },
     "compare": ("compare", "run", "--resamples", "10"),
     "compare-json": ("compare", "run", "--resamples", "10", "--json"),
     "report": ("report", "run", "--resamples", "10", "-o", "-"),
@@ -106,7 +109,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "score-json": ("score", f"{NAME}.csv", "--resamples", "10", "--json"),
     "verify": ("verify", f"{NAME}.md"),
     "verify-json": ("verify", f"{NAME}.md", "--json"),
-    **{f"transcribe-{form}": ("transcribe", FILE, "-m", "hostile/text", "-f", form) for form in FORMATS},
+    **{
+        f"transcribe-{file_format}": ("transcribe", FILE, "-m", "hostile/text", "-f", file_format)
+        for file_format in FORMATS
+    },
     "transcribe-several": ("transcribe", FILE, FILE, "-m", "hostile/text", "--word-timestamps", "-f", "ctm"),
     "transcribe-json": ("transcribe", FILE, "-m", "hostile/text", "--json"),
     "transcribe-folder": ("transcribe", FILE, "-m", "hostile/text", "-o", f"out-{NAME}"),
@@ -128,11 +134,16 @@ CASES: dict[str, tuple[str, ...]] = {
     "no-command": (NAME,),
     "no-option": ("models", f"--{NAME}"),
 }
-# what differs between a pipe and a terminal is tables and progress; documents and JSON are the same
-TABLES = {name for name in CASES if not name.endswith("json") and not name.startswith(("texts-", "transcribe-"))}
-ASKED = [
+# only tables and progress differ between a pipe and a terminal, documents and JSON do not
+COMMANDS_WITH_TABLES = {
+    name for name in CASES if not name.endswith("json") and not name.startswith(("texts-", "transcribe-"))
+}
+CASES_BY_STREAM = [
     *((name, "pipe") for name in CASES if name != "bench"),
-    *((name, "terminal") for name in [*sorted(TABLES), "transcribe-txt", "transcribe-error", "show-json"]),
+    *(
+        (name, "terminal")
+        for name in [*sorted(COMMANDS_WITH_TABLES), "transcribe-txt", "transcribe-error", "show-json"]
+    ),
 ]
 
 
@@ -140,7 +151,7 @@ ASKED = [
 def workplace(
     tmp_path_factory: pytest.TempPathFactory, small_folder: Path, run_forked: Any, plugins: tuple[Path, ...]
 ) -> Path:
-    """A folder with hostile names, and a finished run of hostile texts in it."""
+    """Return a folder with hostile names, and with a finished run of hostile texts."""
     folder = tmp_path_factory.mktemp("hostile")
     shutil.copytree(small_folder, folder / "tones")
     shutil.copy(folder / "tones" / "b-odd.wav", folder / FILE)
@@ -148,17 +159,21 @@ def workplace(
     (folder / f"{NAME}.md").write_text(f"hostile/{NAME} is 10 times faster than whisper, WER 3.2 % {NAME}\n")
     (folder / "evidence").mkdir()
     arguments = ("bench", "hostile-set", "-m", "hostile/text", "-m", "echo", "--run", "run")
-    [done] = run_forked([(arguments, {})], folder=folder, plugins=plugins, **FAST)
-    assert done.code == 0, done
+    [result] = run_forked([(arguments, {})], folder=folder, plugins=plugins, **ENVIRONMENT)
+    assert result.code == 0, result
     return folder
 
 
-FAST = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio", "COLUMNS": "200", "TERM": "xterm"}
+ENVIRONMENT = {
+    "ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio",
+    "COLUMNS": "200",
+    "TERM": "xterm",
+}
 
 
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> tuple[Path, ...]:
-    """A folder with a plugin of hostile texts, and one whose error is hostile."""
+    """Return a folder with a plugin whose texts are hostile, and with a plugin whose error is hostile."""
     folder = tmp_path_factory.mktemp("plugins")
     write_distribution(folder, "hostile", source=PLUGIN.format(hostile=HOSTILE, name=NAME))
     write_distribution(folder, "broken", source=f"raise RuntimeError({HOSTILE!r})")
@@ -166,52 +181,52 @@ def plugins(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callab
 
 
 @pytest.fixture(scope="module")
-def printed(workplace: Path, run_forked: Any, plugins: tuple[Path, ...]) -> dict[tuple[str, str], Any]:
-    """What each command prints, by its name and where it prints it."""
-    cases = [(CASES[name], {"stdout": kind, "stderr": kind}) for name, kind in ASKED]
-    done = run_forked(cases, folder=workplace, plugins=plugins, ASRLAB_RUNS=str(workplace), **FAST)
-    return dict(zip(ASKED, done, strict=True))
+def results(workplace: Path, run_forked: Any, plugins: tuple[Path, ...]) -> dict[tuple[str, str], Any]:
+    """Return the result of each command by its name and by the kind of its streams."""
+    cases = [(CASES[name], {"stdout": kind, "stderr": kind}) for name, kind in CASES_BY_STREAM]
+    results = run_forked(cases, folder=workplace, plugins=plugins, ASRLAB_RUNS=str(workplace), **ENVIRONMENT)
+    return dict(zip(CASES_BY_STREAM, results, strict=True))
 
 
-@pytest.mark.parametrize(("name", "kind"), ASKED)
-def test_no_control_character_is_printed(printed: Any, name: str, kind: str):
-    """Neither on standard output nor on standard error; on a terminal only asrlab's own styles."""
-    done = printed[name, kind]
-    assert done.code not in {70, 120}, done
-    for data in (done.stdout, done.stderr):
-        text = data.decode()  # and it is UTF-8
+@pytest.mark.parametrize(("name", "kind"), CASES_BY_STREAM)
+def test_no_control_character_is_printed(results: Any, name: str, kind: str):
+    """Neither stream has control characters, apart from asrlab's own styles on a terminal."""
+    result = results[name, kind]
+    assert result.code not in {70, 120}, result
+    for data in (result.stdout, result.stderr):
+        text = data.decode()  # fails unless the output is UTF-8
         assert "\x1b[35;45;5m" not in text
         if kind == "terminal":
-            text = STYLES.sub("", text)
-        assert UNSAFE.findall(text) == []
+            text = STYLE_PATTERN.sub("", text)
+        assert UNSAFE_PATTERN.findall(text) == []
     if name not in {"completion", "runs", "runs-json"} and kind == "pipe":
-        assert "pwned" in (done.stdout + done.stderr).decode()
+        assert "pwned" in (result.stdout + result.stderr).decode()
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.endswith("-json") or name == "export"])
-def test_json_has_the_same_values(printed: Any, name: str):
-    """A control character is JSON's own escape: whoever reads the document has the text again."""
-    text = printed[name, "pipe"].stdout.decode()
+def test_json_has_the_same_values(results: Any, name: str):
+    """JSON output escapes control characters, so that a reader of the document gets the original text."""
+    text = results[name, "pipe"].stdout.decode()
     values = [json.loads(line) for line in text.splitlines()] if name == "export" else json.loads(text)
-    found = json.dumps(values, ensure_ascii=False)
-    assert ("\\u001b]0;pwned\\u0007" in found) == (name != "runs-json")
-    assert ("\u202e" in found) == (name != "runs-json")
+    document = json.dumps(values, ensure_ascii=False)
+    assert ("\\u001b]0;pwned\\u0007" in document) == (name != "runs-json")
+    assert ("\u202e" in document) == (name != "runs-json")
 
 
-@pytest.mark.parametrize("form", TEXTS)
-def test_what_was_written_is_read_back(printed: Any, workplace: Path, form: str):
+@pytest.mark.parametrize("file_format", TEXTS)
+def test_exported_texts_are_read_back(results: Any, workplace: Path, file_format: str):
     """Ids and texts in the files of ``runs --texts`` are those of the run."""
     from asrlab.evaluation.datasets.hypotheses import read_hypotheses
     from asrlab.evaluation.datasets.stm import read_stm_segments
 
-    path = workplace / f"back.{form}"
-    path.write_bytes(printed[f"texts-{form}", "pipe"].stdout.partition(b"loudloud")[0])
+    path = workplace / f"back.{file_format}"
+    path.write_bytes(results[f"texts-{file_format}", "pipe"].stdout.partition(b"loudloud")[0])
     one_line = " ".join(f"loud {HOSTILE}".split())
-    if form == "stm":
+    if file_format == "stm":
         assert {segment.text for segment in read_stm_segments(path)} == {one_line}
         return
     rows = {row.id: row.text for row in read_hypotheses(path).hypotheses}
-    if form == "jsonl":
+    if file_format == "jsonl":
         assert set(rows.values()) == {f"loud {HOSTILE}"}
     else:
         assert set(rows) == {f"a{NAME}", f"b{NAME}"}
@@ -227,17 +242,17 @@ def test_what_was_written_is_read_back(printed: Any, workplace: Path, form: str)
     ],
 )  # fmt: skip
 def test_an_escape_can_be_undone(text: str):
-    """Whatever the text, also one that looks escaped already; ordinary text stays as it is."""
+    """Every text can be restored from its escaped form, and ordinary text is not changed."""
     written = escape_controls(text, reversible=True)
     assert unescape_controls(written) == text
-    assert not UNSAFE.search(written)
+    assert not UNSAFE_PATTERN.search(written)
     assert json.loads(escape_json(json.dumps(text, ensure_ascii=False))) == text
-    if not UNSAFE.search(text) and "\\" not in text and "\ud800" not in text:
+    if not UNSAFE_PATTERN.search(text) and "\\" not in text and "\ud800" not in text:
         assert written == text == escape_controls(text)
 
 
-def test_every_control_character_and_direction_override_is_known():
-    """As Unicode's own data has them; the marks that right-to-left text needs are not among them."""
+def test_every_control_character_and_direction_override_is_escaped():
+    """The escaped characters are Unicode's controls and overrides, without right-to-left marks."""
     unsafe = {chr(code) for code in range(0x110000) if escape_controls(chr(code)) != chr(code)}
     controls = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cc", "Cs")}
     overrides = {

@@ -1,4 +1,4 @@
-"""``asrlab tune``, and what ``asrlab doctor`` says of it."""
+"""Tests of ``asrlab tune``, and of the findings of ``asrlab doctor`` about calibrations."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ pytestmark = pytest.mark.usefixtures("use_weights")
 MODEL = "faster-whisper/tiny.en"
 
 
-def test_a_calibration_is_shown_kept_told_and_forgotten(asrlab_cli: Any, tmp_path: Path):
-    """As a table; doctor shows it, and notes one that was made with another version."""
+def test_a_calibration_is_stored_reported_and_removed(asrlab_cli: Any, tmp_path: Path):
+    """Doctor reports a stored calibration, and notes a calibration of another package version."""
     cache = {"ASRLAB_CACHE": str(tmp_path)}
-    shown = asrlab_cli("tune", MODEL, "--seconds", "2", "--device", "cpu", "--offline", **cache)
-    assert shown.code == 0, shown.err
-    assert "chosen after" in shown.out
+    tuned = asrlab_cli("tune", MODEL, "--seconds", "2", "--device", "cpu", "--offline", **cache)
+    assert tuned.code == 0, tuned.err
+    assert "chosen after" in tuned.out
     (path,) = (tmp_path / "tuning").glob("*.json")
     stored = json.loads(path.read_text())
     assert stored["key"]["model"] == MODEL
-    told = findings(tmp_path)
-    assert [(each.status, each.detail.startswith("batches of")) for each in told] == [("ok", True)]
+    current = calibration_findings(tmp_path)
+    assert [(finding.status, finding.detail.startswith("batches of")) for finding in current] == [("ok", True)]
     stored["key"]["packages"][0]["version"] = "0.0.1"
     path.write_text(json.dumps(stored))
-    (stale,) = findings(tmp_path)
+    (stale,) = calibration_findings(tmp_path)
     assert stale.status == "note"
     assert "0.0.1, now" in stale.detail
     assert stale.cure.endswith(f"asrlab tune {MODEL}")
-    gone = asrlab_cli("tune", MODEL, "--forget", "--json", **cache)
-    assert json.loads(gone.out) == {"removed": [str(path)]}
+    removed = asrlab_cli("tune", MODEL, "--forget", "--json", **cache)
+    assert json.loads(removed.out) == {"removed": [str(path)]}
     assert not path.exists()
 
 
-def findings(cache: Path) -> list[Any]:
-    """What doctor finds about calibrations."""
+def calibration_findings(cache: Path) -> list[Any]:
+    """Return doctor's findings about calibrations."""
     from asrlab.doctor.checks import check_calibrations
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
@@ -46,8 +46,8 @@ def findings(cache: Path) -> list[Any]:
     return list(check_calibrations(Registry(PluginHost()).engines(), CalibrationStore(cache / "tuning")))
 
 
-def test_an_engine_that_takes_recordings_one_by_one_is_told(asrlab_cli: Any):
-    """With exit code 2, as options that cannot be had."""
-    answer = asrlab_cli("tune", "echo/echo")
-    assert answer.code == 2
-    assert "takes recordings one by one" in answer.err
+def test_an_engine_without_batching_cannot_be_tuned(asrlab_cli: Any):
+    """An engine that does not support batching exits with 2 and an error."""
+    result = asrlab_cli("tune", "echo/echo")
+    assert result.code == 2
+    assert "takes recordings one by one" in result.err
