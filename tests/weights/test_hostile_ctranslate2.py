@@ -1,4 +1,4 @@
-"""CTranslate2 folders that would end the process by a signal are refused before CTranslate2 opens them."""
+"""CTranslate2 folders that would end the process by a signal: asrlab refuses them first."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ EMBEDDINGS, POSITIONS = "decoder/embeddings/weight", "encoder/position_encodings
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-    """The variables of a Whisper of one layer a side, from CTranslate2's description and not from the check."""
+    """Return the shapes of a Whisper model with one layer per side, as CTranslate2 describes them."""
     linear = {"self_attention/linear_0": (3, 1), "self_attention/linear_1": (1, 1), "ffn/linear_0": (2, 1)}
     linear |= {"ffn/linear_1": (1, 2)}
     cross = {"attention/linear_0": (1, 1), "attention/linear_1": (2, 1), "attention/linear_2": (1, 1)}
-    found: dict[str, tuple[int, ...]] = {
+    shapes_by_name: dict[str, tuple[int, ...]] = {
         "encoder/conv1/weight": (WIDTH, 80, 3),
         "encoder/conv1/bias": (WIDTH,),
         "encoder/conv2/weight": (WIDTH, WIDTH, 3),
@@ -41,44 +41,44 @@ def shapes() -> dict[str, tuple[int, ...]]:
     }
     for side, layers in (("encoder", linear), ("decoder", linear | cross)):
         for name, (rows, columns) in layers.items():
-            found[f"{side}/layer_0/{name}/weight"] = (rows * WIDTH, columns * WIDTH)
-            found[f"{side}/layer_0/{name}/bias"] = (rows * WIDTH,)
+            shapes_by_name[f"{side}/layer_0/{name}/weight"] = (rows * WIDTH, columns * WIDTH)
+            shapes_by_name[f"{side}/layer_0/{name}/bias"] = (rows * WIDTH,)
         norms = {f"layer_0/{name.partition('/')[0]}/layer_norm" for name in layers} | {"layer_norm"}
         for norm in norms:
-            found |= {f"{side}/{norm}/{leaf}": (WIDTH,) for leaf in ("gamma", "beta")}
-    return found
+            shapes_by_name |= {f"{side}/{norm}/{leaf}": (WIDTH,) for leaf in ("gamma", "beta")}
+    return shapes_by_name
 
 
 def variables() -> dict[str, Any]:
-    """Random numbers in those shapes."""
+    """Return random variables of these shapes, and the settings."""
     rng = np.random.default_rng(0)
-    made = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in sorted(shapes().items())}
-    return made | {name: np.array(value) for name, value in SCALARS.items()}
+    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in sorted(shapes().items())}
+    return arrays | {name: np.array(value) for name, value in SCALARS.items()}
 
 
 @pytest.fixture
 def write(tmp_path: Path, pack_ctranslate2: Callable[..., bytes]) -> Callable[..., Path]:
-    """Writes the folder, with other variables as asked; None takes one out."""
+    """Return a function that writes the folder with changed variables, and without those that are None."""
 
-    def written(changes: dict[str, Any] | None = None, **files: str) -> Path:
-        kept = {name: array for name, array in {**variables(), **(changes or {})}.items() if array is not None}
-        (tmp_path / "model.bin").write_bytes(pack_ctranslate2(kept, aliases=TIED))
+    def write_folder(changes: dict[str, Any] | None = None, **files: str) -> Path:
+        remaining = {name: array for name, array in {**variables(), **(changes or {})}.items() if array is not None}
+        (tmp_path / "model.bin").write_bytes(pack_ctranslate2(remaining, aliases=TIED))
         config = {"suppress_ids": [0], "suppress_ids_begin": [1], "lang_ids": [], "alignment_heads": [[0, 1]]}
-        known = {token: place for place, token in enumerate(TOKENS[:2])}
-        added = [{"id": place, "content": token, "special": True} for place, token in enumerate(TOKENS) if place > 1]
-        tokenizer = {"model": {"type": "BPE", "vocab": known, "merges": []}, "added_tokens": added}
-        beside = {"config": config, "vocabulary": TOKENS, "tokenizer": tokenizer}
-        for name, content in beside.items():
+        vocabulary = {token: index for index, token in enumerate(TOKENS[:2])}
+        added = [{"id": index, "content": token, "special": True} for index, token in enumerate(TOKENS) if index > 1]
+        tokenizer = {"model": {"type": "BPE", "vocab": vocabulary, "merges": []}, "added_tokens": added}
+        json_files = {"config": config, "vocabulary": TOKENS, "tokenizer": tokenizer}
+        for name, content in json_files.items():
             (tmp_path / f"{name}.json").write_text(files.get(name, json.dumps(content)), encoding="utf-8")
         if "preprocessor_config" in files:
             (tmp_path / "preprocessor_config.json").write_text(files["preprocessor_config"], encoding="utf-8")
         return tmp_path
 
-    return written
+    return write_folder
 
 
 def quantized(kind: str) -> dict[str, Any]:
-    """Each weight as CTranslate2 quantises it: int8 with a scale for each row, int16 with one for all."""
+    """Return the weights as CTranslate2 quantizes them: one scale per row for int8, one in total for int16."""
     changes: dict[str, Any] = {}
     for name, shape in shapes().items():
         if not name.endswith("weight"):
@@ -89,7 +89,7 @@ def quantized(kind: str) -> dict[str, Any]:
     return changes
 
 
-OPEN = """
+PROGRAM = """
 import sys, numpy, ctranslate2
 for folder in sys.argv[1:]:
     try:
@@ -97,18 +97,18 @@ for folder in sys.argv[1:]:
         encoded = model.encode(ctranslate2.StorageView.from_array(numpy.zeros((1, 80, 3000), numpy.float32)))
         model.generate(encoded, [[3, 4, 6]], max_length=9, beam_size=1)
         model.align(encoded, [3, 4], [[0, 1]], 100)
-        print("ran")
+        print("completed")
     except (RuntimeError, ValueError) as error:
         print("raised", error)
 """
 
 
 def run_in_ctranslate2(*folders: Path) -> list[str]:
-    """Load and run each folder in a process of its own; a signal fails the test."""
+    """Load and run the folders in a new process, and fail the test if a signal ends the process."""
     pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
-    done = subprocess.run([sys.executable, "-c", OPEN, *folders], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr[-500:])
-    return done.stdout.splitlines()
+    process = subprocess.run([sys.executable, "-c", PROGRAM, *folders], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, (process.returncode, process.stdout, process.stderr[-500:])
+    return process.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -121,16 +121,16 @@ def run_in_ctranslate2(*folders: Path) -> list[str]:
         {"decoder/scale_alibi": np.array(np.int8(0)), "decoder/projection/bias": np.zeros(len(TOKENS), np.float32)},
     ],
 )
-def test_what_ctranslate2_runs_is_accepted(write: Callable[..., Path], changes: dict[str, Any]):
-    """Every format that converters write, and the settings that newer ones add."""
+def test_a_folder_that_ctranslate2_runs_is_accepted(write: Callable[..., Path], changes: dict[str, Any]):
+    """Every format that the converters write, and the settings of newer converters, are accepted."""
     folder = write(changes)
     check_weights(folder, "ctranslate2")
-    assert run_in_ctranslate2(folder) == ["ran"]
+    assert run_in_ctranslate2(folder) == ["completed"]
 
 
 @pytest.mark.parametrize("name", ["base", "tiny_en"])
 def test_real_folders_are_accepted(request: pytest.FixtureRequest, name: str):
-    """Systran's own, as they are packaged."""
+    """The packaged folders of Systran's models are accepted."""
     check_weights(request.getfixturevalue(name).path, "ctranslate2")
 
 
@@ -162,8 +162,8 @@ def test_real_folders_are_accepted(request: pytest.FixtureRequest, name: str):
         ("encoder/layer_norm/beta", np.full(WIDTH, np.inf, np.float16), "beta' holds numbers that are not finite"),
     ],
 )
-def test_variables_that_cannot_run_are_refused(write: Callable[..., Path], name: str, value: Any, reason: str):
-    """Shapes, heads, settings and formats that CTranslate2 trusts, each named with what is wrong."""
+def test_invalid_variables_are_refused(write: Callable[..., Path], name: str, value: Any, reason: str):
+    """The error names the shape, head count, setting or format that CTranslate2 would not check."""
     with pytest.raises(WeightsError, match=rf"model\.bin.*({reason}).*fetch the weights again"):
         check_weights(write({name: value}), "ctranslate2")
 
@@ -190,27 +190,27 @@ def test_variables_that_cannot_run_are_refused(write: Callable[..., Path], name:
         ("preprocessor_config", '{"feature_size": 80, "n_fft": 1000000000}', "its n_fft is 1000000000"),
     ],
 )
-def test_files_beside_it_that_do_not_belong_are_refused(
+def test_json_files_that_do_not_match_the_model_are_refused(
     write: Callable[..., Path], name: str, content: str, reason: str
 ):
-    """Token ids, layers and heads in them are indices into the model."""
+    """Token ids, layers and heads in the JSON files must be valid indices into the model."""
     with pytest.raises(WeightsError, match=rf"{name}\.json.*{reason}.*fetch the weights again"):
         check_weights(write(**{name: content}), "ctranslate2")
 
 
-def test_no_mutation_that_is_accepted_ends_ctranslate2(write: Callable[..., Path], tmp_path: Path):
-    """Headers with flipped bytes are refused, or CTranslate2 runs them: never a signal."""
+def test_no_accepted_mutation_kills_ctranslate2(write: Callable[..., Path], tmp_path: Path):
+    """CTranslate2 runs every file with flipped header bytes that the check accepts."""
     source = write()
-    raw, rng = (source / "model.bin").read_bytes(), random.Random(14)  # noqa: S311 - no secret
+    raw, rng = (source / "model.bin").read_bytes(), random.Random(14)  # noqa: S311 - not a secret
     names = [*shapes(), *SCALARS]
-    heads = {name: raw.index(name.encode() + b"\0") for name in names}
+    header_offsets = {name: raw.index(name.encode() + b"\0") for name in names}
     accepted = []
     for number in range(400):
-        changed = bytearray(raw)
+        data = bytearray(raw)
         name = rng.choice(names)
-        place = heads[name] + len(name) + 1 + rng.randrange(-2, 20)
-        changed[place] = rng.choice((0, 1, 2, 255, changed[place] ^ (1 << rng.randrange(8))))
-        (source / "model.bin").write_bytes(changed)
+        position = header_offsets[name] + len(name) + 1 + rng.randrange(-2, 20)
+        data[position] = rng.choice((0, 1, 2, 255, data[position] ^ (1 << rng.randrange(8))))
+        (source / "model.bin").write_bytes(data)
         try:
             check_weights(source, "ctranslate2")
         except WeightsError:

@@ -1,4 +1,4 @@
-"""openai-whisper checkpoints that would crash, hang or fill the memory are refused before they are opened."""
+"""openai-whisper checkpoints that would crash, hang or exhaust the memory: asrlab refuses them first."""
 
 from __future__ import annotations
 
@@ -27,28 +27,30 @@ DIMS |= {"n_vocab": 51_864, "n_text_ctx": 448, "n_text_state": 4, "n_text_head":
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Any]:
-    """The tensors of a Whisper of one layer a side, by openai-whisper's own class."""
-    made = whisper.model.Whisper(whisper.model.ModelDimensions(**DIMS)).state_dict()
-    return {name: torch.zeros_like(tensor).half() for name, tensor in made.items()}
+    """Return the zero tensors of a small Whisper model, named and shaped by openai-whisper's own class."""
+    tensors = whisper.model.Whisper(whisper.model.ModelDimensions(**DIMS)).state_dict()
+    return {name: torch.zeros_like(tensor).half() for name, tensor in tensors.items()}
 
 
 @pytest.fixture
 def write(tmp_path: Path, state: dict[str, Any]) -> Callable[..., Path]:
-    """Writes the checkpoint, with other dimensions and tensors as asked; None takes a tensor out."""
+    """Return a function that writes the checkpoint with changes, and without tensors that are None."""
 
-    def written(dims: dict[str, Any] | None = None, tensors: dict[Any, Any] | None = None, **choices: Any) -> Path:
-        changed = {name: tensor for name, tensor in {**state, **(tensors or {})}.items() if tensor is not None}
-        torch.save({"dims": {**DIMS, **(dims or {})}, "model_state_dict": changed}, tmp_path / "x.pt", **choices)
+    def write_checkpoint(
+        dims: dict[str, Any] | None = None, changes: dict[Any, Any] | None = None, **save_options: Any
+    ) -> Path:
+        remaining = {name: tensor for name, tensor in {**state, **(changes or {})}.items() if tensor is not None}
+        torch.save({"dims": {**DIMS, **(dims or {})}, "model_state_dict": remaining}, tmp_path / "x.pt", **save_options)
         return tmp_path / "x.pt"
 
-    return written
+    return write_checkpoint
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_what_whisper_loads_is_accepted(write: Callable[..., Path], zipped: bool):  # noqa: FBT001 - a parameter
-    """Both layouts of torch.save, and parameters in the place of tensors."""
+def test_a_checkpoint_that_whisper_loads_is_accepted(write: Callable[..., Path], zipped: bool):  # noqa: FBT001 - a parameter
+    """Both layouts of torch.save are accepted, and parameters are accepted as tensors."""
     parameter = {NORM: torch.nn.Parameter(torch.zeros(4).half())}
-    check_weights(write(tensors=parameter, _use_new_zipfile_serialization=zipped), "openai-pt")
+    check_weights(write(changes=parameter, _use_new_zipfile_serialization=zipped), "openai-pt")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -71,14 +73,14 @@ def test_what_whisper_loads_is_accepted(write: Callable[..., Path], zipped: bool
         ("more", 1, "not the ten of a Whisper model"),
     ],
 )
-def test_dimensions_that_cannot_be_are_refused(
+def test_impossible_dimensions_are_refused(
     write: Callable[..., Path],
     name: str,
     value: object,
     reason: str,
     zipped: bool,  # noqa: FBT001 - a parameter
 ):
-    """Nothing is made for what a file only declares, and the dimension is named."""
+    """The error names the impossible dimension, and no memory is allocated for declared sizes."""
     path = write({name: value}, _use_new_zipfile_serialization=zipped)
     with pytest.raises(WeightsError, match=rf"x\.pt is not a Whisper model that can run: .*{reason}.*fetch it again"):
         check_weights(path, "openai-pt")
@@ -102,10 +104,10 @@ def test_dimensions_that_cannot_be_are_refused(
         ("decoder.token_embedding.weight", torch.zeros(1).expand(51_864, 4), "declare .* numbers, but it stores"),
     ],
 )
-def test_tensors_that_are_not_whispers_are_refused(write: Callable[..., Path], name: Any, tensor: Any, reason: str):
-    """Other layouts and types, missing and further names, wrong shapes, shared numbers, and numbers that are none."""
+def test_unexpected_tensors_are_refused(write: Callable[..., Path], name: Any, tensor: Any, reason: str):
+    """Tensors with another layout, type, name or shape are refused, and so are non-finite values."""
     with pytest.raises(WeightsError, match=reason):
-        check_weights(write(tensors={name: tensor}), "openai-pt")
+        check_weights(write(changes={name: tensor}), "openai-pt")
 
 
 @pytest.mark.parametrize(
@@ -121,8 +123,8 @@ def test_tensors_that_are_not_whispers_are_refused(write: Callable[..., Path], n
         (b"\x80\x02.", "pops from an empty stack"),
     ],
 )
-def test_pickles_that_are_no_plain_weights_are_refused(tmp_path: Path, pickle: bytes, reason: str):
-    """Whatever the opcodes ask for, it is not done."""
+def test_pickles_with_other_content_are_refused(tmp_path: Path, pickle: bytes, reason: str):
+    """Pickles with code, damage or excessive size are refused, and their opcodes are not executed."""
     with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
         archive.writestr("x/data.pkl", pickle)
     with pytest.raises(WeightsError, match=reason):
@@ -130,7 +132,7 @@ def test_pickles_that_are_no_plain_weights_are_refused(tmp_path: Path, pickle: b
 
 
 def test_a_compressed_archive_is_refused(write: Callable[..., Path]):
-    """torch.save never compresses; 9 MB can become gigabytes."""
+    """A compressed archive is refused, because torch.save never compresses and 9 MB can become gigabytes."""
     path = write()
     with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
@@ -155,28 +157,31 @@ for name in sys.argv[1:]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux, to limit a process's memory")
-def test_what_is_only_declared_takes_no_memory(write: Callable[..., Path], tmp_path: Path):
-    """With 256 MiB to spare, files that declare gigabytes are refused, and none of it is allocated."""
-    declared: list[dict[str, Any]] = [{"n_audio_layer": 10**7}, {"n_vocab": 10**9}, {"n_text_ctx": 10**9}]
-    paths = [shutil.copy(write(dims), tmp_path / f"{number}.pt") for number, dims in enumerate(declared)]
+def test_declared_sizes_allocate_no_memory(write: Callable[..., Path], tmp_path: Path):
+    """Files that declare gigabytes are refused by a process that may allocate only 256 MiB."""
+    huge_dimensions: list[dict[str, Any]] = [{"n_audio_layer": 10**7}, {"n_vocab": 10**9}, {"n_text_ctx": 10**9}]
+    paths = [shutil.copy(write(dims), tmp_path / f"{number}.pt") for number, dims in enumerate(huge_dimensions)]
     huge = {"decoder.token_embedding.weight": torch.zeros(1).half().expand(10**9, 4)}
     paths.append(shutil.copy(write({"n_vocab": 10**9}, huge), tmp_path / "expanded.pt"))
-    done = subprocess.run([sys.executable, "-c", CHECK, *paths], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["WeightsError"] * len(paths)
+    process = subprocess.run([sys.executable, "-c", CHECK, *paths], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["WeightsError"] * len(paths)
 
 
 def test_any_flipped_bytes_give_only_a_weights_error(write: Callable[..., Path]):
-    """150 mutations of the pickle and the directory: the answer is nothing or a WeightsError."""
+    """Each of 150 mutations of the checkpoint is accepted or results in a WeightsError."""
     path = write()
-    whole, rng = path.read_bytes(), random.Random(14)  # noqa: S311 - no secret
+    original, rng = path.read_bytes(), random.Random(14)  # noqa: S311 - not a secret
     with zipfile.ZipFile(path) as archive:
         info = next(info for info in archive.infolist() if info.filename.endswith("data.pkl"))
-    regions = (range(info.header_offset, info.header_offset + info.file_size), range(len(whole) - 6000, len(whole)))
+    regions = (
+        range(info.header_offset, info.header_offset + info.file_size),
+        range(len(original) - 6000, len(original)),
+    )
     refused = 0
     for _ in range(150):
-        raw = bytearray(whole)
-        for place in rng.choices(rng.choice(regions), k=rng.randint(1, 3)):
-            raw[place] = rng.randrange(256)
+        raw = bytearray(original)
+        for position in rng.choices(rng.choice(regions), k=rng.randint(1, 3)):
+            raw[position] = rng.randrange(256)
         path.write_bytes(raw)
         try:
             check_weights(path, "openai-pt")
