@@ -1,4 +1,4 @@
-"""The pages as Sphinx builds them."""
+"""The documentation site as Sphinx builds it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from doc_blocks import ROOT
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the built pages; ``ASRLAB_TEST_SITE`` names one that has just been built."""
+    """Return the folder of the built pages, or the folder that ``ASRLAB_TEST_SITE`` names."""
     if built := os.environ.get("ASRLAB_TEST_SITE"):
         return Path(built).absolute()
     for name in ("sphinx", "furo", "myst_parser"):
@@ -22,6 +22,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     options = ("-W", "-n", "--keep-going", "-q", "-b", "html", "-d", str(folder / "doctrees"))
     command = [sys.executable, "-m", "sphinx", *options, str(ROOT / "docs"), str(folder / "html")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
     return folder / "html"

@@ -1,4 +1,4 @@
-"""Links from page to page, and to files of the tree, lead somewhere."""
+"""Links between pages and to files of the repository."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from doc_blocks import ROOT, find_pages
 PAGES = [str(page.relative_to(ROOT)) for page in find_pages()]
 
 
-def tokens_of(path: Path) -> list[Token]:
-    """A page taken apart."""
+def parse_page(path: Path) -> list[Token]:
+    """Return the Markdown tokens of a page."""
     return MarkdownIt("commonmark").enable("table").parse(path.read_text(encoding="utf-8"))
 
 
-def links_of(path: Path) -> Iterator[str]:
-    """Where its links lead, those within itself and to files."""
-    for token in tokens_of(path):
+def local_links(path: Path) -> Iterator[str]:
+    """Yield the targets of the page's links to anchors and files."""
+    for token in parse_page(path):
         for child in token.children or ():
             if child.type == "link_open" and not re.match(r"https?:", target := str(child.attrs["href"])):
                 yield target
 
 
-def anchors_of(path: Path) -> set[str]:
-    """The anchors of its headings, as GitHub and Sphinx make them."""
-    tokens = tokens_of(path)
-    titles = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
+def heading_anchors(path: Path) -> set[str]:
+    """Return the anchors of the headings, as GitHub and Sphinx generate them."""
+    tokens = parse_page(path)
+    titles = [inline.content for token, inline in pairwise(tokens) if token.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    """The file is there, and the heading in it."""
+def test_links_have_existing_targets(page: str) -> None:
+    """Every link points to an existing file and to an existing heading in the file."""
     path = ROOT / page
     broken = []
-    for target in links_of(path):
+    for target in local_links(path):
         name, _, anchor = target.partition("#")
         file = (path.parent / name) if name else path
-        if not file.exists() or (anchor and anchor not in anchors_of(file)):
+        if not file.exists() or (anchor and anchor not in heading_anchors(file)):
             broken.append(target)
     assert broken == []
 
 
-def test_pages_named_in_the_code_are_there() -> None:
-    """In help, messages and docstrings."""
-    named = {
+def test_pages_named_in_the_code_exist() -> None:
+    """Every page that the code names in help, messages or docstrings exists."""
+    references = {
         (name, path.name)
         for path in (ROOT / "src").rglob("*.py")
         for name in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))
     }
-    assert named
-    assert {(name, file) for name, file in named if not (ROOT / name).exists()} == set()
+    assert references
+    assert {(name, file) for name, file in references if not (ROOT / name).exists()} == set()

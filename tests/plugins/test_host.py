@@ -75,7 +75,7 @@ def test_a_broken_plugin_is_reported(listing: Any, name: str, stage: str, messag
     assert failure["stage"] == stage
     assert message in failure["message"]
     assert (failure["distribution"], failure["version"]) == (f"zoo-{name}", "1.0")
-    # no installer can remove it, because its folder has no list of files
+    # no installer can remove the plugin, because its folder has no list of files
     command = f'export ASRLAB_DISABLE_PLUGINS="$ASRLAB_DISABLE_PLUGINS,{name}"'
     assert failure["remove"] == command
     assert command in listing.err
@@ -90,8 +90,8 @@ def test_listing_broken_plugins_exits_with_1(listing: Any):
 def test_other_engines_work_beside_broken_plugins(zoo: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
     """The engines of the good plugin and of asrlab transcribe beside ten broken plugins."""
     for model in ("good/m", "echo"):
-        ran = asrlab_cli("transcribe", clips[1], "-m", model, plugins=[zoo])
-        assert (ran.code, ran.out) == (0, "loud loud loud\n")
+        result = asrlab_cli("transcribe", clips[1], "-m", model, plugins=[zoo])
+        assert (result.code, result.out) == (0, "loud loud loud\n")
 
 
 def test_a_working_plugin_is_listed(listing: Any):
@@ -104,31 +104,36 @@ def test_a_working_plugin_is_listed(listing: Any):
 
 def test_named_plugins_can_be_disabled(zoo: Path, asrlab_cli: Any):
     """ASRLAB_DISABLE_PLUGINS=a,b disables a and b, with or without spaces, and no other plugin."""
-    ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="raises-at-import, good")
-    names = {row["name"] for row in ran.json["plugins"]} | {failure["name"] for failure in ran.json["failures"]}
+    result = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="raises-at-import, good")
+    names = {row["name"] for row in result.json["plugins"]} | {failure["name"] for failure in result.json["failures"]}
     assert names == {*BROKEN, "echo", "faster-whisper", "openai-whisper", "liquid-audio"} - {"raises-at-import"}
-    assert ran.json["disabled"] == ["good", "raises-at-import"]
+    assert result.json["disabled"] == ["good", "raises-at-import"]
 
 
 def test_a_star_disables_all_plugins_but_the_built_in_ones(zoo: Path, asrlab_cli: Any):
     """ASRLAB_DISABLE_PLUGINS=* loads only the built-in plugins, without a failure."""
-    ran = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="*")
-    assert (ran.code, ran.err, ran.json["failures"]) == (0, "", [])
-    assert [row["name"] for row in ran.json["plugins"]] == ["echo", "faster-whisper", "openai-whisper", "liquid-audio"]
+    result = asrlab_cli("plugins", "--json", plugins=[zoo], ASRLAB_DISABLE_PLUGINS="*")
+    assert (result.code, result.err, result.json["failures"]) == (0, "", [])
+    assert [row["name"] for row in result.json["plugins"]] == [
+        "echo",
+        "faster-whisper",
+        "openai-whisper",
+        "liquid-audio",
+    ]
 
 
 def test_an_unknown_model_names_the_broken_plugins(zoo: Path, asrlab_cli: Any):
     """The error for an unknown model names the broken plugins, which might offer the model."""
-    ran = asrlab_cli("transcribe", "x.wav", "-m", "raises/m", "--json", plugins=[zoo])
-    assert ran.code == 3
-    assert 'export ASRLAB_DISABLE_PLUGINS="$ASRLAB_DISABLE_PLUGINS,raises-at-import"' in ran.json["error"]["message"]
+    result = asrlab_cli("transcribe", "x.wav", "-m", "raises/m", "--json", plugins=[zoo])
+    assert result.code == 3
+    assert 'export ASRLAB_DISABLE_PLUGINS="$ASRLAB_DISABLE_PLUGINS,raises-at-import"' in result.json["error"]["message"]
 
 
 def test_an_engine_without_a_default_model_needs_one(zoo: Path, asrlab_cli: Any):
     """The name of an engine without a default model is refused with the full names of its models."""
-    ran = asrlab_cli("transcribe", "x.wav", "-m", "good", plugins=[zoo], ASRLAB_DISABLE_PLUGINS=",".join(BROKEN))
-    assert ran.code == 3
-    assert ran.err == "asrlab: there is no model 'good'; did you mean good/m?\n"
+    result = asrlab_cli("transcribe", "x.wav", "-m", "good", plugins=[zoo], ASRLAB_DISABLE_PLUGINS=",".join(BROKEN))
+    assert result.code == 3
+    assert result.err == "asrlab: there is no model 'good'; did you mean good/m?\n"
 
 
 @pytest.fixture(scope="module")
@@ -142,24 +147,24 @@ def twins(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable
 
 
 def test_an_ambiguous_name_is_an_error_when_used(twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
-    """The error for an ambiguous name has both distributions and the full names; other names work."""
-    ran = asrlab_cli("transcribe", clips[0], "-m", "twin/m", plugins=[twins])
-    assert ran.code == 3
-    assert "offered by twin-one and by twin-two; choose twin-one:twin/m or twin-two:twin/m" in ran.err
+    """The error for an ambiguous name has both full names, and other names work."""
+    result = asrlab_cli("transcribe", clips[0], "-m", "twin/m", plugins=[twins])
+    assert result.code == 3
+    assert "offered by twin-one and by twin-two; choose twin-one:twin/m or twin-two:twin/m" in result.err
     assert asrlab_cli("transcribe", clips[0], "-m", "echo", plugins=[twins]).code == 0
 
 
 def test_a_distribution_prefix_selects_the_engine(twins: Path, asrlab_cli: Any, clips: tuple[Path, ...]):
     """``distribution:engine/model`` loads the model, and results have this full name."""
-    ran = asrlab_cli("transcribe", clips[1], "-m", "twin-two:twin/m", "--json", plugins=[twins])
-    assert ran.code == 0
-    assert ran.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "twin-two:twin/m"
+    result = asrlab_cli("transcribe", clips[1], "-m", "twin-two:twin/m", "--json", plugins=[twins])
+    assert result.code == 0
+    assert result.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "twin-two:twin/m"
 
 
 def test_a_distribution_prefix_is_always_accepted(asrlab_cli: Any, clips: tuple[Path, ...]):
     """``asrlab:echo/echo`` loads ``echo/echo``."""
-    ran = asrlab_cli("transcribe", clips[1], "-m", "asrlab:echo/echo", "--json")
-    assert ran.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "echo/echo"
+    result = asrlab_cli("transcribe", clips[1], "-m", "asrlab:echo/echo", "--json")
+    assert result.json["files"][0]["transcript"]["asrlab"]["model"]["name"] == "echo/echo"
 
 
 def test_every_listed_name_can_be_used(twins: Path, asrlab_cli: Any):
@@ -179,9 +184,9 @@ print(json.dumps([names, [registry.resolve(name).name for name in names]]))
 
 def test_a_distribution_that_offers_a_name_twice_is_reported(twins: Path, asrlab_cli: Any):
     """If no prefix helps, the message has the command that disables one of the plugins."""
-    ran = asrlab_cli("transcribe", "x.wav", "-m", "same/m", plugins=[twins])
-    assert ran.code == 3
-    assert "offered twice by twice; disable one plugin: ASRLAB_DISABLE_PLUGINS=twice-b" in ran.err
+    result = asrlab_cli("transcribe", "x.wav", "-m", "same/m", plugins=[twins])
+    assert result.code == 3
+    assert "offered twice by twice; disable one plugin: ASRLAB_DISABLE_PLUGINS=twice-b" in result.err
 
 
 def test_listing_models_imports_no_engine(third_party: Path, asrlab_cli: Any):
@@ -230,14 +235,14 @@ def test_the_hooks_of_a_run_receive_facts_and_may_fail(
     write_distribution(tmp_path, "a-bad-listener", source=BAD_HOOKS)
     write_distribution(tmp_path, "listener", source=HOOKS)
     notes = tmp_path / "notes.jsonl"
-    ran = asrlab_cli("bench", small_folder, "-m", "echo", "--json", plugins=[tmp_path], HOOK_NOTES=str(notes))
-    assert ran.code == 0
+    result = asrlab_cli("bench", small_folder, "-m", "echo", "--json", plugins=[tmp_path], HOOK_NOTES=str(notes))
+    assert result.code == 0
     (_, started), (_, finished) = map(json.loads, notes.read_text().splitlines())
     assert started == {"dataset": "tones", "models": ["echo/echo"]}
     assert finished.pop("seconds") > 0
     assert finished == {"dataset": "tones", "models": ["echo/echo"], "utterances": 3, "failed": 0}
-    assert "failed at asrlab_run_started: RuntimeError: no run today" in ran.err
-    assert "failed at asrlab_run_finished: SystemExit: 9" in ran.err
+    assert "failed at asrlab_run_started: RuntimeError: no run today" in result.err
+    assert "failed at asrlab_run_finished: SystemExit: 9" in result.err
 
 
 def test_a_third_party_engine_and_data_set_work_through_the_api(third_party: Path, small_folder: Path, asrlab_cli: Any):
@@ -296,24 +301,24 @@ def test_devices_of_other_engines_are_listed_beside_a_broken_one(
     plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.recognizer:", "odd_code:")
     write_distribution(tmp_path, "odd-engine", source=plugin)
     (tmp_path / "odd_code.py").write_text("def devices(): raise OSError('libmissing.so.9')\n")
-    ran = asrlab_cli("devices", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="faster-whisper,openai-whisper")
-    rows = {row["engine"]: row for row in ran.json["engines"]}
-    assert ran.code == 0
+    result = asrlab_cli("devices", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="faster-whisper,openai-whisper")
+    rows = {row["engine"]: row for row in result.json["engines"]}
+    assert result.code == 0
     assert "libmissing.so.9" in rows["odd"]["error"]
     assert rows["echo"]["available"] == ["cpu"]
 
 
 def _python(code: str, *, asrlab_cli: Any, path: Path, **variables: str) -> Any:
     """Run *code* with the plugins in *path*, and return its output as JSON."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,
         env=asrlab_cli.environment(plugins=[path], **variables),
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 OPEN = """
@@ -343,9 +348,9 @@ def test_an_engine_with_other_models_receives_any_name(
     open_hub: Path, asrlab_cli: Any, clips: tuple[Path, ...], name: str
 ):
     """The factory receives the rest of the name, with its slashes, and whether downloads are allowed."""
-    ran = asrlab_cli("transcribe", clips[0], "-m", f"open/{name}", plugins=[open_hub])
-    assert ran.code == 4
-    assert f"asked for {name} of open/{name}, offline True" in ran.err
+    result = asrlab_cli("transcribe", clips[0], "-m", f"open/{name}", plugins=[open_hub])
+    assert result.code == 4
+    assert f"asked for {name} of open/{name}, offline True" in result.err
     online = asrlab_cli(
         *("transcribe", clips[0], "-m", f"open/{name}"), plugins=[open_hub], ASRLAB_OFFLINE="", HF_HUB_OFFLINE=""
     )
@@ -361,7 +366,7 @@ def test_weights_that_an_engine_fetches_are_listed(open_hub: Path, asrlab_cli: A
 
 
 def test_a_path_is_not_a_model_name(open_hub: Path, asrlab_cli: Any, clips: tuple[Path, ...], tmp_path: Path):
-    """A name that begins like a path is a folder of weights, which must exist; the engine alone is not a model."""
-    ran = asrlab_cli("transcribe", clips[0], "-m", "open/./gone", plugins=[open_hub], cwd=tmp_path)
-    assert f"there are no weights at {tmp_path / 'gone'}" in ran.err
+    """A name that begins like a path is a folder of weights, and the engine alone is not a model."""
+    result = asrlab_cli("transcribe", clips[0], "-m", "open/./gone", plugins=[open_hub], cwd=tmp_path)
+    assert f"there are no weights at {tmp_path / 'gone'}" in result.err
     assert asrlab_cli("transcribe", clips[0], "-m", "open", plugins=[open_hub]).code == 3

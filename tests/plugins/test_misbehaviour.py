@@ -56,9 +56,9 @@ MESSAGES = {
     "yields for ever": "asrlab_engines returns more than 10000 objects",
     "replaces": "it replaces json.dumps, json.loads, json.JSONEncoder for the whole process, which asrlab undoes",
 }
-ALONE = "faster-whisper,openai-whisper,liquid-audio"
+WITHOUT_MODEL_ENGINES = "faster-whisper,openai-whisper,liquid-audio"
 HARMFUL = [*(f"import-{name}" for name in AT_IMPORT), *(f"hook-{name.replace(' ', '-')}" for name in IN_HOOK)]
-DISABLED = ",".join([ALONE, *HARMFUL])
+DISABLED = ",".join([WITHOUT_MODEL_ENGINES, *HARMFUL])
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def run(zoo: Path, asrlab_cli: Any) -> Callable[..., Any]:
     """Return a function that runs a command with all these plugins."""
 
     def run_(*arguments: str | Path, **variables: str) -> Any:
-        variables = {"ASRLAB_DISABLE_PLUGINS": ALONE, "ASRLAB_PLUGIN_TIMEOUT": "6"} | variables
+        variables = {"ASRLAB_DISABLE_PLUGINS": WITHOUT_MODEL_ENGINES, "ASRLAB_PLUGIN_TIMEOUT": "6"} | variables
         return asrlab_cli(*arguments, plugins=[zoo], **variables)
 
     return run_
@@ -136,17 +136,17 @@ def test_a_harmful_plugin_is_reported_and_not_loaded(listing: Any, plugin: str):
 @pytest.mark.parametrize("command", ["models", "doctor --engine echo", "devices --engine echo", "patches"])
 def test_output_stays_json_with_harmful_plugins(run: Callable[..., Any], listing: Any, command: str):
     """Standard output is one JSON document, whatever the plugins print, replace or raise."""
-    ran = run(*command.split(), "--json")
+    result = run(*command.split(), "--json")
     assert listing.json["failures"]
-    assert ran.code == (1 if command.startswith("doctor") else 0)
-    assert "printed by the plugin" in ran.err
-    assert "does not end" in ran.err  # a warning for each plugin
+    assert result.code == (1 if command.startswith("doctor") else 0)
+    assert "printed by the plugin" in result.err
+    assert "does not end" in result.err  # a warning for each plugin
     if command == "models":
-        assert {"echo/echo", "odd/m"} <= {row["name"] for row in ran.json["models"]}
+        assert {"echo/echo", "odd/m"} <= {row["name"] for row in result.json["models"]}
     elif command.startswith("doctor"):
-        assert {"plugin import-exits", "plugin hook-hangs"} <= {row["subject"] for row in ran.json["findings"]}
+        assert {"plugin import-exits", "plugin hook-hangs"} <= {row["subject"] for row in result.json["findings"]}
     else:
-        assert ran.json
+        assert result.json
 
 
 @pytest.mark.parametrize(
@@ -165,46 +165,50 @@ def test_transcribing_with_a_bad_engine_reports_it_as_json(
     run: Callable[..., Any], clips: tuple[Path, ...], odd: str, code: int, message: str
 ):
     """An engine that prints, replaces, raises or never ends is reported by name in JSON."""
-    ran = run("transcribe", clips[1], "-m", "odd", "--json", ODD=odd, ASRLAB_DISABLE_PLUGINS=DISABLED)
-    assert ran.code == code
+    result = run("transcribe", clips[1], "-m", "odd", "--json", ODD=odd, ASRLAB_DISABLE_PLUGINS=DISABLED)
+    assert result.code == code
     if code:
-        error = ran.json.get("error") or ran.json["files"][0]["error"]
+        error = result.json.get("error") or result.json["files"][0]["error"]
         assert message in error["message"]
     else:
-        assert ran.json["files"][0]["transcript"]["text"] == "heard"
+        assert result.json["files"][0]["transcript"]["text"] == "heard"
 
 
 def test_standard_output_has_only_the_transcript(run: Callable[..., Any], clips: tuple[Path, ...]):
     """Output of a plugin goes to standard error, also without ``--json``."""
-    ran = run("transcribe", clips[1], "-m", "odd", ASRLAB_DISABLE_PLUGINS=DISABLED)
-    assert ran.out.removesuffix("printed at the end\n" * 3) == "heard\n"
-    assert ran.err.count("written by the plugin") == 3
+    result = run("transcribe", clips[1], "-m", "odd", ASRLAB_DISABLE_PLUGINS=DISABLED)
+    assert result.out.removesuffix("printed at the end\n" * 3) == "heard\n"
+    assert result.err.count("written by the plugin") == 3
 
 
 @pytest.mark.parametrize(("odd", "message"), [("exits", "exit status 0"), ("yields for ever", "without an end")])
 def test_a_run_with_a_bad_engine_is_json(run: Callable[..., Any], small_folder: Path, odd: str, message: str):
     """A run records the failures of such an engine and continues to its end."""
-    ran = run("bench", small_folder, "-m", "odd", "--json", ODD=odd, ASRLAB_DISABLE_PLUGINS=DISABLED)
-    failures = [row["failure"]["message"] for row in ran.json["models"][0]["utterances"]]
+    result = run("bench", small_folder, "-m", "odd", "--json", ODD=odd, ASRLAB_DISABLE_PLUGINS=DISABLED)
+    failures = [row["failure"]["message"] for row in result.json["models"][0]["utterances"]]
     assert [message in failure for failure in failures] == [True] * 3
-    assert ran.code == 1
+    assert result.code == 1
 
 
 def test_a_plugin_is_probed_again_after_a_change(tmp_path: Path, write_distribution: Any, asrlab_cli: Any):
-    """A probe result is cached for the present files of a plugin: a fixed plugin is loaded."""
+    """A probe result is cached until the files of the plugin change, so a fixed plugin is loaded."""
     write_distribution(tmp_path, "moody", source="import os\nos._exit(7)\n")
-    variables = {"plugins": [tmp_path], "ASRLAB_CACHE": str(tmp_path / "cache"), "ASRLAB_DISABLE_PLUGINS": ALONE}
+    variables = {
+        "plugins": [tmp_path],
+        "ASRLAB_CACHE": str(tmp_path / "cache"),
+        "ASRLAB_DISABLE_PLUGINS": WITHOUT_MODEL_ENGINES,
+    }
     assert "exit status 7" in asrlab_cli("models", "--json", **variables).err
     assert "trying plugins" not in asrlab_cli("models", "--json", **variables).err
     (tmp_path / "moody.py").write_text("# nothing to offer\n")
-    ran = asrlab_cli("plugins", "--json", **variables)
-    assert (ran.code, [row["name"] for row in ran.json["plugins"]]) == (0, ["echo", "moody"])
+    result = asrlab_cli("plugins", "--json", **variables)
+    assert (result.code, [row["name"] for row in result.json["plugins"]]) == (0, ["echo", "moody"])
 
 
 @pytest.mark.parametrize("value", ["soon", "0", "-1", "inf", "nan"])
 def test_an_invalid_timeout_is_refused(asrlab_cli: Any, tmp_path: Path, write_distribution: Any, value: str):
     """The message has the name of the variable and the valid values."""
     write_distribution(tmp_path, "calm", source="")
-    ran = asrlab_cli("models", plugins=[tmp_path], ASRLAB_PLUGIN_TIMEOUT=value, ASRLAB_CACHE=str(tmp_path))
-    assert ran.code == 2
-    assert f"ASRLAB_PLUGIN_TIMEOUT must be a number of seconds above 0, not '{value}'" in ran.err
+    result = asrlab_cli("models", plugins=[tmp_path], ASRLAB_PLUGIN_TIMEOUT=value, ASRLAB_CACHE=str(tmp_path))
+    assert result.code == 2
+    assert f"ASRLAB_PLUGIN_TIMEOUT must be a number of seconds above 0, not '{value}'" in result.err
