@@ -14,7 +14,7 @@ def transcribe(folder: Path, device: str, clip: str) -> tuple[str, str, str]:
     """Return the text, the reported device and the device of the parameters."""
     with asrlab.load(f"transformers/{folder}", device=device) as transcriber:
         transcript = transcriber.transcribe(clip)
-        kind = transcriber._pipe.model.device.type  # noqa: SLF001 - the actual device
+        kind = transcriber.recognizer._pipe.model.device.type  # noqa: SLF001 - the actual device
     return transcript.text, str(transcript.device), kind
 
 
