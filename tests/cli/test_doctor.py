@@ -30,8 +30,8 @@ PROGRESS_PREFIX = "asrlab: checking "
 )
 def test_a_known_bad_pair_is_reported_with_its_fix(versions: dict[str, str | None], expected: list[str]):
     """Only versions that are known not to work together are reported, with the command that fixes them."""
-    findings = [(finding.subject, finding.status, finding.cure) for finding in check_version_pairs(versions)]
-    assert findings == [(subject, "note", install_command("av<19")) for subject in expected]
+    findings = [(finding.component, finding.status, finding.cure) for finding in check_version_pairs(versions)]
+    assert findings == [(component, "note", install_command("av<19")) for component in expected]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def healthy(asrlab_cli: Any, weights_cache: Path) -> Any:
 
 def test_a_working_environment_has_no_problem(healthy: Any):
     """With both engines and their weights installed, doctor exits with 0 and every check is ok or a note."""
-    findings = {finding["subject"]: finding for finding in healthy.json["findings"]}
+    findings = {finding["component"]: finding for finding in healthy.json["findings"]}
     assert healthy.code == 0
     assert healthy.err.splitlines() == [f"{PROGRESS_PREFIX}echo, faster-whisper, openai-whisper, liquid-audio ..."]
     assert {finding["status"] for finding in findings.values()} <= {"ok", "note"}
@@ -57,7 +57,7 @@ def test_the_pyav_note_appears_only_if_both_packages_are_affected(healthy: Any):
     from importlib.metadata import version
 
     bad = int(version("av").partition(".")[0]) >= 19 and version("faster-whisper") == "1.2.1"
-    assert (PYAV in [finding["subject"] for finding in healthy.json["findings"]]) is bad
+    assert (PYAV in [finding["component"] for finding in healthy.json["findings"]]) is bad
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_an_import_that_kills_its_process_is_a_problem(asrlab_cli: Any, tmp_path
     """An import that kills its process is reported as a problem, and doctor continues."""
     (tmp_path / "faster_whisper.py").write_text("import os\nos.abort()")
     result = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="openai-whisper,liquid-audio")
-    findings = {finding["subject"]: finding for finding in result.json["findings"]}
+    findings = {finding["component"]: finding for finding in result.json["findings"]}
     assert result.code == 1
     assert findings["engine faster-whisper"]["status"] == "problem"
     assert "its import ends its process (SIGABRT)" in findings["engine faster-whisper"]["detail"]
@@ -132,7 +132,7 @@ def test_an_import_may_exit_or_print(
     plugin = f"import asrlab\n@asrlab.plugin.hookimpl\ndef asrlab_engines():\n    return [{spec}]\n"
     write_distribution(tmp_path, "odd", source=plugin)
     result = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
-    finding = next(finding for finding in result.json["findings"] if finding["subject"] == "engine odd")
+    finding = next(finding for finding in result.json["findings"] if finding["component"] == "engine odd")
     assert finding["status"] == status
     assert finding["detail"].startswith(detail)
 
@@ -151,7 +151,7 @@ def asrlab_engines():
 """
     write_distribution(tmp_path, "lonely", source=source)
     result = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
-    finding = next(finding for finding in result.json["findings"] if finding["subject"] == "engine lonely")
+    finding = next(finding for finding in result.json["findings"] if finding["component"] == "engine lonely")
     assert result.code == 0
     assert (finding["status"], finding["cure"]) == ("note", install_command("nobody"))
 
@@ -188,7 +188,7 @@ def without_weights(tmp_path_factory: pytest.TempPathFactory, asrlab_cli: Any, w
 def test_missing_weights_are_a_note_with_repository_revision_size_and_command(without_weights: Any):
     """The note on missing weights describes the download without starting it, and advises no package."""
     finding = next(
-        finding for finding in without_weights.json["findings"] if finding["subject"] == "weights of lfm/audio"
+        finding for finding in without_weights.json["findings"] if finding["component"] == "weights of lfm/audio"
     )
     assert without_weights.code == 0
     assert finding["status"] == "note"
@@ -199,7 +199,7 @@ def test_missing_weights_are_a_note_with_repository_revision_size_and_command(wi
 def test_doctors_own_process_loads_no_engine(without_weights: Any):
     """Engines are imported and asked for their devices in separate processes."""
     devices = {
-        f["subject"]: f["detail"] for f in without_weights.json["findings"] if f["subject"].startswith("devices of")
+        f["component"]: f["detail"] for f in without_weights.json["findings"] if f["component"].startswith("devices of")
     }
     assert devices["devices of lfm"].startswith("cpu; auto takes cpu; no cuda: echo runs on the cpu")
     assert "unsupported device mps" in devices["devices of faster-whisper"]
@@ -211,6 +211,6 @@ def test_a_failing_device_report_is_a_problem(asrlab_cli: Any, tmp_path: Path, w
     source = LFM.replace('devices="asrlab.engines.echo.recognizer:devices"', 'devices="lfm:broken"')
     write_distribution(tmp_path, "lfm", source=source + "\ndef broken():\n    raise OSError('no driver')\n")
     result = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
-    finding = next(finding for finding in result.json["findings"] if finding["subject"] == "devices of lfm")
+    finding = next(finding for finding in result.json["findings"] if finding["component"] == "devices of lfm")
     assert (result.code, finding["status"]) == (1, "problem")
     assert "no driver" in finding["detail"]

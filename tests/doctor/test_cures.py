@@ -62,11 +62,11 @@ class Environment:
         )
 
     def findings(self, *arguments: str, before: str = "true", **variables: str) -> dict[str, Any]:
-        """Return doctor's findings by subject. The shell runs the command *before* first."""
+        """Return doctor's findings by component. The shell runs the command *before* first."""
         doctor = f"{self.python} -m asrlab doctor --json {' '.join(arguments)}"
         result = self.shell(f"{{ {before} ; }} >&2 && {doctor}", **variables)
         assert result.stdout.startswith("{"), result.stderr
-        return {finding["subject"]: finding for finding in json.loads(result.stdout)["findings"]}
+        return {finding["component"]: finding for finding in json.loads(result.stdout)["findings"]}
 
     def run_uv(self, *arguments: str) -> None:
         """Run uv for this environment."""
@@ -169,22 +169,22 @@ FAULTS: dict[str, tuple[Callable[[Environment], None], str, str, str]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fix_works_in_a_shell(environment: Environment, fault: str):
     """Doctor reports the fault, and the printed command repairs the fault without a change."""
-    make, subject, status, detail = FAULTS[fault]
-    engine = "faster-whisper" if subject == ENGINE else "echo"
+    make, component, status, detail = FAULTS[fault]
+    engine = "faster-whisper" if component == ENGINE else "echo"
     make(environment)
-    finding = environment.findings("--engine", engine)[subject]
+    finding = environment.findings("--engine", engine)[component]
     assert (finding["status"], detail in finding["detail"]) == (status, True), finding
-    fixed = environment.findings("--engine", engine, before=finding["cure"]).get(subject, {"status": "ok"})
+    fixed = environment.findings("--engine", engine, before=finding["cure"]).get(component, {"status": "ok"})
     assert fixed["status"] == "ok", fixed
 
 
 def test_the_fix_for_a_pair_of_versions_works(environment: Environment):
     """PyAV 19 with faster-whisper 1.2.1 is noted, and the printed command resolves the note."""
-    subject = "PyAV with faster-whisper"
-    finding = environment.findings("--engine", "faster-whisper").get(subject)
+    component = "PyAV with faster-whisper"
+    finding = environment.findings("--engine", "faster-whisper").get(component)
     if finding is None or environment.shell(f"{finding['cure']} --dry-run").returncode:
         pytest.skip("the environment has no PyAV 19, or uv's cache none before it")
-    assert subject not in environment.findings("--engine", "faster-whisper", before=finding["cure"])
+    assert component not in environment.findings("--engine", "faster-whisper", before=finding["cure"])
 
 
 def test_a_module_that_shadows_an_engine_is_renamed(environment: Environment, tmp_path: Path):
@@ -214,7 +214,7 @@ def test_a_plugin_on_the_path_is_disabled(environment: Environment, tmp_path: Pa
     findings = environment.findings("--engine", "echo", PYTHONPATH=str(tmp_path))
     cures = " && ".join(findings[f"plugin {name}"]["cure"] for name in ("one", "two"))
     fixed_findings = environment.findings("--engine", "echo", before=cures, PYTHONPATH=str(tmp_path))
-    assert [subject for subject in fixed_findings if subject.startswith("plugin ")] == []
+    assert [component for component in fixed_findings if component.startswith("plugin ")] == []
 
 
 def repack(distribution: str, folder: Path) -> Path:
@@ -238,10 +238,10 @@ def test_a_fix_by_pip_works_with_asrlab_from_a_wheel(environment: Environment, f
         environment.run_uv("build", "-q", "-p", sys.executable, "--wheel", "-o", str(environment.home), f"'{ROOT}'")
         environment.run_uv("pip", "install", "-q", "--no-deps", "-p", str(environment.python), str(wheel))
         assert environment.shell(f"{environment.python} -m ensurepip").returncode == 0
-    make, subject, status, _ = FAULTS[fault]
+    make, component, status, _ = FAULTS[fault]
     make(environment)
-    finding = environment.findings("--engine", "faster-whisper")[subject]
+    finding = environment.findings("--engine", "faster-whisper")[component]
     assert finding["status"] == status
     assert " -m pip install " in finding["cure"]
     assert (f"{wheel}[faster-whisper]" in finding["cure"]) is (fault == "missing engine")
-    assert environment.findings("--engine", "faster-whisper", before=finding["cure"])[subject]["status"] == "ok"
+    assert environment.findings("--engine", "faster-whisper", before=finding["cure"])[component]["status"] == "ok"

@@ -31,9 +31,9 @@ def store(weights_cache: Path, tmp_path_factory: pytest.TempPathFactory, asrlab_
 
 
 def verify_weights(asrlab_cli: Any, store: Path) -> tuple[int, dict[str, Any]]:
-    """Return doctor's exit code and its findings by subject."""
+    """Return doctor's exit code and its findings by component."""
     result = asrlab_cli("doctor", "--json", "--engine", "faster-whisper", "--verify-weights", ASRLAB_CACHE=str(store))
-    return result.code, {finding["subject"]: finding for finding in result.json["findings"]}
+    return result.code, {finding["component"]: finding for finding in result.json["findings"]}
 
 
 def test_changed_bytes_are_detected_and_repaired_by_the_fix(store: Path, asrlab_cli: Any):

