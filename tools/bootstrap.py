@@ -53,8 +53,8 @@ def environment() -> dict[str, str]:
     """Return the caller's environment without variables that point at another Python."""
     strangers = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "PYENV_VERSION", "PYENV_DIR"}
     env = {name: value for name, value in os.environ.items() if name not in strangers}
-    # pip trusts the system's certificates and uv does not unless told: a company's proxy needs it. The second name is
-    # what uv called the first one before.
+    # pip trusts the system's certificates, which a company's proxy needs; uv does so with this variable. The second
+    # name is that of older versions.
     env.setdefault("UV_SYSTEM_CERTS", "true")
     env.setdefault("UV_NATIVE_TLS", "true")
     if "PIP_INDEX_URL" in env and "UV_INDEX_URL" not in env:
@@ -171,7 +171,7 @@ def install(uv: str, lock: str) -> None:
         if call(command):
             raise SetUpError(
                 f"installing locks/{lock}.txt failed; uv's own lines above say why. If the network or the disk is the"
-                " cause, mend it and run this command again: what was downloaded is kept"
+                " cause, repair it and run this command again: downloads are kept"
             )
     stamp = {"lock": lock, "digest": digest(lock), "root": str(ROOT)}
     STAMP.write_text(json.dumps(stamp) + "\n", encoding="utf-8")

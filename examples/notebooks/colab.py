@@ -67,10 +67,9 @@ print(transcript.text)
 table(["start", "end", "word"], [(f"{word.start:.2f}", f"{word.end:.2f}", word.text) for word in transcript.words])
 
 # %% [markdown]
-# ## Files of yours
+# ## Your own files
 #
-# On Colab this asks for files, of any format; cancel it if you have none. What cannot be read is told, and the others
-# go on.
+# On Colab this asks for files in any format; cancel it if you have none. Unreadable files are reported and skipped.
 
 # %%
 try:

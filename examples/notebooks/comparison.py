@@ -114,8 +114,8 @@ table(["system", "compared with", "difference", "95 % interval", "p", "verdict"]
 # %% [markdown]
 # ## Where the errors are
 #
-# The utterances with the most errors over both systems. Words struck through were said and are not in the text, those
-# underlined are in the text and were not said.
+# The utterances with the most errors over both systems. Struck-through words are only in the reference, and
+# underlined words only in the hypothesis.
 
 # %%
 from asrlab.evaluation.reports.details import build_details
@@ -187,8 +187,7 @@ command("verify", document.name, "--write")
 print(document.read_text(encoding="utf-8"))
 
 # %% [markdown]
-# `asrlab verify` in CI keeps it so. A sentence that says more than the records is told with its line, and the exit code
-# is 1:
+# Run `asrlab verify` in CI. It prints the line of a sentence that no record backs, and exits with 1:
 
 # %%
 boast = folder / "boast.md"

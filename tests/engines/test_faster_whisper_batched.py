@@ -192,7 +192,7 @@ def test_long_recordings_are_cut_and_decoded_together(
 
 
 def test_workers_and_threads_are_the_callers_choice(base: Transcriber):
-    """Over what was tuned, over the defaults; a crew is loaded once and closed with the transcriber."""
+    """The caller's settings override tuned ones and defaults; the batch model is loaded once and closed."""
     default = base.batching()
     assert None not in attrs.astuple(default)
     assert base.batching(Batching(workers=3)) == attrs.evolve(default, workers=3)

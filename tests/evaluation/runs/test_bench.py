@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def temper_results(third_party: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> BenchResult:
-    """Results of each temper of the third-party engine over three tones, of which the second triggers the fault."""
-    tempers = ("abort", "exit", "raise", "print", "unsendable", "load-raises", "load-aborts", "info-unsendable")
-    names = ["echo", *(f"third/{name}" for name in (*tempers, "aborts-then-cannot-load", "calm"))]
+    """Results of each fault of the third-party engine over three tones, of which the second triggers the fault."""
+    faults = ("abort", "exit", "raise", "print", "unsendable", "load-raises", "load-aborts", "info-unsendable")
+    names = ["echo", *(f"third/{name}" for name in (*faults, "aborts-then-cannot-load", "calm"))]
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(third_party)
         patch.setenv("THIRD_PARTY_FLAG", str(tmp_path_factory.mktemp("flag") / "loaded-once"))

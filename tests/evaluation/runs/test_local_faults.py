@@ -34,13 +34,15 @@ from asrlab.evaluation.runs.records import Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-TEMPERS = Path(__file__).with_name("tempers.py")
+FAULTY_ENGINE = Path(__file__).with_name("faulty_engine.py")
 
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., Path]) -> Path:
     """A folder with an installed engine that behaves as the names of its audio files say."""
-    return write_distribution(tmp_path_factory.mktemp("plugin"), "tempers", source=TEMPERS.read_text(encoding="utf-8"))
+    return write_distribution(
+        tmp_path_factory.mktemp("plugin"), "faulty_engine", source=FAULTY_ENGINE.read_text(encoding="utf-8")
+    )
 
 
 @attrs.frozen
@@ -65,7 +67,7 @@ class Scene:
     def run(self, *names: str, model: str = "calm", limit: int | None = None, **settings: Any) -> list[WorkerMessage]:
         """Return all messages; *settings* are for the executor and its run."""
         sizes = {name: settings.pop(name) for name in ("workers", "load_seconds") if name in settings}
-        job = ModelJob(model=f"tempers/{model}", memory_limit_bytes=limit)
+        job = ModelJob(model=f"faulty_engine/{model}", memory_limit_bytes=limit)
         return list(LocalExecutor(**sizes).run(job, self.units(*names), **settings))
 
     def calls(self) -> list[str]:
@@ -93,7 +95,7 @@ WAV = b"RIFF" + (36 + 3200).to_bytes(4, "little") + b"WAVEfmt " + bytes.fromhex(
 def scene(tmp_path: Path, plugin: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """An empty folder, with the engine installed."""
     monkeypatch.syspath_prepend(plugin)
-    monkeypatch.setenv("TEMPERS", str(tmp_path))
+    monkeypatch.setenv("FAULTY_ENGINE", str(tmp_path))
     return Scene(tmp_path)
 
 
@@ -120,8 +122,8 @@ def havoc(tmp_path_factory: pytest.TempPathFactory, plugin: Path) -> Havoc:
     with pytest.MonkeyPatch.context() as patch:
         scene = Scene(tmp_path_factory.mktemp("havoc"))
         patch.syspath_prepend(plugin)
-        patch.setenv("TEMPERS", str(scene.folder))
-        units = (*(f"before {temper} after" for temper in CULPRITS), "before:0.3 hang:0.3 after:2", "value once")
+        patch.setenv("FAULTY_ENGINE", str(scene.folder))
+        units = (*(f"before {fault} after" for fault in CULPRITS), "before:0.3 hang:0.3 after:2", "value once")
         return Havoc(scene, scene.run(*units, limit=300 * 2**20))
 
 
@@ -148,7 +150,7 @@ def test_only_culprits_are_lost(havoc: Havoc):
 
 
 @pytest.mark.parametrize(
-    ("temper", "message"),
+    ("fault", "message"),
     [
         ("abort", "died of SIGABRT while transcribing this utterance"),
         ("exit", "died of exit status 7"),
@@ -158,9 +160,9 @@ def test_only_culprits_are_lost(havoc: Havoc):
         ("hang", "killed after 0.3 s without an answer while transcribing this utterance"),
     ],
 )
-def test_a_culprit_is_given_up_the_second_time_alone(havoc: Havoc, temper: str, message: str):
+def test_a_culprit_is_given_up_the_second_time_alone(havoc: Havoc, fault: str, message: str):
     """The first loss includes the items without an answer, the second the culprit alone, which then fails."""
-    number = 1 + 3 * (*CULPRITS, "hang").index(temper)
+    number = 1 + 3 * (*CULPRITS, "hang").index(fault)
     first, second = havoc.losses(number)
     assert (first.keys, second.keys) == (((number, 0), (number + 1, 0)), ((number, 0),))
     assert message in second.failure.message
@@ -192,7 +194,7 @@ def test_a_kill_that_the_kernel_counts_is_lack_of_memory(scene: Scene, monkeypat
     monkeypatch.setattr(memory, "_CGROUPS", scene.folder)
     monkeypatch.setattr(memory, "_PROC", scene.folder)
     units = [WorkUnit(items=(attrs.evolve(u.items[0], previous_losses=1),)) for u in scene.units("oomkill", "kill")]
-    messages = list(LocalExecutor().run(ModelJob(model="tempers"), units))
+    messages = list(LocalExecutor().run(ModelJob(model="faulty_engine"), units))
     assert _outcomes(messages) == ["oom", "crashed"]
     assert "the kernel killed the worker process for lack of memory" in _of(messages, ItemsLost)[0].failure.message
     assert "SIGKILL (sent by a user" in _of(messages, ItemsLost)[1].failure.message
@@ -274,7 +276,7 @@ def test_a_frozen_worker_does_not_block_sending(scene: Scene, monkeypatch: pytes
     audio = Audio(samples=np.zeros(16_000 * 10, np.float32), sample_rate=16_000)
     units = [*scene.units("calm"), WorkUnit(items=(WorkItem(key=(1, 0), audio=audio),))]
     messages: list[WorkerMessage] = []
-    for message in LocalExecutor().run(ModelJob(model="tempers"), units):
+    for message in LocalExecutor().run(ModelJob(model="faulty_engine"), units):
         messages += [message]
         if isinstance(message, ItemFinished) and message.key == (0, 0):
             os.kill(scene.workers().pop(), signal.SIGSTOP)
@@ -315,7 +317,7 @@ def test_the_process_of_a_run_never_opens_audio(small_folder: Path):
 def test_closing_ends_all_workers_at_once(scene: Scene):
     """After closing while one worker hangs and another is idle, no process remains."""
     units = scene.units("hang", "beside")
-    with closing(LocalExecutor(workers=2).run(ModelJob(model="tempers"), units)) as messages:
+    with closing(LocalExecutor(workers=2).run(ModelJob(model="faulty_engine"), units)) as messages:
         done = next(message for message in messages if isinstance(message, ItemFinished))
         assert done.transcript is not None
     scene.assert_nothing_runs()
@@ -370,7 +372,7 @@ from asrlab.evaluation.runs.executor import ModelJob, WorkItem, WorkUnit
 
 def run():
     unit = WorkUnit(items=(WorkItem(key=(0, 0), audio=Path(sys.argv[1]), timeout_s=60),))
-    list(LocalExecutor().run(ModelJob(model="tempers"), [unit]))
+    list(LocalExecutor().run(ModelJob(model="faulty_engine"), [unit]))
 
 if sys.argv[2] == "main":
     run()

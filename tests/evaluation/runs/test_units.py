@@ -16,16 +16,16 @@ from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
 from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
 
-TEMPERS = Path(__file__).with_name("tempers.py")
+FAULTY_ENGINE = Path(__file__).with_name("faulty_engine.py")
 
 
 @pytest.fixture
 def batch_data(tmp_path: Path, write_distribution: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of eight clips, of which the fourth aborts the process, with the engine that does so installed."""
-    plugin = write_distribution(tmp_path / "plugin", "tempers", source=TEMPERS.read_text(encoding="utf-8"))
+    plugin = write_distribution(tmp_path / "plugin", "faulty_engine", source=FAULTY_ENGINE.read_text(encoding="utf-8"))
     monkeypatch.syspath_prepend(plugin)
     (tmp_path / "traces").mkdir()
-    monkeypatch.setenv("TEMPERS", str(tmp_path / "traces"))
+    monkeypatch.setenv("FAULTY_ENGINE", str(tmp_path / "traces"))
     folder = tmp_path / "clips"
     folder.mkdir()
     for name in ("a", "aa", "aaa", "abort", "b", "c", "d", "e"):
@@ -119,7 +119,7 @@ def test_a_resumed_run_names_a_model_that_does_not_load(batch_data: Path, tmp_pa
         progress=lambda progress: done.append(progress.done),
         should_stop=lambda: done[-1:] == [2],
     )
-    ended = asrlab_cli("resume", run, plugins=[tmp_path / "plugin"], TEMPERS=str(tmp_path / "traces"))
+    ended = asrlab_cli("resume", run, plugins=[tmp_path / "plugin"], FAULTY_ENGINE=str(tmp_path / "traces"))
     assert ended.code == 3
     assert "herd/first-only did not load: EngineUnavailableError: " in ended.err
     assert "no weights in the box" in ended.err

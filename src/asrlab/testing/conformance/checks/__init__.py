@@ -1,4 +1,4 @@
-"""The checks, one module a subject; `CHECKS` lists them in the order in which they run."""
+"""The checks, one module per topic; `CHECKS` lists them in the order in which they run."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asrlab.audio import AudioReader
 
 asrlab_plugin_api = 2
-FOLDER = Path(os.environ["TEMPERS"])
+FOLDER = Path(os.environ["FAULTY_ENGINE"])
 MODELS = ("calm", "hangs", "raises", "aborts", "second-raises", "first-only")
 
 
@@ -27,7 +27,11 @@ def asrlab_engines() -> list[asrlab.plugin.EngineSpec]:
     """Return the engine with a model for each way to load, and the same engine with support for batches."""
     models = tuple(asrlab.plugin.ModelSpec(name=name) for name in MODELS)
     spec = asrlab.plugin.EngineSpec(
-        name="tempers", factory="tempers:load", devices="tempers:devices", default_model="calm", models=models
+        name="faulty_engine",
+        factory="faulty_engine:load",
+        devices="faulty_engine:devices",
+        default_model="calm",
+        models=models,
     )
     return [spec, attrs.evolve(spec, name="herd", supports_batching=True)]
 
@@ -66,9 +70,9 @@ def meet(mine: str, other: str) -> None:
     raise TimeoutError(other)
 
 
-def act(temper: str) -> None:
+def act(fault: str) -> None:
     """Behave as the name says."""
-    match temper:
+    match fault:
         case "abort":
             os.abort()
         case "once" if first_time("once"):
@@ -112,13 +116,11 @@ class Tempers(asrlab.plugin.Recognizer):
     def recognize(self, audio: AudioReader, _options: asrlab.TranscribeOptions) -> asrlab.plugin.Recognition:
         """Record the process and the name, and behave as the name says."""
         audio.read()
-        temper = Path(audio.name).stem
+        fault = Path(audio.name).stem
         with (FOLDER / "calls").open("a") as file:
-            file.write(f"{os.getpid()} {temper}\n")
-        act(temper)
-        return asrlab.plugin.Recognition(
-            segments=iter([asrlab.Segment(text=temper, start=0.0, end=0.1)]), language="en"
-        )
+            file.write(f"{os.getpid()} {fault}\n")
+        act(fault)
+        return asrlab.plugin.Recognition(segments=iter([asrlab.Segment(text=fault, start=0.0, end=0.1)]), language="en")
 
     def release(self) -> None:
         """Record the call."""
