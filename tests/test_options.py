@@ -102,7 +102,7 @@ def test_an_engine_option_is_kept_as_given_and_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (5, "must be a mapping"),
         (["patience"], "must be a mapping"),
@@ -111,9 +111,9 @@ def test_an_engine_option_is_kept_as_given_and_cannot_be_changed():
         ({"suppress_tokens": [object()]}, "suppress_tokens="),
     ],
 )
-def test_an_engine_option_that_no_record_could_hold_is_refused(given: object, told: str):
+def test_an_engine_option_that_no_record_could_hold_is_refused(given: object, message: str):
     """What cannot be written down cannot be repeated."""
-    with pytest.raises(OptionError, match=told):
+    with pytest.raises(OptionError, match=message):
         TranscribeOptions.of(None, {"engine_options": given})
 
 

@@ -77,7 +77,7 @@ def test_whatever_changes_it_is_not_found(store: CalibrationStore, change: dict[
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "not a calibration"),
         (b"\xff\xfe", "not a calibration"),
@@ -90,14 +90,14 @@ def test_whatever_changes_it_is_not_found(store: CalibrationStore, change: dict[
     ],
 )
 def test_a_damaged_or_foreign_file_is_left_alone(
-    store: CalibrationStore, caplog: pytest.LogCaptureFixture, content: bytes, told: str
+    store: CalibrationStore, caplog: pytest.LogCaptureFixture, content: bytes, message: str
 ):
     """It counts for nothing, with a warning that says which and why, and stays where it is."""
     path = store.put(calibration())
     path.write_bytes(content)
     with caplog.at_level(logging.WARNING, logger="asrlab.tuning"):
         assert store.find(MADE) is None
-    assert told in caplog.text
+    assert message in caplog.text
     assert str(path) in caplog.text
     assert path.read_bytes() == content
 

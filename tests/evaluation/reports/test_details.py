@@ -99,8 +99,8 @@ def test_alignments_are_grouped_into_spans(details: Any, model: Any):
     """Equal words form a span, and so do different words, with both texts."""
     found = details(model("a/one", ["the quick red fox leaps over the lazy dog"]), worst_n=1)
 
-    told = [(each.is_equal, each.reference, each.hypothesis) for each in alignment_spans(found.worst[0].first.words)]
-    assert told == [
+    spans = [(each.is_equal, each.reference, each.hypothesis) for each in alignment_spans(found.worst[0].first.words)]
+    assert spans == [
         (True, "the quick", "the quick"),
         (False, "brown", "red"),
         (True, "fox", "fox"),

@@ -63,9 +63,9 @@ def test_most_missed_entities_come_first(model: Any, compared: Any):
         model("a/one", ["we paid thirty dollars", "the answer is", *[SAID] * 4], references=references),
         model("b/two", ["we paid twenty dollars", "the answer is 43", *[SAID] * 4], references=references),
     ).figures
-    told = [(each.id, each.kind, each.reference, dict(each.instead)) for each in found.missed]
+    misses = [(each.id, each.kind, each.reference, dict(each.instead)) for each in found.missed]
 
-    assert told == [
+    assert misses == [
         ("u1", "number", "forty two", {"a/one": "", "b/two": "43"}),
         ("u0", "money", "twenty dollars", {"a/one": "thirty dollars"}),
     ]

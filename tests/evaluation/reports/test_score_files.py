@@ -124,7 +124,7 @@ def test_two_files_are_compared_with_intervals(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("h.trn", "hello (a)\nno id\n", "line 2: column 5: no id"),
         ("h.trn", "hello (a)\nagain (a)\n", "line 2: the id 'a' is that of line 1"),
@@ -137,10 +137,10 @@ def test_two_files_are_compared_with_intervals(tmp_path: Path):
         ("h.txt", "just words\n", "is not a file of hypotheses"),
     ],
 )
-def test_a_bad_line_is_named(folder: Path, name: str, text: str, told: str):
+def test_a_bad_line_is_named(folder: Path, name: str, text: str, message: str):
     """An unreadable line is an error with file, line and column or field."""
     (folder / name).write_text(text, encoding="utf-8")
-    with pytest.raises(DatasetError, match=told) as raised:
+    with pytest.raises(DatasetError, match=message) as raised:
         asrlab.evaluation.score(folder / name, references=folder / "r.trn")
     assert name in str(raised.value)
 
