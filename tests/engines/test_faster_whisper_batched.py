@@ -22,6 +22,8 @@ pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")
 
 RATE = 16_000
+CPU_FACTS = Path("/proc/cpuinfo")
+HAS_AVX512 = CPU_FACTS.exists() and "avx512f" in CPU_FACTS.read_text(encoding="utf-8")
 GREEDY: dict[str, Any] = {"beam_size": 1, "temperature": 0.0}
 
 
@@ -66,14 +68,14 @@ def words_of(outcome: TranscribeResult) -> str:
 def test_texts_and_languages_are_those_of_the_full_path(
     batched: list[TranscribeResult], single: list[TranscribeResult]
 ):
-    """On the clips of the smoke set in one batch and a shorter window, at most one word in 70 differs.
+    """On the clips of the smoke set in one batch and a shorter window; without AVX-512 one word in 70 may differ.
 
-    The kernels of CTranslate2 for int8 differ by processor: with AVX-512 no word differs, with AVX2 one does.
+    The kernels of CTranslate2 for int8 differ by processor.
     """
     assert [str(outcome.unwrap().decoding) for outcome in batched[:5]] == ["batched"] * 5
     texts = [" ".join(outcome.unwrap().text for outcome in results[:5]) for results in (single, batched)]
     pair = TextPair(id="smoke", reference=texts[0], hypothesis=texts[1])
-    assert score([pair], normalizer=get_normalizer("english")).words.errors <= 1
+    assert score([pair], normalizer=get_normalizer("english")).words.errors <= (0 if HAS_AVX512 else 1)
     for together, alone in zip(batched[:5], single[:5], strict=True):
         assert together.unwrap().language == alone.unwrap().language == "en"
         assert together.unwrap().language_probability == pytest.approx(alone.unwrap().language_probability, abs=0.05)

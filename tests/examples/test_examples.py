@@ -58,9 +58,8 @@ def test_a_folder_is_subtitled_despite_a_bad_file(work: Path, clips: tuple[Path,
     assert done.stdout.splitlines() == ["talks/a.srt", "talks/more/c.srt", "2 of 4 files have subtitles"]
     assert [word in done.stderr for word in ("a.ogg", "b.mp3", "Traceback")] == [True, True, False]
     assert not (work / "talks" / "b.srt").exists()
-    first, times, text, *_ = (work / "talks" / "a.srt").read_text(encoding="utf-8").splitlines()
-    assert first == "1"
-    assert re.fullmatch(r"he was not an ill \w+ young man", text.lower().replace("-", " ").rstrip("."))  # AVX2: sposed
+    first, times, text, *_ = (work / "talks" / "more" / "c.srt").read_text(encoding="utf-8").splitlines()
+    assert (first, text) == ("1", "He might even have been made amiable")  # the first line of the cue
     assert re.fullmatch(r"00:00:0\d,\d{3} --> 00:00:0[12],\d{3}", times)
 
 

@@ -95,7 +95,7 @@ def start_notebook(kernels: Path, weights_cache: Path, tmp_path: Path, clips: tu
     folders = {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
     environment = (
         os.environ
-        | {"ASRLAB_CACHE": str(weights_cache), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "CLIP": str(clips[1])}
+        | {"ASRLAB_CACHE": str(weights_cache), "ASRLAB_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "CLIP": str(clips[4])}
         | {name: str(kernels / folder) for name, folder in folders.items()}
     )
 
@@ -195,9 +195,7 @@ def assert_uploads(client: Any, notebook: Any, folder: Path) -> None:
     (folder / "google" / "colab" / "__init__.py").write_text(COLAB)
     run_more(client, notebook, "importlib.invalidate_caches(); transcriber = asrlab.load('faster-whisper/base')")
     [[_, good, bad]] = parse_tables(run_more(client, notebook, find_source(notebook, "google.colab")))
-    name, text = good
-    assert name == "&lt;img src=x onerror=alert(1)&gt;.flac"
-    assert re.fullmatch(r"He was not an ill-\w+ young man\.", text)  # with int8 kernels for AVX2: ill-sposed
+    assert good == ["&lt;img src=x onerror=alert(1)&gt;.flac", "He might even have been made amiable himself."]
     assert bad[0] == "notes.txt"
     assert bad[1].startswith("failed: ")
     [[_, hostile]] = parse_tables(run_more(client, notebook, "table(['<i>'], [['<script>alert(1)</script>']])"))
