@@ -38,10 +38,10 @@ class Block:
     """A code block, or a comment about blocks.
 
     Attributes:
-        language: What stands behind the fence; empty for an indented block; `given` for such a comment.
-        code: What is in it.
-        lines: Its first line and the one after its last, counted from 0.
-        reason: Why it is not run; None where nothing is said.
+        language: Text after the fence; empty for an indented block; `given` for such a comment.
+        code: Content of the block.
+        lines: First line and the line after the last, counted from 0.
+        reason: Reason why the block is not run; None if not stated.
         test: The file of the test that runs it; empty for those that are run from here.
     """
 

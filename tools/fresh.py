@@ -66,9 +66,9 @@ class Environment:
     """One extra on one Python.
 
     Attributes:
-        python: Such as ``3.12``.
+        python: Python version, such as ``3.12``.
         extra: A name of pyproject.toml's optional dependencies.
-        jobs: What it is to do; empty where another environment does it.
+        jobs: Jobs of the environment; empty if another environment does them.
     """
 
     python: str

@@ -28,7 +28,7 @@ class Lock:
 
     Attributes:
         name: The file's name without its suffix.
-        arguments: What uv compiles, relative to the repository's root.
+        arguments: Inputs for uv, relative to the repository's root.
         python: The oldest Python that the lock covers.
     """
 

@@ -24,7 +24,7 @@ class Task:
 
     Attributes:
         dataset: The data set, as on the command line.
-        model: Its name.
+        model: Name of the model.
         run: The folder.
         options: Further options of the command line.
     """

@@ -19,8 +19,8 @@ class Device:
     Attributes:
         requested: The requested device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         resolved: The device that holds the model, such as ``cuda:0``.
-        reason: Why the two differ; empty if they are the same.
-        simulated: Whether *resolved* is simulated on another device, as ``asrlab.testing.simulated_mps`` does. Such a
+        reason: Reason why the two differ; empty if they are the same.
+        simulated: True if *resolved* is simulated on another device, as ``asrlab.testing.simulated_mps`` does. Such a
             result is no evidence of the real device's numbers, speed or memory.
     """
 

@@ -31,7 +31,7 @@ def runnable(command: str, *, reinstall: bool = False) -> str:
 
     Args:
         command: As an `EngineSpec` states it.
-        reinstall: Whether packages are installed again that are there already.
+        reinstall: True if packages are installed again that are there already.
     """
     try:
         words = shlex.split(command)
@@ -47,7 +47,7 @@ def install_command(*requirements: str, reinstall: bool = False) -> str:
 
     Args:
         requirements: As pip takes them, options such as ``--no-deps`` included; ``asrlab[extra]`` means this asrlab.
-        reinstall: Whether packages are installed again that are there already.
+        reinstall: True if packages are installed again that are there already.
     """
     words: list[str] = []
     for requirement in requirements:

@@ -54,7 +54,7 @@ class TaskResult:
 
     Attributes:
         value: Return value of the function; None if the task failed.
-        failure: Why there is no value; empty if there is one.
+        failure: Reason why there is no value; empty if there is one.
         died: True if the process ended during the task, or was killed at the time limit.
         raised: True if *failure* is the text of an exception; otherwise *failure* completes "the task ...".
         seconds: Duration of the task; of the first task of a process, its start included.

@@ -232,7 +232,7 @@ class Batching:
         threads: CPU threads of each worker, 1 to 1024.
         padding_s: Seconds of silence after the longest chunk of a batch, in place of the engine's full window; 30 or
             more gives Whisper its full window.
-        batch_encoder: Whether the encoder processes a batch in one call; otherwise each chunk in a call of its own.
+        batch_encoder: True if the encoder processes a batch in one call; otherwise each chunk in a call of its own.
     """
 
     batch_size: int | None = attrs.field(default=None, validator=_check_count(1024))

@@ -99,7 +99,7 @@ def truncated_error(source: str, *, declared: float | None, decoded: float, fail
         declared: Expected seconds; None if the file does not declare a length.
         decoded: Seconds that could be decoded.
         failure: The decoder's reason; empty if it gave none.
-        is_part: Whether the caller asked for a part of *declared* seconds.
+        is_part: True if the caller asked for a part of *declared* seconds.
     """
     reason = f" ({failure})" if failure else ""
     if declared is None:

@@ -75,7 +75,7 @@ class _OggPage:
         serial: Number of the stream.
         sequence: Number of the page in its stream.
         gap: Bytes in front of the page that belong to no page.
-        is_intact: Whether the checksum is right.
+        is_intact: True if the checksum is right.
         content: First bytes of the data.
     """
 

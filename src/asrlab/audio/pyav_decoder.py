@@ -112,7 +112,7 @@ class PyavDecoder(Decoder):
     Silence replaces a damaged packet; the reader compares the lengths and reports the damage.
 
     Attributes:
-        was_chosen: Whether the caller chose the track.
+        was_chosen: True if the caller chose the track.
     """
 
     name = "pyav"

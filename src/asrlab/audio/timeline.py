@@ -29,7 +29,7 @@ class Gap:
     Attributes:
         start: Start of the gap in seconds.
         duration: Length of the gap in seconds.
-        is_damage: Whether packets are present, but cannot be decoded.
+        is_damage: True if packets are present, but cannot be decoded.
     """
 
     start: float
@@ -58,8 +58,8 @@ class Timeline:
     Attributes:
         origin: Time stamp of second 0; None takes the stamp of the first frame.
         declared: Seconds that the container declares for all of its streams; None if that is an estimate.
-        exact_start: Whether a start that is late by less than 20 ms counts.
-        is_chain: Whether recordings may follow one another in the file, each with stamps of its own.
+        exact_start: True if a start that is late by less than 20 ms counts.
+        is_chain: True if recordings may follow one another in the file, each with stamps of its own.
         position: Second at which the next sample lies.
         gaps: Gaps that were filled with silence, without a late start.
         jumps: Ignored jumps ahead: the position and the length of each, in seconds.
@@ -87,7 +87,7 @@ class Timeline:
             stamp: Time stamp of the frame in seconds; None if it has none.
             samples: Length of the frame.
             rate: Sample rate in Hz.
-            after_damage: Whether packets in front of the frame could not be decoded.
+            after_damage: True if packets in front of the frame could not be decoded.
 
         Returns:
             The second at which the frame starts.
@@ -106,7 +106,7 @@ class Timeline:
         Args:
             stamp: Time stamp of the packet in seconds; None if it has none.
             duration: Length of the packet in seconds.
-            exact: Whether the samples last exactly *duration*; otherwise stamps tell where the next samples lie.
+            exact: True if the samples last exactly *duration*; otherwise stamps tell where the next samples lie.
             rate: Sample rate in Hz.
         """
         gap = round(self._missing(stamp, after_damage=False) * rate) / rate

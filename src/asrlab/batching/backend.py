@@ -50,7 +50,7 @@ class Decoded:
         avg_logprob: Mean natural logarithm of the tokens' probabilities.
         compression_ratio: Length of the text over its compressed length.
         no_speech_prob: Probability of no speech, in [0, 1].
-        ended: Whether the model ended the text; False if it was stopped at the limit of tokens.
+        ended: True if the model ended the text; False if it was stopped at the limit of tokens.
         remaining_s: Seconds of audio left for another window; 0 if the chunk is finished.
     """
 

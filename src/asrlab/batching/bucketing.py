@@ -25,7 +25,7 @@ def bucket_chunks(
         chunks: Chunks as they are read; None if the next one is not available yet.
         size: Maximum number of chunks in a batch.
         workers: Number of batches that are decoded at once.
-        detects: Whether languages must be detected.
+        detects: True if languages must be detected.
         should_flush: Asked when no chunk is available: whether to yield a block that is not full.
 
     Yields:

@@ -47,7 +47,7 @@ class BatchRequest:
         items: Audio sources or objects with an ``audio`` attribute; read lazily.
         options: Checked options, the same for all items.
         sample_rate: In Hz, for numpy arrays.
-        in_order: Whether results come in the order of *items*; otherwise each comes as soon as it is ready.
+        in_order: True if results come in the order of *items*; otherwise each comes as soon as it is ready.
     """
 
     items: Iterable[AudioSource | HasAudio]
@@ -67,7 +67,7 @@ class BatchedRecording:
         language_probability: Probability in [0, 1]; None if the language was not detected.
         warnings: Warnings about skipped silence and from the full path.
         busy_s: Seconds of work, reading included.
-        decoding: How it was decoded.
+        decoding: Description of how the recording was decoded.
     """
 
     reader: AudioReader
@@ -103,11 +103,11 @@ class Chunk:
         samples: float32, shape (n,), at 16 kHz.
         start: Seconds from the start of the recording.
         features: Features of the samples.
-        is_whole: Whether the chunk is the whole recording.
+        is_whole: True if the chunk is the whole recording.
         busy_s: Seconds of work on the chunk so far.
-        is_started: Whether a worker has received the chunk.
+        is_started: True if a worker has received the chunk.
         language: The language; None until it is known.
-        fallback_reason: Why the chunk needs the full path; None if it does not.
+        fallback_reason: Reason why the chunk needs the full path; None if it does not.
         segments: Final segments, timed from the start of the recording. None until decoded.
         warnings: Warnings of the full path.
     """
@@ -147,11 +147,11 @@ class Recording:
     Attributes:
         index: Position of the item in the input, from 0.
         item: The item.
-        audio: Its audio source.
+        audio: Audio source of the item.
         chunks: The chunks read so far, in order.
         reader: The audio; None if it is not read ahead.
         skipped_warnings: Warnings about silence that was skipped.
-        is_read: Whether all chunks have been read.
+        is_read: True if all chunks have been read.
         result: The result; None until it is complete.
     """
 

@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
     Args:
         lazy: Each command's module and short help by its name, in the order of ``--help``. The command's object is
             called as the command, with ``_`` for ``-``.
-        settings: What `click.Group` takes.
+        settings: Arguments of `click.Group`.
     """
 
     def __init__(self, *, lazy: Mapping[str, tuple[str, str]], **settings: Any) -> None:
@@ -72,7 +72,7 @@ def guard_plugins(*, as_json: bool = False) -> Iterator[None]:
     """Keep what plugins print out of standard output, and show asrlab's own warnings.
 
     Args:
-        as_json: Whether standard output holds one JSON document.
+        as_json: True if standard output holds one JSON document.
     """
     import gc
     import logging

@@ -1,4 +1,4 @@
-"""What commands print: tables, documents, and one JSON document that nothing else is mixed into."""
+"""Output of commands: tables, documents, and one JSON document that nothing else is mixed into."""
 
 from __future__ import annotations
 

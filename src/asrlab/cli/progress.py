@@ -168,7 +168,7 @@ class StatusLine:
 
     Args:
         activity: The activity, such as ``importing``.
-        only_live: Whether nothing is shown without a terminal, for work that is usually quick.
+        only_live: True if nothing is shown without a terminal, for work that is usually quick.
     """
 
     def __init__(self, activity: str, *, only_live: bool = False) -> None:

@@ -181,7 +181,7 @@ class EngineProbe:
 
     Attributes:
         row: The engine's devices, as in ``asrlab devices --json``; None if the engine does not import.
-        failure: Why the engine does not import; empty if it does.
+        failure: Reason why the engine does not import; empty if it does.
     """
 
     row: dict[str, Any] | None

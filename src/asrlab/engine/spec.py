@@ -63,11 +63,11 @@ class EngineSpec:
             ``safetensors``; empty if it loads none.
         compute_types: Values of ``compute_type`` besides ``auto``; None to leave the check to the engine.
         distribution: The distribution that runs the models; None if the engine needs none.
-        import_name: Its top-level module.
+        import_name: Top-level module of the engine's package.
         install: The command that installs it, such as ``pip install 'asrlab[faster-whisper]'``; shown as it works in
             the present environment.
         reported_distributions: Distributions whose versions are part of a transcript.
-        supports_batching: Whether the engine decodes batches; runs then pass several recordings to it at once.
+        supports_batching: True if the engine decodes batches; runs then pass several recordings to it at once.
     """
 
     name: str
@@ -202,7 +202,7 @@ class LoadRequest:
         threads: CPU threads an inference may use; None lets the engine choose.
         packages: The installed distributions that take part.
         patches: Status of the patches to these distributions.
-        offline: Whether an engine that fetches its own weights must not use the network.
+        offline: True if an engine that fetches its own weights must not use the network.
     """
 
     model: ModelInfo

@@ -101,7 +101,7 @@ class Timings:
 
     Attributes:
         audio: Opening, decoding, resampling and checking the audio.
-        inference: Everything else between the call and its result: features, model, text.
+        inference: All other time between the call and its result: features, model, text.
         total: The sum of both. Excludes the time that a caller spends between the segments of a stream.
     """
 
@@ -186,7 +186,7 @@ class TranscriptWarning:
 
 @attrs.frozen(kw_only=True)
 class DecodingPath:
-    """How ``transcribe_many`` decoded a recording; ``str`` returns it as a phrase for people.
+    """Description of how ``transcribe_many`` decoded a recording; ``str`` returns a phrase for people.
 
     Attributes:
         batched: True if the recording was decoded in batches; False if it was decoded as ``transcribe`` does.

@@ -32,7 +32,7 @@ class Transcript(TranscriptRecord):
         options: The requested options.
         warnings: Facts that a reader of the text should know.
         patches: Status of each patch to another package.
-        decoding: How ``transcribe_many`` decoded the recording; None if the engine was not asked for batches.
+        decoding: Path by which ``transcribe_many`` decoded the recording; None if the engine was not asked for batches.
         track: The transcribed audio track of a file with several; None otherwise.
     """
 

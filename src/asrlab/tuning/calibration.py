@@ -117,7 +117,7 @@ class Trial:
         batching: The candidate's settings, complete.
         audio_seconds: Seconds of audio in one round.
         seconds: Seconds that each round took; empty if none was completed.
-        error: Why the trial is not valid; None if it is.
+        error: Reason why the trial is not valid; None if it is.
     """
 
     step: str
@@ -147,7 +147,7 @@ class Calibration:
         trials: All trials, in order.
         date: UTC, ISO 8601 to the second.
         seconds: Seconds that all trials took.
-        complete: Whether all candidates were tried before the time was used up.
+        complete: True if all candidates were tried before the time was used up.
         schema: Version of the file format.
     """
 

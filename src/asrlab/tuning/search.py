@@ -18,9 +18,9 @@ type TuningProgress = Callable[[str, Batching, float], object]
 """Called before each pass with the dimension, the candidate, and the seconds used up."""
 
 MIN_GAIN = 1.03
-"""How many times faster than the incumbent a candidate must be to be adopted."""
+"""Minimum ratio of a candidate's speed to the incumbent's to adopt the candidate."""
 PRUNE_RATIO = 1.15
-"""How many times slower than the incumbent a candidate must be in its first round to get no second one."""
+"""Ratio of a candidate's time to the incumbent's in its first round from which it gets no second round."""
 MIN_PASS_S = 0.5
 """Minimum seconds of a pass. A shorter one measures the start and end of batches."""
 PASSES = 4
@@ -46,7 +46,7 @@ class Search:
     Attributes:
         incumbent: The fastest settings so far.
         trials: All trials, in order.
-        complete: Whether all candidates were tried.
+        complete: True if all candidates were tried.
     """
 
     def __init__(

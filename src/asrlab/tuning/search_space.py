@@ -22,7 +22,7 @@ class SearchSpace:
     Attributes:
         default: The engine's own settings; the engine does not use those that are None.
         cores: Cores to share among the workers.
-        is_cpu: Whether the workers compute on the cores, not on an accelerator.
+        is_cpu: True if the workers compute on the cores, not on an accelerator.
     """
 
     default: Batching

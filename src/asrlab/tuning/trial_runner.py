@@ -55,7 +55,7 @@ class TrialResult:
 
     Attributes:
         seconds: Seconds that the pass took; None if it is not valid.
-        error: Why the pass is not valid; None if it is.
+        error: Reason why the pass is not valid; None if it is.
         cause: The exception behind *error*, if there was one.
     """
 

@@ -34,7 +34,7 @@ class ChunkResult:
     Attributes:
         text: Text as the engine wrote it.
         tokens: Token ids of the model; None if the engine has none.
-        ended: Whether the model ended the text by itself; False if the engine stopped it at a limit.
+        ended: True if the model ended the text by itself; False if the engine stopped it at a limit.
         segments: Segments that the engine timed, in seconds from the start of the chunk; None if the engine gives no
             times.
     """

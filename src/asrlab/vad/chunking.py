@@ -48,7 +48,7 @@ class Chunk:
         end: End in seconds, at which the next chunk starts.
         speech: Start of the first speech and end of the last in seconds, each 0.1 s wider than detected; None if
             there is no speech.
-        is_whole: Whether the chunk is the whole recording.
+        is_whole: True if the chunk is the whole recording.
     """
 
     samples: NDArray[np.float32]

@@ -28,7 +28,7 @@ class TokenSequence:
         tokenizer: Tokenizer for the language.
         avg_logprob: Mean natural logarithm of the tokens' probabilities, including the end of text.
         no_speech_prob: Probability of no speech, in [0, 1].
-        ended: Whether the model gave an end of text.
+        ended: True if the model gave an end of text.
     """
 
     tokens: tuple[int, ...]
@@ -86,7 +86,7 @@ def to_decoded(
         model: Model that decoded *sequence*.
         encoded: Encoder output that *sequence* was decoded from: shape (1, frames / 2, d_model).
         duration: Seconds of audio in *encoded*.
-        with_words: Whether to include the words.
+        with_words: True to include the words.
     """
     words = _time_words(sequence, model, encoded, duration=duration)
     decoded = empty_result(sequence)

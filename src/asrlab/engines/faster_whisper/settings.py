@@ -74,18 +74,18 @@ class Settings:
         compression_ratio_threshold: Compression ratio above which a text has failed.
         log_prob_threshold: Mean log probability below which a text has failed.
         no_speech_threshold: Probability of no speech above which a window is skipped as silent.
-        condition_on_previous_text: Whether the text of a window is the prompt of the next.
+        condition_on_previous_text: True if the text of a window is the prompt of the next.
         prompt_reset_on_temperature: Temperature above which a text is not used as a prompt.
         prefix: Beginning of the text of the first window.
-        suppress_blank: Whether a blank at the beginning of a text is suppressed.
+        suppress_blank: True if a blank at the beginning of a text is suppressed.
         suppress_tokens: Token ids that are never chosen; -1 means all tokens that are not speech.
-        without_timestamps: Whether the model writes no time stamps, which makes each window one segment.
+        without_timestamps: True if the model writes no time stamps, which makes each window one segment.
         max_initial_timestamp: Maximum start of a window's first segment, in seconds.
         prepend_punctuations: Punctuation that belongs to the next word.
         append_punctuations: Punctuation that belongs to the previous word.
-        multilingual: Whether to detect the language of each window.
+        multilingual: True to detect the language of each window.
         vad_parameters: Parameters of the voice activity model, as in ``faster_whisper.vad.VadOptions``.
-        split_at_silence: Whether, with the voice filter, a segment on both sides of a skipped silence is cut there.
+        split_at_silence: True if, with the voice filter, a segment on both sides of a skipped silence is cut there.
             False keeps it whole, with faster-whisper's times. The option is asrlab's own.
         max_new_tokens: Maximum tokens in a window.
         chunk_length: Length of a window of features in seconds.

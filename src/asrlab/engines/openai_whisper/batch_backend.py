@@ -36,7 +36,7 @@ class OpenAIWhisperBatchBackend:
         lock: Lock that is held while the model runs.
         options: Checked options, without word timestamps and starting at temperature 0.
         batching: Complete settings, without None.
-        half: Whether to compute in float16.
+        half: True to compute in float16.
     """
 
     model: Whisper

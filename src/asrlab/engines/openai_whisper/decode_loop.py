@@ -64,7 +64,7 @@ class WindowDecoder:
             so two decodings at once would mix.
         samples: float32, shape (n,), in [-1, 1], at 16 kHz.
         options: Checked options.
-        half: Whether to compute in float16.
+        half: True to compute in float16.
 
     Attributes:
         language: Language given, or detected in the first window.

@@ -72,7 +72,7 @@ class OpenAIWhisperRecognizer(Recognizer):
         Args:
             samples: float32, shape (n,), in [-1, 1], at 16 kHz.
             options: Checked options.
-            half: Whether to compute in float16; None computes as the model was loaded.
+            half: True to compute in float16; None computes as the model was loaded.
 
         Raises:
             OptionError: If the value of an engine option is out of range.

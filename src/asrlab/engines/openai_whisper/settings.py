@@ -59,11 +59,11 @@ class Settings:
     """Options for decoding windows. None disables a check, or leaves a choice to the model.
 
     Attributes:
-        condition_on_previous_text: Whether the text of a window is the prompt of the next.
+        condition_on_previous_text: True if the text of a window is the prompt of the next.
         compression_ratio_threshold: Compression ratio above which a text has failed.
         logprob_threshold: Mean log probability below which a text has failed.
         no_speech_threshold: Probability of no speech above which a window is skipped as silent.
-        carry_initial_prompt: Whether the initial prompt precedes every window's prompt.
+        carry_initial_prompt: True if the initial prompt precedes every window's prompt.
         clip_timestamps: Seconds of the parts to transcribe: start, end, start, end, ...; the last end is optional.
         hallucination_silence_threshold: Seconds of silence that are skipped around a probable hallucination.
         prepend_punctuations: Punctuation that belongs to the next word.
@@ -72,11 +72,11 @@ class Settings:
         patience: Patience of the beam search.
         length_penalty: Exponent of Google's penalty, 0 to 1; None uses the mean.
         suppress_tokens: Token ids that are never chosen; -1 means all tokens that are not speech.
-        suppress_blank: Whether a blank at the beginning of a text is suppressed.
+        suppress_blank: True if a blank at the beginning of a text is suppressed.
         prefix: Beginning of the text of each window, as text or tokens.
         max_initial_timestamp: Maximum start of a window's first segment, in seconds.
         sample_len: Maximum tokens in a window.
-        without_timestamps: Whether the model writes no time stamps, which makes each window one segment.
+        without_timestamps: True if the model writes no time stamps, which makes each window one segment.
 
     Source: openai-whisper 20250625, ``transcribe`` and ``DecodingOptions``.
     """

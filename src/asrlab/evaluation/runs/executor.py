@@ -186,7 +186,7 @@ class ItemFinished:
     Attributes:
         key: Key of the item.
         transcript: The transcript; None if the item failed.
-        failure: Why the item failed; None if it did not.
+        failure: Reason why the item failed; None if it did not.
         speech_s: Seconds of speech found by voice activity detection; None if not measured.
         peak_resident_bytes: Peak memory of the worker so far; None if not reported, or if the worker died.
     """
@@ -204,7 +204,7 @@ class ItemsLost:
 
     Attributes:
         keys: Keys of the items without an answer.
-        failure: Why the worker was lost.
+        failure: Reason why the worker was lost.
     """
 
     keys: tuple[ItemKey, ...]

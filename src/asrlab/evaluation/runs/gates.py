@@ -45,7 +45,7 @@ class _GateInput:
         reference: Reference text; None if the data set has none.
         requested_device: Device as the caller named it.
         transcript: The transcript; None if the utterance failed.
-        failure: Why the utterance failed; None if it did not.
+        failure: Reason why the utterance failed; None if it did not.
         speech_s: Seconds of speech; None if not measured.
         info: Facts of the loaded model; None if not known.
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """Why there is no transcript, or no model.
+    """Reason why there is no transcript, or no model.
 
     Attributes:
         kind: Class name of the error; ``timeout``, ``crashed`` or ``oom`` if the worker did not survive.
@@ -44,7 +44,7 @@ class GateResult:
     Attributes:
         gate: The gate's name, such as ``output-truncated``.
         outcome: ``not-checked`` if the gate lacked the facts that it needs.
-        detail: What the gate saw; empty if nothing.
+        detail: Facts that the gate found; empty if none.
     """
 
     gate: str
@@ -113,7 +113,7 @@ class ModelNotLoaded:
 
     Attributes:
         model: Full name of the model.
-        failure: Why the model did not load.
+        failure: Reason why the model did not load.
     """
 
     model: str
@@ -143,7 +143,7 @@ class LostAttempt:
         model: Full name of the model.
         repeat: Number of the repeat, from 0.
         ids: Ids of the utterances without an outcome.
-        failure: Why the worker was lost.
+        failure: Reason why the worker was lost.
     """
 
     model: str
@@ -207,7 +207,7 @@ class UtteranceOutcome:
         repeat: Number of the repeat, from 0; scores are of the first.
         reference: Reference text; None if the data set has none.
         hypothesis: Recognized text; None if the utterance failed.
-        failure: Why the utterance failed; None if it did not.
+        failure: Reason why the utterance failed; None if it did not.
         recognized: The other fields of the transcript; None if the utterance failed.
         gates: Results of the quality gates.
         attempts: Number of attempts whose end was observed.

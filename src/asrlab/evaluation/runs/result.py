@@ -42,7 +42,7 @@ class UtteranceResult:
         id: Id of the utterance.
         reference: Reference text; None if the data set has none.
         transcript: The first transcript; None if the utterance failed.
-        failure: Why the utterance failed; None if it did not.
+        failure: Reason why the utterance failed; None if it did not.
         language: Tag of the spoken language, from the data set, else from the run's options; None if not known.
         speaker: The data set's name for the speaker; None if it has none.
         recording: The data set's name for the recording; None if it has none.
@@ -98,7 +98,7 @@ class ModelResult:
         model: Full name of the model.
         info: Facts of the loaded model; None if it did not load.
         load_time: Seconds, as ``Transcriber.load_time``; None if the model did not load.
-        failure: Why the model did not load; None if it did.
+        failure: Reason why the model did not load; None if it did.
         utterances: Results of the utterances with an outcome, in the order of the data set.
         normalizer: Name of the profile that normalizes texts for the scores.
         peak_resident_bytes: Peak memory of the worker with Python, engine and weights; the highest of several workers;

@@ -28,7 +28,7 @@ class Leak:
 
     Attributes:
         kind: The kind of state, such as ``environment``; ``load`` if the model could not be used at all.
-        message: What has changed, and what to do.
+        message: Description of the change, and the remedy.
     """
 
     kind: str

@@ -39,7 +39,7 @@ def to_segments(decoded: Iterable[DecodedWord], *, words: bool) -> tuple[Segment
 
     Args:
         decoded: Words in order, fillers included.
-        words: Whether segments hold the times of their words.
+        words: True if segments hold the times of their words.
     """
     groups: list[list[Word]] = []
     for word in map(_word, filter(_is_word, decoded)):

@@ -19,7 +19,7 @@ def to_segments(
 
     Args:
         chunks: Upstream's, each a word if *words*, otherwise a segment.
-        words: Whether they are words: those between pauses of half a second or more are then a segment.
+        words: True if they are words: those between pauses of half a second or more are then a segment.
         separator: What stands between two chunks' texts as they are.
         duration: Seconds of the piece: the end of a chunk that has none.
     """

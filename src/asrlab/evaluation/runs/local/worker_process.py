@@ -45,7 +45,7 @@ class UnreadableMessage:
     """A message that this process cannot unpickle.
 
     Attributes:
-        error: Why the message cannot be unpickled.
+        error: Reason why the message cannot be unpickled.
     """
 
     error: Exception
@@ -160,7 +160,7 @@ class WorkerState:
         open: Items in work without an answer.
         is_single: True if the worker received a single item.
         warming: True if the items are a warm-up.
-        kill_reason: Why the worker was killed; None if it was not.
+        kill_reason: Reason why the worker was killed; None if it was not.
         abandoned: True if the worker was killed because the run was stopped, so that its items do not count as lost.
         last_activity: Monotonic time of the last dispatch, answer or kill.
         oom_checked_at: Monotonic time at which *oom_kills* was read.
