@@ -11,9 +11,9 @@ from hypothesis import given, strategies as st
 
 from asrlab import Segment
 from asrlab.batching import ChunkFeatures, Decoded, Detected
-from asrlab.batching.bucketing import bucket_by_length
+from asrlab.batching.contract import Chunk, Recording
 from asrlab.batching.decoding import SharedClock, decode_batch, fallback_reason
-from asrlab.batching.request import Chunk, Recording
+from asrlab.batching.reader import bucket_by_length
 
 SURE = Detected(language="en", probability=0.9)
 GOOD = Decoded(
@@ -94,10 +94,10 @@ def test_times_of_parallel_work_add_up_to_the_whole():
     """Two threads that overlap for five seconds bear half of these each, in addition to their own time."""
     now = iter([0.0, 0.0, 2.0, 7.0, 10.0])
     clock = SharedClock(lambda: next(now))
-    first = clock.begin()
-    second = clock.begin()
-    assert clock.end() - first == pytest.approx(4.5)
-    assert clock.end() - second == pytest.approx(2.5 + 3.0)
+    first = clock.add(1)
+    second = clock.add(1)
+    assert clock.add(-1) - first == pytest.approx(4.5)
+    assert clock.add(-1) - second == pytest.approx(2.5 + 3.0)
 
 
 @given(st.lists(st.floats(0.1, 30.0), min_size=1, max_size=60), st.integers(1, 16), st.integers(1, 4))

@@ -11,8 +11,7 @@ from typing import Any
 import attrs
 
 from asrlab.audio import SAMPLE_RATE, Audio
-from asrlab.batching.backend import BatchBackend, Decoded, Detected
-from asrlab.batching.request import Chunk, FullPath
+from asrlab.batching.contract import BatchBackend, Chunk, Decoded, Detected, FullPath
 from asrlab.options import TranscribeOptions
 from asrlab.transcript import Segment
 from asrlab.vad import find_repetition
@@ -33,10 +32,8 @@ class SharedClock:
     """A clock that runs at half speed while two threads work, and at a third while three do.
 
     The seconds that the threads read from it add up to the seconds in which any of them worked, so that seconds of
-    audio over seconds of work are the speed that a user sees. Any thread may use it.
-
-    Args:
-        now: Returns the seconds of a monotonic clock.
+    audio over seconds of work are the speed that a user sees. Any thread may use it. *now* returns the seconds of a
+    monotonic clock.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -46,21 +43,14 @@ class SharedClock:
         self._seconds = 0.0
         self._updated = now()
 
-    def begin(self) -> float:
-        """Add a worker and return the seconds shown."""
-        return self._change(1)
-
-    def end(self) -> float:
-        """Remove a worker and return the seconds shown."""
-        return self._change(-1)
-
-    def _change(self, difference: int) -> float:
+    def add(self, workers: int) -> float:
+        """Add 1 worker, or remove one by -1, and return the seconds shown."""
         with self._lock:
             now = self._now()
             if self._workers:
                 self._seconds += (now - self._updated) / self._workers
             self._updated = now
-            self._workers += difference
+            self._workers += workers
             return self._seconds
 
 
@@ -69,7 +59,7 @@ def decode_batch(chunks: Sequence[Chunk], backend: BatchBackend[Any, Any], clock
     with _timed(chunks, clock):
         features = [chunk.features for chunk in chunks]
         encoded = backend.encode(features)
-        languages = _languages(chunks, backend, encoded)
+        languages = _known_or_detected(chunks, backend, encoded)
         results = backend.decode(encoded, features, [detected.language for detected in languages])
     for chunk, language, decoded in zip(chunks, languages, results, strict=True):
         chunk.language = language
@@ -79,12 +69,9 @@ def decode_batch(chunks: Sequence[Chunk], backend: BatchBackend[Any, Any], clock
 
 
 def decode_fully(chunk: Chunk, full_path: FullPath, options: TranscribeOptions, clock: SharedClock) -> None:
-    """Transcribe *chunk* through the engine's full path, from its samples.
-
-    A chunk of a long recording keeps the language of the first chunk.
-    """
+    """Transcribe *chunk* through the engine's full path, in the language of the recording's first chunk."""
     known = chunk.recording.language
-    language = options.language if known is None else options.language or known.language
+    language = options.language or (known and known.language)
     chosen = attrs.evolve(options, language=language, track=None)  # samples have no tracks
     with _timed([chunk], clock):
         transcript = full_path(Audio(samples=chunk.samples, sample_rate=SAMPLE_RATE), chosen)
@@ -96,9 +83,9 @@ def decode_fully(chunk: Chunk, full_path: FullPath, options: TranscribeOptions, 
 def fallback_reason(decoded: Decoded, detected: Detected) -> str | None:
     """Return why the text of a chunk is not reliable, in a few words; None if it passes all checks.
 
-    The checks are those of the engines, and: a text that was cut off, speech that remains for another window, a
-    repetition, no text, and a language of less than even odds. A short window may cause each of them.
+    The checks are those of the engines, and others for what a short window may cause.
     """
+    text = " ".join(segment.text for segment in decoded.segments)
     checks = {
         "cut off": not decoded.ended,
         "speech remaining": decoded.remaining_s > 0,
@@ -107,37 +94,30 @@ def fallback_reason(decoded: Decoded, detected: Detected) -> str | None:
         "no speech": decoded.no_speech_prob > MAX_NO_SPEECH,
         "no text": not decoded.segments,
         "uncertain language": detected.probability is not None and detected.probability < MIN_LANGUAGE_PROBABILITY,
+        "repetition": bool(find_repetition(text)),
     }
-    failed = next((reason for reason, applies in checks.items() if applies), None)
-    if failed is None and find_repetition(" ".join(segment.text for segment in decoded.segments)):
-        return "repetition"
-    return failed
+    return next((reason for reason, applies in checks.items() if applies), None)
 
 
 @contextmanager
 def _timed(chunks: Sequence[Chunk], clock: SharedClock) -> Iterator[None]:
     """Share the time of the block among *chunks* in proportion to their durations."""
-    started = clock.begin()
+    started = clock.add(1)
     try:
         yield
     finally:
-        ratio = (clock.end() - started) / sum(chunk.duration for chunk in chunks)
+        ratio = (clock.add(-1) - started) / sum(chunk.duration for chunk in chunks)
         for chunk in chunks:
             chunk.busy_s += ratio * chunk.duration
 
 
-def _languages(chunks: Sequence[Chunk], backend: BatchBackend[Any, Any], encoded: Any) -> list[Detected]:
-    """Return the language of each chunk: requested, known of its recording, or detected.
-
-    A known language has no probability, because its odds were checked with the chunk that it was detected in.
-    """
+def _known_or_detected(chunks: Sequence[Chunk], backend: BatchBackend[Any, Any], encoded: Any) -> list[Detected]:
+    """Return the language of each chunk: requested, known of its recording without a probability, or detected."""
     if backend.language is not None:
         return [Detected(language=backend.language)] * len(chunks)
     known = [chunk.recording.language for chunk in chunks]
     detected = backend.detect_languages(encoded) if None in known else ()
-    return [
-        Detected(language=first.language) if first is not None else detected[index] for index, first in enumerate(known)
-    ]
+    return [Detected(language=first.language) if first else detected[index] for index, first in enumerate(known)]
 
 
 def _in_recording(segments: Sequence[Segment], chunk: Chunk) -> tuple[Segment, ...]:

@@ -11,11 +11,9 @@ from typing import Any
 
 import attrs
 
-from asrlab.batching.backend import BatchBackend
-from asrlab.batching.bucketing import BATCHES_PER_BLOCK, bucket_chunks
+from asrlab.batching.contract import BatchBackend, BatchRequest, BatchResult, Chunk, FullPath, HasAudio, Recording
 from asrlab.batching.decoding import SharedClock, decode_batch, decode_fully
-from asrlab.batching.reader import is_readable_ahead, read_chunks
-from asrlab.batching.request import BatchRequest, BatchResult, Chunk, FullPath, HasAudio, Recording
+from asrlab.batching.reader import BATCHES_PER_BLOCK, bucket_chunks, is_readable_ahead, read_chunks
 from asrlab.transcript import DecodingPath, Transcript
 from asrlab.vad import load_vad
 
@@ -32,11 +30,7 @@ def transcribe_batched(
 
     The caller's thread reads the items. One thread decodes audio and computes features, others run the engine.
     An error of an item is its own result. An error of the iterator is raised after the results of all items before it.
-
-    Args:
-        request: The items, and the options for all of them.
-        backend: Decodes batches.
-        full_path: Transcribes what batches cannot.
+    *full_path* transcribes what *backend* cannot.
     """
     pipeline = _Pipeline(request, backend, full_path)
     try:
@@ -82,10 +76,16 @@ class _Pipeline:
         )
         while True:
             self._collect()
-            self._advance(batches)
-            if (result := self._pop_result()) is not None:
+            for batch in batches:
+                if batch is None:
+                    break
+                self._ready.append(batch)
+                self._start()
+            self._start()
+            if (result := self._finished.pop(self._next_index(), None)) is not None:
                 self._n_given += 1
-                paths[_describe(result)] += 1
+                value = result.value
+                paths[type(value).__name__ if isinstance(value, Exception) else str(value.decoding)] += 1
                 yield result
             elif self._running or self._reading:
                 futures: set[Future[Any]] = {*self._running} | ({self._reading} if self._reading else set())
@@ -141,7 +141,7 @@ class _Pipeline:
         chunks = read_chunks(recording, self._request, self._backend, self._load_vad)
         try:
             while recording.result is None:
-                while self._n_waiting() >= self._block_size:
+                while self._waiting_weight() >= self._block_size:
                     yield None
                 self._reading = future = self._readers.submit(next, chunks, None)
                 while not future.done():
@@ -152,13 +152,14 @@ class _Pipeline:
                 elif (chunk := future.result()) is not None and recording.result is None:
                     yield chunk
                 if recording.is_read:
-                    self._finish_if_decoded(recording)
+                    if recording.is_decoded:
+                        self._finish(recording, recording.join())
                     break
         finally:
             if self._reading is None or self._reading.done():  # otherwise the thread closes the audio
                 chunks.close()
 
-    def _n_waiting(self) -> int:
+    def _waiting_weight(self) -> int:
         """Return the weight of the chunks that have been read and not been started."""
         chunks = (chunk for recording in self._open.values() for chunk in recording.chunks)
         return sum(chunk.weight for chunk in chunks if not chunk.is_started)
@@ -168,31 +169,21 @@ class _Pipeline:
         is_busy = self._running or self._reading or self._ready or self._fallbacks
         return not is_busy and self._next_index() not in self._finished
 
-    def _advance(self, batches: Iterator[list[Chunk] | None]) -> None:
-        """Read on, and keep one batch more than there are workers in the pool, so that none waits for the next."""
-        for batch in batches:
-            if batch is None:
-                break
-            self._ready.append(batch)
-            self._start()
-        self._start()
-
     def _start(self) -> None:
+        """Keep one batch more than there are workers in the pool, so that none waits for the next."""
         while len(self._running) <= self._n_workers and (self._fallbacks or self._ready):
             work = self._fallbacks.popleft() if self._fallbacks else self._ready.popleft()
             if isinstance(work, list):
                 work = [chunk for chunk in work if chunk.recording.result is None]
                 for chunk in work:
                     chunk.is_started = True
-                if self._is_sole(work):
+                is_sole = self._is_exhausted and self._n_taken == 1 and len(work) == 1 and work[0].is_whole
+                if is_sole:
                     work = work[0].recording  # a batch of one gains nothing
             elif isinstance(work, Chunk) and work.recording.result is not None:
                 continue
             if work:
                 self._running[self._decoders.submit(self._decode, work)] = work
-
-    def _is_sole(self, batch: list[Chunk]) -> bool:
-        return self._is_exhausted and self._n_taken == 1 and len(batch) == 1 and batch[0].is_whole
 
     def _decode(self, work: _Work) -> Transcript | None:
         """Decode in a thread of the pool; return the transcript of a recording. The results of chunks are in them."""
@@ -213,25 +204,17 @@ class _Pipeline:
             work, error = self._running.pop(future), future.exception()
             if isinstance(work, Recording):
                 self._finish(work, error or future.result())
-            elif isinstance(work, Chunk) and error:
+                continue
+            if isinstance(work, Chunk) and error:
                 self._finish(work.recording, error)
-            else:
-                self._collect_chunks([work] if isinstance(work, Chunk) else work, error)
-
-    def _collect_chunks(self, chunks: list[Chunk], error: BaseException | None) -> None:
-        for chunk in chunks:
-            if chunk.recording.result is not None:
-                continue
-            if chunk.segments is not None:
-                self._finish_if_decoded(chunk.recording)
-                continue
-            if error:  # any chunk of the batch may be at fault: each is tried by itself
-                chunk.fallback_reason = type(error).__name__
-            self._fallbacks.append(chunk)
-
-    def _finish_if_decoded(self, recording: Recording) -> None:
-        if recording.is_decoded:
-            self._finish(recording, recording.join())
+            for chunk in [work] if isinstance(work, Chunk) else work:
+                recording = chunk.recording
+                if recording.result is None and chunk.segments is None:
+                    if error:  # any chunk of the batch may be at fault: each is tried by itself
+                        chunk.fallback_reason = type(error).__name__
+                    self._fallbacks.append(chunk)
+                elif recording.result is None and recording.is_decoded:
+                    self._finish(recording, recording.join())
 
     def _finish(self, recording: Recording, value: Any) -> None:
         if isinstance(value, BaseException) and not isinstance(value, Exception):
@@ -240,12 +223,5 @@ class _Pipeline:
             del self._open[recording.index]
             self._finished[recording.index] = recording.finish(value)
 
-    def _pop_result(self) -> BatchResult | None:
-        return self._finished.pop(self._next_index(), None)
-
     def _next_index(self) -> int:
         return self._n_given if self._request.in_order else next(iter(self._finished), -1)
-
-
-def _describe(result: BatchResult) -> str:
-    return type(result.value).__name__ if isinstance(result.value, Exception) else str(result.value.decoding)
