@@ -8,12 +8,11 @@ __getattr__, __dir__, __all__ = attach(
         "asrlab.environment": "peak_resident_bytes resident_bytes",
         "asrlab.evaluation.metrics.alignment": "AlignedWord align",
         "asrlab.evaluation.metrics.comparison": "WerComparison WerDifference compare_wer wer_interval",
-        "asrlab.evaluation.metrics.differences": "Confusion WordDifferences word_differences",
+        "asrlab.evaluation.metrics.differences": "Confusion SuspectReference SuspectReport WithoutSuspects"
+        " WordDifferences suspect_references word_differences",
         "asrlab.evaluation.metrics.entities": "EntityCounts EntityMiss EntityScore entity_errors",
         "asrlab.evaluation.metrics.normalizers": "Normalizer get_normalizer",
         "asrlab.evaluation.metrics.profiles": "Profile describe_normalizers get_profile profile_for score_normalizers",
-        "asrlab.evaluation.metrics.reference_errors": "SuspectReference SuspectReport WithoutSuspects"
-        " suspect_references",
         "asrlab.evaluation.metrics.resampling": "Interval Resampling",
         "asrlab.evaluation.metrics.speed": "LatencySummary latency_summary percentile rtfx",
         "asrlab.evaluation.metrics.speed_comparison": "SpeedComparison SpeedRatio UtteranceTime compare_speed",

@@ -8,7 +8,11 @@ from asrlab.evaluation.metrics.comparison import (
 )
 from asrlab.evaluation.metrics.differences import (
     Confusion as Confusion,
+    SuspectReference as SuspectReference,
+    SuspectReport as SuspectReport,
+    WithoutSuspects as WithoutSuspects,
     WordDifferences as WordDifferences,
+    suspect_references as suspect_references,
     word_differences as word_differences,
 )
 from asrlab.evaluation.metrics.entities import (
@@ -24,12 +28,6 @@ from asrlab.evaluation.metrics.profiles import (
     get_profile as get_profile,
     profile_for as profile_for,
     score_normalizers as score_normalizers,
-)
-from asrlab.evaluation.metrics.reference_errors import (
-    SuspectReference as SuspectReference,
-    SuspectReport as SuspectReport,
-    WithoutSuspects as WithoutSuspects,
-    suspect_references as suspect_references,
 )
 from asrlab.evaluation.metrics.resampling import Interval as Interval, Resampling as Resampling
 from asrlab.evaluation.metrics.speed import (

@@ -1,20 +1,20 @@
-"""Alignments of the words of a reference and a hypothesis."""
+"""Alignments of references and hypotheses, for one system or for several on the same utterances."""
 
 from __future__ import annotations
 
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Literal, cast
+from itertools import pairwise, zip_longest
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import attrs
 
+from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.metrics.wer import ErrorCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from jiwer import AlignmentChunk
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asrlab.evaluation.metrics.normalizers import Normalizer
+    from asrlab.evaluation.metrics.wer import TextPair
 
 AlignmentKind = Literal["equal", "substitute", "delete", "insert"]
 
@@ -47,19 +47,14 @@ def align(reference: str, hypothesis: str, *, normalizer: Normalizer) -> tuple[A
     import jiwer
 
     output = jiwer.process_words(normalizer(reference), normalizer(hypothesis))
-    [chunks], [reference_words], [hypothesis_words] = output.alignments, output.references, output.hypotheses
-    return tuple(word for chunk in chunks for word in _aligned_words(chunk, reference_words, hypothesis_words))
-
-
-def _aligned_words(
-    chunk: AlignmentChunk, reference_words: list[str], hypothesis_words: list[str]
-) -> Iterator[AlignedWord]:
-    pairs = zip_longest(
-        reference_words[chunk.ref_start_idx : chunk.ref_end_idx],
-        hypothesis_words[chunk.hyp_start_idx : chunk.hyp_end_idx],
+    [chunks], [expected], [recognized] = output.alignments, output.references, output.hypotheses
+    return tuple(
+        AlignedWord(kind=cast(AlignmentKind, chunk.type), reference=reference_word, hypothesis=hypothesis_word)
+        for chunk in chunks
+        for reference_word, hypothesis_word in zip_longest(
+            expected[chunk.ref_start_idx : chunk.ref_end_idx], recognized[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        )
     )
-    for reference, hypothesis in pairs:
-        yield AlignedWord(kind=cast(AlignmentKind, chunk.type), reference=reference, hypothesis=hypothesis)
 
 
 @attrs.frozen(kw_only=True)
@@ -120,6 +115,96 @@ def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> Alignmen
     hypothesis_index: list[int | None] = [None] * len(reference)
     for chunk in output.alignments[0]:
         if chunk.type in ("equal", "substitute"):
-            span = range(chunk.hyp_start_idx, chunk.hyp_end_idx)
-            hypothesis_index[chunk.ref_start_idx : chunk.ref_end_idx] = span
+            hypothesis_index[chunk.ref_start_idx : chunk.ref_end_idx] = range(chunk.hyp_start_idx, chunk.hyp_end_idx)
     return Alignment(reference=tuple(reference), hypothesis=tuple(hypothesis), hypothesis_index=tuple(hypothesis_index))
+
+
+@attrs.frozen(kw_only=True)
+class AlignedUtterance:
+    """One utterance, aligned for each system.
+
+    Attributes:
+        id: Id of the utterance.
+        reference: Normalized words of the reference, at least one.
+        alignments: Each system's alignment by the system's name, in the order given.
+    """
+
+    id: str
+    reference: tuple[str, ...]
+    alignments: dict[str, Alignment]
+
+
+class HasId(Protocol):
+    """A record with an utterance's id."""
+
+    @property
+    def id(self) -> str:
+        """The utterance's id."""
+
+
+def match_ids[Item: HasId](systems: Mapping[str, Iterable[Item]]) -> dict[str, tuple[Item, ...]]:
+    """Return the items of each system in the order of the first system.
+
+    Raises:
+        DatasetError: If a system lacks an utterance of another, or repeats one. The message names the first.
+        OptionError: If there are fewer than two systems.
+    """
+    if len(systems) < 2:
+        raise OptionError(f"nothing to compare: {len(systems)} system given; give at least two", option="systems")
+    indexed: dict[str, dict[str, Item]] = {}
+    for name, items in systems.items():
+        own = indexed[name] = {}
+        for item in items:
+            if item.id in own:
+                raise DatasetError(f"{name!r} has utterance {item.id!r} twice; give each of its utterances once")
+            own[item.id] = item
+    for first, second in pairwise(indexed):
+        for has, lacks in ((first, second), (second, first)):
+            missing = next((key for key in indexed[has] if key not in indexed[lacks]), None)
+            if missing is not None:
+                raise DatasetError(
+                    f"not the same utterances: {missing!r} is in {has!r} ({len(indexed[has])} utterances) and not in"
+                    f" {lacks!r} ({len(indexed[lacks])}); compare runs over the same data set"
+                )
+    order = next(iter(indexed.values()))
+    return {name: tuple(items[key] for key in order) for name, items in indexed.items()}
+
+
+def match_utterances(systems: Mapping[str, Iterable[TextPair]]) -> dict[str, tuple[TextPair, ...]]:
+    """Return the pairs of each system in the order of the first system, with equal ids and references.
+
+    Raises:
+        DatasetError: If two systems differ in an utterance or its reference, or a system repeats an utterance. The
+            message names the first difference.
+        OptionError: If there are fewer than two systems.
+    """
+    matched = match_ids(systems)
+    for first, second in pairwise(matched):
+        for one, other in zip(matched[first], matched[second], strict=True):
+            if one.source != other.source or (one.source is None and one.reference != other.reference):
+                raise DatasetError(
+                    f"not the same references: utterance {one.id!r} is {one.reference[:60]!r} in {first!r} and"
+                    f" {other.reference[:60]!r} in {second!r}; compare runs over the same data set"
+                )
+    return matched
+
+
+def align_systems(systems: Mapping[str, Iterable[TextPair]], *, normalizer: Normalizer) -> Iterator[AlignedUtterance]:
+    """Yield each utterance that has a reference with every system's alignment to the reference.
+
+    An utterance is skipped if the data set allows several readings and the systems are nearest to different ones, since
+    then no reference is common to all systems.
+
+    Raises:
+        DatasetError: If the systems have different utterances.
+        OptionError: If there are fewer than two systems.
+    """
+    matched = match_utterances(systems)
+    for pairs in zip(*matched.values(), strict=True):
+        reference = tuple(normalizer(pairs[0].reference).split())
+        if reference and all(pair.reference == pairs[0].reference for pair in pairs):
+            alignments = {
+                name: align_words(reference, normalizer(pair.hypothesis).split())
+                for name, pair in zip(matched, pairs, strict=True)
+            }
+            yield AlignedUtterance(id=pairs[0].id, reference=reference, alignments=alignments)

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.metrics.matching import match_utterances
+from asrlab.evaluation.metrics.alignment import match_utterances
 from asrlab.evaluation.metrics.resampling import (
     MIN_BLOCKS,
     Interval,

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.metrics.matching import match_ids
+from asrlab.evaluation.metrics.alignment import match_ids
 from asrlab.evaluation.metrics.resampling import (
     MIN_BLOCKS,
     Interval,

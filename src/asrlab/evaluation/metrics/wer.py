@@ -63,12 +63,7 @@ class ErrorCounts:
     insertions: int = 0
 
     def __add__(self, other: ErrorCounts) -> ErrorCounts:
-        return ErrorCounts(
-            hits=self.hits + other.hits,
-            substitutions=self.substitutions + other.substitutions,
-            deletions=self.deletions + other.deletions,
-            insertions=self.insertions + other.insertions,
-        )
+        return ErrorCounts(**{name: count + getattr(other, name) for name, count in attrs.asdict(self).items()})
 
     @property
     def reference_length(self) -> int:
@@ -155,11 +150,29 @@ def score(pairs: Iterable[TextPair], *, normalizer: Normalizer) -> Score:
         pairs: The utterances, read once.
         normalizer: Rule that normalizes both texts.
     """
-    total = Score(normalizer=normalizer.name, normalizer_version=normalizer.version)
+    import jiwer
+
+    words = characters = ErrorCounts()
+    scored = empty = insertions = 0
     for pair in pairs:
-        total = _add_errors(total, reference=normalizer(pair.reference), hypothesis=normalizer(pair.hypothesis))
-    count = total.utterances + total.empty_references
-    return attrs.evolve(total, normalizers=((normalizer.name, count),) if count else ())
+        reference, hypothesis = normalizer(pair.reference), normalizer(pair.hypothesis)
+        if reference:
+            scored += 1
+            words += _counts(jiwer.process_words(reference, hypothesis))
+            characters += _counts(jiwer.process_characters(reference, hypothesis))
+        else:
+            empty += 1
+            insertions += len(hypothesis.split())
+    return Score(
+        normalizer=normalizer.name,
+        normalizer_version=normalizer.version,
+        utterances=scored,
+        words=words,
+        characters=characters,
+        empty_references=empty,
+        empty_reference_insertions=insertions,
+        normalizers=((normalizer.name, scored + empty),) if scored + empty else (),
+    )
 
 
 def count_word_errors(reference: str, hypothesis: str) -> ErrorCounts:
@@ -173,27 +186,5 @@ def count_word_errors(reference: str, hypothesis: str) -> ErrorCounts:
     return _counts(jiwer.process_words(reference, hypothesis))
 
 
-def _add_errors(total: Score, *, reference: str, hypothesis: str) -> Score:
-    import jiwer
-
-    if not reference:
-        return attrs.evolve(
-            total,
-            empty_references=total.empty_references + 1,
-            empty_reference_insertions=total.empty_reference_insertions + len(hypothesis.split()),
-        )
-    return attrs.evolve(
-        total,
-        utterances=total.utterances + 1,
-        words=total.words + _counts(jiwer.process_words(reference, hypothesis)),
-        characters=total.characters + _counts(jiwer.process_characters(reference, hypothesis)),
-    )
-
-
 def _counts(output: WordOutput | CharacterOutput) -> ErrorCounts:
-    return ErrorCounts(
-        hits=output.hits,
-        substitutions=output.substitutions,
-        deletions=output.deletions,
-        insertions=output.insertions,
-    )
+    return ErrorCounts(**{kind: getattr(output, kind) for kind in ("hits", "substitutions", "deletions", "insertions")})
