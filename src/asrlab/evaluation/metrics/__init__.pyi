@@ -1,8 +1,11 @@
 from asrlab.environment import peak_resident_bytes as peak_resident_bytes, resident_bytes as resident_bytes
 from asrlab.evaluation.metrics.alignment import AlignedWord as AlignedWord, align as align
 from asrlab.evaluation.metrics.comparison import (
+    SpeedComparison as SpeedComparison,
+    SpeedRatio as SpeedRatio,
     WerComparison as WerComparison,
     WerDifference as WerDifference,
+    compare_speed as compare_speed,
     compare_wer as compare_wer,
     wer_interval as wer_interval,
 )
@@ -32,15 +35,10 @@ from asrlab.evaluation.metrics.profiles import (
 from asrlab.evaluation.metrics.resampling import Interval as Interval, Resampling as Resampling
 from asrlab.evaluation.metrics.speed import (
     LatencySummary as LatencySummary,
+    UtteranceTime as UtteranceTime,
     latency_summary as latency_summary,
     percentile as percentile,
     rtfx as rtfx,
-)
-from asrlab.evaluation.metrics.speed_comparison import (
-    SpeedComparison as SpeedComparison,
-    SpeedRatio as SpeedRatio,
-    UtteranceTime as UtteranceTime,
-    compare_speed as compare_speed,
 )
 from asrlab.evaluation.metrics.wer import (
     ErrorCounts as ErrorCounts,

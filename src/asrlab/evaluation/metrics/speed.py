@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from asrlab.errors import OptionError
+from asrlab.errors import DatasetError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,38 @@ if TYPE_CHECKING:
 
 # Under 100 samples the nearest rank of p99 is the maximum, and p99 would claim more than was measured.
 _MIN_P99_SAMPLES = 100
+
+
+def _check_times(instance: UtteranceTime, attribute: attrs.Attribute[Any], value: float | tuple[float, ...]) -> None:
+    times = value if isinstance(value, tuple) else (value,)
+    if not times or not all(math.isfinite(time) and time > 0 for time in times):
+        shown = times[0] if len(times) == 1 else times
+        raise DatasetError(
+            f"utterance {instance.id!r} has {attribute.name} {shown!r}; leave out utterances that were not transcribed"
+        )
+
+
+def _each_pass(seconds: float | Iterable[float]) -> tuple[float, ...]:
+    return (seconds,) if isinstance(seconds, int | float) else tuple(seconds)
+
+
+@attrs.frozen(kw_only=True)
+class UtteranceTime:
+    """The time that one utterance took.
+
+    Attributes:
+        id: Id of the utterance.
+        duration: Seconds of audio, above 0.
+        seconds: Seconds from the call to the whole transcript (``Transcript.timings.total``), above 0, of each pass
+            through the data set in order. A single number is one pass.
+
+    Raises:
+        DatasetError: If a time is 0, negative or not finite.
+    """
+
+    id: str
+    duration: float = attrs.field(validator=_check_times)
+    seconds: tuple[float, ...] = attrs.field(validator=_check_times, converter=_each_pass)
 
 
 @attrs.frozen(kw_only=True)
@@ -59,12 +91,18 @@ def percentile(values: Iterable[float], q: float) -> float:
 
     Source: Hyndman and Fan, Sample Quantiles in Statistical Packages (1996), definition 1.
     """
-    ordered = _ordered(values)
+    ordered = list(values)
+    for index, value in enumerate(ordered):
+        if not math.isfinite(value):
+            # NaN has no order: sorted() would misplace it and the other values
+            raise OptionError(f"value {index} is {value!r}; a percentile needs finite numbers", option="values")
     if not 0 < q <= 100:
         raise OptionError(f"percentile {q!r} is out of range; give one above 0 and up to 100", option="q")
     if not ordered:
         raise OptionError("no value to take a percentile of; give at least one", option="values")
-    return _at(ordered, q)
+    # exact: in floats 99.9 / 100 * 1000 is a little above 999, and the rank one too high
+    rank = math.ceil(Fraction(str(q)) * len(ordered) / 100)
+    return sorted(ordered)[rank - 1]
 
 
 def latency_summary(values: Iterable[float]) -> LatencySummary:
@@ -73,16 +111,15 @@ def latency_summary(values: Iterable[float]) -> LatencySummary:
     Raises:
         OptionError: If a value is not finite.
     """
-    ordered = _ordered(values)
-    if not ordered:
-        return LatencySummary(samples=0, p50=None, p90=None, p95=None, p99=None, maximum=None)
+    seconds = list(values)
+    p50, p90, p95, p99, maximum = [percentile(seconds, q) if seconds else None for q in (50, 90, 95, 99, 100)]
     return LatencySummary(
-        samples=len(ordered),
-        p50=_at(ordered, 50),
-        p90=_at(ordered, 90),
-        p95=_at(ordered, 95),
-        p99=_at(ordered, 99) if len(ordered) >= _MIN_P99_SAMPLES else None,
-        maximum=ordered[-1],
+        samples=len(seconds),
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99 if len(seconds) >= _MIN_P99_SAMPLES else None,
+        maximum=maximum,
     )
 
 
@@ -109,18 +146,3 @@ def rtfx(audio_seconds: float, seconds: float) -> float | None:
         if not (math.isfinite(value) and value >= 0):
             raise OptionError(f"{name} {value!r} must be a finite number of seconds, 0 or more", option=name)
     return audio_seconds / seconds if seconds else None
-
-
-def _ordered(values: Iterable[float]) -> list[float]:
-    ordered = list(values)
-    for index, value in enumerate(ordered):
-        if not math.isfinite(value):
-            # NaN has no order: sorted() would misplace it and the other values
-            raise OptionError(f"value {index} is {value!r}; a percentile needs finite numbers", option="values")
-    return sorted(ordered)
-
-
-def _at(ordered: list[float], q: float) -> float:
-    # exact: in floats 99.9 / 100 * 1000 is a little above 999, and the rank one too high
-    rank = math.ceil(Fraction(str(q)) * len(ordered) / 100)
-    return ordered[rank - 1]
