@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 from asrlab.errors import AsrlabError, OptionError
 from asrlab.installation import install_command
 from asrlab.testing import Target, TranscriberConformance
-from asrlab.testing.conformance.process import run_in_subprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,30 +136,16 @@ def test_the_help_has_an_example() -> None:
     assert "cannot run the conformance checks on device 'tpu'" in wrong.stderr
 
 
-def exit_with_error() -> None:
-    """End the process without a result."""
-    sys.stderr.write("a last line\n")
-    sys.exit(3)
-
-
-def hang() -> None:
-    """Wait for an event that is never set."""
-    sys.stdin.read()
-    import threading
-
-    threading.Event().wait()
-
-
 def test_a_failing_process_is_reported() -> None:
     """The error has the exit code and the last output."""
-    with pytest.raises(AsrlabError, match=r"ended with exit code 3; its last output:\na last line"):
-        run_in_subprocess(exit_with_error, limit_s=60)
+    with pytest.raises(AsrlabError, match=r"ended with exit code 1; its last output:\n.*a last line"):
+        Target(model="echo/echo").run_in_subprocess(sys.exit, "a last line")
 
 
 def test_a_slow_process_is_killed() -> None:
     """A process beyond its limit is killed, and the error has the next step."""
     with pytest.raises(AsrlabError, match="did not end within 1 s; make the engine faster"):
-        run_in_subprocess(hang, limit_s=1)
+        Target(model="echo/echo", limit_s=1).run_in_subprocess(signal.sigwait, {signal.SIGUSR1})
 
 
 def test_an_unknown_device_is_refused() -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from asrlab.testing import Target
 from asrlab.testing.conformance.check import Check, CheckContext, CheckResult, run_check
-from asrlab.testing.conformance.checks import CHECKS
-from asrlab.testing.conformance.process import run_in_subprocess
+from asrlab.testing.conformance.session import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +111,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, write_distribution: Call
         write_distribution(folder, name, source=PLUGIN_SOURCE.format(**parts))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
+        patch.syspath_prepend(str(BAD_ENGINES.parents[2]))  # so that a child process can import this module
         patch.setattr("asrlab.engine.transcriber.Transcriber", importlib.import_module("bad_engines").BadTranscriber)
         yield folder
 
@@ -188,8 +188,8 @@ def all_leaks() -> dict[str, list[tuple[str, str]]]:
 @pytest.fixture(scope="module")
 def leaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, str]]]:
     """Find the leaks in a fresh process."""
-    leaks_by_model: dict[str, list[tuple[str, str]]] = run_in_subprocess(
-        all_leaks, limit_s=300, temporary=tmp_path_factory.mktemp("temporary")
+    leaks_by_model: dict[str, list[tuple[str, str]]] = Target(model="bad/good", limit_s=300).run_in_subprocess(
+        all_leaks, temporary=tmp_path_factory.mktemp("temporary")
     )
     return leaks_by_model
 

@@ -19,7 +19,6 @@ from asrlab.errors import AsrlabError
 from asrlab.terminal import run_guarded
 from asrlab.terminal.screen import Text, open_screen
 from asrlab.testing.conformance.check import CheckResult
-from asrlab.testing.conformance.process import run_in_subprocess
 from asrlab.testing.conformance.session import run_all_checks
 from asrlab.testing.conformance.target import Target
 
@@ -112,7 +111,7 @@ def _check_target(target: Target) -> TargetResult:
     checks: tuple[CheckResult, ...] = ()
     message = ""
     try:
-        checks = run_in_subprocess(run_all_checks, target, limit_s=target.limit_s)
+        checks = target.run_in_subprocess(run_all_checks, target)
     except AsrlabError as error:
         message = error.message
     return TargetResult(target=target, checks=checks, error=message, seconds=round(time.monotonic() - start, 1))

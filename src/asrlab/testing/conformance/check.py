@@ -19,7 +19,6 @@ from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import LoadedPlugin, PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.testing.conformance.leaks import Leak, find_leaks
-from asrlab.testing.conformance.process import run_in_subprocess
 from asrlab.testing.conformance.target import Target
 from asrlab.transcript import Segment, Transcript
 
@@ -64,12 +63,8 @@ class CheckContext:
     @cached_property
     def plugin(self) -> LoadedPlugin:
         """The plugin of the engine."""
-        resolved = self.resolved
-        return next(
-            plugin
-            for plugin, spec in self.engines
-            if plugin.distribution == resolved.distribution and spec.name == resolved.engine.name
-        )
+        expected = (self.resolved.distribution, self.resolved.engine.name)
+        return next(plugin for plugin, spec in self.engines if (plugin.distribution, spec.name) == expected)
 
     @cached_property
     def load_failure(self) -> str:
@@ -94,13 +89,10 @@ class CheckContext:
     @cached_property
     def leaks(self) -> tuple[Leak, ...]:
         """The state that loading, transcribing and closing leaves behind in a fresh process."""
+        target = self.target
         with TemporaryDirectory() as folder:
-            leaks: tuple[Leak, ...] = run_in_subprocess(
-                find_leaks,
-                self.target,
-                limit_s=self.target.limit_s,
-                simulated=self.target.simulated,
-                temporary=Path(folder),
+            leaks: tuple[Leak, ...] = target.run_in_subprocess(
+                find_leaks, target, simulated=target.simulated, temporary=Path(folder)
             )
         return leaks
 
@@ -110,15 +102,15 @@ class CheckContext:
         return self.transcriber.transcribe(self.speech)
 
     @cached_property
-    def second_transcript(self) -> Transcript:
-        """The transcript of the recording from a second call."""
-        return self.transcriber.transcribe(self.speech)
+    def texts(self) -> tuple[str, str]:
+        """The segments of two transcripts of the recording without options, each as one line."""
+        second = self.transcriber.transcribe(self.speech)
+        return format_segments(self.transcript.segments), format_segments(second.segments)
 
     @property
     def is_deterministic(self) -> bool:
         """True if the target claims to be deterministic, and both transcripts are equal."""
-        texts = format_segments(self.transcript.segments), format_segments(self.second_transcript.segments)
-        return self.target.deterministic and texts[0] == texts[1]
+        return self.target.deterministic and self.texts[0] == self.texts[1]
 
     @cached_property
     def raw_segments(self) -> tuple[Segment, ...]:
@@ -134,22 +126,22 @@ class CheckContext:
             self._loaded.close()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Check:
-    """One requirement for a transcriber.
+    """One requirement for a transcriber; a partial call decorates the function that finds the problems.
 
     Attributes:
+        find_problems: Yields the violations: what is wrong, where, and what the author should do.
         name: Name of the check, such as ``times``, for `Target.expected_failures`.
         description: The requirement, as a sentence.
-        find_problems: Yields the violations: what is wrong, where, and what the author should do.
         skip_reason: Returns the reason why the check does not apply; empty if it does.
         requires: ``model``: the loaded model; ``spec``: the engine's spec; or ``nothing``.
         in_fresh_process: True if the check starts a fresh child process.
     """
 
+    find_problems: Callable[[CheckContext], Iterable[str]]
     name: str
     description: str
-    find_problems: Callable[[CheckContext], Iterable[str]]
     skip_reason: Callable[[CheckContext], str] = lambda _context: ""
     requires: Literal["model", "spec", "nothing"] = "model"
     in_fresh_process: bool = False
@@ -189,33 +181,30 @@ def run_check(check: Check, context: CheckContext) -> CheckResult:
 
 
 def _run(check: Check, context: CheckContext) -> CheckResult:
+    skip_reason = ""
+    problems: tuple[str, ...] = ()
     try:
-        if reason := _unmet_requirement(check, context) or check.skip_reason(context):
-            return CheckResult(check=check.name, outcome="skipped", messages=(reason,))
-        problems = tuple(check.find_problems(context))
+        if check.requires != "nothing" and context.resolve_failure:
+            skip_reason = "the model is unknown: see the check 'plugin'"
+        elif check.requires == "model" and context.load_failure:
+            skip_reason = "the model does not load: see the check 'loads'"
+        elif not (skip_reason := check.skip_reason(context)):
+            problems = tuple(check.find_problems(context))
     except Exception as error:  # noqa: BLE001 - the plugin boundary: any error of an engine is a problem to report
         problems = (f"unexpected error: {describe_error(error)}; fix the code that raises it",)
+    if skip_reason:
+        return CheckResult(check=check.name, outcome="skipped", messages=(skip_reason,))
     return CheckResult(check=check.name, outcome="failed" if problems else "passed", messages=problems)
-
-
-def _unmet_requirement(check: Check, context: CheckContext) -> str:
-    if check.requires != "nothing" and context.resolve_failure:
-        return "the model is unknown: see the check 'plugin'"
-    if check.requires == "model" and context.load_failure:
-        return "the model does not load: see the check 'loads'"
-    return ""
 
 
 def format_segments(segments: Iterable[Segment]) -> str:
     """Return texts and times as one line, for comparisons and messages."""
-    return (
-        "; ".join(f"{segment.text!r} {segment.start:.3f} to {segment.end:.3f} s" for segment in segments) or "nothing"
-    )
+    lines = (f"{segment.text!r} {segment.start:.3f} to {segment.end:.3f} s" for segment in segments)
+    return "; ".join(lines) or "nothing"
 
 
 def describe_error(error: BaseException) -> str:
     """Return the message of an asrlab error; for other errors, the type and the first line."""
     if isinstance(error, AsrlabError):
         return str(error)
-    line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {line[:_MAX_LINE_CHARS]}"
+    return f"{type(error).__name__}: {str(error).strip().partition('\n')[0][:_MAX_LINE_CHARS]}"

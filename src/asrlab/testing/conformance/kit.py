@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from asrlab.testing.conformance.check import Check
-from asrlab.testing.conformance.checks import CHECKS
-from asrlab.testing.conformance.session import ConformanceSession
+from asrlab.testing.conformance.session import CHECKS, ConformanceSession
 from asrlab.testing.conformance.target import Target
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import attrs
 
-from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import AsrlabError, OptionError
 from asrlab.options import TASKS, Capabilities
 from asrlab.testing.conformance.check import Check, CheckContext, describe_error
-from asrlab.testing.conformance.checks.plugins import find_broken_code
+from asrlab.testing.conformance.plugin_checks import code
 
 _FLAGS = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
 _UNSUPPORTED_TYPE = "float13"
@@ -23,11 +23,21 @@ _MAX_OBJECTS = 50_000
 _NOT_SEARCHED = (str, bytes, int, float, type, ModuleType, BuiltinFunctionType, property)
 
 
+@partial(
+    Check,
+    name="loads",
+    description="The model loads on the device.",
+    skip_reason=lambda context: (
+        "its functions cannot be imported: see the check 'code'" if any(code.find_problems(context)) else ""
+    ),
+    requires="spec",
+)
 def _loads(context: CheckContext) -> Iterator[str]:
     if context.load_failure:
         yield f"asrlab.load raised: {context.load_failure}"
 
 
+@partial(Check, name="capabilities", description="Capabilities have the documented types.")
 def _capabilities(context: CheckContext) -> Iterator[str]:
     capabilities = context.transcriber.info.capabilities
     if not isinstance(capabilities, Capabilities):
@@ -40,7 +50,9 @@ def _capabilities(context: CheckContext) -> Iterator[str]:
     tasks, languages, options = values["tasks"], values["languages"], values["engine_options"]
     if not _is_tuple(tasks) or not tasks or not set(tasks) <= set(TASKS):
         yield f"capabilities.tasks is {tasks!r}; use a tuple of {' or '.join(TASKS)}"
-    if languages is not None and not (_is_tuple(languages) and all(map(_is_subtag, languages))):
+    if languages is not None and not (
+        _is_tuple(languages) and all(tag.isalpha() and tag.islower() for tag in languages)
+    ):
         yield f"capabilities.languages is {languages!r}; use a tuple of primary subtags such as ('en',), or None"
     if not _is_tuple(options):
         yield f"capabilities.engine_options is {options!r}; use a tuple of names, such as ('patience',)"
@@ -50,10 +62,7 @@ def _is_tuple(value: object) -> bool:
     return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
 
 
-def _is_subtag(value: str) -> bool:
-    return value.isalpha() and value.islower()
-
-
+@partial(Check, name="facts", description="The facts of the loaded model are complete.")
 def _facts(context: CheckContext) -> Iterator[str]:
     info: Any = context.transcriber.info
     if info.model.name != context.resolved.name:
@@ -66,6 +75,7 @@ def _facts(context: CheckContext) -> Iterator[str]:
         yield "info.packages is empty; pass request.packages on, so that transcripts have the versions"
 
 
+@partial(Check, name="device", description="The reported device is the requested device, everywhere.")
 def _device(context: CheckContext) -> Iterator[str]:
     requested, device = context.target.load_device, context.transcriber.info.device
     report = context.resolved.engine.device_report()
@@ -82,6 +92,17 @@ def _device(context: CheckContext) -> Iterator[str]:
         yield f"the transcript has {context.transcript.device}, the transcriber {device}; pass request.device on"
 
 
+def _has_no_parameters(context: CheckContext) -> str:
+    shares = _device_shares(context.transcriber.recognizer)
+    return "" if shares else "the recognizer has no parameters of torch, CTranslate2 or ONNX Runtime"
+
+
+@partial(
+    Check,
+    name="parameters",
+    description="The parameters are on the reported device.",
+    skip_reason=_has_no_parameters,
+)
 def _parameters(context: CheckContext) -> Iterator[str]:
     kind = context.transcriber.info.device.resolved.partition(":")[0]
     shares = _device_shares(context.transcriber.recognizer)
@@ -97,30 +118,19 @@ def _device_shares(recognizer: object) -> Mapping[str, float]:
     Parameters of torch are counted by size. Without any, models of CTranslate2 and sessions of ONNX Runtime count
     equally.
     """
+    torch = sys.modules.get("torch")
     sizes: Counter[str] = Counter()
     models: Counter[str] = Counter()
     for value in _reachable(recognizer):
-        for kind, size in _torch_parameters(value):
-            sizes[kind] += size
-        if kind := _model_device(value):
-            models[kind] += 1
+        package = type(value).__module__.partition(".")[0]
+        if torch is not None and isinstance(value, torch.nn.Parameter):
+            sizes[value.device.type] += value.numel() * value.element_size()
+        elif package == "ctranslate2" and isinstance(device := getattr(value, "device", None), str):
+            models[device] += 1
+        elif package == "onnxruntime" and callable(providers := getattr(value, "get_providers", None)):
+            models["cuda" if "CUDAExecutionProvider" in providers() else "cpu"] += 1
     counts = sizes or models
     return {kind: size / counts.total() for kind, size in counts.items()}
-
-
-def _torch_parameters(value: object) -> Iterator[tuple[str, int]]:
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.nn.Parameter):
-        yield value.device.type, value.numel() * value.element_size()
-
-
-def _model_device(value: object) -> str:
-    package = type(value).__module__.partition(".")[0]
-    if package == "ctranslate2" and isinstance(device := getattr(value, "device", None), str):
-        return device
-    if package == "onnxruntime" and callable(providers := getattr(value, "get_providers", None)):
-        return "cuda" if "CUDAExecutionProvider" in providers() else "cpu"
-    return ""
 
 
 def _reachable(root: object) -> Iterator[object]:
@@ -143,7 +153,10 @@ def _referents(value: object) -> Iterable[Any]:
     if isinstance(value, list | tuple | set | frozenset):
         return [*value]
     if isinstance(value, CellType):
-        return _cell_contents(value)
+        try:
+            return (value.cell_contents,)
+        except ValueError:  # not filled yet
+            return ()
     if isinstance(value, FunctionType):
         return value.__closure__ or ()
     if isinstance(value, MethodType):
@@ -153,19 +166,7 @@ def _referents(value: object) -> Iterable[Any]:
     return [*members, *getattr(value, "__dict__", {}).values()]
 
 
-def _cell_contents(cell: CellType) -> tuple[Any, ...]:
-    try:
-        return (cell.cell_contents,)
-    except ValueError:  # not filled yet
-        return ()
-
-
-def _has_no_parameters(context: CheckContext) -> str:
-    if _device_shares(context.transcriber.recognizer):
-        return ""
-    return "the recognizer has no parameters of torch, CTranslate2 or ONNX Runtime"
-
-
+@partial(Check, name="compute-type", description="An unknown compute type raises OptionError.")
 def _compute_type(context: CheckContext) -> Iterator[str]:
     try:
         transcriber = context.target.load(compute_type=_UNSUPPORTED_TYPE)
@@ -181,9 +182,11 @@ def _compute_type(context: CheckContext) -> Iterator[str]:
     )
 
 
-def _closing(context: CheckContext) -> Iterator[str]:
-    transcriber = context.target.load()
-    transcriber.transcribe(context.speech)
+@partial(Check, name="closing", description="A closed transcriber does not transcribe, and may be closed again.")
+def closing(context: CheckContext) -> Iterator[str]:
+    """Yield the faults of a transcriber while and after it is closed."""
+    transcriber, speech = context.target.load(), context.speech
+    transcriber.transcribe(speech)
     for time in ("first", "second"):
         try:
             transcriber.close()
@@ -191,52 +194,20 @@ def _closing(context: CheckContext) -> Iterator[str]:
             yield f"the {time} close() raised {describe_error(error)}; release() must not fail"
     if not transcriber.closed:
         yield "closed is False after close(); report this to asrlab"
-    for name, call in _calls(transcriber, context).items():
-        if problem := _succeeds(call):
-            yield f"{name} after close() {problem}; report this to asrlab"
-
-
-def _calls(transcriber: Transcriber, context: CheckContext) -> dict[str, Callable[[], object]]:
-    return {
-        "transcribe": lambda: transcriber.transcribe(context.speech),
-        "stream": lambda: next(transcriber.stream(context.speech), None),
-        "transcribe_many": lambda: list(transcriber.transcribe_many([context.speech])),
+    calls: dict[str, Callable[[], object]] = {
+        "transcribe": lambda: transcriber.transcribe(speech),
+        "stream": lambda: next(transcriber.stream(speech), None),
+        "transcribe_many": lambda: list(transcriber.transcribe_many([speech])),
     }
+    for name, call in calls.items():
+        problem = "succeeded"
+        try:
+            call()
+        except AsrlabError:
+            continue
+        except Exception as error:  # noqa: BLE001 - the plugin boundary
+            problem = f"raised {describe_error(error)} instead of an AsrlabError"
+        yield f"{name} after close() {problem}; report this to asrlab"
 
 
-def _succeeds(call: Callable[[], object]) -> str:
-    try:
-        call()
-    except AsrlabError:
-        return ""
-    except Exception as error:  # noqa: BLE001 - the plugin boundary
-        return f"raised {describe_error(error)} instead of an AsrlabError"
-    return "succeeded"
-
-
-CHECKS = (
-    Check(
-        name="loads",
-        description="The model loads on the device.",
-        find_problems=_loads,
-        skip_reason=lambda context: (
-            "its functions cannot be imported: see the check 'code'" if any(find_broken_code(context)) else ""
-        ),
-        requires="spec",
-    ),
-    Check(name="capabilities", description="Capabilities have the documented types.", find_problems=_capabilities),
-    Check(name="facts", description="The facts of the loaded model are complete.", find_problems=_facts),
-    Check(name="device", description="The reported device is the requested device, everywhere.", find_problems=_device),
-    Check(
-        name="parameters",
-        description="The parameters are on the reported device.",
-        find_problems=_parameters,
-        skip_reason=_has_no_parameters,
-    ),
-    Check(name="compute-type", description="An unknown compute type raises OptionError.", find_problems=_compute_type),
-)
-CLOSING = Check(
-    name="closing",
-    description="A closed transcriber does not transcribe, and may be closed again.",
-    find_problems=_closing,
-)
+CHECKS = (_loads, _capabilities, _facts, _device, _parameters, _compute_type)
