@@ -24,7 +24,7 @@ PUBLIC_FACADES = {
     "asrlab.compat.faster_whisper.transcribe",
     "asrlab.compat.faster_whisper.utils:download_model",
     "asrlab.evaluation.reports.comparison:compare",
-    "asrlab.evaluation.reports.html.report:report",
+    "asrlab.evaluation.reports.html_report:report",
     "asrlab.evaluation.runs.bench:bench",
     "asrlab.evaluation.runs.bench:resume",
     "asrlab.loading:load",

@@ -19,7 +19,7 @@ DRIVER = r"""
 import json, os, pty, select, sys
 import asrlab.cli.main
 import asrlab.cli.views.run, asrlab.cli.views.compare, asrlab.cli.views.compare, asrlab.cli.views.details
-import asrlab.evaluation.reports.comparison, asrlab.evaluation.reports.html.report, asrlab.evaluation.runs.bench
+import asrlab.evaluation.reports.comparison, asrlab.evaluation.reports.html_report, asrlab.evaluation.runs.bench
 import asrlab.loading, rich.progress
 
 

@@ -53,7 +53,7 @@ def tune(models: tuple[str, ...], *, seconds: float, forget: bool, as_json: bool
 def _tune(model: str, seconds: float, load_options: dict[str, Any]) -> Calibration:
     import asrlab.tuning.tune
     from asrlab.cli.progress import progress_bar
-    from asrlab.evaluation.reports.quality_summary import describe_batching
+    from asrlab.evaluation.reports.sentences import describe_batching
 
     with progress_bar() as bars:
         bar = bars.add_task(model, total=round(seconds))
@@ -83,7 +83,7 @@ def _show(calibration: Calibration) -> None:
     from rich.table import Table
 
     from asrlab.cli.output import console
-    from asrlab.evaluation.reports.quality_summary import describe_batching
+    from asrlab.evaluation.reports.sentences import describe_batching
     from asrlab.tuning.calibration import CalibrationStore
 
     title = calibration.key.model

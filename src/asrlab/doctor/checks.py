@@ -16,7 +16,7 @@ from asrlab.doctor.probes import EngineProbe, probe_engines
 from asrlab.engine.spec import EngineSpec
 from asrlab.environment import installed_version, usable_cores
 from asrlab.errors import WeightsError
-from asrlab.evaluation.reports.quality_summary import describe_batching
+from asrlab.evaluation.reports.sentences import describe_batching
 from asrlab.installation import asrlab_command, install_command, runnable
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = attach(
         "asrlab.evaluation.catalog": "list_datasets load_dataset",
         "asrlab.evaluation.reports.comparison": "ComparedSystem Comparison compare",
         "asrlab.evaluation.reports.extra_metrics": "MissedEntity NormalizerScores RunMetrics",
-        "asrlab.evaluation.reports.html.report": "Report report",
+        "asrlab.evaluation.reports.html_report": "Report report",
         "asrlab.evaluation.reports.score_files": "ScoredFile ScoreOptions Scoring score",
         "asrlab.evaluation.runs.bench": "bench resume",
         "asrlab.evaluation.runs.load": "load_run",

@@ -11,7 +11,7 @@ from asrlab.evaluation.reports.extra_metrics import (
     NormalizerScores as NormalizerScores,
     RunMetrics as RunMetrics,
 )
-from asrlab.evaluation.reports.html.report import Report as Report, report as report
+from asrlab.evaluation.reports.html_report import Report as Report, report as report
 from asrlab.evaluation.reports.score_files import (
     ScoredFile as ScoredFile,
     ScoreOptions as ScoreOptions,

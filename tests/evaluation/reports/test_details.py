@@ -10,8 +10,7 @@ import pytest
 from asrlab.evaluation import compare
 from asrlab.evaluation.metrics import ErrorCounts, Resampling, wer_interval
 from asrlab.evaluation.reports.details import Details, build_details
-from asrlab.evaluation.reports.scored_system import alignment_spans
-from asrlab.evaluation.reports.speed import N_BINS
+from asrlab.evaluation.reports.scored_system import N_BINS, alignment_spans
 from asrlab.evaluation.reports.systems import ComparisonOptions
 from asrlab.evaluation.runs.records import GateResult
 

@@ -12,7 +12,7 @@ import soundfile
 
 import asrlab
 from asrlab import Batching, DatasetError, Transcript
-from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
+from asrlab.evaluation.reports.sentences import describe_decoding_paths
 from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
 

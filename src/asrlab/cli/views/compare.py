@@ -19,7 +19,8 @@ from asrlab.evaluation.metrics import (
     WordDifferences,
     describe_normalizers,
 )
-from asrlab.evaluation.reports.comparison import TOO_FEW, ComparedSystem, Comparison
+from asrlab.evaluation.reports.comparison import ComparedSystem, Comparison
+from asrlab.evaluation.reports.details import describe_device
 from asrlab.evaluation.reports.formatting import (
     format_count,
     format_edits,
@@ -27,9 +28,9 @@ from asrlab.evaluation.reports.formatting import (
     format_percent,
     format_rtfx,
 )
-from asrlab.evaluation.reports.provenance import describe_device
 from asrlab.evaluation.reports.score_files import ScoredFile, Scoring
 from asrlab.evaluation.reports.scored_system import alignment_spans
+from asrlab.evaluation.reports.sentences import TOO_FEW
 from asrlab.terminal.screen import Text
 
 LEGEND = "[-in the reference only-] {+in the hypothesis only+}"

@@ -10,12 +10,9 @@ from rich.table import Table
 from asrlab.cli.views.compare import LEGEND, marked
 from asrlab.cli.views.extra_metrics import new_table
 from asrlab.evaluation.metrics import LatencySummary
-from asrlab.evaluation.reports.details import Breakdown, Details
+from asrlab.evaluation.reports.details import Breakdown, Details, GateCounts, RunFacts, SystemFacts
 from asrlab.evaluation.reports.formatting import format_error_rate
-from asrlab.evaluation.reports.provenance import RunFacts, SystemFacts
-from asrlab.evaluation.reports.quality_summary import GateCounts
-from asrlab.evaluation.reports.scored_system import WorstUtterance
-from asrlab.evaluation.reports.speed import LatencyHistograms
+from asrlab.evaluation.reports.scored_system import LatencyHistograms, WorstUtterance
 from asrlab.terminal.screen import Text
 
 GROUPS_SHOWN = 10

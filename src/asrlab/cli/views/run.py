@@ -16,8 +16,7 @@ from asrlab.cli.views.compare import LEGEND, marked
 from asrlab.cli.views.details import show_details
 from asrlab.cli.views.extra_metrics import show_figures, unknown_languages
 from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
-from asrlab.evaluation.reports.caveats import describe_busy_passes, describe_instability, normalizer_caveats
-from asrlab.evaluation.reports.details import build_details
+from asrlab.evaluation.reports.details import build_details, describe_device
 from asrlab.evaluation.reports.extra_metrics import run_metrics
 from asrlab.evaluation.reports.formatting import (
     format_edits,
@@ -26,8 +25,12 @@ from asrlab.evaluation.reports.formatting import (
     format_percent,
     format_seconds,
 )
-from asrlab.evaluation.reports.provenance import describe_device
-from asrlab.evaluation.reports.quality_summary import describe_decoding_paths
+from asrlab.evaluation.reports.sentences import (
+    describe_busy_passes,
+    describe_decoding_paths,
+    describe_instability,
+    normalizer_caveats,
+)
 from asrlab.evaluation.reports.systems import ComparisonOptions, loaded_systems
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.terminal.screen import Text

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from itertools import combinations
+from statistics import median
 
 import attrs
 
@@ -13,43 +15,32 @@ from asrlab._version import __version__
 from asrlab.control_characters import escape_json
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.environment import installed_version
+from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.metrics import (
     ErrorCounts,
     Resampling,
     SpeedComparison,
-    SpeedRatio,
     TextPair,
+    UtteranceTime,
     WerComparison,
-    WerDifference,
     WordDifferences,
+    compare_speed,
     compare_wer,
-    get_profile,
     word_differences,
 )
-from asrlab.evaluation.reports.caveats import comparison_notes
-from asrlab.evaluation.reports.common_utterances import (
-    intersect_utterances,
-    require_comparable,
-    require_same_utterances,
-)
-from asrlab.evaluation.reports.extra_metrics import RunMetrics, prepare_all, system_metrics
-from asrlab.evaluation.reports.formatting import format_count, format_p_value, format_percent
-from asrlab.evaluation.reports.speed import compare_system_speed
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, system_metrics
+from asrlab.evaluation.reports.scored_system import pass_seconds
+from asrlab.evaluation.reports.sentences import comparison_notes, headline, why_no_speed, why_no_speed_verdict
 from asrlab.evaluation.reports.systems import (
     BootstrapUnit,
     ComparisonOptions,
+    PreparedSystems,
     System,
-    bootstrap_units,
-    common_normalizer,
     loaded_systems,
+    prepare_systems,
+    share_utterances,
 )
-from asrlab.evaluation.runs.result import BenchResult
-
-TOO_FEW = "too few to tell"
-"""The verdict with fewer than six bootstrap units, for which intervals and p-values mean nothing."""
-
-_MIRRORED = {"better": "worse", "worse": "better", "faster": "slower", "slower": "faster"}
-_CONJUNCTIONS = {"better": "better than", "worse": "worse than", "no difference shown": "no difference shown from"}
+from asrlab.evaluation.runs.result import BenchResult, UtteranceResult
 
 
 @attrs.frozen(kw_only=True)
@@ -126,9 +117,17 @@ class Comparison:
     def to_json(self) -> str:
         """Return the comparison as a JSON object."""
         plain = attrs.asdict(self, filter=lambda field, _: field.name != "figures")
-        systems = [_plain_system(system) for system in self.systems]
-        plain |= {"systems": systems, "figures": self.figures.to_plain()}
-        plain |= {"normalizers": dict(self.normalizers), "language_caveats": dict(self.language_caveats)}
+        plain |= {
+            "systems": [
+                attrs.asdict(system)
+                | {"wer": system.words.rate, "finished_wer": system.finished.rate}
+                | {"failed_gates": dict(system.failed_gates)}
+                for system in self.systems
+            ],
+            "figures": self.figures.to_plain(),
+            "normalizers": dict(self.normalizers),
+            "language_caveats": dict(self.language_caveats),
+        }
         plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
         if self.speed:
             plain["speed"]["systems"] = {name: {"rtfx": rtfx} for name, rtfx in self.speed.systems}
@@ -176,43 +175,53 @@ def compare(
 
 def compare_runs(results: Sequence[BenchResult], options: ComparisonOptions) -> Comparison:
     """Compare runs as `compare` does."""
-    systems, left_out = _select_systems(results, only_shared=options.only_shared)
-    utterances = systems[0].utterances
-    profile = get_profile(options.normalizer or common_normalizer(results, utterances))
-    prepared = prepare_all(profile, systems)
-    units = bootstrap_units(utterances, options.bootstrap_unit)
-    wer = compare_wer(prepared, normalizer=profile.normalizer, blocks=units.by_id, resampling=options.resampling)
-    speed, why_no_speed = compare_system_speed(systems, units=units, resampling=options.resampling)
-    first, *others = prepared
+    systems = loaded_systems(results)
+    _require_comparable(results, systems)
+    systems, left_out = share_utterances(systems, only_shared=options.only_shared)
+    prepared = prepare_systems(results, systems, options)
+    texts, units, normalizer = prepared.texts, prepared.units, prepared.profile.normalizer
+    wer = compare_wer(texts, normalizer=normalizer, blocks=units.by_id, resampling=options.resampling)
+    speed, no_speed = _compare_speed(prepared)
+    first, *others = texts
+    words = dict(wer.systems)
     return Comparison(
-        headline=tuple(_headline(systems, wer, speed, units.unit)),
-        systems=tuple(_compared(system, dict(wer.systems)[system.name], prepared[system.name]) for system in systems),
-        utterances=len(utterances),
+        headline=tuple(headline(systems, wer, speed, units.unit)),
+        systems=tuple(_compared(system, words[system.name], texts[system.name]) for system in systems),
+        utterances=len(prepared.utterances),
         left_out=left_out,
-        unscored=sum(utterance.reference is None for utterance in utterances),
+        unscored=sum(utterance.reference is None for utterance in prepared.utterances),
         bootstrap_unit=units.unit,
-        normalizers=profile.normalizers(prepared[first]),
+        normalizers=prepared.profile.normalizers(texts[first]),
         language_caveats=tuple((system.name, system.unsupported.remark) for system in systems if system.unsupported),
         wer=wer,
         speed=speed,
-        why_no_speed=why_no_speed,
-        figures=system_metrics(systems, profile=profile, prepared=prepared, normalizers=options.normalizers),
+        why_no_speed=no_speed,
+        figures=system_metrics(prepared, normalizers=options.normalizers),
         differences=tuple(
-            word_differences(
-                {first: prepared[first], other: prepared[other]}, normalizer=profile.normalizer, top=options.top_words
-            )
+            word_differences({first: texts[first], other: texts[other]}, normalizer=normalizer, top=options.top_words)
             for other in others
         ),
-        notes=comparison_notes(results, systems, units=units, n_units=wer.blocks, left_out=left_out),
+        notes=tuple(comparison_notes(results, systems, units=units, n_units=wer.blocks, left_out=left_out)),
         numpy=installed_version("numpy") or "",
         asrlab=__version__,
     )
 
 
-def _select_systems(results: Sequence[BenchResult], *, only_shared: bool) -> tuple[tuple[System, ...], int]:
-    systems = loaded_systems(results)
-    require_comparable(results, systems)
-    return intersect_utterances(systems) if only_shared else (require_same_utterances(systems), 0)
+def _require_comparable(results: Sequence[BenchResult], systems: Sequence[System]) -> None:
+    for result in results:
+        if not result.complete:
+            raise DatasetError(
+                f"the run {result.manifest.run} is not complete, so its figures may change; resume it with: "
+                f"asrlab resume {result.run}"
+            )
+    if len(systems) < 2:
+        broken = [f"{model.model} did not load" for result in results for model in result.models if model.failure]
+        present = ", ".join([*(system.name for system in systems), *broken]) or "no model"
+        raise OptionError(
+            f"nothing to compare, only {present}; give a second run over the same data set, or a run of two models "
+            "(asrlab bench DATASET -m MODEL -m MODEL)",
+            option="runs",
+        )
 
 
 def _compared(system: System, words: ErrorCounts, pairs: Sequence[TextPair]) -> ComparedSystem:
@@ -235,92 +244,41 @@ def _compared(system: System, words: ErrorCounts, pairs: Sequence[TextPair]) -> 
     )
 
 
-def _plain_system(system: ComparedSystem) -> dict[str, Any]:
-    rates = {"wer": system.words.rate, "finished_wer": system.finished.rate}
-    return attrs.asdict(system) | rates | {"failed_gates": dict(system.failed_gates)}
+def _compare_speed(prepared: PreparedSystems) -> tuple[SpeedComparison | None, str]:
+    """Return the speeds over the utterances that every system transcribed, or None and why they cannot be compared.
 
-
-def _headline(systems: Sequence[System], wer: WerComparison, speed: SpeedComparison | None, unit: str) -> Iterator[str]:
-    """Yield a sentence on the error rates and, if speed can be compared, one on the speed.
-
-    The words better and faster are always verdicts of the metrics. Random weights get no verdict. A simulated device is
-    named first, and a model that does not support the language of an utterance is named after each verdict.
+    If all systems have the same number of passes, each pass counts; else each utterance has the median of its times.
     """
-    random = [system.name for system in systems if system.has_random_weights]
-    if random:
-        rates = ", ".join(f"{name} {format_percent(counts.rate)}" for name, counts in wer.systems)
-        verb = "has" if len(random) == 1 else "have"
-        yield f"{', '.join(random)} {verb} random weights, so these error rates mean nothing: WER {rates}"
-        return
-    if simulated := [system.name for system in systems if system.is_simulated]:
-        yield f"{', '.join(simulated)} ran on a simulated device, which proves nothing about a real one"
-    remarks = "".join(f"; {system.name}: {system.unsupported.remark}" for system in systems if system.unsupported)
-    describe = _describe_pair if len(systems) == 2 else _describe_lowest
-    rates_by_name = {name: counts.rate or 0.0 for name, counts in wer.systems}
-    yield describe(rates_by_name, wer.differences, _too_few(wer.blocks, unit)) + remarks
-    if speed:
-        yield _describe_speed(speed, _too_few(speed.blocks, unit)) + remarks
-
-
-def _too_few(n_units: int, unit: str) -> str:
-    return f"{TOO_FEW} ({format_count(n_units, unit)})"
-
-
-def _format_verdict(verdict: str, too_few: str, *, mirrored: bool) -> str:
-    if verdict == TOO_FEW:
-        return too_few
-    return _MIRRORED.get(verdict, verdict) if mirrored else verdict
-
-
-def _describe_pair(rates: Mapping[str, float], differences: Sequence[WerDifference], too_few: str) -> str:
-    pair = differences[0]
-    baseline, candidate = pair.baseline, pair.candidate
-    verdict = _format_verdict(pair.verdict, too_few, mirrored=pair.difference > 0)
-    if not pair.difference:
-        return f"{candidate} and {baseline}: WER {format_percent(rates[candidate])} each: {verdict}"
-    lower, higher = (candidate, baseline) if pair.difference < 0 else (baseline, candidate)
-    sign = 100 if pair.difference > 0 else -100
-    low, high = sorted((sign * pair.interval.low, sign * pair.interval.high))
-    return (
-        f"{lower}: WER {format_percent(rates[lower])}, {100 * abs(pair.difference):.2f} points lower than {higher}"
-        f"{_format_interval(pair, low, high)}: {verdict}"
+    systems = prepared.systems
+    if reason := why_no_speed(systems):
+        return None, reason
+    counts = {1 + max((len(utterance.repeats) for utterance in system.utterances), default=0) for system in systems}
+    n_passes = counts.pop() if len(counts) == 1 else None
+    rows = (
+        [_utterance_time(utterance, n_passes) for utterance in row]
+        for row in zip(*(system.utterances for system in systems), strict=True)
     )
+    complete = [[time for time in row if time] for row in rows if all(row)]
+    if not complete:
+        return None, "no utterance was transcribed by all of them"
+    times = {system.name: column for system, column in zip(systems, zip(*complete, strict=True), strict=True)}
+    reasons = {
+        (first.name, other.name): why_no_speed_verdict(first, other) for first, other in combinations(systems, 2)
+    }
+    try:
+        return compare_speed(times, blocks=prepared.units.by_id, resampling=prepared.resampling, reasons=reasons), ""
+    except DatasetError as error:
+        return None, error.message
 
 
-def _format_interval(pair: WerDifference | SpeedRatio, low: float, high: float) -> str:
-    """Return the interval and the p-value if they mean something; zero has no minus sign."""
-    if pair.verdict == TOO_FEW or (isinstance(pair, SpeedRatio) and pair.reason):
-        return ""
-    ends = (f"{round(end, 2) + 0.0:.2f}" for end in (low, high))
-    return f" [{', '.join(ends)}], {format_p_value(pair.p_adjusted)}"
-
-
-def _describe_lowest(rates: Mapping[str, float], differences: Sequence[WerDifference], too_few: str) -> str:
-    lowest = min(rates, key=lambda name: rates[name])
-    verdicts: dict[str, list[str]] = {}
-    for pair in differences:
-        if lowest in (pair.baseline, pair.candidate):
-            other = pair.baseline if pair.candidate == lowest else pair.candidate
-            verdict = _format_verdict(pair.verdict, too_few, mirrored=pair.baseline == lowest)
-            verdicts.setdefault(verdict, []).append(other)
-    parts = [f"{_CONJUNCTIONS.get(verdict, verdict + ':')} {', '.join(names)}" for verdict, names in verdicts.items()]
-    return f"{lowest}: lowest WER of {len(rates)}, {format_percent(rates[lowest])}; {'; '.join(parts)}"
-
-
-def _describe_speed(speed: SpeedComparison, too_few: str) -> str:
-    speeds = dict(speed.systems)
-    if len(speeds) > 2:
-        ordered = sorted(speeds, key=lambda name: -speeds[name])
-        return "RTFx " + ", ".join(f"{name} {speeds[name]:.2f}" for name in ordered) + "; the verdicts are below"
-    pair = speed.ratios[0]
-    mirrored = pair.ratio < 1
-    ratio, low, high = pair.ratio, pair.interval.low, pair.interval.high
-    faster, slower = pair.candidate, pair.baseline
-    if mirrored:
-        ratio, low, high, faster, slower = 1 / ratio, 1 / high, 1 / low, slower, faster
-    verdict = _format_verdict(pair.verdict, too_few, mirrored=mirrored)
-    reason = f" ({pair.reason})" if pair.reason and verdict != too_few else ""
-    return (
-        f"{faster}: RTFx {speeds[faster]:.2f}, {ratio:.2f} times that of {slower}{_format_interval(pair, low, high)}:"
-        f" {verdict}{reason}"
-    )
+def _utterance_time(utterance: UtteranceResult, n_passes: int | None) -> UtteranceTime | None:
+    """Return the times of *utterance*, or their median if *n_passes* is None; None if a time is missing."""
+    if utterance.transcript is None:
+        return None
+    seconds, duration = pass_seconds(utterance), utterance.transcript.duration
+    if n_passes is None:
+        seconds = [median(seconds)]
+    is_measured = all(math.isfinite(value) and value > 0 for value in (*seconds, duration))
+    if not is_measured or len(seconds) != (n_passes or 1):
+        return None
+    return UtteranceTime(id=utterance.id, duration=duration, seconds=seconds)

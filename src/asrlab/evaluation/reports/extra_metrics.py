@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import attrs
 
@@ -20,33 +21,21 @@ from asrlab.evaluation.metrics import (
     suspect_references,
 )
 from asrlab.evaluation.reports.systems import (
-    HasMetadata,
+    ComparisonOptions,
+    PreparedSystems,
     System,
-    independent_systems,
-    is_english_utterance,
+    Utterance,
     loaded_systems,
+    prepare_all,
+    prepare_systems,
     tried_by_all,
 )
 from asrlab.evaluation.runs.result import BenchResult
+from asrlab.languages import is_english
 
 _MAX_MISSES_READ = 10_000
 """Largest number of missed entities read of each system. Each holds two short texts."""
 _MAX_MISSES_KEPT = 20
-
-
-class HasHypotheses(Protocol):
-    """A system with hypotheses, such as `System`."""
-
-    @property
-    def name(self) -> str:
-        """The system's name."""
-
-    @property
-    def utterances(self) -> Sequence[HasMetadata]:
-        """The utterances, in the order that all systems share."""
-
-    def pairs(self) -> tuple[TextPair, ...]:
-        """Return references and hypotheses."""
 
 
 @attrs.frozen(kw_only=True)
@@ -112,7 +101,10 @@ class RunMetrics:
         return {
             "normalizer": self.normalizer,
             "normalizers": [_plain_scores(scores) for scores in self.normalizers],
-            "entities": {name: _plain_entities(entities) for name, entities in self.entities},
+            "entities": {
+                name: {"rate": score.rate, "total": attrs.asdict(score.total), **attrs.asdict(score)}
+                for name, score in self.entities
+            },
             "missed_entities": [attrs.asdict(missed) | {"instead": dict(missed.instead)} for missed in self.missed],
             "suspect_references": _plain_suspects(self.suspects) if self.suspects else None,
             "notes": list(self.notes),
@@ -130,22 +122,60 @@ def run_metrics(result: BenchResult, *, normalizers: Sequence[str]) -> RunMetric
         OptionError: If a profile is unknown.
     """
     systems = tried_by_all([system for system in loaded_systems([result]) if system.utterances])
-    profile = get_profile(result.manifest.normalizer)
-    prepared = prepare_all(profile, systems)
-    return system_metrics(systems, profile=profile, prepared=prepared, normalizers=normalizers)
+    return system_metrics(prepare_systems([result], systems, ComparisonOptions()), normalizers=normalizers)
 
 
-def system_metrics(
-    systems: Sequence[System],
+def system_metrics(prepared: PreparedSystems, *, normalizers: Sequence[str]) -> RunMetrics:
+    """Return the metrics of one or more systems over the same utterances; *normalizers* as for `run_metrics`."""
+    metrics = hypothesis_metrics(
+        {system.name: system.pairs() for system in prepared.systems},
+        prepared.utterances,
+        profile=prepared.profile,
+        prepared=prepared.texts,
+        normalizers=normalizers,
+    )
+    if len(prepared.systems) < 2:  # a single system needs no note
+        return metrics
+    keys = _independent_systems([system for system in prepared.systems if not system.has_random_weights])
+    if len(set(keys.values())) < 2:
+        note = "no search for suspect references: it needs two models of different weights that are not random"
+        return attrs.evolve(metrics, notes=(*metrics.notes, note))
+    texts = {name: prepared.texts[name] for name in keys}
+    return attrs.evolve(
+        metrics, suspects=suspect_references(texts, normalizer=prepared.profile.normalizer, shared=keys)
+    )
+
+
+def _independent_systems(systems: Sequence[System]) -> dict[str, str]:
+    """Return a key by system that is equal for systems with the same weights, so that these count once.
+
+    Weights are the same if their checksums are, or if two engines name the model alike: each engine's file of Whisper's
+    base weights has its own checksum, but makes the same mistakes.
+    """
+    keys: dict[str, str] = {}
+    key_by_mark: dict[str, str] = {}
+    for system in systems:
+        model = system.info.model
+        marks = [f"model {model.name.partition('/')[2]}", *([model.weights_sha256] if model.weights_sha256 else [])]
+        key = next((key_by_mark[mark] for mark in marks if mark in key_by_mark), system.name)
+        key_by_mark |= dict.fromkeys(marks, key)
+        keys[system.name] = key
+    return keys
+
+
+def hypothesis_metrics(
+    texts: Mapping[str, Sequence[TextPair]],
+    utterances: Sequence[Utterance],
     *,
     profile: Profile,
     prepared: Mapping[str, Sequence[TextPair]],
     normalizers: Sequence[str],
 ) -> RunMetrics:
-    """Return the metrics of one or more systems over the same utterances.
+    """Return the metrics of texts from unknown weights, so without suspect references.
 
     Args:
-        systems: The systems.
+        texts: The pairs of each system.
+        utterances: The utterances, in the order that all systems share.
         profile: The main normalizer.
         prepared: The pairs of each system as *profile* prepares them.
         normalizers: See `run_metrics`.
@@ -153,98 +183,56 @@ def system_metrics(
     Raises:
         OptionError: If a profile is unknown.
     """
-    metrics = hypothesis_metrics(systems, profile=profile, prepared=prepared, normalizers=normalizers)
-    suspects, note = _suspects(systems, profile, prepared)
-    return attrs.evolve(metrics, suspects=suspects, notes=(*metrics.notes, *([note] if note else [])))
-
-
-def hypothesis_metrics(
-    systems: Sequence[HasHypotheses],
-    *,
-    profile: Profile,
-    prepared: Mapping[str, Sequence[TextPair]],
-    normalizers: Sequence[str],
-) -> RunMetrics:
-    """Return the metrics of texts from unknown weights, so without suspect references; see `system_metrics`."""
-    entities, missed, note = _entities(systems)
-    return RunMetrics(
+    metrics = RunMetrics(
         systems=tuple(prepared),
         normalizer=profile.name,
-        normalizers=_score_normalizers(systems, profile, prepared, normalizers),
-        entities=entities,
-        missed=missed,
-        notes=(note,) if note else (),
+        normalizers=tuple(_score_normalizers(texts, profile, prepared, normalizers)),
     )
-
-
-def prepare_all(profile: Profile, systems: Sequence[HasHypotheses]) -> dict[str, tuple[TextPair, ...]]:
-    """Prepare the pairs of every system with *profile*.
-
-    The systems have the same utterances in the same order, and are prepared side by side so that *profile* caches what
-    they share.
-    """
-    rows = zip(*(profile.prepare(system.pairs()) for system in systems), strict=True)
-    columns = tuple(zip(*rows, strict=True)) or ((),) * len(systems)
-    return {system.name: tuple(column) for system, column in zip(systems, columns, strict=True)}
-
-
-def _rank_systems(errors: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
-    """Group systems with equal errors, the fewest errors first."""
-    groups: dict[int, list[str]] = defaultdict(list)
-    for name, number in errors.items():
-        groups[number].append(name)
-    return tuple(tuple(groups[number]) for number in sorted(groups))
+    english = {utterance.id for utterance in utterances if is_english(utterance.language)}
+    if not texts:
+        return metrics
+    if not english:
+        note = "entities were not counted: the rules are for English, and no utterance is marked as English (language)"
+        return attrs.evolve(metrics, notes=(note,))
+    scores = {
+        name: entity_errors((pair for pair in pairs if pair.id in english), misses=_MAX_MISSES_READ)
+        for name, pairs in texts.items()
+    }
+    n_others = len(utterances) - len(english)
+    note = f"entities: over the {len(english)} utterances marked as English; {n_others} others were left out"
+    return attrs.evolve(
+        metrics,
+        entities=tuple(
+            (name, attrs.evolve(score, misses=score.misses[:_MAX_MISSES_KEPT])) for name, score in scores.items()
+        ),
+        missed=_most_missed(scores, [utterance.id for utterance in utterances]),
+        notes=(note,) if n_others else (),
+    )
 
 
 def _score_normalizers(
-    systems: Sequence[HasHypotheses], profile: Profile, prepared: Mapping[str, Sequence[TextPair]], names: Sequence[str]
-) -> tuple[NormalizerScores, ...]:
-    if not names:
-        return ()
-    profiles = [profile, *(get_profile(name) for name in dict.fromkeys(names) if name != profile.name)]
-    rows: list[NormalizerScores] = []
+    texts: Mapping[str, Sequence[TextPair]],
+    profile: Profile,
+    prepared: Mapping[str, Sequence[TextPair]],
+    names: Sequence[str],
+) -> Iterator[NormalizerScores]:
+    main_order = None
+    profiles = [profile, *(get_profile(name) for name in dict.fromkeys(names) if name != profile.name)] if names else []
     for each in profiles:
-        pairs = prepared if each is profile else prepare_all(each, systems)
         scores = {
-            name: attrs.evolve(score(texts, normalizer=each.normalizer), normalizers=each.normalizers(texts))
-            for name, texts in pairs.items()
+            name: attrs.evolve(score(pairs, normalizer=each.normalizer), normalizers=each.normalizers(pairs))
+            for name, pairs in (prepared if each is profile else prepare_all(each, texts)).items()
         }
-        order = _rank_systems({name: result.words.errors for name, result in scores.items()})
-        rows.append(
-            NormalizerScores(
-                normalizer=each.name,
-                normalizer_version=each.version,
-                scores=tuple(scores.items()),
-                order=order,
-                order_changes=bool(rows) and order != rows[0].order,
-            )
+        ranked = sorted(scores, key=lambda name: scores[name].words.errors)
+        order = tuple(tuple(group) for _, group in groupby(ranked, key=lambda name: scores[name].words.errors))
+        main_order = main_order or order
+        yield NormalizerScores(
+            normalizer=each.name,
+            normalizer_version=each.version,
+            scores=tuple(scores.items()),
+            order=order,
+            order_changes=order != main_order,
         )
-    return tuple(rows)
-
-
-def _entities(
-    systems: Sequence[HasHypotheses],
-) -> tuple[tuple[tuple[str, EntityScore], ...], tuple[MissedEntity, ...], str]:
-    """Return each system's entity errors, the most missed entities, and a note on utterances that were left out."""
-    if not systems:
-        return (), (), ""
-    ids = [utterance.id for utterance in systems[0].utterances]
-    english = {utterance.id for utterance in systems[0].utterances if is_english_utterance(utterance)}
-    n_others = len(ids) - len(english)
-    if not english:
-        note = "entities were not counted: the rules are for English, and no utterance is marked as English (language)"
-        return (), (), note
-    scores = {
-        system.name: entity_errors((pair for pair in system.pairs() if pair.id in english), misses=_MAX_MISSES_READ)
-        for system in systems
-    }
-    note = (
-        f"entities: over the {len(english)} utterances marked as English; {n_others} others were left out"
-        if n_others
-        else ""
-    )
-    kept = {name: attrs.evolve(each, misses=each.misses[:_MAX_MISSES_KEPT]) for name, each in scores.items()}
-    return tuple(kept.items()), _most_missed(scores, ids), note
 
 
 def _most_missed(scores: Mapping[str, EntityScore], ids: Sequence[str]) -> tuple[MissedEntity, ...]:
@@ -260,36 +248,14 @@ def _most_missed(scores: Mapping[str, EntityScore], ids: Sequence[str]) -> tuple
     )
 
 
-def _suspects(
-    systems: Sequence[System], profile: Profile, prepared: Mapping[str, Sequence[TextPair]]
-) -> tuple[SuspectReport | None, str]:
-    if len(systems) < 2:  # a single system needs no note
-        return None, ""
-    keys = independent_systems(system for system in systems if not system.has_random_weights)
-    if len(set(keys.values())) < 2:
-        return None, "no search for suspect references: it needs two models of different weights that are not random"
-    pairs = {name: prepared[name] for name in keys}
-    return suspect_references(pairs, normalizer=profile.normalizer, shared=keys), ""
-
-
 def _plain_scores(scores: NormalizerScores) -> dict[str, Any]:
     systems = {name: {"wer": result.wer, "cer": result.cer, **attrs.asdict(result)} for name, result in scores.scores}
     return attrs.asdict(scores, recurse=False) | {"scores": systems}
 
 
-def _plain_entities(entities: EntityScore) -> dict[str, Any]:
-    return {"rate": entities.rate, "total": attrs.asdict(entities.total), **attrs.asdict(entities)}
-
-
 def _plain_suspects(report: SuspectReport) -> dict[str, Any]:
     systems = [
-        {
-            "system": each.system,
-            "wer": each.words.rate,
-            "wer_without": each.without.rate,
-            "words": attrs.asdict(each.words),
-            "without": attrs.asdict(each.without),
-        }
+        {"system": each.system, "wer": each.words.rate, "wer_without": each.without.rate, **attrs.asdict(each)}
         for each in report.systems
     ]
     return attrs.asdict(report) | {"systems": systems}

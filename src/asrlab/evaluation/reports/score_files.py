@@ -17,7 +17,6 @@ from asrlab.environment import installed_version
 from asrlab.errors import OptionError
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
-from asrlab.evaluation.datasets.references import Reference
 from asrlab.evaluation.metrics import (
     Profile,
     Resampling,
@@ -31,14 +30,14 @@ from asrlab.evaluation.metrics import (
     score as score_pairs,
     word_differences,
 )
-from asrlab.evaluation.reports.extra_metrics import RunMetrics, hypothesis_metrics, prepare_all
+from asrlab.evaluation.reports.extra_metrics import RunMetrics, hypothesis_metrics
 from asrlab.evaluation.reports.hypothesis_matching import (
     MatchedHypotheses,
     choose_readings,
     load_references,
     match_hypotheses,
 )
-from asrlab.evaluation.reports.systems import BootstrapUnit, bootstrap_units
+from asrlab.evaluation.reports.systems import BootstrapUnit, bootstrap_units, prepare_all
 from asrlab.languages import language_tag
 
 
@@ -99,7 +98,10 @@ class Scoring:
     def to_json(self) -> str:
         """Return the scores as a JSON object."""
         plain = attrs.asdict(self, filter=lambda field, _: field.name != "figures")
-        plain |= {"files": [_plain_file(file) for file in self.files], "figures": self.figures.to_plain()}
+        for file, plain_file in zip(self.files, plain["files"], strict=True):
+            rates = {name: getattr(file.score, name) for name in ("wer", "cer", "mer", "wil")}
+            plain_file["score"] = rates | plain_file["score"]
+        plain["figures"] = self.figures.to_plain()
         if self.wer:
             plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
         return escape_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
@@ -163,7 +165,9 @@ def score(
         match_hypotheses(file, texts, name=name, allow_extra=chosen.allow_extra)
         for name, file in zip(_unique_names(paths), files, strict=True)
     ]
-    return _score_systems(source, systems[0].utterances, systems, chosen)
+    profile = get_profile(chosen.normalizer or profile_for(reference.language for reference in systems[0].utterances))
+    systems = [choose_readings(system, partial(_normalize, profile)) for system in systems]
+    return _score_systems(source, systems, profile, chosen)
 
 
 def _parse_options(given: dict[str, Any]) -> ScoreOptions:
@@ -179,55 +183,51 @@ def _parse_options(given: dict[str, Any]) -> ScoreOptions:
     return options
 
 
-def _score_systems(
-    source: str, references: Sequence[Reference], systems: Sequence[MatchedHypotheses], options: ScoreOptions
-) -> Scoring:
-    profile = get_profile(options.normalizer or profile_for(reference.language for reference in references))
-    systems = [choose_readings(system, partial(_normalize, profile)) for system in systems]
-    prepared = prepare_all(profile, systems)
-    units = wer = None
-    if len(systems) > 1:
-        units = bootstrap_units(references, options.bootstrap_unit)
-        wer = compare_wer(prepared, normalizer=profile.normalizer, blocks=units.by_id, resampling=options.resampling)
-    unknown = [reference for reference in references if reference.language is None]
-    return Scoring(
-        references=source,
-        utterances=len(references),
-        files=tuple(_score_file(system, prepared[system.name], profile) for system in systems),
-        unknown_language=0 if options.normalizer else len(unknown),
-        bootstrap_unit=units.unit if units else None,
-        wer=wer,
-        figures=hypothesis_metrics(systems, profile=profile, prepared=prepared, normalizers=options.normalizers),
-        differences=_word_differences(prepared, profile, options.top_words),
-        numpy=installed_version("numpy") or "",
-        asrlab=__version__,
-    )
-
-
 def _normalize(profile: Profile, language: str | None, text: str) -> str:
     """Normalize *text* with *profile*; the result is empty if the profile does not score it."""
     pair = next(profile.prepare([TextPair(id="", reference=text, hypothesis="", language=language)]), None)
     return pair.reference if pair else ""
 
 
-def _score_file(system: MatchedHypotheses, pairs: Sequence[TextPair], profile: Profile) -> ScoredFile:
-    return ScoredFile(
-        name=system.name,
-        path=str(system.file.path),
-        format=system.file.format,
-        score=attrs.evolve(score_pairs(pairs, normalizer=profile.normalizer), normalizers=profile.normalizers(pairs)),
-        missing=system.missing,
-        extra=system.extra,
-    )
-
-
-def _word_differences(
-    prepared: dict[str, tuple[TextPair, ...]], profile: Profile, top_words: int
-) -> tuple[WordDifferences, ...]:
+def _score_systems(
+    source: str, systems: Sequence[MatchedHypotheses], profile: Profile, options: ScoreOptions
+) -> Scoring:
+    references, normalizer = systems[0].utterances, profile.normalizer
+    texts = {system.name: system.pairs() for system in systems}
+    prepared = prepare_all(profile, texts)
+    units = wer = None
+    if len(systems) > 1:
+        units = bootstrap_units(references, options.bootstrap_unit)
+        wer = compare_wer(prepared, normalizer=normalizer, blocks=units.by_id, resampling=options.resampling)
     first, *others = prepared
-    return tuple(
-        word_differences({first: prepared[first], other: prepared[other]}, normalizer=profile.normalizer, top=top_words)
-        for other in others
+    return Scoring(
+        references=source,
+        utterances=len(references),
+        files=tuple(
+            ScoredFile(
+                name=system.name,
+                path=str(system.file.path),
+                format=system.file.format,
+                score=attrs.evolve(score_pairs(pairs, normalizer=normalizer), normalizers=profile.normalizers(pairs)),
+                missing=system.missing,
+                extra=system.extra,
+            )
+            for system, pairs in zip(systems, prepared.values(), strict=True)
+        ),
+        unknown_language=0 if options.normalizer else sum(each.language is None for each in references),
+        bootstrap_unit=units.unit if units else None,
+        wer=wer,
+        figures=hypothesis_metrics(
+            texts, references, profile=profile, prepared=prepared, normalizers=options.normalizers
+        ),
+        differences=tuple(
+            word_differences(
+                {first: prepared[first], other: prepared[other]}, normalizer=normalizer, top=options.top_words
+            )
+            for other in others
+        ),
+        numpy=installed_version("numpy") or "",
+        asrlab=__version__,
     )
 
 
@@ -239,8 +239,3 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
     if twice is not None:
         raise OptionError(f"{twice} was given twice; give each file once", option="hypotheses")
     return unique
-
-
-def _plain_file(file: ScoredFile) -> dict[str, Any]:
-    rates = {name: getattr(file.score, name) for name in ("wer", "cer", "mer", "wil")}
-    return attrs.asdict(file) | {"score": rates | attrs.asdict(file.score)}

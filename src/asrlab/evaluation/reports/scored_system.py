@@ -1,26 +1,21 @@
-"""Systems with the errors of each utterance, counted once for everything that reports on single utterances."""
+"""Systems with the errors and latencies of their utterances, counted once for everything that reports on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from statistics import median
 
 import attrs
 
-from asrlab.evaluation.metrics import (
-    AlignedWord,
-    ErrorCounts,
-    Interval,
-    Profile,
-    Resampling,
-    TextPair,
-    align,
-    wer_interval,
-)
-from asrlab.evaluation.reports.systems import BootstrapUnits, System
+from asrlab.evaluation.metrics import AlignedWord, ErrorCounts, Interval, LatencySummary, align, wer_interval
+from asrlab.evaluation.reports.systems import PreparedSystems, System
 from asrlab.evaluation.runs.result import ModelResult, UtteranceResult
+
+N_BINS = 24
 
 
 @attrs.frozen(kw_only=True)
@@ -45,10 +40,15 @@ class ScoredUtterance:
     @property
     def seconds(self) -> float | None:
         """Processing time, the median of several repeats; None if the utterance failed."""
-        if self.result.transcript is None:
-            return None
-        repeats = [repeat.seconds for repeat in self.result.repeats if repeat.seconds is not None]
-        return median([self.result.transcript.timings.total, *repeats])
+        seconds = pass_seconds(self.result)
+        return median(seconds) if seconds else None
+
+
+def pass_seconds(result: UtteranceResult) -> list[float]:
+    """Return the processing time of each pass over an utterance; empty if the utterance failed."""
+    if result.transcript is None:
+        return []
+    return [result.transcript.timings.total, *(each.seconds for each in result.repeats if each.seconds is not None)]
 
 
 @attrs.frozen(kw_only=True)
@@ -81,45 +81,29 @@ class ScoredSystem:
         return attrs.evolve(self.system.model, utterances=self.system.utterances)
 
 
-def score_systems(
-    systems: Sequence[System],
-    *,
-    profile: Profile,
-    prepared: Mapping[str, Sequence[TextPair]],
-    units: BootstrapUnits,
-    resampling: Resampling | None = None,
-) -> tuple[ScoredSystem, ...]:
-    """Score each utterance of each system.
-
-    Args:
-        systems: The systems, over the same utterances.
-        profile: The normalizer profile.
-        prepared: The pairs of each system, as `Profile.prepare` returns them.
-        units: The bootstrap units of the intervals.
-        resampling: The resampling of the intervals.
-    """
+def score_systems(prepared: PreparedSystems) -> tuple[ScoredSystem, ...]:
+    """Score each utterance of each system."""
     scored = []
-    for system in systems:
-        pairs = {pair.id: pair for pair in prepared[system.name]}
-        utterances = tuple(_score_utterance(each, pairs.get(each.id), profile) for each in system.utterances)
-        counts = {utterance.result.id: utterance.counts for utterance in utterances if utterance.counts}
-        interval = wer_interval(counts, blocks=units.by_id, resampling=resampling)
-        scored.append(ScoredSystem(system=system, utterances=utterances, interval=interval))
+    for system in prepared.systems:
+        pairs = {pair.id: pair for pair in prepared.texts[system.name]}
+        utterances = []
+        for result in system.utterances:
+            pair = pairs.get(result.id)
+            words = align(pair.reference, pair.hypothesis, normalizer=prepared.profile.normalizer) if pair else ()
+            kinds = [word.kind for word in words]
+            counts = ErrorCounts(
+                hits=kinds.count("equal"),
+                substitutions=kinds.count("substitute"),
+                deletions=kinds.count("delete"),
+                insertions=kinds.count("insert"),
+            )
+            utterances.append(
+                ScoredUtterance(result=result, words=words, counts=counts if counts.reference_length else None)
+            )
+        by_id = {utterance.result.id: utterance.counts for utterance in utterances if utterance.counts}
+        interval = wer_interval(by_id, blocks=prepared.units.by_id, resampling=prepared.resampling)
+        scored.append(ScoredSystem(system=system, utterances=tuple(utterances), interval=interval))
     return tuple(scored)
-
-
-def _score_utterance(utterance: UtteranceResult, pair: TextPair | None, profile: Profile) -> ScoredUtterance:
-    if pair is None:
-        return ScoredUtterance(result=utterance)
-    words = align(pair.reference, pair.hypothesis, normalizer=profile.normalizer)
-    kinds = [word.kind for word in words]
-    counts = ErrorCounts(
-        hits=kinds.count("equal"),
-        substitutions=kinds.count("substitute"),
-        deletions=kinds.count("delete"),
-        insertions=kinds.count("insert"),
-    )
-    return ScoredUtterance(result=utterance, words=words, counts=counts if counts.reference_length else None)
 
 
 @attrs.frozen(kw_only=True)
@@ -173,12 +157,67 @@ def worst_utterances(systems: Sequence[ScoredSystem], *, worst_n: int) -> tuple[
 
     Of utterances with as many errors, the shorter come first, then those that come first in the data set.
     """
-    rows = list(zip(*(system.utterances for system in systems), strict=True))
-    errors = [sum(utterance.errors for utterance in row) for row in rows]
-    lengths = [row[0].counts.reference_length if row[0].counts else 0 for row in rows]
-    ranked = sorted((i for i in range(len(rows)) if errors[i]), key=lambda i: (-errors[i], lengths[i]))
     names = [system.name for system in systems]
-    return tuple(
-        WorstUtterance(id=rows[i][0].result.id, scored=tuple(zip(names, rows[i], strict=True)), errors=errors[i])
-        for i in ranked[:worst_n]
-    )
+    worst = [
+        WorstUtterance(id=row[0].result.id, scored=tuple(zip(names, row, strict=True)), errors=errors)
+        for row in zip(*(system.utterances for system in systems), strict=True)
+        if (errors := sum(utterance.errors for utterance in row))
+    ]
+
+    def rank(utterance: WorstUtterance) -> tuple[int, int]:
+        counts = utterance.first.counts
+        return -utterance.errors, counts.reference_length if counts else 0
+
+    return tuple(sorted(worst, key=rank)[:worst_n])
+
+
+@attrs.frozen(kw_only=True)
+class SystemLatency:
+    """The latencies of one system.
+
+    Attributes:
+        name: The system's name.
+        summary: The percentiles.
+        counts: Number of latencies in each bin; empty without any.
+    """
+
+    name: str
+    summary: LatencySummary
+    counts: tuple[int, ...]
+
+
+@attrs.frozen(kw_only=True)
+class LatencyHistograms:
+    """The latencies of several systems over the same bins.
+
+    Attributes:
+        edges: The edges of the bins in seconds, in a geometric sequence; empty if nothing was measured.
+        systems: The systems, in order.
+    """
+
+    edges: tuple[float, ...]
+    systems: tuple[SystemLatency, ...]
+
+
+def latency_histograms(systems: Sequence[ScoredSystem]) -> LatencyHistograms:
+    """Count the latencies of *systems*, every repeat, in shared bins, whose ends are rounded outward to two digits."""
+    values = [[value for value in system.model.latencies if value > 0] for system in systems]
+    pooled = [value for latencies in values for value in latencies]
+    edges: tuple[float, ...] = ()
+    if pooled:
+        low, high = (10.0 ** (math.floor(math.log10(value)) - 1) for value in (min(pooled), max(pooled)))
+        first = math.floor(min(pooled) / low) * low
+        last = max(math.ceil(max(pooled) / high) * high, first * 1.1)
+        edges = tuple(first * (last / first) ** (index / N_BINS) for index in range(N_BINS + 1))
+    latencies = [
+        SystemLatency(name=system.name, summary=system.model.latency, counts=_count_bins(column, edges))
+        for system, column in zip(systems, values, strict=True)
+    ]
+    return LatencyHistograms(edges=edges, systems=tuple(latencies))
+
+
+def _count_bins(values: Sequence[float], edges: Sequence[float]) -> tuple[int, ...]:
+    counts = [0] * N_BINS if edges else []
+    for value in values:
+        counts[min(max(bisect_right(edges, value) - 1, 0), N_BINS - 1)] += 1
+    return tuple(counts)

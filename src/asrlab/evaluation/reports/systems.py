@@ -1,24 +1,30 @@
-"""The systems of runs: each model that loaded in each run, and the options and units of their comparison."""
+"""The systems of runs: each model that loaded in each run, with the utterances that all systems share."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, get_args
 
 import attrs
 
 from asrlab.engine.contract import TranscriberInfo
-from asrlab.errors import OptionError
-from asrlab.evaluation.metrics import Resampling, TextPair, profile_for
+from asrlab.errors import DatasetError, OptionError
+from asrlab.evaluation.datasets.references import Reference
+from asrlab.evaluation.metrics import Profile, Resampling, TextPair, get_profile, profile_for
 from asrlab.evaluation.runs.languages import UnsupportedLanguages, unsupported_languages
+from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.languages import is_english
 
 BootstrapUnit = Literal["auto", "speaker", "recording", "utterance"]
+type Utterance = UtteranceResult | Reference
+# By utterance id, the checksums of the audio in two runs; None if both runs are known to have the same audio.
+type _Checksums = Mapping[str, tuple[str, str]] | None
 
-_CHOICES = ("auto", "speaker", "recording", "utterance")
+# Engines may round durations by less than one block of samples.
+_DURATION_TOLERANCE_S = 0.1
+_MAX_QUOTED = 60
 
 
 @attrs.frozen(kw_only=True)
@@ -44,26 +50,6 @@ class ComparisonOptions:
     only_shared: bool = False
     top_words: int = 20
     worst_n: int = 20
-
-
-class HasMetadata(Protocol):
-    """An utterance with its metadata."""
-
-    @property
-    def id(self) -> str:
-        """The utterance's id."""
-
-    @property
-    def language(self) -> str | None:
-        """The language tag; None if unknown."""
-
-    @property
-    def speaker(self) -> str | None:
-        """The speaker; None if unknown."""
-
-    @property
-    def recording(self) -> str | None:
-        """The recording that the utterance was cut from; None if unknown."""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,77 +96,6 @@ class System:
         return tuple(utterance.pair for utterance in self.utterances if utterance.reference is not None)
 
 
-def loaded_systems(results: Iterable[BenchResult]) -> tuple[System, ...]:
-    """Return every model that loaded, in order.
-
-    Raises:
-        OptionError: If a run was given twice.
-    """
-    loaded = [
-        (result, model, model.info)
-        for result in results
-        for model in result.models
-        if model.info is not None and model.failure is None
-    ]
-    names = _unique_names([(result, model) for result, model, _ in loaded])
-    return tuple(
-        System(name=name, result=result, model=model, info=info, utterances=model.utterances)
-        for name, (result, model, info) in zip(names, loaded, strict=True)
-    )
-
-
-def tried_by_all(systems: Sequence[System]) -> tuple[System, ...]:
-    """Return the systems of one run with the utterances that every one of them has tried."""
-    tried = Counter(utterance.id for system in systems for utterance in system.utterances)
-    return tuple(
-        attrs.evolve(system, utterances=tuple(each for each in system.utterances if tried[each.id] == len(systems)))
-        for system in systems
-    )
-
-
-def _unique_names(loaded: Sequence[tuple[BenchResult, ModelResult]]) -> list[str]:
-    candidates = [
-        (model.model, f"{model.model} @ {result.manifest.run}", f"{model.model} @ {result.run}")
-        for result, model in loaded
-    ]
-    taken = Counter(name for names in candidates for name in set(names))
-    chosen = [next((name for name in names if taken[name] == 1), names[-1]) for names in candidates]
-    for (result, _), name in zip(loaded, chosen, strict=True):
-        if chosen.count(name) > 1:
-            raise OptionError(f"the run {result.run} was given twice; give each run once", option="runs")
-    return chosen
-
-
-def is_english_utterance(utterance: HasMetadata) -> bool:
-    """Return whether the data set marks the utterance as English."""
-    return is_english(utterance.language)
-
-
-def common_normalizer(results: Sequence[BenchResult], utterances: Sequence[UtteranceResult]) -> str:
-    """Return the profile that the runs have in common, else the profile for the languages of *utterances*."""
-    names = {result.manifest.normalizer for result in results}
-    if len(names) == 1:
-        return names.pop()
-    return profile_for(utterance.pair.language for utterance in utterances)
-
-
-def independent_systems(systems: Iterable[System]) -> dict[str, str]:
-    """Return a key by system that is equal for systems with the same weights, so that these count once.
-
-    Weights are the same if their checksums are, or if two engines name the model alike: each engine's file of Whisper's
-    base weights has its own checksum, but makes the same mistakes.
-    """
-    keys: dict[str, str] = {}
-    key_by_mark: dict[str, str] = {}
-    for system in systems:
-        model = system.info.model
-        marks = [f"model {model.name.partition('/')[2]}", *([model.weights_sha256] if model.weights_sha256 else [])]
-        key = next((key_by_mark[mark] for mark in marks if mark in key_by_mark), system.name)
-        key_by_mark |= dict.fromkeys(marks, key)
-        keys[system.name] = key
-    return keys
-
-
 @attrs.frozen(kw_only=True)
 class BootstrapUnits:
     """The units that a comparison resamples.
@@ -196,17 +111,70 @@ class BootstrapUnits:
     n_single: int = 0
 
 
-def bootstrap_units(utterances: Sequence[HasMetadata], unit: BootstrapUnit) -> BootstrapUnits:
+@attrs.frozen(kw_only=True)
+class PreparedSystems:
+    """Systems over the same utterances, ready to be scored.
+
+    Attributes:
+        systems: The systems.
+        profile: The main normalizer.
+        texts: The pairs of each system as *profile* prepares them.
+        units: The bootstrap units.
+        resampling: The resampling of the bootstrap; None uses its defaults.
+    """
+
+    systems: tuple[System, ...]
+    profile: Profile
+    texts: Mapping[str, tuple[TextPair, ...]] = attrs.field(repr=False)
+    units: BootstrapUnits
+    resampling: Resampling | None
+
+    @property
+    def utterances(self) -> tuple[UtteranceResult, ...]:
+        """The utterances of the first system."""
+        return self.systems[0].utterances if self.systems else ()
+
+
+def prepare_systems(
+    results: Sequence[BenchResult], systems: tuple[System, ...], options: ComparisonOptions
+) -> PreparedSystems:
+    """Choose the normalizer and the bootstrap units for *systems* of the runs *results*, and prepare their texts.
+
+    Raises:
+        OptionError: If an option has an invalid value.
+    """
+    utterances = systems[0].utterances if systems else ()
+    names = {result.manifest.normalizer for result in results}
+    common = names.pop() if len(names) == 1 else profile_for(utterance.pair.language for utterance in utterances)
+    profile = get_profile(options.normalizer or common)
+    return PreparedSystems(
+        systems=systems,
+        profile=profile,
+        texts=prepare_all(profile, {system.name: system.pairs() for system in systems}),
+        units=bootstrap_units(utterances, options.bootstrap_unit if utterances else "utterance"),
+        resampling=options.resampling,
+    )
+
+
+def prepare_all(profile: Profile, texts: Mapping[str, Sequence[TextPair]]) -> dict[str, tuple[TextPair, ...]]:
+    """Prepare the pairs of every system, of the same utterances, side by side so that *profile* caches references."""
+    rows = zip(*map(profile.prepare, texts.values()), strict=True)
+    columns = tuple(zip(*rows, strict=True)) or ((),) * len(texts)
+    return dict(zip(texts, columns, strict=True))
+
+
+def bootstrap_units(utterances: Sequence[Utterance], unit: BootstrapUnit) -> BootstrapUnits:
     """Return the bootstrap units of *utterances*; see `ComparisonOptions.bootstrap_unit`.
 
     Raises:
         OptionError: If *unit* is unknown, or no utterance has it.
     """
-    if unit not in _CHOICES:
+    choices = get_args(BootstrapUnit)
+    if unit not in choices:
         raise OptionError(
-            f"bootstrap_unit is {unit!r}; choose one of {', '.join(_CHOICES)}",
+            f"bootstrap_unit is {unit!r}; choose one of {', '.join(choices)}",
             option="bootstrap_unit",
-            supported=_CHOICES,
+            supported=choices,
         )
     labels = {
         "speaker": {utterance.id: utterance.speaker or None for utterance in utterances},
@@ -223,3 +191,132 @@ def bootstrap_units(utterances: Sequence[HasMetadata], unit: BootstrapUnit) -> B
             option="bootstrap_unit",
         )
     return BootstrapUnits(unit=chosen, by_id=labels[chosen], n_single=n_single)
+
+
+def loaded_systems(results: Iterable[BenchResult]) -> tuple[System, ...]:
+    """Return every model that loaded, in order.
+
+    Raises:
+        OptionError: If a run was given twice.
+    """
+    loaded = [
+        (result, model, info)
+        for result in results
+        for model in result.models
+        if (info := model.info) is not None and model.failure is None
+    ]
+    candidates = [
+        (model.model, f"{model.model} @ {result.manifest.run}", f"{model.model} @ {result.run}")
+        for result, model, _ in loaded
+    ]
+    taken = Counter(name for names in candidates for name in set(names))
+    systems: dict[str, System] = {}
+    for (result, model, info), names in zip(loaded, candidates, strict=True):
+        name = next((name for name in names if taken[name] == 1), names[-1])
+        if name in systems:
+            raise OptionError(f"the run {result.run} was given twice; give each run once", option="runs")
+        systems[name] = System(name=name, result=result, model=model, info=info, utterances=model.utterances)
+    return tuple(systems.values())
+
+
+def tried_by_all(systems: Sequence[System]) -> tuple[System, ...]:
+    """Return the systems of one run with the utterances that every one of them has tried."""
+    tried = Counter(utterance.id for system in systems for utterance in system.utterances)
+    return tuple(
+        attrs.evolve(system, utterances=tuple(each for each in system.utterances if tried[each.id] == len(systems)))
+        for system in systems
+    )
+
+
+def share_utterances(systems: Sequence[System], *, only_shared: bool) -> tuple[tuple[System, ...], int]:
+    """Return the systems with the same utterances in the same order, and the number of utterances left out.
+
+    Args:
+        systems: The systems.
+        only_shared: Leave out utterances that some system lacks, or has with another reference or audio.
+
+    Raises:
+        DatasetError: If their utterances differ; the message names the first difference. With *only_shared*, if they
+            share none.
+    """
+    first, *others = systems
+    shared = {utterance.id: utterance for utterance in first.utterances}
+    every = set(shared)
+    for other in others:
+        theirs = {utterance.id: utterance for utterance in other.utterances}
+        every |= set(theirs)
+        if not only_shared:
+            if difference := _first_difference(first, other):
+                raise DatasetError(
+                    f"{first.name} ({first.run}) and {other.name} ({other.run}) do not have the same utterances: "
+                    f"{difference}. Bench both over the same data set, or compare what they share with --shared-only"
+                )
+            continue
+        audio = _audio_checksums(first.result, other.result)
+        shared = {
+            key: mine for key, mine in shared.items() if key in theirs and _difference(mine, theirs[key], audio) is None
+        }
+    if only_shared and not shared:
+        raise DatasetError(
+            f"no utterance is in all {len(systems)} systems with the same reference and audio; "
+            "bench them over the same data set"
+        )
+    by_ids = [{utterance.id: utterance for utterance in system.utterances} for system in systems]
+    ordered = [
+        attrs.evolve(system, utterances=tuple(by_id[key] for key in shared))
+        for system, by_id in zip(systems, by_ids, strict=True)
+    ]
+    return tuple(ordered), len(every) - len(shared)
+
+
+def _first_difference(first: System, other: System) -> str | None:
+    """Return the first difference of two systems' utterances, or None.
+
+    Fingerprints of data sets may differ without one: the order and the speakers' names do not matter here.
+    """
+    mine = {utterance.id: utterance for utterance in first.utterances}
+    theirs = {utterance.id: utterance for utterance in other.utterances}
+    for system, ids, others in ((first, mine, theirs), (other, theirs, mine)):
+        missing = next((key for key in ids if key not in others), None)
+        if missing is not None:
+            return f"utterance {missing!r} is only in {system.run} ({len(mine)} and {len(theirs)} utterances)"
+    audio = _audio_checksums(first.result, other.result)
+    differences = (_difference(utterance, theirs[key], audio) for key, utterance in mine.items())
+    unknown = None if audio is None or mine.keys() <= audio.keys() else "the fingerprints of their data sets differ"
+    return next(filter(None, differences), unknown)
+
+
+def _audio_checksums(first: BenchResult, other: BenchResult) -> _Checksums:
+    """Compare the fingerprints, which cover the audio; load the checksums of the runs only if these differ."""
+    if first.manifest.dataset.fingerprint == other.manifest.dataset.fingerprint:
+        return None
+    try:
+        mine, theirs = (
+            {facts.id: facts.audio_sha256 for facts in load_run_records(result.run).utterances}
+            for result in (first, other)
+        )
+    except DatasetError:  # the files of a run no longer exist
+        return {}
+    return {key: (mine[key], theirs[key]) for key in mine.keys() & theirs.keys()}
+
+
+def _difference(first: UtteranceResult, other: UtteranceResult, audio: _Checksums) -> str | None:
+    """Return the difference of two utterances with the same id, or None."""
+    if first.reference != other.reference:
+        references = f"{_quote(first.reference)} in one and {_quote(other.reference)} in the other"
+        return f"the reference of {first.id!r} is {references}"
+    if audio is None:
+        return None
+    if first.id in audio:
+        mine, theirs = audio[first.id]
+        return None if mine == theirs else f"the audio of {first.id!r} has sha256 {mine[:12]}… and {theirs[:12]}…"
+    if first.transcript is None or other.transcript is None:
+        return None
+    lengths = first.transcript.duration, other.transcript.duration
+    if abs(lengths[0] - lengths[1]) <= _DURATION_TOLERANCE_S:
+        return None
+    return f"the audio of {first.id!r} has {lengths[0]:.2f} s and {lengths[1]:.2f} s"
+
+
+def _quote(text: str | None) -> str:
+    return "missing" if text is None else repr(text if len(text) <= _MAX_QUOTED else f"{text[: _MAX_QUOTED - 1]}…")

@@ -1,11 +1,11 @@
-"""Data of the page: a compact row for each utterance, and audio clips."""
+"""Data of the page: checks of its trustworthiness, a compact row for each utterance, and audio clips."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -17,6 +17,7 @@ from asrlab.errors import AudioError, DatasetError
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.reports.details import Details
+from asrlab.evaluation.reports.formatting import format_count
 from asrlab.evaluation.reports.scored_system import ScoredUtterance, alignment_spans
 from asrlab.evaluation.runs.fingerprint import audio_sha256
 from asrlab.evaluation.runs.load import load_run_records
@@ -25,6 +26,63 @@ from asrlab.evaluation.runs.result import BenchResult
 # Characters that could end the script element or a line of JavaScript, as JSON escapes.
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 _BYTES_PER_MIB = 2**20
+_MIN_UTTERANCES = 20
+
+
+@attrs.frozen(kw_only=True)
+class TrustCheck:
+    """One check.
+
+    Attributes:
+        name: A name of a word or two.
+        ok: True if there is no problem.
+        detail: The result.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def trust_checks(results: Sequence[BenchResult], details: Details) -> Iterator[TrustCheck]:
+    """Yield the checks, the most serious first."""
+    systems = details.systems
+    partial = [result.manifest.run for result in results if not result.complete]
+    broken = sum(model.failure is not None for result in results for model in result.models)
+    problem = f"{broken} models did not load" if broken else ""
+    yield _check("complete", f"{', '.join(partial)} is not" if partial else problem, "yes")
+
+    random = [each.name for each in systems if each.system.has_random_weights]
+    weights = {each.name: each.system.info.model for each in systems}
+    unpinned = [name for name, model in weights.items() if model.weights_sha256 and not model.weights_pinned]
+    problem = f"checksum not in the catalogue: {', '.join(unpinned)}" if unpinned else ""
+    known = "as in the catalogue" if any(model.weights_sha256 for model in weights.values()) else "none in use"
+    yield _check("weights", f"random: {', '.join(random)}" if random else problem, known)
+
+    simulated = [each.name for each in systems if each.system.is_simulated]
+    yield _check("device", f"simulated: {', '.join(simulated)}" if simulated else "", "real")
+    failed = sum(each.model.failed for each in systems)
+    yield _check("failed", f"{failed} count as deletions" if failed else "", "none")
+
+    findings = sum(each.model.failed_gates for each in systems)
+    unchecked = sum(counts[2] for gate in details.gates for counts in gate.systems)
+    passed = f"no findings, {unchecked} not checked" if unchecked else "no findings"
+    problem = format_count(findings, "finding") if findings else ""
+    yield _check("gates", problem, passed if details.gates else "none ran")
+
+    counts = [utterance.counts for utterance in systems[0].utterances] if systems else []
+    lengths = [each.reference_length for each in counts if each]
+    size = f"{len(lengths)} utterances, {sum(lengths)} words"
+    yield TrustCheck(name="size", ok=len(lengths) >= _MIN_UTTERANCES, detail=size)
+    if unstable := sum(len(each.model.unstable) for each in systems):
+        yield TrustCheck(name="repeats", ok=False, detail=f"{unstable} texts changed when repeated")
+        return
+    passes = min(result.manifest.request.repeat for result in results)
+    yield TrustCheck(name="times", ok=passes > 1, detail=f"measured {passes} times" if passes > 1 else "measured once")
+
+
+def _check(name: str, problem: str, detail: str) -> TrustCheck:
+    return TrustCheck(name=name, ok=not problem, detail=problem or detail)
 
 
 def utterance_rows(details: Details) -> dict[str, Any]:
@@ -62,14 +120,8 @@ def _escape_texts(value: Any) -> Any:
 def _to_row(details: Details, row: tuple[ScoredUtterance, ...]) -> list[Any]:
     first = row[0].result
     duration = details.durations.get(first.id)
-    return [
-        first.id,
-        first.speaker,
-        first.language,
-        None if duration is None else round(duration, 2),
-        first.reference,
-        [_to_cell(utterance) for utterance in row],
-    ]
+    seconds = None if duration is None else round(duration, 2)
+    return [first.id, first.speaker, first.language, seconds, first.reference, list(map(_to_cell, row))]
 
 
 def _to_cell(utterance: ScoredUtterance) -> list[Any]:
@@ -113,35 +165,42 @@ def embed_clips(result: BenchResult, ids: Sequence[str], *, dataset: Dataset | N
     Raises:
         DatasetError: If the data set is unknown or not available.
     """
-    wanted = set(ids)
+    if dataset is None:
+        request = result.manifest.request
+        if request.dataset is None:
+            raise DatasetError(
+                f"the run {result.manifest.run} does not state where its audio is: its data set was passed as an "
+                "object; pass that object: asrlab.evaluation.report(..., audio=dataset)"
+            )
+        external = request.allow_external_audio
+        dataset = load_dataset(request.dataset, format=request.format, allow_external_audio=external)
     checksums = {facts.id: facts.audio_sha256 for facts in load_run_records(result.run).utterances}
-    utterances = {each.id: each for each in dataset or _load_dataset(result) if each.id in wanted}
+    utterances = {each.id: each for each in dataset if each.id in ids}
     uris: dict[str, str] = {}
-    too_large: list[str] = []
-    unavailable: list[str] = []
-    remaining = limit_bytes
+    too_large, unavailable = 0, list[str]()
     for key in ids:
         uri = None
         if key in utterances and audio_sha256(utterances[key].audio) == checksums.get(key):
             uri = _to_uri(utterances[key].audio)
         if uri is None:
             unavailable.append(key)
-        elif len(uri) > remaining:
-            too_large.append(key)
+        elif sum(map(len, uris.values())) + len(uri) > limit_bytes:
+            too_large += 1
         else:
-            remaining -= len(uri)
             uris[key] = uri
-    return Clips(uris=uris, notes=_clip_notes(too_large, unavailable, len(ids), limit_bytes))
-
-
-def _load_dataset(result: BenchResult) -> Dataset:
-    request = result.manifest.request
-    if request.dataset is None:
-        raise DatasetError(
-            f"the run {result.manifest.run} does not state where its audio is: its data set was passed as an object; "
-            "pass that object: asrlab.evaluation.report(..., audio=dataset)"
+    notes = []
+    if too_large:
+        notes.append(
+            f"{too_large} of {len(ids)} clips are not in this file: together they would take more than "
+            f"{limit_bytes / _BYTES_PER_MIB:g} MiB (--audio-limit)"
         )
-    return load_dataset(request.dataset, format=request.format, allow_external_audio=request.allow_external_audio)
+    if unavailable:
+        names = ", ".join(unavailable[:3]) + (", …" if len(unavailable) > 3 else "")
+        notes.append(
+            f"{len(unavailable)} of {len(ids)} clips are not in this file: their audio is missing, cannot be decoded, "
+            f"or differs from the run's audio ({names})"
+        )
+    return Clips(uris=uris, notes=tuple(notes))
 
 
 def _to_uri(source: AudioSource) -> str | None:
@@ -155,19 +214,3 @@ def _to_uri(source: AudioSource) -> str | None:
     flac = io.BytesIO()
     soundfile.write(flac, audio.samples, audio.sample_rate, format="FLAC", subtype="PCM_16")
     return f"data:audio/flac;base64,{base64.b64encode(flac.getvalue()).decode('ascii')}"
-
-
-def _clip_notes(too_large: Sequence[str], unavailable: Sequence[str], total: int, limit_bytes: int) -> tuple[str, ...]:
-    notes = []
-    if too_large:
-        notes.append(
-            f"{len(too_large)} of {total} clips are not in this file: together they would take more than "
-            f"{limit_bytes / _BYTES_PER_MIB:g} MiB (--audio-limit)"
-        )
-    if unavailable:
-        ids = ", ".join(unavailable[:3]) + (", …" if len(unavailable) > 3 else "")
-        notes.append(
-            f"{len(unavailable)} of {total} clips are not in this file: their audio is missing, cannot be decoded, or "
-            f"differs from the run's audio ({ids})"
-        )
-    return tuple(notes)

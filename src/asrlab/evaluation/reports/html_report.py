@@ -18,13 +18,12 @@ from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.metrics import Resampling, describe_normalizers
+from asrlab.evaluation.reports.charts import histograms, scatter_plot
 from asrlab.evaluation.reports.comparison import compare_runs
 from asrlab.evaluation.reports.details import Details, build_details
-from asrlab.evaluation.reports.extra_metrics import RunMetrics, run_metrics
+from asrlab.evaluation.reports.extra_metrics import run_metrics
 from asrlab.evaluation.reports.formatting import format_percent, format_seconds
-from asrlab.evaluation.reports.html.charts import histograms, scatter_plot
-from asrlab.evaluation.reports.html.page_data import Clips, embed_clips, to_script_json, utterance_rows
-from asrlab.evaluation.reports.html.trust_checks import trust_checks
+from asrlab.evaluation.reports.page_data import Clips, embed_clips, to_script_json, trust_checks, utterance_rows
 from asrlab.evaluation.reports.scored_system import alignment_spans
 from asrlab.evaluation.reports.systems import BootstrapUnit, ComparisonOptions
 from asrlab.evaluation.runs.result import BenchResult
@@ -115,32 +114,46 @@ def report(
 
 
 def _build_page(runs: Sequence[BenchResult], details: Details, clips: Clips, options: ComparisonOptions) -> bytes:
+    """Render the page in UTF-8; control characters and text that UTF-8 cannot encode are shown as escapes."""
+    from markupsafe import Markup
+
     has_references = any(system.words.reference_length for system in details.systems)
     is_comparable = len(details.systems) > 1 and all(run.complete for run in runs) and has_references
     comparison = compare_runs(runs, options) if is_comparable else None
-    if comparison:
-        metrics: RunMetrics | None = comparison.figures
-    else:
-        metrics = run_metrics(runs[0], normalizers=options.normalizers) if len(runs) == 1 else None
+    metrics = comparison.figures if comparison else None
+    if len(runs) == 1:
+        metrics = metrics or run_metrics(runs[0], normalizers=options.normalizers)
     notes = comparison.notes if comparison else details.caveats
-    return render_page(
-        title=" / ".join(dict.fromkeys(run.dataset for run in runs)),
-        runs=runs,
-        details=details,
-        comparison=comparison,
-        figures=metrics,
-        clips=clips,
-        checks=trust_checks(runs, details),
-        headline=comparison.headline if comparison else _headline(details),
-        notes=(*notes, *(metrics.notes if metrics else ())),
-        audio_seconds=sum(details.durations.values()),
-        utterances=len(details.systems[0].utterances) if details.systems else 0,
-        scatter=scatter_plot(details.systems),
-        histograms=histograms(details.latency),
-        alignment_spans=alignment_spans,
-        data=to_script_json(utterance_rows(details)),
-        asrlab=__version__,
+    style, script = (
+        (files(__package__) / "templates" / name).read_text("utf-8") for name in ("report.css", "report.js")
     )
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            policy=_content_security_policy(style=style, script=script),
+            # Both are asrlab's own and must stay as they were hashed.
+            style=Markup(style),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+            title=" / ".join(dict.fromkeys(run.dataset for run in runs)),
+            runs=runs,
+            details=details,
+            comparison=comparison,
+            figures=metrics,
+            clips=clips,
+            checks=trust_checks(runs, details),
+            headline=comparison.headline if comparison else _headline(details),
+            notes=(*notes, *(metrics.notes if metrics else ())),
+            audio_seconds=sum(details.durations.values()),
+            utterances=len(details.systems[0].utterances) if details.systems else 0,
+            scatter=scatter_plot(details.systems),
+            histograms=histograms(details.latency),
+            alignment_spans=alignment_spans,
+            data=to_script_json(utterance_rows(details)),
+            asrlab=__version__,
+        )
+    )
+    return page.encode("utf-8", "backslashreplace")
 
 
 def _headline(details: Details) -> tuple[str, ...]:
@@ -154,72 +167,40 @@ def _headline(details: Details) -> tuple[str, ...]:
     return tuple(lines) or ("no model loaded, so there is nothing to show",)
 
 
-def render_page(**parts: Any) -> bytes:
-    """Render the page in UTF-8; control characters and text that UTF-8 cannot encode are shown as escapes."""
-    from markupsafe import Markup
-
-    style, script = _read_asset("report.css"), _read_asset("report.js")
-    template = _environment().get_template("report.html.j2")
-    # Both are asrlab's own and must stay as they were hashed.
-    assets = {"style": Markup(style), "script": Markup(script)}  # noqa: S704
-    text = template.render(policy=_content_security_policy(style=style, script=script), **assets, **parts)
-    return text.encode("utf-8", "backslashreplace")
-
-
 def _content_security_policy(*, style: str, script: str) -> str:
     """Return a policy that fetches nothing and allows only *style* and *script*."""
-    directives = {
-        "default-src": "'none'",
-        "script-src": f"'{_hash(script)}'",
-        "style-src": f"'{_hash(style)}'",
-        "img-src": "data:",
-        "media-src": "data:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    return "; ".join(f"{name} {value}" for name, value in directives.items())
-
-
-def system_label(index: int) -> str:
-    """Return the short label of the system at *index*: A to Z, then numbers."""
-    return chr(ord("A") + index) if index < 26 else str(index + 1)
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
-
-
-def _read_asset(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in (script, style)]
+    return (
+        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; img-src data:; "
+        "media-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 @cache
 def _environment() -> jinja2.Environment:
     import jinja2
+    from markupsafe import Markup
+
+    def escape_text(value: Any) -> Any:
+        """Escape control characters of the texts that a template prints; asrlab's own markup stays."""
+        return escape_controls(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__, "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_escape_text,
+        finalize=escape_text,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
         "percent": lambda rate: format_percent(rate, missing=_MISSING),
         "seconds": _format_latency,
-        "label": system_label,
+        "label": lambda index: chr(ord("A") + index) if index < 26 else str(index + 1),
         "duration": _format_duration,
         "normalizers": describe_normalizers,
     }
     return environment
-
-
-def _escape_text(value: Any) -> Any:
-    """Escape control characters of the texts that a template prints; asrlab's own markup stays."""
-    from markupsafe import Markup
-
-    return escape_controls(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _format_latency(value: float | None) -> str:

@@ -1,1 +1,0 @@
-"""Reports as HTML pages of one file each."""
