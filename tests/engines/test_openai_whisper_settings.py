@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asrlab import OptionError, TranscribeOptions
-from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS, Settings
+from asrlab.engines.whisper_settings import OpenAIWhisperSettings as Settings
 
 
 def settings(*, word_timestamps: bool = False, beam_size: int | None = None, **given: Any) -> Settings:
@@ -104,7 +104,7 @@ def test_names_and_defaults_are_upstreams():
     transcribe = pytest.importorskip("whisper.transcribe", reason="openai-whisper is not installed")
     decoding = pytest.importorskip("whisper.decoding", reason="openai-whisper is not installed")
     known = {*transcribe.transcribe.__kwdefaults__, *decoding.DecodingOptions.__dataclass_fields__}
-    assert set(ENGINE_OPTIONS) <= known
+    assert set(Settings.names()) <= known
     defaults = transcribe.transcribe.__kwdefaults__
     for name in ("prepend_punctuations", "append_punctuations", "logprob_threshold", "no_speech_threshold"):
         assert getattr(Settings(), name) == defaults[name]

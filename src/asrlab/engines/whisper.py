@@ -1,46 +1,70 @@
-"""Facts about OpenAI's Whisper that all engines for it share: model sizes, punctuation, and time stamps in tokens."""
+"""What all engines for OpenAI's Whisper share: model sizes, punctuation, time stamps in tokens, and segments."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import attrs
 
+from asrlab.engine.spec import ModelSpec
+from asrlab.transcript import Segment, Word
+
 # Name and aliases.
 # Source: openai-whisper 20250625, whisper/__init__.py, `_MODELS`.
-SIZES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("tiny", ()),
-    ("tiny.en", ()),
-    ("base", ()),
-    ("base.en", ()),
-    ("small", ()),
-    ("small.en", ()),
-    ("medium", ()),
-    ("medium.en", ()),
-    ("large-v1", ()),
-    ("large-v2", ()),
-    ("large-v3", ("large",)),
-    ("large-v3-turbo", ("turbo",)),
-)
+SIZES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en"), ()),
+    **dict.fromkeys(("large-v1", "large-v2"), ()),
+    "large-v3": ("large",),
+    "large-v3-turbo": ("turbo",),
+}
 # Source: ``prepend_punctuations`` and ``append_punctuations`` of ``transcribe``, in openai-whisper and faster-whisper.
 PREPEND_PUNCTUATIONS = "\"'“¿([{-"
 APPEND_PUNCTUATIONS = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - full-width punctuation is meant
 _SECONDS_PER_TIMESTAMP = 0.02
 
 
-def model_languages(name: str) -> tuple[str, ...] | None:
-    """Return the languages of the size *name*: English only for an ``.en`` size; None for a multilingual size."""
-    return ("en",) if name.endswith(".en") else None
+def model_spec(name: str, *weights: str) -> ModelSpec:
+    """Return the size *name*: English for ``.en`` and for models distilled from Whisper, otherwise multilingual.
 
-
-def max_wer(name: str) -> float:
-    """Return the WER, as a fraction, below which the size *name* counts as working on read English speech.
-
-    The bound separates a model that works from a broken model, not a better model from a worse: in the 70 words of
+    The WER bound separates a model that works from a broken model, not a better model from a worse: in the 70 words of
     ``smoke`` three errors pass, and six for the smallest sizes.
     """
-    return 0.10 if name.startswith("tiny") else 0.05
+    is_distilled = name.startswith("distil")
+    is_english = is_distilled or name.endswith(".en")
+    return ModelSpec(
+        name=name,
+        aliases=SIZES.get(name, ()),
+        weights=weights,
+        languages=("en",) if is_english else None,
+        description="English, distilled" if is_distilled else "English" if is_english else "multilingual",
+        wer_bound=0.10 if name.startswith("tiny") else 0.05,
+    )
+
+
+def to_segments(segments: Iterable[Mapping[str, Any]]) -> Iterator[Segment]:
+    """Convert *segments*, with the names of fields that both packages use, to asrlab's, one by one."""
+    for segment in segments:
+        start, words = float(segment["start"]), segment.get("words")
+        yield Segment(
+            text=segment["text"].strip(),
+            start=start,
+            end=max(start, float(segment["end"])),
+            words=None if words is None else tuple(map(to_word, words)),
+            tokens=tuple(segment["tokens"]),
+            temperature=float(segment["temperature"]),
+            avg_logprob=float(segment["avg_logprob"]),
+            compression_ratio=float(segment["compression_ratio"]),
+            no_speech_prob=float(segment["no_speech_prob"]),
+            seek=segment["seek"],
+        )
+
+
+def to_word(word: Mapping[str, Any]) -> Word:
+    """Convert *word* of either package to asrlab's."""
+    start, probability = float(word["start"]), float(word["probability"])
+    return Word(text=word["word"].strip(), start=start, end=max(start, float(word["end"])), probability=probability)
 
 
 @attrs.frozen(kw_only=True)

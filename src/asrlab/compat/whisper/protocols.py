@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from asrlab.engine.contract import Recognition
     from asrlab.options import TranscribeOptions
 
 
@@ -18,13 +19,11 @@ class WindowDecoder(Protocol):
 
     Attributes:
         language: The language, given or detected.
-        language_probabilities: Probability of each language, the likeliest first; None if the language was given.
         frames: Length of the recording in frames of 10 ms.
         seek: The frame up to which the recording has been transcribed.
     """
 
     language: str
-    language_probabilities: tuple[tuple[str, float], ...] | None
     frames: int
     seek: int
 
@@ -32,9 +31,8 @@ class WindowDecoder(Protocol):
         """Yield openai-whisper's dictionaries."""
         ...
 
-    @property
-    def language_probability(self) -> float | None:
-        """Probability of the language; None if the language was given."""
+    def to_recognition(self, segments: Iterable[dict[str, Any]]) -> Recognition:
+        """Return the language and the segments that are not blanked."""
         ...
 
     @property

@@ -19,7 +19,6 @@ from asrlab.compat.whisper.arguments import Arguments, options_for
 from asrlab.compat.whisper.audio import is_tensor
 from asrlab.compat.whisper.protocols import SupportsUpstreamLoop, WindowDecoder
 from asrlab.compat.whisper.tokenizer import LANGUAGES
-from asrlab.engine.contract import Recognition
 from asrlab.engine.transcriber import Transcriber, build_transcript
 from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
@@ -100,8 +99,6 @@ def _transcribe_by_windows(
     printer: _ProgressPrinter,
 ) -> TranscriptionResult:
     """Transcribe with upstream's loop, as openai-whisper's engine runs it."""
-    from asrlab.engines.openai_whisper.decode_loop import to_segments
-
     start = time.monotonic()
     with open_audio(source) as reader:
         decoder = start_loop(reader.read())
@@ -111,12 +108,7 @@ def _transcribe_by_windows(
             printer.show_segment(segment)
             printer.show_progress(decoder.seek, decoder.frames)
             segments.append(segment)
-        recognition = Recognition(
-            segments=to_segments(segments),
-            language=options.language or decoder.language,
-            language_probability=decoder.language_probability,
-            language_probabilities=decoder.language_probabilities,
-        )
+        recognition = decoder.to_recognition(segments)
         busy_s = time.monotonic() - start
         transcript = build_transcript(transcriber.info, reader, recognition, options, busy_s=busy_s)
         transcript = attrs.evolve(transcript, patches=transcriber.patch_report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import attrs
 import ctranslate2
@@ -14,10 +15,9 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
 from asrlab.batching import ChunkFeatures, Decoded, Detected
-from asrlab.engines.faster_whisper.decode import TokenSequence, empty_result, to_decoded
+from asrlab.engines.faster_whisper.decode import TokenSequence, split_to_segments, time_words
 from asrlab.options import Batching, TranscribeOptions
 
-WINDOW_S = 30.0
 _DEFAULT_BEAM = 5
 _FRAMES_PER_SECOND = 100
 _FULL_FRAMES = 3000
@@ -45,10 +45,7 @@ class FasterWhisperBatchBackend:
     options: TranscribeOptions
     batching: Batching
 
-    @property
-    def max_chunk_s(self) -> float:
-        """Length of Whisper's window in seconds."""
-        return WINDOW_S
+    max_chunk_s: ClassVar[float] = _FULL_FRAMES / _FRAMES_PER_SECOND
 
     @property
     def language(self) -> str | None:
@@ -58,9 +55,7 @@ class FasterWhisperBatchBackend:
     def compute_features(self, samples: NDArray[np.float32]) -> Features:
         """Return the log-Mel spectrogram: float32, shape (n_mels, frames), at 100 frames a second.
 
-        The last frame lies half after the audio and is left out.
-
-        Source: faster-whisper, ``generate_segments``: ``content_frames``.
+        The last frame lies half after the audio and is left out. Source: ``content_frames`` in ``generate_segments``.
         """
         log_mel: Features = self.model.feature_extractor(samples)[:, :-1].astype(np.float32, copy=False)
         return log_mel
@@ -69,7 +64,8 @@ class FasterWhisperBatchBackend:
         """Encode *chunks* in one window: shape (chunks, frames / 2, d_model)."""
         longest = max(chunk.duration for chunk in chunks)
         frames = min(_FULL_FRAMES, round((longest + (self.batching.padding_s or 0.0)) * _FRAMES_PER_SECOND) // 2 * 2)
-        padded = [_padded(chunk.features, frames) for chunk in chunks]
+        trimmed = [chunk.features[:, :frames] for chunk in chunks]
+        padded = [np.pad(features, ((0, 0), (0, frames - features.shape[1]))) for features in trimmed]
         if self.batching.batch_encoder:
             return self.batch_model().encode(np.stack(padded))
         encoded = [_on_cpu(self.batch_model().encode(features)) for features in padded]
@@ -77,11 +73,8 @@ class FasterWhisperBatchBackend:
 
     def detect_languages(self, encoded: ctranslate2.StorageView) -> tuple[Detected, ...]:
         """Return the most probable language of each chunk."""
-        ranked = self.batch_model().model.detect_language(encoded)
-        return tuple(
-            Detected(language=token[2:-2], probability=float(probability))
-            for (token, probability), *_ in ranked
-        )  # fmt: skip
+        best = (ranked[0] for ranked in self.batch_model().model.detect_language(encoded))
+        return tuple(Detected(language=token[2:-2], probability=float(probability)) for token, probability in best)
 
     def decode(
         self, encoded: ctranslate2.StorageView, chunks: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
@@ -102,10 +95,14 @@ class FasterWhisperBatchBackend:
 
     def _to_decoded(self, sequence: TokenSequence, encoded: NDArray[np.float32], duration: float) -> Decoded:
         if not sequence.text or not sequence.ended:
-            return empty_result(sequence)
+            return sequence.to_decoded()
         view = ctranslate2.StorageView.from_array(encoded)
-        with_words = self.options.word_timestamps
-        return to_decoded(sequence, self.batch_model(), view, duration=duration, with_words=with_words)
+        segments = split_to_segments(
+            sequence, time_words(sequence, self.batch_model(), view, duration=duration), duration=duration
+        )
+        if not self.options.word_timestamps:
+            segments = tuple(attrs.evolve(segment, words=None) for segment in segments)
+        return sequence.to_decoded(segments)
 
     def _generate(
         self, encoded: ctranslate2.StorageView, tokenizers: Sequence[Tokenizer], *, limit: int
@@ -142,11 +139,6 @@ class FasterWhisperBatchBackend:
     @cached_property
     def _suppressed(self) -> list[int]:
         return list(get_suppressed_tokens(self._tokenizer("en"), [-1]))
-
-
-def _padded(features: Features, frames: int) -> Features:
-    trimmed = features[:, :frames]
-    return np.pad(trimmed, ((0, 0), (0, frames - trimmed.shape[1])))
 
 
 def _on_cpu(encoded: ctranslate2.StorageView) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
-"""Conversion of faster-whisper's results to segments, and of asrlab's options to faster-whisper's arguments."""
+"""Conversion of the tokens of a batch to segments, one per sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -10,12 +10,10 @@ import attrs
 import ctranslate2
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import Segment as EngineSegment, Word as EngineWord, get_compression_ratio
+from faster_whisper.transcribe import get_compression_ratio
 
 from asrlab.batching import Decoded
-from asrlab.engines.faster_whisper.settings import Settings
-from asrlab.engines.whisper import APPEND_PUNCTUATIONS, PREPEND_PUNCTUATIONS
-from asrlab.options import TranscribeOptions
+from asrlab.engines.whisper import APPEND_PUNCTUATIONS, PREPEND_PUNCTUATIONS, to_word
 from asrlab.transcript import Segment, Word
 
 
@@ -57,129 +55,64 @@ class TokenSequence:
         text: str = self.tokenizer.decode(list(self.tokens))
         return text.strip()
 
+    def to_decoded(self, segments: tuple[Segment, ...] = ()) -> Decoded:
+        """Return a result with *segments* and the scores of the tokens."""
+        return Decoded(
+            segments=segments,
+            avg_logprob=self.avg_logprob,
+            compression_ratio=float(get_compression_ratio(self.text)),
+            no_speech_prob=self.no_speech_prob,
+            ended=self.ended,
+        )
 
-def empty_result(sequence: TokenSequence) -> Decoded:
-    """Return a result without segments, with the scores of *sequence*."""
-    return Decoded(
-        segments=(),
-        avg_logprob=sequence.avg_logprob,
-        compression_ratio=float(get_compression_ratio(sequence.text)),
-        no_speech_prob=sequence.no_speech_prob,
-        ended=sequence.ended,
-    )
 
-
-def to_decoded(
-    sequence: TokenSequence,
-    model: WhisperModel,
-    encoded: ctranslate2.StorageView,
-    *,
-    duration: float,
-    with_words: bool,
-) -> Decoded:
-    """Convert *sequence* to segments, one per sentence.
-
-    Faster-whisper's own code times the words, as for ``word_timestamps``.
-
-    Args:
-        sequence: Tokens; not empty.
-        model: Model that decoded *sequence*.
-        encoded: Encoder output that *sequence* was decoded from: shape (1, frames / 2, d_model).
-        duration: Seconds of audio in *encoded*.
-        with_words: True to include the words.
-    """
-    words = _time_words(sequence, model, encoded, duration=duration)
-    decoded = empty_result(sequence)
+def split_to_segments(sequence: TokenSequence, words: Sequence[Word], *, duration: float) -> tuple[Segment, ...]:
+    """Return a segment with words per sentence of *words*; without words, one that lasts *duration* seconds."""
     base = Segment(
         text=sequence.text,
         start=0.0,
         end=duration,
         tokens=sequence.tokens,
         temperature=0.0,
-        avg_logprob=decoded.avg_logprob,
-        compression_ratio=decoded.compression_ratio,
-        no_speech_prob=decoded.no_speech_prob,
+        avg_logprob=sequence.avg_logprob,
+        compression_ratio=float(get_compression_ratio(sequence.text)),
+        no_speech_prob=sequence.no_speech_prob,
         seek=0,
     )
     if not words:
-        return attrs.evolve(decoded, segments=(base,))
+        return (base,)
     sentences = list(split_sentences(words))
     texts = ["".join(word.text for word in sentence) for sentence in sentences]
-    segments = tuple(
+    tokens = split_tokens(texts, sequence.tokens, sequence.tokenizer)
+    return tuple(
         attrs.evolve(
             base,
             text=text.strip(),
             start=sentence[0].start,
             end=sentence[-1].end,
-            words=tuple(attrs.evolve(word, text=word.text.strip()) for word in sentence) if with_words else None,
-            tokens=tokens,
+            words=tuple(attrs.evolve(word, text=word.text.strip()) for word in sentence),
+            tokens=sentence_tokens,
         )
-        for sentence, text, tokens in zip(
-            sentences, texts, split_tokens(texts, sequence.tokens, sequence.tokenizer), strict=True
-        )
+        for sentence, text, sentence_tokens in zip(sentences, texts, tokens, strict=True)
     )
-    return attrs.evolve(decoded, segments=segments)
 
 
-def _time_words(
+def time_words(
     sequence: TokenSequence, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float
 ) -> list[Word]:
-    """Return the words with the spaces before them."""
+    """Time the words by faster-whisper's own code, as for ``word_timestamps``; keep the spaces before them.
+
+    Args:
+        sequence: Tokens; not empty.
+        model: Model that decoded *sequence*.
+        encoded: Encoder output that *sequence* was decoded from: shape (1, frames / 2, d_model).
+        duration: Seconds of audio in *encoded*.
+    """
     segment: dict[str, Any] = {"seek": 0, "start": 0.0, "end": duration, "tokens": list(sequence.tokens)}
     frames = round(duration * model.frames_per_second)
     punctuations = (PREPEND_PUNCTUATIONS, APPEND_PUNCTUATIONS)
     model.add_word_timestamps([[segment]], sequence.tokenizer, encoded, frames, *punctuations, 0.0)
-    return [
-        Word(
-            text=word["word"],
-            start=float(word["start"]),
-            end=max(float(word["start"]), float(word["end"])),
-            probability=float(word["probability"]),
-        )
-        for word in segment["words"]
-    ]
-
-
-def transcribe_arguments(options: TranscribeOptions) -> dict[str, Any]:
-    """Return the keyword arguments for ``WhisperModel.transcribe``; options that were not given keep its defaults."""
-    arguments: dict[str, Any] = {
-        "language": options.primary_language,
-        "beam_size": options.beam_size,
-        "temperature": options.temperatures,
-        "initial_prompt": options.initial_prompt,
-        "hotwords": options.hotwords,
-    }
-    return {
-        **{name: value for name, value in arguments.items() if value is not None},
-        "task": options.task,
-        "word_timestamps": options.word_timestamps,
-        "vad_filter": options.vad_filter,
-        **Settings.from_options(options).arguments(dict(options.engine_options)),
-    }
-
-
-def to_segments(segments: Iterable[EngineSegment]) -> Iterator[Segment]:
-    """Convert *segments* to asrlab's, one by one."""
-    for segment in segments:
-        yield Segment(
-            text=segment.text.strip(),
-            start=float(segment.start),
-            end=max(float(segment.start), float(segment.end)),
-            words=None if segment.words is None else tuple(map(_word, segment.words)),
-            tokens=tuple(segment.tokens),
-            temperature=segment.temperature,
-            avg_logprob=float(segment.avg_logprob),
-            compression_ratio=float(segment.compression_ratio),
-            no_speech_prob=float(segment.no_speech_prob),
-            seek=segment.seek,
-        )
-
-
-def _word(word: EngineWord) -> Word:
-    start = float(word.start)
-    return Word(
-        text=word.word.strip(), start=start, end=max(start, float(word.end)), probability=float(word.probability)
-    )
+    return [attrs.evolve(to_word(word), text=word["word"]) for word in segment["words"]]
 
 
 _ENDS = tuple(".?!。？！…")  # noqa: RUF001 - full-width punctuation is meant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import attrs
@@ -14,21 +15,32 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from asrlab.audio import AudioReader
+from asrlab.device import Device
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
 from asrlab.engines.faster_whisper.batch_backend import FasterWhisperBatchBackend
-from asrlab.engines.faster_whisper.decode import to_segments, transcribe_arguments
-from asrlab.engines.faster_whisper.devices import choose_compute_type, default_batching, default_threads
-from asrlab.engines.faster_whisper.settings import ENGINE_OPTIONS, Settings
 from asrlab.engines.faster_whisper.skipped_silence import find_speech
-from asrlab.engines.option_checks import MIN_TEXT_TOKENS, TokenBudget, check_prompt_lengths
+from asrlab.engines.whisper import to_segments
+from asrlab.engines.whisper_settings import MIN_TEXT_TOKENS, FasterWhisperSettings, check_prompt_lengths
 from asrlab.environment import usable_cores
+from asrlab.errors import OptionError
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.weights import explain_failed_load
 
 _ADVICE = (
     "download it again, or give another folder, as ct2-transformers-converter writes with --copy_files tokenizer.json"
 )
+BATCH_SIZE = 8
+"""Larger batches gain little on the CPU; smaller batches are slower."""
+MARGIN = 6.0
+"""Seconds of silence after the longest chunk of a batch, instead of a window of 30 s.
+
+With less, words are lost first, and then loops begin: ``benchmarks.throughput`` has the figures.
+"""
+_MAX_WORKERS = 8
+# In order of preference. CTranslate2's own "auto" would choose float32 on the CPU for the float16 folders of the hub.
+_AUTO = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8_float16", "float32")}
+
 type LoadModel = Callable[[int, int], WhisperModel]
 """Loader of the weights for a number of workers, and of threads for each."""
 
@@ -53,7 +65,7 @@ class FasterWhisperRecognizer(Recognizer):
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
         """Pass the samples as one float32 array to ``WhisperModel.transcribe``, which yields segments as it decodes."""
-        arguments, samples, speech = transcribe_arguments(options), audio.read(), None
+        arguments, samples, speech = _transcribe_arguments(options), audio.read(), None
         # upstream ignores the filter if there are clips
         has_filter = arguments["vad_filter"] and arguments.get("clip_timestamps", "0") == "0"
         if has_filter and dict(options.engine_options).get("split_at_silence", True):
@@ -64,7 +76,7 @@ class FasterWhisperRecognizer(Recognizer):
         probabilities = info.all_language_probs
         is_detected = options.language is None and self.model.model.is_multilingual
         return Recognition(
-            segments=to_segments(segments if speech is None else speech.restore_times(segments)),
+            segments=to_segments(map(asdict, segments if speech is None else speech.restore_times(segments))),
             language=options.language or info.language,
             language_probability=float(info.language_probability) if is_detected else None,
             language_probabilities=probabilities and tuple((name, float(value)) for name, value in probabilities),
@@ -73,15 +85,12 @@ class FasterWhisperRecognizer(Recognizer):
 
     def check_options(self, options: TranscribeOptions) -> None:
         """Raise ``OptionError`` for values that faster-whisper would refuse, ignore or truncate."""
-        settings, model = Settings.from_options(options), self.model
-        # start of transcript, language, task, no time stamps or the first time stamp, and start of prompt
-        budget = TokenBudget(
-            context=model.max_length, special=5, new_tokens=("max_new_tokens", settings.max_new_tokens)
-        )
+        settings, model = FasterWhisperSettings.from_options(options), self.model
         check_prompt_lengths(
             {"initial_prompt": options.initial_prompt, "hotwords": options.hotwords, "prefix": settings.prefix},
             encode=lambda text: model.hf_tokenizer.encode(text, add_special_tokens=False).ids,
-            budget=budget,
+            context=model.max_length,
+            new_tokens=("max_new_tokens", settings.max_new_tokens),
             model=self.info.model.name,
         )
 
@@ -112,10 +121,7 @@ class FasterWhisperRecognizer(Recognizer):
         )
 
     def batch_recognizer(self, batching: Batching) -> FasterWhisperRecognizer:
-        """Return the same weights loaded for these workers and threads, on the first call.
-
-        On the CPU that takes the memory of the weights once more.
-        """
+        """Return the same weights loaded for these workers and threads; on the CPU they take their memory once more."""
         workers, threads = batching.workers or 1, batching.threads or 1
         if (workers, threads) == (1, self.info.threads):
             return self
@@ -145,8 +151,9 @@ def load(request: LoadRequest) -> FasterWhisperRecognizer:
         WeightsError: If CTranslate2 cannot read the folder.
     """
     kind, _, index = request.device.resolved.partition(":")
-    threads = request.threads or default_threads()
-    compute_type = choose_compute_type(request.compute_type, request.device)
+    # Source: faster-whisper, ``WhisperModel``, argument ``cpu_threads``: at most 4, as in CTranslate2's default.
+    threads = request.threads or min(4, usable_cores())
+    compute_type = _choose_compute_type(request.compute_type, request.device)
 
     def load_model(workers: int, threads: int) -> WhisperModel:
         with explain_failed_load(request.weights, model=request.model.name, advice=_ADVICE):
@@ -160,21 +167,8 @@ def load(request: LoadRequest) -> FasterWhisperRecognizer:
             )
 
     model = load_model(1, threads)
-    info = TranscriberInfo(
-        model=request.model,
-        device=request.device,
-        compute_type=model.model.compute_type,
-        threads=threads,
-        capabilities=_capabilities(model),
-        packages=request.packages,
-    )
-    batching = default_batching(request.device.resolved, threads=request.threads or usable_cores())
-    return FasterWhisperRecognizer(info, model, load_model, default=batching)
-
-
-def _capabilities(model: WhisperModel) -> Capabilities:
     multilingual = model.model.is_multilingual
-    return Capabilities(
+    capabilities = Capabilities(
         tasks=("transcribe", "translate") if multilingual else ("transcribe",),
         languages=tuple(sorted(model.supported_languages)),
         word_timestamps=True,
@@ -183,8 +177,69 @@ def _capabilities(model: WhisperModel) -> Capabilities:
         initial_prompt=True,
         hotwords=True,
         vad_filter=True,
-        engine_options=ENGINE_OPTIONS,
+        engine_options=FasterWhisperSettings.names(),
     )
+    info = TranscriberInfo(
+        model=request.model,
+        device=request.device,
+        compute_type=model.model.compute_type,
+        threads=threads,
+        capabilities=capabilities,
+        packages=request.packages,
+    )
+    batching = _default_batching(request.device.resolved, threads=request.threads or usable_cores())
+    return FasterWhisperRecognizer(info, model, load_model, default=batching)
+
+
+def _choose_compute_type(requested: str, device: Device) -> str:
+    """Return the compute type to load with; raise ``OptionError`` if CTranslate2 does not support *requested*."""
+    kind, _, index = device.resolved.partition(":")
+    supported = ctranslate2.get_supported_compute_types(kind, int(index or 0))
+    if requested == "auto":
+        return next((name for name in _AUTO[kind] if name in supported), "default")
+    if requested not in supported and requested != "default":  # default: the format of the weights, or the nearest
+        raise OptionError(
+            f"faster-whisper cannot compute in {requested!r} on {device.resolved}; choose one that CTranslate2 "
+            f"supports here: {', '.join(sorted(supported))}",
+            option="compute_type",
+            supported=sorted(supported),
+        )
+    return requested
+
+
+def _default_batching(device: str, *, threads: int) -> Batching:
+    """Return the batching for a device without tuned settings, with *threads* for all workers together.
+
+    On the CPU a thread is fastest alone on its batch, but each batch in progress takes memory of its own. A GPU is
+    expected to gain from batches in the encoder, too.
+    """
+    workers = min(threads, _MAX_WORKERS) if device == "cpu" else 1
+    return Batching(
+        batch_size=BATCH_SIZE,
+        workers=workers,
+        threads=threads // workers,
+        padding_s=MARGIN,
+        batch_encoder=device != "cpu",
+    )
+
+
+def _transcribe_arguments(options: TranscribeOptions) -> dict[str, Any]:
+    """Return the keyword arguments for ``WhisperModel.transcribe``; options that were not given keep its defaults."""
+    arguments: dict[str, Any] = {
+        "language": options.primary_language,
+        "beam_size": options.beam_size,
+        "temperature": options.temperatures,
+        "initial_prompt": options.initial_prompt,
+        "hotwords": options.hotwords,
+    }
+    settings, given = FasterWhisperSettings.from_options(options), dict(options.engine_options)
+    return {
+        **{name: value for name, value in arguments.items() if value is not None},
+        "task": options.task,
+        "word_timestamps": options.word_timestamps,
+        "vad_filter": options.vad_filter,
+        **{name: getattr(settings, name) for name in given if name != "split_at_silence"},  # asrlab's own
+    }
 
 
 class SharedEncodingModel(WhisperModel):  # type: ignore[misc] # has no type information

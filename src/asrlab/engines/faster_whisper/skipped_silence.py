@@ -6,21 +6,21 @@ then lasts as long as the silence.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
+import numpy as np
+from faster_whisper.transcribe import Segment as EngineSegment, Word as EngineWord
 from faster_whisper.vad import VadOptions, get_speech_timestamps
+from numpy.typing import NDArray
 
 from asrlab.audio import SAMPLE_RATE
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    import numpy as np
-    from faster_whisper.transcribe import Segment as EngineSegment, Word as EngineWord
-    from numpy.typing import NDArray
-
+type _Part = tuple[str, float, float, list[EngineWord] | None]
+"""Text, start, end and words of a part of a segment."""
 
 MIN_SHARE_S = 0.5
 """Seconds that a segment must reach into the speech after a cut to belong to it; Whisper's times are no more exact."""
@@ -78,10 +78,13 @@ class JoinedSpeech:
             yield from segments
             return
         for segment in segments:
+            tokens = segment.tokens  # which cannot be split, and stay with the first part
             parts = self._split_by_words(segment) if segment.words else self._split_by_share(segment)
-            yield from _with_parts(segment, parts)
+            for text, start, end, words in parts:
+                yield replace(segment, text=text, start=start, end=end, words=words, tokens=tokens)
+                tokens = []
 
-    def _split_by_words(self, segment: EngineSegment) -> Iterator[tuple[str, float, float, list[EngineWord] | None]]:
+    def _split_by_words(self, segment: EngineSegment) -> Iterator[_Part]:
         """Split between words of different spans; a word belongs to the span of its middle."""
         index = 0
         indexed = []
@@ -97,23 +100,16 @@ class JoinedSpeech:
             text = segment.text if len(groups) == 1 else "".join(word.word for word in words)
             yield text, words[0].start, words[-1].end, words
 
-    def _split_by_share(self, segment: EngineSegment) -> Iterator[tuple[str, float, float, list[EngineWord] | None]]:
+    def _split_by_share(self, segment: EngineSegment) -> Iterator[_Part]:
         """Split the text by the share of the time in each span, for segments without word times."""
-        spans = self._covered_spans(segment.start, segment.end)
-        lengths = [
-            max(min(segment.end, span.joined_end) - max(segment.start, span.joined), 0.0) or 1e-6 for span in spans
-        ]
-        for span, text in zip(spans, split_by_share(segment.text, lengths), strict=True):
-            if text or len(spans) == 1:
+        shares = [min(segment.end, span.joined_end) - max(segment.start, span.joined) for span in self.spans]
+        covered = [index for index, share in enumerate(shares) if share > MIN_SHARE_S]
+        covered = covered or [self._span_index((segment.start + segment.end) / 2)]
+        texts = split_by_share(segment.text, [max(shares[index], 1e-6) for index in covered])
+        for span, text in zip([self.spans[index] for index in covered], texts, strict=True):
+            if text or len(covered) == 1:
                 start = span.restore(segment.start)
                 yield text, start, max(start, span.restore(segment.end)), segment.words
-
-    def _covered_spans(self, start: float, end: float) -> list[SpeechSpan]:
-        """Return the spans that a segment belongs to: those it reaches far enough into, or the span of its middle."""
-        shares = ((min(end, span.joined_end) - max(start, span.joined), span) for span in self.spans)
-        return [span for share, span in shares if share > MIN_SHARE_S] or [
-            self.spans[self._span_index((start + end) / 2)]
-        ]
 
     def _span_index(self, time: float) -> int:
         ends = (index for index, span in enumerate(self.spans) if time < span.joined_end)
@@ -121,14 +117,7 @@ class JoinedSpeech:
 
 
 def find_speech(samples: NDArray[np.float32], parameters: Mapping[str, Any] | None) -> JoinedSpeech:
-    """Return the speech in *samples* that faster-whisper's filter finds.
-
-    Args:
-        samples: float32, shape (n,), at 16 kHz.
-        parameters: Fields of ``faster_whisper.vad.VadOptions``; None uses its defaults.
-    """
-    import numpy as np
-
+    """Return the speech in *samples*, float32 at 16 kHz, that faster-whisper's filter with ``VadOptions`` finds."""
     timestamps = get_speech_timestamps(samples, VadOptions(**(parameters or {})))
     parts, spans, joined = [], [], 0
     for timestamp in timestamps:
@@ -165,15 +154,3 @@ def _choose_cut(words: Sequence[str], ideal: float, *, minimum: int) -> int:
         if minimum <= count < len(words) and distance < best_distance:
             best, best_distance = count, distance
     return best
-
-
-def _with_parts(
-    segment: EngineSegment, parts: Iterable[tuple[str, float, float, list[EngineWord] | None]]
-) -> Iterator[EngineSegment]:
-    """Yield *segment* once for each part; the tokens, which cannot be split, stay with the first."""
-    from dataclasses import replace
-
-    tokens = segment.tokens
-    for text, start, end, words in parts:
-        yield replace(segment, text=text, start=start, end=end, words=words, tokens=tokens)
-        tokens = []

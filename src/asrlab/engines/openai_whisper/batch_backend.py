@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -17,10 +18,9 @@ from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from asrlab.batching import ChunkFeatures, Decoded, Detected
-from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND
-from asrlab.engines.whisper import TimestampedTokens, split_at_timestamps
+from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND, segment_dict
+from asrlab.engines.whisper import split_at_timestamps, to_segments
 from asrlab.options import Batching, TranscribeOptions
-from asrlab.transcript import Segment
 
 DEFAULT_BATCHING = Batching(batch_size=8, workers=1, threads=1, padding_s=6.0, batch_encoder=True)
 """One batch at a time, because upstream's cache of keys and values belongs to the model. PyTorch manages threads."""
@@ -45,10 +45,7 @@ class OpenAIWhisperBatchBackend:
     batching: Batching
     half: bool
 
-    @property
-    def max_chunk_s(self) -> float:
-        """Length of Whisper's window in seconds."""
-        return float(N_FRAMES / FRAMES_PER_SECOND)
+    max_chunk_s: ClassVar[float] = N_FRAMES / FRAMES_PER_SECOND
 
     @property
     def language(self) -> str | None:
@@ -73,14 +70,19 @@ class OpenAIWhisperBatchBackend:
             return torch.cat([encode(self.model, features[None]) for features in mel])
 
     def detect_languages(self, encoded: torch.Tensor) -> tuple[Detected, ...]:
-        """Return the most probable language of each chunk.
+        """Return the most probable language of each chunk, without encoding a shorter window once more.
 
         Probabilities differ slightly from upstream's, which detects with silence after the audio and decodes with zeros
-        after it.
+        after it. Source: openai-whisper 20250625, ``detect_language``.
         """
-        with self.lock:
-            languages = rank_languages(self.model, encoded)
-        return tuple(Detected(language=language, probability=probability) for language, probability in languages)
+        tokenizer = self._tokenizer
+        starts = torch.tensor([[tokenizer.sot]] * len(encoded), device=encoded.device)
+        with self.lock, torch.no_grad():
+            logits = self.model.logits(starts, encoded)[:, 0]
+        rows = logits[:, list(tokenizer.all_language_tokens)].float().softmax(dim=-1).cpu()
+        best = zip(rows.argmax(dim=-1).tolist(), rows, strict=True)
+        codes = tokenizer.all_language_codes
+        return tuple(Detected(language=codes[index], probability=float(row[index])) for index, row in best)
 
     def decode(
         self, encoded: torch.Tensor, chunks: Sequence[ChunkFeatures[Features]], languages: Sequence[str]
@@ -123,7 +125,7 @@ class OpenAIWhisperBatchBackend:
     def _decoded(self, result: DecodingResult, duration: float) -> Decoded:
         begin = self._tokenizer.timestamp_begin
         parts, resume = split_at_timestamps(result.tokens, first=begin, duration=duration)
-        segments = [self._segment(result, part) for part in parts]
+        segments = to_segments(segment_dict(result, part, self._tokenizer) for part in parts)
         return Decoded(
             segments=tuple(segment for segment in segments if segment.start != segment.end and segment.text),
             avg_logprob=float(result.avg_logprob),
@@ -133,26 +135,11 @@ class OpenAIWhisperBatchBackend:
             remaining_s=0.0 if resume is None else max(0.0, duration - resume),
         )
 
-    def _segment(self, result: DecodingResult, part: TimestampedTokens) -> Segment:
-        text = self._tokenizer.decode([token for token in part.tokens if token < self._tokenizer.eot])
-        return Segment(
-            text=text.strip(),
-            start=part.start,
-            end=max(part.start, part.end),
-            tokens=part.tokens,
-            temperature=0.0,
-            avg_logprob=float(result.avg_logprob),
-            compression_ratio=float(result.compression_ratio),
-            no_speech_prob=float(result.no_speech_prob),
-            seek=0,
-        )
-
 
 def encode(model: Whisper, mel: torch.Tensor) -> torch.Tensor:
     """Return *mel*, shape (n, n_mels, frames), encoded: shape (n, frames / 2, n_state).
 
-    Upstream's encoder refuses windows other than 30 s. For a shorter window, the computation is the same with the first
-    of the positions.
+    Upstream's encoder refuses windows other than 30 s; a shorter window has the first of the positions.
 
     Source: openai-whisper 20250625, ``AudioEncoder.forward``.
     """
@@ -188,18 +175,3 @@ class BatchTask(DecodingTask):  # type: ignore[misc] # has no type information
             language_tokens = [self.tokenizer.to_language_token(language) for language in self._languages]
             tokens[:, self.sot_index + 1] = torch.tensor(language_tokens)
         return self._languages, None
-
-
-@torch.no_grad()
-def rank_languages(model: Whisper, encoded: torch.Tensor) -> list[tuple[str, float]]:
-    """Return the most probable language of each recording, with its probability.
-
-    Source: openai-whisper 20250625, ``detect_language``, which would encode a shorter window once more.
-    """
-    tokenizer = DecodingTask(model, DecodingOptions()).tokenizer
-    starts = torch.tensor([[tokenizer.sot]] * len(encoded), device=encoded.device)
-    logits = model.logits(starts, encoded)[:, 0]
-    probabilities = logits[:, list(tokenizer.all_language_tokens)].float().softmax(dim=-1).cpu()
-    best = probabilities.argmax(dim=-1)
-    codes = tokenizer.all_language_codes
-    return [(codes[index], float(row[index])) for index, row in zip(best.tolist(), probabilities, strict=True)]

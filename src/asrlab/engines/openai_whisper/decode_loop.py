@@ -16,29 +16,22 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from whisper.audio import (
-    N_FRAMES,
-    N_SAMPLES,
-    log_mel_spectrogram,
-    pad_or_trim,
-)
+from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 from whisper.timing import add_word_timestamps
 from whisper.tokenizer import Tokenizer, get_tokenizer
 from whisper.utils import get_end
 
+from asrlab.engine.contract import Recognition
 from asrlab.engines.openai_whisper.hallucinations import WindowSpan, first_hallucination, leading_silence
-from asrlab.engines.openai_whisper.settings import Settings
-from asrlab.engines.option_checks import MIN_TEXT_TOKENS
-from asrlab.engines.whisper import TimestampedTokens, split_at_timestamps
+from asrlab.engines.whisper import TimestampedTokens, split_at_timestamps, to_segments
+from asrlab.engines.whisper_settings import MIN_TEXT_TOKENS, SPECIAL_TOKENS, OpenAIWhisperSettings
 from asrlab.options import TranscribeOptions
-from asrlab.transcript import Segment, Word
 
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PROMPT_RESET_TEMPERATURE = 0.5
 FRAMES_PER_SECOND = 100
-_SPECIAL_TOKENS = 5
 
 
 @attrs.define
@@ -73,22 +66,22 @@ class WindowDecoder:
         frames: Length of the recording, at 100 frames a second.
         seek: Frame up to which the recording has been transcribed.
 
-    Raises:
-        OptionError: If the value of an engine option is out of range.
     """
 
     def __init__(
         self, model: Whisper, lock: threading.Lock, samples: np.ndarray, options: TranscribeOptions, *, half: bool
     ) -> None:
         self._model, self._lock, self._options, self._half = model, lock, options, half
-        self._settings = Settings.from_options(options)
+        self._settings = OpenAIWhisperSettings.from_options(options)
         self._mel = log_mel_spectrogram(samples, model.dims.n_mels, padding=N_SAMPLES)
         self.frames = int(self._mel.shape[-1] - N_FRAMES)
         self.seek = 0
         self._last_speech = 0.0
         self.language_probabilities: tuple[tuple[str, float], ...] | None = None
         self.language = options.primary_language or self._detect_language()
-        self._tokenizer = self._create_tokenizer()
+        self._tokenizer = get_tokenizer(
+            model.is_multilingual, num_languages=model.num_languages, language=self.language, task=options.task
+        )
         prompt = options.initial_prompt
         self._initial: list[int] = [] if prompt is None else self._tokenizer.encode(f" {prompt.strip()}")
         self._tokens = list(self._initial)
@@ -103,10 +96,14 @@ class WindowDecoder:
                     ready = self._decode(self._window(end))
                 yield from ready
 
-    @property
-    def language_probability(self) -> float | None:
-        """Probability of `language`; None if it was given, or the model knows only English."""
-        return self.language_probabilities[0][1] if self.language_probabilities else None
+    def to_recognition(self, segments: Iterable[dict[str, Any]]) -> Recognition:
+        """Return the language and those of *segments* that are not blanked."""
+        return Recognition(
+            segments=to_segments(segment for segment in segments if not is_empty(segment)),
+            language=self._options.language or self.language,
+            language_probability=self.language_probabilities[0][1] if self.language_probabilities else None,
+            language_probabilities=self.language_probabilities,
+        )
 
     @property
     def text(self) -> str:
@@ -134,14 +131,6 @@ class WindowDecoder:
         self.language_probabilities = tuple((str(name), float(probability)) for name, probability in ranked)
         return self.language_probabilities[0][0]
 
-    def _create_tokenizer(self) -> Tokenizer:
-        return get_tokenizer(
-            self._model.is_multilingual,
-            num_languages=self._model.num_languages,
-            language=self.language,
-            task=self._options.task,
-        )
-
     def _decode(self, window: _Window) -> list[dict[str, Any]]:
         result = self._with_fallback(window)
         if self._settings.is_silent(avg_logprob=result.avg_logprob, no_speech_prob=result.no_speech_prob):
@@ -160,7 +149,14 @@ class WindowDecoder:
     def _with_fallback(self, window: _Window) -> DecodingResult:
         temperatures = self._options.temperatures or FALLBACK_TEMPERATURES
         for temperature in temperatures:
-            result = self._model.decode(window.features, self._decoding_options(temperature))
+            decoding_options = DecodingOptions(
+                task=self._options.task,
+                language=self.language,
+                prompt=self._prompt(),
+                fp16=self._half,
+                **self._settings.decoding_arguments(temperature, self._options.beam_size),
+            )
+            result = self._model.decode(window.features, decoding_options)
             if not self._settings.has_failed(
                 avg_logprob=result.avg_logprob,
                 compression_ratio=result.compression_ratio,
@@ -169,32 +165,18 @@ class WindowDecoder:
                 break
         return result
 
-    def _decoding_options(self, temperature: float) -> DecodingOptions:
-        return DecodingOptions(
-            task=self._options.task,
-            language=self.language,
-            prompt=self._prompt(),
-            fp16=self._half,
-            **self._settings.decoding_arguments(temperature, self._options.beam_size),
-        )
-
     def _prompt(self) -> list[int]:
         """Return the text since the last reset; a carried initial prompt takes its part of the room."""
         carried = self._initial if self._settings.carry_initial_prompt else []
         context = self._tokens[max(len(carried), self._context_start) :]
         if carried:
             context = context[-(self._model.dims.n_text_ctx // 2 - 1 - len(carried)) :]
-        if self._settings.prefix:  # takes room, too: upstream fails if the context leaves none for the prefix
-            context = context[max(0, len(carried) + len(context) - self._room_before_prefix()) :]
+        if prefix := self._settings.prefix:  # takes room, too: upstream fails if the context leaves none for the prefix
+            n_prefix = len(self._tokenizer.encode(f" {prefix.strip()}") if isinstance(prefix, str) else prefix)
+            n_text = self._settings.sample_len or MIN_TEXT_TOKENS
+            room = max(0, self._model.dims.n_text_ctx - n_prefix - SPECIAL_TOKENS - n_text)
+            context = context[max(0, len(carried) + len(context) - room) :]
         return carried + context
-
-    def _room_before_prefix(self) -> int:
-        prefix = self._settings.prefix or []
-        n_prefix = len(self._tokenizer.encode(f" {prefix.strip()}") if isinstance(prefix, str) else prefix)
-        room: int = (
-            self._model.dims.n_text_ctx - n_prefix - _SPECIAL_TOKENS - (self._settings.sample_len or MIN_TEXT_TOKENS)
-        )
-        return max(0, room)
 
     def _split(self, window: _Window, result: DecodingResult) -> tuple[list[dict[str, Any]], bool]:
         """Return the window's segments, and whether speech ended inside the window; advance in the recording."""
@@ -202,20 +184,7 @@ class WindowDecoder:
         parts, resume = split_at_timestamps(tokens, first=begin, duration=window.size / FRAMES_PER_SECOND)
         self.seek += window.size if resume is None else round(resume * FRAMES_PER_SECOND)
         ended = [token >= begin for token in tokens[-2:]] == [False, True]
-        return [self._segment(window, result, part) for part in parts], ended
-
-    def _segment(self, window: _Window, result: DecodingResult, part: TimestampedTokens) -> dict[str, Any]:
-        return {
-            "seek": window.seek,
-            "start": window.offset + part.start,
-            "end": window.offset + part.end,
-            "text": self._tokenizer.decode([token for token in part.tokens if token < self._tokenizer.eot]),
-            "tokens": list(part.tokens),
-            "temperature": result.temperature,
-            "avg_logprob": result.avg_logprob,
-            "compression_ratio": result.compression_ratio,
-            "no_speech_prob": result.no_speech_prob,
-        }
+        return [segment_dict(result, part, self._tokenizer, seek=window.seek) for part in parts], ended
 
     def _time_words(self, window: _Window, segments: list[dict[str, Any]], *, ended: bool) -> None:
         add_word_timestamps(
@@ -265,33 +234,24 @@ class WindowDecoder:
         del segments[index:]
 
 
+def segment_dict(
+    result: DecodingResult, part: TimestampedTokens, tokenizer: Tokenizer, *, seek: int = 0
+) -> dict[str, Any]:
+    """Return upstream's dictionary of *part* of the *result* of the window that starts at frame *seek*."""
+    offset = seek / FRAMES_PER_SECOND
+    return {
+        "seek": seek,
+        "start": offset + part.start,
+        "end": offset + part.end,
+        "text": tokenizer.decode([token for token in part.tokens if token < tokenizer.eot]),
+        "tokens": list(part.tokens),
+        "temperature": result.temperature,
+        "avg_logprob": result.avg_logprob,
+        "compression_ratio": result.compression_ratio,
+        "no_speech_prob": result.no_speech_prob,
+    }
+
+
 def is_empty(segment: dict[str, Any]) -> bool:
     """Return whether *segment* has no duration or no text; upstream keeps it without text, tokens and words."""
     return bool(segment["start"] == segment["end"] or not segment["text"].strip())
-
-
-def to_segments(segments: Iterable[dict[str, Any]]) -> Iterator[Segment]:
-    """Convert *segments* to asrlab's, one by one, without those that `is_empty` finds."""
-    for segment in segments:
-        if is_empty(segment):
-            continue
-        start = float(segment["start"])
-        yield Segment(
-            text=segment["text"].strip(),
-            start=start,
-            end=max(start, float(segment["end"])),
-            words=tuple(map(_word, segment["words"])) if "words" in segment else None,
-            tokens=tuple(segment["tokens"]),
-            temperature=float(segment["temperature"]),
-            avg_logprob=float(segment["avg_logprob"]),
-            compression_ratio=float(segment["compression_ratio"]),
-            no_speech_prob=float(segment["no_speech_prob"]),
-            seek=segment["seek"],
-        )
-
-
-def _word(word: dict[str, Any]) -> Word:
-    start = float(word["start"])
-    return Word(
-        text=word["word"].strip(), start=start, end=max(start, float(word["end"])), probability=word["probability"]
-    )

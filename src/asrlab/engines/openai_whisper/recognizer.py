@@ -23,10 +23,9 @@ from asrlab.device import Device
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
 from asrlab.engines.openai_whisper.batch_backend import DEFAULT_BATCHING, OpenAIWhisperBatchBackend
-from asrlab.engines.openai_whisper.decode_loop import WindowDecoder, to_segments
-from asrlab.engines.openai_whisper.settings import ENGINE_OPTIONS, Settings
-from asrlab.engines.option_checks import TokenBudget, check_prompt_lengths
+from asrlab.engines.openai_whisper.decode_loop import WindowDecoder
 from asrlab.engines.pytorch import check_threads, empty_cache
+from asrlab.engines.whisper_settings import OpenAIWhisperSettings, check_prompt_lengths
 from asrlab.errors import OptionError, WeightsError
 from asrlab.options import Batching, Capabilities, TranscribeOptions
 from asrlab.patches.openai_whisper import FLOAT64_ALIGNMENT
@@ -44,23 +43,16 @@ class OpenAIWhisperRecognizer(Recognizer):
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
         """Decode window by window; the language is detected in the first window."""
         decoder = self.window_decoder(audio.read(), options)
-        return Recognition(
-            segments=to_segments(decoder.segments()),
-            language=options.language or decoder.language,
-            language_probability=decoder.language_probability,
-            language_probabilities=decoder.language_probabilities,
-        )
+        return decoder.to_recognition(decoder.segments())
 
     def check_options(self, options: TranscribeOptions) -> None:
         """Raise ``OptionError`` for values that upstream would refuse, ignore or truncate."""
-        settings, model = Settings.from_options(options), self._open_model
-        tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
-        # start of transcript, language, task, no time stamps, and start of prompt
-        budget = TokenBudget(context=model.dims.n_text_ctx, special=5, new_tokens=("sample_len", settings.sample_len))
+        settings, model = OpenAIWhisperSettings.from_options(options), self._open_model
         check_prompt_lengths(
             {"initial_prompt": options.initial_prompt, "prefix": settings.prefix},
-            encode=tokenizer.encode,
-            budget=budget,
+            encode=get_tokenizer(model.is_multilingual, num_languages=model.num_languages).encode,
+            context=model.dims.n_text_ctx,
+            new_tokens=("sample_len", settings.sample_len),
             model=self.info.model.name,
         )
 
@@ -130,31 +122,41 @@ def load(request: LoadRequest) -> OpenAIWhisperRecognizer:
     """
     compute_type = _compute_type(request.compute_type, request.device)
     check_threads(request.threads, engine="openai-whisper")
-    path = _weights_path(request)
+    path = request.weights
+    if path is None:
+        raise WeightsError(
+            f"{request.model.name} has no weights to load; give their path, or pull the model", model=request.model.name
+        )
     advice = "download it again, or give another file; code in a checkpoint is never run"
     with explain_failed_load(path, model=request.model.name, advice=advice):
-        read = _from_ctranslate2 if request.weights_format == "ctranslate2" else _read_checkpoint
-        model = _build(path, *read(path))
-    _set_alignment_heads(model, request)
+        if request.weights_format == "ctranslate2":
+            converted = convert(path)
+            model = _build(path, converted.dims.as_dict(), converted.state_dict)
+        else:
+            checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            model = _build(path, checkpoint["dims"], checkpoint["model_state_dict"])
+    _set_alignment_heads(model, request, path)
     device = request.device.resolved
     model.to(device).eval()
+    multilingual = model.is_multilingual
+    capabilities = Capabilities(
+        tasks=("transcribe", "translate") if multilingual else ("transcribe",),
+        languages=tuple(sorted(whisper.tokenizer.LANGUAGES)) if multilingual else ("en",),
+        word_timestamps=device != "mps" or request.is_fixed(FLOAT64_ALIGNMENT.name),
+        beam_size=True,
+        temperature=True,
+        initial_prompt=True,
+        engine_options=OpenAIWhisperSettings.names(),
+    )
     info = TranscriberInfo(
         model=request.model,
         device=request.device,
         compute_type=compute_type,
         threads=torch.get_num_threads() if device == "cpu" else None,
-        capabilities=_capabilities(model, request),
+        capabilities=capabilities,
         packages=request.packages,
     )
     return OpenAIWhisperRecognizer(info, model)
-
-
-def _weights_path(request: LoadRequest) -> Path:
-    if request.weights is None:
-        raise WeightsError(
-            f"{request.model.name} has no weights to load; give their path, or pull the model", model=request.model.name
-        )
-    return request.weights
 
 
 def _compute_type(requested: str, device: Device) -> str:
@@ -169,16 +171,6 @@ def _compute_type(requested: str, device: Device) -> str:
     return requested
 
 
-def _read_checkpoint(path: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
-    checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    return checkpoint["dims"], checkpoint["model_state_dict"]
-
-
-def _from_ctranslate2(folder: Path) -> tuple[Mapping[str, int], Mapping[str, torch.Tensor]]:
-    checkpoint = convert(folder)
-    return checkpoint.dims.as_dict(), checkpoint.state_dict
-
-
 def _build(path: Path, dimensions: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> Whisper:
     # Repeats the check from before the file was opened: nothing is allocated for tensors that are only declared.
     reason = why_not_whisper(dimensions, {name: tuple(tensor.shape) for name, tensor in state.items()})
@@ -189,40 +181,21 @@ def _build(path: Path, dimensions: Mapping[str, int], state: Mapping[str, torch.
     return model
 
 
-def _set_alignment_heads(model: Whisper, request: LoadRequest) -> None:
+def _set_alignment_heads(model: Whisper, request: LoadRequest, path: Path) -> None:
     """Set the attention heads that the model's authors chose for word times; upstream sets only those of its downloads.
 
     A model without chosen heads keeps upstream's default, the later half of all heads.
     """
-    names = whisper._ALIGNMENT_HEADS  # noqa: SLF001 - upstream keeps them nowhere else
-    name = request.spec.name if request.spec else _official_name(request.model.weights_sha256)
-    if name in names:
-        model.set_alignment_heads(names[name])
-    elif request.weights_format == "ctranslate2" and (heads := _alignment_heads(_weights_path(request))):
-        mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
-        mask[tuple(zip(*heads, strict=True))] = True
-        model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
-
-
-def _official_name(sha256: str | None) -> str | None:
-    """Return the name of the official model whose download address contains *sha256*."""
-    addresses: Mapping[str, str] = whisper._MODELS  # noqa: SLF001 - upstream keeps them nowhere else
-    return next((name for name, url in addresses.items() if sha256 and sha256 in url), None)
-
-
-def _alignment_heads(folder: Path) -> list[tuple[int, int]]:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return [(int(layer), int(head)) for layer, head in config.get("alignment_heads", ())]
-
-
-def _capabilities(model: Whisper, request: LoadRequest) -> Capabilities:
-    multilingual = model.is_multilingual
-    return Capabilities(
-        tasks=("transcribe", "translate") if multilingual else ("transcribe",),
-        languages=tuple(sorted(whisper.tokenizer.LANGUAGES)) if multilingual else ("en",),
-        word_timestamps=request.device.resolved != "mps" or request.is_fixed(FLOAT64_ALIGNMENT.name),
-        beam_size=True,
-        temperature=True,
-        initial_prompt=True,
-        engine_options=ENGINE_OPTIONS,
-    )
+    heads_by_name, addresses = whisper._ALIGNMENT_HEADS, whisper._MODELS  # noqa: SLF001 - upstream keeps them nowhere else
+    sha256 = request.model.weights_sha256
+    official = next((name for name, url in addresses.items() if sha256 and sha256 in url), None)
+    name = request.spec.name if request.spec else official
+    if name in heads_by_name:
+        model.set_alignment_heads(heads_by_name[name])
+    elif request.weights_format == "ctranslate2":
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        heads = [(int(layer), int(head)) for layer, head in config.get("alignment_heads", ())]
+        if heads:
+            mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
+            mask[tuple(zip(*heads, strict=True))] = True
+            model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
