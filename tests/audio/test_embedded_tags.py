@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from asrlab.audio import load_audio
-from asrlab.audio.embedded_tags import without_embedded_tags
+from asrlab.audio.integrity import without_embedded_tags
 from asrlab.audio.stream import open_stream
 from asrlab.errors import AudioError
 

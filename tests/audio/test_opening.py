@@ -119,7 +119,7 @@ def test_any_exception_of_a_decoder_is_an_audio_error(
     sound: Callable[..., Any], written: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ):
     """Exceptions of native code become an AudioError, at opening and while reading."""
-    monkeypatch.setattr("asrlab.audio.opening.open_with_soundfile", lambda _stream: _BrokenDecoder())
+    monkeypatch.setattr("asrlab.audio.decoder.open_with_soundfile", lambda _stream: _BrokenDecoder())
     error = _assert_refused(written(sound(0.1)))
     assert error.reason == "undecodable"
     assert "ValueError: cannot decode unknown codec" in error.message
@@ -127,7 +127,7 @@ def test_any_exception_of_a_decoder_is_an_audio_error(
     def fail(_stream: object) -> None:
         raise RuntimeError("no more")
 
-    monkeypatch.setattr("asrlab.audio.opening.open_with_soundfile", fail)
+    monkeypatch.setattr("asrlab.audio.decoder.open_with_soundfile", fail)
     assert "RuntimeError: no more" in _assert_refused(written(sound(0.1))).message
 
 

@@ -10,7 +10,7 @@ import soxr
 from numpy.typing import NDArray
 
 from asrlab.audio import AudioFile, load_audio, open_audio
-from asrlab.audio.timeline import Timeline
+from asrlab.audio.container import Timeline
 
 # A container with time stamps, a codec, its rate in Hz, and a codec for pictures.
 _STAMPED = [
@@ -241,7 +241,7 @@ def test_silence_of_a_timeline_is_bounded():
     for index in range(2000):
         timeline.advance(10.0 * index, samples=320, rate=16_000)
     assert timeline.position < 7200 + 2000 * 0.02 + 1
-    assert sum(gap.duration for gap in timeline.gaps) <= 7200
+    assert sum(seconds for _, seconds in timeline.gaps) <= 7200
     assert timeline.jumps
 
 

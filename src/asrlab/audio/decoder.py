@@ -1,4 +1,4 @@
-"""Decoders of numpy arrays and of the files that libsndfile reads, and the interface of all decoders.
+"""Opening of any audio source with the decoder that reads it completely, and decoders of arrays and uncompressed files.
 
 libsndfile reads WAV, AIFF, CAF, AU, NIST SPHERE and other uncompressed audio sample-exactly. Its compressed formats
 (seen with 1.2.2) go to FFmpeg's libraries, because libsndfile loses audio without a warning:
@@ -11,61 +11,28 @@ libsndfile reads WAV, AIFF, CAF, AU, NIST SPHERE and other uncompressed audio sa
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.checks import check_format, undecodable_error
-from asrlab.audio.headers import aiff_frames, declared_ratio, nist_duration
+import attrs
+
+from asrlab.audio.headers import aiff_frames, declared_ratio, is_mpeg, nist_duration
 from asrlab.audio.integrity import sample_dump_fault
-from asrlab.audio.samples import BLOCK_SAMPLES, AudioBlock, to_float32
-from asrlab.audio.sniff import is_mpeg
-from asrlab.errors import AudioError
+from asrlab.audio.pyav_decoder import open_with_pyav
+from asrlab.audio.samples import BLOCK_SAMPLES, AudioBlock, Decoder, check_format, to_float32, undecodable_error
+from asrlab.audio.stream import ByteStream, open_stream
+from asrlab.audio.types import Audio, AudioFile, AudioSource, check_track
+from asrlab.errors import AsrlabError, AudioError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from numpy.typing import NDArray
 
-    from asrlab.audio.stream import ByteStream
-    from asrlab.audio.types import Audio, AudioTrack, AudioWarning
+    from asrlab.audio.types import AudioWarning
 
-_MAX_CHANNELS = 32
+_MAX_COLUMNS = 32
 _INTEGERS = ("int8", "uint8", "int16", "int32")
 _LEFT_TO_FFMPEG = frozenset({"FLAC", "MP3", "OGG"})
-
-
-class Decoder(ABC):
-    """Decoder of an open source, which decodes once, from front to back.
-
-    Attributes:
-        name: ``soundfile``, ``pyav`` or ``array``.
-        declared: Seconds that the source declares; None if it declares no length.
-        available: Seconds that are known to be present before decoding; None if only decoding can tell.
-        tolerance: Seconds by which *declared* may exceed the decoded length of a whole file.
-        failure: Reason for which decoding ended too early, in words; empty if it did not.
-        lost: Seconds of damaged packets so far.
-        track: Audio track that is decoded, of a source that has several; None otherwise.
-    """
-
-    name: str
-    declared: float | None = None
-    available: float | None = None
-    tolerance: float = 0.01
-    failure: str = ""
-    lost: float = 0.0
-    track: AudioTrack | None = None
-
-    @abstractmethod
-    def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
-        """Yield blocks of all channels from second *offset* on."""
-
-    def warnings(self, *, start: float, end: float) -> Iterable[AudioWarning]:  # noqa: ARG002 - for decoders with times
-        """Return the warnings about the seconds from *start* to *end*, which have been decoded."""
-        return ()
-
-    @abstractmethod
-    def close(self) -> None:
-        """Release the resources of the decoder; the underlying stream stays open."""
 
 
 class ArrayDecoder(Decoder):
@@ -95,9 +62,6 @@ class ArrayDecoder(Decoder):
         """Return the warnings of the load that the samples come from."""
         return self._warnings
 
-    def close(self) -> None:
-        """Do nothing: the array belongs to the caller."""
-
 
 def _check_samples(samples: Any, *, source: str) -> NDArray[Any]:
     """Return *samples* with shape (n, channels).
@@ -106,25 +70,24 @@ def _check_samples(samples: Any, *, source: str) -> NDArray[Any]:
     """
     import numpy as np
 
-    advice = "give shape (n,) or (n, channels)"
     if not isinstance(samples, np.ndarray):
         message = f"{source!r} is a {type(samples).__name__}, not a numpy array; convert it first"
-        raise AudioError(message, source=source, reason="bad-shape")
-    if samples.dtype.kind != "f" and samples.dtype.name not in _INTEGERS:
+    elif samples.dtype.kind != "f" and samples.dtype.name not in _INTEGERS:
         message = (
             f"{source!r} has samples of type {samples.dtype}, whose scale is not known; give floats in [-1, 1], or "
             f"{', '.join(_INTEGERS[:-1])} or {_INTEGERS[-1]}"
         )
-        raise AudioError(message, source=source, reason="bad-shape")
-    if samples.ndim == 1:
-        return samples[:, None]
-    if samples.ndim == 2:
-        rows, columns = samples.shape
-        if not rows or 1 <= columns <= min(rows, _MAX_CHANNELS):
+    else:
+        rows, columns = samples.shape if samples.ndim == 2 else (len(samples) if samples.ndim else 0, 1)
+        if samples.ndim in (1, 2) and (not rows or 1 <= columns <= min(rows, _MAX_COLUMNS)):
             return samples.reshape(rows, columns or 1)
-        if columns > rows and rows <= _MAX_CHANNELS:
-            advice = "it looks like (channels, n): transpose it with samples.T"
-    message = f"{source!r} has shape {samples.shape}, not one row per sample; {advice}"
+        is_transposed = samples.ndim == 2 and columns > rows and rows <= _MAX_COLUMNS
+        advice = (
+            "it looks like (channels, n): transpose it with samples.T"
+            if is_transposed
+            else "give shape (n,) or (n, channels)"
+        )
+        message = f"{source!r} has shape {samples.shape}, not one row per sample; {advice}"
     raise AudioError(message, source=source, reason="bad-shape")
 
 
@@ -165,34 +128,133 @@ class SoundfileDecoder(Decoder):
     def __init__(self, file: Any, stream: ByteStream) -> None:
         self._file = file
         self.available = file.frames / file.samplerate
-        self.declared = nist_duration(stream) or self._declared(stream)
-
-    def _declared(self, stream: ByteStream) -> float:
-        """Return the seconds that the header declares, but at least those that libsndfile reports."""
-        if self._file.subtype.startswith("ALAC"):  # the packet table counts frames, whatever is left of the data
-            return float(self._file.frames / self._file.samplerate)
-        frames = max(self._file.frames * declared_ratio(stream), aiff_frames(stream))
-        return float(frames / self._file.samplerate)
+        frames = file.frames  # ALAC's packet table counts frames, whatever is left of the data
+        if not file.subtype.startswith("ALAC"):
+            frames = max(frames * declared_ratio(stream), aiff_frames(stream))
+        self.declared = nist_duration(stream) or frames / file.samplerate
 
     def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
         """Yield blocks of all channels from second *offset* on."""
         import soundfile
 
+        skip = round(offset * self._file.samplerate)
+        frames = BLOCK_SAMPLES // self._file.channels
         try:
-            yield from self._read_from(round(offset * self._file.samplerate))
+            if self._file.seekable():  # GSM 6.10 is not
+                skip -= self._file.seek(min(skip, self._file.frames))
+            while len(samples := self._file.read(frames, dtype="float32", always_2d=True)):
+                if skip < len(samples):
+                    yield AudioBlock(samples[skip:], self._file.samplerate)
+                skip = max(0, skip - len(samples))
         except soundfile.LibsndfileError as error:
             self.failure = f"libsndfile: {str(error).rstrip('.')}"
-
-    def _read_from(self, position: int) -> Iterator[AudioBlock]:
-        skip = position
-        if self._file.seekable():  # GSM 6.10 is not
-            skip -= self._file.seek(min(position, self._file.frames))
-        frames = BLOCK_SAMPLES // self._file.channels
-        while len(samples := self._file.read(frames, dtype="float32", always_2d=True)):
-            if skip < len(samples):
-                yield AudioBlock(samples[skip:], self._file.samplerate)
-            skip = max(0, skip - len(samples))
 
     def close(self) -> None:
         """Close the sound file; the underlying stream stays open."""
         self._file.close()
+
+
+@attrs.frozen(kw_only=True)
+class OpenedSource:
+    """Open source, called *label* in messages, and the part of it that the caller asked for, in seconds."""
+
+    label: str
+    decoder: Decoder
+    stream: ByteStream | None = None
+    offset: float = 0.0
+    duration: float | None = None
+
+    def close(self) -> None:
+        """Close the decoder and the stream."""
+        self.decoder.close()
+        if self.stream is not None:
+            self.stream.close()
+
+
+def open_source(source: AudioSource, *, sample_rate: int | None, track: int | None) -> OpenedSource:
+    """Open *source*; the arguments and errors are those of `asrlab.audio.open_audio`."""
+    import numpy as np
+
+    check_track(track)
+    label = "<Audio>"
+    if isinstance(source, np.ndarray):
+        if sample_rate is None:
+            raise OptionError("a numpy array needs its sample_rate= in Hz, such as 16000", option="sample_rate")
+        source, label = Audio(samples=source, sample_rate=sample_rate), "<array>"
+    elif sample_rate is not None:
+        kind = type(source).__name__
+        message = f"sample_rate= is for a numpy array; an object of type {kind} states its own, so leave it out"
+        raise OptionError(message, option="sample_rate")
+    if isinstance(source, Audio):
+        decoder: Decoder = ArrayDecoder(source, source=label)
+        _check_only_track(track, source=label)
+        return OpenedSource(label=label, decoder=decoder)
+    offset, duration = 0.0, None
+    if isinstance(source, AudioFile):
+        offset, duration, track = source.offset, source.duration, track if source.track is None else source.track
+        source = source.path
+    with ExitStack() as cleanup:
+        stream = open_stream(source)
+        cleanup.callback(stream.close)
+        try:
+            with only_audio_errors(stream.label):
+                decoder = _open_decoder(stream, track)
+        finally:
+            stream.raise_error()  # the file's own exception explains more than the decoder's
+        cleanup.pop_all()
+    return OpenedSource(label=stream.label, decoder=decoder, stream=stream, offset=offset, duration=duration)
+
+
+def _open_decoder(stream: ByteStream, track: int | None) -> Decoder:
+    """Return libsndfile's decoder if it reads *stream* completely, and FFmpeg's otherwise."""
+    if not stream.size:
+        raise empty_error(stream.label, size=0, offset=0.0)
+    decoder = open_with_soundfile(stream)
+    if decoder is None:
+        return open_with_pyav(stream, track=track)
+    try:
+        _check_only_track(track, source=stream.label)
+    except AudioError:
+        decoder.close()
+        raise
+    if decoder.available != 0:
+        return decoder
+    # libsndfile finds no samples in a WAV streamed with a length of 0 in its header; FFmpeg reads that to the end.
+    decoder.close()
+    try:
+        return open_with_pyav(stream)
+    except AudioError as error:
+        raise empty_error(stream.label, size=stream.size, offset=0.0) from error
+
+
+@contextmanager
+def only_audio_errors(label: str) -> Iterator[None]:
+    """Convert the exceptions of a decoder for a damaged file to an `AudioError`, except a lack of memory."""
+    try:
+        yield
+    except (AsrlabError, MemoryError):
+        raise
+    except Exception as error:
+        raise undecodable_error(label, failure=f"{type(error).__name__}: {error}") from error
+
+
+def _check_only_track(track: int | None, *, source: str) -> None:
+    """Raise an error unless *track* is None or 1, for a *source* that cannot have several tracks."""
+    if track not in (None, 1):
+        message = (
+            f"there is no audio track {track} in {source!r}, which has a single one; leave out track=N (--track N)"
+        )
+        raise AudioError(message, source=source, reason="no-track")
+
+
+def empty_error(source: str, *, size: int | None, offset: float) -> AudioError:
+    """Return the error for *source*, which gave no sample from second *offset* on; *size* is in bytes, for a file."""
+    if size == 0:
+        message = f"{source!r} is empty (0 bytes); record or copy it again"
+    elif offset:
+        message = f"{source!r} has no audio from second {offset:.2f} on; check the offset"
+    elif size is None:
+        message = f"{source!r} has no samples; give an array that is not empty"
+    else:
+        message = f"{source!r} has no samples ({size} bytes, all header); record or copy it again"
+    return AudioError(message, source=source, reason="empty")

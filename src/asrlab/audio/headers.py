@@ -1,8 +1,7 @@
-"""Lengths that file headers declare.
+"""Types of files by their first bytes, and the lengths that their headers declare.
 
-libsndfile shortens the length of a cut-off WAV to the samples that are left, and FFmpeg guesses the length of an MP3
-from its bit rate. Headers are therefore read here. Formats that declare no length (Ogg, raw AAC, MP3 without a Xing
-header) cannot be checked.
+libsndfile shortens the length of a cut-off WAV to the samples that are left, and FFmpeg guesses many lengths from bit
+rates. Headers are therefore read here. Formats that declare no length (Ogg, raw AAC) cannot be checked.
 """
 
 from __future__ import annotations
@@ -36,23 +35,107 @@ class _ChunkLayout(NamedTuple):
 
 
 _RIFF, _IFF = _ChunkLayout(12, "<4sI"), _ChunkLayout(12, ">4sI")
-_CAF, _WAVE64 = _ChunkLayout(8, ">4sQ", padding=1), _ChunkLayout(40, "<16sQ", padding=8, counted_bytes=24)
+_CHUNKED = {  # layout, name of the chunk with the samples, and bytes in that chunk before the samples
+    b"RIFF": (_RIFF, b"data", 0),
+    b"RF64": (_RIFF, b"data", 0),
+    b"BW64": (_RIFF, b"data", 0),
+    b"RIFX": (_IFF, b"data", 0),
+    b"FORM": (_IFF, b"SSND", 8),
+    b"8SVX": (_IFF, b"BODY", 0),
+    b"16SV": (_IFF, b"BODY", 0),
+    b"caff": (_ChunkLayout(8, ">4sQ", padding=1), b"data", 0),
+    b"riff": (
+        _ChunkLayout(40, "<16sQ", padding=8, counted_bytes=24),
+        b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a",
+        0,
+    ),
+}
 _HEAD_BYTES = 512
-_SEARCH_BYTES = 2**16
+SEARCH_BYTES = 2**16
 _MAX_CHUNKS = 1000
 _UNKNOWN_SIZE = 2**43  # 8 TiB, more than any recording
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _UNCOMPRESSED_AIFF = (b"", b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
-_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
-_AVR_HEADER, _WVE_HEADER, _MPC2K_HEADER, _XI_HEADER = 128, 32, 42, 338
 _LAST_VOICE_BLOCK, _VOICE_TAIL, _MAX_VOICE_BLOCKS = 9, 16, 10_000
-_WTV_LENGTH_AT, _WTV_SECTOR = 0x5C, 4096
 _MAX_AVI_LENGTH = 2**30
 """Length that no audio has; FFmpeg writes it where it cannot go back, as into a pipe."""
-_BITRATES_KBPS = {  # of layer III, by MPEG-1 or not
-    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
+OGG_HEADER = 27
+MAX_OGG_PAGE = 65_307  # 27 bytes of header, 255 of lacing, 255 * 255 of data
+_TEXT_TYPES = (
+    (rb"<!doctype html|<html|<head|<body", "an HTML page, perhaps an error page of the server it came from"),
+    (rb"<\?xml|<svg", "an XML document"),
+    (rb"version https://git-lfs", "a Git LFS pointer; fetch the real file with 'git lfs pull'"),
+    (rb"#EXTM3U|#EXTINF|\[playlist\]|ffconcat", "a playlist, which names audio files but contains no audio"),
+    (rb"[{\[]", "JSON"),
+)
+_BINARY_TYPES = (
+    (b"PK\x03\x04", "a zip archive; unpack it first"),
+    (b"\x1f\x8b", "a gzip archive; unpack it first"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x93NUMPY", "a NumPy file; load it with numpy.load and pass the array with sample_rate="),
+    (b"\x7fELF", "a program"),
+)
+
+
+def is_mpeg(stream: ByteStream) -> bool:
+    """Return whether *stream* starts like MPEG audio (MP3, or AAC in ADTS): with an ID3 tag or a frame's sync bits."""
+    head = stream.read_at(0, 3)
+    return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
+
+
+def non_audio_reason(stream: ByteStream) -> str:
+    """Return the type of *stream* in words if it certainly contains no audio; otherwise an empty string.
+
+    FFmpeg would take a web page for AMR.
+    """
+    head = stream.read_at(0, _HEAD_BYTES)
+    for magic, name in _BINARY_TYPES:
+        if head.startswith(magic):
+            return name
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for pattern, name in _TEXT_TYPES:
+        if re.match(pattern, start, re.IGNORECASE) and (name != "JSON" or _is_text(head)):
+            return name
+    return ""
+
+
+def describe_content(stream: ByteStream) -> str:
+    """Return a description of the content of *stream*, which no decoder could open; empty if the type is unknown."""
+    head = stream.read_at(0, _HEAD_BYTES)
+    if name := non_audio_reason(stream):
+        return name
+    if head[4:8] == b"ftyp":
+        return "an MP4 file without its index, which happens when copying or recording is cut off; copy it again"
+    if head[:4] == b"OggS":
+        tail = stream.read_at(max(0, stream.size - MAX_OGG_PAGE), MAX_OGG_PAGE)
+        start = tail.rfind(b"OggS\x00")
+        size = ogg_page_size(tail, start) if start >= 0 else None
+        if size is None or len(tail) - start < size:
+            return "an Ogg file that was cut off before its first samples; copy it again"
+    return "text" if _is_text(head) else ""
+
+
+def ogg_page_size(data: bytes, start: int) -> int | None:
+    """Return the size in bytes of the Ogg page at *start* in *data*; None if its header is cut off."""
+    header = data[start : start + OGG_HEADER]
+    segments = data[start + OGG_HEADER :][: header[-1]] if len(header) == OGG_HEADER else b""
+    if len(header) < OGG_HEADER or len(segments) < header[-1]:
+        return None
+    return OGG_HEADER + len(segments) + sum(segments)
+
+
+def _is_text(head: bytes) -> bool:
+    """Return whether *head*, the first bytes of a file, is printable UTF-8."""
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # a character cut at the end of the sample is no evidence
+            return False
+        text = head[: error.start].decode()
+    return bool(text.strip()) and all(character.isprintable() or character.isspace() for character in text)
 
 
 def declared_ratio(stream: ByteStream) -> float:
@@ -60,53 +143,28 @@ def declared_ratio(stream: ByteStream) -> float:
 
     Source: the chunk layouts of RIFF WAVE, EBU Tech 3306 (RF64), AIFF, 8SVX, CAF, Sony Wave64 and Sun AU.
     """
-    extent = _data_extent(stream)
-    declared, available = _sized_data(stream) or (0, 0) if extent is None else (extent[1], stream.size - extent[0])
+    start, declared = _data_extent(stream) or (0, 0)
+    available = stream.size - start
     return declared / available if declared > available > 0 else 1.0
 
 
-def aiff_frames(stream: ByteStream) -> int:
-    """Return the frames of uncompressed samples that an AIFF declares, the larger of its two counts; 0 for other files.
-
-    COMM counts frames and SSND bytes. libsndfile takes the smaller count without a warning.
-    """
-    head = stream.read_at(0, 12)
-    common = _find_chunk(stream, b"COMM", _IFF) if head[:4] == b"FORM" else None
-    if common is None:
-        return 0
-    content = stream.read_at(common[0], min(22, common[1]))  # AIFF-C adds the type of compression
-    if len(content) < 18 or content[18:22] not in _UNCOMPRESSED_AIFF:
-        return 0
-    channels, frames, bits = struct.unpack_from(">HIH", content)
-    sound = _find_chunk(stream, b"SSND", _IFF)
-    frame_bytes = channels * -(-bits // 8)
-    counted = (sound[1] - 8) // frame_bytes if sound and frame_bytes and not _is_placeholder(sound[1]) else 0
-    return max(counted, 0 if _is_placeholder(frames) else frames)
-
-
 def _data_extent(stream: ByteStream) -> Extent | None:
-    head = stream.read_at(0, 64)
-    match head[:4]:
-        case b"RIFF" | b"RF64" | b"BW64":
-            extent = _find_chunk(stream, b"data", _RIFF)
-            if extent is not None and extent[1] == 0xFFFFFFFF and head[12:16] == b"ds64":
-                return extent[0], struct.unpack_from("<Q", head, 28)[0]
-        case b"RIFX":
-            extent = _find_chunk(stream, b"data", _IFF)
-        case b"FORM":
-            name = b"BODY" if head[8:12] in (b"8SVX", b"16SV") else b"SSND"
-            extent = _find_chunk(stream, name, _IFF)
-            if extent is not None and name == b"SSND" and extent[1] >= 8:  # an offset and a block size come first
-                return None if _is_placeholder(extent[1]) else (extent[0] + 8, extent[1] - 8)
-        case b"caff":
-            extent = _find_chunk(stream, b"data", _CAF)
-        case b"riff":
-            extent = _find_chunk(stream, _W64_DATA, _WAVE64)
-        case b".snd":
-            extent = struct.unpack_from(">II", head, 4) if len(head) > 12 else None
-        case _:
+    """Return the extent of the samples; None if the format is unknown or declares no size."""
+    head = stream.read_at(0, _HEAD_BYTES)
+    if head[:4] in _CHUNKED:
+        layout, name, skipped = _CHUNKED.get(head[8:12], _CHUNKED[head[:4]])
+        extent = _find_chunk(stream, name, layout)
+        if extent is None:
             return None
-    return None if extent is None or _is_placeholder(extent[1]) else extent
+        if extent[1] == 0xFFFFFFFF and head[12:16] == b"ds64" and len(head) >= 36:
+            return extent[0], struct.unpack_from("<Q", head, 28)[0]
+        return None if _is_placeholder(extent[1]) else (extent[0] + skipped, extent[1] - skipped)
+    if head.startswith(b"Creative Voice File\x1a"):
+        return _voice_extent(stream, head)
+    try:
+        return next((parse(head) for magic, parse in _EXTENTS.items() if head.startswith(magic)), None)
+    except struct.error:  # the header itself is cut off
+        return None
 
 
 def _find_chunk(stream: ByteStream, name: bytes, layout: _ChunkLayout) -> Extent | None:
@@ -130,6 +188,86 @@ def _is_placeholder(size: int) -> bool:
     return 0x7FFFF000 <= size <= 0x80000100 or 0xFFFFF000 <= size <= 0xFFFFFFFF or size >= _UNKNOWN_SIZE
 
 
+def _voice_extent(stream: ByteStream, head: bytes) -> Extent | None:
+    """Return the extent from the start of a VOC file to the end of the last block that the file declares.
+
+    SoX writes a size that is 8 bytes too small, so the bytes after the last block need not be another block.
+    """
+    position = int.from_bytes(head[20:22], "little")
+    for _ in range(_MAX_VOICE_BLOCKS):
+        block = stream.read_at(position, 4)
+        if stream.size - position <= _VOICE_TAIL or not 0 < block[0] <= _LAST_VOICE_BLOCK:
+            return 0, position
+        position += 4 + int.from_bytes(block[1:], "little")
+    return None
+
+
+def _au(head: bytes) -> Extent:
+    position, size = struct.unpack_from(">II", head, 4)
+    return position, 0 if _is_placeholder(size) else size
+
+
+def _avr(head: bytes) -> Extent:
+    is_stereo, bits = struct.unpack_from(">HH", head, 12)
+    return 128, struct.unpack_from(">I", head, 26)[0] * (2 if is_stereo else 1) * bits // 8
+
+
+def _mat4(head: bytes) -> Extent:
+    """Return the extent of the second matrix of a MAT4 file; the first contains the sample rate."""
+    order = ">" if head[2:4] == b"\x03\xe8" or (head[0] == 0 and head[3] != 0) else "<"
+    second = 20 + struct.unpack_from(f"{order}I", head, 16)[0] + 8
+    kind, rows, columns, _, name_bytes = struct.unpack_from(f"{order}5I", head, second)
+    sample_bytes = (8, 4, 4, 2, 2, 1)[kind // 10 % 10 % 6]
+    return second + 20 + name_bytes, rows * columns * sample_bytes
+
+
+def _mat5(head: bytes) -> Extent:
+    """Return the extent of the second matrix of a MAT5 file; the first contains the sample rate."""
+    order = "<" if head[126:128] == b"IM" else ">"
+    second = 128 + 8 + struct.unpack_from(f"{order}I", head, 132)[0]
+    return second + 8, struct.unpack_from(f"{order}I", head, second + 4)[0]
+
+
+def _sox(head: bytes) -> Extent:
+    header_bytes, samples = struct.unpack_from("<IQ" if head[:4] == b".SoX" else ">IQ", head, 4)
+    return 4 + header_bytes, samples * 4
+
+
+_EXTENTS: Mapping[bytes, Callable[[bytes], Extent]] = {
+    b".snd": _au,
+    b"2BIT": _avr,
+    b"\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00": _mat4,
+    b"\x00\x00\x03\xe8\x00\x00\x00\x01\x00\x00\x00\x01": _mat4,
+    b"MATLAB 5.0 MAT-file": _mat5,
+    b"ALawSoundFile": lambda head: (32, struct.unpack_from(">I", head, 18)[0]),
+    b"\x01\x04": lambda head: (42, struct.unpack_from("<I", head, 30)[0] * 2 * (2 if head[21] else 1)),
+    b"Extended Instrument: ": lambda head: (338, struct.unpack_from("<I", head, 298)[0]),
+    b".SoX": _sox,
+    b"XoS.": _sox,
+    b"MMMD": lambda head: (8, struct.unpack_from(">I", head, 4)[0]),
+    bytes.fromhex("b7d800203749da11a64e0007e95ead8d"): lambda head: (0, struct.unpack_from("<I", head, 0x5C)[0] * 4096),
+}
+"""Parsers by the first bytes: AU, AVR, MAT4 (both byte orders), MAT5, WVE, MPC 2000, XI, SoX (both), MMF and WTV."""
+
+
+def aiff_frames(stream: ByteStream) -> int:
+    """Return the frames of uncompressed samples that an AIFF declares, the larger of its two counts; 0 for other files.
+
+    COMM counts frames and SSND bytes. libsndfile takes the smaller count without a warning.
+    """
+    common = _find_chunk(stream, b"COMM", _IFF) if stream.read_at(0, 4) == b"FORM" else None
+    if common is None:
+        return 0
+    content = stream.read_at(common[0], min(22, common[1]))  # AIFF-C adds the type of compression
+    if len(content) < 18 or content[18:22] not in _UNCOMPRESSED_AIFF:
+        return 0
+    channels, frames, bits = struct.unpack_from(">HIH", content)
+    sound = _find_chunk(stream, b"SSND", _IFF)
+    frame_bytes = channels * -(-bits // 8)
+    counted = (sound[1] - 8) // frame_bytes if sound and frame_bytes and not _is_placeholder(sound[1]) else 0
+    return max(counted, 0 if _is_placeholder(frames) else frames)
+
+
 def nist_duration(stream: ByteStream) -> float | None:
     """Return the seconds that a NIST SPHERE header declares; None for any other file."""
     head = stream.read_at(0, 1024)
@@ -144,7 +282,7 @@ def asf_file_properties(stream: ByteStream) -> bytes:
 
     Source: Advanced Systems Format Specification, section 3.2.
     """
-    head = stream.read_at(0, _SEARCH_BYTES)
+    head = stream.read_at(0, SEARCH_BYTES)
     start = head.find(_ASF_FILE_PROPERTIES)
     return head[start : start + 92] if start >= 0 else b""
 
@@ -161,156 +299,6 @@ def asf_duration(stream: ByteStream) -> float | None:
     return None if flags & 1 else max(0.0, ticks / 1e7 - preroll_ms / 1e3)
 
 
-class MpegFrame(NamedTuple):
-    """Properties of a frame of MPEG audio, layer III.
-
-    Attributes:
-        sample_rate: Sample rate in Hz.
-        samples: Samples per channel.
-        side_bytes: Size of the side information.
-        size: Size of the whole frame in bytes.
-    """
-
-    sample_rate: int
-    samples: int
-    side_bytes: int
-    size: int
-
-
-def parse_mpeg_frame(header: bytes) -> MpegFrame | None:
-    """Return the layer III frame that begins with the 4 bytes of *header*; None if *header* begins no such frame."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
-        return None
-    version, rate_index, bitrate_index = header[1] >> 3 & 3, header[2] >> 2 & 3, header[2] >> 4
-    if version == 1 or rate_index == 3 or bitrate_index in (0, 15):
-        return None
-    is_mpeg1, is_mono = version == 3, header[3] >> 6 == 3
-    rate = (44_100, 48_000, 32_000)[rate_index] >> {3: 0, 2: 1, 0: 2}[version]
-    samples = 1152 if is_mpeg1 else 576
-    side_bytes = (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17)
-    size = samples // 8 * 1000 * _BITRATES_KBPS[is_mpeg1][bitrate_index] // rate + (header[2] >> 1 & 1)
-    return MpegFrame(rate, samples, side_bytes, size)
-
-
-def id3v2_size(head: bytes) -> int:
-    """Return the size in bytes of the ID3v2 tag that begins with the 10 bytes of *head*, without its footer."""
-    return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-
-
-def mp3_duration(stream: ByteStream) -> float | None:
-    """Return the seconds that the Xing, Info or VBRI header of an MP3 declares, without encoder delay and padding.
-
-    The result is None without such a header. Source: gabriel.mp3-tech.org/mp3infotag.html and the MPEG audio frame
-    header.
-    """
-    head = stream.read_at(0, 10)
-    start = id3v2_size(head) if head[:3] == b"ID3" and len(head) == 10 else 0
-    data = stream.read_at(start, _SEARCH_BYTES)
-    for match in re.finditer(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", data):
-        raw = data[match.start() : match.start() + 256]
-        frame = parse_mpeg_frame(raw)
-        if frame is None or len(raw) <= 64:
-            continue
-        tag = raw[4 + frame.side_bytes :]
-        if tag[:4] in (b"Xing", b"Info"):
-            return _xing_samples(tag, frame.samples) / frame.sample_rate if tag[7] & 1 else None
-        if raw[36:40] == b"VBRI":
-            return int.from_bytes(raw[50:54]) * frame.samples / frame.sample_rate
-        return None
-    return None
-
-
-def _xing_samples(tag: bytes, samples_per_frame: int) -> int:
-    flags, frames = struct.unpack_from(">II", tag, 4)
-    # Each flag adds a field: bytes, table of contents and quality. LAME's fields follow.
-    lame = 12 + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
-    trim = tag[lame + 21 : lame + 24]
-    is_known = len(trim) == 3 and tag[lame : lame + 4] in (b"LAME", b"Lavc", b"Lavf", b"L3.9")
-    value = int.from_bytes(trim) if is_known else 0
-    return max(0, int(frames) * samples_per_frame - (value >> 12) - (value & 0xFFF))
-
-
-def _sized_data(stream: ByteStream) -> tuple[int, int] | None:
-    """Return the declared and the actual size of the data of a rarer format; None if no size is declared."""
-    head = stream.read_at(0, _HEAD_BYTES)
-    if head.startswith(b"Creative Voice File\x1a"):
-        return _voice_blocks(stream, head)
-    for magic, parse_extent in _EXTENTS.items():
-        if head.startswith(magic):
-            try:
-                position, declared = parse_extent(head)
-            except struct.error:  # the header itself is cut off
-                return None
-            return declared, stream.size - position
-    return None
-
-
-def _voice_blocks(stream: ByteStream, head: bytes) -> tuple[int, int] | None:
-    """Return the end of the last block that a VOC file declares, and the size of the file.
-
-    SoX writes a size that is 8 bytes too small, so the bytes after the last block need not be another block.
-    """
-    position = struct.unpack_from("<H", head, 20)[0]
-    for _ in range(_MAX_VOICE_BLOCKS):
-        block = stream.read_at(position, 4)
-        if stream.size - position <= _VOICE_TAIL or not 0 < block[0] <= _LAST_VOICE_BLOCK:
-            return position, stream.size
-        position += 4 + int.from_bytes(block[1:], "little")
-    return None
-
-
-def _avr(head: bytes) -> Extent:
-    is_stereo, bits = struct.unpack_from(">HH", head, 12)
-    return _AVR_HEADER, struct.unpack_from(">I", head, 26)[0] * (2 if is_stereo else 1) * bits // 8
-
-
-def _mat4(head: bytes) -> Extent:
-    """Return the extent of the second matrix of a MAT4 file; the first contains the sample rate."""
-    order = ">" if head[2:4] == b"\x03\xe8" or (head[0] == 0 and head[3] != 0) else "<"
-    name_bytes = struct.unpack_from(f"{order}I", head, 16)[0]
-    second = 20 + name_bytes + 8
-    kind, rows, columns, _, name_bytes = struct.unpack_from(f"{order}5I", head, second)
-    sample_bytes = (8, 4, 4, 2, 2, 1)[kind // 10 % 10 % 6]
-    return second + 20 + name_bytes, rows * columns * sample_bytes
-
-
-def _mat5(head: bytes) -> Extent:
-    """Return the extent of the second matrix of a MAT5 file; the first contains the sample rate."""
-    order = "<" if head[126:128] == b"IM" else ">"
-    second = 128 + 8 + struct.unpack_from(f"{order}I", head, 132)[0]
-    return second + 8, struct.unpack_from(f"{order}I", head, second + 4)[0]
-
-
-def _sox(head: bytes) -> Extent:
-    order = "<" if head[:4] == b".SoX" else ">"
-    header_bytes, samples = struct.unpack_from(f"{order}IQ", head, 4)
-    return 4 + header_bytes, samples * 4
-
-
-def _mpc2k(head: bytes) -> Extent:
-    return _MPC2K_HEADER, struct.unpack_from("<I", head, 30)[0] * 2 * (2 if head[21] else 1)
-
-
-def _wtv(head: bytes) -> Extent:
-    return 0, struct.unpack_from("<I", head, _WTV_LENGTH_AT)[0] * _WTV_SECTOR
-
-
-_EXTENTS: Mapping[bytes, Callable[[bytes], Extent]] = {
-    b"2BIT": _avr,
-    b"\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00": _mat4,
-    b"\x00\x00\x03\xe8\x00\x00\x00\x01\x00\x00\x00\x01": _mat4,
-    b"MATLAB 5.0 MAT-file": _mat5,
-    b"ALawSoundFile": lambda head: (_WVE_HEADER, struct.unpack_from(">I", head, 18)[0]),
-    b"\x01\x04": _mpc2k,
-    b"Extended Instrument: ": lambda head: (_XI_HEADER, struct.unpack_from("<I", head, 298)[0]),
-    b".SoX": _sox,
-    b"XoS.": _sox,
-    b"MMMD": lambda head: (8, struct.unpack_from(">I", head, 4)[0]),
-    bytes.fromhex("b7d800203749da11a64e0007e95ead8d"): _wtv,
-}
-"""Parsers by the first bytes: AVR, MAT4 (both byte orders), MAT5, WVE, MPC 2000, XI, SoX (both), MMF and WTV."""
-
-
 def adx_format(stream: ByteStream) -> tuple[int, int] | None:
     """Return the sample rate in Hz and the number of samples that a CRI ADX file declares; None for any other file."""
     head = stream.read_at(0, 16)
@@ -319,7 +307,7 @@ def adx_format(stream: ByteStream) -> tuple[int, int] | None:
 
 def avi_duration(stream: ByteStream) -> float | None:
     """Return the seconds that the first audio stream of an AVI declares; None if no length is declared."""
-    head = stream.read_at(0, _SEARCH_BYTES)
+    head = stream.read_at(0, SEARCH_BYTES)
     start = head.find(b"auds")
     if start < 8 or head[start - 8 : start - 4] != b"strh" or len(head) < start + 36:
         return None

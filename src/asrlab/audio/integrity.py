@@ -1,25 +1,37 @@
-"""Checks of whole files: checksums, missing Ogg pages, damaged sample dumps, and second recordings in one file."""
+"""Checks of whole files: damaged pages and packets, second recordings, and tags between the frames of joined files.
+
+A decoder takes the tags of the second and later of several joined MP3s for damage. A cover image in such a tag is full
+of bytes that look like frames, and would be decoded to noise. FFmpeg drops the frame in front of a FLAC's tag.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import re
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-import attrs
-
-from asrlab.audio.headers import asf_file_properties
-from asrlab.audio.sniff import MAX_OGG_PAGE, OGG_HEADER, ogg_page_size
+from asrlab.audio.headers import MAX_OGG_PAGE, OGG_HEADER, SEARCH_BYTES, asf_file_properties, is_mpeg, ogg_page_size
+from asrlab.audio.stream import ByteStream
 from asrlab.audio.types import AudioWarning
 
-if TYPE_CHECKING:
-    from asrlab.audio.stream import ByteStream
-
-_UNSET_MD5 = bytes(16)
-_CAPTURE = b"OggS\x00"
 _BLOCK_BYTES = 2**20
+_ID3V1_BYTES = 128
+_TAG_BYTES = _ID3V1_BYTES + 8  # the most bytes that the pattern matches
+_TAG = re.compile(
+    rb"ID3[\x02-\x04][\x00-\x0f][\x00-\xf0][\x00-\x7f]{4}"  # id3.org/id3v2.4.0-structure, section 3.1
+    rb"|APETAGEX[\xd0\xe8]\x03\x00\x00|APETAGEX\xd0\x07\x00\x00"
+    rb"|TAG(?=.{125}(?:\xff[\xe2-\xff]|ID3|APETAGEX|TAG))",
+    re.DOTALL,
+)
+_FLAC = re.compile(rb"fLaC\x00\x00\x00\x22")  # with the header of STREAMINFO, which is always the first block
+_BITRATES_KBPS = {  # of layer III, by MPEG-1 or not
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_OGG_CAPTURE = b"OggS\x00"
 _FIRST_PAGE, _LAST_PAGE = 2, 4
 _OGG_AUDIO = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 # Ogg's CRC-32 has zlib's polynomial, but takes the highest bit of each byte first.
@@ -30,61 +42,186 @@ _MAX_BOXES = 1000
 _SDS_HEADER, _SDS_PACKET, _SDS_BLOCK_PACKETS = 21, 127, 10_000
 
 
-class FlacMd5:
-    """Comparison of the MD5 of decoded frames with the MD5 in a FLAC's header.
+class _MpegFrame(NamedTuple):
+    """Sample rate, samples per channel, and the bytes of the side information and of the whole frame."""
 
-    Source: RFC 9639, section 8.2: signed samples, interleaved, little-endian, in the fewest bytes that hold one.
+    sample_rate: int
+    samples: int
+    side_bytes: int
+    size: int
+
+
+def _parse_frame(header: bytes) -> _MpegFrame | None:
+    """Return the layer III frame that begins with the 4 bytes of *header*; None if *header* begins no such frame."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return None
+    version, rate_index, bitrate_index = header[1] >> 3 & 3, header[2] >> 2 & 3, header[2] >> 4
+    if version == 1 or rate_index == 3 or bitrate_index in (0, 15):
+        return None
+    is_mpeg1, is_mono = version == 3, header[3] >> 6 == 3
+    rate = (44_100, 48_000, 32_000)[rate_index] >> {3: 0, 2: 1, 0: 2}[version]
+    samples = 1152 if is_mpeg1 else 576
+    side_bytes = (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17)
+    size = samples // 8 * 1000 * _BITRATES_KBPS[is_mpeg1][bitrate_index] // rate + (header[2] >> 1 & 1)
+    return _MpegFrame(rate, samples, side_bytes, size)
+
+
+def _id3v2_size(head: bytes) -> int:
+    """Return the size in bytes of the ID3v2 tag that begins with the 10 bytes of *head*, without its footer."""
+    return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+
+
+def mp3_duration(stream: ByteStream) -> float | None:
+    """Return the seconds that the headers of all joined MP3s in *stream* declare; None unless each declares them."""
+    joints = stream.joints if isinstance(stream, StreamWithoutTags) else ()
+    parts = [stream, *(StreamWithoutTags(stream, [(0, start)]) for start in joints)]
+    declared = [_first_mp3_duration(part) for part in parts]
+    return None if None in declared else sum(filter(None, declared))
+
+
+def _first_mp3_duration(stream: ByteStream) -> float | None:
+    """Return the seconds that the Xing, Info or VBRI header of an MP3 declares, without encoder delay and padding.
+
+    Source: gabriel.mp3-tech.org/mp3infotag.html and the MPEG audio frame header.
     """
-
-    def __init__(self, stream: ByteStream) -> None:
-        stream_info = stream.read_at(0, 42)[8:]
-        self._bits = (int.from_bytes(stream_info[10:18]) >> 36 & 0x1F) + 1 if len(stream_info) == 34 else 0
-        self._declared = stream_info[18:]
-        self._digest = hashlib.md5(usedforsecurity=False)
-        self._is_known = stream.read_at(0, 4) == b"fLaC" and self._bits > 0 and self._declared != _UNSET_MD5
-
-    def update(self, frame: Any) -> None:
-        """Add the samples of a PyAV *frame*, 16 or 32 bits wide with the value in the highest bits."""
-        import numpy as np
-
-        if not self._is_known:
-            return
-        samples: Any = frame.to_ndarray()
-        samples = samples.T if frame.format.is_planar else samples
-        width = samples.dtype.itemsize
-        if samples.dtype.kind != "i" or 8 * width < self._bits:
-            self._is_known = False
-            return
-        values = np.ascontiguousarray(samples).reshape(-1) >> (8 * width - self._bits)
-        sample_bytes = -(-self._bits // 8)
-        as_bytes = values.astype(f"<i{width}").view(np.uint8).reshape(-1, width)
-        self._digest.update(np.ascontiguousarray(as_bytes[:, :sample_bytes]).tobytes())
-
-    @property
-    def is_different(self) -> bool:
-        """True if the header declares an MD5 other than that of all frames so far."""
-        return self._is_known and self._digest.digest() != self._declared
+    head = stream.read_at(0, 10)
+    start = _id3v2_size(head) if head[:3] == b"ID3" and len(head) == 10 else 0
+    data = stream.read_at(start, SEARCH_BYTES)
+    for match in re.finditer(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", data):
+        raw = data[match.start() : match.start() + 256]
+        frame = _parse_frame(raw)
+        if frame is None or len(raw) <= 64:
+            continue
+        tag = raw[4 + frame.side_bytes :]
+        if tag[:4] in (b"Xing", b"Info"):
+            return _xing_samples(tag, frame.samples) / frame.sample_rate if tag[7] & 1 else None
+        return int.from_bytes(raw[50:54]) * frame.samples / frame.sample_rate if raw[36:40] == b"VBRI" else None
+    return None
 
 
-@attrs.frozen
-class _OggPage:
-    """One page of an Ogg file.
+def _xing_samples(tag: bytes, samples_per_frame: int) -> int:
+    flags, frames = struct.unpack_from(">II", tag, 4)
+    # Each flag adds a field: bytes, table of contents and quality. LAME's fields follow.
+    lame = 12 + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    trim = tag[lame + 21 : lame + 24]
+    is_known = len(trim) == 3 and tag[lame : lame + 4] in (b"LAME", b"Lavc", b"Lavf", b"L3.9")
+    value = int.from_bytes(trim) if is_known else 0
+    return max(0, int(frames) * samples_per_frame - (value >> 12) - (value & 0xFFF))
+
+
+class StreamWithoutTags(ByteStream):
+    """View of a stream without some ranges of its bytes.
 
     Attributes:
-        flags: 1 continues a packet, 2 starts a stream, 4 ends a stream.
-        serial: Number of the stream.
-        sequence: Number of the page in its stream.
-        gap: Bytes in front of the page that belong to no page.
-        is_intact: True if the checksum is right.
-        content: First bytes of the data.
+        joints: Positions in the view at which bytes of the stream are left out.
     """
 
-    flags: int
-    serial: int
-    sequence: int
-    gap: int
-    is_intact: bool
-    content: bytes
+    def __init__(self, stream: ByteStream, omitted: list[tuple[int, int]]) -> None:
+        self._stream = stream
+        self._starts: list[int] = []  # of the parts that remain, in the view
+        self._origins: list[int] = []  # of the same parts, in the stream
+        position = begin = 0
+        for start, end in [*omitted, (stream.size, stream.size)]:
+            if start > begin:
+                self._starts.append(position)
+                self._origins.append(begin)
+                position += start - begin
+            begin = end
+        self.label, self.size = stream.label, position
+        self.joints = tuple(self._starts[1:])
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Return up to *size* bytes from *position* without moving the stream."""
+        parts: list[bytes] = []
+        end = min(position + size, self.size)
+        index = bisect_right(self._starts, position) - 1
+        while position < end:
+            part_end = min(end, self._starts[index + 1] if index + 1 < len(self._starts) else self.size)
+            offset = position - self._starts[index]
+            parts.append(self._stream.read_at(self._origins[index] + offset, part_end - position))
+            position, index = part_end, index + 1
+        return b"".join(parts)
+
+    def raise_error(self) -> None:
+        """Raise the stored exception of the underlying file, if there is one."""
+        self._stream.raise_error()
+
+    def close(self) -> None:
+        """Close the underlying stream."""
+        self._stream.close()
+
+
+def without_embedded_tags(stream: ByteStream) -> ByteStream:
+    """Return *stream* without the tags between its frames; *stream* itself if there are none.
+
+    The tag in front of the first frame stays, because decoders handle that tag. Only MP3s and FLACs are searched.
+    """
+    if is_mpeg(stream):
+        matches = _matches(stream, _TAG, _tags_end, start=_tag_end(stream, 0) or 1)
+        tags = [(start, end) for start, end in matches if _has_frames(stream, end)]
+    elif _FLAC.match(stream.read_at(0, 8)):
+        matches = _matches(stream, _FLAC, _flac_header_end, start=1)
+        tags = [(start, end) for start, end in matches if stream.read_at(end, 2) in (b"\xff\xf8", b"\xff\xf9")]
+    else:
+        return stream
+    return StreamWithoutTags(stream, tags) if tags else stream
+
+
+def _matches(
+    stream: ByteStream, pattern: re.Pattern[bytes], find_end: Callable[[ByteStream, int], int], *, start: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the ranges from a match of *pattern*, from byte *start* on, to its end; no two overlap."""
+    position = start
+    while position < stream.size:
+        block = stream.read_at(position, _BLOCK_BYTES)
+        done = max(1, len(block) - _TAG_BYTES) if len(block) == _BLOCK_BYTES else len(block) or stream.size
+        end = position
+        for match in pattern.finditer(block):
+            begin = position + match.start()
+            if match.start() >= done or begin < end:
+                continue
+            end = find_end(stream, begin)
+            yield begin, end
+            if end - position > len(block):
+                break
+        position = max(position + done, end)
+
+
+def _flac_header_end(stream: ByteStream, start: int) -> int:
+    """Return the end of the metadata of the FLAC that begins at *start*. Source: RFC 9639, section 8."""
+    end, is_last = start + 4, 0
+    while end < stream.size and not is_last:
+        header = stream.read_at(end, 4)
+        end, is_last = end + 4 + int.from_bytes(header[1:]), header[0] & 0x80
+    return end
+
+
+def _tags_end(stream: ByteStream, start: int) -> int:
+    """Return the end of the consecutive tags that begin at *start*."""
+    end: int | None = start
+    while end is not None:
+        start, end = end, _tag_end(stream, end)
+    return start
+
+
+def _tag_end(stream: ByteStream, start: int) -> int | None:
+    """Return the end of the tag that begins at *start*; None if no tag begins there."""
+    head = stream.read_at(start, _TAG_BYTES)
+    if not _TAG.match(head):
+        return None
+    if head.startswith(b"TAG"):
+        return start + _ID3V1_BYTES
+    if head.startswith(b"ID3"):
+        return start + _id3v2_size(head) + (10 if head[5] & 0x10 else 0)
+    size, flags = int.from_bytes(head[12:16], "little"), int.from_bytes(head[20:24], "little")
+    is_header = bool(flags & 1 << 29)  # the size counts the items and the footer, but no header
+    return start + 32 + (size if is_header else 0)
+
+
+def _has_frames(stream: ByteStream, start: int) -> bool:
+    """Return whether two frames of MPEG audio, layer III, begin at *start*."""
+    first = _parse_frame(stream.read_at(start, 4))
+    return first is not None and _parse_frame(stream.read_at(start + first.size, 4)) is not None
 
 
 def ogg_fault(stream: ByteStream) -> str:
@@ -92,60 +229,51 @@ def ogg_fault(stream: ByteStream) -> str:
 
     The whole file is read once. Streams of anything but audio only need whole pages.
     """
-    if stream.read_at(0, 4) != _CAPTURE[:4]:
+    if stream.read_at(0, 4) != _OGG_CAPTURE[:4]:
         return ""
     next_sequence: dict[int, int | None] = {}  # by stream; None for anything but audio
-    for number, page in enumerate(_ogg_pages(stream)):
+    for number, (gap, page) in enumerate(_ogg_pages(stream)):
         if page is None:
             return "its last Ogg page is incomplete"
-        if not page.is_intact:
+        flags, serial, sequence, checksum = struct.unpack_from("<5xB8x3I", page)
+        if _ogg_checksum(page[:22] + bytes(4) + page[26:]) != checksum:
             return f"Ogg page {number} is damaged"
-        if page.gap and next_sequence:
-            return f"{page.gap} bytes before Ogg page {number} are damaged"
-        if page.flags & _FIRST_PAGE:
-            next_sequence[page.serial] = page.sequence if page.content.startswith(_OGG_AUDIO) else None
-        if page.serial not in next_sequence:
+        if gap and next_sequence:
+            return f"{gap} bytes before Ogg page {number} are damaged"
+        if flags & _FIRST_PAGE:
+            content = page[OGG_HEADER + page[26] :]
+            next_sequence[serial] = sequence if content.startswith(_OGG_AUDIO) else None
+        if serial not in next_sequence:
             return f"the Ogg page before number {number} is missing"
-        expected = next_sequence[page.serial]
-        if expected is not None and page.sequence != expected:
-            return f"an Ogg page is missing: number {page.sequence} follows number {expected - 1}"
+        expected = next_sequence[serial]
         if expected is not None:
-            next_sequence[page.serial] = expected + 1
-        if page.flags & _LAST_PAGE:
-            del next_sequence[page.serial]
+            if sequence != expected:
+                return f"an Ogg page is missing: number {sequence} follows number {expected - 1}"
+            next_sequence[serial] = expected + 1
+        if flags & _LAST_PAGE:
+            del next_sequence[serial]
     return _NO_END if any(expected is not None for expected in next_sequence.values()) else ""
 
 
-def _ogg_pages(stream: ByteStream) -> Iterator[_OggPage | None]:
-    """Yield the pages, and a final None if a page is cut off."""
+def _ogg_pages(stream: ByteStream) -> Iterator[tuple[int, bytes | None]]:
+    """Yield each page, after the number of bytes before the page that belong to no page; None if it is cut off."""
     position = gap = 0
     data, data_start = b"", 0
     while position < stream.size:
         if position + MAX_OGG_PAGE > data_start + len(data) < stream.size:
             data_start, data = position, stream.read_at(position, _BLOCK_BYTES)
         start = position - data_start
-        if data[start : start + 5] != _CAPTURE:
-            capture = data.find(_CAPTURE, start)
-            step = (capture if capture >= 0 else max(start + 1, len(data) - len(_CAPTURE) + 1)) - start
+        if data[start : start + 5] != _OGG_CAPTURE:
+            capture = data.find(_OGG_CAPTURE, start)
+            step = (capture if capture >= 0 else max(start + 1, len(data) - len(_OGG_CAPTURE) + 1)) - start
             position, gap = position + step, gap + step
             continue
         size = ogg_page_size(data, start)
         if size is None or start + size > len(data):
-            yield None
+            yield gap, None
             return
-        yield _parse_page(data[start : start + size], gap)
+        yield gap, data[start : start + size]
         position, gap = position + size, 0
-
-
-def _parse_page(raw: bytes, gap: int) -> _OggPage:
-    return _OggPage(
-        flags=raw[5],
-        serial=int.from_bytes(raw[14:18], "little"),
-        sequence=int.from_bytes(raw[18:22], "little"),
-        gap=gap,
-        is_intact=_ogg_checksum(raw[:22] + bytes(4) + raw[26:]) == int.from_bytes(raw[22:26], "little"),
-        content=raw[OGG_HEADER + raw[26] :][:8],
-    )
 
 
 def _ogg_checksum(data: bytes) -> int:
@@ -168,26 +296,24 @@ def second_recording_warning(stream: ByteStream) -> AudioWarning | None:
 
 def _second_recording(stream: ByteStream) -> int | None:
     head = stream.read_at(0, 12)
+    kind: bytes
     match head[:4], head[4:8], head[8:12]:
-        case b"RIFF", size, b"WAVE":
-            return _same_type_at(stream, 8 + int.from_bytes(size, "little"), head)
-        case b"FORM", size, b"AIFF" | b"AIFC":
-            return _same_type_at(stream, 8 + int.from_bytes(size), head)
+        case b"RIFF", size, b"WAVE" as kind:
+            end = 8 + int.from_bytes(size, "little")
+        case b"FORM", size, b"AIFF" | b"AIFC" as kind:
+            end = 8 + int.from_bytes(size)
         case b".snd", offset, size if size != b"\xff\xff\xff\xff":
-            return _same_type_at(stream, int.from_bytes(offset) + int.from_bytes(size), head)
+            end, kind = int.from_bytes(offset) + int.from_bytes(size), b""
         case b"\x30\x26\xb2\x75", _, _:
             end = int.from_bytes(asf_file_properties(stream)[40:48], "little")
             return end if end and stream.read_at(end, 16) == _ASF_HEADER else None
         case _, b"ftyp", _:
             return _second_mp4(stream)
-    return None
-
-
-def _same_type_at(stream: ByteStream, position: int, head: bytes) -> int | None:
-    """Return *position*, or the next one, if a file of the type of *head* begins there."""
-    for start in (position, position + 1):  # chunks are padded to an even length
+        case _:
+            return None
+    for start in (end, end + 1):  # chunks are padded to an even length
         other = stream.read_at(start, 12)
-        if other[:4] == head[:4] and (head[:4] == b".snd" or other[8:12] == head[8:12]):
+        if other[:4] == head[:4] and other[8:12].startswith(kind):
             return start
     return None
 
@@ -206,7 +332,7 @@ def _second_mp4(stream: ByteStream) -> int | None:
             return position
         size = int.from_bytes(box[:4])
         if size == 1 and len(box) == 16:
-            (size,) = struct.unpack_from(">Q", box, 8)
+            size = int.from_bytes(box[8:])
         if size < 8:
             return None
         position += size
@@ -215,6 +341,8 @@ def _second_mp4(stream: ByteStream) -> int | None:
 
 def sample_dump_fault(stream: ByteStream) -> str:
     """Return a description of the damage to the MIDI Sample Dump *stream*; empty if intact, or another type of file."""
+    import numpy as np
+
     header = stream.read_at(0, _SDS_HEADER)
     if header[:2] != b"\xf0\x7e" or header[3:4] != b"\x01":
         return ""
@@ -224,23 +352,10 @@ def sample_dump_fault(stream: ByteStream) -> str:
         return "the last packet of the MIDI Sample Dump is cut off"
     step = _SDS_PACKET * _SDS_BLOCK_PACKETS
     for start in range(_SDS_HEADER, stream.size, step):
-        number = _first_bad_packet(stream.read_at(start, step))
-        if number is not None:
-            return f"packet {(start - _SDS_HEADER) // _SDS_PACKET + number} of the MIDI Sample Dump is damaged"
+        packets = np.frombuffer(stream.read_at(start, step), dtype=np.uint8).reshape(-1, _SDS_PACKET)
+        checksums = np.bitwise_xor.reduce(packets[:, 1:125], axis=1) & 0x7F
+        is_right = (packets[:, [0, 1, 3, 126]] == (0xF0, 0x7E, 2, 0xF7)).all(axis=1) & (packets[:, 125] == checksums)
+        if not is_right.all():
+            number = (start - _SDS_HEADER) // _SDS_PACKET + int(is_right.argmin())
+            return f"packet {number} of the MIDI Sample Dump is damaged"
     return ""
-
-
-def _first_bad_packet(data: bytes) -> int | None:
-    """Return the index of the first packet in *data* with a wrong frame or checksum; None if all are right."""
-    import numpy as np
-
-    packets = np.frombuffer(data, dtype=np.uint8).reshape(-1, _SDS_PACKET)
-    checksums = np.bitwise_xor.reduce(packets[:, 1:125], axis=1) & 0x7F
-    is_right = (
-        (packets[:, 0] == 0xF0)
-        & (packets[:, 1] == 0x7E)
-        & (packets[:, 3] == 2)
-        & (packets[:, 125] == checksums)
-        & (packets[:, 126] == 0xF7)
-    )
-    return None if is_right.all() else int(is_right.argmin())

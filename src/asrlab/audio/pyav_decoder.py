@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import threading
 from collections import deque
@@ -11,34 +12,29 @@ from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.checks import check_format, timeline_warnings, track_warning
 from asrlab.audio.container import (
+    STAMPED,
+    TOLERANCE_S,
     choose_track,
     create_timeline,
     declared_end,
     declared_film_end,
     early_end,
-    has_stamps,
     length_tolerance,
     track_info,
 )
-from asrlab.audio.decoder import Decoder
-from asrlab.audio.embedded_tags import StreamWithoutTags, without_embedded_tags
-from asrlab.audio.headers import adx_format
-from asrlab.audio.integrity import FlacMd5
-from asrlab.audio.samples import BLOCK_SAMPLES, AudioBlock, to_float32
-from asrlab.audio.sniff import describe_content, non_audio_reason
-from asrlab.audio.timeline import TOLERANCE_S
-from asrlab.audio.types import MIN_HZ, SAMPLE_RATE
+from asrlab.audio.headers import adx_format, describe_content, non_audio_reason
+from asrlab.audio.integrity import StreamWithoutTags, without_embedded_tags
+from asrlab.audio.samples import BLOCK_SAMPLES, AudioBlock, Decoder, check_format, to_float32
+from asrlab.audio.types import MIN_HZ, SAMPLE_RATE, AudioWarning
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from asrlab.audio.container import TimelineState
     from asrlab.audio.stream import ByteStream
-    from asrlab.audio.timeline import TimelineState
-    from asrlab.audio.types import AudioWarning
 
 _PREROLL_S = 1.0  # decoded before an offset, so that AAC, Opus and MP3 have the state that they build on
 _STATE_PACKETS = 8  # as many as the longest bit reservoir of MP3 spans, at its lowest rate
@@ -122,7 +118,7 @@ class PyavDecoder(Decoder):
         self._container, self._track, self._label = container, track, stream.label
         self._can_seek = kind == "mov"  # an MP4 has an index of all packets, so the start need not be read
         self._can_skip = kind != "asf"  # the WMA decoder labels its frames with the times of later packets
-        self._has_stamps = has_stamps(kind)
+        self._has_stamps = kind in STAMPED
         self._timeline = create_timeline(kind, container, track)
         self._has_frames = False
         self._film_end = declared_film_end(kind, container)
@@ -132,7 +128,7 @@ class PyavDecoder(Decoder):
         self.track = track_info(track) if len(container.streams.audio) > 1 else None
         self.was_chosen = False
         is_joined = isinstance(stream, StreamWithoutTags)  # the MD5 in the header is then that of the first FLAC alone
-        self._md5 = FlacMd5(stream) if kind == "flac" and not is_joined else None
+        self._md5 = _FlacMd5(stream) if kind == "flac" and not is_joined else None
 
     def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
         """Yield blocks of all channels from second *offset* on, with silence where the file has no audio."""
@@ -145,21 +141,23 @@ class PyavDecoder(Decoder):
 
     def _timed_samples(self, offset: float) -> Iterator[tuple[float, NDArray[np.float32], int]]:
         """Yield the second at which samples start, the samples, and their rate."""
+        import numpy as np
+
         frames: list[Any] = []
         size, start, end = 0, 0.0, 0.0
         for frame, position in self._frames(offset):
-            length = frame.samples / frame.sample_rate
-            gap = round((position - end) * frame.sample_rate)
+            rate = frame.sample_rate
+            gap = round((position - end) * rate)
             if frames and (gap > 0 or size >= BLOCK_SAMPLES or _layout(frame) != _layout(frames[0])):
                 yield start, _concatenate(frames), frames[0].sample_rate
                 frames, size = [], 0
-            if gap > 0:
-                yield from _silence(end, gap, frame.sample_rate, offset=offset)
+            for done in range(0, gap, BLOCK_SAMPLES):
+                yield end + done / rate, np.zeros((min(BLOCK_SAMPLES, gap - done), 1), dtype=np.float32), rate
             if not frames:
                 start = position
             frames.append(frame)
             size += frame.samples * frame.layout.nb_channels
-            end = position + length
+            end = position + frame.samples / rate
         if frames:
             yield start, _concatenate(frames), frames[0].sample_rate
 
@@ -167,7 +165,7 @@ class PyavDecoder(Decoder):
         """Yield each frame and the second at which it starts."""
         import av
 
-        damaged = False
+        damaged = False  # since the last frame
         try:
             for packet in self._packets(offset):
                 frames = self._decode(packet, offset)
@@ -180,7 +178,10 @@ class PyavDecoder(Decoder):
                     for frame in frames:
                         if self._md5 is not None:
                             self._md5.update(frame)
-                        yield frame, self._advance(frame, after_damage=damaged)
+                        stamp = float(frame.time) if self._has_stamps and frame.time is not None else None
+                        length, rate = frame.samples, frame.sample_rate
+                        start = self._timeline.advance(stamp, samples=length, rate=rate, after_damage=damaged)
+                        yield frame, start
                         damaged = False
         except av.error.FFmpegError as error:
             self.failure = self.failure or error.strerror or str(error)
@@ -188,10 +189,6 @@ class PyavDecoder(Decoder):
             self.failure = self.failure or "every packet is damaged, or of a kind that FFmpeg cannot decode"
         if self._has_frames and not offset and self._md5 is not None and self._md5.is_different:
             self.failure = self.failure or "its samples do not have the MD5 that its header declares"
-
-    def _advance(self, frame: Any, *, after_damage: bool) -> float:
-        stamp = float(frame.time) if self._has_stamps and frame.time is not None else None
-        return self._timeline.advance(stamp, samples=frame.samples, rate=frame.sample_rate, after_damage=after_damage)
 
     def _decode(self, packet: Any, offset: float) -> list[Any] | None:
         """Return the frames in *packet*; None if the packet is damaged."""
@@ -207,10 +204,7 @@ class PyavDecoder(Decoder):
             return None
 
     def _packets(self, offset: float) -> Iterator[Any]:
-        """Yield the packets that are needed from *offset* on; others are read, but not decoded.
-
-        The first packets are always needed unless the file is seeked: their frame tells which stamp is second 0.
-        """
+        """Yield the packets that are needed from *offset* on; others are read, but not decoded."""
         if offset <= _PREROLL_S or not self._can_skip:
             yield from self._track_packets()
         elif self._can_seek:
@@ -289,8 +283,14 @@ class PyavDecoder(Decoder):
 
     def warnings(self, *, start: float, end: float) -> list[AudioWarning]:
         """Return the warnings about the seconds from *start* to *end*, which have been decoded."""
-        tracks = [track_warning(self.track, source=self._label)] if self.track and not self.was_chosen else []
-        return [*tracks, *timeline_warnings(self._timeline, source=self._label, start=start, end=end)]
+        warnings = self._timeline.warnings(source=self._label, start=start, end=end)
+        if self.track is None or self.was_chosen:
+            return warnings
+        message = (
+            f"{self._label!r} has {self.track.count} audio tracks: {self.track} is used; choose another with track=N "
+            "(--track N)"
+        )
+        return [AudioWarning(code="tracks", message=message), *warnings]
 
     def close(self) -> None:
         """Close the container; the underlying stream stays open."""
@@ -316,17 +316,38 @@ def _concatenate(frames: list[Any]) -> NDArray[np.float32]:
     return to_float32(samples)
 
 
-def _silence(
-    start: float, length: int, rate: int, *, offset: float
-) -> Iterator[tuple[float, NDArray[np.float32], int]]:
-    """Yield *length* samples of silence from second *start* on, in blocks, without those before *offset*."""
-    import numpy as np
+class _FlacMd5:
+    """Comparison of the MD5 of decoded frames with the MD5 in a FLAC's header.
 
-    done = min(length, max(0, round((offset - start) * rate)))
-    while done < length:
-        size = min(BLOCK_SAMPLES, length - done)
-        yield start + done / rate, np.zeros((size, 1), dtype=np.float32), rate
-        done += size
+    Source: RFC 9639, section 8.2: signed samples, interleaved, little-endian, in the fewest bytes that hold one.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        stream_info = stream.read_at(0, 42)[8:]
+        self._bits = (int.from_bytes(stream_info[10:18]) >> 36 & 0x1F) + 1 if len(stream_info) == 34 else 0
+        self._declared = stream_info[18:]
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._is_known = stream.read_at(0, 4) == b"fLaC" and self._bits > 0 and self._declared != bytes(16)
+
+    def update(self, frame: Any) -> None:
+        """Add the samples of *frame*, 16 or 32 bits wide with the value in the highest bits."""
+        import numpy as np
+
+        if not self._is_known:
+            return
+        samples: Any = frame.to_ndarray().T if frame.format.is_planar else frame.to_ndarray()
+        width = samples.dtype.itemsize
+        if samples.dtype.kind != "i" or 8 * width < self._bits:
+            self._is_known = False
+            return
+        values = np.ascontiguousarray(samples).reshape(-1) >> (8 * width - self._bits)
+        as_bytes = values.astype(f"<i{width}").view(np.uint8).reshape(-1, width)
+        self._digest.update(as_bytes[:, : -(-self._bits // 8)].tobytes())
+
+    @property
+    def is_different(self) -> bool:
+        """True if the header declares an MD5 other than that of all frames so far."""
+        return self._is_known and self._digest.digest() != self._declared
 
 
 MAX_ALLOCATION_BYTES = 128 * 2**20

@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from asrlab.audio.checks import (
+from asrlab.audio.decoder import OpenedSource, empty_error, only_audio_errors, open_source
+from asrlab.audio.integrity import second_recording_warning
+from asrlab.audio.samples import (
+    MIX_BLOCK_S,
     SILENT_PEAK,
+    AudioBlock,
+    Mixer,
+    Resampler,
+    check_format,
     check_peak,
-    empty_error,
-    opposite_phase_warning,
-    truncated_error,
     undecodable_error,
 )
-from asrlab.audio.integrity import second_recording_warning
-from asrlab.audio.opening import OpenedSource, open_source
-from asrlab.audio.samples import MIX_BLOCK_S, AudioBlock, Mixer, Resampler
 from asrlab.audio.types import SAMPLE_RATE, Audio, AudioSource, AudioTrack, AudioWarning
 from asrlab.errors import AudioError, OptionError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
 
 _log = logging.getLogger("asrlab.audio")
 
@@ -94,6 +94,7 @@ class AudioReader:
         name: Name of the source in messages: its path, or ``<bytes>``, ``<array>``, ``<Audio>``, ``<file object>``.
         decoder: ``soundfile``, ``pyav`` or ``array``.
         track: Audio track that is read, of a file that has several; None otherwise.
+        decoding_time: Seconds spent so far opening, decoding, resampling and checking, without the time between blocks.
     """
 
     def __init__(self, opened: OpenedSource, *, allow_truncated: bool, started: float) -> None:
@@ -106,8 +107,10 @@ class AudioReader:
         self._samples = 0
         self._peak = 0.0
         self._started = self._closed = False
-        self._check_available()
-        self._decoding_time = time.perf_counter() - started
+        available = opened.decoder.available
+        if available is not None and available > opened.offset and not allow_truncated:
+            self._check_length(min(available - opened.offset, opened.duration or math.inf))
+        self.decoding_time = time.perf_counter() - started
 
     @property
     def declared_duration(self) -> float | None:
@@ -122,11 +125,6 @@ class AudioReader:
     def duration(self) -> float:
         """Seconds decoded so far."""
         return self._samples / SAMPLE_RATE
-
-    @property
-    def decoding_time(self) -> float:
-        """Seconds spent so far opening, decoding, resampling and checking, without the time between blocks."""
-        return self._decoding_time
 
     @property
     def warnings(self) -> tuple[AudioWarning, ...]:
@@ -191,21 +189,19 @@ class AudioReader:
 
     def _timed(self, arrays: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         try:
-            while (samples := self._next(arrays)) is not None:
+            while True:
+                if self._closed:
+                    message = f"{self.name!r} was closed while it was read; keep it open until the end"
+                    raise AudioError(message, source=self.name, reason="unreadable")
+                start = time.perf_counter()
+                samples = next(arrays, None)
+                self.decoding_time += time.perf_counter() - start
+                if samples is None:
+                    return
                 self._samples += len(samples)
                 yield samples
         finally:
             self.close()
-
-    def _next(self, arrays: Iterator[NDArray[np.float32]]) -> NDArray[np.float32] | None:
-        if self._closed:
-            message = f"{self.name!r} was closed while it was read; keep it open until the end"
-            raise AudioError(message, source=self.name, reason="unreadable")
-        start = time.perf_counter()
-        try:
-            return next(arrays, None)
-        finally:
-            self._decoding_time += time.perf_counter() - start
 
     def _resampled(self) -> Iterator[NDArray[np.float32]]:
         resampler = Resampler()
@@ -213,13 +209,20 @@ class AudioReader:
         start = self._source.offset // MIX_BLOCK_S * MIX_BLOCK_S
         mixer = Mixer(start=start)
         seconds = 0.0
-        for block in self._trim(mixer.mix(self._source.blocks(offset=start)), start):
-            peak = check_peak(block, start=self._source.offset + seconds, source=self.name)
-            self._peak = max(self._peak, peak)
+        for block in self._trim(mixer.mix(self._blocks(start)), start):
+            start_s = self._source.offset + seconds
+            self._peak = max(self._peak, check_peak(block, start=start_s, source=self.name))
             seconds += len(block.samples) / block.sample_rate
             yield from resampler.feed(block)
         self._check_end(seconds, cancelled_s=mixer.cancelled_s)
         yield from resampler.finish()
+
+    def _blocks(self, offset: float) -> Iterator[AudioBlock]:
+        """Yield the decoder's blocks of all channels from second *offset* on, in which the sample rate may change."""
+        with only_audio_errors(self.name):
+            for block in self._source.decoder.blocks(offset=offset):
+                check_format(self.name, sample_rate=block.sample_rate, channels=block.samples.shape[1])
+                yield block
 
     def _trim(self, blocks: Iterator[AudioBlock], start: float) -> Iterator[AudioBlock]:
         """Yield the part of *blocks*, which start at second *start*, that the caller asked for."""
@@ -237,15 +240,6 @@ class AudioReader:
                 if wanted <= len(samples):
                     return
 
-    def _check_available(self) -> None:
-        """Raise an error for audio that is visibly truncated, before any of it is transcribed."""
-        available = self._source.decoder.available
-        if available is None or self._allow_truncated:
-            return
-        seconds = available - self._source.offset
-        if seconds > 0 and self._is_short(min(seconds, self._source.duration or seconds)):
-            raise self._truncated(min(seconds, self._source.duration or seconds))
-
     def _check_end(self, seconds: float, *, cancelled_s: float) -> None:
         """Raise an error for audio that is too short, and collect the warnings.
 
@@ -260,45 +254,47 @@ class AudioReader:
             raise undecodable_error(self.name, failure=decoder.failure)
         if not seconds:
             raise empty_error(self.name, size=None if stream is None else stream.size, offset=offset)
-        if self._is_short(seconds - decoder.lost):
-            error = self._truncated(seconds - decoder.lost)
+        try:
+            self._check_length(seconds - decoder.lost)
+        except AudioError as error:
             if not self._allow_truncated:
-                raise error
+                raise
             self._warn("truncated", error.message.partition("; ")[0])
-        elif decoder.failure or decoder.lost:
-            damage = decoder.failure or f"{decoder.lost:.2f} s cannot be decoded"
-            self._warn("damaged", f"{self.name!r} is damaged: {damage}")
+        else:
+            if decoder.failure or decoder.lost:
+                damage = decoder.failure or f"{decoder.lost:.2f} s cannot be decoded"
+                self._warn("damaged", f"{self.name!r} is damaged: {damage}")
         self._warnings += decoder.warnings(start=offset, end=offset + seconds)
         if stream is not None and self._source.duration is None and (warning := second_recording_warning(stream)):
             self._warnings.append(warning)
         if cancelled_s:
-            self._warnings.append(opposite_phase_warning(self.name, cancelled_s=cancelled_s, duration=seconds))
+            lasting = f"in {min(cancelled_s, seconds):.2f} of {seconds:.2f} s: a single channel is used there"
+            message = f"the channels of {self.name!r} cancel each other out (opposite phase) {lasting}"
+            self._warn("opposite-phase", message)
         if self._peak < SILENT_PEAK:
             self._warn("silent", f"{self.name!r} is silent: no sample of its {seconds:.2f} s exceeds -80 dBFS")
 
-    def _is_short(self, seconds: float) -> bool:
-        """Return whether *seconds* are too few; a source without a declared length need only be decoded to its end."""
-        decoder, expected = self._source.decoder, self._expected()
+    def _check_length(self, seconds: float) -> None:
+        """Raise an error if *seconds* are fewer than the caller asked for, or else than the header declares.
+
+        A source without a declared length need only be decoded to its end.
+        """
+        decoder, expected, tolerance = self._source.decoder, self._source.duration, _PART_TOLERANCE_S
+        is_part = expected is not None
+        if expected is None and decoder.declared is not None:
+            expected, tolerance = decoder.declared - self._source.offset, decoder.tolerance
+        if not decoder.failure if expected is None else seconds >= expected - tolerance:
+            return
+        reason = f" ({decoder.failure})" if decoder.failure else ""
         if expected is None:
-            return bool(decoder.failure)
-        tolerance = decoder.tolerance if self._source.duration is None else _PART_TOLERANCE_S
-        return seconds < expected - tolerance
-
-    def _expected(self) -> float | None:
-        """Return the seconds that the caller asked for, or else that the header declares; None if undeclared."""
-        if self._source.duration is not None:
-            return self._source.duration
-        declared = self._source.decoder.declared
-        return None if declared is None else declared - self._source.offset
-
-    def _truncated(self, seconds: float) -> AudioError:
-        return truncated_error(
-            self.name,
-            declared=self._expected(),
-            decoded=seconds,
-            failure=self._source.decoder.failure,
-            is_part=self._source.duration is not None,
-        )
+            problem = f"{self.name!r} is cut off or damaged: {seconds:.2f} s could be decoded"
+        elif is_part:
+            problem = f"a part of {expected:.2f} s of {self.name!r} was asked for, but it has only {seconds:.2f} s"
+        else:
+            problem = f"{self.name!r} is truncated: it declares {expected:.2f} s, but {seconds:.2f} s could be decoded"
+        advice = "copy it again, or use the decoded part with allow_truncated=True (--allow-truncated)"
+        message = f"{problem}{reason}; {advice}"
+        raise AudioError(message, source=self.name, reason="truncated", declared=expected, decoded=seconds)
 
     def _warn(self, code: str, message: str) -> None:
         self._warnings.append(AudioWarning(code=code, message=message))

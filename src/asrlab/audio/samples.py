@@ -1,18 +1,28 @@
-"""Conversion of decoded samples to mono float32 at 16 kHz: scaling, channel mixing and resampling."""
+"""Interface of decoders, and conversion of decoded samples to mono float32 at 16 kHz: scaling, checking, channel mixing and resampling."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asrlab.audio.types import SAMPLE_RATE
+from asrlab.audio.types import MAX_HZ, MIN_HZ, SAMPLE_RATE
+from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from asrlab.audio.types import AudioTrack, AudioWarning
+
 BLOCK_SAMPLES = 2**18
 """Samples, over all channels, that a decoder holds at once: 1 MiB of float32."""
+SILENT_PEAK = 1e-4
+"""Peak, -80 dBFS, below which a recording is digital silence or a dead input. 16-bit noise is about as loud."""
+_MAX_PEAK = 16.0
+"""24 dB over full scale. Float recordings go a little over 1; integer samples in a float array go far over 16."""
+_MAX_CHANNELS = 256
+"""Four times the channels of the largest microphone arrays on the market; a larger number means a damaged header."""
 MIX_BLOCK_S = 1
 """Seconds of the file's clock that are mixed in one way. Whole seconds, so that a part is mixed as the whole is."""
 _CANCELLED = 0.02
@@ -37,6 +47,63 @@ class AudioBlock(NamedTuple):
     sample_rate: int
 
 
+def check_format(source: str, *, sample_rate: int, channels: int = 1) -> None:
+    """Check the format that *source* declares, before memory is allocated for it.
+
+    A rate of 1 Hz would turn each sample into 16,000.
+
+    Raises:
+        AudioError: If *sample_rate* lies outside 1,000 to 1,000,000 Hz, or *channels* outside 1 to 256.
+    """
+    if not MIN_HZ <= sample_rate <= MAX_HZ:
+        problem = f"declares a sample rate of {sample_rate} Hz, which is out of range ({MIN_HZ:,} to {MAX_HZ:,})"
+    elif not 1 <= channels <= _MAX_CHANNELS:
+        problem = f"declares {channels} channels, which is out of range (1 to {_MAX_CHANNELS})"
+    else:
+        return
+    message = f"{source!r} {problem}: the header is damaged; copy the file again, or repair its header"
+    raise AudioError(message, source=source, reason="out-of-range")
+
+
+def undecodable_error(source: str, *, failure: str) -> AudioError:
+    """Return the error for *source*, which a decoder opened but could not decode; *failure* is the decoder's reason."""
+    message = f"cannot decode {source!r}: {failure}; copy it again, or convert it to WAV or FLAC"
+    return AudioError(message, source=source, reason="undecodable")
+
+
+class Decoder(ABC):
+    """Decoder of an open source, which decodes once, from front to back.
+
+    Attributes:
+        name: ``soundfile``, ``pyav`` or ``array``.
+        declared: Seconds that the source declares; None if it declares no length.
+        available: Seconds that are known to be present before decoding; None if only decoding can tell.
+        tolerance: Seconds by which *declared* may exceed the decoded length of a whole file.
+        failure: Reason for which decoding ended too early, in words; empty if it did not.
+        lost: Seconds of damaged packets so far.
+        track: Audio track that is decoded, of a source that has several; None otherwise.
+    """
+
+    name: str
+    declared: float | None = None
+    available: float | None = None
+    tolerance: float = 0.01
+    failure: str = ""
+    lost: float = 0.0
+    track: AudioTrack | None = None
+
+    @abstractmethod
+    def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
+        """Yield blocks of all channels from second *offset* on."""
+
+    def warnings(self, *, start: float, end: float) -> Iterable[AudioWarning]:  # noqa: ARG002 - for decoders with times
+        """Return the warnings about the seconds from *start* to *end*, which have been decoded."""
+        return ()
+
+    def close(self) -> None:  # noqa: B027 - an array has nothing to release
+        """Release the resources of the decoder; the underlying stream stays open."""
+
+
 def to_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
     """Return *samples* as float32: integers scaled to [-1, 1) by their type, floats unchanged."""
     import numpy as np
@@ -50,6 +117,27 @@ def to_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
         floats -= 1 / scale
     floats *= scale
     return floats
+
+
+def check_peak(block: AudioBlock, *, start: float, source: str) -> float:
+    """Return the largest magnitude in *block*, which starts at second *start* of *source*.
+
+    Raises:
+        AudioError: If a sample is NaN or infinite, or exceeds 16.
+    """
+    import numpy as np
+
+    peak = max(float(block.samples.max()), -float(block.samples.min()))
+    if peak <= _MAX_PEAK:  # false for NaN, too
+        return peak
+    finite = np.isfinite(block.samples)
+    index = int((np.abs(block.samples) > _MAX_PEAK if finite.all() else ~finite).argmax())
+    problem = f"{source!r} has a sample of {block.samples[index]:g} at second {start + index / block.sample_rate:.3f}"
+    if not finite.all():
+        message = f"{problem}; check the program that wrote it, or replace the sample"
+        raise AudioError(message, source=source, reason="not-finite")
+    message = f"{problem}, but float samples lie in [-1, 1]; if they are 16-bit integers, divide them by 32768"
+    raise AudioError(message, source=source, reason="out-of-range")
 
 
 class Resampler:
@@ -149,7 +237,7 @@ class Mixer:
         import numpy as np
 
         rate = self._layout[1]
-        mono = _mean_of_channels(samples)
+        mono = sum(samples.T[1:], start=samples[:, 0]) / np.float32(samples.shape[1])
         for start in range(0, len(samples), MIX_BLOCK_S * rate):
             second = slice(start, start + MIX_BLOCK_S * rate)
             channel = _replacement_channel(samples[second], mono[second])
@@ -158,15 +246,6 @@ class Mixer:
                 self.cancelled_s += len(mono[second]) / rate
         self._position += len(samples) / rate
         return AudioBlock(np.ascontiguousarray(mono), rate)
-
-
-def _mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    channels = samples.shape[1]
-    mono = samples[:, 0] + samples[:, 1]
-    for channel in range(2, channels):
-        mono += samples[:, channel]
-    mono /= channels
-    return mono
 
 
 def _replacement_channel(samples: NDArray[np.float32], mono: NDArray[np.float32]) -> int | None:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from contextlib import ExitStack
 from typing import BinaryIO, cast
 
 from asrlab.errors import AudioError
@@ -31,9 +31,11 @@ class ByteStream:
         error: Exception that the underlying file raised; None if it raised none.
     """
 
+    error: Exception | None = None
+    _position = 0
+
     def __init__(self, file: BinaryIO, *, label: str, owned: bool) -> None:
         self.label = label
-        self.error: Exception | None = None
         self._file = file
         self._owned = owned
         self._origin = file.tell()
@@ -41,47 +43,32 @@ class ByteStream:
 
     def read(self, size: int = -1) -> bytes:
         """Return up to *size* bytes; all remaining bytes if *size* is negative."""
-        return self._guarded(lambda: self._file.read(size) or b"", otherwise=b"")
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill *buffer* from the file and return the number of bytes written to it."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to *offset* and return the new position; -1 if there is no such position."""
-        target = offset + (0 if whence == os.SEEK_SET else self.tell() if whence == os.SEEK_CUR else self.size)
-        if not 0 <= target <= _MAX_POSITION:  # from a damaged header; the disk is not at fault
-            return -1
-        return self._guarded(lambda: self._file.seek(self._origin + target) - self._origin, otherwise=-1)
-
-    def tell(self) -> int:
-        """Return the position, counted from the start of the stream."""
-        return self._guarded(lambda: self._file.tell() - self._origin, otherwise=-1)
-
-    def _guarded[T](self, call: Callable[[], T], *, otherwise: T) -> T:
-        try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - whatever the caller's file raises must not reach C code
-            self.error = error
-            return otherwise
+        data = self.read_at(self._position, max(0, self.size - self._position) if size < 0 else size)
+        self._position += len(data)
+        return data
 
     def read_at(self, position: int, size: int) -> bytes:
         """Return up to *size* bytes from *position* without moving the stream, on whose position decoders rely."""
-        before = self.tell()
-        self.seek(position)
-        data = self.read(size)
-        self.seek(before)
-        return data
+        if not 0 <= position <= _MAX_POSITION:
+            return b""
+        try:
+            self._file.seek(self._origin + position)
+            return self._file.read(size) or b""
+        except Exception as error:  # noqa: BLE001 - whatever the caller's file raises must not reach C code
+            self.error = error
+            return b""
 
-    def seekable(self) -> bool:
-        """Return True: every stream can seek."""
-        return True
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to *offset* and return the new position; -1 if there is no such position."""
+        target = offset + (0 if whence == os.SEEK_SET else self._position if whence == os.SEEK_CUR else self.size)
+        if not 0 <= target <= _MAX_POSITION:  # from a damaged header; the disk is not at fault
+            return -1
+        self._position = target
+        return target
 
-    def readable(self) -> bool:
-        """Return True: every stream can be read."""
-        return True
+    def tell(self) -> int:
+        """Return the position, counted from the start of the stream."""
+        return self._position
 
     def raise_error(self) -> None:
         """Raise the stored exception of the underlying file, if there is one.
@@ -129,30 +116,24 @@ def _open_path(source: str | os.PathLike[str]) -> ByteStream:
         message = f"cannot open {label!r}: asrlab reads local files only; download it and give its path"
         raise AudioError(message, source=label, reason="unreadable")
     try:
-        file = open(path, "rb")  # noqa: PTH123, SIM115 - the stream closes it; a path may be a str
+        with ExitStack() as cleanup:
+            file = cleanup.enter_context(open(path, "rb"))  # noqa: PTH123 - a path may be a str
+            stream = _seekable(file, label=label, owned=True)
+            cleanup.pop_all()
     except (OSError, ValueError) as error:
-        raise _path_error(label, error) from error
-    try:
-        seekable = file.seekable()
-        stream = ByteStream(file if seekable else _copied(file), label=label, owned=True)
-    except OSError as error:
-        file.close()
-        raise _path_error(label, error) from error
-    if not seekable:
-        file.close()
+        match error:
+            case FileNotFoundError() | NotADirectoryError():
+                message, reason = f"no audio file at {label!r}; check the path", "missing"
+            case IsADirectoryError():
+                message, reason = (
+                    f"{label!r} is a directory, not an audio file; give the path of a file in it",
+                    "directory",
+                )
+            case _:
+                cause = getattr(error, "strerror", None) or error
+                message, reason = f"cannot open {label!r}: {cause}; check that you may read it", "unreadable"
+        raise AudioError(message, source=label, reason=reason) from error
     return stream
-
-
-def _path_error(label: str, error: Exception) -> AudioError:
-    match error:
-        case FileNotFoundError() | NotADirectoryError():
-            return AudioError(f"no audio file at {label!r}; check the path", source=label, reason="missing")
-        case IsADirectoryError():
-            message = f"{label!r} is a directory, not an audio file; give the path of a file in it"
-            return AudioError(message, source=label, reason="directory")
-    cause = getattr(error, "strerror", None) or error
-    message = f"cannot open {label!r}: {cause}; check that you may read it"
-    return AudioError(message, source=label, reason="unreadable")
 
 
 def _open_file_object(file: BinaryIO) -> ByteStream:
@@ -160,8 +141,7 @@ def _open_file_object(file: BinaryIO) -> ByteStream:
     label = name if isinstance(name, str) else "<file object>"
     try:
         if isinstance(file.read(0), bytes):
-            can_seek = _can_seek(file)
-            return ByteStream(file if can_seek else _copied(file), label=label, owned=not can_seek)
+            return _seekable(file, label=label, owned=False)
     except (OSError, ValueError) as error:
         message = f"cannot read {label!r}: {error}; give an open, readable binary file object"
         raise AudioError(message, source=label, reason="unreadable") from error
@@ -169,17 +149,15 @@ def _open_file_object(file: BinaryIO) -> ByteStream:
     raise AudioError(message, source=label, reason="unreadable")
 
 
-def _can_seek(file: BinaryIO) -> bool:
-    seekable = getattr(file, "seekable", None)
-    return bool(seekable()) if seekable is not None else hasattr(file, "seek") and hasattr(file, "tell")
-
-
-def _copied(file: BinaryIO) -> BinaryIO:
-    copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - the stream closes it
-    try:
+def _seekable(file: BinaryIO, *, label: str, owned: bool) -> ByteStream:
+    """Return a stream of *file*, or of a copy if *file* cannot seek; the copy replaces an owned file."""
+    if file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek") and hasattr(file, "tell"):
+        return ByteStream(file, label=label, owned=owned)
+    with ExitStack() as cleanup:
+        copy = cleanup.enter_context(tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))
         shutil.copyfileobj(file, copy)
         copy.seek(0)
-    except BaseException:
-        copy.close()
-        raise
-    return cast(BinaryIO, copy)
+        cleanup.pop_all()
+    if owned:
+        file.close()
+    return ByteStream(cast(BinaryIO, copy), label=label, owned=True)

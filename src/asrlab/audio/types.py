@@ -35,10 +35,8 @@ def checked_sample_rate(rate: object) -> int:
         raise OptionError(message, option="sample_rate")
     hertz = operator.index(rate)
     if not MIN_HZ <= hertz <= MAX_HZ:
-        raise OptionError(
-            f"sample_rate {hertz} is outside {MIN_HZ} to {MAX_HZ}; it is in Hz, so 16 kHz is 16000",
-            option="sample_rate",
-        )
+        message = f"sample_rate {hertz} is outside {MIN_HZ} to {MAX_HZ}; it is in Hz, so 16 kHz is 16000"
+        raise OptionError(message, option="sample_rate")
     return hertz
 
 
@@ -108,33 +106,11 @@ class Audio:
         return len(self.samples) / self.sample_rate
 
 
-def _check_offset(_file: AudioFile, _field: attrs.Attribute[float], seconds: float) -> None:
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise OptionError(f"offset must be 0 or more seconds, not {seconds!r}", option="offset")
-
-
-def _check_duration(_file: AudioFile, _field: attrs.Attribute[float | None], seconds: float | None) -> None:
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise OptionError(
-            f"duration must be more than 0 seconds, not {seconds!r}; None means to the end", option="duration"
-        )
-
-
 def check_track(number: object) -> None:
-    """Raise an error unless *number* is None or a valid number of an audio track.
-
-    Raises:
-        OptionError: If *number* is neither None nor a whole number of at least 1.
-    """
+    """Raise an `OptionError` unless *number* is None or a valid number of an audio track: a whole one, at least 1."""
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
-        raise OptionError(
-            f"track {number!r} must be a whole number; audio tracks are counted from 1, without video tracks",
-            option="track",
-        )
-
-
-def _check_track(_file: AudioFile, _field: attrs.Attribute[int | None], number: int | None) -> None:
-    check_track(number)
+        message = f"track {number!r} must be a whole number; audio tracks are counted from 1, without video tracks"
+        raise OptionError(message, option="track")
 
 
 @attrs.frozen(kw_only=True)
@@ -154,9 +130,17 @@ class AudioFile:
     """
 
     path: str | PathLike[str]
-    offset: float = attrs.field(default=0.0, validator=_check_offset)
-    duration: float | None = attrs.field(default=None, validator=_check_duration)
-    track: int | None = attrs.field(default=None, validator=_check_track)
+    offset: float = 0.0
+    duration: float | None = None
+    track: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not (math.isfinite(self.offset) and self.offset >= 0):
+            raise OptionError(f"offset must be 0 or more seconds, not {self.offset!r}", option="offset")
+        if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0):
+            message = f"duration must be more than 0 seconds, not {self.duration!r}; None means to the end"
+            raise OptionError(message, option="duration")
+        check_track(self.track)
 
 
 type AudioSource = str | PathLike[str] | bytes | BinaryIO | NDArray[Any] | Audio | AudioFile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.audio import SAMPLE_RATE
-from asrlab.audio.checks import SILENT_PEAK
+from asrlab.audio.samples import SILENT_PEAK
 from asrlab.errors import OptionError
 from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivityDetector
 

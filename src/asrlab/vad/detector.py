@@ -18,7 +18,7 @@ _GROUP_FRAMES = 32
 _MIN_FLOOR_DB = -70.0
 """Lowest noise floor in dB of full scale: the noise of a quiet room in a good recording."""
 _INAUDIBLE_DB = -80.0
-"""Level below which not even `EnergyVad.rescore` finds speech: `asrlab.audio.checks.SILENT_PEAK`."""
+"""Level below which not even `EnergyVad.rescore` finds speech: `asrlab.audio.samples.SILENT_PEAK`."""
 _INITIAL_FLOOR_DB = -60.0
 """Initial noise floor. Recordings often begin in the middle of a word, so the first frame need not be noise."""
 _FLOOR_RISE_DB = 2.0 * FRAME_SAMPLES / 16_000

@@ -8,7 +8,7 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio.checks import SILENT_PEAK
+from asrlab.audio.samples import SILENT_PEAK
 from asrlab.environment import installed_version
 from asrlab.errors import EngineUnavailableError, WeightsError
 from asrlab.installation import install_command
