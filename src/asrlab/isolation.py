@@ -21,10 +21,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module, util
-from pathlib import Path
 from typing import IO, Any
 
 import attrs
+
+from asrlab.output_files import cache_folder
 
 _READ_BYTES = 1 << 16
 
@@ -238,16 +239,7 @@ def _bytecode_options() -> tuple[list[str], dict[str, str] | None]:
     if sys.pycache_prefix or not sys.dont_write_bytecode or os.path.exists(beside_source):  # noqa: PTH110 - a str
         return [], None
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return ["-X", f"pycache_prefix={_cache_folder() / 'bytecode'}"], variables
-
-
-def _cache_folder() -> Path:
-    chosen = os.environ.get("ASRLAB_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("asrlab")
+    return ["-X", f"pycache_prefix={cache_folder() / 'bytecode'}"], variables
 
 
 def python_command(statement: str, *options: str) -> list[str]:

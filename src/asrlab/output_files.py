@@ -41,6 +41,16 @@ def write_file(path: Path, content: bytes, *, follow_link: bool = True) -> None:
         raise output_error(path, error) from error
 
 
+def cache_folder() -> Path:
+    """Return the folder that ``ASRLAB_CACHE`` names, or else asrlab's folder in the user's cache."""
+    chosen = os.environ.get("ASRLAB_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("asrlab")
+
+
 def check_target(path: Path) -> None:
     """Check that *path* can be written, without a change to it.
 

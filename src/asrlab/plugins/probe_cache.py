@@ -22,6 +22,7 @@ from pathlib import Path
 import attrs
 
 from asrlab._version import __version__
+from asrlab.output_files import cache_folder
 
 _MAX_FILES = 1_000
 
@@ -117,13 +118,4 @@ def _full_name(point: EntryPoint) -> str:
 
 def _path(point: EntryPoint) -> Path:
     name = hashlib.sha256(f"{sys.prefix} {_full_name(point)}".encode()).hexdigest()[:32]
-    return _folder() / f"{name}.json"
-
-
-def _folder() -> Path:
-    cache = os.environ.get("ASRLAB_CACHE")
-    if cache:
-        return Path(cache).expanduser().absolute() / "plugins"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("asrlab") / "plugins"
+    return cache_folder() / "plugins" / f"{name}.json"
