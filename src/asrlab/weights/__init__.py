@@ -1,15 +1,22 @@
 """Weights: a catalogue with checksums, a store that fills itself, and a converter between two engines' formats."""
 
-from asrlab.weights.catalogue import CarriedFile, CarrierPart, WeightsEntry, WeightsFile, WeightsFormat, entries, entry
-from asrlab.weights.ctranslate2_format import CTranslate2Model, read_ctranslate2
-from asrlab.weights.ctranslate2_to_openai import OpenAICheckpoint, WhisperDims, convert
-from asrlab.weights.errors import describe_origin, describe_size
-from asrlab.weights.hub_source import HubSource
+from asrlab.weights.catalogue import (
+    CarriedFile,
+    CarrierPart,
+    WeightsEntry,
+    WeightsFile,
+    WeightsFormat,
+    describe_origin,
+    describe_size,
+    entries,
+    entry,
+)
+from asrlab.weights.ctranslate2 import CTranslate2Model, convert, read_ctranslate2
 from asrlab.weights.local import check_weights, explain_failed_load, weights_format
-from asrlab.weights.manifest import StoredFile, StoredWeights, default_root
-from asrlab.weights.openai_checkpoint import why_not_whisper
+from asrlab.weights.manifest import StoredFile, StoredWeights, StoreManifest
+from asrlab.weights.openai_checkpoint import OpenAICheckpoint, WhisperDims, why_not_whisper
 from asrlab.weights.safetensors_check import read_safetensors_shapes
-from asrlab.weights.sources import CarrierSource, Fetched, FolderSource, Progress, UrlSource, WeightsSource
+from asrlab.weights.sources import CarrierSource, FolderSource, HubSource, Progress, UrlSource, WeightsSource
 from asrlab.weights.store import WeightsStore, is_offline
 
 __all__ = [
@@ -17,11 +24,11 @@ __all__ = [
     "CarriedFile",
     "CarrierPart",
     "CarrierSource",
-    "Fetched",
     "FolderSource",
     "HubSource",
     "OpenAICheckpoint",
     "Progress",
+    "StoreManifest",
     "StoredFile",
     "StoredWeights",
     "UrlSource",
@@ -33,7 +40,6 @@ __all__ = [
     "WhisperDims",
     "check_weights",
     "convert",
-    "default_root",
     "describe_origin",
     "describe_size",
     "entries",

@@ -6,15 +6,11 @@ import difflib
 import functools
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import attrs
 
 from asrlab.errors import WeightsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 WeightsFormat = Literal["ctranslate2", "openai-pt", "safetensors"]
 
@@ -140,36 +136,35 @@ def entries() -> tuple[WeightsEntry, ...]:
     import tomllib
     from importlib import resources
 
+    import cattrs
+
     data = tomllib.loads(resources.files(__package__).joinpath("catalogue.toml").read_text("utf-8"))
-    return (
-        *(_hub_entry(table, "ctranslate2") for table in data["ctranslate2"]),
-        *(_hub_entry(table, "safetensors") for table in data["safetensors"]),
-        *map(_openai_entry, data["openai-pt"]),
-    )
+    tables = [
+        {"key": table["repository"].lower(), "format": format_, **table}
+        for format_ in ("ctranslate2", "safetensors")
+        for table in data[format_]
+    ]
+    for table in data["openai-pt"]:
+        *_, sha256, name = table["url"].split("/")
+        key = f"openai/whisper-{name.removesuffix('.pt')}"
+        tables.append({"key": key, "format": "openai-pt", "files": [{"name": name, "sha256": sha256}], **table})
+    return tuple(cattrs.Converter(forbid_extra_keys=True).structure(tables, list[WeightsEntry]))
 
 
-def _hub_entry(data: Mapping[str, Any], format_: WeightsFormat) -> WeightsEntry:
-    return WeightsEntry(
-        key=data["repository"].lower(),
-        format=format_,
-        files=tuple(WeightsFile(**file) for file in data["files"]),
-        model=data["model"],
-        repository=data["repository"],
-        revision=data["revision"],
-        carriers=tuple(
-            CarriedFile(name=file["name"], parts=tuple(CarrierPart(**part) for part in file["parts"]))
-            for file in data.get("carriers", ())
-        ),
-        approximate_bytes=data.get("approximate_bytes"),
-    )
+def describe_size(entry: WeightsEntry) -> str:
+    """Return the size of the weights: ``148 MB``, ``about 3.3 GB`` for an estimate, or empty if unknown."""
+    n_bytes = entry.total_bytes or entry.approximate_bytes
+    if n_bytes is None:
+        return ""
+    size = f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
+    return f"{'' if entry.total_bytes else 'about '}{size}"
 
 
-def _openai_entry(data: Mapping[str, Any]) -> WeightsEntry:
-    *_, sha256, name = data["url"].split("/")
-    return WeightsEntry(
-        key=f"openai/whisper-{name.removesuffix('.pt')}",
-        format="openai-pt",
-        files=(WeightsFile(name=name, sha256=sha256),),
-        model=data["model"],
-        url=data["url"],
-    )
+def describe_origin(entry: WeightsEntry) -> str:
+    """Return the origin and size of a download: ``Made/up @ 0123456789ab (about 3.3 GB)``."""
+    origin = entry.key
+    if entry.repository is not None:
+        origin = f"{entry.repository} @ {(entry.revision or 'newest')[:12]}"
+    elif entry.url is not None:
+        origin = f"{entry.main_file.name} of {entry.url.split('/')[2]}"
+    return f"{origin} ({describe_size(entry) or 'size unknown'})"

@@ -103,25 +103,17 @@ class StoreManifest:
         return next((file for file in self.files if file.name == name), None)
 
 
-def write_manifest(path: Path, manifest: StoreManifest) -> None:
-    """Write *manifest* as JSON to *path*."""
-    path.write_text(json.dumps(attrs.asdict(manifest), indent=2) + "\n", "utf-8")
-
-
 def read_manifest(path: Path) -> StoreManifest | None:
     """Return the manifest at *path*, or None if it is missing or damaged."""
+    import cattrs
+
     try:
-        return _structure(json.loads(path.read_text("utf-8")))
+        return cattrs.structure(json.loads(path.read_text("utf-8")), StoreManifest)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, cattrs.BaseValidationError) as error:
         log.warning("cannot read %s (%s); the weights beside it will be fetched again", path, error)
         return None
-
-
-def _structure(data: dict[str, Any]) -> StoreManifest:
-    files = tuple(StoredFile(**file) for file in data["files"])
-    return StoreManifest(key=data["key"], revision=data["revision"], source=data["source"], files=files)
 
 
 @attrs.frozen
@@ -134,22 +126,9 @@ class StoreLayout:
 
     root: Path
 
-    @property
-    def digest_cache(self) -> Path:
-        """The folder of cached checksums."""
-        return self.root / "digests"
-
     def folder(self, key: str) -> Path:
-        """Return the folder of an entry."""
+        """Return the folder of an entry, with ``manifest.json`` and the folder ``model`` of the files."""
         return self.root / _slug(key)
-
-    def model(self, key: str) -> Path:
-        """Return the folder of an entry's files."""
-        return self.folder(key) / "model"
-
-    def manifest(self, key: str) -> Path:
-        """Return the file that describes an entry."""
-        return self.folder(key) / "manifest.json"
 
     @contextmanager
     def locked(self, key: str) -> Iterator[None]:
@@ -170,11 +149,9 @@ class StoreLayout:
             lock.release()
 
     def start(self, key: str, *, name: str = "new") -> Path:
-        """Return the folder to fetch into. The caller must hold the lock.
+        """Return the folder to fetch into: ``new`` is emptied, any other name keeps the files of an earlier process.
 
-        Args:
-            key: The entry.
-            name: The folder's name. ``new`` is always emptied; any other keeps the files of an earlier process.
+        The caller must hold the lock.
         """
         fresh = self._filling(key) / _slug(name)
         if name == "new":
@@ -219,27 +196,6 @@ class StoreLayout:
         return self.root / "filling" / _slug(key)
 
 
-def default_root() -> Path:
-    """Return ``weights`` in the folder that ``ASRLAB_CACHE`` names, or else in the user's cache folder."""
-    chosen = os.environ.get("ASRLAB_CACHE")
-    if chosen:
-        return Path(chosen) / "weights"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("asrlab") / "weights"
-
-
-def _slug(key: str) -> str:
-    return key.replace("/", "--")
-
-
-@attrs.frozen(kw_only=True)
-class _CachedDigest:
-    size_bytes: int
-    mtime_ns: int
-    sha256: str
-
-
 class DigestCache:
     """A cache of the sha256 of files anywhere on disk.
 
@@ -258,38 +214,22 @@ class DigestCache:
         Raises:
             OSError: If the file cannot be read.
         """
-        before = path.stat()
-        known = None if fresh else self._read(path)
-        if known and (known.size_bytes, known.mtime_ns) == (before.st_size, before.st_mtime_ns):
-            return known.sha256
+        facts = _file_facts(path)
+        known = {} if fresh else self._read(path)
+        if known.items() >= facts.items() and isinstance(known.get("sha256"), str):
+            return str(known["sha256"])
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        log.debug("hashed %s (%d bytes)", path, before.st_size)
-        self._write(path, _CachedDigest(size_bytes=before.st_size, mtime_ns=before.st_mtime_ns, sha256=sha256))
+        log.debug("hashed %s (%d bytes)", path, facts["size_bytes"])
+        self.remember(path, sha256, facts)
         return sha256
 
-    def remember(self, path: Path, sha256: str) -> None:
-        """Store the sha256 of a file that was hashed while it was written."""
-        stat = path.stat()
-        self._write(path, _CachedDigest(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=sha256))
-
-    def _cache_file(self, path: Path) -> Path:
-        name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
-        return self._folder / f"{name}.json"
-
-    def _read(self, path: Path) -> _CachedDigest | None:
-        try:
-            data = json.loads(self._cache_file(path).read_text("utf-8"))
-            return _CachedDigest(size_bytes=data["size_bytes"], mtime_ns=data["mtime_ns"], sha256=data["sha256"])
-        except (OSError, ValueError, TypeError, KeyError):
-            # The cache only saves time: without a usable entry the file is read again.
-            return None
-
-    def _write(self, path: Path, digest: _CachedDigest) -> None:
-        data = json.dumps({"path": os.path.realpath(path), **attrs.asdict(digest)})
+    def remember(self, path: Path, sha256: str, facts: dict[str, int] | None = None) -> None:
+        """Store the sha256 of a file; *facts* are its size and time when it was hashed, None if it has not changed."""
+        content = {"path": os.path.realpath(path), **(facts or _file_facts(path)), "sha256": sha256}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_file(self._cache_file(path), data.encode())
+            write_file(self._cache_file(path), json.dumps(content).encode())
         except OSError as error:
             log.info(
                 "cannot cache the checksum of %s under %s (%s); the file is hashed again next time",
@@ -297,3 +237,23 @@ class DigestCache:
                 self._folder,
                 error,
             )
+
+    def _cache_file(self, path: Path) -> Path:
+        name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+        return self._folder / f"{name}.json"
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            content = json.loads(self._cache_file(path).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}  # the cache only saves time: without a usable entry the file is read again
+        return content if isinstance(content, dict) else {}
+
+
+def _file_facts(path: Path) -> dict[str, int]:
+    stat = path.stat()
+    return {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def _slug(key: str) -> str:
+    return key.replace("/", "--")

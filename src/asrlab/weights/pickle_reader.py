@@ -9,7 +9,7 @@ Source: ``torch/_weights_only_unpickler.py`` and ``torch/_utils.py`` of PyTorch 
 from __future__ import annotations
 
 import pickletools
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -22,48 +22,36 @@ MAX_OPCODES = 500_000
 MAX_READ_BYTES = 1 << 22
 _MAX_RANK = 8
 
-_STORAGES = {
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "FloatStorage": "float32",
-    "DoubleStorage": "float64",
-    "ByteStorage": "uint8",
-    "CharStorage": "int8",
-    "ShortStorage": "int16",
-    "IntStorage": "int32",
-    "LongStorage": "int64",
-    "BoolStorage": "bool",
+_STORAGES = {  # the number format, and its width in bytes
+    "HalfStorage": ("float16", 2),
+    "BFloat16Storage": ("bfloat16", 2),
+    "FloatStorage": ("float32", 4),
+    "DoubleStorage": ("float64", 8),
+    "ByteStorage": ("uint8", 1),
+    "CharStorage": ("int8", 1),
+    "ShortStorage": ("int16", 2),
+    "IntStorage": ("int32", 4),
+    "LongStorage": ("int64", 8),
+    "BoolStorage": ("bool", 1),
 }
-_WIDTHS = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "uint8": 1, "int8": 1, "int16": 2, "int32": 4}
-_WIDTHS |= {"int64": 8, "bool": 1}
 _REFUSED = {
-    "torch._utils _rebuild_sparse_tensor": "a sparse tensor",
-    "torch._utils _rebuild_sparse_csr_tensor": "a sparse tensor",
+    **dict.fromkeys(
+        (
+            "torch._utils _rebuild_sparse_tensor",
+            "torch._utils _rebuild_sparse_csr_tensor",
+            "torch.serialization _get_layout",
+        ),
+        "a sparse tensor",
+    ),
     "torch._utils _rebuild_meta_tensor_no_storage": "a meta tensor, which has no numbers",
-    "torch.serialization _get_layout": "a sparse tensor",
     "torch._utils _rebuild_qtensor": "a quantized tensor",
-    "torch QInt8Storage": "a quantized tensor",
-    "torch QInt32Storage": "a quantized tensor",
-    "torch QUInt8Storage": "a quantized tensor",
-    "torch ComplexFloatStorage": "complex numbers",
-    "torch ComplexDoubleStorage": "complex numbers",
+    **dict.fromkeys((f"torch {kind}Storage" for kind in ("QInt8", "QInt32", "QUInt8")), "a quantized tensor"),
+    **dict.fromkeys((f"torch Complex{kind}Storage" for kind in ("Float", "Double")), "complex numbers"),
 }
 
 
 class PickleError(ValueError):
     """A pickle that is not a plain checkpoint; the message completes "the file holds ..."."""
-
-
-class Readable(Protocol):
-    """A file that `read_pickle` can read."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most *size* bytes."""
-        ...
-
-    def readline(self) -> bytes:
-        """Return the bytes up to the next line feed."""
-        ...
 
 
 @attrs.frozen
@@ -74,16 +62,13 @@ class StorageRecord:
         key: The name of the block.
         kind: The number format.
         length: The number of numbers.
+        n_bytes: The size in bytes.
     """
 
     key: str
     kind: str
     length: int
-
-    @property
-    def n_bytes(self) -> int:
-        """The size in bytes."""
-        return self.length * _WIDTHS[self.kind]
+    n_bytes: int
 
 
 @attrs.frozen
@@ -93,12 +78,10 @@ class TensorRecord:
     Attributes:
         storage: The storage with its numbers.
         shape: The dimensions.
-        extent: One more than the highest index into the storage; 0 if the tensor is empty.
     """
 
     storage: StorageRecord
     shape: tuple[int, ...]
-    extent: int
 
 
 @attrs.frozen
@@ -110,8 +93,8 @@ class _Ordered(dict[Any, Any]):
     """An ``OrderedDict``, or an object that is built like one."""
 
 
-def read_pickle(file: Readable) -> tuple[Any, Mapping[str, StorageRecord]]:
-    """Read one pickle from *file*, up to its STOP.
+def read_pickle(file: Any) -> tuple[Any, Mapping[str, StorageRecord]]:
+    """Read one pickle from *file*, which has ``read`` and ``readline``, up to its STOP.
 
     Returns:
         The content (dictionaries, lists, numbers, text and tensor records), and its storages by key.
@@ -133,9 +116,9 @@ class _Machine:
         self.storages: dict[str, StorageRecord] = {}
         self._opcodes = self._make_opcodes()
 
-    def run(self, file: Readable) -> object:
+    def run(self, file: Any) -> object:
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):  # type: ignore[arg-type]
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
                 if count >= MAX_OPCODES:
                     raise PickleError(f"a pickle of more than {MAX_OPCODES:,} steps")
                 if opcode.name == "STOP":
@@ -151,14 +134,14 @@ class _Machine:
         raise PickleError("a pickle that does not end")
 
     def _make_opcodes(self) -> Mapping[str, Callable[[Any], None]]:
-        push, ignore = self._stack.append, _ignore
+        push = self._stack.append
         values = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING")
         return {
             **dict.fromkeys(values, push),
             "NONE": lambda _: push(None),
             "NEWTRUE": lambda _: push(True),  # noqa: FBT003 - the value itself
             "NEWFALSE": lambda _: push(False),  # noqa: FBT003 - as above
-            "PROTO": ignore,
+            "PROTO": lambda _: None,
             "MARK": lambda _: self._marks.append(len(self._stack)),
             "EMPTY_TUPLE": lambda _: push(()),
             "EMPTY_LIST": lambda _: push([]),
@@ -171,19 +154,30 @@ class _Machine:
             "APPENDS": lambda _: self._extend(self._pop_mark()),
             "SETITEM": lambda _: self._set(self._pop_many(2)),
             "SETITEMS": lambda _: self._set(self._pop_mark()),
-            "BINPUT": self._put,
-            "LONG_BINPUT": self._put,
-            "BINGET": lambda index: push(self._memo[index]),
-            "LONG_BINGET": lambda index: push(self._memo[index]),
+            **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda index: self._memo.update({index: self._stack[-1]})),
+            **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda index: push(self._memo[index])),
             "GLOBAL": lambda name: push(_Global(name)),
-            "BINPERSID": lambda _: push(self._add_storage(_storage(self._pop()))),
+            "BINPERSID": lambda _: push(self._storage(self._pop())),
             "REDUCE": lambda _: push(_rebuild(*self._pop_many(2))),
             "BUILD": lambda _: self._build(),
         }
 
-    def _add_storage(self, storage: StorageRecord) -> StorageRecord:
-        if self.storages.setdefault(storage.key, storage) != storage:
-            raise PickleError(f"the storage {storage.key[:40]!r} in two forms")
+    def _storage(self, reference: object) -> StorageRecord:
+        match reference:
+            case ("storage", _Global(name), str(key), _, int(length), *_) if not isinstance(length, bool):
+                module, _, kind = name.partition(" ")
+                if name in _REFUSED:
+                    raise PickleError(_REFUSED[name])
+                if module != "torch" or kind not in _STORAGES:
+                    raise PickleError(f"numbers of the type {name.replace(' ', '.')[:80]}")
+                if length < 0:
+                    raise PickleError("a storage of negative length")
+            case _:
+                raise PickleError("a reference to something other than a storage")
+        number_format, width = _STORAGES[kind]
+        storage = StorageRecord(key, number_format, length, length * width)
+        if self.storages.setdefault(key, storage) != storage:
+            raise PickleError(f"the storage {key[:40]!r} in two forms")
         return storage
 
     def _pop(self) -> Any:
@@ -201,9 +195,6 @@ class _Machine:
         values = self._stack[start:]
         del self._stack[start:]
         return values
-
-    def _put(self, index: int) -> None:
-        self._memo[index] = self._stack[-1]
 
     def _extend(self, values: list[Any]) -> None:
         if not isinstance(self._stack[-1], list):
@@ -226,23 +217,6 @@ class _Machine:
             raise PickleError("an object that is neither a dictionary nor a tensor")
 
 
-def _ignore(_: object) -> None: ...
-
-
-def _storage(value: object) -> StorageRecord:
-    match value:
-        case ("storage", _Global(name), str(key), _, int(length), *_) if not isinstance(length, bool):
-            if name in _REFUSED:
-                raise PickleError(_REFUSED[name])
-            module, _, kind = name.partition(" ")
-            if module != "torch" or kind not in _STORAGES:
-                raise PickleError(f"numbers of the type {name.replace(' ', '.')[:80]}")
-            if length < 0:
-                raise PickleError("a storage of negative length")
-            return StorageRecord(key, _STORAGES[kind], length)
-    raise PickleError("a reference to something other than a storage")
-
-
 def _rebuild(function: object, arguments: object) -> object:
     name = function.name if isinstance(function, _Global) else ""
     if name in _REFUSED:
@@ -257,15 +231,14 @@ def _rebuild(function: object, arguments: object) -> object:
     raise PickleError(f"the code {name.replace(' ', '.')[:80] or 'of an object'}")
 
 
-def _tensor(storage: StorageRecord, offset: object, shape: object, stride: object) -> TensorRecord:
+def _tensor(storage: StorageRecord, offset: Any, shape: object, stride: object) -> TensorRecord:
     sizes, steps = _counts(shape), _counts(stride)
     if sizes is None or steps is None or len(sizes) != len(steps) or not _is_count(offset):
         raise PickleError("a tensor with an invalid shape")
-    last = sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
-    extent = 0 if 0 in sizes else int(offset) + last + 1  # type: ignore[call-overload] # a count
-    if extent > storage.length:
+    last = offset + sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
+    if 0 not in sizes and last >= storage.length:
         raise PickleError(f"a tensor of shape {sizes} that reaches beyond the {storage.length} numbers of its storage")
-    return TensorRecord(storage, sizes, extent)
+    return TensorRecord(storage, sizes)
 
 
 def _counts(value: object) -> tuple[int, ...] | None:

