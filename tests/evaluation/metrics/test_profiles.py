@@ -17,8 +17,7 @@ from asrlab.evaluation.metrics import (
     score_normalizers,
 )
 from asrlab.evaluation.metrics.alignment import align_words
-from asrlab.evaluation.metrics.leaderboard import normalize_compounds
-from asrlab.evaluation.metrics.profiles import PROFILES
+from asrlab.evaluation.metrics.profiles import PROFILES, normalize_compounds
 
 # a busy machine may take its time, the first example all the more, since it imports
 UNTIMED = settings(deadline=None, max_examples=40)

@@ -17,8 +17,9 @@ from asrlab.languages import primary_language
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_NAMES = ("english", "basic", "none")
 # Rules that whisper-normalizer has and Whisper does not have. With them "the cause" equals "the because".
-NON_WHISPER_PATTERNS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
+_NON_WHISPER_PATTERNS = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
 # Whisper's rules for numbers convert digits to an int, which Python refuses for more than 4,300 digits.
 _LONG_NUMBER = re.compile(r"\d{1000}(?=\d)")
 _BRACKETS = (re.compile(r"[<\[]"), re.compile(r"[>\]]"))
@@ -67,48 +68,44 @@ def get_normalizer(name: str, *, language: str | None = None) -> Normalizer:
 
     Source: Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, appendix C.
     """
-    if name in _BUILDERS:
-        return _BUILDERS[name](language)
-    near = get_close_matches(name, _BUILDERS, n=1)
+    if name == "none":
+        return Normalizer(name=name, version=f"{TEXT_FORMS}, visible characters only", normalize=visible_text)
+    if name == "english":
+        english, removed = english_rules()
+        note = ", Whisper's rules only" if removed else ""
+        return Normalizer(
+            name=name,
+            version=f"{whisper_version()}{note}, {TEXT_FORMS}",
+            normalize=lambda text: english(remove_brackets(unify_forms(text))),
+        )
+    if name == "basic":
+        basic = _whisper_rules("basic", "BasicTextNormalizer", preserve_marks=True)
+
+        def normalize(text: str) -> str:
+            words = basic(remove_brackets(unify_forms(text, language=language))).split()
+            if text.isascii():
+                return " ".join(words)
+            return unicodedata.normalize("NFC", " ".join(map(_remove_leading_marks, words)))
+
+        return Normalizer(name=name, version=f"{whisper_version()}, marks kept, {TEXT_FORMS}", normalize=normalize)
+    near = get_close_matches(name, _NAMES, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise OptionError(
-        f"there is no normalizer {name!r}; {hint}choose one of {', '.join(_BUILDERS)}",
+        f"there is no normalizer {name!r}; {hint}choose one of {', '.join(_NAMES)}",
         option="normalizer",
-        supported=tuple(_BUILDERS),
-    )
-
-
-def _english(_language: str | None) -> Normalizer:
-    rules, removed = english_rules()
-    note = ", Whisper's rules only" if removed else ""
-    return Normalizer(
-        name="english",
-        version=f"{whisper_version()}{note}, {TEXT_FORMS}",
-        normalize=lambda text: rules(remove_brackets(unify_forms(text))),
+        supported=_NAMES,
     )
 
 
 def english_rules() -> tuple[Any, tuple[str, ...]]:
-    """Return Whisper's rules for English, and the patterns removed from the package because Whisper lacks them."""
-    rules = whisper_rules("english", "EnglishTextNormalizer")
-    bound_numbers(rules)
-    return rules, tuple(pattern for pattern in NON_WHISPER_PATTERNS if rules.replacers.pop(pattern, None) is not None)
+    """Return Whisper's rules for English, and the patterns removed from the package because Whisper lacks them.
 
-
-def _basic(language: str | None) -> Normalizer:
-    rules = whisper_rules("basic", "BasicTextNormalizer", preserve_marks=True)
-
-    def normalize(text: str) -> str:
-        words = rules(remove_brackets(unify_forms(text, language=language))).split()
-        if text.isascii():
-            return " ".join(words)
-        return unicodedata.normalize("NFC", " ".join(map(_remove_leading_marks, words)))
-
-    return Normalizer(name="basic", version=f"{whisper_version()}, marks kept, {TEXT_FORMS}", normalize=normalize)
-
-
-def _none(_language: str | None) -> Normalizer:
-    return Normalizer(name="none", version=f"{TEXT_FORMS}, visible characters only", normalize=visible_text)
+    Unlike Whisper's, the rules cut numbers of more than a thousand digits, on which they would fail.
+    """
+    rules = _whisper_rules("english", "EnglishTextNormalizer")
+    standardize = rules.standardize_numbers
+    rules.standardize_numbers = lambda text: standardize(_LONG_NUMBER.sub(r"\g<0> ", text))
+    return rules, tuple(pattern for pattern in _NON_WHISPER_PATTERNS if rules.replacers.pop(pattern, None) is not None)
 
 
 def _remove_leading_marks(word: str) -> str:
@@ -126,29 +123,16 @@ def remove_brackets(text: str) -> str:
     become ``|``, which the rules remove like any symbol.
     """
     for opening, closing in (_BRACKETS, _PARENTHESES):
-        text = _remove_pairs(text, opening, closing)
+        parts: list[str] = []
+        end = 0
+        while (first := opening.search(text, end)) and (last := closing.search(text, first.end())):
+            parts.append(text[end : first.start()])
+            end = last.end()
+        text = "".join((*parts, opening.sub("|", text[end:])))
     return text
 
 
-def _remove_pairs(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
-    parts: list[str] = []
-    end = 0
-    while first := opening.search(text, end):
-        last = closing.search(text, first.end())
-        if last is None:
-            return "".join([*parts, text[end : first.start()], opening.sub("|", text[first.start() :])])
-        parts.append(text[end : first.start()])
-        end = last.end()
-    return "".join([*parts, text[end:]])
-
-
-def bound_numbers(rules: Any) -> None:
-    """Make the rules for English cut numbers of more than a thousand digits, on which they fail."""
-    standardize = rules.standardize_numbers
-    rules.standardize_numbers = lambda text: standardize(_LONG_NUMBER.sub(r"\g<0> ", text))
-
-
-def whisper_rules(module: str, name: str, **options: Any) -> Any:
+def _whisper_rules(module: str, name: str, **options: Any) -> Any:
     """Import and build one of whisper-normalizer's rules; suppress its warning about an escape in a docstring."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
@@ -165,7 +149,6 @@ def whisper_version() -> str:
     return f"whisper-normalizer {metadata.version('whisper-normalizer')}"
 
 
-_BUILDERS: dict[str, Callable[[str | None], Normalizer]] = {"english": _english, "basic": _basic, "none": _none}
 TEXT_FORMS = "asrlab text forms 1"
 """Name and version of these rules, part of a normalizer's version. The number grows when a score could change."""
 # Unicode's Default_Ignorable_Code_Point: soft hyphens, zero-width characters, byte order marks, direction marks and

@@ -1,17 +1,31 @@
-"""Scoring profiles: normalizers together with rules that need both texts of a pair."""
+"""Scoring profiles: normalizers together with rules that need both texts of a pair.
+
+Source of the leaderboard's rules: github.com/huggingface/open_asr_leaderboard, commit
+d1e99b25524814332d6868a5645e568670834cfb (2026-08-21), ``normalizer/normalizer.py`` and ``normalizer/eval_utils.py``.
+The words here are asrlab's. Until 2026-04-22 the leaderboard used Whisper's rules alone, asrlab's normalizer
+``english``, and no compounds.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from difflib import get_close_matches
 from functools import cache, lru_cache
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics.leaderboard import is_ignored, leaderboard_text, normalize_compounds
-from asrlab.evaluation.metrics.normalizers import Normalizer, get_normalizer, special_language
+from asrlab.evaluation.metrics.alignment import align_words
+from asrlab.evaluation.metrics.normalizers import (
+    Normalizer,
+    english_rules,
+    get_normalizer,
+    special_language,
+    whisper_version,
+)
 from asrlab.evaluation.metrics.wer import Score, TextPair, score
 from asrlab.languages import is_english
 
@@ -177,14 +191,148 @@ def _by_language() -> Profile:
     )
 
 
+_LEADERBOARD_COMMIT = "d1e99b2"
+_FILLERS = (
+    "ah", "aha", "ahh", "ahm", "eh", "ehehe", "em", "hm", "hmm", "huh", "hum",
+    "mhm", "mhum", "mm", "mmm", "uh", "uhm", "uhuh", "um", "umm",
+)  # fmt: skip
+# "'s" is read as "is" only after these words: "John's" keeps its s
+_BEFORE_IS = ("he", "here", "how", "it", "she", "that", "there", "this", "what", "when", "where", "who", "why")
+# spellings that differ from Whisper's table, where they merge two spellings or separate two words
+_SPELLINGS = {
+    "archaeology": "archeology", "etcetera": "etc", "flyer": "flier", "kay": "okay", "ok": "okay",
+    "pummelled": "pummeled", "pummelling": "pummeling", "snowploughs": "snowplows",
+}  # fmt: skip
+_JOINED = {
+    "a m": "am", "al right": "alright", "all right": "alright", "e book": "ebook", "e commerce": "ecommerce",
+    "e mail": "email", "et cetera": "etc", "hi fi": "hifi", "how ever": "however", "lo fi": "lofi", "o k": "okay",
+    "p m": "pm", "sci fi": "scifi", "t shirt": "tshirt", "wi fi": "wifi", "x ray": "xray",
+}  # fmt: skip
+
+
 def _leaderboard() -> Profile:
-    normalizer = leaderboard_text()
+    """Build the leaderboard's rules, without its table of 152 spellings of given names."""
+    rules, _ = english_rules()
+    rules.ignore_patterns = _any_of(_FILLERS)
+    is_pattern, short_is = rf"\b({'|'.join(_BEFORE_IS)})'s\b", r"'s\b"
+    rules.replacers = {
+        (is_pattern if pattern == short_is else pattern): (r"\1 is" if pattern == short_is else written)
+        for pattern, written in rules.replacers.items()
+    }
+    rules.standardize_spellings.mapping.update(_SPELLINGS)
+    joined = re.compile(_any_of(phrase.replace(" ", r"\s+") for phrase in _JOINED))
+    numbers, spellings = rules.standardize_numbers, rules.standardize_spellings
+    rules.standardize_numbers = lambda text: numbers(
+        joined.sub(lambda match: _JOINED[" ".join(match[0].split())], text)
+    )
+    rules.standardize_spellings = lambda text: _join_letters(spellings(text))
+    rules_version = f"open_asr_leaderboard {_LEADERBOARD_COMMIT} without its name spellings, on {whisper_version()}"
+    normalizer = Normalizer(name="leaderboard", version=f"{rules_version}, compounds joined", normalize=rules)
     normalize = lru_cache(maxsize=_CACHE_SIZE)(normalizer)
 
     def rule(pair: TextPair) -> tuple[str, str] | None:
         reference = normalize(pair.reference)
-        if is_ignored(reference):
+        if reference == "ignore time segment in scoring":  # the mark of TED-LIUM and others
             return None
         return reference, " ".join(normalize_compounds(reference.split(), normalize(pair.hypothesis).split()))
 
-    return Profile(name=normalizer.name, version=f"{normalizer.version}, compounds joined", rule=rule)
+    return Profile(name=normalizer.name, version=normalizer.version, rule=rule)
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return rf"\b(?:{'|'.join(words)})\b"
+
+
+def _join_letters(text: str) -> str:
+    """Join adjacent single letters and digits into one word: "b b c" becomes "bbc".
+
+    A run with "a" or "i" needs three characters, since both are words.
+    """
+    words: list[str] = []
+    for is_single, group in groupby(text.split(), key=lambda word: len(word) == 1 and word.isalnum()):
+        run = list(group)
+        min_length = 3 if {"a", "i"} & set(run) else 2
+        words += ["".join(run)] if is_single and len(run) >= min_length else run
+    return " ".join(words)
+
+
+# Equal runs of this length are not coincidences: no word before one is aligned with a word after it.
+_ANCHOR_WORDS = 8
+# Time and memory of the search grow with the product of both lengths.
+_MAX_CELLS = 1_000_000
+_Joins = dict[int, list[tuple[int, str]]]
+
+
+def normalize_compounds(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[str, ...]:
+    """Return the hypothesis with compounds spelled as in the reference, so that they are not counted as errors.
+
+    Where adjacent words of one side, joined, equal the other side's word at that place, the reference's spelling is
+    used: "white paper" for "whitepaper", or the reverse. The result is one with the fewest errors. The reference, and
+    so the number of its words, does not change.
+
+    Texts are cut within runs of eight equal words and searched part by part. A part with more than a thousand words on
+    both sides is not changed.
+    """
+    if not _joins(reference, of=set(hypothesis)) and not _joins(hypothesis, of=set(reference)):
+        return tuple(hypothesis)
+    cuts = [(0, 0), *_anchors(reference, hypothesis), (len(reference), len(hypothesis))]
+    parts = [(reference[a:c], hypothesis[b:d]) for (a, b), (c, d) in pairwise(cuts)]
+    return tuple(word for part in parts for word in _respell(*part))
+
+
+def _anchors(reference: Sequence[str], hypothesis: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the indices at which both texts can be cut: in the middle of each long equal run."""
+    alignment = align_words(reference, hypothesis)
+    run = 0
+    for index, at in enumerate(alignment.hypothesis_index):
+        is_continued = run and at is not None and alignment.hypothesis_index[index - 1] == at - 1
+        run = (run + 1 if is_continued else 1) if alignment.is_correct(index) else 0
+        if run and run % _ANCHOR_WORDS == 0 and at is not None:
+            yield index - _ANCHOR_WORDS // 2, at - _ANCHOR_WORDS // 2
+
+
+def _joins(words: Sequence[str], *, of: set[str]) -> _Joins:
+    """Return the adjacent words that join to a word *of* the other side, by their end, as their number and the word."""
+    joins: _Joins = {}
+    longest = max(map(len, of), default=0)
+    for start in range(len(words)):
+        joined = words[start]
+        for end in range(start + 2, len(words) + 1):
+            joined += words[end - 1]
+            if len(joined) > longest:
+                break
+            if joined in of:
+                joins.setdefault(end, []).append((end - start, joined))
+    return joins
+
+
+def _respell(reference: Sequence[str], hypothesis: Sequence[str]) -> Sequence[str]:
+    split = _joins(hypothesis, of=set(reference))
+    joined = _joins(reference, of=set(hypothesis))
+    if not (split or joined) or len(reference) * len(hypothesis) > _MAX_CELLS:
+        return hypothesis
+    # costs[i][j]: the fewest errors between the first i words of the reference and the first j of the hypothesis
+    costs = [list(range(len(hypothesis) + 1))]
+    steps: list[list[tuple[int, int]]] = [[(0, 1)] * (len(hypothesis) + 1)]
+    for i, expected in enumerate(reference, start=1):
+        costs.append([i])
+        steps.append([(1, 0)])
+        for j, recognized in enumerate(hypothesis, start=1):
+            choices = [
+                (costs[i - 1][j - 1] + (expected != recognized), (1, 1)),
+                (costs[i - 1][j] + 1, (1, 0)),
+                (costs[i][j - 1] + 1, (0, 1)),
+                *((costs[i - 1][j - size], (1, size)) for size, word in split.get(j, ()) if word == expected),
+                *((costs[i - size][j - 1], (size, 1)) for size, word in joined.get(i, ()) if word == recognized),
+            ]
+            cost, step = min(choices, key=lambda choice: choice[0])
+            costs[i].append(cost)
+            steps[i].append(step)
+    parts: list[Sequence[str]] = []
+    i, j = len(reference), len(hypothesis)
+    while i or j:
+        di, dj = steps[i][j]
+        is_compound = di > 1 or dj > 1
+        parts.append(reference[i - di : i] if is_compound else hypothesis[j - dj : j])
+        i, j = i - di, j - dj
+    return [word for part in reversed(parts) for word in part]
