@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from asrlab.evaluation.metrics.english_numbers import Lexeme
-    from asrlab.evaluation.metrics.english_tokens import Entity, Token
+    from asrlab.evaluation.metrics.english_tokens import Token
     from asrlab.evaluation.metrics.wer import TextPair
 
 _EntityOutcome = Literal["hit", "missed", "wrong"]
@@ -38,9 +39,7 @@ class EntityCounts:
     wrong: int = 0
 
     def __add__(self, other: EntityCounts) -> EntityCounts:
-        return EntityCounts(
-            hits=self.hits + other.hits, missed=self.missed + other.missed, wrong=self.wrong + other.wrong
-        )
+        return EntityCounts(**{name: count + getattr(other, name) for name, count in attrs.asdict(self).items()})
 
     @property
     def references(self) -> int:
@@ -136,74 +135,63 @@ def entity_errors(pairs: Iterable[TextPair], *, language: str = "en", misses: in
             option="language",
             supported=("en",),
         )
-    counts: dict[EntityKind, EntityCounts] = {}
+    outcomes: Counter[tuple[EntityKind, _EntityOutcome]] = Counter()
     first_misses: list[EntityMiss] = []
     utterances, has_capitals = 0, False
     for pair in pairs:
         utterances += 1
-        pair = attrs.evolve(  # noqa: PLW2901 - invisible characters do not count
-            pair, reference=visible_text(pair.reference), hypothesis=visible_text(pair.hypothesis)
-        )
-        lexemes, tokens, entities = read_english(pair.reference)
+        # invisible characters do not count
+        reference, hypothesis = visible_text(pair.reference), visible_text(pair.hypothesis)
+        lexemes, tokens, entities = read_english(reference)
         has_capitals = has_capitals or is_cased(lexemes)
-        for kind, outcome, miss in _find_outcomes(pair, tokens, [*entities, *find_names(lexemes, tokens)]):
-            counts[kind] = counts.get(kind, EntityCounts()) + _ONE_COUNT[outcome]
-            if miss and len(first_misses) < misses:
-                first_misses.append(miss)
+        entities = sorted([*entities, *find_names(lexemes, tokens)], key=lambda entity: entity.first)
+        _, recognized, _ = read_english(hypothesis) if entities else (None, [], None)
+        for entity, outcome, aligned in _find_outcomes(entities, tokens, recognized):
+            outcomes[entity.kind, outcome] += 1
+            if outcome != "hit" and len(first_misses) < misses:
+                first_misses.append(
+                    EntityMiss(
+                        id=pair.id,
+                        kind=entity.kind,
+                        outcome=outcome,
+                        reference=_source(reference, tokens[entity.first : entity.last]),
+                        hypothesis=_source(hypothesis, aligned),
+                    )
+                )
+
+    def count(kind: EntityKind) -> EntityCounts:
+        return EntityCounts(hits=outcomes[kind, "hit"], missed=outcomes[kind, "missed"], wrong=outcomes[kind, "wrong"])
+
     return EntityScore(
         language="en",
         utterances=utterances,
-        numbers=counts.get("number", EntityCounts()),
-        dates=counts.get("date", EntityCounts()),
-        money=counts.get("money", EntityCounts()),
-        names=counts.get("name", EntityCounts()) if has_capitals else None,
+        numbers=count("number"),
+        dates=count("date"),
+        money=count("money"),
+        names=count("name") if has_capitals else None,
         misses=tuple(first_misses),
     )
 
 
-_ONE_COUNT: dict[_EntityOutcome, EntityCounts] = {
-    "hit": EntityCounts(hits=1),
-    "missed": EntityCounts(missed=1),
-    "wrong": EntityCounts(wrong=1),
-}
-
-
 def _find_outcomes(
-    pair: TextPair, tokens: Sequence[Token], entities: Sequence[Entity]
-) -> Iterator[tuple[EntityKind, _EntityOutcome, EntityMiss | None]]:
+    entities: Sequence[Entity], tokens: Sequence[Token], recognized: Sequence[Token]
+) -> Iterator[tuple[Entity, _EntityOutcome, list[Token]]]:
+    """Yield each entity with its outcome and the recognized tokens that are aligned with the entity."""
     if not entities:
         return
-    _, recognized, _ = read_english(pair.hypothesis)
     alignment = align_words([token.text for token in tokens], [token.text for token in recognized])
-    for entity in sorted(entities, key=lambda entity: entity.first):
-        outcome = _find_outcome(entity, alignment, recognized)
-        if outcome == "hit":
-            yield entity.kind, outcome, None
-            continue
-        miss = EntityMiss(
-            id=pair.id,
-            kind=entity.kind,
-            outcome=outcome,
-            reference=_source(pair.reference, tokens[entity.first : entity.last]),
-            hypothesis=_source(pair.hypothesis, [recognized[at] for at in _aligned(entity, alignment)]),
+    for entity in entities:
+        span = range(entity.first, entity.last)
+        aligned = [at for at in alignment.hypothesis_index[entity.first : entity.last] if at is not None]
+        is_hit = (
+            bool(aligned)
+            and aligned == list(range(aligned[0], aligned[0] + len(span)))
+            and all(alignment.is_correct(index) for index in span)
+            and _has_end(entity.first, -1, alignment, recognized)
+            and _has_end(entity.last - 1, 1, alignment, recognized)
         )
-        yield entity.kind, outcome, miss
-
-
-def _aligned(entity: Entity, alignment: Alignment) -> list[int]:
-    """Return the indices of the hypothesis tokens that are aligned with an entity."""
-    return [at for at in alignment.hypothesis_index[entity.first : entity.last] if at is not None]
-
-
-def _find_outcome(entity: Entity, alignment: Alignment, recognized: Sequence[Token]) -> _EntityOutcome:
-    span = range(entity.first, entity.last)
-    aligned = _aligned(entity, alignment)
-    if not aligned:
-        return "missed"
-    is_adjacent = aligned == list(range(aligned[0], aligned[0] + len(span)))
-    is_whole = is_adjacent and all(alignment.is_correct(index) for index in span)
-    has_ends = _has_end(entity.first, -1, alignment, recognized) and _has_end(entity.last - 1, 1, alignment, recognized)
-    return "hit" if is_whole and has_ends else "wrong"
+        outcome: _EntityOutcome = "hit" if is_hit else "wrong" if aligned else "missed"
+        yield entity, outcome, [recognized[at] for at in aligned]
 
 
 def _has_end(index: int, step: int, alignment: Alignment, recognized: Sequence[Token]) -> bool:
@@ -219,9 +207,8 @@ def _has_end(index: int, step: int, alignment: Alignment, recognized: Sequence[T
 
 
 def _source(text: str, tokens: Sequence[Token]) -> str:
-    if not tokens:
-        return ""
-    return text[min(token.start for token in tokens) : max(token.end for token in tokens)]
+    """Return the stretch of *text* that *tokens* come from; empty without tokens."""
+    return text[min(token.start for token in tokens) : max(token.end for token in tokens)] if tokens else ""
 
 
 _TITLES = frozenset(
@@ -277,5 +264,4 @@ def _is_one_name(lexemes: Sequence[Lexeme], tokens: Sequence[Token], before: int
     """Return True if two capitalized words are adjacent, with at most an initial's full stop between them."""
     if index != before + 1:
         return False
-    between = lexemes[(tokens[before].lexeme or 0) + 1 : tokens[index].lexeme]
-    return all(lexeme.text == "." for lexeme in between)
+    return all(lexeme.text == "." for lexeme in lexemes[(tokens[before].lexeme or 0) + 1 : tokens[index].lexeme])
