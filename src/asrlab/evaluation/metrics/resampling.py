@@ -11,7 +11,7 @@ import numpy as np
 from asrlab.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,19 +26,6 @@ _MAX_EXACT_BLOCKS = 13
 _MAX_SIZES = 256
 
 
-def _at_least(minimum: int) -> Callable[[object, attrs.Attribute[int], int], None]:
-    def check(_resampling: object, attribute: attrs.Attribute[int], value: int) -> None:
-        if value < minimum:
-            raise OptionError(f"{attribute.name} is {value}; give at least {minimum}", option=attribute.name)
-
-    return check
-
-
-def _fraction(_resampling: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0 < value < 1:
-        raise OptionError(f"{attribute.name} is {value!r}; give one between 0 and 1", option=attribute.name)
-
-
 @attrs.frozen(kw_only=True)
 class Resampling:
     """Settings of the bootstrap and the permutation test.
@@ -49,9 +36,16 @@ class Resampling:
         confidence: Confidence of the intervals, in (0, 1).
     """
 
-    resamples: int = attrs.field(default=10_000, validator=_at_least(1))
-    seed: int = attrs.field(default=0, validator=_at_least(0))
-    confidence: float = attrs.field(default=0.95, validator=_fraction)
+    resamples: int = 10_000
+    seed: int = 0
+    confidence: float = 0.95
+
+    def __attrs_post_init__(self) -> None:
+        for name, value, minimum in (("resamples", self.resamples, 1), ("seed", self.seed, 0)):
+            if value < minimum:
+                raise OptionError(f"{name} is {value}; give at least {minimum}", option=name)
+        if not 0 < self.confidence < 1:
+            raise OptionError(f"confidence is {self.confidence!r}; give one between 0 and 1", option="confidence")
 
 
 @attrs.frozen(kw_only=True)
@@ -90,10 +84,9 @@ def block_sums(
     values = np.asarray(rows, dtype=np.float64)
     if not blocks:
         return values
-    positions: dict[tuple[str, str], int] = {}
-    labels = [(utterance, blocks.get(utterance)) for utterance in ids]
-    keys = [("utterance", own) if label is None else ("block", label) for own, label in labels]
-    index = [positions.setdefault(key, len(positions)) for key in keys]
+    positions: dict[tuple[str | None, str], int] = {}
+    keys = [(blocks.get(utterance), utterance) for utterance in ids]
+    index = [positions.setdefault(key if key[0] is None else (key[0], ""), len(positions)) for key in keys]
     sums = np.zeros((len(positions), values.shape[1]))
     np.add.at(sums, index, values)
     return sums
@@ -107,10 +100,7 @@ def resampled_sums(columns: NDArray[np.float64], resampling: Resampling) -> NDAr
 
     Args:
         columns: float64, shape (n, c); one row a block.
-        resampling: Number of resamples and seed.
-
-    Returns:
-        float64, shape (resamples, c).
+        resampling: Number of resamples and seed. The result has the shape (resamples, c).
     """
     generator = np.random.default_rng([resampling.seed, 0])
     rows, counts = np.unique(columns, axis=0, return_counts=True)
@@ -121,14 +111,13 @@ def resampled_sums(columns: NDArray[np.float64], resampling: Resampling) -> NDAr
             for batch in _batches(resampling.resamples, len(rows))
         )
     else:
-        draws = (_draw_sums(columns, generator, batch) for batch in _batches(resampling.resamples, size))
+        by_column = np.ascontiguousarray(columns.T)
+        # int64 takes longer to draw than int32, but take() needs it and would convert any other type
+        picks = (
+            generator.integers(0, size, size=(n, size), dtype=np.int64) for n in _batches(resampling.resamples, size)
+        )
+        draws = (np.stack([np.take(column, pick).sum(axis=1) for column in by_column], axis=1) for pick in picks)
     return np.concatenate(list(draws))
-
-
-def _draw_sums(columns: NDArray[np.float64], generator: np.random.Generator, batch: int) -> NDArray[np.float64]:
-    # int64 takes longer to draw than int32, but take() needs it and would convert any other type
-    picks = generator.integers(0, len(columns), size=(batch, len(columns)), dtype=np.int64)
-    return np.stack([np.take(column, picks).sum(axis=1) for column in np.ascontiguousarray(columns.T)], axis=1)
 
 
 def flip_tests(columns: NDArray[np.float64], resampling: Resampling) -> list[tuple[int, int, float, float]]:
@@ -143,7 +132,7 @@ def flip_tests(columns: NDArray[np.float64], resampling: Resampling) -> list[tup
     """
     pairs = list(combinations(range(1, columns.shape[1]), 2))
     p_values = [flip_p_value(columns[:, two] - columns[:, one], resampling) for one, two in pairs]
-    return [(*pair, *values) for pair, values in zip(pairs, zip(p_values, holm(p_values), strict=True), strict=True)]
+    return [(*pair, p, p_holm) for pair, p, p_holm in zip(pairs, p_values, holm(p_values), strict=True)]
 
 
 def flip_p_value(differences: NDArray[np.float64], resampling: Resampling) -> float:
@@ -159,8 +148,11 @@ def flip_p_value(differences: NDArray[np.float64], resampling: Resampling) -> fl
 
     Source: Phipson and Smyth, Permutation P-values Should Never Be Zero (2010).
     """
-    differences = _rounded(differences[differences != 0])
+    differences = differences[differences != 0]
     sizes = np.abs(differences)
+    if len(np.unique(sizes)) > _MAX_SIZES:
+        differences = np.round(differences / (sizes.mean() / 64))
+        sizes = np.abs(differences)
     # sums of the same numbers in another order differ in their last bits
     minimum = abs(float(differences.sum())) - 1e-9 * float(sizes.sum())
     if len(sizes) <= _MAX_EXACT_BLOCKS:
@@ -193,10 +185,3 @@ def _batches(total: int, width: int) -> Iterator[int]:
     step = max(1, _CELLS // max(1, width))
     for start in range(0, total, step):
         yield min(step, total - start)
-
-
-def _rounded(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    if len(np.unique(np.abs(differences))) <= _MAX_SIZES:
-        return differences
-    step = np.abs(differences).mean() / 64
-    return np.round(differences / step)
