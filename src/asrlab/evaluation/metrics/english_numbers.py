@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from decimal import Decimal
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
@@ -12,19 +13,13 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ONES = {
-    name: value
-    for value, name in enumerate(
-        (
-            "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-            "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-        )
-    )
-}  # fmt: skip
-_TENS = {
-    name: 10 * value
-    for value, name in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)
-}
+_ONES_IN_ORDER = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS_IN_ORDER = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ONES = {name: value for value, name in enumerate(_ONES_IN_ORDER)}
+_TENS = {name: 10 * value for value, name in enumerate(_TENS_IN_ORDER, 2)}
 _IRREGULAR = {"first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12}
 _ORDINALS = (
     _IRREGULAR
@@ -40,19 +35,12 @@ MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 1
 
 @attrs.frozen(kw_only=True)
 class SpelledNumber:
-    """A number written in words.
+    """A number written in words."""
 
-    Attributes:
-        digits: The number in digits, such as ``526`` or ``3.14``.
-        n_words: Number of its words.
-        is_ordinal: True for an ordinal.
-        is_decade: True for a plural such as "sixties".
-    """
-
-    digits: str
+    digits: str  # such as "526" or "3.14"
     n_words: int
     is_ordinal: bool = False
-    is_decade: bool = False
+    is_decade: bool = False  # a plural such as "sixties"
 
 
 @attrs.frozen(kw_only=True)
@@ -138,7 +126,7 @@ def _parse_tens(words: Sequence[str]) -> _NumberGroup | None:
 def _parse_decimals(words: Sequence[str], whole: _NumberGroup) -> SpelledNumber:
     """Parse "point one four" or "and a half" after a whole number, and the multiplier that follows."""
     digits, end = str(whole.value), whole.n_words
-    decimals = _decimal_digits(words[end + 1 :]) if _word(words, end) == "point" else ""
+    decimals = "".join(takewhile(bool, map(_digit, words[end + 1 :]))) if _word(words, end) == "point" else ""
     if decimals:
         digits, end = f"{digits}.{decimals}", end + 1 + len(decimals)
     elif list(words[end : end + 3]) == ["and", "a", "half"]:
@@ -146,15 +134,6 @@ def _parse_decimals(words: Sequence[str], whole: _NumberGroup) -> SpelledNumber:
     if "." in digits and _word(words, end) in MULTIPLIERS:
         digits, end = str(Decimal(digits) * MULTIPLIERS[words[end]]), end + 1
     return SpelledNumber(digits=format_decimal(Decimal(digits)), n_words=end)
-
-
-def _decimal_digits(words: Sequence[str]) -> str:
-    digits = ""
-    for word in words:
-        if not _digit(word):
-            break
-        digits += _digit(word)
-    return digits
 
 
 def _digit(word: str) -> str:
@@ -195,20 +174,11 @@ _LEXEME = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _LEX
 
 
 class Lexeme(NamedTuple):
-    """A word, number or sign of a text.
+    """A word, number or sign of a text, from text[start:end]."""
 
-    Attributes:
-        kind: ``word``, ``numeral``, ``clock`` (5:30), ``fraction``, ``iso``, ``slashed``, ``sign``, ``opening``
-            (quote or bracket), ``sentence`` (a sign that may end a sentence) or ``pause``.
-        text: Text as written.
-        word: Text without case, diacritics, apostrophes and dots.
-        start: Index of the first character.
-        end: Index after the last character.
-    """
-
-    kind: str
-    text: str
-    word: str
+    kind: str  # a key of _LEXEME_PATTERNS
+    text: str  # as written
+    word: str  # without case, diacritics, apostrophes and dots
     start: int
     end: int
 
@@ -216,12 +186,12 @@ class Lexeme(NamedTuple):
 def split_lexemes(text: str) -> list[Lexeme]:
     """Split a text into lexemes; drop hyphens, closing quotes and other signs."""
     return [
-        Lexeme(str(match.lastgroup), match.group(), fold_word(match.group()), match.start(), match.end())
+        Lexeme(str(match.lastgroup), match[0], _fold_word(match[0]), match.start(), match.end())
         for match in _LEXEME.finditer(text)
     ]
 
 
-def fold_word(text: str) -> str:
+def _fold_word(text: str) -> str:
     """Return a word without case, diacritics, apostrophes and dots."""
     if text.isascii():
         return text.lower().replace("'", "").replace(".", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -32,7 +33,7 @@ _MINUS = ("-", "\N{MINUS SIGN}", "minus", "negative")
 _ZEROS = ("oh", "o")
 # more words than any number has; bounds the search in a text without stops
 _MAX_NUMBER_WORDS = 30
-_ORDINAL_SUFFIXES = ("st", "nd", "rd", "th")
+_SUFFIXES = {"st": "th", "nd": "th", "rd": "th", "th": "th", "s": "s"}
 _YEAR_PREPOSITIONS = ("in", "since", "until", "during", "year")
 _AMBIGUOUS_MONTHS = ("may", "march", "mar")
 # words that often mean no number: "no one", "at first", "wait a second"
@@ -43,21 +44,13 @@ _MINOR_UNITS = {"cent": "dollar", "penny": "pound"}
 
 @attrs.frozen(kw_only=True)
 class Token:
-    """A unit of comparison: a word, a month, a currency, or one digit or sign of a number.
+    """A unit of comparison: a word, a month, a currency, or one digit or sign of a number, from text[start:end]."""
 
-    Attributes:
-        text: Folded word; or a digit, ``.``, ``/``, ``-``, ``%``, ``th`` or ``s`` of a number.
-        start: Index of the first character of the token's source.
-        end: Index after the last character of the token's source.
-        number: Index of the written number that the token is a part of; None if it is not part of a number.
-        lexeme: Index of the token's lexeme; None unless the token is a plain word.
-    """
-
-    text: str
+    text: str  # a folded word; or a digit, ".", "/", "-", "%", "th" or "s" of a number
     start: int
     end: int
-    number: int | None = None
-    lexeme: int | None = None
+    number: int | None = None  # index of the written number that the token is a part of
+    lexeme: int | None = None  # index of the lexeme of a plain word
 
 
 @attrs.frozen(kw_only=True)
@@ -105,18 +98,25 @@ class _EntityParser:
 
     def quantity(self, at: int) -> int:
         """Parse an amount of money, a percentage or a number."""
-        currency = CURRENCIES.get(self._sign(at), "") if self._sign(at) in _CURRENCY_PREFIXES else ""
+        currency = CURRENCIES[self._word(at, "sign")] if self._word(at, "sign") in _CURRENCY_PREFIXES else ""
         number = self._run(at + bool(currency))
         if number is None:
             return 0
-        number, scaled = self._scaled(number, money=bool(currency))
+        # a letter for thousands, millions or billions: "10k", "$5bn"
+        scale = self._word(number.end)
+        is_attached = number.end < len(self.lexemes) and self._attached(number.end)
+        is_scaled = scale in _SCALES and "/" not in number.digits
+        is_scaled = is_scaled and (is_attached or bool(currency)) and (bool(currency) or scale == "k")
+        if is_scaled:
+            digits = format_decimal(Decimal(number.digits) * _SCALES[scale])
+            number = attrs.evolve(number, digits=digits, end=number.end + 1)
         digits, end, unit = self._unit(number, currency)
         kind: EntityKind = "money" if unit in CURRENCIES.values() else "number"
-        if kind == "number" and (number.mark == "s" or self._is_year(at, number)):
+        is_year = self._word(at - 1) in _YEAR_PREPOSITIONS and _is_year(number)
+        if kind == "number" and (number.mark == "s" or is_year):
             kind = "date"
         parts = [[*digits, *filter(None, (number.mark, unit))]]
-        self._add(None if number.is_ambiguous and not (unit or scaled) else kind, parts, at, end)
-        return end
+        return self._add(None if number.is_ambiguous and not (unit or is_scaled) else kind, parts, at, end)
 
     def date(self, at: int) -> int:
         """Parse a date, a month or a day of the week."""
@@ -176,32 +176,17 @@ class _EntityParser:
         """Return the year after a month or day, skipping a comma or "of"."""
         skipped = at < len(self.lexemes) and (self.lexemes[at].text == "," or self._word(at) == "of")
         number = self._run(at + skipped)
-        if number and not number.mark and len(number.digits) == 4 and "1000" <= number.digits <= "2099":
-            return number.digits, number.end
-        return "", 0
-
-    def _is_year(self, at: int, number: _ParsedNumber) -> bool:
-        digits = number.digits
-        return self._word(at - 1) in _YEAR_PREPOSITIONS and len(digits) == 4 and "1000" <= digits <= "2099"
-
-    def _scaled(self, number: _ParsedNumber, *, money: bool) -> tuple[_ParsedNumber, bool]:
-        """Apply a following letter for thousands, millions or billions: "10k", "$5bn"."""
-        scale = self._word(number.end)
-        attached = number.end < len(self.lexemes) and self._attached(number.end)
-        if not (scale in _SCALES and (attached or money) and (money or scale == "k")) or "/" in number.digits:
-            return number, False
-        digits = format_decimal(Decimal(number.digits) * _SCALES[scale])
-        return attrs.evolve(number, digits=digits, end=number.end + 1), True
+        return (number.digits, number.end) if number and not number.mark and _is_year(number) else ("", 0)
 
     def _unit(self, number: _ParsedNumber, currency: str) -> tuple[str, int, str]:
         """Return the digits with cents added, the index after the unit, and the unit: a currency, ``%`` or nothing."""
         end = number.end
-        if self._sign(end) in ("%", "percent"):
+        if self._word(end, "sign") in ("%", "percent"):
             return number.digits, end + 1, "%"
         if self._word(end) == "per" and self._word(end + 1) == "cent":
             return number.digits, end + 2, "%"
         if not currency:
-            currency = CURRENCIES.get(self._sign(end), "")
+            currency = CURRENCIES.get(self._word(end, "sign"), "")
             end += bool(currency)
         if not currency or "/" in number.digits or number.mark:
             return number.digits, number.end, currency if end == number.end else ""
@@ -214,43 +199,39 @@ class _EntityParser:
 
     def _run(self, at: int) -> _ParsedNumber | None:
         """Parse a number, or adjacent numbers that make one digit string: "5 2 6", "five twenty six"."""
-        number = self._number(at) or self._leading_zero(at)
+        number = self._number(at)
+        if number is None and self._word(at) in _ZEROS:
+            # the "oh" before a digit string of at least two digits: "oh seven five"
+            following = [self._number(at + 1), self._number(at + 2)]
+            is_zero = all(digit and digit.can_join and len(digit.digits) == 1 for digit in following)
+            number = _ParsedNumber(digits="0", end=at + 1, can_join=True) if is_zero else None
         while number and number.can_join and not number.mark:
             zero = self._word(number.end) in _ZEROS
-            following = self._number(number.end + zero)
-            if following is None or not following.can_join or following.mark == "th":
+            after = self._number(number.end + zero)
+            if after is None or not after.can_join or after.mark == "th":
                 break
-            digits = f"{number.digits}{'0' * zero}{following.digits}"
-            number = attrs.evolve(following, digits=digits, is_ambiguous=False)
+            digits = f"{number.digits}{'0' * zero}{after.digits}"
+            number = attrs.evolve(after, digits=digits, is_ambiguous=False)
         return number
 
-    def _leading_zero(self, at: int) -> _ParsedNumber | None:
-        """Parse the "oh" before a digit string of at least two digits: "oh seven five"."""
-        if self._word(at) not in _ZEROS:
-            return None
-        numbers = [self._number(at + 1), self._number(at + 2)]
-        digits = all(number and number.can_join and len(number.digits) == 1 for number in numbers)
-        return _ParsedNumber(digits="0", end=at + 1, can_join=True) if digits else None
-
     def _number(self, at: int) -> _ParsedNumber | None:
-        if at >= len(self.lexemes):
-            return None
-        if self.lexemes[at].word not in _MINUS:
+        if at >= len(self.lexemes) or self.lexemes[at].word not in _MINUS:
             return self._positive(at)
-        number = self._positive(at + 1) if at + 1 < len(self.lexemes) else None
+        number = self._positive(at + 1)
         return number and attrs.evolve(number, digits=f"-{number.digits}", can_join=False, is_ambiguous=False)
 
     def _positive(self, at: int) -> _ParsedNumber | None:
-        lexeme = self.lexemes[at]
-        match lexeme.kind:
+        if at >= len(self.lexemes):
+            return None
+        text = self.lexemes[at].text
+        match self.lexemes[at].kind:
             case "numeral":
                 return self._numeral(at)
             case "clock":
-                return _ParsedNumber(digits=lexeme.text.removesuffix(":00").replace(":", ""), end=at + 1)
+                return _ParsedNumber(digits=text.removesuffix(":00").replace(":", ""), end=at + 1)
             case "fraction":
-                return _ParsedNumber(
-                    digits=_FRACTIONS.get(lexeme.text, lexeme.text.replace("\N{FRACTION SLASH}", "/")), end=at + 1
-                )
+                digits = _FRACTIONS.get(text, text.replace("\N{FRACTION SLASH}", "/"))
+                return _ParsedNumber(digits=digits, end=at + 1)
             case "word":
                 return self._spelled(at)
         return None
@@ -259,10 +240,9 @@ class _EntityParser:
         digits = self.lexemes[at].text.replace(",", "")
         digits = format_decimal(Decimal(digits)) if "." in digits else digits
         end = at + 1
-        if self._word(end) in _ORDINAL_SUFFIXES and self._attached(end):
-            return _ParsedNumber(digits=digits, end=end + 1, mark="th")
-        if self._word(end) == "s" and self._attached(end):
-            return _ParsedNumber(digits=digits, end=end + 1, mark="s")
+        mark = _SUFFIXES.get(self._word(end))
+        if mark and self._attached(end):
+            return _ParsedNumber(digits=digits, end=end + 1, mark=mark)
         half = [self._word(end + ahead) for ahead in range(3)] == ["and", "a", "half"]
         half = half or (end < len(self.lexemes) and self.lexemes[end].text in ("½", "1/2"))
         if half and "." not in digits:
@@ -272,17 +252,20 @@ class _EntityParser:
         return self._with_part(_ParsedNumber(digits=digits, end=end, can_join=len(digits) == 1))
 
     def _spelled(self, at: int) -> _ParsedNumber | None:
-        spelled = parse_spelled_number(self._words(at)) if self.lexemes[at].word in FIRST_WORDS else None
+        if self.lexemes[at].word not in FIRST_WORDS:
+            return None
+        spelled = parse_spelled_number(list(takewhile(bool, map(self._word, range(at, at + _MAX_NUMBER_WORDS)))))
         if spelled is None:
             return None
         mark = "th" if spelled.is_ordinal else "s" if spelled.is_decade else ""
-        can_join = spelled.digits.isdigit()
-        is_ambiguous = spelled.n_words == 1 and self.lexemes[at].word in _AMBIGUOUS_NUMBERS
-        return self._with_part(
-            _ParsedNumber(
-                digits=spelled.digits, end=at + spelled.n_words, can_join=can_join, mark=mark, is_ambiguous=is_ambiguous
-            )
+        number = _ParsedNumber(
+            digits=spelled.digits,
+            end=at + spelled.n_words,
+            can_join=spelled.digits.isdigit(),
+            mark=mark,
+            is_ambiguous=spelled.n_words == 1 and self.lexemes[at].word in _AMBIGUOUS_NUMBERS,
         )
+        return self._with_part(number)
 
     def _with_part(self, number: _ParsedNumber) -> _ParsedNumber:
         """Parse a fraction in words: "three quarters", "one half"."""
@@ -302,20 +285,10 @@ class _EntityParser:
             self.entities.append(Entity(kind=kind, first=first, last=len(self.tokens)))
         return end
 
-    def _word(self, at: int) -> str:
-        return self.lexemes[at].word if 0 <= at < len(self.lexemes) and self.lexemes[at].kind == "word" else ""
-
-    def _sign(self, at: int) -> str:
-        return (
-            self.lexemes[at].word if 0 <= at < len(self.lexemes) and self.lexemes[at].kind in ("word", "sign") else ""
-        )
-
-    def _words(self, at: int) -> list[str]:
-        """Return the words from *at* up to the next stop or sign."""
-        end = at
-        while end < at + _MAX_NUMBER_WORDS and self._word(end):
-            end += 1
-        return [lexeme.word for lexeme in self.lexemes[at:end]]
+    def _word(self, at: int, *kinds: str) -> str:
+        """Return the word at an index; empty if the lexeme is neither a ``word`` nor of *kinds*."""
+        is_word = 0 <= at < len(self.lexemes) and self.lexemes[at].kind in ("word", *kinds)
+        return self.lexemes[at].word if is_word else ""
 
     def _attached(self, at: int) -> bool:
         return self.lexemes[at].start == self.lexemes[at - 1].end
@@ -323,3 +296,7 @@ class _EntityParser:
 
 def _is_day(number: _ParsedNumber) -> bool:
     return number.digits.isdigit() and len(number.digits) <= 2 and 1 <= int(number.digits) <= 31 and number.mark != "s"
+
+
+def _is_year(number: _ParsedNumber) -> bool:
+    return len(number.digits) == 4 and "1000" <= number.digits <= "2099"
