@@ -23,7 +23,7 @@ from asrlab.installation import install_command
 from asrlab.weights.manifest import StoredFile, StoreManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Iterable, Iterator, Mapping
+    from collections.abc import Buffer, Callable, Iterable, Iterator, Mapping
     from http.client import HTTPResponse
     from pathlib import Path
 
@@ -33,11 +33,8 @@ _BLOCK_BYTES = 1 << 20
 _DISK_ERRORS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS})  # without a file name
 
 
-class Progress(Protocol):
-    """A callback that receives the progress of a fetch; an exception that it raises ends the fetch."""
-
-    def __call__(self, done_bytes: int, total_bytes: int | None, label: str, /) -> None:
-        """Receive the bytes done, the total (None if unknown), and the name of the current file."""
+type Progress = Callable[[int, int | None, str], object]
+"""Receives the bytes done, the total (None if unknown) and the file's name. An exception from it ends the fetch."""
 
 
 class WeightsSource(Protocol):
@@ -58,11 +55,9 @@ class WeightsSource(Protocol):
         """Return why this source cannot provide *entry*, or None if the source can be tried."""
 
     def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> StoreManifest:
-        """Write all files of *entry* into the folder *into*, which is empty unless this source resumes.
+        """Write the files of *entry* into the folder *into*, which is empty unless this source resumes.
 
-        Returns:
-            The files with the checksums of the written bytes, without optional files that the source lacks. The caller
-            compares the checksums.
+        The result lists the files that the source has, with checksums, which the caller compares.
 
         Raises:
             WeightsError: If this source failed; another may succeed.
@@ -259,9 +254,8 @@ def _received(response: HTTPResponse, url: str, size_bytes: int | None) -> Itera
 class HubSource:
     """A source that downloads the files of a repository at the pinned revision, through ``huggingface_hub``.
 
-    An interrupted download continues where it stopped, even within a file. The client's own ``hf_hub_download`` does
-    not: since version 1 that function discards an unfinished file (huggingface_hub pull request 4228). Files at a
-    commit do not change, so the bytes that are there stay valid.
+    An interrupted download continues where it stopped, even within a file, because files at a commit do not change. The
+    client's own ``hf_hub_download`` discards an unfinished file since version 1 (huggingface_hub pull request 4228).
 
     Attributes:
         endpoint: The address of the hub or of a mirror; None is ``HF_ENDPOINT`` from the environment, or else the hub.
@@ -281,9 +275,8 @@ class HubSource:
         """Return the reason if the entry is not on the hub or the client is not installed, else None."""
         if entry.repository is None:
             return "these weights are not on the hub"
-        if find_spec("huggingface_hub") is None:
-            return f"huggingface_hub is not installed; run: {install_command('huggingface-hub')}"
-        return None
+        missing = find_spec("huggingface_hub") is None
+        return f"huggingface_hub is not installed; run: {install_command('huggingface-hub')}" if missing else None
 
     def fetch(self, entry: WeightsEntry, into: Path, progress: Progress | None) -> StoreManifest:
         """Download the files that are not in *into* yet, one after the other."""
@@ -297,11 +290,10 @@ class HubSource:
             if revision is None:
                 raise WeightsError(f"the hub names no commit of {entry.repository}")
             offers = _offers(entry, revision, endpoint)
-            sizes = [offer.size_bytes for offer in offers.values() if offer.size_bytes is not None]
-            meter = _Meter(progress, sum(sizes) if len(sizes) == len(offers) else entry.total_bytes)
+            offered = attrs.evolve(entry, revision=revision, files=tuple(offers.values()))
+            meter = _Meter(progress, offered.total_bytes or entry.total_bytes)
             files = tuple(_download(url, offer, into, meter) for url, offer in offers.items())
-        source = self.describe(attrs.evolve(entry, revision=revision))
-        return StoreManifest(key=entry.key, revision=revision, source=source, files=files)
+        return StoreManifest(key=entry.key, revision=revision, source=self.describe(offered), files=files)
 
 
 def _offers(entry: WeightsEntry, revision: str, endpoint: str | None) -> dict[str, WeightsFile]:
@@ -330,11 +322,9 @@ def _offers(entry: WeightsEntry, revision: str, endpoint: str | None) -> dict[st
 def _download(url: str, offer: WeightsFile, into: Path, meter: _Meter) -> StoredFile:
     path, part = into / offer.name, into / f"{offer.name}.part"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and offer.sha256 is None:
-        path.unlink()  # small, and nothing shows whether it is complete
-    if path.exists():
+    if path.exists() and offer.sha256 is not None:
         meter.add(path.stat().st_size, offer.name)
-    else:
+    else:  # a file without a checksum is small, and nothing shows whether it is complete
         _receive(url, offer, part, meter)
         part.replace(path)
     with path.open("rb") as file:
@@ -352,8 +342,8 @@ def _receive(url: str, offer: WeightsFile, part: Path, meter: _Meter) -> None:
 
     if offer.sha256 is None or (part.exists() and part.stat().st_size > (offer.size_bytes or 0)):
         part.unlink(missing_ok=True)
-    headers = import_module("huggingface_hub.utils").build_hf_headers()
-    headers["Accept-Encoding"] = "identity"  # a part of a compressed body is of no use
+    # a part of a compressed body is of no use
+    headers = {**import_module("huggingface_hub.utils").build_hf_headers(), "Accept-Encoding": "identity"}
     takes_class = "tqdm_class" in inspect.signature(http_get).parameters  # since huggingface_hub 1; a bar before that
     options: dict[str, Any] = {"tqdm_class": _NoBar} if takes_class else {"_tqdm_bar": _NoBar()}
     with _CountedFile(part, meter, label=offer.name) as file:
@@ -396,11 +386,10 @@ class _CountedFile(io.BufferedWriter):
 def _hub_errors(entry: WeightsEntry) -> Iterator[None]:
     try:
         yield
-    except WeightsError:
-        raise
     except Exception as error:
         # The client raises errors of requests, httpx or its own, by version; only errors of the disk pass unchanged.
-        if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK_ERRORS):
+        is_disk = isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK_ERRORS)
+        if is_disk or isinstance(error, WeightsError):
             raise
         # huggingface_hub wraps the cause in several lines of advice; the first error of the chain names the cause
         cause: BaseException = error
