@@ -42,20 +42,20 @@ def test_a_torch_built_with_mps_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_sparse_is_refused_if_torch_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sparse tensors are an OptionError if the installed torch does not support them on MPS."""
-    from asrlab.testing.mps import op_tables
+    from asrlab.testing.mps import ops, simulation
 
-    no_kernels = op_tables.KernelTable(dense=frozenset(), sparse=frozenset())
-    monkeypatch.setattr(op_tables, "installed_kernels", lambda: no_kernels)
+    no_kernels = ops.KernelTable(dense=frozenset(), sparse=frozenset())
+    monkeypatch.setattr(simulation, "installed_kernels", lambda: no_kernels)
     with pytest.raises(OptionError, match="no sparse tensors on MPS"), simulated_mps(sparse=True):
         pass
 
 
 PROGRAM = """
-import contextlib, io, json
+import contextlib, io, json, runpy, sys
 import torch
 from asrlab.errors import DeviceUnavailableError
 from asrlab.testing import simulated_mps
-from asrlab.testing.mps import command, selftest
+from asrlab.testing.mps import selftest
 
 def error_of(program):
     try:
@@ -82,8 +82,12 @@ selftest._WITHOUT_KERNEL, real = "sin", selftest._WITHOUT_KERNEL
 facts["failed self-test"] = error_of(lambda: simulated_mps().__enter__())
 facts["functions after refusal"] = [a is b for a, b in zip(functions(), before, strict=True)]
 selftest._WITHOUT_KERNEL = real
+sys.argv = ["simulated_mps", "--self-test"]
 with contextlib.redirect_stdout(io.StringIO()) as out:
-    facts["self-test code"] = command.main(["--self-test"])
+    try:
+        runpy.run_module("asrlab.testing.simulated_mps", run_name="__main__")
+    except SystemExit as exit_request:
+        facts["self-test code"] = exit_request.code
 facts["self-test"] = out.getvalue().splitlines()
 print(json.dumps(facts))
 """

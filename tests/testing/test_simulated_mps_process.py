@@ -12,7 +12,6 @@ import pytest
 
 from asrlab.errors import AudioError, OptionError
 from asrlab.testing import SimulatedProcess
-from asrlab.testing.mps.command import main
 
 pytest_plugins = ["asrlab.testing.pytest_plugin"]
 
@@ -110,11 +109,11 @@ def test_the_fallback_runs_an_op_without_a_kernel(script: Path) -> None:
     assert {"op": "mode", "calls": 1, "route": "fallback"} in report["ops"]
 
 
-def test_a_missing_script_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_script_is_a_usage_error() -> None:
     """A path without a file gives one line and exit code 2."""
-    assert main(["nowhere.py"]) == 2
-    message = "error: no script 'nowhere.py' exists; name a Python file, or give --self-test\n"
-    assert capsys.readouterr().err == message
+    done = run_command("nowhere.py")
+    assert done.returncode == 2
+    assert done.stderr == "error: no script 'nowhere.py' exists; name a Python file, or give --self-test\n"
 
 
 def test_importing_the_command_module_is_refused() -> None:

@@ -19,8 +19,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "asrlab.testing.conformance.kit": "TranscriberConformance",
         "asrlab.testing.conformance.target": "Target",
-        "asrlab.testing.mps.process": "SimulatedProcess",
-        "asrlab.testing.mps.report": "KernelReport OpUse",
-        "asrlab.testing.mps.simulation": "Simulation simulated_mps",
+        "asrlab.testing.mps.ops": "KernelReport OpUse",
+        "asrlab.testing.mps.simulation": "SimulatedProcess Simulation simulated_mps",
     },
 )

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from asrlab.errors import DeviceUnavailableError
-from asrlab.testing.mps.process import SimulatedProcess
+from asrlab.testing.mps.simulation import SimulatedProcess
 
 
 @pytest.fixture(scope="session")

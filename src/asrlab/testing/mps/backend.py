@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import Any
 
 import attrs
@@ -11,17 +12,18 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from asrlab.testing.mps.errors import (
+from asrlab.testing.mps.ops import ALWAYS_ON_CPU, ATOMIC_OPS, CROSS_DEVICE_OPS, INDEXING_OPS, KernelTable, Route
+from asrlab.testing.mps.tensor import (
+    SimulatedTensor,
     fallback_warning,
+    is_mps,
     not_compiled_with_cuda,
     not_implemented,
     not_on_one_device,
+    require_supported,
     sparse_not_implemented,
-    unsupported_dtype,
+    unwrap,
 )
-from asrlab.testing.mps.op_tables import ALWAYS_ON_CPU, ATOMIC_OPS, CROSS_DEVICE_OPS, INDEXING_OPS, KernelTable
-from asrlab.testing.mps.report import OpCounter, Route
-from asrlab.testing.mps.tensor import SimulatedTensor, is_mps, unwrap
 
 # in the dispatcher's order of preference
 _COMPOSITES = tuple(
@@ -30,8 +32,6 @@ _COMPOSITES = tuple(
 )
 # such an op checks no devices and makes no views itself: the ops that it calls do
 _COMPOSITE_IMPLICIT = torch._C.DispatchKey.CompositeImplicitAutograd
-_ATOMIC = frozenset(special.op for special in ATOMIC_OPS)
-_ALWAYS_ON_CPU = {special.op: special for special in ALWAYS_ON_CPU}
 
 
 class BackendMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -62,12 +62,12 @@ class Backend:
         fallback: True if an op without a kernel runs on the CPU instead of raising.
 
     Attributes:
-        op_counter: The ops called so far.
+        calls: Number of calls of each op by each route so far.
     """
 
     def __init__(self, *, kernels: KernelTable, sparse: bool, fallback: bool) -> None:
         self.sparse, self.fallback = sparse, fallback
-        self.op_counter = OpCounter()
+        self.calls: Counter[tuple[str, Route]] = Counter()
         self._kernels = kernels
         self._routes: dict[Any, tuple[Route, Any]] = {}
         self._warned: set[str] = set()
@@ -81,35 +81,33 @@ class Backend:
             return func(*args, **kwargs)
         if func.namespace == "prim":
             return call.on_cpu(self)
-        self._refuse_dtype(call)
+        if call.onto_mps:
+            require_supported(call.kwargs.get("dtype"))
         return self._compute_sparse(call) if call.sparse else self._compute(call)
 
     def reset(self) -> None:
         """Reset the call counts and the warnings."""
-        self.op_counter.clear()
+        self.calls.clear()
         self._warned.clear()
 
-    def _refuse_dtype(self, call: OpCall) -> None:
-        dtype = call.kwargs.get("dtype")
-        refusal = unsupported_dtype(dtype) if call.onto_mps and dtype is not None else None
-        if refusal is not None:
-            raise refusal
-
     def _compute(self, call: OpCall) -> Any:
-        route, key = self._route(call.func, call.name)
+        if call.func not in self._routes:
+            self._routes[call.func] = self._find_route(call.func, call.name)
+        route, key = self._routes[call.func]
         if call.is_mixed and key is not _COMPOSITE_IMPLICIT:
             raise not_on_one_device(call.name)
         if route is Route.COMPOSITE and key is not None:
-            self.op_counter.add(call.name, route)
+            self.calls[call.name, route] += 1
             with BackendMode(self):
                 return call.func._op_dk(key, *call.args, **call.kwargs)
         if route is Route.MISSING and self.fallback:
             route = Route.FALLBACK
-        self.op_counter.add(call.name, route)
+        self.calls[call.name, route] += 1
         if route is Route.MISSING:
             raise not_implemented(call.name)
-        if route is Route.FALLBACK:
-            self._warn(call.name)
+        if route is Route.FALLBACK and call.name not in self._warned:
+            self._warned.add(call.name)
+            warnings.warn(fallback_warning(call.name), UserWarning, stacklevel=3)
         return call.on_cpu(self)
 
     def _compute_sparse(self, call: OpCall) -> Any:
@@ -118,25 +116,19 @@ class Backend:
             raise not_on_one_device(call.name)
         known = call.name in self._kernels.sparse or call.func.is_view or call.name in CROSS_DEVICE_OPS
         if not self.sparse or not known:
-            self.op_counter.add(call.name, Route.MISSING)
+            self.calls[call.name, Route.MISSING] += 1
             missing = "_sparse_coo_tensor_with_dims_and_tensors" if call.name in CROSS_DEVICE_OPS else call.name
             raise sparse_not_implemented(missing)
-        self.op_counter.add(call.name, Route.KERNEL if call.name in self._kernels.sparse else Route.COMPOSITE)
+        self.calls[call.name, Route.KERNEL if call.name in self._kernels.sparse else Route.COMPOSITE] += 1
         return call.on_cpu(self)
-
-    def _route(self, func: Any, name: str) -> tuple[Route, Any]:
-        if func not in self._routes:
-            self._routes[func] = self._find_route(func, name)
-        return self._routes[func]
 
     def _find_route(self, func: Any, name: str) -> tuple[Route, Any]:
         """Return the route of an op, and the dispatch key of its composite body if that body is to be run."""
-        special = _ALWAYS_ON_CPU.get(name)
-        if special and special.until not in self._kernels.dense:
+        if name in ALWAYS_ON_CPU and ALWAYS_ON_CPU[name] not in self._kernels.dense:
             return Route.FALLBACK, None
         if name in self._kernels.dense:
             return Route.KERNEL, None
-        if name in _ATOMIC or torch.Tag.inplace_view in func.tags:
+        if name in ATOMIC_OPS or torch.Tag.inplace_view in func.tags:
             return Route.COMPOSITE, None
         has_body = torch._C._dispatch_has_kernel_for_dispatch_key
         key = next((key for key in _COMPOSITES if has_body(func.name(), key.name)), None)
@@ -144,11 +136,6 @@ class Backend:
         if func.is_view and key is not _COMPOSITE_IMPLICIT:
             return Route.COMPOSITE, None
         return (Route.MISSING if key is None else Route.COMPOSITE), key
-
-    def _warn(self, name: str) -> None:
-        if name not in self._warned:
-            self._warned.add(name)
-            warnings.warn(fallback_warning(name), UserWarning, stacklevel=4)
 
 
 @attrs.frozen(eq=False)

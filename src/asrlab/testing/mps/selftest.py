@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import attrs
 import torch
@@ -39,24 +40,14 @@ def run_self_test(*, sparse: bool, fallback: bool) -> tuple[SelfTestResult, ...]
     with torch.random.fork_rng(devices=()), torch.no_grad():
         torch.manual_seed(0)
         return (
-            *_test_results(),
+            *(
+                SelfTestResult(name=f"{name} the CPU's numbers", failure=_difference(program))
+                for name, program in _PROGRAMS.items()
+            ),
             *_test_errors(),
             _test_sparse(allowed=sparse),
             _test_missing_kernel(fallback=fallback),
         )
-
-
-def _test_results() -> Iterator[SelfTestResult]:
-    programs: dict[str, Callable[[str], torch.Tensor]] = {
-        "a module moved to the device computes the CPU's numbers": _module,
-        "convolutions compute the CPU's numbers": _convolutions,
-        "attention computes the CPU's numbers": _attention,
-        "indexing reads and writes the CPU's numbers": _indexing,
-        "a Fourier transform and back compute the CPU's numbers": _fourier,
-        "integers, casts and reductions compute the CPU's numbers": _integers,
-    }
-    for name, program in programs.items():
-        yield SelfTestResult(name=name, failure=_difference(program))
 
 
 def _difference(program: Callable[[str], torch.Tensor]) -> str:
@@ -108,23 +99,34 @@ def _integers(device: str) -> torch.Tensor:
     return torch.stack([counts.cumsum(0), counts.argsort(descending=True)]).to(torch.float16)
 
 
+_PROGRAMS: dict[str, Callable[[str], torch.Tensor]] = {
+    "a module moved to the device computes": _module,
+    "convolutions compute": _convolutions,
+    "attention computes": _attention,
+    "indexing reads and writes": _indexing,
+    "a Fourier transform and back compute": _fourier,
+    "integers, casts and reductions compute": _integers,
+}
+
+
 def _test_errors() -> Iterator[SelfTestResult]:
-    tensor = torch.ones(2, 2, device="mps")
-    yield _test_raises("float64 is refused", TypeError, "doesn't support float64", tensor.double)
-    yield _test_raises(
-        "complex128 is refused", TypeError, "ComplexDouble", lambda: torch.ones(1).to("mps", torch.complex128)
+    ones = torch.ones(2, 2)
+    tensor = ones.to("mps")
+    programs: tuple[tuple[str, type[Exception], str, Callable[[], object]], ...] = (
+        ("float64 is refused", TypeError, "doesn't support float64", tensor.double),
+        ("complex128 is refused", TypeError, "ComplexDouble", partial(ones.to, "mps", torch.complex128)),
+        ("numpy() is refused", TypeError, "device type tensor to numpy", tensor.numpy),
+        ("cuda() is refused", AssertionError, "not compiled with CUDA", torch.nn.Linear(1, 1).cuda),
+        ("two devices in one op are refused", RuntimeError, "two devices", partial(torch.add, tensor, ones)),
     )
-    yield _test_raises("numpy() is refused", TypeError, "device type tensor to numpy", tensor.numpy)
-    yield _test_raises("cuda() is refused", AssertionError, "not compiled with CUDA", torch.nn.Linear(1, 1).cuda)
-    yield _test_raises(
-        "two devices in one op are refused", RuntimeError, "two devices", lambda: tensor + torch.ones(2, 2)
-    )
+    for program in programs:
+        yield _test_raises(*program)
 
 
 def _test_sparse(*, allowed: bool) -> SelfTestResult:
     numbers = torch.eye(2, dtype=torch.bool).to_sparse()
     if not allowed:
-        return _test_raises("a sparse tensor is refused", NotImplementedError, "SparseMPS", lambda: numbers.to("mps"))
+        return _test_raises("a sparse tensor is refused", NotImplementedError, "SparseMPS", partial(numbers.to, "mps"))
     name = "a sparse tensor moves to the device"
     try:
         indices = numbers.to("mps").indices().T.tolist()
@@ -138,7 +140,9 @@ def _test_missing_kernel(*, fallback: bool) -> SelfTestResult:
     matrix = torch.eye(2, device="mps")
     if not fallback:
         name = "an op without a kernel is refused"
-        return _test_raises(name, NotImplementedError, "not currently implemented for the MPS", lambda: program(matrix))
+        return _test_raises(
+            name, NotImplementedError, "not currently implemented for the MPS", partial(program, matrix)
+        )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         program(matrix)

@@ -1,18 +1,26 @@
-"""The simulated MPS device as a context manager, which installs and tests the simulation and removes it at the end."""
+"""The simulated MPS device, as a context manager in this process and as a child process that simulates MPS."""
 
 from __future__ import annotations
 
+import atexit
+import importlib
+import inspect
 import os
-from collections.abc import Iterator
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from multiprocessing import get_context
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from asrlab.errors import DeviceUnavailableError, OptionError
 from asrlab.installation import install_command
-from asrlab.testing.mps.op_tables import TESTED_TORCH
-from asrlab.testing.mps.report import KernelReport
+from asrlab.testing.mps.ops import TESTED_TORCH, KernelReport, installed_kernels
 
 if TYPE_CHECKING:
     from asrlab.testing.mps.backend import Backend
@@ -41,11 +49,11 @@ class Simulation:
 
     def report(self) -> KernelReport:
         """Return the ops that all threads called since the start or the last `reset`."""
-        return self._backend.op_counter.report(torch=self.torch)
+        return KernelReport.from_calls(self._backend.calls, torch=self.torch)
 
     def reset(self) -> None:
         """Reset the report."""
-        self._backend.op_counter.clear()
+        self._backend.calls.clear()
 
 
 @contextmanager
@@ -70,90 +78,192 @@ def simulated_mps(*, sparse: bool | None = None) -> Iterator[Simulation]:
             self-test fails.
         OptionError: If *sparse* is True and the installed torch does not support sparse tensors on MPS.
     """
-    version = _torch_version()
-    _require_tested(version)
-    _require_no_mps()
+    version = _require_simulable_torch()
 
     from asrlab.testing.mps.backend import Backend, BackendMode
-    from asrlab.testing.mps.op_tables import installed_kernels
     from asrlab.testing.mps.selftest import run_self_test
     from asrlab.testing.mps.torch_patches import FunctionsMode, install_device_guard, replaced_functions
 
     kernels = installed_kernels()
-    sparse = _resolve_sparse(sparse, has_sparse=kernels.has_sparse, version=version)
-    backend = Backend(kernels=kernels, sparse=sparse, fallback=_has_fallback())
+    if sparse and not kernels.has_sparse:
+        raise OptionError(
+            f"torch {version} has no sparse tensors on MPS; leave sparse out or set it to False", option="sparse"
+        )
+    # source: aten/src/ATen/mps/MPSFallback.mm
+    fallback = os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK", "0") != "0"
+    backend = Backend(kernels=kernels, sparse=kernels.has_sparse if sparse is None else sparse, fallback=fallback)
     install_device_guard()
     with replaced_functions(), FunctionsMode(backend), BackendMode(backend):
-        results = run_self_test(sparse=sparse, fallback=backend.fallback)
-        _require_passed(results, version)
+        results = run_self_test(sparse=backend.sparse, fallback=fallback)
+        if failed := [str(result) for result in results if result.failure]:
+            raise DeviceUnavailableError(
+                f"the simulated MPS device fails its self-test with torch {version}: {'; '.join(failed)}", device="mps"
+            )
         backend.reset()
-        yield Simulation(torch=version, sparse=sparse, self_test=results, backend=backend)
+        yield Simulation(torch=version, sparse=backend.sparse, self_test=results, backend=backend)
 
 
 def current_simulation() -> Simulation | None:
     """Return the simulation that this thread has entered, if any."""
-    from torch import overrides
+    import torch
 
     from asrlab.testing.mps.torch_patches import FunctionsMode
 
-    stack: list[object] = overrides._get_current_function_mode_stack()  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch has no public function for this
-    backends = (mode.backend for mode in stack if isinstance(mode, FunctionsMode))
-    backend = next(backends, None)
-    return None if backend is None else Simulation(torch=_torch_version(), sparse=backend.sparse, backend=backend)
+    stack: list[object] = torch.overrides._get_current_function_mode_stack()  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch has no public function for this
+    backend = next((mode.backend for mode in stack if isinstance(mode, FunctionsMode)), None)
+    return None if backend is None else Simulation(torch=str(torch.__version__), sparse=backend.sparse, backend=backend)
 
 
-def _torch_version() -> str:
+def _require_simulable_torch() -> str:
+    """Return the version of torch; raise if MPS cannot be simulated with this torch."""
     try:
         import torch
+        from torch.backends import mps
     except ImportError as error:
         raise DeviceUnavailableError(
             f"the simulated MPS device needs torch, which cannot be imported ({error}); "
             f"run: {install_command('asrlab[openai-whisper]')}",
             device="mps",
         ) from error
-    return str(torch.__version__)
-
-
-def _require_tested(version: str) -> None:
-    release = ".".join(version.split(".")[:2])
-    if release not in TESTED_TORCH:
+    version = str(torch.__version__)
+    if ".".join(version.split(".")[:2]) not in TESTED_TORCH:
         tested = f"{', '.join(TESTED_TORCH[:-1])} and {TESTED_TORCH[-1]}"
-        raise DeviceUnavailableError(
-            f"the simulated MPS device is tested with torch {tested}, not with {version}; install one of them",
-            device="mps",
-        )
+        problem = f"the simulated MPS device is tested with torch {tested}, not with {version}; install one of them"
+    elif getattr(mps.is_available, "simulated", False):
+        problem = "this process already simulates an MPS device; leave that simulation first"
+    elif mps.is_built():
+        problem = "this torch is built with MPS, which is not simulated; use device 'mps' itself"
+    else:
+        return version
+    raise DeviceUnavailableError(problem, device="mps")
 
 
-def _require_no_mps() -> None:
-    from torch.backends import mps
+class SimulatedProcess:
+    """A spawned process that simulates MPS until its end; a context manager.
 
-    if getattr(mps.is_available, "simulated", False):
-        raise DeviceUnavailableError(
-            "this process already simulates an MPS device; leave that simulation first", device="mps"
-        )
-    if mps.is_built():
-        raise DeviceUnavailableError(
-            "this torch is built with MPS, which is not simulated; use device 'mps' itself", device="mps"
-        )
+    Functions run in the process one after another, so that a model that one function loads serves the next.
+
+    Args:
+        sparse: Passed to `simulated_mps`.
+        threads: CPU threads of torch in the process; None for torch's default.
+    """
+
+    def __init__(self, *, sparse: bool | None = None, threads: int | None = None) -> None:
+        self._sparse, self._threads = sparse, threads
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        """Start the process and enter the simulation.
+
+        Raises:
+            DeviceUnavailableError: If `simulated_mps` raises it in the process.
+        """
+        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+        try:
+            self._submit(_enter_simulation, self._sparse, self._threads)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run *function* in the process and return its result.
+
+        Args:
+            function: A function at the top of a module. A module that cannot be imported, such as a test file, is
+                loaded from its file.
+            args: Arguments of the function. Arguments and result are pickled, simulated tensors as CPU tensors that
+                are moved.
+
+        Raises:
+            OptionError: If the function is a lambda, a method or nested, which another process cannot import.
+            Exception: If the function raises.
+        """
+        if not inspect.isfunction(function) or function.__qualname__ != function.__name__ or "<" in function.__name__:
+            raise OptionError(
+                f"{function!r} cannot be run in another process; define it with def at the top of a module",
+                option="function",
+            )
+        file = getattr(sys.modules.get(function.__module__), "__file__", None) or ""
+        # pickled here, so that the process imports the function's module before it unpickles the arguments
+        return self._submit(_run, function.__module__, file, function.__name__, pickle.dumps(args))
+
+    def report(self) -> KernelReport:
+        """Return the ops called in the process since the start or the last `reset`."""
+        report: KernelReport = self._submit(_report)
+        return report
+
+    def reset(self) -> None:
+        """Reset the report."""
+        self._submit(_reset)
+
+    def _submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self._pool is None:
+            raise OptionError("this SimulatedProcess is not running; use it in a with block")
+        return self._pool.submit(function, *args).result()
+
+    def _close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
 
-def _resolve_sparse(requested: bool | None, *, has_sparse: bool, version: str) -> bool:  # noqa: FBT001 - three values
-    if requested and not has_sparse:
-        raise OptionError(
-            f"torch {version} has no sparse tensors on MPS; leave sparse out or set it to False", option="sparse"
-        )
-    return has_sparse if requested is None else requested
+def _enter_simulation(sparse: bool | None, threads: int | None) -> None:  # noqa: FBT001 - passed through a pool
+    simulation = simulated_mps(sparse=sparse)
+    simulation.__enter__()
+    # keeps the simulation for the life of the process
+    atexit.register(simulation.__exit__, None, None, None)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
-def _has_fallback() -> bool:
-    # source: aten/src/ATen/mps/MPSFallback.mm
-    return os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK", "0") != "0"
+def _run(module: str, file: str, name: str, args: bytes) -> Any:
+    function = getattr(_load_module(module, file), name)
+    return function(*pickle.loads(args))  # noqa: S301 - written by the process that started this one
 
 
-def _require_passed(results: tuple[SelfTestResult, ...], version: str) -> None:
-    failed = [str(result) for result in results if result.failure]
-    if failed:
-        raise DeviceUnavailableError(
-            f"the simulated MPS device fails its self-test with torch {version}: " + "; ".join(failed),
-            device="mps",
-        )
+def _load_module(name: str, file: str) -> ModuleType:
+    """Return a module of the other process; load the module from *file* if its name cannot be imported."""
+    if name == "__main__":
+        return importlib.import_module("__mp_main__")
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, file) if file else None
+    if spec is None or spec.loader is None or _is_importable(name, file):
+        return importlib.import_module(name)
+    # registered under its name and within its packages, so that pickle finds its classes
+    parts = name.split(".")
+    for size in range(1, len(parts)):
+        package = ".".join(parts[:size])
+        sys.modules.setdefault(package, ModuleType(package))
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _is_importable(name: str, file: str) -> bool:
+    try:
+        spec = find_spec(name)
+    except ImportError:
+        return False
+    return spec is not None and spec.origin == file
+
+
+def _report() -> KernelReport:
+    return _require_simulation().report()
+
+
+def _reset() -> None:
+    _require_simulation().reset()
+
+
+def _require_simulation() -> Simulation:
+    simulation = current_simulation()
+    if simulation is None:
+        raise OptionError("this process does not simulate an MPS device; use SimulatedProcess")
+    return simulation

@@ -1,4 +1,8 @@
-"""A tensor whose device is ``mps:0`` for Python and for PyTorch's C++, with its data in a CPU tensor."""
+"""A tensor whose device is ``mps:0`` for Python and for PyTorch's C++, with its data in a CPU tensor.
+
+The errors are those of the real MPS backend, with its messages, each marked as simulated. Source: torch 2.9.1 and
+2.11.0; each function names the file.
+"""
 # ruff: noqa: SLF001 - torch makes wrapper subclasses only through underscored functions
 
 from __future__ import annotations
@@ -9,13 +13,6 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
-
-from asrlab.testing.mps.errors import (
-    not_compiled_with_cuda,
-    not_to_numpy,
-    sparse_not_implemented,
-    unsupported_dtype,
-)
 
 DEVICE = torch.device("mps:0")
 _GROWTH_BYTES = 2**50
@@ -60,21 +57,24 @@ class SimulatedTensor(torch.Tensor):
             TypeError: If MPS does not support the dtype.
             NotImplementedError: If the tensor is sparse and MPS does not support sparse tensors.
         """
-        refusal = unsupported_dtype(cpu_tensor.dtype)
-        if refusal is not None:
-            raise refusal
+        require_supported(cpu_tensor.dtype)
         if cpu_tensor.layout is not torch.strided and not dispatcher.sparse:
             raise sparse_not_implemented("_sparse_coo_tensor_with_dims_and_tensors")
         if cpu_tensor.is_conj() or cpu_tensor.is_neg():
             # C++ reads the conjugate bit of the wrapper, so the CPU tensor must not have one
             cpu_tensor = cpu_tensor.resolve_conj().resolve_neg()
+        geometry: dict[str, Any] = {"layout": cpu_tensor.layout}
+        if cpu_tensor.layout is torch.strided:
+            geometry |= {"strides": cpu_tensor.stride(), "storage_offset": cpu_tensor.storage_offset()}
+            if not cpu_tensor.numel():  # an out= argument starts empty and grows; no memory is allocated
+                geometry["storage_size"] = _GROWTH_BYTES
         self: Self = torch.Tensor._make_wrapper_subclass(
             cls,
             cpu_tensor.size(),
             device=DEVICE,
             dtype=cpu_tensor.dtype,
             requires_grad=requires_grad,
-            **_geometry(cpu_tensor),
+            **geometry,
         )
         self.cpu_tensor, self.dispatcher = cpu_tensor.detach(), dispatcher
         return self
@@ -113,11 +113,7 @@ class SimulatedTensor(torch.Tensor):
         raise not_to_numpy()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """Raise as the real device does, unless *force* is given.
-
-        Raises:
-            TypeError: Without *force*.
-        """
+        """Raise as the real device does, unless *force* is given."""
         if not force:
             raise not_to_numpy()
         return self.cpu_tensor.numpy(force=True)
@@ -127,11 +123,7 @@ class SimulatedTensor(torch.Tensor):
         return self.cpu_tensor.tolist()
 
     def cuda(self, *_: object, **__: object) -> torch.Tensor:
-        """Raise as in a build without CUDA.
-
-        Raises:
-            AssertionError: Always.
-        """
+        """Raise as in a build without CUDA."""
         raise not_compiled_with_cuda()
 
     @property
@@ -144,17 +136,15 @@ class SimulatedTensor(torch.Tensor):
         cpu_tensor = self.cpu_tensor
         if cpu_tensor.layout is not torch.strided:
             return
-        own_geometry = self.shape, self.stride(), self.storage_offset()
-        if own_geometry == (cpu_tensor.shape, cpu_tensor.stride(), cpu_tensor.storage_offset()):
+        geometry = cpu_tensor.shape, cpu_tensor.stride(), cpu_tensor.storage_offset()
+        if geometry == (self.shape, self.stride(), self.storage_offset()):
             return
         included = torch._C._meta_in_tls_dispatch_include()
         with torch.utils._mode_utils.no_dispatch():
             # the wrapper has no memory; a meta tensor accepts any geometry
             torch._C._set_meta_in_tls_dispatch_include(True)  # noqa: FBT003 - C++ signature
             try:
-                torch.ops.aten.as_strided_.default(
-                    self, cpu_tensor.shape, cpu_tensor.stride(), cpu_tensor.storage_offset()
-                )
+                torch.ops.aten.as_strided_.default(self, *geometry)
             finally:
                 torch._C._set_meta_in_tls_dispatch_include(included)
 
@@ -171,17 +161,84 @@ def unwrap(value: Any) -> Any:
     return value.cpu_tensor if isinstance(value, SimulatedTensor) else value
 
 
-def _geometry(cpu_tensor: torch.Tensor) -> dict[str, Any]:
-    if cpu_tensor.layout is not torch.strided:
-        return {"layout": cpu_tensor.layout}
-    geometry = {
-        "strides": cpu_tensor.stride(),
-        "storage_offset": cpu_tensor.storage_offset(),
-        "layout": cpu_tensor.layout,
-    }
-    # an out= argument starts empty and grows; no memory is allocated
-    return geometry if cpu_tensor.numel() else geometry | {"storage_size": _GROWTH_BYTES}
-
-
 def _to_mps(cpu_tensor: torch.Tensor) -> torch.Tensor:
     return cpu_tensor.to("mps")
+
+
+def not_compiled_with_cuda() -> AssertionError:
+    """Build the error of any CUDA call in a build for macOS. Source: ``torch/cuda/__init__.py``."""
+    return AssertionError("Torch not compiled with CUDA enabled (simulated)")
+
+
+def require_supported(dtype: torch.dtype | None) -> None:
+    """Raise if MPS does not support *dtype*.
+
+    The real backend accepts a complex128 tensor and refuses its first use; the simulation refuses the tensor itself.
+
+    Raises:
+        TypeError: If MPS does not support the dtype.
+
+    Source: ``aten/src/ATen/mps/EmptyTensor.cpp``, ``aten/src/ATen/native/mps/OperationUtils.mm``.
+    """
+    if dtype is torch.float64:
+        raise TypeError(
+            "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. "
+            "Please use float32 instead. (simulated)"
+        )
+    if dtype is torch.complex128:
+        raise TypeError(
+            "Trying to convert ComplexDouble to the MPS backend but it does not have support for that dtype. "
+            "(simulated)"
+        )
+
+
+def not_to_numpy() -> TypeError:
+    """Build the error of ``.numpy()``. Source: ``torch/csrc/utils/tensor_numpy.cpp``."""
+    return TypeError(
+        "can't convert mps:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first. "
+        "(simulated)"
+    )
+
+
+def not_on_one_device(op: str) -> RuntimeError:
+    """Build the error of an op whose tensors are on two devices.
+
+    The message is TensorIterator's. Kernels without TensorIterator word it differently; all raise a RuntimeError.
+
+    Source: ``aten/src/ATen/TensorIterator.cpp``.
+    """
+    return RuntimeError(
+        "Expected all tensors to be on the same device, but found at least two devices, mps:0 and cpu! "
+        f"(aten::{op}) (simulated)"
+    )
+
+
+def not_implemented(op: str) -> NotImplementedError:
+    """Build the error of an op without a kernel. Source: ``aten/src/ATen/mps/MPSFallback.mm``."""
+    return NotImplementedError(
+        f"The operator 'aten::{op}' is not currently implemented for the MPS device. If you want this op to be "
+        "considered for addition please comment on https://github.com/pytorch/pytorch/issues/141287 and mention "
+        f"use-case, that resulted in missing op as well as commit hash {torch.version.git_version}. As a temporary "
+        "fix, you can set the environment variable `PYTORCH_ENABLE_MPS_FALLBACK=1` to use the CPU as a fallback for "
+        "this op. WARNING: this will be slower than running natively on MPS. (simulated)"
+    )
+
+
+def fallback_warning(op: str) -> str:
+    """Return the warning for an op that falls back to the CPU. Source: ``aten/src/ATen/mps/MPSFallback.mm``."""
+    return (
+        f"The operator 'aten::{op}' is not currently supported on the MPS backend and will fall back to run on the "
+        "CPU. This may have performance implications. (simulated)"
+    )
+
+
+def sparse_not_implemented(op: str) -> NotImplementedError:
+    """Build the error of a sparse op without a kernel, which with torch 2.8 and earlier is every sparse op.
+
+    Source: ``aten/src/ATen/core/dispatch/OperatorEntry.cpp``; pytorch issue 141711.
+    """
+    return NotImplementedError(
+        f"Could not run 'aten::{op}' with arguments from the 'SparseMPS' backend. This could be because the operator "
+        "doesn't exist for this backend, or was omitted during the selective/custom build process (if using custom "
+        "build). (simulated)"
+    )

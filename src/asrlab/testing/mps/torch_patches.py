@@ -16,9 +16,15 @@ from torch.utils._pytree import tree_map
 
 from asrlab.errors import DeviceUnavailableError
 from asrlab.testing.mps.backend import Backend
-from asrlab.testing.mps.errors import not_compiled_with_cuda, not_on_one_device
-from asrlab.testing.mps.report import Route
-from asrlab.testing.mps.tensor import DEVICE, SimulatedTensor, is_mps, unwrap
+from asrlab.testing.mps.ops import Route
+from asrlab.testing.mps.tensor import (
+    DEVICE,
+    SimulatedTensor,
+    is_mps,
+    not_compiled_with_cuda,
+    not_on_one_device,
+    unwrap,
+)
 
 _ATTENTION = "scaled_dot_product_attention"
 _FROM_DATA = (torch.tensor, torch.as_tensor, torch.asarray)
@@ -181,8 +187,8 @@ class FunctionsMode(TorchFunctionMode):
         if _needs_grad(args, kwargs):  # gradients flow through the composite only
             attention = torch.ops.aten._scaled_dot_product_attention_math  # noqa: SLF001 - not public
             return attention(*args, **kwargs)[0]
-        self.backend.op_counter.add(_ATTENTION, Route.COMPOSITE)
-        self.backend.op_counter.add("_scaled_dot_product_attention_math_for_mps", Route.KERNEL)
+        self.backend.calls[_ATTENTION, Route.COMPOSITE] += 1
+        self.backend.calls["_scaled_dot_product_attention_math_for_mps", Route.KERNEL] += 1
         cpu_kwargs = {name: unwrap(value) for name, value in kwargs.items()}
         return SimulatedTensor(func(*map(unwrap, args), **cpu_kwargs), self.backend)
 
