@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import attrs
 
@@ -107,16 +107,15 @@ class EntityScore:
 def entity_errors(pairs: Iterable[TextPair], *, language: str = "en", misses: int = 50) -> EntityScore:
     """Count the numbers, dates, amounts of money and names of the references that were recognized.
 
-    Give the texts as written, not normalized: names are found by their capitals. Both texts are parsed into tokens by
-    the same rules, with numbers as digits: "526", "5 2 6", "five twenty six" and "five hundred twenty six" are equal,
-    as are "$5.50" and "five dollars and fifty cents", and "5 May 1984" and "May the fifth, nineteen eighty four". The
-    tokens are aligned with the fewest errors. An entity is a hit if all of its tokens are recognized, adjacent, and
-    their number has no further digits. Entities that only the hypothesis has are not counted.
+    Give the texts as written, not normalized: names are found by their capitals. Both texts are parsed into tokens with
+    numbers as digits, and aligned with the fewest errors: "526", "5 2 6", "five twenty six" and "five hundred twenty
+    six" are equal, as are "$5.50" and "five dollars and fifty cents", and "5 May 1984" and "May the fifth, nineteen
+    eighty four". An entity is a hit if all of its tokens are recognized, adjacent, and their number has no further
+    digits. Entities that only the hypothesis has are not counted.
 
     Not counted are "one", "first" and "second" alone, which mostly mean no number, and vague numbers ("dozens",
     "millions"). A reference number without a unit also matches a number with one, but "5" does not match "$5".
     "Pounds" count as money. Adjacent numbers without a comma, spelled out or of one digit each, are one digit string.
-
     Names are runs of capitalized words that do not begin a sentence or quotation. In the hypothesis case is ignored and
     spelling is not ("Sara" for "Sarah" is wrong). Names at the start of a sentence or without capitals are not found;
     nationalities, acronyms and other capitalized words are included. "Bank of England" is two names.
@@ -130,11 +129,8 @@ def entity_errors(pairs: Iterable[TextPair], *, language: str = "en", misses: in
         OptionError: If the language has no rules.
     """
     if not is_english(language):
-        raise OptionError(
-            f"there are no entity rules for language {language!r}; they are written for English (en)",
-            option="language",
-            supported=("en",),
-        )
+        problem = f"there are no entity rules for language {language!r}; they are written for English (en)"
+        raise OptionError(problem, option="language", supported=("en",))
     outcomes: Counter[tuple[EntityKind, _EntityOutcome]] = Counter()
     first_misses: list[EntityMiss] = []
     utterances, has_capitals = 0, False
@@ -145,40 +141,35 @@ def entity_errors(pairs: Iterable[TextPair], *, language: str = "en", misses: in
         lexemes, tokens, entities = read_english(reference)
         has_capitals = has_capitals or is_cased(lexemes)
         entities = sorted([*entities, *find_names(lexemes, tokens)], key=lambda entity: entity.first)
-        _, recognized, _ = read_english(hypothesis) if entities else (None, [], None)
-        for entity, outcome, aligned in _find_outcomes(entities, tokens, recognized):
+        for entity, outcome, recognized in _find_outcomes(entities, tokens, hypothesis):
             outcomes[entity.kind, outcome] += 1
             if outcome != "hit" and len(first_misses) < misses:
+                text = _source(reference, tokens[entity.first : entity.last])
                 first_misses.append(
-                    EntityMiss(
-                        id=pair.id,
-                        kind=entity.kind,
-                        outcome=outcome,
-                        reference=_source(reference, tokens[entity.first : entity.last]),
-                        hypothesis=_source(hypothesis, aligned),
-                    )
+                    EntityMiss(id=pair.id, kind=entity.kind, outcome=outcome, reference=text, hypothesis=recognized)
                 )
-
-    def count(kind: EntityKind) -> EntityCounts:
-        return EntityCounts(hits=outcomes[kind, "hit"], missed=outcomes[kind, "missed"], wrong=outcomes[kind, "wrong"])
-
+    counts = {
+        kind: EntityCounts(hits=outcomes[kind, "hit"], missed=outcomes[kind, "missed"], wrong=outcomes[kind, "wrong"])
+        for kind in get_args(EntityKind)
+    }
     return EntityScore(
         language="en",
         utterances=utterances,
-        numbers=count("number"),
-        dates=count("date"),
-        money=count("money"),
-        names=count("name") if has_capitals else None,
+        numbers=counts["number"],
+        dates=counts["date"],
+        money=counts["money"],
+        names=counts["name"] if has_capitals else None,
         misses=tuple(first_misses),
     )
 
 
 def _find_outcomes(
-    entities: Sequence[Entity], tokens: Sequence[Token], recognized: Sequence[Token]
-) -> Iterator[tuple[Entity, _EntityOutcome, list[Token]]]:
-    """Yield each entity with its outcome and the recognized tokens that are aligned with the entity."""
+    entities: Sequence[Entity], tokens: Sequence[Token], hypothesis: str
+) -> Iterator[tuple[Entity, _EntityOutcome, str]]:
+    """Yield each entity with its outcome and the aligned text of the hypothesis."""
     if not entities:
         return
+    _, recognized, _ = read_english(hypothesis)
     alignment = align_words([token.text for token in tokens], [token.text for token in recognized])
     for entity in entities:
         span = range(entity.first, entity.last)
@@ -191,7 +182,7 @@ def _find_outcomes(
             and _has_end(entity.last - 1, 1, alignment, recognized)
         )
         outcome: _EntityOutcome = "hit" if is_hit else "wrong" if aligned else "missed"
-        yield entity, outcome, [recognized[at] for at in aligned]
+        yield entity, outcome, _source(hypothesis, [recognized[at] for at in aligned])
 
 
 def _has_end(index: int, step: int, alignment: Alignment, recognized: Sequence[Token]) -> bool:
