@@ -18,7 +18,7 @@ STREAMS = ("stdout", "stderr")
 DRIVER = r"""
 import json, os, pty, select, sys
 import asrlab.cli.main
-import asrlab.cli.views.run, asrlab.cli.views.compare, asrlab.cli.views.compare, asrlab.cli.views.details
+import asrlab.cli.comparison_view, asrlab.cli.run_view
 import asrlab.evaluation.reports.comparison, asrlab.evaluation.reports.html_report, asrlab.evaluation.runs.bench
 import asrlab.loading, rich.progress
 

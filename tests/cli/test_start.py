@@ -30,12 +30,10 @@ SHARED_MODULES = {
     "asrlab._version",
     "asrlab.cli",
     "asrlab.cli.command",
-    "asrlab.cli.exit_codes",
     "asrlab.cli.main",
     "asrlab.control_characters",
     "asrlab.errors",
     "asrlab.terminal",
-    "asrlab.terminal.streams",
 }
 
 

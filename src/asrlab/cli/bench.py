@@ -15,8 +15,10 @@ from asrlab.cli.options import (
     complete_dataset,
     device_options,
     engine_options,
+    flag,
     model_option,
     normalizers_option,
+    number,
     offline_option,
     only_table_option,
     to_batching,
@@ -41,7 +43,7 @@ _MIB = 2**20
 
 _run_options = combine(
     click.option("--format", help="Format of DATASET, such as kaldi; detected if not given. See docs/reference."),
-    click.option("--allow-external-audio", is_flag=True, help="Accept audio files outside of DATASET's folder."),
+    flag("--allow-external-audio", description="Accept audio files outside of DATASET's folder."),
     click.option("--run", type=FilePath(), help="Folder for the records; a run that is there is resumed."),
     click.option(
         "--normalizer",
@@ -59,7 +61,7 @@ _run_options = combine(
     click.option(
         "--timeout", type=float, help="Maximum seconds for an utterance; 60 times its duration, at least 300."
     ),
-    click.option("--memory-limit", type=click.IntRange(min=1), help="MiB at which a model's process is out of memory."),
+    number("--memory-limit", None, "MiB at which a model's process is out of memory.", at_least=1),
 )
 
 
@@ -73,16 +75,7 @@ _run_options = combine(
 @engine_options
 @batching_options
 @as_json
-def bench(
-    dataset: str,
-    *,
-    models: tuple[str, ...],
-    normalizers: tuple[str, ...],
-    only_table: bool,
-    offline: bool,
-    as_json: bool,
-    **given: Any,
-) -> int:
+def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any) -> int:
     """Transcribe DATASET with each MODEL and score the texts against its references.
 
     DATASET is a name (smoke), a folder of audio files with .txt files beside them, a JSONL manifest, or data in another
@@ -94,10 +87,11 @@ def bench(
     resume RUN transcribes the rest.
     """
     from asrlab.cli.progress import fetch_progress, run_progress
-    from asrlab.cli.views.run import finish_run
+    from asrlab.cli.run_view import finish_run
     from asrlab.evaluation.runs.manifest import BenchRequest, default_warmup
     from asrlab.evaluation.runs.plan import prepare_run
 
+    shown = {name: given.pop(name) for name in ("normalizers", "only_table", "as_json")}
     run, memory_limit, warmup = given.pop("run"), given.pop("memory_limit"), given.pop("warmup")
     names = ("format", "allow_external_audio", "device", "compute_type", "threads", "patches", "normalizer", "repeat")
     settings = {name: given.pop(name) for name in (*names, "timeout")}
@@ -114,7 +108,7 @@ def bench(
         plan = prepare_run(dataset, request, offline=offline, fetch_progress=show)
     with run_progress() as progress:
         result = plan.run(run, progress=progress.show, should_stop=progress.should_stop)
-    return finish_run(result, stopped=progress.stopped, texts=not only_table, normalizers=normalizers, as_json=as_json)
+    return finish_run(result, stopped=progress.stopped, **shown)
 
 
 @click.command(cls=Command, epilog=RESUME_EPILOG)
@@ -130,8 +124,8 @@ def resume(run: str, *, offline: bool, only_table: bool, as_json: bool) -> int:
     """
     from asrlab import evaluation
     from asrlab.cli.progress import run_progress
-    from asrlab.cli.views.run import finish_run
+    from asrlab.cli.run_view import finish_run
 
     with run_progress() as progress:
         result = evaluation.resume(run, offline=offline, progress=progress.show, should_stop=progress.should_stop)
-    return finish_run(result, stopped=progress.stopped, texts=not only_table, normalizers=(), as_json=as_json)
+    return finish_run(result, stopped=progress.stopped, only_table=only_table, normalizers=(), as_json=as_json)

@@ -1,20 +1,34 @@
-"""Commands that are imported when they are used, and the guards around their bodies."""
+"""Commands that are imported when they are used, the guards around their bodies, and their exit codes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from asrlab.terminal import OUTPUT_FAILED
 
 if TYPE_CHECKING:
     import logging
 
 COMPLETE = "_ASRLAB_COMPLETE"
 """The environment variable by which a shell asks for completions."""
-
+DONE = 0
+SOME_FAILED = 1
+USAGE = 2
+NOT_THERE = 3
+BAD_INPUT = 4
+FAULT = 70  # Source: sysexits.h, EX_SOFTWARE
+INTERRUPTED = 130
+_CODES = {
+    **dict.fromkeys(("EngineNotFoundError", "EngineUnavailableError", "DeviceUnavailableError"), NOT_THERE),
+    **dict.fromkeys(("OptionError", "PatchError"), USAGE),
+    **dict.fromkeys(("AudioError", "DatasetError", "WeightsError"), BAD_INPUT),
+    "OutputError": OUTPUT_FAILED,
+}
 _USING_PLUGINS = frozenset(
     {
         *("bench", "devices", "doctor", "models", "new-plugin", "patches", "plugins", "pull", "resume", "transcribe"),
@@ -22,6 +36,11 @@ _USING_PLUGINS = frozenset(
     }
 )
 _PROBING_AGAIN = frozenset({"doctor", "plugins"})
+
+
+def code_for(error_type: str) -> int:
+    """Return the exit code for an error by its class's name."""
+    return _CODES.get(error_type, SOME_FAILED)
 
 
 class Command(click.Command):
@@ -76,7 +95,6 @@ def guard_plugins(*, as_json: bool = False) -> Iterator[None]:
     """
     import gc
     import logging
-    from contextlib import nullcontext
 
     from asrlab.cli.output import json_only, stdout_to_stderr
     from asrlab.engine.plugin_code import STDOUT_GUARD
@@ -113,8 +131,7 @@ def _probe_plugins(*, again: bool) -> None:
     from asrlab.cli.progress import StatusLine
     from asrlab.doctor.probes import probe_plugins
 
-    status = StatusLine("trying plugins", only_live=True)
-    probe_plugins(again=again, progress=status.show)
+    probe_plugins(again=again, progress=StatusLine("trying plugins", only_live=True).show)
 
 
 COMPLETION_EPILOG = """\b

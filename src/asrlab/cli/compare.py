@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from asrlab.cli import exit_codes
 from asrlab.cli.command import Command
-from asrlab.cli.options import as_json, comparison_options, runs_argument
-
-if TYPE_CHECKING:
-    from asrlab.evaluation.reports.systems import BootstrapUnit
+from asrlab.cli.options import as_json, comparison_options, number, runs_argument, to_comparison_options
 
 EPILOG = """\b
 Examples:
@@ -24,30 +20,10 @@ Examples:
 @click.command(cls=Command, epilog=EPILOG)
 @runs_argument
 @comparison_options
-@click.option(
-    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Word errors shown of each model."
-)
-@click.option(
-    "--worst-n",
-    type=click.IntRange(min=0),
-    default=5,
-    show_default=True,
-    help="Worst utterances shown with their words.",
-)
+@number("--top-words", 10, "Word errors shown of each model.")
+@number("--worst-n", 5, "Worst utterances shown with their words.")
 @as_json
-def compare(
-    runs: tuple[str, ...],
-    *,
-    normalizer: str | None,
-    normalizers: tuple[str, ...],
-    bootstrap_unit: BootstrapUnit,
-    resamples: int,
-    seed: int,
-    shared_only: bool,
-    top_words: int,
-    worst_n: int,
-    as_json: bool,
-) -> int:
+def compare(runs: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
     """Compare the models of one RUN or several over the same utterances.
 
     A RUN is a run's name (see: asrlab runs), its folder, or a file that was exported from it. The first model is the
@@ -55,33 +31,26 @@ def compare(
     """
     import json
 
-    from asrlab import evaluation
-    from asrlab.cli.output import console, echo_json
-    from asrlab.evaluation.metrics import Resampling
+    from asrlab.cli.output import echo_json, print_parts
     from asrlab.evaluation.reports.comparison import compare_runs
     from asrlab.evaluation.reports.details import build_details
     from asrlab.evaluation.reports.systems import ComparisonOptions
+    from asrlab.evaluation.runs.load import load_run
     from asrlab.evaluation.runs.storage import find_run
+    from asrlab.terminal.screen import Text, open_screen
 
-    results = [evaluation.load_run(find_run(run)) for run in runs]
-    options = ComparisonOptions(
-        normalizer=normalizer,
-        normalizers=normalizers,
-        bootstrap_unit=bootstrap_unit,
-        resampling=Resampling(resamples=resamples, seed=seed),
-        only_shared=shared_only,
-        top_words=top_words,
-        worst_n=worst_n,
-    )
+    results = [load_run(find_run(run)) for run in runs]
+    options = ComparisonOptions(**to_comparison_options(given))
     comparison = compare_runs(results, options)
     details = build_details(results, options)
     if as_json:
         echo_json(json.loads(comparison.to_json()) | {"details": details.to_plain()})
-        return exit_codes.DONE
-    from asrlab.cli.views.compare import show_comparison
-    from asrlab.cli.views.details import show_details
+        return
+    from asrlab.cli.comparison_view import comparison_view
+    from asrlab.cli.details_view import details_view
 
-    screen = console()
-    show_comparison(screen, comparison, words=top_words)
-    show_details(screen, details)
-    return exit_codes.DONE
+    screen = open_screen()
+    for line in comparison.headline:
+        screen.print(Text(line, style="bold"), soft_wrap=True)
+    print_parts(screen, comparison_view(comparison, top_words=options.top_words))
+    print_parts(screen, details_view(details))

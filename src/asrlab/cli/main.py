@@ -10,10 +10,19 @@ from contextlib import nullcontext
 import click
 
 from asrlab._version import __version__
-from asrlab.cli import exit_codes
-from asrlab.cli.command import COMPLETE, LazyGroup, guard_plugins
+from asrlab.cli.command import (
+    COMPLETE,
+    DONE,
+    FAULT,
+    INTERRUPTED,
+    NOT_THERE,
+    USAGE,
+    LazyGroup,
+    code_for,
+    guard_plugins,
+)
 from asrlab.errors import AsrlabError, OutputError
-from asrlab.terminal import guard_streams, guarded, open_missing_descriptors
+from asrlab.terminal import OUTPUT_FAILED, guard_streams, guarded, open_missing_descriptors
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 50, 80, 100  # columns of help texts
 
@@ -30,11 +39,14 @@ COMMANDS = {
     "score": ("asrlab.cli.score", "Score the hypotheses in FILE, and compare those of several FILEs."),
     "verify": ("asrlab.cli.verify", "Check DOCUMENTS, Markdown files and folders of them, against recorded evidence."),
     "models": ("asrlab.cli.models", "List the models of all engines, with where their weights are."),
-    "devices": ("asrlab.cli.devices", "List the devices that each engine can use on this machine."),
+    "devices": ("asrlab.cli.models", "List the devices that each engine can use on this machine."),
     "doctor": ("asrlab.cli.doctor", "Check python, decoders, plugins, engines, devices and weights."),
-    "pull": ("asrlab.cli.pull", "Fetch the weights of MODELs into asrlab's store, check them, and print their paths."),
+    "pull": (
+        "asrlab.cli.models",
+        "Fetch the weights of MODELs into asrlab's store, check them, and print their paths.",
+    ),
     "tune": ("asrlab.cli.tune", "Find the fastest batching settings for each MODEL on this machine, and store them."),
-    "patches": ("asrlab.cli.patches", "List all known patches with their status here and their reason."),
+    "patches": ("asrlab.cli.doctor", "List all known patches with their status here and their reason."),
     "plugins": ("asrlab.cli.plugins", "List the plugins and what each offers, and name those that failed."),
     "new-plugin": ("asrlab.cli.plugins", "Write a plugin package called NAME that adds an engine."),
     "completion": ("asrlab.cli.command", "Print the script that completes commands, options and models in SHELL."),
@@ -77,23 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     open_missing_descriptors()
     with guard_streams():
-        code = _run_and_flush(sys.argv[1:] if arguments is None else list(arguments))
+        try:
+            code = _run(sys.argv[1:] if arguments is None else list(arguments))
+            sys.stdout.flush()
+        except OutputError as error:
+            code = _report(error, error.message, OUTPUT_FAILED, as_json=False)
+        except BrokenPipeError:  # `asrlab models | head -1` ends with 0
+            code = DONE
     sys.exit(code)
-
-
-def _run_and_flush(arguments: list[str]) -> int:
-    """Run a command and return its exit code; treat a closed output pipe as success.
-
-    ``asrlab models | head -1`` ends with 0.
-    """
-    try:
-        code = _run(arguments)
-        sys.stdout.flush()
-    except OutputError as error:
-        return exit_codes.report_error(error, as_json=False)
-    except BrokenPipeError:
-        return exit_codes.DONE
-    return code
 
 
 def _run(arguments: list[str]) -> int:
@@ -110,24 +113,45 @@ def _run(arguments: list[str]) -> int:
             )
     except click.ClickException as error:
         error.show()
-        return exit_codes.report_json(error, error.format_message(), exit_codes.USAGE, as_json=as_json)
+        return _report_json(error, error.format_message(), USAGE, as_json=as_json)
     except AsrlabError as error:
-        return exit_codes.report_error(error, as_json=as_json)
+        return _report(error, error.message, code_for(type(error).__name__), as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         click.echo("asrlab: interrupted", err=True)
-        return exit_codes.INTERRUPTED
+        return INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and guarded().reader_gone:
             raise
-        return _report_fault(error, as_json=as_json)
+        if os.environ.get("ASRLAB_DEBUG"):
+            import traceback
+
+            traceback.print_exc()
+        else:
+            hint = "This is a fault; ASRLAB_DEBUG=1 shows where."
+            click.echo(f"asrlab: {type(error).__name__}: {error}\n{hint}", err=True, color=True)
+        return _report_json(error, str(error), FAULT, as_json=as_json)
     except BaseException as error:  # an engine's SystemExit must not end the process without a message
         if isinstance(error, SystemExit) and COMPLETE in os.environ:  # click ends a completion so
             raise
         raised_by = "; ".join(getattr(error, "__notes__", ())) or "raised by a plugin"
         message = f"{type(error).__name__}: {error}, {raised_by}; tell its authors, or use another engine"
-        click.echo(f"asrlab: {message}", err=True)
-        return exit_codes.report_json(error, message, exit_codes.NOT_THERE, as_json=as_json)
-    return result if isinstance(result, int) else exit_codes.DONE
+        return _report(error, message, NOT_THERE, as_json=as_json)
+    return result if isinstance(result, int) else DONE
+
+
+def _report(error: BaseException, message: str, code: int, *, as_json: bool) -> int:
+    """Print the message of *error*, also as JSON if *as_json*, and return *code*."""
+    click.echo(f"asrlab: {message}", err=True, color=True)
+    return _report_json(error, message, code, as_json=as_json)
+
+
+def _report_json(error: BaseException, message: str, code: int, *, as_json: bool) -> int:
+    """Print *error* as JSON on standard output if *as_json*, unless that cannot be written; return *code*."""
+    if as_json and code != OUTPUT_FAILED:
+        from asrlab.cli.output import echo_json
+
+        echo_json({"error": {"type": type(error).__name__, "message": message, "exit_code": code}}, indent=None)
+    return code
 
 
 def _terminal_width() -> int:
@@ -138,14 +162,3 @@ def _terminal_width() -> int:
     except OSError:
         width = 0
     return max(min(width or DEFAULT_WIDTH, MAX_WIDTH) - 2, MIN_WIDTH)
-
-
-def _report_fault(error: Exception, *, as_json: bool) -> int:
-    if os.environ.get("ASRLAB_DEBUG"):
-        import traceback
-
-        traceback.print_exc()
-    else:
-        message = f"asrlab: {type(error).__name__}: {error}\nThis is a fault; ASRLAB_DEBUG=1 shows where."
-        click.echo(message, err=True, color=True)
-    return exit_codes.report_json(error, str(error), exit_codes.FAULT, as_json=as_json)

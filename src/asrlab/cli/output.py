@@ -6,14 +6,13 @@ import atexit
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-import attrs
 import click
 
 from asrlab.control_characters import escape_json
@@ -22,35 +21,52 @@ from asrlab.output_files import check_target, write_file
 from asrlab.terminal import write_stdout
 
 if TYPE_CHECKING:
-    from asrlab.terminal.screen import Screen
+    from rich.console import Console
+    from rich.table import Table
+
+    from asrlab.terminal.screen import Text
+
+_SAVED: ContextVar[tuple[int, TextIO] | None] = ContextVar("asrlab_saved_stdout", default=None)
+"""The duplicated descriptor of standard output and its stream while standard output is redirected."""
 
 
-@attrs.frozen
-class _SavedStdout:
-    descriptor: int
-    stream: TextIO
+def new_table(
+    columns: Iterable[str], rows: Iterable[Iterable[str | Text]], *, texts: int, title: str = "", caption: str = ""
+) -> Table:
+    """Return a table whose first *texts* columns are aligned left and may wrap; the others are aligned right."""
+    from rich.table import Table
+
+    from asrlab.terminal.screen import Text
+
+    table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
+    for index, name in enumerate(columns):
+        is_text = index < texts
+        table.add_column(Text(name), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    return table
 
 
-_SAVED: ContextVar[_SavedStdout | None] = ContextVar("asrlab_saved_stdout", default=None)
+def print_parts(screen: Console, parts: Iterable[Table | Text]) -> None:
+    """Print tables and texts, each after an empty line."""
+    from asrlab.terminal.screen import Text
 
-
-def console(*, stderr: bool = False) -> Screen:
-    """Return a console for a person; plain text and wide if the stream is no terminal."""
-    from asrlab.terminal.screen import open_screen
-
-    return open_screen(stderr=stderr)
-
-
-def echo_document(text: str) -> None:
-    """Print a JSON document unchanged on standard output."""
-    with real_stdout():
-        click.echo(text, nl=False)
+    for part in parts:
+        screen.print()
+        screen.print(part, soft_wrap=isinstance(part, Text))
 
 
 def echo_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print *value* as JSON on standard output."""
+    """Print *value* as JSON on standard output; a string is a document that is printed unchanged."""
+    document = value if isinstance(value, str) else escape_json(encode_json(value, indent=indent)) + "\n"
     with real_stdout():
-        click.echo(escape_json(encode_json(value, indent=indent)), color=True)
+        click.echo(document, nl=False, color=True)
+
+
+def encode_json(value: Any, *, indent: int | None = None) -> str:
+    """Return *value* as JSON, even if a plugin has replaced functions of `json`."""
+    text: str = _ENCODER.JSONEncoder(ensure_ascii=False, indent=indent).encode(value)
+    return text
 
 
 def _private_encoder() -> ModuleType:
@@ -66,12 +82,6 @@ def _private_encoder() -> ModuleType:
 _ENCODER = _private_encoder()
 
 
-def encode_json(value: Any, *, indent: int | None = None) -> str:
-    """Return *value* as JSON, even if a plugin has replaced functions of `json`."""
-    text: str = _ENCODER.JSONEncoder(ensure_ascii=False, indent=indent).encode(value)
-    return text
-
-
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
     """Redirect standard output to standard error, for Python and native code."""
@@ -85,8 +95,8 @@ def stdout_to_stderr() -> Iterator[None]:
     finally:
         _SAVED.reset(token)
         if saved is not None:
-            _restore(saved)
-            os.close(saved.descriptor)
+            _restore(*saved)
+            os.close(saved[0])
 
 
 @contextmanager
@@ -108,7 +118,7 @@ def real_stdout() -> Iterator[None]:
     if saved is None:
         yield
         return
-    _restore(saved)
+    _restore(*saved)
     try:
         yield
         sys.stdout.flush()
@@ -116,11 +126,11 @@ def real_stdout() -> Iterator[None]:
         _redirect()
 
 
-def _save_and_redirect() -> _SavedStdout | None:
+def _save_and_redirect() -> tuple[int, TextIO] | None:
     """Redirect standard output and return the original; None if there is none."""
     try:
         sys.stdout.flush()
-        saved = _SavedStdout(os.dup(1), sys.stdout)
+        saved = os.dup(1), sys.stdout
     except (OSError, ValueError, AttributeError):
         return None
     _redirect()
@@ -135,60 +145,39 @@ def _redirect() -> None:
     sys.stdout = sys.stderr
 
 
-def _restore(saved: _SavedStdout) -> None:
+def _restore(descriptor: int, stream: TextIO) -> None:
     with suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()
-    os.dup2(saved.descriptor, 1)
-    sys.stdout = saved.stream
+    os.dup2(descriptor, 1)
+    sys.stdout = stream
 
 
-@attrs.frozen
-class OutputTarget:
-    """A file, or standard output.
+def is_stdout(path: Path) -> bool:
+    """Return whether *path* is ``-``, which names standard output."""
+    return path == Path("-")
 
-    Attributes:
-        path: The file; ``-`` for standard output.
+
+def check_document_path(path: Path, *, as_json: bool, option: str) -> None:
+    """Check that a document can be written to *path*, before it is built.
+
+    Raises:
+        OptionError: If both the document and ``--json`` would be written to standard output.
+        OutputError: If the file cannot be written.
     """
+    if not is_stdout(path):
+        check_target(path)
+    elif as_json:
+        message = f"--{option} - and --json would both write to standard output; leave one out"
+        raise OptionError(message, option=option)
 
-    path: Path
 
-    @classmethod
-    def from_option(cls, path: Path, *, as_json: bool, option: str) -> OutputTarget:
-        """Return the target that *path* names.
+def write_document(path: Path, content: bytes) -> None:
+    """Write *content* to standard output, or to a file, which is written whole or not at all.
 
-        Raises:
-            OptionError: If both the document and ``--json`` would be written to standard output.
-        """
-        target = cls(path)
-        if target.is_stdout and as_json:
-            message = f"--{option} - and --json would both write to standard output; leave one out"
-            raise OptionError(message, option=option)
-        return target
-
-    def __str__(self) -> str:
-        return "to standard output" if self.is_stdout else str(self.path)
-
-    @property
-    def is_stdout(self) -> bool:
-        """True if the document is written to standard output."""
-        return self.path == Path("-")
-
-    def check(self) -> None:
-        """Check that the target can be written, before the document is built.
-
-        Raises:
-            OutputError: If it cannot be written.
-        """
-        if not self.is_stdout:
-            check_target(self.path)
-
-    def write(self, content: bytes) -> None:
-        """Write *content*; a file is written whole or not at all.
-
-        Raises:
-            OutputError: If it cannot be written.
-        """
-        if self.is_stdout:
-            write_stdout(content)
-        else:
-            write_file(self.path, content)
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    if is_stdout(path):
+        write_stdout(content)
+    else:
+        write_file(path, content)

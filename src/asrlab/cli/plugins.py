@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exit_codes
-from asrlab.cli.command import Command
+from asrlab.cli.command import DONE, SOME_FAILED, Command
 from asrlab.cli.options import FilePath, as_json
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from asrlab.plugins.manager import PluginHost
 
 PLUGINS_EPILOG = """\b
 Examples:
@@ -39,60 +36,41 @@ def plugins(*, as_json: bool) -> int:
     """
     import attrs
 
-    from asrlab.cli.output import echo_json
-    from asrlab.plugins.manager import PluginHost
+    from asrlab.cli.output import echo_json, new_table
+    from asrlab.plugins.manager import HOOKS, PluginHost
+    from asrlab.terminal.screen import open_screen
 
     host = PluginHost()
-    rows = _rows(host)
-    failed = [attrs.asdict(failure) for failure in host.failures]
-    if as_json:
-        echo_json({"plugins": rows, "failures": failed, "disabled": sorted(host.disabled)})
-    else:
-        _show(rows)
-    return exit_codes.SOME_FAILED if failed else exit_codes.DONE
-
-
-def _rows(host: PluginHost) -> list[dict[str, Any]]:
-    from asrlab.plugins.manager import HOOKS
-
     rows: dict[tuple[str, str], dict[str, Any]] = {
         (plugin.distribution, plugin.name): {
             "name": plugin.name,
             "distribution": plugin.distribution,
             "version": plugin.version,
-            "engines": [],
-            "datasets": [],
-            "patches": [],
+            **{field: [] for field in _SINGULAR},
         }
         for plugin in host.plugins
     }
     for hook, kind in HOOKS.items():
         for plugin, item in host.collect(hook, kind):
             rows[plugin.distribution, plugin.name][hook.removeprefix("asrlab_")].append(item.name)
-    return list(rows.values())
-
-
-def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    from asrlab.cli.output import console
-    from asrlab.terminal.screen import Text
-
-    table = Table()
-    for name in ("plugin", "distribution", "offers"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        offers = [f"{singular} {name}" for field, singular in _SINGULAR.items() for name in row[field]]
-        distribution = f"{row['distribution']} {row['version']}".strip()
-        table.add_row(*map(Text, (row["name"], distribution, ", ".join(offers) or "-")))
-    console().print(table)
+    failed = [attrs.asdict(failure) for failure in host.failures]
+    if as_json:
+        echo_json({"plugins": list(rows.values()), "failures": failed, "disabled": sorted(host.disabled)})
+    else:
+        cells = []
+        for row in rows.values():
+            offers = [f"{singular} {name}" for field, singular in _SINGULAR.items() for name in row[field]]
+            distribution = f"{row['distribution']} {row['version']}".strip()
+            cells.append((row["name"], distribution, ", ".join(offers) or "-"))
+        open_screen().print(new_table(("plugin", "distribution", "offers"), cells, texts=3))
+    return SOME_FAILED if failed else DONE
 
 
 @click.command(cls=Command, name="new-plugin", epilog=NEW_PLUGIN_EPILOG)
 @click.argument("name")
 @click.option("--folder", type=FilePath(), help="Folder to write to; ./NAME if not given.")
 @as_json
-def new_plugin(name: str, *, folder: Path | None, as_json: bool) -> int:
+def new_plugin(name: str, *, folder: Path | None, as_json: bool) -> None:
     """Write a plugin package called NAME that adds an engine.
 
     The package works as written and passes the conformance kit. NAME is the name of a distribution: lower case words
@@ -114,7 +92,7 @@ def new_plugin(name: str, *, folder: Path | None, as_json: bool) -> int:
     if as_json:
         facts = {"folder": str(folder), "engine": names.engine, "package": names.package}
         echo_json(facts | {"files": [*map(str, files)]})
-        return exit_codes.DONE
+        return
     for path in files:
         click.echo(path)
     click.echo(
@@ -122,4 +100,3 @@ def new_plugin(name: str, *, folder: Path | None, as_json: bool) -> int:
         f"then write your engine in {files[-2].relative_to(folder)}, as docs/tutorial/writing-a-plugin.md explains",
         err=True,
     )
-    return exit_codes.DONE

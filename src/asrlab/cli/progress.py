@@ -7,81 +7,63 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import attrs
 import click
 
-from asrlab.cli.output import console
 from asrlab.terminal import guard_streams
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as ProgressBars, ProgressColumn, TaskID
+    from rich.progress import Progress as ProgressBars, TaskID
 
     from asrlab.evaluation.runs.runner import RunProgress
-    from asrlab.terminal.screen import Screen
 
 _LINE_INTERVAL_S = 30.0
 
 
 @contextmanager
-def progress_bar() -> Iterator[ProgressBars]:
+def progress_bar(*, of_bytes: bool = False) -> Iterator[ProgressBars]:
     """Show progress bars on standard error that disappear in the end; nothing is shown without a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
     )
-    with _show_on_terminal(*columns, screen=console(stderr=True)) as bars:
+
+    from asrlab.terminal.screen import open_screen
+
+    screen = open_screen(stderr=True)
+    amounts = (DownloadColumn(), TransferSpeedColumn()) if of_bytes else (MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), *amounts, TimeRemainingColumn())
+    # Rich replaces both streams meanwhile; what is written to a file or a pipe must not be shown instead
+    bars = Progress(*columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty())
+    # Stopped bars write line ends into a file or pipe. Rich would also interpret text that looks like a style
+    with bars if screen.is_terminal else nullcontext(), guard_streams() if screen.is_terminal else nullcontext():
         yield bars
 
 
 @contextmanager
 def fetch_progress() -> Iterator[Callable[[int, int | None, str], None]]:
     """Show progress bars for bytes; without a terminal, print a line when each file begins."""
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    screen = console(stderr=True)
-    with _show_on_terminal(*columns, screen=screen) as bars:
-        tasks: dict[str, Any] = {}
+    with progress_bar(of_bytes=True) as bars:
+        tasks: dict[str, TaskID] = {}
 
         def show(done_bytes: int, total_bytes: int | None, label: str) -> None:
             if label not in tasks:
                 tasks[label] = bars.add_task(label, total=total_bytes)
-                if not screen.is_terminal:
+                if not bars.console.is_terminal:
                     click.echo(f"fetching {label}", err=True)
             bars.update(tasks[label], completed=done_bytes, total=total_bytes)
 
         yield show
-
-
-@contextmanager
-def _show_on_terminal(*columns: ProgressColumn | str, screen: Screen) -> Iterator[ProgressBars]:
-    """Start the bars only on a terminal: stopped bars write line ends into a file or pipe."""
-    from rich.progress import Progress
-
-    # Rich replaces both streams meanwhile; what is written to a file or a pipe must not be shown instead
-    bars = Progress(*columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty())
-    if not screen.is_terminal:
-        yield bars
-        return
-    # Rich would also interpret text that looks like a style
-    with bars, guard_streams():
-        yield bars
 
 
 class ProgressDisplay:
@@ -96,7 +78,7 @@ class ProgressDisplay:
         self.stopped = False
         self.run: Path | None = None
         self._bars = bars
-        self._tasks: dict[str, _ModelTask] = {}
+        self._tasks: dict[str, tuple[TaskID, float]] = {}  # with the time when it began
         self._last_line = time.monotonic()
 
     def should_stop(self) -> bool:
@@ -113,29 +95,18 @@ class ProgressDisplay:
 
     def show(self, progress: RunProgress) -> None:
         """Show how much of a model's work is done; without a terminal, print a line now and then."""
-        self.run = progress.run
+        self.run, now = progress.run, time.monotonic()
         if progress.model not in self._tasks:
-            bar = self._bars.add_task(progress.model, total=progress.total)
-            self._tasks[progress.model] = _ModelTask(bar=bar, start=time.monotonic())
-        task = self._tasks[progress.model]
-        description = task.describe(progress)
-        self._bars.update(task.bar, completed=progress.done, description=description)
-        if not self._bars.console.is_terminal and time.monotonic() - self._last_line >= _LINE_INTERVAL_S:
-            self._last_line = time.monotonic()
-            click.echo(f"asrlab: {description}, {progress.done}/{progress.total}", err=True)
-
-
-@attrs.frozen(kw_only=True)
-class _ModelTask:
-    bar: TaskID
-    start: float
-
-    def describe(self, progress: RunProgress) -> str:
-        """Return the model with its rate and failures."""
-        elapsed_s, new = time.monotonic() - self.start, progress.done - progress.earlier
-        rate = f", {new / elapsed_s:.2f}/s" if new and elapsed_s > 0 else ""
+            self._tasks[progress.model] = self._bars.add_task(progress.model, total=progress.total), now
+        task, start = self._tasks[progress.model]
+        new = progress.done - progress.earlier
+        rate = f", {new / (now - start):.2f}/s" if new and now > start else ""
         failed = f", {progress.failed} failed" if progress.failed else ""
-        return f"{progress.model}{rate}{failed}"
+        description = f"{progress.model}{rate}{failed}"
+        self._bars.update(task, completed=progress.done, description=description)
+        if not self._bars.console.is_terminal and now - self._last_line >= _LINE_INTERVAL_S:
+            self._last_line = now
+            click.echo(f"asrlab: {description}, {progress.done}/{progress.total}", err=True)
 
 
 @contextmanager

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exit_codes
 from asrlab.cli.command import Command
-from asrlab.cli.options import FilePath, as_json, comparison_options, runs_argument
+from asrlab.cli.options import (
+    FilePath,
+    as_json,
+    comparison_options,
+    flag,
+    number,
+    runs_argument,
+    to_comparison_options,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from asrlab.evaluation.reports.systems import BootstrapUnit
 
 EPILOG = """\b
 Examples:
@@ -36,62 +41,28 @@ _MIB = 2**20
     show_default=True,
     help="The file, which is replaced if it exists; - is standard output.",
 )
-@click.option(
-    "--worst-n",
-    type=click.IntRange(min=0),
-    default=20,
-    show_default=True,
-    help="Worst utterances shown with their words.",
-)
-@click.option("--audio", is_flag=True, help="Embed the audio of the worst utterances; needs the data set.")
-@click.option(
-    "--audio-limit", type=click.IntRange(min=1), default=8, show_default=True, help="Maximum MiB of embedded audio."
-)
+@number("--worst-n", 20, "Worst utterances shown with their words.")
+@flag("--audio", description="Embed the audio of the worst utterances; needs the data set.")
+@number("--audio-limit", 8, "Maximum MiB of embedded audio.", at_least=1)
 @comparison_options
 @as_json
-def report(
-    runs: tuple[str, ...],
-    *,
-    output: Path,
-    worst_n: int,
-    audio: bool,
-    audio_limit: int,
-    normalizer: str | None,
-    normalizers: tuple[str, ...],
-    bootstrap_unit: BootstrapUnit,
-    resamples: int,
-    seed: int,
-    shared_only: bool,
-    as_json: bool,
-) -> int:
+def report(runs: tuple[str, ...], *, output: Path, audio_limit: int, as_json: bool, **given: Any) -> None:
     """Write a report on one RUN, or several over the same utterances, as one HTML file.
 
     The file needs no network and no other file, and transcribed text stays text in it, even if it looks like HTML. A
     RUN is a run's name (see: asrlab runs), its folder, or a file that was exported from it.
     """
     from asrlab import evaluation
-    from asrlab.cli.output import OutputTarget, echo_json
-    from asrlab.evaluation.metrics import Resampling
+    from asrlab.cli.output import check_document_path, echo_json, is_stdout, write_document
     from asrlab.evaluation.runs.storage import find_run
 
-    target = OutputTarget.from_option(output, as_json=as_json, option="output")
-    target.check()
-    page = evaluation.report(
-        [evaluation.load_run(find_run(run)) for run in runs],
-        normalizer=normalizer,
-        normalizers=normalizers,
-        bootstrap_unit=bootstrap_unit,
-        resampling=Resampling(resamples=resamples, seed=seed),
-        only_shared=shared_only,
-        worst_n=worst_n,
-        audio=audio,
-        audio_limit_bytes=audio_limit * _MIB,
-    )
-    target.write(page.html)
+    check_document_path(output, as_json=as_json, option="output")
+    results = [evaluation.load_run(find_run(run)) for run in runs]
+    page = evaluation.report(results, audio_limit_bytes=audio_limit * _MIB, **to_comparison_options(given))
+    write_document(output, page.html)
     for note in page.notes:
         click.echo(f"asrlab: {note}", err=True)
     if as_json:
         echo_json({"path": str(output), "bytes": len(page.html), "notes": list(page.notes)})
-    elif not target.is_stdout:
+    elif not is_stdout(output):
         click.echo(output)
-    return exit_codes.DONE

@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exit_codes
 from asrlab.cli.command import Command
 from asrlab.cli.options import FilePath, as_json, normalizers_option, only_table_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from rich.table import Table
-
-    from asrlab.cli.output import OutputTarget
-    from asrlab.evaluation.runs.load import RunRecords
-    from asrlab.evaluation.runs.result import BenchResult
 
 EPILOG = """\b
 Examples:
@@ -50,12 +44,11 @@ def runs(
     *,
     export: Path | None,
     texts: Path | None,
-    format: str | None,  # noqa: A002 - click passes options by their names
-    model: str | None,
     normalizers: tuple[str, ...],
     only_table: bool,
     as_json: bool,
-) -> int:
+    **of_texts: Any,
+) -> None:
     """List the runs, the latest first; or show or export RUN.
 
     RUN is a run's name, its folder, or an exported file. Runs are kept in the user's data folder, or in ASRLAB_RUNS. An
@@ -63,90 +56,69 @@ def runs(
     and for asrlab score.
     """
     if run is None:
-        if normalizers or any(value is not None for value in (export, texts, format, model)):
+        if normalizers or any(value is not None for value in (export, texts, *of_texts.values())):
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
-        return _list_runs(as_json=as_json)
-    from asrlab.cli.output import OutputTarget, echo_document
-    from asrlab.cli.views.run import show_run
+        _list_runs(as_json=as_json)
+        return
+    from asrlab.cli.output import check_document_path, echo_json, is_stdout, write_document
+    from asrlab.cli.run_view import show_run
+    from asrlab.evaluation.runs.export import hypothesis_format, render_export, render_hypotheses
     from asrlab.evaluation.runs.load import load_run_records
     from asrlab.evaluation.runs.storage import find_run
 
     records = load_run_records(find_run(run))
-    if export is not None:
-        return _export(records, OutputTarget.from_option(export, as_json=as_json, option="export"))
-    result = records.result()
-    if texts is not None:
-        return _write_texts(result, OutputTarget.from_option(texts, as_json=as_json, option="texts"), format, model)
-    if as_json:
-        echo_document(result.to_json())
+    path, note = export or texts, ""
+    if path is None:
+        result = records.result()
+        if as_json:
+            echo_json(result.to_json())
+        else:
+            show_run(result, only_table=only_table, normalizers=normalizers)
+        return
+    check_document_path(path, as_json=as_json, option="export" if export else "texts")
+    if export:
+        document = render_export(records)
     else:
-        show_run(result, texts=not only_table, normalizers=normalizers)
-    return exit_codes.DONE
+        format_ = of_texts["format"] or ("csv" if is_stdout(path) else hypothesis_format(path))
+        document, omitted = render_hypotheses(records.result(), format_, model=of_texts["model"])
+        note = f"; {omitted} failed and are not in it" if omitted else ""
+    write_document(path, document)
+    click.echo(f"asrlab: wrote {'to standard output' if is_stdout(path) else path}{note}", err=True)
 
 
-def _export(records: RunRecords, target: OutputTarget) -> int:
-    from asrlab.evaluation.runs.export import render_export
-
-    target.write(render_export(records))
-    click.echo(f"asrlab: wrote {target}", err=True)
-    return exit_codes.DONE
-
-
-def _write_texts(result: BenchResult, target: OutputTarget, format_: str | None, model: str | None) -> int:
-    from asrlab.evaluation.runs.export import hypothesis_format, render_hypotheses
-
-    format_ = format_ or ("csv" if target.is_stdout else hypothesis_format(target.path))
-    document, omitted = render_hypotheses(result, format_, model=model)
-    target.write(document)
-    note = f"; {omitted} failed and are not in it" if omitted else ""
-    click.echo(f"asrlab: wrote {target}{note}", err=True)
-    return exit_codes.DONE
-
-
-def _list_runs(*, as_json: bool) -> int:
-    from asrlab.cli.output import console, echo_json
+def _list_runs(*, as_json: bool) -> None:
+    from asrlab.cli.output import echo_json, new_table
     from asrlab.evaluation.runs.index import list_runs
     from asrlab.evaluation.runs.storage import runs_root
+    from asrlab.terminal.screen import open_screen
 
     root = runs_root()
     known = list_runs(root)
+    columns = ("run", "data set", "model", "device", "done", "failed", "gates", "WER", "RTFx")
     if as_json:
         echo_json({"folder": str(root), "runs": known})
     elif known:
-        console().print(_table(known))
+        open_screen().print(new_table(columns, (row for run in known for row in _rows(run)), texts=4))
     else:
         click.echo(f"asrlab: no runs in {root}; start one with: asrlab bench smoke -m faster-whisper/base", err=True)
-    return exit_codes.DONE
 
 
-def _table(known: list[dict[str, Any]]) -> Table:
-    from rich.table import Table
-
-    from asrlab.terminal.screen import Text
-
-    table = Table()
-    for name in ("run", "data set", "model", "device", "done", "failed", "gates", "WER", "RTFx"):
-        table.add_column(name, justify="left" if name in ("run", "data set", "model", "device") else "right")
-    for run in known:
-        if "error" in run:
-            table.add_row(Text(run["run"]), Text(run["error"]))
-            continue
-        first_cells = [run["run"], run["dataset"]]
-        for model in run["models"]:
-            table.add_row(*map(Text, (*first_cells, *_cells(run, model))))
-            first_cells = ["", ""]
-    return table
-
-
-def _cells(run: dict[str, Any], model: dict[str, Any]) -> list[str]:
-    done = f"{run['done']}/{run['expected']}" if not run["complete"] else str(model["utterances"])
-    wer, rtfx = model["wer"], model["rtfx"]
-    return [
-        model["model"],
-        model["device"] or (f"not loaded ({model['failure']})" if model["failure"] else "-"),
-        done,
-        str(model["failed"]),
-        str(model["failed_gates"]),
-        "-" if wer is None else f"{100 * wer:.2f} %",
-        "-" if rtfx is None else f"{rtfx:.2f}x",
-    ]
+def _rows(run: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each model of a run, or one for a run that cannot be read."""
+    if "error" in run:
+        yield run["run"], run["error"]
+        return
+    first_cells = (run["run"], run["dataset"])
+    for model in run["models"]:
+        wer, rtfx = model["wer"], model["rtfx"]
+        yield (
+            *first_cells,
+            model["model"],
+            model["device"] or (f"not loaded ({model['failure']})" if model["failure"] else "-"),
+            str(model["utterances"]) if run["complete"] else f"{run['done']}/{run['expected']}",
+            str(model["failed"]),
+            str(model["failed_gates"]),
+            "-" if wer is None else f"{100 * wer:.2f} %",
+            "-" if rtfx is None else f"{rtfx:.2f}x",
+        )
+        first_cells = ("", "")

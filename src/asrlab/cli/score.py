@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exit_codes
-from asrlab.cli.command import Command
-from asrlab.cli.options import FilePath, as_json, bootstrap_options, normalizers_option
+from asrlab.cli.command import DONE, SOME_FAILED, Command
+from asrlab.cli.options import (
+    FilePath,
+    as_json,
+    bootstrap_options,
+    flag,
+    normalizers_option,
+    number,
+    to_comparison_options,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from asrlab.evaluation.reports.systems import BootstrapUnit
 
 EPILOG = """\b
 Examples:
@@ -41,30 +46,11 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
 @click.option("--language", help="Language tag of references without one, such as en.")
 @normalizers_option
 @bootstrap_options
-@click.option("--allow-extra", is_flag=True, help="Leave out hypotheses that have no reference.")
-@click.option(
-    "--top-words", type=click.IntRange(min=0), default=10, show_default=True, help="Word errors shown of each FILE."
-)
-@click.option(
-    "--allow-external-audio", is_flag=True, help="Accept texts of a data set that are links out of its folder."
-)
+@flag("--allow-extra", description="Leave out hypotheses that have no reference.")
+@number("--top-words", 10, "Word errors shown of each FILE.")
+@flag("--allow-external-audio", description="Accept texts of a data set that are links out of its folder.")
 @as_json
-def score(
-    files: tuple[Path, ...],
-    *,
-    references: str | None,
-    format: str | None,  # noqa: A002 - click passes options by their names
-    normalizer: str | None,
-    language: str | None,
-    normalizers: tuple[str, ...],
-    bootstrap_unit: BootstrapUnit,
-    resamples: int,
-    seed: int,
-    allow_extra: bool,
-    top_words: int,
-    allow_external_audio: bool,
-    as_json: bool,
-) -> int:
+def score(files: tuple[Path, ...], *, as_json: bool, **given: Any) -> int:
     """Score the hypotheses in FILE, and compare those of several FILEs.
 
     A FILE is a table (CSV, TSV) with utt_id and text, sclite's trn or CTM, or the Open ASR Leaderboard's JSONL. The
@@ -72,26 +58,16 @@ def score(
     reported. A hypothesis that has no reference is an error.
     """
     from asrlab import evaluation
-    from asrlab.cli.output import console, echo_document
-    from asrlab.evaluation.metrics import Resampling
+    from asrlab.cli.output import echo_json, print_parts
 
-    scoring = evaluation.score(
-        files,
-        references=references,
-        format=format,
-        normalizer=normalizer,
-        language=language,
-        normalizers=normalizers,
-        bootstrap_unit=bootstrap_unit,
-        resampling=Resampling(resamples=resamples, seed=seed),
-        allow_extra=allow_extra,
-        top_words=top_words,
-        allow_external_audio=allow_external_audio,
-    )
+    scoring = evaluation.score(files, **to_comparison_options(given))
     if as_json:
-        echo_document(scoring.to_json())
+        echo_json(scoring.to_json())
     else:
-        from asrlab.cli.views.compare import show_scoring
+        from asrlab.cli.comparison_view import scoring_view
+        from asrlab.terminal.screen import open_screen
 
-        show_scoring(console(), scoring, words=top_words)
-    return exit_codes.SOME_FAILED if scoring.missing else exit_codes.DONE
+        screen, parts = open_screen(), scoring_view(scoring, top_words=given["top_words"])
+        screen.print(next(parts))
+        print_parts(screen, parts)
+    return SOME_FAILED if scoring.missing else DONE

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exit_codes
-from asrlab.cli.command import Command
+from asrlab.cli.command import DONE, SOME_FAILED, Command, code_for
 from asrlab.cli.options import (
     FilePath,
     as_json,
@@ -124,21 +123,27 @@ class _TranscriptWriter:
 
     def add(self, name: str, outcome: TranscribeResult) -> None:
         """Write or print one outcome."""
+        import json
+
         transcript, shown = outcome.transcript, _printable(name)
         if transcript is None:
-            self._fail(name, outcome.error or AsrlabError("no result"))
+            error = outcome.error or AsrlabError("no result")
+            self._errors.append(error)
+            click.echo(f"asrlab: {_error_with_name(name, error)}", err=True)
+            facts = {"type": type(error).__name__, "message": str(error)}
+            self._json_rows.append({"file": shown, "transcript": None, "error": facts})
             return
         self._n_done += 1
         for warning in transcript.warnings:
             click.echo(f"asrlab: {shown}: warning: {warning.message}", err=True)
         if self._as_json:
-            import json
-
             self._json_rows.append({"file": shown, "transcript": json.loads(transcript.to("json")), "error": None})
         if self._folder:
             self._write(self._folder, name, transcript)
         elif not self._as_json:
-            self._print(name, transcript)
+            if self._has_several and self._formats == ("txt",):
+                click.echo(f"{shown}:")
+            click.echo(self._document(name, transcript, self._formats[0]), nl=False)
 
     def finish(self) -> int:
         """Print the JSON object, if one was asked for, and return the exit code."""
@@ -147,22 +152,8 @@ class _TranscriptWriter:
 
             echo_json({"files": self._json_rows})
         if not self._errors:
-            return exit_codes.DONE
-        if self._n_done:
-            return exit_codes.SOME_FAILED
-        return exit_codes.code_for(type(self._errors[0]).__name__)
-
-    def _fail(self, name: str, error: Exception) -> None:
-        self._errors.append(error)
-        click.echo(f"asrlab: {_error_with_name(name, error)}", err=True)
-        if self._as_json:
-            facts = {"type": type(error).__name__, "message": str(error)}
-            self._json_rows.append({"file": _printable(name), "transcript": None, "error": facts})
-
-    def _print(self, name: str, transcript: Transcript) -> None:
-        if self._has_several and self._formats == ("txt",):
-            click.echo(f"{_printable(name)}:")
-        click.echo(self._document(name, transcript, self._formats[0]), nl=False)
+            return DONE
+        return SOME_FAILED if self._n_done else code_for(type(self._errors[0]).__name__)
 
     def _document(self, name: str, transcript: Transcript, format_: str) -> str:
         return transcript.to(format_, name=_recording_name(name, format_), layout=self._layout)

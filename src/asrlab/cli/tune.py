@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exit_codes
 from asrlab.cli.command import Command
-from asrlab.cli.options import as_json, device_options, models_argument
+from asrlab.cli.options import as_json, device_options, flag, models_argument
 
 if TYPE_CHECKING:
     from asrlab.options import Batching
-    from asrlab.tuning.calibration import Calibration, Trial
+    from asrlab.tuning.calibration import Calibration
 
 EPILOG = """\b
 Examples:
@@ -25,10 +24,10 @@ Examples:
 @click.command(cls=Command, epilog=EPILOG)
 @models_argument
 @click.option("--seconds", type=float, default=90.0, show_default=True, help="Time limit for each model.")
-@click.option("--forget", is_flag=True, help="Remove the stored settings, and try nothing.")
+@flag("--forget", description="Remove the stored settings, and try nothing.")
 @device_options
 @as_json
-def tune(models: tuple[str, ...], *, seconds: float, forget: bool, as_json: bool, **load_options: Any) -> int:
+def tune(models: tuple[str, ...], *, seconds: float, forget: bool, as_json: bool, **load_options: Any) -> None:
     """Find the fastest batching settings for each MODEL on this machine, and store them.
 
     Workers, their threads, batch size, the encoder's batch and the window are tried on embedded speech, and only time
@@ -40,14 +39,14 @@ def tune(models: tuple[str, ...], *, seconds: float, forget: bool, as_json: bool
     from asrlab.cli.output import echo_json
 
     if forget:
-        return _forget(models, as_json=as_json)
+        _forget(models, as_json=as_json)
+        return
     calibrations = [_tune(model, seconds, load_options) for model in models]
     if as_json:
         echo_json({"calibrations": [json.loads(calibration.to_json()) for calibration in calibrations]})
     else:
         for calibration in calibrations:
             _show(calibration)
-    return exit_codes.DONE
 
 
 def _tune(model: str, seconds: float, load_options: dict[str, Any]) -> Calibration:
@@ -64,7 +63,7 @@ def _tune(model: str, seconds: float, load_options: dict[str, Any]) -> Calibrati
         return asrlab.tuning.tune.tune(model, seconds=seconds, progress=show, **load_options)
 
 
-def _forget(models: tuple[str, ...], *, as_json: bool) -> int:
+def _forget(models: tuple[str, ...], *, as_json: bool) -> None:
     from asrlab.cli.output import echo_json
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
@@ -76,33 +75,25 @@ def _forget(models: tuple[str, ...], *, as_json: bool) -> int:
         echo_json({"removed": removed})
     else:
         click.echo("\n".join(f"removed {path}" for path in removed) or "there was nothing to remove")
-    return exit_codes.DONE
 
 
 def _show(calibration: Calibration) -> None:
-    from rich.table import Table
-
-    from asrlab.cli.output import console
+    from asrlab.cli.output import new_table
     from asrlab.evaluation.reports.sentences import describe_batching
+    from asrlab.terminal.screen import open_screen
     from asrlab.tuning.calibration import CalibrationStore
 
-    title = calibration.key.model
-    table = Table("step", "batch size", "workers", "threads", "padding", "encoder", title=title)
-    table.add_column("RTFx, best of its rounds", justify="right")
+    rows = []
     for trial in calibration.trials:
-        table.add_row(trial.step, *_cells(trial.batching), _outcome(trial))
-    console().print(table)
+        batching = trial.batching
+        rtfx = trial.error or "no round was completed"
+        if trial.rtfx is not None:
+            rtfx = f"{trial.rtfx:.1f} ({len(trial.seconds)})"
+        encoder = "in batches" if batching.batch_encoder else "one by one"
+        sizes = map(str, (batching.batch_size, batching.workers, batching.threads))
+        rows.append((trial.step, *sizes, f"{batching.padding_s:g} s", encoder, rtfx))
+    columns = ("step", "batch size", "workers", "threads", "padding", "encoder", "RTFx, best of its rounds")
+    open_screen().print(new_table(columns, rows, texts=6, title=calibration.key.model))
     note = "all candidates were tried" if calibration.complete else "the time limit came before all were tried"
     click.echo(f"chosen after {calibration.seconds:.0f} s: {describe_batching(calibration.batching)} ({note})")
     click.echo(f"stored in {CalibrationStore().path(calibration.key)}")
-
-
-def _cells(batching: Batching) -> tuple[str, ...]:
-    encoder = "in batches" if batching.batch_encoder else "one by one"
-    return str(batching.batch_size), str(batching.workers), str(batching.threads), f"{batching.padding_s:g} s", encoder
-
-
-def _outcome(trial: Trial) -> str:
-    if trial.rtfx is None:
-        return trial.error or "no round was completed"
-    return f"{trial.rtfx:.1f} ({len(trial.seconds)})"

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asrlab.cli import exit_codes
-from asrlab.cli.command import Command
-from asrlab.cli.options import FilePath, as_json
+from asrlab.cli.command import DONE, SOME_FAILED, Command
+from asrlab.cli.options import FilePath, as_json, flag
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from asrlab.evaluation.claims.documents import Waiver
-    from asrlab.evaluation.claims.lint import LintFinding
-    from asrlab.evaluation.claims.rerun import ModelReproduction, ReproductionReport
+    from asrlab.evaluation.claims.rerun import ReproductionReport
     from asrlab.evaluation.claims.verify import Verification
 
 EPILOG = """\b
@@ -34,10 +31,10 @@ cannot be read, or the record cannot be repeated here.
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("documents", nargs=-1, type=FilePath())
 @click.option("--evidence", type=FilePath(), help="The folder of records; evidence/ if not given.")
-@click.option("--write", is_flag=True, help="Update generated tables and figures.")
+@flag("--write", description="Update generated tables and figures.")
 @click.option("--rerun", "record", type=FilePath(), help="Repeat this exported run here.")
 @click.option("--device", help="With --rerun: the device; the recorded one if not given.")
-@click.option("--offline", is_flag=True, help="With --rerun: fetch no weights over the network.")
+@flag("--offline", description="With --rerun: fetch no weights over the network.")
 @as_json
 def verify(
     documents: tuple[Path, ...],
@@ -62,10 +59,6 @@ def verify(
         raise click.UsageError("--write and --evidence need documents, not --rerun")
     if record is not None:
         return _rerun(record, device, offline=offline, as_json=as_json)
-    return _verify(documents, evidence, write=write, as_json=as_json)
-
-
-def _verify(documents: tuple[Path, ...], evidence: Path | None, *, write: bool, as_json: bool) -> int:
     import asrlab.evaluation.claims.verify
     from asrlab.cli.output import echo_json
 
@@ -74,10 +67,12 @@ def _verify(documents: tuple[Path, ...], evidence: Path | None, *, write: bool, 
         echo_json(_to_plain(verification))
     else:
         _show(verification)
-    return exit_codes.SOME_FAILED if verification.findings else exit_codes.DONE
+    return SOME_FAILED if verification.findings else DONE
 
 
 def _show(verification: Verification) -> None:
+    from asrlab.evaluation.reports.formatting import format_count
+
     for finding in verification.findings:
         click.echo(str(finding))
     for path, waiver in verification.waivers:
@@ -85,36 +80,28 @@ def _show(verification: Verification) -> None:
         click.echo(f"{path}:{waiver.line}: allowed: {figures} ({waiver.reason})")
     for path in verification.written:
         click.echo(f"{path}: updated")
+    generated = format_count(verification.n_generated, "generated part")
     counts = (
-        _count(len(verification.documents), "document"),
-        f"{_count(verification.n_generated, 'generated part')} from {_count(len(verification.records), 'record')}",
+        format_count(len(verification.documents), "document"),
+        f"{generated} from {format_count(len(verification.records), 'record')}",
     )
-    click.echo(f"{', '.join(counts)}: {_count(len(verification.findings), 'finding')}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    click.echo(f"{', '.join(counts)}: {format_count(len(verification.findings), 'finding')}")
 
 
 def _to_plain(verification: Verification) -> dict[str, Any]:
+    import attrs
+
     return {
         "documents": [str(path) for path in verification.documents],
         "records": list(verification.records),
         "n_generated": verification.n_generated,
-        "findings": [_plain_finding(finding) for finding in verification.findings],
-        "waivers": [_plain_waiver(path, waiver) for path, waiver in verification.waivers],
+        "findings": [attrs.asdict(finding) | {"path": str(finding.path)} for finding in verification.findings],
+        "waivers": [
+            {"path": str(path), "line": waiver.line, "reason": waiver.reason, "figures": waiver.figures}
+            for path, waiver in verification.waivers
+        ],
         "written": [str(path) for path in verification.written],
     }
-
-
-def _plain_waiver(path: Path, waiver: Waiver) -> dict[str, Any]:
-    return {"path": str(path), "line": waiver.line, "reason": waiver.reason, "figures": waiver.figures}
-
-
-def _plain_finding(finding: LintFinding) -> dict[str, Any]:
-    import attrs
-
-    return attrs.asdict(finding) | {"path": str(finding.path)}
 
 
 def _rerun(record: Path, device: str | None, *, offline: bool, as_json: bool) -> int:
@@ -128,9 +115,8 @@ def _rerun(record: Path, device: str | None, *, offline: bool, as_json: bool) ->
     if as_json:
         echo_json(_plain_reproduction(reproduction))
     else:
-        for line in reproduction.lines():
-            click.echo(line)
-    return exit_codes.DONE if reproduction.reproduced else exit_codes.SOME_FAILED
+        click.echo("\n".join(reproduction.lines()))
+    return DONE if reproduction.reproduced else SOME_FAILED
 
 
 def _plain_reproduction(reproduction: ReproductionReport) -> dict[str, Any]:
@@ -141,18 +127,17 @@ def _plain_reproduction(reproduction: ReproductionReport) -> dict[str, Any]:
         "reproduced": reproduction.reproduced,
         "machine_then": attrs.asdict(reproduction.then.machine),
         "machine_now": attrs.asdict(reproduction.now.machine),
-        "models": [_plain_model(model) for model in reproduction.models],
-    }
-
-
-def _plain_model(model: ModelReproduction) -> dict[str, Any]:
-    return {
-        "model": model.model,
-        "reproduced": model.reproduced,
-        "same_texts": model.same_texts,
-        "utterances": len(model.then.utterances),
-        "wer_difference": model.wer_difference,
-        "wer_tolerance": model.tolerance,
-        "speed_ratio": model.speed_ratio,
-        "differences": list(model.differences),
+        "models": [
+            {
+                "model": model.model,
+                "reproduced": model.reproduced,
+                "same_texts": model.same_texts,
+                "utterances": len(model.then.utterances),
+                "wer_difference": model.wer_difference,
+                "wer_tolerance": model.tolerance,
+                "speed_ratio": model.speed_ratio,
+                "differences": list(model.differences),
+            }
+            for model in reproduction.models
+        ],
     }

@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.text import Text as _Text
 
 from asrlab.control_characters import escape_controls
-from asrlab.terminal.streams import OutputStream, guarded
+from asrlab.terminal import OutputStream, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

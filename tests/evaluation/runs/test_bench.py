@@ -126,7 +126,7 @@ def test_a_result_with_every_kind_of_failure_is_json_and_a_table(
     """Models that did not load, or failed in part or wholly, can be written as JSON and shown in one table."""
     from rich.console import Console
 
-    from asrlab.cli.views.run import failures, gate_findings, marked_texts, run_table
+    from asrlab.cli.run_view import failures, gate_findings, marked_texts, run_table
 
     result = attrs.evolve(temper_results, models=tuple(results.values()))
     plain = json.loads(result.to_json())

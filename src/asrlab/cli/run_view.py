@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 from rich.table import Table
 
-from asrlab.cli import exit_codes
-from asrlab.cli.output import console, echo_document
+from asrlab.cli.command import DONE, INTERRUPTED, SOME_FAILED, code_for
+from asrlab.cli.details_view import LEGEND, details_view, marked, metrics_view, unknown_languages
+from asrlab.cli.output import echo_json, new_table, print_parts
 from asrlab.cli.progress import resume_hint
-from asrlab.cli.views.compare import LEGEND, marked
-from asrlab.cli.views.details import show_details
-from asrlab.cli.views.extra_metrics import show_figures, unknown_languages
 from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
 from asrlab.evaluation.reports.details import build_details, describe_device
 from asrlab.evaluation.reports.extra_metrics import run_metrics
@@ -33,77 +31,14 @@ from asrlab.evaluation.reports.sentences import (
 )
 from asrlab.evaluation.reports.systems import ComparisonOptions, loaded_systems
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.terminal.screen import Text
-
-if TYPE_CHECKING:
-    from asrlab.evaluation.runs.result import BenchResult
+from asrlab.terminal.screen import Text, open_screen
 
 _MAX_UTTERANCES_WITHOUT_WORST = 20
 _N_WORST = 5
-
-
-def finish_run(result: BenchResult, *, stopped: bool, texts: bool, normalizers: Sequence[str], as_json: bool) -> int:
-    """Print a run that has ended, complete or not, and return the exit code; *stopped* is True after Ctrl-C."""
-    if as_json:
-        echo_document(result.to_json())
-    elif result.complete:
-        show_run(result, texts=texts, normalizers=normalizers)
-    if not result.complete:
-        _explain_incomplete(result, stopped=stopped)
-    return exit_codes.INTERRUPTED if stopped else exit_code(result)
-
-
-def _explain_incomplete(result: BenchResult, *, stopped: bool) -> None:
-    """Print how much of the run is done, why it ended, and the command that resumes it."""
-    for model in result.models:
-        if model.failure is not None:
-            message = f"{model.model} did not load: {model.failure.kind}: {model.failure.message}"
-            click.echo(f"asrlab: {message}", err=True)
-    done = sum(len(model.utterances) for model in result.models)
-    why = "interrupted" if stopped else "ended early"
-    click.echo(f"asrlab: {why} with {done} outcomes; {resume_hint(result.run)}", err=True)
-
-
-def show_run(result: BenchResult, *, texts: bool, normalizers: Sequence[str]) -> None:
-    """Print a run: its table, failures, findings, further metrics and texts."""
-    screen = console()
-    screen.print(run_table(result))
-    for line in failures(result):
-        console(stderr=True).print(line, soft_wrap=True)
-    for line in gate_findings(result):
-        screen.print(line, soft_wrap=True)
-    show_figures(screen, run_metrics(result, normalizers=normalizers))
-    # the worst of a few texts are easily found, and all of them follow
-    with_worst = texts and len(result.models[0].utterances) > _MAX_UTTERANCES_WITHOUT_WORST
-    show_details(screen, build_details([result], ComparisonOptions(worst_n=_N_WORST if with_worst else 0)))
-    if texts:
-        for line in marked_texts(result):
-            screen.print(line, soft_wrap=True)
-
-
-def exit_code(result: BenchResult) -> int:
-    """Return 0 on success, 1 if an item failed or is missing, or the load error's code if no model loaded."""
-    load_failures = [model.failure for model in result.models if model.failure is not None]
-    if load_failures and len(load_failures) == len(result.models):
-        return exit_codes.code_for(load_failures[0].kind)
-    return exit_codes.SOME_FAILED if load_failures or result.failed or not result.complete else exit_codes.DONE
-
-
 OF_FINISHED = "of finished"
 COLUMNS = (
-    "model",
-    "device requested → used",
-    "WER (errors/words)",
-    OF_FINISHED,
-    "S D I",
-    "CER",
-    "RTFx",
-    "p50",
-    "p95",
-    "load",
-    "peak MiB",
-    "failed",
-    "gates",
+    *("model", "device requested → used", "WER (errors/words)", OF_FINISHED, "S D I", "CER", "RTFx", "p50", "p95"),
+    *("load", "peak MiB", "failed", "gates"),
 )
 MEANING = (
     "WER: a failed utterance counts as deletions; of finished: without those. RTFx: seconds of audio per second of "
@@ -113,27 +48,67 @@ MEANING = (
 )
 
 
+def finish_run(result: BenchResult, *, stopped: bool, as_json: bool, **shown: Any) -> int:
+    """Print a run that has ended, complete or not, and return the exit code.
+
+    Args:
+        result: The run.
+        stopped: True after Ctrl-C.
+        as_json: Print the run as JSON.
+        shown: Arguments of `show_run`.
+    """
+    if as_json:
+        echo_json(result.to_json())
+    elif result.complete:
+        show_run(result, **shown)
+    if not result.complete:
+        for model in result.models:
+            if model.failure is not None:
+                message = f"{model.model} did not load: {model.failure.kind}: {model.failure.message}"
+                click.echo(f"asrlab: {message}", err=True)
+        done = sum(len(model.utterances) for model in result.models)
+        why = "interrupted" if stopped else "ended early"
+        click.echo(f"asrlab: {why} with {done} outcomes; {resume_hint(result.run)}", err=True)
+    return INTERRUPTED if stopped else exit_code(result)
+
+
+def exit_code(result: BenchResult) -> int:
+    """Return 0 on success, 1 if an item failed or is missing, or the load error's code if no model loaded."""
+    load_failures = [model.failure for model in result.models if model.failure is not None]
+    if load_failures and len(load_failures) == len(result.models):
+        return code_for(load_failures[0].kind)
+    return SOME_FAILED if load_failures or result.failed or not result.complete else DONE
+
+
+def show_run(result: BenchResult, *, only_table: bool, normalizers: Sequence[str]) -> None:
+    """Print a run: its table, failures, findings, further metrics and texts."""
+    screen, errors = open_screen(), open_screen(stderr=True)
+    screen.print(run_table(result))
+    for line in failures(result):
+        errors.print(line, soft_wrap=True)
+    for line in gate_findings(result):
+        screen.print(line, soft_wrap=True)
+    print_parts(screen, metrics_view(run_metrics(result, normalizers=normalizers)))
+    # the worst of a few texts are easily found, and all of them follow
+    with_worst = not only_table and len(result.models[0].utterances) > _MAX_UTTERANCES_WITHOUT_WORST
+    options = ComparisonOptions(worst_n=_N_WORST if with_worst else 0)
+    print_parts(screen, details_view(build_details([result], options)))
+    if not only_table:
+        for line in marked_texts(result):
+            screen.print(line, soft_wrap=True)
+
+
 def run_table(result: BenchResult) -> Table:
     """Return a table with a row for each model, and the meaning of the columns below."""
-    view = Table(title=_title(result), title_justify="left")
     # without failures both rates are the same
-    shown = [name for name in COLUMNS if name != OF_FINISHED or result.failed]
-    for name in shown:
-        text = name in COLUMNS[:2]
-        view.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
-    for model in result.models:
-        cells = dict(zip(COLUMNS, _cells(model), strict=True))
-        view.add_row(*(Text(cells[name]) for name in shown))
-    view.caption = _caption(result)
-    view.caption_justify = "left"
-    return view
-
-
-def _title(result: BenchResult) -> Text:
+    shown = [index for index, name in enumerate(COLUMNS) if name != OF_FINISHED or result.failed]
+    rows = ([cells[index] for index in shown] for cells in map(_cells, result.models))
     repeat = result.manifest.request.repeat
     again = f", {repeat} times" if repeat > 1 else ""
     part = "" if result.complete else ", not complete"
-    return Text(f"{result.dataset}: {len(result.models)} models{again}, {result.seconds:.1f} s{part}")
+    title = f"{result.dataset}: {len(result.models)} models{again}, {result.seconds:.1f} s{part}"
+    caption = "\n".join(_caption(result))
+    return new_table([COLUMNS[index] for index in shown], rows, texts=2, title=title, caption=caption)
 
 
 def _cells(model: ModelResult) -> list[str]:
@@ -141,7 +116,6 @@ def _cells(model: ModelResult) -> list[str]:
     if model.info is None:
         return [model.model, "not loaded", *["-"] * (len(COLUMNS) - 2)]
     words = score.words if score else None
-    peak = model.peak_resident_bytes
     return [
         f"{model.model} (random weights)" if model.info.model.weights_random else model.model,
         describe_device(model.info),
@@ -150,10 +124,8 @@ def _cells(model: ModelResult) -> list[str]:
         format_edits(words) if words else "-",
         format_percent(score.cer if score else None),
         _speed(model),
-        format_seconds(latency.p50),
-        format_seconds(latency.p95),
-        format_seconds(model.load_time),
-        format_mib(peak),
+        *map(format_seconds, (latency.p50, latency.p95, model.load_time)),
+        format_mib(model.peak_resident_bytes),
         str(model.failed),
         str(model.failed_gates),
     ]
@@ -168,37 +140,26 @@ def _speed(model: ModelResult) -> str:
     return f"{model.rtfx:.2f}x{spread}"
 
 
-def _caption(result: BenchResult) -> Text:
-    lines = [f"run: {result.run}", MEANING]
-    lines += [line for model in result.models for line in _scoring(model)]
+def _caption(result: BenchResult) -> Iterator[str]:
+    yield f"run: {result.run}"
+    yield MEANING
+    for model in result.models:
+        if score := model.score:
+            apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
+            normalizer = describe_normalizers(score.normalizer, score.normalizers)
+            yield f"{model.model}: normalizer {normalizer} ({score.normalizer_version}){apart}"
+        if paths := describe_decoding_paths(model):
+            yield f"{model.model}: {paths}"
     if busy := describe_busy_passes(result):
-        lines.append(f"{busy}: the times may be too long")
-    lines += _unknown(result)
-    lines += normalizer_caveats([result])
-    lines += [system.unsupported.sentence(system.name) for system in loaded_systems([result]) if system.unsupported]
-    return Text("\n".join(lines))
-
-
-def _scoring(model: ModelResult) -> Iterator[str]:
-    if score := model.score:
-        apart = f"; {score.empty_references} empty references apart" if score.empty_references else ""
-        normalizer = describe_normalizers(score.normalizer, score.normalizers)
-        yield f"{model.model}: normalizer {normalizer} ({score.normalizer_version}){apart}"
-    if paths := describe_decoding_paths(model):
-        yield f"{model.model}: {paths}"
-
-
-def _unknown(result: BenchResult) -> Iterator[str]:
-    """Yield a note if the normalizer was chosen for utterances of unknown language."""
-    scored = (
-        [utterance for utterance in result.models[0].utterances if utterance.reference is not None]
-        if result.models
-        else []
-    )
+        yield f"{busy}: the times may be too long"
+    first = result.models[0].utterances if result.models else ()
+    scored = [utterance for utterance in first if utterance.reference is not None]
     unknown = sum(utterance.pair.language is None for utterance in scored)
     if unknown and result.manifest.request.normalizer is None:
         command = f"asrlab runs {shlex.quote(str(result.run))} --normalizers english"
         yield unknown_languages(unknown, len(scored), cure=f"if they are English, see: {command}")
+    yield from normalizer_caveats([result])
+    yield from (system.unsupported.sentence(system.name) for system in loaded_systems([result]) if system.unsupported)
 
 
 def failures(result: BenchResult) -> Iterator[Text]:
@@ -233,14 +194,10 @@ def marked_texts(result: BenchResult) -> Iterator[Text]:
     texts = {model.model: {utterance.id: utterance for utterance in model.utterances} for model in scored}
     for name, first in rows.items():
         yield Text(f"\n{name}", style="bold")
-        yield _labelled("reference", width, Text(first.reference if first.reference is not None else "(none)"))
+        yield Text(f"  {'reference'.ljust(width)}  {first.reference if first.reference is not None else '(none)'}")
         for model in scored:
             if name in texts[model.model]:
-                yield _labelled(model.model, width, _marked(texts[model.model][name], profile))
-
-
-def _labelled(label: str, width: int, text: Text) -> Text:
-    return Text.assemble(f"  {label.ljust(width)}  ", text)
+                yield Text.assemble(f"  {model.model.ljust(width)}  ", _marked(texts[model.model][name], profile))
 
 
 def _marked(utterance: UtteranceResult, profile: Profile) -> Text:
