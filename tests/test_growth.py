@@ -19,7 +19,7 @@ from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import read_rows
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses, sniff_trn
 from asrlab.evaluation.datasets.references import from_file
-from asrlab.evaluation.runs.words import split_words
+from asrlab.evaluation.runs.gates import split_words
 from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import trn_line, unescape_id
 

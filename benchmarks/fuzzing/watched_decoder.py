@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from asrlab.evaluation.runs.local.memory import process_resident_bytes
+from asrlab.evaluation.runs.worker_process import process_resident_bytes
 
 __all__ = ["MAX_EXTRA_BYTES", "MAX_SECONDS", "WatchedDecoder"]
 

@@ -13,7 +13,8 @@ from benchmarks.records import Table, load_average, write_record
 from benchmarks.speech import Clip, default_folder, read_clips
 
 import asrlab
-from asrlab.evaluation.runs.executor import Executor, ModelJob, WorkerMessage, WorkerReady, WorkUnit, never
+from asrlab.evaluation.runs.executor import Executor, ModelJob, WorkerMessage, WorkUnit, never
+from asrlab.evaluation.runs.records import ModelLoaded
 from asrlab.testing.in_process import InProcessExecutor
 
 from .threads import ThreadTimes
@@ -48,7 +49,7 @@ class MeasuredExecutor:
     ) -> Generator[WorkerMessage]:
         """Run the units, as ``Executor.run`` describes."""
         for message in InProcessExecutor().run(job, units, warmups=warmups, should_stop=should_stop):
-            if isinstance(message, WorkerReady):
+            if isinstance(message, ModelLoaded):
                 self.times.__enter__()
             yield message
 

@@ -88,8 +88,8 @@ def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any)
     """
     from asrlab.cli.progress import fetch_progress, run_progress
     from asrlab.cli.run_view import finish_run
+    from asrlab.evaluation.runs.bench import prepare_run
     from asrlab.evaluation.runs.manifest import BenchRequest, default_warmup
-    from asrlab.evaluation.runs.plan import prepare_run
 
     shown = {name: given.pop(name) for name in ("normalizers", "only_table", "as_json")}
     run, memory_limit, warmup = given.pop("run"), given.pop("memory_limit"), given.pop("warmup")

@@ -5,7 +5,7 @@ from asrlab._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "asrlab.environment": "GitState Machine",
+        "asrlab.environment": "GitState Machine MachineLoad",
         "asrlab.evaluation.datasets": "Dataset DatasetSpec Utterance",
         "asrlab.evaluation.catalog": "list_datasets load_dataset",
         "asrlab.evaluation.reports.comparison": "ComparedSystem Comparison compare",
@@ -14,7 +14,6 @@ __getattr__, __dir__, __all__ = attach(
         "asrlab.evaluation.reports.score_files": "ScoredFile ScoreOptions Scoring score",
         "asrlab.evaluation.runs.bench": "bench resume",
         "asrlab.evaluation.runs.load": "load_run",
-        "asrlab.evaluation.runs.machine_load": "MachineLoad",
         "asrlab.evaluation.runs.manifest": "BenchRequest DatasetFacts ModelFacts RunManifest",
         "asrlab.evaluation.runs.records": "Failure GateResult ModelLoaded ModelPass Recognized",
         "asrlab.evaluation.runs.result": "BenchResult ModelResult RepeatResult UtteranceResult",

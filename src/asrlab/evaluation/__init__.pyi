@@ -1,4 +1,4 @@
-from asrlab.environment import GitState as GitState, Machine as Machine
+from asrlab.environment import GitState as GitState, Machine as Machine, MachineLoad as MachineLoad
 from asrlab.evaluation.catalog import list_datasets as list_datasets, load_dataset as load_dataset
 from asrlab.evaluation.datasets import Dataset as Dataset, DatasetSpec as DatasetSpec, Utterance as Utterance
 from asrlab.evaluation.reports.comparison import (
@@ -20,7 +20,6 @@ from asrlab.evaluation.reports.score_files import (
 )
 from asrlab.evaluation.runs.bench import bench as bench, resume as resume
 from asrlab.evaluation.runs.load import load_run as load_run
-from asrlab.evaluation.runs.machine_load import MachineLoad as MachineLoad
 from asrlab.evaluation.runs.manifest import (
     BenchRequest as BenchRequest,
     DatasetFacts as DatasetFacts,

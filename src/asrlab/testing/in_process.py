@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
 from asrlab.evaluation.runs.executor import ItemKey, ItemsStarted, ModelJob, WorkerMessage, WorkUnit, never
-from asrlab.evaluation.runs.job import SpeechDetector, load_job, model_loaded_message, transcribe_unit
+from asrlab.evaluation.runs.worker import SpeechDetector, describe_model, load_job, transcribe_unit
 
 
 class InProcessExecutor:
@@ -30,7 +30,7 @@ class InProcessExecutor:
         """Run the items as ``asrlab.evaluation.runs.executor.Executor`` describes, without its retries."""
         detector = SpeechDetector()
         with load_job(job) as transcriber:
-            yield model_loaded_message(transcriber, job)
+            yield describe_model(transcriber, job)
             for unit in warmups:
                 deque(transcribe_unit(transcriber, unit, job, detector), maxlen=0)
             for unit in units:

@@ -10,9 +10,9 @@ import attrs
 import pytest
 
 import asrlab
+from asrlab.environment import LoadMeter, MachineLoad
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.reports.comparison import Comparison, compare
-from asrlab.evaluation.runs.machine_load import LoadMeter, MachineLoad
 from asrlab.evaluation.runs.manifest import BenchRequest
 from asrlab.evaluation.runs.records import ModelPass
 from asrlab.evaluation.runs.result import RepeatResult

@@ -11,9 +11,8 @@ import asrlab
 from asrlab import Audio, Device, ModelInfo, Segment, Transcriber, Transcript
 from asrlab.evaluation.runs.executor import ItemFinished
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.gates import GATES, check_gates
+from asrlab.evaluation.runs.gates import GATES, check_gates, has_words
 from asrlab.evaluation.runs.records import Failure, GateResult
-from asrlab.evaluation.runs.words import has_words
 from asrlab.transcript import TranscriptWarning
 
 RATE = 16_000

@@ -16,8 +16,8 @@ from asrlab.cli.main import main
 from asrlab.evaluation.metrics import Resampling
 from asrlab.evaluation.metrics.normalizers import scoring_version
 from asrlab.evaluation.reports.comparison import compare
+from asrlab.evaluation.runs.fingerprint import text_language, unsupported_languages
 from asrlab.evaluation.runs.index import list_runs
-from asrlab.evaluation.runs.languages import text_language, unsupported_languages
 from asrlab.evaluation.runs.load import load_run
 from asrlab.testing.in_process import InProcessExecutor
 

@@ -16,13 +16,12 @@ from asrlab.evaluation.runs.executor import (
     ItemsStarted,
     ModelJob,
     WorkerMessage,
-    WorkerReady,
     WorkItem,
     WorkUnit,
 )
-from asrlab.evaluation.runs.local import LocalExecutor
-from asrlab.evaluation.runs.local.worker_pool import RetryQueue
-from asrlab.evaluation.runs.records import Failure
+from asrlab.evaluation.runs.manifest import BenchRequest
+from asrlab.evaluation.runs.records import Failure, ModelLoaded
+from asrlab.evaluation.runs.worker_pool import LocalExecutor, RetryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +67,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> list[WorkerMessage]:
 def test_one_worker_keeps_the_order(mixed: list[WorkerMessage]):
     """One worker starts units in order, each after the outcomes of the last; warm-ups are not reported."""
     assert _names(mixed) == [
-        "WorkerReady",
+        "ModelLoaded",
         "ItemsStarted",
         *["ItemFinished"] * 3,
         *["ItemsStarted", "ItemFinished"] * 4,
@@ -80,12 +79,11 @@ def test_one_worker_keeps_the_order(mixed: list[WorkerMessage]):
 
 
 def test_a_loaded_worker_reports_the_facts(mixed: list[WorkerMessage]):
-    """The first message has model facts, load time, patches, backend and peak memory."""
+    """The first message has model facts, load time, patches and backend."""
     hello = mixed[0]
-    assert isinstance(hello, WorkerReady)
+    assert isinstance(hello, ModelLoaded)
     assert (hello.info.model.name, hello.patches, hello.backend) == ("echo/echo", (), "")
     assert hello.load_time > 0
-    assert (hello.peak_resident_bytes or 0) > 2**20
 
 
 def test_audio_that_cannot_be_sent_fails_alone(mixed: list[WorkerMessage]):
@@ -114,12 +112,12 @@ def test_speech_is_measured_only_on_request(mixed: list[WorkerMessage]):
 
 def test_a_job_without_units_loads_the_model():
     """Without units the model is loaded, and nothing else happens."""
-    assert _names(LocalExecutor(workers=3).run(ECHO, [])) == ["WorkerReady"]
+    assert _names(LocalExecutor(workers=3).run(ECHO, [])) == ["ModelLoaded"]
 
 
 def test_an_option_that_the_model_lacks_is_a_failure_to_load():
     """Options are checked against the capabilities of the loaded model."""
-    job = attrs.evolve(ECHO, options=asrlab.TranscribeOptions(beam_size=5))
+    job = attrs.evolve(ECHO, request=BenchRequest(options=asrlab.TranscribeOptions(beam_size=5)))
     (failure,) = LocalExecutor().run(job, _units(TONE))
     assert isinstance(failure, Failure)
     assert failure.kind == "OptionError"
@@ -134,7 +132,7 @@ def test_a_started_unit_is_awaited_after_a_stop():
 
     for message in LocalExecutor().run(ECHO, _units(TONE, SILENCE, TONE), should_stop=enough):
         received += _names([message])
-    assert received == ["WorkerReady", "ItemsStarted", "ItemFinished", "ItemsStarted", "ItemFinished"]
+    assert received == ["ModelLoaded", "ItemsStarted", "ItemFinished", "ItemsStarted", "ItemFinished"]
 
 
 def test_a_worker_survives_the_thread_that_started_it():
@@ -144,7 +142,7 @@ def test_a_worker_survives_the_thread_that_started_it():
     thread = threading.Thread(target=lambda: received.extend(next(messages) for _ in range(3)))
     thread.start()
     thread.join()
-    assert _names([*received, *messages]) == ["WorkerReady", *["ItemsStarted", "ItemFinished"] * 2]
+    assert _names([*received, *messages]) == ["ModelLoaded", *["ItemsStarted", "ItemFinished"] * 2]
 
 
 @pytest.mark.parametrize("given", [{"workers": 0}, {"load_seconds": 0}], ids=["workers", "load-seconds"])

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio
+from asrlab.evaluation.runs import worker_process as memory
 from asrlab.evaluation.runs.executor import (
     ItemFinished,
     ItemsLost,
@@ -23,13 +24,13 @@ from asrlab.evaluation.runs.executor import (
     ModelJob,
     TimeLimits,
     WorkerMessage,
-    WorkerReady,
     WorkItem,
     WorkUnit,
 )
-from asrlab.evaluation.runs.local import LocalExecutor, memory
-from asrlab.evaluation.runs.local.worker_process import WorkerState
-from asrlab.evaluation.runs.records import Failure
+from asrlab.evaluation.runs.manifest import BenchRequest
+from asrlab.evaluation.runs.records import Failure, ModelLoaded
+from asrlab.evaluation.runs.worker_pool import LocalExecutor
+from asrlab.evaluation.runs.worker_process import WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,7 +68,7 @@ class Scene:
     def run(self, *names: str, model: str = "calm", limit: int | None = None, **settings: Any) -> list[WorkerMessage]:
         """Return all messages; *settings* are for the executor and its run."""
         sizes = {name: settings.pop(name) for name in ("workers", "load_seconds") if name in settings}
-        job = ModelJob(model=f"faulty_engine/{model}", memory_limit_bytes=limit)
+        job = ModelJob(model=f"faulty_engine/{model}", request=BenchRequest(memory_limit_bytes=limit))
         return list(LocalExecutor(**sizes).run(job, self.units(*names), **settings))
 
     def calls(self) -> list[str]:
@@ -176,7 +177,7 @@ def test_lost_items_are_retried_after_all_others(havoc: Havoc):
     """Retries come at the end, those after a lack of memory last; a lost worker has one successor."""
     second = [*CULPRITS[:3], "hang", "once", *CULPRITS[3:]]
     assert [name for name in havoc.scene.calls() if name != "after"][-len(second) :] == second
-    assert len(_of(havoc.messages, WorkerReady)) == len(_of(havoc.messages, ItemsLost)) + 1  # "after" comes last
+    assert len(_of(havoc.messages, ModelLoaded)) == len(_of(havoc.messages, ItemsLost)) + 1  # "after" comes last
 
 
 def test_an_ordinary_error_is_not_tried_again(havoc: Havoc):
@@ -199,7 +200,7 @@ def test_a_kill_that_the_kernel_counts_is_lack_of_memory(scene: Scene, monkeypat
     assert "the kernel killed the worker process for lack of memory" in _of(messages, ItemsLost)[0].failure.message
     assert "SIGKILL (sent by a user" in _of(messages, ItemsLost)[1].failure.message
     assert scene.calls() == ["oomkill", "kill"]
-    assert len(_of(messages, WorkerReady)) == 2  # nothing is left for a third
+    assert len(_of(messages, ModelLoaded)) == 2  # nothing is left for a third
 
 
 def test_two_workers_run_side_by_side(scene: Scene):
@@ -214,7 +215,7 @@ def test_a_warm_up_never_counts_against_an_utterance(scene: Scene, caplog: pytes
     """The successor of a worker that was lost in a warm-up runs none, and the log reports it."""
     messages = scene.run("calm", "quiet", warmups=scene.units("first", "abort", "last"))
     assert _outcomes(messages) == ["calm", "quiet"]
-    assert list(map(type, messages)) == [WorkerReady, WorkerReady, *[ItemsStarted, ItemFinished] * 2]
+    assert list(map(type, messages)) == [ModelLoaded, ModelLoaded, *[ItemsStarted, ItemFinished] * 2]
     assert scene.calls() == ["first", "abort", "calm", "quiet"]
     assert "its replacement runs no warm-ups" in caplog.text
 
@@ -272,7 +273,7 @@ def test_a_frozen_worker_does_not_block_sending(scene: Scene, monkeypatch: pytes
 
     The limit for opening holds until the worker has reported another.
     """
-    monkeypatch.setattr("asrlab.evaluation.runs.local.worker_process.OPEN_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("asrlab.evaluation.runs.worker_process.OPEN_TIMEOUT_S", 2.0)
     audio = Audio(samples=np.zeros(16_000 * 10, np.float32), sample_rate=16_000)
     units = [*scene.units("calm"), WorkUnit(items=(WorkItem(key=(1, 0), audio=audio),))]
     messages: list[WorkerMessage] = []
@@ -354,20 +355,20 @@ def test_stop_ends_loading_at_once(scene: Scene):
 def test_stop_does_not_wait_for_a_unit_of_several(scene: Scene):
     """After a stop during a unit of several, outcomes are kept and the rest is neither lost nor tried."""
     messages = scene.run("calm hang calm", "calm", should_stop=(scene.folder / "hanging").exists)
-    assert list(map(type, messages)) == [WorkerReady, ItemsStarted, ItemFinished]
+    assert list(map(type, messages)) == [ModelLoaded, ItemsStarted, ItemFinished]
     scene.assert_nothing_runs()
 
 
 def test_a_lost_item_is_not_retried_after_a_stop(scene: Scene):
     """After a stop while a culprit is at work, its loss is reported and nothing starts."""
     messages = scene.run("abort", "calm", should_stop=(scene.folder / "calls").exists)
-    assert list(map(type, messages)) == [WorkerReady, ItemsStarted, ItemsLost]
+    assert list(map(type, messages)) == [ModelLoaded, ItemsStarted, ItemsLost]
 
 
 SCRIPT = """
 import sys, threading
 from pathlib import Path
-from asrlab.evaluation.runs.local import LocalExecutor
+from asrlab.evaluation.runs.worker_pool import LocalExecutor
 from asrlab.evaluation.runs.executor import ModelJob, WorkItem, WorkUnit
 
 def run():

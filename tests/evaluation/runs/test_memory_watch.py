@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asrlab.errors import AudioError
-from asrlab.evaluation.runs.job import is_out_of_memory
-from asrlab.evaluation.runs.local import memory
-from asrlab.evaluation.runs.local.memory import kernel_oom_kills, process_resident_bytes
+from asrlab.evaluation.runs import worker_process as memory
+from asrlab.evaluation.runs.worker import is_out_of_memory
+from asrlab.evaluation.runs.worker_process import kernel_oom_kills, process_resident_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -334,10 +334,10 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_cure(
 
 def test_two_folders_of_the_same_name_are_two_models():
     """Models in folders of the same name have their paths in their names."""
-    from asrlab.evaluation.runs.plan import _models_by_name
+    from asrlab.evaluation.runs.bench import models_by_name
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
 
     registry = Registry(PluginHost())
     models = [registry.resolve(f"liquid-audio/{folder}") for folder in ("/one/model", "/two/model", "/three/other")]
-    assert list(_models_by_name(models)) == ["liquid-audio//one/model", "liquid-audio//two/model", "liquid-audio/other"]
+    assert list(models_by_name(models)) == ["liquid-audio//one/model", "liquid-audio//two/model", "liquid-audio/other"]

@@ -13,7 +13,7 @@ from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.datasets.references import Reference
 from asrlab.evaluation.metrics import Profile, Resampling, TextPair, get_profile, profile_for
-from asrlab.evaluation.runs.languages import UnsupportedLanguages, unsupported_languages
+from asrlab.evaluation.runs.fingerprint import UnsupportedLanguages, unsupported_languages
 from asrlab.evaluation.runs.load import load_run_records
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 

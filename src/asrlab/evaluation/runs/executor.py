@@ -17,10 +17,9 @@ from typing import Protocol
 import attrs
 
 from asrlab.audio import Audio, AudioFile, AudioSource, open_audio
-from asrlab.engine.contract import TranscriberInfo
-from asrlab.evaluation.runs.records import Failure
-from asrlab.options import Batching, TranscribeOptions
-from asrlab.transcript import PatchStatus, Transcript
+from asrlab.evaluation.runs.manifest import BenchRequest
+from asrlab.evaluation.runs.records import Failure, ModelLoaded
+from asrlab.transcript import Transcript
 
 CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
 """Kinds of a `Failure` that ended a worker."""
@@ -34,7 +33,7 @@ MAX_ATTEMPTS = 2
 type ItemKey = tuple[int, int]
 """Index of the utterance in the data set, and number of the repeat, both from 0."""
 
-type WorkerMessage = WorkerReady | ItemsStarted | ItemFinished | ItemsLost | Failure
+type WorkerMessage = ModelLoaded | ItemsStarted | ItemFinished | ItemsLost | Failure
 
 
 def never() -> bool:
@@ -68,9 +67,9 @@ class Executor(Protocol):
                 outcome are then neither answered nor counted as lost.
 
         Yields:
-            `WorkerReady` after each load of the model, `ItemsStarted` before a unit, `ItemFinished` for each item and
-            `ItemsLost` for each lost worker. If the model does not load: a `Failure`, alone if the model never loaded,
-            else after an `ItemFinished` with this failure for each remaining item.
+            `ModelLoaded` with the number 0 after each load of the model, `ItemsStarted` before a unit, `ItemFinished`
+            for each item and `ItemsLost` for each lost worker. If the model does not load: a `Failure`, alone if the
+            model never loaded, else after an `ItemFinished` with this failure for each remaining item.
         """
         ...
 
@@ -81,29 +80,17 @@ class ModelJob:
 
     Attributes:
         model: The requested name of the model.
-        device: As for ``asrlab.load``.
-        compute_type: As for ``asrlab.load``.
-        threads: As for ``asrlab.load``.
-        patches: As for ``asrlab.load``.
-        options: Options for every utterance.
-        batching: The requested batching settings.
+        request: The request of the run, with the settings of all models.
         unit_size: Number of utterances in a unit; 1 unless the engine decodes several at once.
         points: Entry points of plugins; None for the installed ones.
         disabled: Names of plugins that are not loaded.
-        memory_limit_bytes: Resident memory at which a worker counts as out of memory; None for no limit.
     """
 
     model: str
-    device: str = "auto"
-    compute_type: str = "auto"
-    threads: int | None = None
-    patches: str | tuple[str, ...] | None = None
-    options: TranscribeOptions = attrs.field(factory=TranscribeOptions)
-    batching: Batching = attrs.field(factory=Batching)
+    request: BenchRequest = attrs.field(factory=BenchRequest)
     unit_size: int = 1
     points: tuple[EntryPoint, ...] | None = None
     disabled: tuple[str, ...] = ()
-    memory_limit_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -134,27 +121,6 @@ class WorkUnit:
     """
 
     items: tuple[WorkItem, ...]
-
-
-@attrs.frozen(kw_only=True)
-class WorkerReady:
-    """A worker has loaded the model.
-
-    Attributes:
-        info: Facts of the loaded model.
-        load_time: Seconds, as ``Transcriber.load_time``.
-        patches: Patches that were applied to other packages.
-        backend: Build of torch in the worker, and its GPU; empty if torch was not imported.
-        batching: Effective batching settings; None if utterances are decoded one by one.
-        peak_resident_bytes: Peak memory of the worker so far; None if the system does not report it.
-    """
-
-    info: TranscriberInfo
-    load_time: float
-    patches: tuple[PatchStatus, ...] = ()
-    backend: str = ""
-    batching: Batching | None = None
-    peak_resident_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -213,7 +179,6 @@ class ItemsLost:
 
 OPEN_TIMEOUT_S = 300.0
 """Seconds in which a worker must have read the declared duration; equal to the smallest limit of an utterance."""
-
 _MIN_TIMEOUT_S = 300.0
 _MAX_TIMEOUT_S = 7 * 24 * 3600.0
 _UNKNOWN_DURATION_TIMEOUT_S = 3600.0
@@ -249,20 +214,15 @@ def utterance_timeout(audio: AudioSource) -> float:
     known = known_timeout(audio, None)
     if known is not None:
         return known
-    declared = None
+    path = audio.path if isinstance(audio, AudioFile) else audio
     with suppress(Exception):  # the transcription reports whatever is wrong with the audio
-        declared = _declared_duration(audio)
-    return _UNKNOWN_DURATION_TIMEOUT_S if declared is None else _clamp_timeout(declared)
+        is_file = isinstance(path, str | os.PathLike) and Path(os.fsdecode(path)).is_file()
+        if is_file or isinstance(path, bytes):  # opening a pipe could block forever
+            with open_audio(audio, allow_truncated=True) as reader:
+                if reader.declared_duration is not None:
+                    return _clamp_timeout(reader.declared_duration)
+    return _UNKNOWN_DURATION_TIMEOUT_S
 
 
 def _clamp_timeout(duration: float) -> float:
     return min(_MAX_TIMEOUT_S, max(_MIN_TIMEOUT_S, _TIMEOUT_FACTOR * duration))
-
-
-def _declared_duration(audio: AudioSource) -> float | None:
-    path = audio.path if isinstance(audio, AudioFile) else audio
-    is_file = isinstance(path, str | os.PathLike) and Path(os.fsdecode(path)).is_file()
-    if not (is_file or isinstance(path, bytes)):  # opening a pipe could block forever
-        return None
-    with open_audio(audio, allow_truncated=True) as reader:
-        return reader.declared_duration

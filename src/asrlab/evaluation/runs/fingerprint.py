@@ -1,4 +1,4 @@
-"""Checksums and facts of utterances, by which a run recognizes that its data set has changed."""
+"""Facts of utterances: checksums, by which a run recognizes that its data set has changed, and languages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,11 +18,16 @@ from asrlab.audio import Audio, AudioFile, AudioSource
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import Utterance
 from asrlab.evaluation.runs.records import json_line
+from asrlab.languages import language_tag, primary_language
+from asrlab.options import TranscribeOptions
 
 _THREADS = 4  # hashlib releases the GIL, and waiting for a disk uses no core
 _MAX_PENDING = 64  # utterances whose files are being read
 _BLOCK_BYTES = 2**20
 _BLOCK_ROWS = 2**16
+_MAX_LISTED = 5
+_EQUIVALENT = {"fil": "tl", "jv": "jw", "nb": "no", "yue": "zh"}
+"""Codes that models use for the same language, or for languages with the same spelling."""
 
 
 def _check_text(_facts: UtteranceFacts, field: attrs.Attribute[Any], value: object) -> None:
@@ -68,33 +73,29 @@ class UtteranceFacts:
             raise DatasetError(f"not the facts of an utterance: {error}") from error
 
 
-def describe_utterances(
-    utterances: Iterable[Utterance], *, progress: Callable[[int], object] | None = None
-) -> tuple[UtteranceFacts, ...]:
+def describe_utterances(utterances: Iterable[Utterance]) -> tuple[UtteranceFacts, ...]:
     """Return the facts of each utterance; read a few audio files at once, and each file once.
 
     Args:
         utterances: Iterated once, with at most 64 in memory.
-        progress: Called after each utterance with the number of finished ones.
     """
     files: dict[str, Future[str]] = {}
     pending: deque[tuple[UtteranceFacts, Callable[[], str]]] = deque()
     done: list[UtteranceFacts] = []
 
-    def finish() -> None:
-        facts, digest = pending.popleft()
-        done.append(attrs.evolve(facts, audio_sha256=digest()))
-        if progress is not None:
-            progress(len(done))
+    def finish(most: int) -> None:
+        while len(pending) > most:
+            facts, digest = pending.popleft()
+            done.append(attrs.evolve(facts, audio_sha256=digest()))
 
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="asrlab-sha256")
     try:
         for utterance in utterances:
-            pending.append((_facts(utterance), _start_hash(utterance.audio, files, pool)))
-            if len(pending) > _MAX_PENDING:
-                finish()
-        while pending:
-            finish()
+            names = {name: getattr(utterance, name) for name in ("id", "language", "speaker", "recording")}
+            facts = UtteranceFacts(reference=utterance.text, audio_sha256="", **names)
+            pending.append((facts, _start_hash(utterance.audio, files, pool)))
+            finish(_MAX_PENDING)
+        finish(0)
     finally:
         pool.shutdown(cancel_futures=True)
     return tuple(done)
@@ -125,17 +126,6 @@ def audio_sha256(audio: AudioSource) -> str:
         return _hash_object(audio)
     except Exception as error:  # noqa: BLE001 - a file object, or an array, may raise anything
         return _unreadable(error)
-
-
-def _facts(utterance: Utterance) -> UtteranceFacts:
-    return UtteranceFacts(
-        id=utterance.id,
-        reference=utterance.text,
-        language=utterance.language,
-        speaker=utterance.speaker,
-        recording=utterance.recording,
-        audio_sha256="",
-    )
 
 
 def _start_hash(audio: AudioSource, files: dict[str, Future[str]], pool: ThreadPoolExecutor) -> Callable[[], str]:
@@ -187,7 +177,13 @@ def _hash_object(audio: Any) -> str:
         return _hash_samples(audio, rate=None)
     if isinstance(audio, Audio):
         return _hash_samples(audio.samples, rate=audio.sample_rate)
-    return _hash_stream(audio)
+    position, digest = audio.tell(), hashlib.sha256()
+    try:
+        while data := audio.read(_BLOCK_BYTES):
+            digest.update(data)
+    finally:
+        audio.seek(position)
+    return digest.hexdigest()
 
 
 def _hash_samples(samples: Any, *, rate: int | None) -> str:
@@ -202,17 +198,6 @@ def _hash_samples(samples: Any, *, rate: int | None) -> str:
     return digest.hexdigest()
 
 
-def _hash_stream(file: Any) -> str:
-    position = file.tell()
-    digest = hashlib.sha256()
-    try:
-        while data := file.read(_BLOCK_BYTES):
-            digest.update(data)
-    finally:
-        file.seek(position)
-    return digest.hexdigest()
-
-
 def _hash_header(header: list[Any]) -> hashlib._Hash:
     """Return a checksum that starts with *header* as JSON, so that no two headers give the same bytes."""
     return hashlib.sha256(json.dumps(header).encode() + b"\n")
@@ -220,3 +205,69 @@ def _hash_header(header: list[Any]) -> hashlib._Hash:
 
 def _unreadable(error: Exception) -> str:
     return f"unreadable: {getattr(error, 'strerror', None) or type(error).__name__}"
+
+
+@attrs.frozen(kw_only=True)
+class UnsupportedLanguages:
+    """Utterances in languages that a model was not made for.
+
+    Attributes:
+        known: Primary subtags of the languages that the model was made for.
+        spoken: The other languages of the utterances with their number of utterances, the most frequent first.
+        total: Number of all utterances.
+    """
+
+    known: tuple[str, ...]
+    spoken: tuple[tuple[str, int], ...]
+    total: int
+
+    @property
+    def utterances(self) -> int:
+        """Number of utterances in languages that the model was not made for."""
+        return sum(count for _, count in self.spoken)
+
+    @property
+    def remark(self) -> str:
+        """A phrase beside a model's name, such as ``not made for de, fr``."""
+        return f"not made for {_listed([language for language, _ in self.spoken])}"
+
+    def sentence(self, model: str) -> str:
+        """Return a warning about *model* with the numbers of utterances."""
+        spoken = _listed([f"{language} {count}" for language, count in self.spoken])
+        known = ", ".join(self.known) if len(self.known) <= _MAX_LISTED else f"{len(self.known)} other languages"
+        return (
+            f"{model} was not made for {self.utterances} of {self.total} utterances ({spoken}): it was made for "
+            f"{known}, so its texts and error rate there mean little"
+        )
+
+
+def spoken_language(named: str | None, options: TranscribeOptions) -> str | None:
+    """Return the tag of an utterance's language: *named* by the data set, else by *options*, else None."""
+    return language_tag(named) or options.language
+
+
+def text_language(spoken: str | None, options: TranscribeOptions) -> str | None:
+    """Return the tag of a text's language: English if speech is translated, else the *spoken* one."""
+    return "en" if options.task == "translate" else spoken
+
+
+def unsupported_languages(known: tuple[str, ...] | None, spoken: Iterable[str | None]) -> UnsupportedLanguages | None:
+    """Return the languages of utterances that a model was not made for; None if there are none.
+
+    Args:
+        known: Primary subtags of the languages that the model was made for; None if not known.
+        spoken: Language of each utterance; None if not known.
+    """
+    if not known:
+        return None
+    languages = [primary_language(tag) for tag in spoken]
+    supported = {*known, *(code for code, same in _EQUIVALENT.items() if same in known)}
+    others = Counter(language for language in languages if language is not None and language not in supported)
+    if not others:
+        return None
+    return UnsupportedLanguages(known=known, spoken=tuple(others.most_common()), total=len(languages))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(names[:_MAX_LISTED]) + more

@@ -13,8 +13,7 @@ import attrs
 
 from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
-from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.languages import spoken_language
+from asrlab.evaluation.runs.fingerprint import UtteranceFacts, spoken_language
 from asrlab.evaluation.runs.manifest import RunManifest
 from asrlab.evaluation.runs.records import (
     LostAttempt,

@@ -43,8 +43,8 @@ class BenchRequest:
         allow_external_audio: Accept audio outside of the data set's folder.
     """
 
-    dataset: str | None
-    models: tuple[str, ...]
+    dataset: str | None = None
+    models: tuple[str, ...] = ()
     device: str = "auto"
     compute_type: str = "auto"
     threads: int | None = None
@@ -191,7 +191,7 @@ def bench_command(request: BenchRequest, run: Path) -> str:
     for model in request.models:
         words += ["-m", model]
     words += ["--run", str(run)]
-    for name, value in _changed_fields(request, BenchRequest(dataset=None, models=())):
+    for name, value in _changed_fields(request, BenchRequest()):
         if name not in ("dataset", "models", "options", "batching", "warmup"):
             words += _option(_REQUEST_OPTIONS.get(name, name), value // _MIB if name == "memory_limit_bytes" else value)
     if request.warmup != default_warmup(request.repeat):

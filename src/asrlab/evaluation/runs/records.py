@@ -13,8 +13,8 @@ import attrs
 
 from asrlab.audio.types import AudioTrack
 from asrlab.engine.contract import TranscriberInfo
+from asrlab.environment import MachineLoad
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.evaluation.runs.machine_load import MachineLoad
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcript import DecodingPath, PatchStatus, Segment, Timings, Transcript, TranscriptWarning
 

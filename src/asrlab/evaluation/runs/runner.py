@@ -11,7 +11,7 @@ from typing import Literal
 
 import attrs
 
-from asrlab.environment import load_average, utc_timestamp
+from asrlab.environment import LoadMeter, load_average, utc_timestamp
 from asrlab.evaluation.datasets import Utterance
 from asrlab.evaluation.runs.executor import (
     MAX_ATTEMPTS,
@@ -22,15 +22,13 @@ from asrlab.evaluation.runs.executor import (
     ItemsStarted,
     ModelJob,
     WorkerMessage,
-    WorkerReady,
     WorkItem,
     WorkUnit,
     known_timeout,
 )
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
-from asrlab.evaluation.runs.gates import check_gates
+from asrlab.evaluation.runs.gates import check_gates, has_words
 from asrlab.evaluation.runs.load import OutcomeKey, RunRecords
-from asrlab.evaluation.runs.machine_load import LoadMeter
 from asrlab.evaluation.runs.manifest import BenchRequest
 from asrlab.evaluation.runs.records import (
     Failure,
@@ -46,7 +44,6 @@ from asrlab.evaluation.runs.records import (
     UtteranceOutcome,
 )
 from asrlab.evaluation.runs.storage import Ledger
-from asrlab.evaluation.runs.words import has_words
 
 
 @attrs.frozen(kw_only=True)
@@ -207,8 +204,9 @@ class _PassRunner:
 
     def _record(self, message: WorkerMessage) -> None:
         match message:
-            case WorkerReady():
-                self.loaded = self._model_loaded(message)
+            case ModelLoaded():
+                number = 1 + max(self.runner.records.loaded, default=-1)
+                self.loaded = attrs.evolve(message, model=self.model, number=number)
                 self.runner.write(self.loaded)
             case ItemsStarted(keys=keys):
                 self.runner.write(UnitStarted(model=self.model, repeat=keys[0][1], ids=self._ids(keys)))
@@ -226,17 +224,6 @@ class _PassRunner:
     def _ids(self, keys: tuple[ItemKey, ...]) -> tuple[str, ...]:
         return tuple(self._facts(key).id for key in keys)
 
-    def _model_loaded(self, ready: WorkerReady) -> ModelLoaded:
-        return ModelLoaded(
-            model=self.model,
-            number=1 + max(self.runner.records.loaded, default=-1),
-            info=ready.info,
-            load_time=ready.load_time,
-            patches=ready.patches,
-            backend=ready.backend,
-            batching=ready.batching,
-        )
-
     def _outcome(self, finished: ItemFinished) -> UtteranceOutcome:
         facts, transcript = self._facts(finished.key), finished.transcript
         losses = self.runner.records.losses[self._outcome_key(finished.key)]
@@ -249,7 +236,7 @@ class _PassRunner:
             hypothesis=transcript.text if transcript else None,
             failure=finished.failure,
             recognized=Recognized.from_transcript(transcript) if transcript else None,
-            gates=check_gates(finished, facts=facts, requested_device=self.job.device, info=info),
+            gates=check_gates(finished, facts=facts, requested_device=self.job.request.device, info=info),
             attempts=losses + (transcript is not None or not losses),
             loaded=self.loaded.number if self.loaded and transcript else None,
             peak_resident_bytes=finished.peak_resident_bytes,

@@ -1,4 +1,4 @@
-"""A worker as its parent sees it: the process with its pipes, and the state of its work."""
+"""A worker as its parent sees it: its process, its memory, and the state of its work."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
-from queue import SimpleQueue
+from pathlib import Path
 
 import attrs
 
@@ -19,133 +20,68 @@ from asrlab.evaluation.runs.executor import (
     OPEN_TIMEOUT_S,
     STOPPED,
     TIMEOUT,
-    ItemFinished,
     ItemKey,
     ModelJob,
     TimeLimits,
-    WorkerReady,
     WorkItem,
     WorkUnit,
 )
-from asrlab.evaluation.runs.local.memory import kernel_oom_kills, process_resident_bytes
-from asrlab.evaluation.runs.local.worker import read_frame, write_frame
 from asrlab.evaluation.runs.records import Failure
-from asrlab.isolation import describe_exit, kill_process_group, python_command
+from asrlab.isolation import SHUTDOWN_TIMEOUT_S, ChildProcess, Inbox, describe_exit
 
-SHUTDOWN_TIMEOUT_S = 10.0
-"""Seconds a worker may take to end; an engine's threads, or a driver that hangs, may delay the end forever."""
-_START = "from asrlab.evaluation.runs.local.worker import main; main(parent={parent}, use_death_signal={main_thread})"
-
-type WorkerEvent = WorkerReady | TimeLimits | ItemFinished | Failure | UnreadableMessage | WorkerExited
-type Inbox = SimpleQueue[tuple[WorkerProcess, WorkerEvent]]
-
-
-@attrs.frozen
-class UnreadableMessage:
-    """A message that this process cannot unpickle.
-
-    Attributes:
-        error: Reason why the message cannot be unpickled.
-    """
-
-    error: Exception
-
-
-@attrs.frozen
-class WorkerExited:
-    """The end of a worker, its last event.
-
-    Attributes:
-        code: Exit status, negative for a signal.
-    """
-
-    code: int
-
-
-class WorkerProcess:
-    """A process with a worker, whose events arrive in *inbox*, the last one a `WorkerExited`.
-
-    Two threads handle the pipes: a worker that hangs reads nothing, and sending it an hour of audio would block.
-    """
-
-    def __init__(self, job: ModelJob, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
-        self._outbox.put(pickle.dumps(job))
-        main_thread = threading.current_thread() is threading.main_thread()
-        # a session of its own: Ctrl-C reaches only the parent, which then ends the worker
-        self._process = subprocess.Popen(
-            python_command(_START.format(parent=os.getpid(), main_thread=main_thread)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._receiver = threading.Thread(target=self._receive, name="asrlab-receiver", daemon=True)
-        self._receiver.start()
-        threading.Thread(target=self._transmit, name="asrlab-transmitter", daemon=True).start()
-
-    @property
-    def pid(self) -> int:
-        """Id of the process, and of the process group of everything it starts."""
-        return self._process.pid
-
-    def send(self, data: bytes) -> None:
-        """Send a pickled unit without waiting."""
-        self._outbox.put(data)
-
-    def shutdown(self) -> None:
-        """Let the worker end by itself after the units it was sent."""
-        self._outbox.put(None)
-
-    def kill(self) -> None:
-        """Kill the worker and everything it started."""
-        self.shutdown()
-        if self._receiver.is_alive():  # otherwise the process has ended, and its id may be in use again
-            kill_process_group(self.pid)
-
-    def join(self, timeout_s: float) -> None:
-        """Wait for the worker's end, at most *timeout_s* seconds."""
-        self._receiver.join(max(0.0, timeout_s))
-
-    def release_pipe(self) -> None:
-        """Kill the children of a dead worker, which may keep its pipe open and so hide its death."""
-        if self._process.poll() is not None:
-            self.kill()
-
-    def _receive(self) -> None:
-        stdout = self._process.stdout
-        assert stdout is not None  # noqa: S101 - opened as a pipe
-        with stdout:
-            while (data := read_frame(stdout)) is not None:  # type: ignore[arg-type]
-                self._inbox.put((self, _to_event(data)))
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(SHUTDOWN_TIMEOUT_S)
-        self.kill()
-        self._inbox.put((self, WorkerExited(self._process.wait())))
-
-    def _transmit(self) -> None:
-        stdin = self._process.stdin
-        assert stdin is not None  # noqa: S101 - opened as a pipe
-        with suppress(OSError):  # a broken pipe: the receiver reports the death of the worker
-            while (data := self._outbox.get()) is not None:
-                write_frame(stdin, data)  # type: ignore[arg-type]
-        with suppress(OSError):
-            stdin.close()
-
-
-def _to_event(data: bytes) -> WorkerEvent:
-    try:
-        event: WorkerEvent = pickle.loads(data)  # noqa: S301 - written by our own child
-    except Exception as error:  # noqa: BLE001 - an engine's records may only unpickle in the worker
-        return UnreadableMessage(error)
-    return event
-
-
-_MIB = 2**20
 BATCH_TIMEOUT_FACTOR = 2
 """Factor by which a unit of several items may be silent longer than its longest item, which waits for its batch. The
 item that hangs is identified when each is retried by itself."""
 _OOM_CHECK_INTERVAL_S = 1.0  # reading the kernel's counter takes as long as a short utterance with a fast engine
+_START = "from asrlab.evaluation.runs.worker import main; main(parent={parent}, use_death_signal={main_thread})"
+_MIB = 2**20
+_CGROUPS = Path("/sys/fs/cgroup")
+_PROC = Path("/proc")
+
+
+def start_worker(job: ModelJob, inbox: Inbox) -> ChildProcess:
+    """Start a worker process with *job*; its pickled messages arrive in *inbox*."""
+    data = pickle.dumps(job)
+    main_thread = threading.current_thread() is threading.main_thread()
+    process = ChildProcess(_START.format(parent=os.getpid(), main_thread=main_thread), inbox)
+    process.send(data)
+    return process
+
+
+def process_resident_bytes(pid: int) -> int | None:
+    """Return the resident memory of a process without its children; None if the process or the figure is missing.
+
+    Source: proc_pid_statm(5); ps(1), where ``rss`` is in KiB.
+    """
+    with suppress(OSError, IndexError):  # the process has ended, or this is not Linux
+        return int((_PROC / str(pid) / "statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["/bin/ps", "-o", "rss=", "-p", str(pid)]
+        output = subprocess.run(command, capture_output=True, check=False, timeout=5).stdout.strip()
+        return int(output) * 1024 if output.isdigit() else None
+    return None
+
+
+def kernel_oom_kills() -> int | None:
+    """Return the number of processes that the kernel has killed for lack of memory; None if not reported.
+
+    The count is of this control group, or else of the machine. Only differences have a meaning.
+
+    Source: the kernel's cgroup-v2.rst, ``memory.events``; mm/oom_kill.c, which counts before it kills.
+    """
+    for path in _counter_files():
+        with suppress(OSError, ValueError):
+            fields = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+            return next(int(count) for name, count in fields if name == "oom_kill")
+    return None
+
+
+def _counter_files() -> Iterator[Path]:
+    with suppress(OSError):
+        lines = (_PROC / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
+        yield from (_CGROUPS / line[3:].strip("/") / "memory.events" for line in lines if line.startswith("0::"))
+    yield _CGROUPS / "memory.events"  # a container may show its own group as the root
+    yield _PROC / "vmstat"
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -167,7 +103,7 @@ class WorkerState:
         oom_kills: The kernel's count at that time.
     """
 
-    process: WorkerProcess
+    process: ChildProcess
     timeout_s: float
     warmups: list[WorkUnit]
     loaded: bool = False

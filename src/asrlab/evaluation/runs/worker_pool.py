@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import pickle
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
@@ -22,21 +24,13 @@ from asrlab.evaluation.runs.executor import (
     ModelJob,
     TimeLimits,
     WorkerMessage,
-    WorkerReady,
     WorkItem,
     WorkUnit,
     never,
 )
-from asrlab.evaluation.runs.local.worker_process import (
-    SHUTDOWN_TIMEOUT_S,
-    Inbox,
-    UnreadableMessage,
-    WorkerEvent,
-    WorkerExited,
-    WorkerProcess,
-    WorkerState,
-)
-from asrlab.evaluation.runs.records import Failure
+from asrlab.evaluation.runs.records import Failure, ModelLoaded
+from asrlab.evaluation.runs.worker_process import WorkerState, start_worker
+from asrlab.isolation import SHUTDOWN_TIMEOUT_S, ChildProcess, Inbox
 
 POLL_INTERVAL_S = 0.2
 """Seconds between checks of deadlines, memory and requests to stop while no event arrives."""
@@ -82,7 +76,9 @@ class LocalExecutor:
         load of the model, and a passing fault of the machine may be over. Items that were lost for lack of memory are
         retried with no other worker at work.
         """
-        pool = WorkerPool(self, job, units, warmups=warmups, should_stop=should_stop)
+        pool = WorkerPool(
+            executor=self, job=job, queue=RetryQueue(units), warmups=tuple(warmups), should_stop=should_stop
+        )
         gently = False
         try:
             yield from pool.run()
@@ -91,39 +87,34 @@ class LocalExecutor:
             pool.shutdown(gently=gently)
 
 
+@attrs.define(kw_only=True)
 class WorkerPool:
     """Workers and the units they share.
 
-    Args:
+    Attributes:
         executor: The settings.
         job: The model and its settings.
-        units: Units in order.
+        queue: The remaining units.
         warmups: Warm-ups for each worker.
         should_stop: Asked whether nothing new may start.
     """
 
-    def __init__(
-        self,
-        executor: LocalExecutor,
-        job: ModelJob,
-        units: Sequence[WorkUnit],
-        *,
-        warmups: Sequence[WorkUnit],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._job = job
-        self._queue = RetryQueue(units)
-        self._warmups = tuple(warmups)
-        self._should_stop = should_stop
-        self._stopped_at: float | None = None
-        self._max_workers = executor.workers
-        self._load_seconds = executor.load_seconds
-        self._workers: list[WorkerState] = []
-        self._loaded = False
-        self._reload_failed = False  # the model, which had loaded before, did not load the last time
-        self._inbox: Inbox = SimpleQueue()
-        self._events: deque[tuple[WorkerProcess, WorkerEvent]] = deque()
-        self._next_check = 0.0
+    executor: LocalExecutor
+    job: ModelJob
+    queue: RetryQueue
+    warmups: tuple[WorkUnit, ...]
+    should_stop: Callable[[], bool]
+    _stopped_at: float | None = None
+    _max_workers: int = attrs.field(init=False)
+    _workers: list[WorkerState] = attrs.field(factory=list)
+    _loaded: bool = False
+    _reload_failed: bool = False  # the model, which had loaded before, did not load the last time
+    _inbox: Inbox = attrs.field(factory=SimpleQueue)
+    _events: deque[tuple[ChildProcess, bytes | int]] = attrs.field(factory=deque)
+    _next_check: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self._max_workers = self.executor.workers
 
     def run(self) -> Generator[WorkerMessage]:
         """Run all units to their end."""
@@ -139,42 +130,39 @@ class WorkerPool:
             idle = [worker.process for worker in self._workers if gently and worker.is_idle]
             for process in idle:
                 process.shutdown()
-            _join(idle, STOP_SHUTDOWN_TIMEOUT_S if self._is_stopping else SHUTDOWN_TIMEOUT_S)
+            _join(idle, SHUTDOWN_TIMEOUT_S if self._stopped_at is None else STOP_SHUTDOWN_TIMEOUT_S)
         finally:
             for worker in self._workers:
                 worker.process.kill()
             _join([worker.process for worker in self._workers], SHUTDOWN_TIMEOUT_S)
 
     def _is_over(self) -> bool:
-        self._check_stop()
+        is_stopping = self._check_stop()  # every time: the request starts the grace period
         if any(worker.is_busy for worker in self._workers):
             return False
-        return self._is_stopping or not self._workers or (self._loaded and not self._queue)
-
-    @property
-    def _is_stopping(self) -> bool:
-        return self._stopped_at is not None
+        return is_stopping or not self._workers or (self._loaded and not self.queue)
 
     def _check_stop(self) -> bool:
-        if self._stopped_at is None and self._should_stop():
+        """Return whether the run is stopping."""
+        if self._stopped_at is None and self.should_stop():
             self._stopped_at = time.monotonic()
-        return self._is_stopping
+        return self._stopped_at is not None
 
     def _start_workers(self) -> None:
         """Start as many workers as the remaining work needs."""
         n_busy = sum(worker.is_busy for worker in self._workers)
-        n_needed = n_busy + len(self._queue) if self._loaded else max(1, len(self._queue))
+        n_needed = n_busy + len(self.queue) if self._loaded else max(1, len(self.queue))
         while len(self._workers) < min(self._max_workers, n_needed) and not self._check_stop():
-            process = WorkerProcess(self._job, self._inbox)
-            worker = WorkerState(process=process, timeout_s=self._load_seconds, warmups=list(self._warmups))
+            process = start_worker(self.job, self._inbox)
+            worker = WorkerState(process=process, timeout_s=self.executor.load_seconds, warmups=list(self.warmups))
             self._workers.append(worker)
 
     def _dispatch(self) -> Generator[WorkerMessage]:
         for worker in self._workers:
-            while worker.is_idle and self._queue and not self._check_stop():
+            while worker.is_idle and self.queue and not self._check_stop():
                 if worker.warmups:
                     self._warm_up(worker)
-                elif (unit := self._queue.take(at_work=any(other.is_busy for other in self._workers))) is not None:
+                elif (unit := self.queue.take(at_work=any(other.is_busy for other in self._workers))) is not None:
                     yield ItemsStarted(keys=tuple(item.key for item in unit.items))
                     yield from self._send(worker, unit)
                 else:
@@ -206,9 +194,9 @@ class WorkerPool:
         if isinstance(data, bytes):
             worker.dispatch(unit, data, warming=True)
         else:
-            _log.info("skipping a warm-up of %s: %s", self._job.model, data)
+            _log.info("skipping a warm-up of %s: %s", self.job.model, data)
 
-    def _next_event(self) -> tuple[WorkerProcess, WorkerEvent] | None:
+    def _next_event(self) -> tuple[ChildProcess, bytes | int] | None:
         """Return the next event of a worker, or None after a while.
 
         Everything in the inbox is collected first, so that an answer that came in time counts as in time, however long
@@ -226,53 +214,56 @@ class WorkerPool:
             return self._inbox.get(timeout=0 if all(worker.is_idle for worker in self._workers) else POLL_INTERVAL_S)
         return None
 
-    def _check_health(self, with_events: set[WorkerProcess]) -> None:
+    def _check_health(self, with_events: set[ChildProcess]) -> None:
         """Kill workers that hang or use too much memory, except those *with_events* that are still to be handled."""
         for worker in self._workers:
             if worker.process in with_events:
                 continue
             worker.process.release_pipe()
             if worker.timed_out and worker.kill_reason is not None:  # SIGKILL had no effect: a driver hangs
-                self._events.append((worker.process, WorkerExited(-9)))
+                self._events.append((worker.process, -signal.SIGKILL))
             elif worker.timed_out:
                 worker.kill(worker.timeout_failure())
-            elif (failure := worker.exceeds_memory_limit(self._job.memory_limit_bytes)) is not None:
+            elif (failure := worker.exceeds_memory_limit(self.job.request.memory_limit_bytes)) is not None:
                 worker.kill(failure)
-            elif self._grace_is_over and worker.is_busy and not worker.is_single:
+            elif (
+                (self._stopped_at or math.inf) + STOP_GRACE_S <= time.monotonic()
+                and worker.is_busy
+                and not worker.is_single
+            ):
                 worker.abandon()
 
-    @property
-    def _grace_is_over(self) -> bool:
-        return self._stopped_at is not None and time.monotonic() - self._stopped_at >= STOP_GRACE_S
-
-    def _on_event(self, process: WorkerProcess, event: WorkerEvent) -> Generator[WorkerMessage]:
+    def _on_event(self, process: ChildProcess, event: bytes | int) -> Generator[WorkerMessage]:
         worker = next((worker for worker in self._workers if worker.process is process), None)
         if worker is None:  # given up already
             return
-        match event:
-            case WorkerReady() if worker.kill_reason is None:
-                yield from self._on_loaded(worker, event)
-            case Failure():
-                worker.kill(event)
-            case TimeLimits():
-                worker.apply_limits(event)
-            case ItemFinished():
-                yield from self._on_finished(worker, event)
-            case UnreadableMessage(error) if worker.open:
-                failure = _unreadable_failure(error)
-                yield from self._on_finished(worker, ItemFinished(key=next(iter(worker.open)), failure=failure))
-            case UnreadableMessage(error):
-                worker.kill(_unreadable_failure(error))
-            case WorkerExited(code):
-                yield from self._on_exit(worker, code)
+        if isinstance(event, int):
+            yield from self._on_exit(worker, event)
+            return
+        match _unpickle(event):
+            case ModelLoaded() as loaded if worker.kill_reason is None:
+                yield from self._on_loaded(worker, loaded)
+            case Failure() as failure:
+                worker.kill(failure)
+            case TimeLimits() as limits:
+                worker.apply_limits(limits)
+            case ItemFinished() as finished:
+                yield from self._on_finished(worker, finished)
+            case Exception() as error:
+                message = f"the engine's result cannot be read in this process: {error}"
+                failure = Failure(kind=type(error).__name__, message=message)
+                if worker.open:
+                    yield from self._on_finished(worker, ItemFinished(key=next(iter(worker.open)), failure=failure))
+                else:
+                    worker.kill(failure)
 
-    def _on_loaded(self, worker: WorkerState, ready: WorkerReady) -> Generator[WorkerMessage]:
-        failure = worker.exceeds_memory_limit(self._job.memory_limit_bytes)
+    def _on_loaded(self, worker: WorkerState, loaded: ModelLoaded) -> Generator[WorkerMessage]:
+        failure = worker.exceeds_memory_limit(self.job.request.memory_limit_bytes)
         if failure is not None:  # otherwise each utterance would be blamed for the memory of the model
             worker.kill(failure)
             return
         self._loaded, self._reload_failed, worker.loaded = True, False, True
-        yield ready
+        yield loaded
 
     def _on_finished(self, worker: WorkerState, finished: ItemFinished) -> Generator[WorkerMessage]:
         if finished.failure is not None and finished.failure.kind == OOM:
@@ -284,7 +275,7 @@ class WorkerPool:
             yield finished
         elif finished.failure is not None:
             failure = finished.failure
-            _log.info("a warm-up of %s failed: %s: %s", self._job.model, failure.kind, failure.message)
+            _log.info("a warm-up of %s failed: %s: %s", self.job.model, failure.kind, failure.message)
 
     def _on_exit(self, worker: WorkerState, code: int) -> Generator[WorkerMessage]:
         self._workers.remove(worker)
@@ -292,41 +283,34 @@ class WorkerPool:
         if not worker.loaded:
             self._on_load_failure(failure)
         elif worker.warming and worker.open:
-            self._warmups = ()
-            _log.warning("%s: %s; its replacement runs no warm-ups", self._job.model, failure.message)
+            self.warmups = ()
+            _log.warning("%s: %s; its replacement runs no warm-ups", self.job.model, failure.message)
         elif worker.open and not worker.abandoned:
-            yield from self._retry_items(worker, failure)
+            yield ItemsLost(keys=tuple(worker.open), failure=failure)
+            for key, item in worker.open.items():
+                if not self.queue.put_back(item, kind=failure.kind, is_single=worker.is_single):
+                    yield ItemFinished(key=key, failure=failure)
         else:
-            _log.info("%s: %s", self._job.model, failure.message)
+            _log.info("%s: %s", self.job.model, failure.message)
         self._start_workers()
-        if not self._workers and not self._max_workers and not self._is_stopping:
-            yield from self._abort(failure)
-
-    def _retry_items(self, worker: WorkerState, failure: Failure) -> Generator[WorkerMessage]:
-        yield ItemsLost(keys=tuple(worker.open), failure=failure)
-        for key, item in worker.open.items():
-            if not self._queue.put_back(item, kind=failure.kind, is_single=worker.is_single):
-                yield ItemFinished(key=key, failure=failure)
+        if not self._workers and not self._max_workers and self._stopped_at is None:  # no work can be done any more
+            remaining = self.queue.clear()
+            for item in remaining if self._loaded else ():
+                yield ItemFinished(key=item.key, failure=failure)
+            yield failure
 
     def _on_load_failure(self, failure: Failure) -> None:
         """Retry the load once if the model has loaded before: the last worker may not have freed its memory yet."""
         if self._loaded and not self._reload_failed:
             self._reload_failed = True
-            _log.warning("%s did not load again: %s; trying once more", self._job.model, failure.message)
+            _log.warning("%s did not load again: %s; trying once more", self.job.model, failure.message)
             return
         self._max_workers, self._reload_failed = self._max_workers - 1, False
         if self._max_workers:
-            _log.warning("%s: %s; continuing with one worker less", self._job.model, failure.message)
-
-    def _abort(self, failure: Failure) -> Generator[WorkerMessage]:
-        """Finish the remaining items with *failure*, because no worker remains and none can be started."""
-        remaining = self._queue.clear()
-        for item in remaining if self._loaded else ():
-            yield ItemFinished(key=item.key, failure=failure)
-        yield failure
+            _log.warning("%s: %s; continuing with one worker less", self.job.model, failure.message)
 
 
-def _join(processes: Sequence[WorkerProcess], timeout_s: float) -> None:
+def _join(processes: Sequence[ChildProcess], timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     for process in processes:
         process.join(deadline - time.monotonic())
@@ -340,8 +324,12 @@ def _pickle(unit: WorkUnit) -> bytes | Exception:
         return error
 
 
-def _unreadable_failure(error: Exception) -> Failure:
-    return Failure(kind=type(error).__name__, message=f"the engine's result cannot be read in this process: {error}")
+def _unpickle(data: bytes) -> object:
+    """Return the message, or the error that prevents it: an engine's records may only unpickle in the worker."""
+    try:
+        return pickle.loads(data)  # noqa: S301 - written by our own child
+    except Exception as error:  # noqa: BLE001 - as in `_pickle`
+        return error
 
 
 class RetryQueue:
