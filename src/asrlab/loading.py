@@ -21,7 +21,7 @@ from asrlab.patches.direct import known_patches
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
 from asrlab.transcript import ModelInfo
-from asrlab.tuning.calibration import CalibrationKey, find_calibration
+from asrlab.tuning.calibration import CalibrationKey, CalibrationStore
 from asrlab.weights import (
     StoredWeights,
     WeightsStore,
@@ -131,7 +131,7 @@ def _find_checked_weights(resolved: ResolvedModel, weights: str | PathLike[str] 
 def _find_calibrated_batching(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -> Batching | None:
     if transcriber.batching() is None:
         return None
-    calibration = find_calibration(CalibrationKey.from_info(transcriber.info, spec, threads=threads))
+    calibration = CalibrationStore().find(CalibrationKey.from_info(transcriber.info, spec, threads=threads))
     return calibration.batching if calibration else None
 
 

@@ -14,7 +14,7 @@ import asrlab
 from asrlab import AsrlabError, Batching, DatasetError
 from asrlab.environment import accelerator_name, platform_name, processor_name, usable_cores
 from asrlab.transcript import PackageVersion
-from asrlab.tuning.calibration import Calibration, CalibrationKey, CalibrationStore, Trial, find_calibration
+from asrlab.tuning.calibration import Calibration, CalibrationKey, CalibrationStore, Trial
 
 CHOSEN = Batching(batch_size=16, workers=3, threads=1, padding_s=6.0, batch_encoder=False)
 MADE = CalibrationKey(
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> CalibrationStore:
 def test_what_is_put_is_found(store: CalibrationStore):
     """A calibration comes back as it was, from a file that is named by the model, and nothing else is left there."""
     path = store.put(calibration())
-    assert find_calibration(MADE, root=store.root) == calibration()
+    assert CalibrationStore(store.root).find(MADE) == calibration()
     assert list(store.all()) == [(path, calibration())]
     assert path.name.startswith("engine-model-")
     assert [each.name for each in store.root.iterdir()] == [path.name]
@@ -112,7 +112,7 @@ def test_no_folder_is_no_calibration(tmp_path: Path, caplog: pytest.LogCaptureFi
     """Where nothing was ever stored, or a file is in the way, nothing is found and nothing is said."""
     (tmp_path / "file").write_text("")
     for root in (tmp_path / "none", tmp_path / "file"):
-        assert find_calibration(MADE, root=root) is None
+        assert CalibrationStore(root).find(MADE) is None
         assert list(CalibrationStore(root).all()) == []
     assert caplog.text == ""
 

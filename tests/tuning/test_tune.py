@@ -19,8 +19,7 @@ from asrlab.options import TranscribeOptions
 from asrlab.plugin import Recognition
 from asrlab.transcript import DecodingPath, TranscribeResult
 from asrlab.tuning.calibration import Calibration, CalibrationStore
-from asrlab.tuning.search import MIN_GAIN
-from asrlab.tuning.trial_runner import N_CLIPS, TrialRunner, benchmark_clips, total_duration
+from asrlab.tuning.search import MIN_GAIN, N_CLIPS, TrialRunner, benchmark_clips, total_duration
 from asrlab.tuning.tune import calibrate
 
 ENGINE = EngineSpec(name="paced", factory="none:none", devices="none:none", models=())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +17,7 @@ from asrlab.bounded_json import parse_json
 from asrlab.environment import accelerator_name, platform_name, processor_name, usable_cores
 from asrlab.errors import AsrlabError, DatasetError, OutputError
 from asrlab.options import Batching
+from asrlab.output_files import cache_folder, check_folder, write_file
 from asrlab.transcript import PackageVersion
 
 if TYPE_CHECKING:
@@ -60,13 +60,7 @@ class CalibrationKey:
 
     @classmethod
     def from_info(cls, info: TranscriberInfo, engine: EngineSpec, *, threads: int | None) -> Self:
-        """Return the key of a loaded model on this machine.
-
-        Args:
-            info: Facts of the model.
-            engine: Its engine.
-            threads: CPU threads that were requested when it was loaded.
-        """
+        """Return the key of a loaded model on this machine; *threads* are those requested when it was loaded."""
         return cls(
             processor=processor_name(),
             cores=usable_cores(),
@@ -87,9 +81,7 @@ class CalibrationKey:
 
     def describe_changes(self, current: CalibrationKey) -> tuple[str, ...]:
         """Return a phrase for each fact that differs in *current*."""
-        changes = []
-        if self.cores != current.cores:
-            changes.append(f"{self.cores} cores, now {current.cores}")
+        changes = [f"{self.cores} cores, now {current.cores}"] if self.cores != current.cores else []
         if self.device_name != current.device_name:
             name = current.device_name or "not found"
             changes.append(f"{self.device} was {self.device_name or 'unnamed'}, now {name}")
@@ -193,13 +185,14 @@ class CalibrationStore:
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or _default_root()).expanduser().absolute()
+        self.root = (root or cache_folder() / "tuning").expanduser().absolute()
 
     def path(self, key: CalibrationKey) -> Path:
         """Return the path of the calibration for *key*, whether it exists or not."""
         plain = json.dumps([SCHEMA, attrs.asdict(key)], sort_keys=True)
         digest = hashlib.sha256(plain.encode()).hexdigest()
-        return self.root / f"{_slug(key.model)}-{digest[:16]}.json"
+        slug = re.sub(r"[^A-Za-z0-9.-]+", "-", key.model).strip("-.")[-60:]
+        return self.root / f"{slug}-{digest[:16]}.json"
 
     def find(self, key: CalibrationKey) -> Calibration | None:
         """Return the calibration for exactly *key*; None if there is none. A file that is not readable is logged."""
@@ -212,7 +205,12 @@ class CalibrationStore:
 
     def all(self) -> Iterator[tuple[Path, Calibration]]:
         """Yield the readable calibrations with their paths, sorted by path; log those that are not readable."""
-        for path in self._paths():
+        try:
+            paths = sorted(self.root.glob("*.json"))
+        except OSError as error:
+            _logger.warning("cannot list the calibrations in %s: %s; run: asrlab doctor", self.root, error.strerror)
+            return
+        for path in paths:
             calibration = self._read(path)
             if calibration is not None:
                 yield path, calibration
@@ -223,12 +221,8 @@ class CalibrationStore:
         Raises:
             OutputError: If the folder is not writable.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
-                pass
-        except OSError as error:
-            raise self._output_error(error) from error
+        with self._write_errors():
+            check_folder(self.root)
 
     def put(self, calibration: Calibration) -> Path:
         """Write *calibration* atomically in place of an earlier one, and return its path.
@@ -237,14 +231,10 @@ class CalibrationStore:
             OutputError: If it cannot be written.
         """
         path = self.path(calibration.key)
-        try:
+        with self._write_errors():
             self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.root, prefix=".") as folder:
-                complete = Path(folder, path.name)
-                complete.write_text(calibration.to_json(), encoding="utf-8")
-                return complete.replace(path)
-        except OSError as error:
-            raise self._output_error(error) from error
+            write_file(path, calibration.to_json().encode())
+        return path
 
     def forget(self, model: str) -> tuple[Path, ...]:
         """Remove every calibration of *model* on this machine, whatever the versions, and return their paths.
@@ -254,19 +244,10 @@ class CalibrationStore:
         """
         stored = ((path, calibration.key) for path, calibration in self.all())
         paths = tuple(path for path, key in stored if key.model == model and key.is_this_machine)
-        try:
+        with self._write_errors():
             for path in paths:
                 path.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._output_error(error) from error
         return paths
-
-    def _paths(self) -> list[Path]:
-        try:
-            return sorted(path for path in self.root.glob("*.json") if not path.name.startswith("."))
-        except OSError as error:
-            _logger.warning("cannot list the calibrations in %s: %s; run: asrlab doctor", self.root, error.strerror)
-            return []
 
     def _read(self, path: Path) -> Calibration | None:
         try:
@@ -277,27 +258,11 @@ class CalibrationStore:
             _logger.warning("%s is not used as a calibration: %s; remove it, or run: asrlab tune MODEL", path, error)
             return None
 
-    def _output_error(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"cannot write the calibrations in {self.root} ({error.strerror}); set ASRLAB_CACHE to another folder",
-            path=self.root,
-            reason=error.strerror or str(error),
-        )
-
-
-def find_calibration(key: CalibrationKey, *, root: Path | None = None) -> Calibration | None:
-    """Return the stored calibration for exactly *key*; None if there is none. No fault of the file raises an error."""
-    return CalibrationStore(root).find(key)
-
-
-def _default_root() -> Path:
-    chosen = os.environ.get("ASRLAB_CACHE")
-    if chosen:
-        return Path(chosen) / "tuning"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("asrlab") / "tuning"
-
-
-def _slug(model: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", model).strip("-.")[-60:]
+    @contextmanager
+    def _write_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.reason if isinstance(error, OutputError) else error.strerror or str(error)
+            message = f"cannot write the calibrations in {self.root} ({reason}); set ASRLAB_CACHE to another folder"
+            raise OutputError(message, path=self.root, reason=reason) from error

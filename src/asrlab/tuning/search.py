@@ -1,22 +1,34 @@
-"""The search: a hill climb in one dimension after the other."""
+"""The search for the fastest settings: candidates, timed passes, and a hill climb in one dimension after the other."""
 
 from __future__ import annotations
 
 import logging
 import math
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from asrlab.audio import Audio
+import attrs
+import numpy as np
+
+from asrlab.audio import Audio, load_audio
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import AsrlabError
-from asrlab.options import Batching
+from asrlab.evaluation.datasets.smoke import smoke
+from asrlab.options import Batching, TranscribeOptions
+from asrlab.transcript import DecodingPath
 from asrlab.tuning.calibration import Trial
-from asrlab.tuning.search_space import DIMENSIONS, SearchSpace
-from asrlab.tuning.trial_runner import N_CLIPS, TrialResult, TrialRunner, benchmark_clips, total_duration
 
 type TuningProgress = Callable[[str, Batching, float], object]
 """Called before each pass with the dimension, the candidate, and the seconds used up."""
 
+DIMENSIONS = ("workers", "batch size", "encoder", "window")
+"""The dimensions of the settings in the order they are searched."""
+BATCH_SIZES = (4, 8, 16, 32)
+ACCELERATOR_WORKERS = (1, 2, 4)
+FULL_WINDOW_PADDING_S = 30.0
+"""Padding that gives Whisper its full window."""
 MIN_GAIN = 1.03
 """Minimum ratio of a candidate's speed to the incumbent's to adopt the candidate."""
 PRUNE_RATIO = 1.15
@@ -25,8 +37,150 @@ MIN_PASS_S = 0.5
 """Minimum seconds of a pass. A shorter one measures the start and end of batches."""
 PASSES = 4
 SWEEPS = 2
+_CLIP_PARTS: tuple[tuple[tuple[int, ...], float | None], ...] = (
+    ((1,), None),
+    ((0,), None),
+    ((4,), 2.0),
+    ((2,), None),
+    ((0, 2, 3), None),
+    ((4,), None),
+    ((1, 3), None),
+    ((3,), None),
+)
+"""For each benchmark clip, the embedded clips to join, and the second to cut at: 2 to 19 seconds, 55 in all."""
+N_CLIPS = len(_CLIP_PARTS)
+"""Number of benchmark clips of different lengths. A multiple of it has every length equally often."""
 
 _logger = logging.getLogger("asrlab.tuning")
+
+
+@attrs.frozen(kw_only=True)
+class SearchSpace:
+    """The settings to choose from.
+
+    Attributes:
+        default: The engine's own settings; the engine does not use those that are None.
+        cores: Cores to share among the workers.
+        is_cpu: True if the workers compute on the cores, not on an accelerator.
+    """
+
+    default: Batching
+    cores: int
+    is_cpu: bool
+
+    def candidates(self, dimension: str, current: Batching) -> list[Batching]:
+        """Return *current* with each value of *dimension*, itself among them, in ascending order."""
+        default, changes = self.default, list[dict[str, Any]]()
+        if dimension == "workers" and default.workers is not None:
+            changes = self._worker_counts()
+        elif dimension == "batch size" and default.batch_size is not None:
+            changes = [{"batch_size": size} for size in BATCH_SIZES]
+        elif dimension == "encoder" and default.batch_encoder is not None:
+            changes = [{"batch_encoder": is_batched} for is_batched in (False, True)]
+        elif dimension == "window" and default.padding_s is not None and default.padding_s < FULL_WINDOW_PADDING_S:
+            # a window shorter than the engine's is faster but loses words, which no time shows
+            changes = [{"padding_s": padding_s} for padding_s in (default.padding_s, FULL_WINDOW_PADDING_S)]
+        candidates = {current, *(attrs.evolve(current, **change) for change in changes)}
+        return sorted(candidates, key=lambda batching: [value or 0 for value in attrs.astuple(batching)])
+
+    def _worker_counts(self) -> list[dict[str, Any]]:
+        """Return counts of workers: on the CPU with threads that fill the cores, on an accelerator a few."""
+        if not self.is_cpu:
+            return [{"workers": workers} for workers in ACCELERATOR_WORKERS]
+        counts = {2**power for power in range(self.cores.bit_length())} | {self.cores}
+        has_threads = self.default.threads is not None
+        return [{"workers": workers, "threads": self.cores // workers if has_threads else None} for workers in counts]
+
+
+def benchmark_clips(count: int) -> list[Audio]:
+    """Return *count* clips of mixed lengths, which repeat after `N_CLIPS` and share their samples."""
+    speech = [load_audio(utterance.audio) for utterance in smoke()]
+    rate = speech[0].sample_rate
+    clips = []
+    for indices, end_s in _CLIP_PARTS:
+        samples = np.concatenate([speech[index].samples for index in indices])
+        clips.append(Audio(samples=samples[: None if end_s is None else round(end_s * rate)], sample_rate=rate))
+    return [clips[index % N_CLIPS] for index in range(count)]
+
+
+def total_duration(clips: Sequence[Audio]) -> float:
+    """Return the seconds of audio in *clips*."""
+    return sum(len(clip.samples) / clip.sample_rate for clip in clips)
+
+
+@attrs.frozen(kw_only=True)
+class TrialResult:
+    """Result of a timed pass.
+
+    Attributes:
+        seconds: Seconds that the pass took; None if it is not valid.
+        error: Reason why the pass is not valid; None if it is.
+        cause: The exception behind *error*, if there was one.
+    """
+
+    seconds: float | None = None
+    error: str | None = None
+    cause: Exception | None = None
+
+
+class TrialRunner:
+    """Runner of timed passes of one transcriber within a time budget.
+
+    Args:
+        transcriber: The model.
+        seconds: The time budget, which starts now.
+        clock: Returns the seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self, transcriber: Transcriber, *, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._transcriber, self._clock = transcriber, clock
+        # English, so that no clip's language is uncertain, unless the model does not know English
+        languages = transcriber.info.capabilities.languages
+        self._options = TranscribeOptions(language="en" if languages is None or "en" in languages else None)
+        self._start = clock()
+        self._seconds = seconds
+        self._loaded_workers: tuple[int | None, int | None] | None = None
+
+    @property
+    def used_seconds(self) -> float:
+        """Seconds of the budget that are used up."""
+        return self._clock() - self._start
+
+    def has_time(self, seconds: float) -> bool:
+        """Return whether so many seconds of the budget remain."""
+        return self.used_seconds + seconds <= self._seconds
+
+    def run(self, batching: Batching, clips: Sequence[Audio]) -> TrialResult:
+        """Time one pass over *clips*; exclude what an engine does only once for other workers."""
+        workers = (batching.workers, batching.threads)
+        try:
+            if workers != self._loaded_workers:
+                self._loaded_workers = None
+                self._transcribe(batching, benchmark_clips(2))
+                self._loaded_workers = workers
+            start = self._clock()
+            paths = self._transcribe(batching, clips)
+            seconds = self._clock() - start
+        except TimeoutError:
+            return TrialResult(error="the time was used up")
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises, the candidate cannot be used
+            return TrialResult(error=f"{type(error).__name__}: {error}".strip(": "), cause=error)
+        fallbacks = Counter(str(path) for path in paths if path and (path.fallback_reasons or not path.batched))
+        if fallbacks.total() > len(clips) / 2:
+            [(path, _)] = fallbacks.most_common(1)
+            return TrialResult(error=f"{fallbacks.total()} of {len(clips)} clips were not decoded in batches: {path}")
+        return TrialResult(seconds=seconds)
+
+    def _transcribe(self, batching: Batching, clips: Sequence[Audio]) -> list[DecodingPath | None]:
+        paths = []
+        results = self._transcriber.transcribe_many(clips, options=self._options, batching=batching, in_order=False)
+        for result in results:
+            paths.append(result.unwrap().decoding)
+            if len(paths) < len(clips) and not self.has_time(0):
+                raise TimeoutError
+        return paths
 
 
 class Search:
@@ -71,16 +225,7 @@ class Search:
         Raises:
             AsrlabError: If the engine fails with its default settings.
         """
-        self._time_defaults()
-        for _ in range(SWEEPS):
-            before = self.incumbent
-            for dimension in DIMENSIONS:
-                self._hill_climb(dimension)
-            if self.incumbent == before:
-                break
-
-    def _time_defaults(self) -> None:
-        """Measure the defaults, so that a trial that would take too long is not started."""
+        # the defaults first, so that a trial that would take too long is not started
         clips = benchmark_clips(N_CLIPS)
         result = self._run_pass("defaults", self.incumbent, clips)
         if result.cause is not None:
@@ -90,12 +235,18 @@ class Search:
             ) from result.cause
         self.trials.append(_to_trial("defaults", self.incumbent, clips, [result]))
         self._rtfx = self.trials[0].rtfx or 0.0
+        for _ in range(SWEEPS):
+            before = self.incumbent
+            for dimension in DIMENSIONS:
+                self._hill_climb(dimension)
+            if self.incumbent == before:
+                break
 
     def _hill_climb(self, dimension: str) -> None:
-        candidates = self._space.candidates(dimension, self.incumbent)
-        index = candidates.index(self.incumbent)
+        before = self.incumbent
+        candidates = self._space.candidates(dimension, before)
+        index = candidates.index(before)
         for direction in (candidates[index + 1 :], candidates[:index][::-1]):
-            before = self.incumbent
             for candidate in direction:
                 if not self._try(dimension, candidate):
                     break
@@ -109,12 +260,10 @@ class Search:
             return False
         self._compared.add(frozenset((incumbent, effective)))
         clips = self._clips(incumbent, effective)
-        audio_s = total_duration(clips)
-        if not self._rtfx or not self._runner.has_time(PASSES * audio_s / self._rtfx):
+        if not self._rtfx or not self._runner.has_time(PASSES * total_duration(clips) / self._rtfx):
             self.complete = False
-            self.trials.append(
-                Trial(step=dimension, batching=effective, audio_seconds=audio_s, error="there was no time left for it")
-            )
+            untimed = TrialResult(error="there was no time left for it")
+            self.trials.append(_to_trial(dimension, effective, clips, [untimed]))
             return False
         old, new = self._compare(dimension, (incumbent, effective), clips)
         self.trials += [old, new]
@@ -140,19 +289,13 @@ class Search:
                 passes[batching].append(self._run_pass(dimension, batching, clips))
                 if passes[batching][-1].error is not None:
                     break
-            if self._is_decided(*(passes[batching] for batching in pair)):
+            old, new = (passes[batching] for batching in pair)
+            if not new or new[-1].seconds is None or old[-1].seconds is None:
                 break
-        old, new = (_to_trial(dimension, batching, clips, passes[batching]) for batching in pair)
-        return old, new
-
-    def _is_decided(self, old: Sequence[TrialResult], new: Sequence[TrialResult]) -> bool:
-        """Return whether either failed, or the new one is too slow.
-
-        On an accelerator new settings may be slow once, while kernels are chosen for them.
-        """
-        if not new or new[-1].seconds is None or old[-1].seconds is None:
-            return True
-        return self._space.is_cpu and new[-1].seconds > PRUNE_RATIO * old[-1].seconds
+            # on an accelerator new settings may be slow once, while kernels are chosen for them
+            if self._space.is_cpu and new[-1].seconds > PRUNE_RATIO * old[-1].seconds:
+                break
+        return _to_trial(dimension, pair[0], clips, old), _to_trial(dimension, pair[1], clips, new)
 
     def _run_pass(self, dimension: str, batching: Batching, clips: Sequence[Audio]) -> TrialResult:
         self._progress(dimension, batching, self._runner.used_seconds)

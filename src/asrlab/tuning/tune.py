@@ -15,9 +15,7 @@ from asrlab.options import LoadOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.tuning.calibration import Calibration, CalibrationKey, CalibrationStore
-from asrlab.tuning.search import Search, TuningProgress
-from asrlab.tuning.search_space import SearchSpace
-from asrlab.tuning.trial_runner import TrialRunner
+from asrlab.tuning.search import Search, SearchSpace, TrialRunner, TuningProgress
 
 DEFAULT_SECONDS = 90.0
 """Default time limit of tuning."""
