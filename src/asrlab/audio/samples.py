@@ -1,4 +1,4 @@
-"""Interface of decoders, and conversion of decoded samples to mono float32 at 16 kHz: scaling, checking, channel mixing and resampling."""
+"""Interface of decoders, and conversion of decoded samples to checked mono float32 at 16 kHz."""
 
 from __future__ import annotations
 
