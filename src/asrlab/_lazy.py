@@ -1,4 +1,4 @@
-"""Lazy public names of a package, which are imported from their modules when they are first used."""
+"""Lazy public names of a package, and numpy, which are imported from their modules when they are first used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,28 @@ TYPE_CHECKING = False  # typing and collections.abc take longer to import than t
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    import numpy as np
+
+__all__ = ["attach", "np"]
+
+
+class _LazyModule:
+    """Module *name*, which is imported when one of its attributes is first used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        from importlib import import_module
+
+        value = getattr(import_module(self._name), attribute)
+        setattr(self, attribute, value)
+        return value
+
+
+if not TYPE_CHECKING:
+    np = _LazyModule("numpy")
 
 
 def attach(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asrlab.audio import load_audio
 from asrlab.vad import EnergyVad, SileroVad, VoiceActivityDetector
-from asrlab.vad.silero import silero_files
+from asrlab.vad.detector import silero_files
 
 RATE = 16_000
 

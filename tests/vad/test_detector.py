@@ -11,7 +11,7 @@ import pytest
 from asrlab.audio import load_audio
 from asrlab.errors import WeightsError
 from asrlab.vad import EnergyVad, SileroVad, VadStream, VoiceActivityDetector, load_vad
-from asrlab.vad.silero import silero_files
+from asrlab.vad.detector import silero_files
 
 RATE = 16_000
 
@@ -53,12 +53,11 @@ def test_frames_are_scored_in_groups_of_one_size(block: int):
     """A scorer receives 32 frames at a time, and the remaining frames at the end, for any blocks."""
     groups = []
 
-    class Counting:
-        def score(self, frames: np.ndarray) -> np.ndarray:
-            groups.append(len(frames))
-            return np.zeros(len(frames), np.float32)
+    def score(frames: np.ndarray) -> np.ndarray:
+        groups.append(len(frames))
+        return np.zeros(len(frames), np.float32)
 
-    stream = VadStream(Counting())
+    stream = VadStream(score)
     for start in range(0, 100 * 512 - 1, block):
         stream.feed(np.zeros(min(block, 100 * 512 - 1 - start), np.float32))
     stream.finish()

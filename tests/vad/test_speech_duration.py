@@ -7,8 +7,8 @@ import pytest
 
 from asrlab.audio import Audio, AudioFile, load_audio
 from asrlab.vad import EnergyVad, SileroVad
-from asrlab.vad.silero import silero_files
-from asrlab.vad.speech_duration import speech_seconds
+from asrlab.vad.chunking import speech_seconds
+from asrlab.vad.detector import silero_files
 
 RATE = 16_000
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from asrlab._lazy import np
 from asrlab.audio.headers import aiff_frames, declared_ratio, is_mpeg, nist_duration
 from asrlab.audio.integrity import sample_dump_fault
 from asrlab.audio.pyav_decoder import open_with_pyav
@@ -68,8 +69,6 @@ def _check_samples(samples: Any, *, source: str) -> NDArray[Any]:
 
     More columns than rows, or more than 32, are never channels: 10 ms at 8 kHz has 80 rows.
     """
-    import numpy as np
-
     if not isinstance(samples, np.ndarray):
         message = f"{source!r} is a {type(samples).__name__}, not a numpy array; convert it first"
     elif samples.dtype.kind != "f" and samples.dtype.name not in _INTEGERS:
@@ -173,8 +172,6 @@ class OpenedSource:
 
 def open_source(source: AudioSource, *, sample_rate: int | None, track: int | None) -> OpenedSource:
     """Open *source*; the arguments and errors are those of `asrlab.audio.open_audio`."""
-    import numpy as np
-
     check_track(track)
     label = "<Audio>"
     if isinstance(source, np.ndarray):

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from asrlab._lazy import np
 from asrlab.audio.headers import MAX_OGG_PAGE, OGG_HEADER, SEARCH_BYTES, asf_file_properties, is_mpeg, ogg_page_size
 from asrlab.audio.stream import ByteStream
 from asrlab.audio.types import AudioWarning
@@ -341,8 +342,6 @@ def _second_mp4(stream: ByteStream) -> int | None:
 
 def sample_dump_fault(stream: ByteStream) -> str:
     """Return a description of the damage to the MIDI Sample Dump *stream*; empty if intact, or another type of file."""
-    import numpy as np
-
     header = stream.read_at(0, _SDS_HEADER)
     if header[:2] != b"\xf0\x7e" or header[3:4] != b"\x01":
         return ""

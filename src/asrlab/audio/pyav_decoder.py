@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from asrlab._lazy import np
 from asrlab.audio.container import (
     STAMPED,
     TOLERANCE_S,
@@ -30,7 +31,6 @@ from asrlab.audio.types import MIN_HZ, SAMPLE_RATE, AudioWarning
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from asrlab.audio.container import TimelineState
@@ -141,8 +141,6 @@ class PyavDecoder(Decoder):
 
     def _timed_samples(self, offset: float) -> Iterator[tuple[float, NDArray[np.float32], int]]:
         """Yield the second at which samples start, the samples, and their rate."""
-        import numpy as np
-
         frames: list[Any] = []
         size, start, end = 0, 0.0, 0.0
         for frame, position in self._frames(offset):
@@ -308,8 +306,6 @@ def _layout(frame: Any) -> tuple[str, int, int]:
 
 def _concatenate(frames: list[Any]) -> NDArray[np.float32]:
     """Return the samples of *frames*, shape (n, channels)."""
-    import numpy as np
-
     first = frames[0]
     samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)  # planes, or one interleaved row
     samples = samples.T if first.format.is_planar else samples.reshape(-1, first.layout.nb_channels)
@@ -331,8 +327,6 @@ class _FlacMd5:
 
     def update(self, frame: Any) -> None:
         """Add the samples of *frame*, 16 or 32 bits wide with the value in the highest bits."""
-        import numpy as np
-
         if not self._is_known:
             return
         samples: Any = frame.to_ndarray().T if frame.format.is_planar else frame.to_ndarray()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from asrlab._lazy import np
 from asrlab.audio.decoder import OpenedSource, empty_error, only_audio_errors, open_source
 from asrlab.audio.integrity import second_recording_warning
 from asrlab.audio.samples import (
@@ -25,7 +26,6 @@ from asrlab.audio.types import SAMPLE_RATE, Audio, AudioSource, AudioTrack, Audi
 from asrlab.errors import AudioError, OptionError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _log = logging.getLogger("asrlab.audio")
@@ -149,8 +149,6 @@ class AudioReader:
 
     def read(self) -> NDArray[np.float32]:
         """Return the whole audio as one array: float32, shape (n,), at 16 kHz. The errors are those of `blocks`."""
-        import numpy as np
-
         arrays = self._decode()
         expected = self.declared_duration or 0.0
         buffer = np.empty(min(round(expected * SAMPLE_RATE) + SAMPLE_RATE, _MAX_RESERVED), dtype=np.float32)
@@ -302,8 +300,6 @@ class AudioReader:
 
 def _in_blocks(arrays: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
     """Yield *arrays*, cut and joined to *size* samples each; the last block is shorter."""
-    import numpy as np
-
     pending: list[NDArray[np.float32]] = []
     missing = size
     for samples in arrays:

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asrlab._lazy import np
 from asrlab.audio.types import MAX_HZ, MIN_HZ, SAMPLE_RATE
 from asrlab.errors import AudioError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from asrlab.audio.types import AudioTrack, AudioWarning
@@ -106,8 +106,6 @@ class Decoder(ABC):
 
 def to_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
     """Return *samples* as float32: integers scaled to [-1, 1) by their type, floats unchanged."""
-    import numpy as np
-
     if samples.dtype.kind == "f":
         with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, which check_peak reports
             return samples.astype(np.float32, copy=False)
@@ -125,8 +123,6 @@ def check_peak(block: AudioBlock, *, start: float, source: str) -> float:
     Raises:
         AudioError: If a sample is NaN or infinite, or exceeds 16.
     """
-    import numpy as np
-
     peak = max(float(block.samples.max()), -float(block.samples.min()))
     if peak <= _MAX_PEAK:  # false for NaN, too
         return peak
@@ -153,8 +149,6 @@ class Resampler:
 
     def feed(self, block: AudioBlock) -> list[NDArray[np.float32]]:
         """Return the output that *block* completes: arrays of shape (n,), some possibly empty."""
-        import numpy as np
-
         if block.sample_rate != self._rate:
             return [*self._change_rate(block.sample_rate), *self.feed(block)]
         if self._stream is None:
@@ -166,7 +160,6 @@ class Resampler:
         return self._change_rate(SAMPLE_RATE)
 
     def _change_rate(self, rate: int) -> list[NDArray[np.float32]]:
-        import numpy as np
         import soxr  # type: ignore[import-untyped, unused-ignore]
 
         stream, self._stream, self._rate = self._stream, None, rate
@@ -210,8 +203,6 @@ class Mixer:
         yield from self._flush()
 
     def _mix_whole_seconds(self, samples: NDArray[np.float32]) -> Iterator[AudioBlock]:
-        import numpy as np
-
         self._pending.append(samples)
         size = MIX_BLOCK_S * self._layout[1]
         missing = size - round(self._position * self._layout[1]) % size
@@ -226,16 +217,12 @@ class Mixer:
             yield self._mix(joined[missing:end])
 
     def _flush(self) -> Iterator[AudioBlock]:
-        import numpy as np
-
         if any(map(len, self._pending)):
             yield self._mix(np.concatenate(self._pending))
         self._pending = []
 
     def _mix(self, samples: NDArray[np.float32]) -> AudioBlock:
         """Mix *samples*: whole seconds, or a part of one second."""
-        import numpy as np
-
         rate = self._layout[1]
         mono = sum(samples.T[1:], start=samples[:, 0]) / np.float32(samples.shape[1])
         for start in range(0, len(samples), MIX_BLOCK_S * rate):
@@ -253,8 +240,6 @@ def _replacement_channel(samples: NDArray[np.float32], mono: NDArray[np.float32]
 
     For samples that are not finite the mean stays, so that `check_peak` finds them.
     """
-    import numpy as np
-
     with np.errstate(over="ignore", invalid="ignore"):
         energies = np.array([np.dot(channel, channel) for channel in np.ascontiguousarray(samples.T)])
         typical = float(energies.mean())

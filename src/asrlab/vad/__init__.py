@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from asrlab.vad.chunked import ChunkResult, RecognizeChunk, SkippedSilence, transcribe_chunks
+from asrlab.vad.chunked import (
+    ChunkResult,
+    RecognizeChunk,
+    RepetitionLoop,
+    SkippedSilence,
+    find_repetition,
+    transcribe_chunks,
+)
 from asrlab.vad.chunking import Chunk, Chunker
-from asrlab.vad.detector import EnergyVad, VadInfo, VadStream, VoiceActivityDetector
-from asrlab.vad.repetition import RepetitionLoop, find_repetition
-from asrlab.vad.silero import SileroVad, load_vad
+from asrlab.vad.detector import EnergyVad, SileroVad, VadInfo, VadStream, VoiceActivityDetector, load_vad
 
 __all__ = [
     "Chunk",

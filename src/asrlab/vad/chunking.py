@@ -1,21 +1,22 @@
-"""Chunks of a long recording, cut at silence while the recording streams."""
+"""Chunks of a long recording, cut at silence while the recording streams, and the seconds of speech in a recording."""
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING
 
 import attrs
 
-from asrlab.audio import SAMPLE_RATE
+from asrlab._lazy import np
+from asrlab.audio import SAMPLE_RATE, AudioSource, open_audio
 from asrlab.audio.samples import SILENT_PEAK
-from asrlab.errors import OptionError
-from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivityDetector
+from asrlab.errors import AsrlabError, OptionError
+from asrlab.vad.detector import FRAME_SAMPLES, VoiceActivityDetector, load_vad
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
 _MIN_WINDOW_S = 0.256  # eight frames to choose from
@@ -34,8 +35,18 @@ _PAUSE_FRAMES = 25
 """0.8 s: a pause between sentences. A longer pause is no better for a cut."""
 _PADDING_FRAMES = 16
 """0.5 s of silence that stay with the speech before and after a cut, if there is more."""
+_SPEECH = 0.5
+"""Probability that one frame must reach for a run of frames that are not quiet to be measured as speech.
+
+Source: Silero's ``threshold``, utils_vad.py.
+"""
+_MEASURED_SAMPLES = 29 * 32 * FRAME_SAMPLES
+"""29.7 s: whole groups of the frames that a detector scores at once, so that each block has its own probabilities."""
 _GAP_FRAMES = 94
 """3 s: a silence of this length is separated from the speech around it."""
+
+
+_log = logging.getLogger("asrlab.vad")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -125,30 +136,29 @@ class Chunker:
         Args:
             blocks: float32, shape (n,), at 16 kHz, of any lengths.
         """
-        buffer = AudioBuffer(self.vad)
-        for samples in _limit_blocks(blocks, self._max_samples):
+        buffer = _AudioBuffer(self.vad)
+        step = self._max_samples  # so that a recording given as one block is not copied whole
+        for samples in (block[start : start + step] for block in blocks for start in range(0, len(block), step)):
             buffer.feed(samples)
             while len(buffer.probabilities) >= self._lookahead:
                 yield buffer.take(self._choose_cut(buffer, self._max_frames))
-        buffer.finish()
+        buffer.feed(None)
         while (cut := self._final_cut(buffer)) is not None:
             yield buffer.take(cut)
         if buffer.samples:
-            yield buffer.take_all()
+            yield buffer.take()
 
     def split_in_half(self, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
         """Cut *chunk* at the quietest moment of its middle half; None if the chunk is too short for two chunks."""
         frames = len(chunk.samples) // FRAME_SAMPLES
         if frames < 2 * self._min_frames:
             return None
-        buffer = AudioBuffer(self.vad, start=round(chunk.start * SAMPLE_RATE))
+        buffer = _AudioBuffer(self.vad, start=round(chunk.start * SAMPLE_RATE))
         buffer.feed(chunk.samples)
-        buffer.finish()
-        earliest = max(frames // 4, self._min_frames)
-        cut = cut_at_quietest(
-            buffer.rescored(frames + 1), earliest=earliest, latest=frames - earliest, ideal=frames // 2
-        )
-        return buffer.take(cut), buffer.take_all()
+        buffer.feed(None)
+        earliest, probabilities = max(frames // 4, self._min_frames), buffer.rescored(frames + 1)
+        cut = _cut_at_quietest(probabilities, earliest=earliest, latest=frames - earliest, ideal=frames // 2)
+        return buffer.take(cut), buffer.take()
 
     @property
     def _max_samples(self) -> int:
@@ -167,29 +177,22 @@ class Chunker:
         """Number of frames that decide on a cut; with fewer, the chunk after the cut might be too short."""
         return self._max_frames + self._min_frames
 
-    def _final_cut(self, buffer: AudioBuffer) -> int | None:
+    def _final_cut(self, buffer: _AudioBuffer) -> int | None:
         """Return the frame before which to cut the end of a recording; None if the buffer is the last chunk."""
         latest = min(self._max_frames, buffer.samples // FRAME_SAMPLES - self._min_frames)
         if buffer.samples > self._max_samples:
             return self._choose_cut(buffer, latest)
         if not buffer.start:
             return None
-        return cut_at_gap(buffer.rescored(self._max_frames + 1), earliest=self._min_frames, latest=latest)
+        return _cut_at_gap(buffer.rescored(self._max_frames + 1), earliest=self._min_frames, latest=latest)
 
-    def _choose_cut(self, buffer: AudioBuffer, latest: int) -> int:
+    def _choose_cut(self, buffer: _AudioBuffer, latest: int) -> int:
         probabilities = buffer.rescored(self._lookahead)
-        gap = cut_at_gap(probabilities, earliest=self._min_frames, latest=latest)
-        return gap or cut_at_quietest(probabilities, earliest=self._max_frames // 2, latest=latest, ideal=latest)
+        gap = _cut_at_gap(probabilities, earliest=self._min_frames, latest=latest)
+        return gap or _cut_at_quietest(probabilities, earliest=self._max_frames // 2, latest=latest, ideal=latest)
 
 
-def _limit_blocks(blocks: Iterable[NDArray[np.float32]], max_samples: int) -> Iterator[NDArray[np.float32]]:
-    """Yield *blocks* in parts of at most *max_samples*, so that a recording given as one block is not copied whole."""
-    for block in blocks:
-        for start in range(0, len(block), max_samples):
-            yield block[start : start + max_samples]
-
-
-class AudioBuffer:
+class _AudioBuffer:
     """Samples that are not cut yet, and the probabilities of their frames, which arrive later.
 
     Attributes:
@@ -199,8 +202,6 @@ class AudioBuffer:
     """
 
     def __init__(self, vad: VoiceActivityDetector, *, start: int = 0) -> None:
-        import numpy as np
-
         self._vad = vad
         self._stream = vad.start()
         self._arrays: list[NDArray[np.float32]] = []
@@ -208,43 +209,32 @@ class AudioBuffer:
         self.start = start
         self.probabilities = np.empty(0, np.float32)
 
-    def feed(self, samples: NDArray[np.float32]) -> None:
-        """Add *samples*."""
-        self._arrays.append(samples)
-        self.samples += len(samples)
-        self._add(self._stream.feed(samples))
-
-    def finish(self) -> None:
-        """Score the remaining samples at the end of the recording."""
-        self._add(self._stream.finish())
+    def feed(self, samples: NDArray[np.float32] | None) -> None:
+        """Add *samples*; None ends the recording, so that the remaining samples are scored."""
+        if samples is not None:
+            self._arrays.append(samples)
+            self.samples += len(samples)
+        probabilities = self._stream.finish() if samples is None else self._stream.feed(samples)
+        self.probabilities = np.concatenate([self.probabilities, probabilities])
 
     def rescored(self, frames: int) -> NDArray[np.float32]:
         """Return the probabilities of the first *frames*; the detector scores them again if none of them is speech."""
         probabilities = self.probabilities[:frames]
-        if speech_span(probabilities) is not None:
+        if _is_speech(probabilities).any():
             return probabilities
         again = self._vad.rescore(self._concatenated()[: frames * FRAME_SAMPLES])
         return probabilities if again is None else again
 
-    def take(self, frames: int) -> Chunk:
-        """Remove and return the first *frames* as a chunk."""
-        return self._take(frames * FRAME_SAMPLES, frames)
-
-    def take_all(self) -> Chunk:
-        """Remove and return all samples as a chunk."""
-        return self._take(self.samples, len(self.probabilities))
-
-    def _add(self, probabilities: NDArray[np.float32]) -> None:
-        import numpy as np
-
-        self.probabilities = np.concatenate([self.probabilities, probabilities])
-
-    def _take(self, samples: int, frames: int) -> Chunk:
+    def take(self, frames: int | None = None) -> Chunk:
+        """Remove and return the first *frames* as a chunk; None takes all samples."""
+        samples = self.samples if frames is None else frames * FRAME_SAMPLES
+        frames = len(self.probabilities) if frames is None else frames
         joined = self._concatenated()
         start, end = self.start / SAMPLE_RATE, (self.start + samples) / SAMPLE_RATE
+        spoken = _is_speech(self.rescored(frames)).nonzero()[0]
         speech = None
-        if span := speech_span(self.rescored(frames)):
-            first, last = (start + frame * FRAME_SAMPLES / SAMPLE_RATE for frame in span)
+        if len(spoken):
+            first, last = (start + int(frame) * FRAME_SAMPLES / SAMPLE_RATE for frame in (spoken[0], spoken[-1] + 1))
             speech = (max(start, first - _EDGE_S), min(end, last + _EDGE_S))
         is_whole = self.start == 0 and samples == self.samples
         chunk = Chunk(samples=joined[:samples].copy(), start=start, end=end, speech=speech, is_whole=is_whole)
@@ -254,22 +244,15 @@ class AudioBuffer:
         return chunk
 
     def _concatenated(self) -> NDArray[np.float32]:
-        import numpy as np
-
         self._arrays = [np.concatenate(self._arrays)]
         return self._arrays[0]
 
 
-def cut_at_gap(probabilities: NDArray[np.float32], *, earliest: int, latest: int) -> int | None:
-    """Return the frame before which to cut off a long silence: after a silence at the start, else before the silence.
+def _cut_at_gap(probabilities: NDArray[np.float32], *, earliest: int, latest: int) -> int | None:
+    """Return the frame, from *earliest* to *latest*, before which to cut off a long silence.
 
-    Args:
-        probabilities: Shape (n,); of the audio since the last cut, including the lookahead.
-        earliest: First frame before which a cut is allowed.
-        latest: Last frame before which a cut is allowed.
-
-    Returns:
-        The frame; None if there is no silence of 3 s, or only silence.
+    The cut lies after a silence at the start, else before the silence. The result is None if there is no silence of
+    3 s, or only silence. *probabilities* are those of the audio since the last cut, including the lookahead.
     """
     for begin, end in _runs(~_is_speech(probabilities)):
         if end - begin < _GAP_FRAMES or (begin, end) == (0, len(probabilities)):
@@ -280,7 +263,7 @@ def cut_at_gap(probabilities: NDArray[np.float32], *, earliest: int, latest: int
     return None
 
 
-def cut_at_quietest(probabilities: NDArray[np.float32], *, earliest: int, latest: int, ideal: int) -> int:
+def _cut_at_quietest(probabilities: NDArray[np.float32], *, earliest: int, latest: int, ideal: int) -> int:
     """Return the best frame before which to cut, from *earliest* to *latest*.
 
     The cut lies in the silence that is longest and surest, in its middle or 0.5 s after its beginning. Without a
@@ -293,21 +276,14 @@ def cut_at_quietest(probabilities: NDArray[np.float32], *, earliest: int, latest
         cuts = [earliest + int(index) for index in (around == around.min()).nonzero()[0]]
     else:
         silences = [(earliest + begin, earliest + end) for begin, end in runs]
-        scores = [_silence_score(probabilities[begin:end]) for begin, end in silences]
+        # the certainty of each silence times its length, up to that of a pause
+        scores = [
+            float((_QUIET - probabilities[begin:end]).mean()) * min(end - begin, _PAUSE_FRAMES)
+            for begin, end in silences
+        ]
         best = [silence for silence, score in zip(silences, scores, strict=True) if score == max(scores)]
         cuts = [min((begin + end) // 2, begin + _PADDING_FRAMES) for begin, end in best]
     return min(cuts, key=lambda cut: (abs(cut - ideal), cut))
-
-
-def speech_span(probabilities: NDArray[np.float32]) -> tuple[int, int] | None:
-    """Return the first frame of speech and the frame after the last; None if no speech lasts 96 ms or more."""
-    indices = _is_speech(probabilities).nonzero()[0]
-    return (int(indices[0]), int(indices[-1]) + 1) if len(indices) else None
-
-
-def _silence_score(silence: NDArray[np.float32]) -> float:
-    """Return the quality of a silence for a cut: its certainty times its length, up to that of a pause."""
-    return float((_QUIET - silence).mean()) * min(len(silence), _PAUSE_FRAMES)
 
 
 def _is_speech(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -321,7 +297,53 @@ def _is_speech(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return the runs of *mask* that are true, as (first, after the last)."""
-    import numpy as np
-
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
     return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
+
+
+def speech_seconds(
+    audio: AudioSource, *, vad: VoiceActivityDetector | None = None, track: int | None = None
+) -> float | None:
+    """Return the seconds of speech that a voice activity model finds in *audio*.
+
+    Without a model, loudness alone cannot tell speech from noise: the result is 0 for digital silence and None for any
+    other audio. Half a minute of audio is in memory at a time, and 125 bytes a second.
+
+    Args:
+        audio: The audio; truncated audio is read to its end.
+        vad: Voice activity detector; None loads one. Pass one for many utterances, because loading takes time.
+        track: Number of the audio track, as in ``TranscribeOptions``.
+
+    Returns:
+        The seconds; None if the audio cannot be read, or no model is installed.
+    """
+    try:
+        vad = vad or load_vad()
+        with open_audio(audio, allow_truncated=True, track=track) as reader:
+            seconds = _measure(np.concatenate(list(_score(reader.blocks(_MEASURED_SAMPLES / SAMPLE_RATE), vad))))
+            if any(warning.code == "silent" for warning in reader.warnings):
+                return 0.0
+            return None if vad.info.sha256 is None else min(reader.duration, seconds)
+    except AsrlabError as error:
+        _log.debug("cannot measure speech: %s", error)
+    except Exception as error:  # noqa: BLE001 - an optional measurement must never cost the transcript
+        _log.warning("cannot measure speech: %s: %s", type(error).__name__, error)
+    return None
+
+
+def _score(blocks: Iterator[NDArray[np.float32]], vad: VoiceActivityDetector) -> Iterator[NDArray[np.float32]]:
+    """Yield the probabilities of each block; the detector scores a block without speech again by itself."""
+    stream = vad.start()
+    for samples in blocks:
+        probabilities = stream.feed(samples)
+        if len(samples) < _MEASURED_SAMPLES:
+            probabilities = np.concatenate([probabilities, stream.finish()])
+        again = None if _measure(probabilities) else vad.rescore(samples)
+        yield probabilities if again is None else again
+
+
+def _measure(probabilities: NDArray[np.float32]) -> float:
+    """Return the seconds of speech in frames of *probabilities*."""
+    runs = [probabilities[begin:end] for begin, end in _runs(probabilities >= _QUIET)]
+    frames = sum(len(run) for run in runs if len(run) >= _MIN_FRAMES and run.max() >= _SPEECH)
+    return frames * FRAME_SAMPLES / SAMPLE_RATE

@@ -1,14 +1,28 @@
-"""Interface of voice activity detectors, and a detector by loudness: one probability of speech per frame of 32 ms."""
+"""Voice activity detectors, by Silero's neural model or by loudness: one probability of speech per frame of 32 ms."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from asrlab._lazy import np
+from asrlab.audio import SAMPLE_RATE
+from asrlab.audio.samples import SILENT_PEAK
+from asrlab.environment import installed_version
+from asrlab.errors import EngineUnavailableError, WeightsError
+from asrlab.installation import install_command
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+_log = logging.getLogger("asrlab.vad")
 
 FRAME_SAMPLES = 512
 """Samples at 16 kHz per probability: 32 ms. Source: Silero's models accept no other number."""
@@ -18,14 +32,24 @@ _GROUP_FRAMES = 32
 _MIN_FLOOR_DB = -70.0
 """Lowest noise floor in dB of full scale: the noise of a quiet room in a good recording."""
 _INAUDIBLE_DB = -80.0
-"""Level below which not even `EnergyVad.rescore` finds speech: `asrlab.audio.samples.SILENT_PEAK`."""
+"""Level below which not even `EnergyVad.rescore` finds speech, as `asrlab.audio.samples.SILENT_PEAK`."""
 _INITIAL_FLOOR_DB = -60.0
 """Initial noise floor. Recordings often begin in the middle of a word, so the first frame need not be noise."""
-_FLOOR_RISE_DB = 2.0 * FRAME_SAMPLES / 16_000
+_FLOOR_RISE_DB = 2.0 * FRAME_SAMPLES / SAMPLE_RATE
 """Rise of the floor per frame: 2 dB a second. Speech dips to the noise several times a second and cannot lift it."""
 _SPEECH_ABOVE_FLOOR_DB = 10.0
 """Level above the floor at which a frame is as likely speech as not."""
 _SLOPE_DB = 2.0
+_MODEL_FILES = (
+    ("faster_whisper", "assets/silero_vad_v6.onnx"),
+    ("silero_vad", "data/silero_vad_16k_sequence.onnx"),
+    ("silero_vad", "data/silero_vad.onnx"),
+    ("silero_vad", "data/silero_vad_16k_op15.onnx"),
+)
+_DISTRIBUTIONS = {"faster_whisper": "faster-whisper", "silero_vad": "silero-vad"}
+_CONTEXT_SAMPLES = 64
+_SPEECH_DB = -25.0
+"""Loudness of ordinary speech in dB of full scale. Source: the mean of FLEURS and LJ Speech is -24."""
 
 
 @attrs.frozen(kw_only=True)
@@ -46,12 +70,8 @@ class VadInfo:
         return f"{self.name} of {self.source}"
 
 
-class FrameScorer(Protocol):
-    """Model that scores the frames of one recording in order, and keeps the state between calls."""
-
-    def score(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability of speech in each of *frames*: shape (k, 512) in, shape (k,) out, in [0, 1]."""
-        ...
+type FrameScorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Scorer of the frames of one recording in order: shape (k, 512) in, probabilities of speech, shape (k,), out."""
 
 
 class VoiceActivityDetector(Protocol):
@@ -82,8 +102,8 @@ class VadStream:
     frames, and a cut must not depend on how a file was read.
     """
 
-    def __init__(self, scorer: FrameScorer) -> None:
-        self._scorer = scorer
+    def __init__(self, score: FrameScorer) -> None:
+        self._score = score
         self._pending: list[NDArray[np.float32]] = []
         self._samples = 0
 
@@ -96,8 +116,6 @@ class VadStream:
         Returns:
             float32, shape (k,), in [0, 1]; empty until a second of audio has arrived.
         """
-        import numpy as np
-
         self._pending.append(samples)
         self._samples += len(samples)
         size = _GROUP_FRAMES * FRAME_SAMPLES
@@ -107,19 +125,17 @@ class VadStream:
         end = len(pending) // size * size
         self._pending, self._samples = [pending[end:]], len(pending) - end
         groups = pending[:end].reshape(-1, _GROUP_FRAMES, FRAME_SAMPLES)
-        return np.concatenate([self._scorer.score(group) for group in groups])
+        return np.concatenate([self._score(group) for group in groups])
 
     def finish(self) -> NDArray[np.float32]:
         """Return the probabilities of the remaining samples, shape (k,); the last frame is padded with silence."""
-        import numpy as np
-
         frames = -(-self._samples // FRAME_SAMPLES)
         if not frames:
             return np.empty(0, np.float32)
         padding = np.zeros(frames * FRAME_SAMPLES - self._samples, np.float32)
         remaining = np.concatenate([*self._pending, padding])
         self._pending, self._samples = [], 0
-        return self._scorer.score(remaining.reshape(frames, FRAME_SAMPLES))
+        return self._score(remaining.reshape(frames, FRAME_SAMPLES))
 
 
 class EnergyVad:
@@ -140,12 +156,20 @@ class EnergyVad:
 
     def start(self) -> VadStream:
         """Start a recording."""
-        return VadStream(_EnergyScorer())
+        floor_db = _INITIAL_FLOOR_DB
+
+        def score(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+            nonlocal floor_db
+            above_db = []
+            for level_db in _levels_db(frames).tolist():
+                floor_db = max(min(level_db, floor_db + _FLOOR_RISE_DB), _MIN_FLOOR_DB)
+                above_db.append(level_db - floor_db)
+            return _to_probabilities(np.array(above_db))
+
+        return VadStream(score)
 
     def rescore(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Score *samples* with the quieter frames as the floor, so that quiet speech in a quiet room stands out."""
-        import numpy as np
-
         frames, rest = divmod(len(samples), FRAME_SAMPLES)
         if not frames:
             return None
@@ -154,30 +178,131 @@ class EnergyVad:
         return np.pad(probabilities, (0, int(rest > 0)), mode="edge")
 
 
-class _EnergyScorer:
-    def __init__(self) -> None:
-        self._floor_db = _INITIAL_FLOOR_DB
-
-    def score(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability of speech in each of *frames*, by its level above the floor."""
-        import numpy as np
-
-        return _to_probabilities(np.array([self._above_floor(level) for level in _levels_db(frames).tolist()]))
-
-    def _above_floor(self, level_db: float) -> float:
-        self._floor_db = max(min(level_db, self._floor_db + _FLOOR_RISE_DB), _MIN_FLOOR_DB)
-        return level_db - self._floor_db
-
-
 def _levels_db(frames: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the level of each frame in dB of full scale, without the frame's DC offset."""
-    import numpy as np
-
     levels: NDArray[np.float64] = 10 * np.log10(frames.var(axis=1, dtype=np.float64) + 1e-12)
     return levels
 
 
 def _to_probabilities(above_db: NDArray[np.float64]) -> NDArray[np.float32]:
-    import numpy as np
-
     return (1 / (1 + np.exp((_SPEECH_ABOVE_FLOOR_DB - above_db) / _SLOPE_DB))).astype(np.float32)
+
+
+def silero_files() -> tuple[Path, ...]:
+    """Return the model files in the installed packages, best first, without importing the packages."""
+    folders: dict[str, Path] = {}
+    for package in _DISTRIBUTIONS:
+        with suppress(ValueError):  # a substitute without a spec is in sys.modules
+            if (spec := util.find_spec(package)) is not None and spec.origin:
+                folders[package] = Path(spec.origin).parent
+    paths = [folders[package] / name for package, name in _MODEL_FILES if package in folders]
+    return tuple(path for path in paths if path.is_file())
+
+
+class SileroVad:
+    """Silero's voice activity model, version 5 or 6, at 16 kHz on one CPU thread.
+
+    Args:
+        path: ONNX file that takes a sequence of frames, or one frame at a time.
+
+    Raises:
+        EngineUnavailableError: If onnxruntime is not installed.
+        WeightsError: If the file cannot be loaded, or contains another model.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._session = _session(path)
+        self._inputs = frozenset(node.name for node in self._session.get_inputs())
+        if not {"input", "h", "c"} <= self._inputs and not {"input", "state"} <= self._inputs:
+            inputs = ", ".join(sorted(self._inputs))
+            message = f"{path} is not a Silero voice activity model: its inputs are {inputs}; give another file"
+            raise WeightsError(message, model=str(path))
+        source = str(path.parent)
+        if distribution := _DISTRIBUTIONS.get(path.parent.parent.name):
+            source = f"{distribution} {installed_version(distribution) or ''}".rstrip()
+        self.info = VadInfo(name=path.stem, source=source, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def start(self) -> VadStream:
+        """Start a recording."""
+        return VadStream(_SileroScorer(self._session, self._inputs))
+
+    def rescore(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Score *samples* without state from earlier audio, amplified to the loudness of ordinary speech.
+
+        The model misses quiet speech, most of all after loud speech. Amplified noise is still not taken for speech. The
+        result is None for digital silence.
+        """
+        if not len(samples) or np.abs(samples).max() < SILENT_PEAK:
+            return None
+        stream = self.start()
+        amplified = (samples * _gain(samples)).clip(-1, 1)
+        return np.concatenate([stream.feed(amplified), stream.finish()])
+
+
+class _SileroScorer:
+    """Scorer that passes the state of the LSTM, and the end of the previous frame, from call to call.
+
+    Source: faster-whisper 1.2.1, vad.py, ``SileroVADModel``, for files whose graph contains the loop over frames;
+    silero-vad 6.2.3, utils_vad.py, ``OnnxWrapper``, for files that take one frame per call.
+    """
+
+    def __init__(self, session: Any, inputs: frozenset[str]) -> None:
+        self._session = session
+        self._is_loop = "h" in inputs
+        shapes = {"h": (1, 1, 128), "c": (1, 1, 128)} if self._is_loop else {"state": (2, 1, 128)}
+        self._states = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        self._rate = {"sr": np.array(SAMPLE_RATE, np.int64)} if "sr" in inputs else {}
+        self._context = np.zeros((1, _CONTEXT_SAMPLES), np.float32)
+
+    def __call__(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        ends = frames[:, FRAME_SAMPLES - _CONTEXT_SAMPLES :]
+        inputs = np.concatenate([np.concatenate([self._context, ends[:-1]]), frames], axis=1)
+        self._context = ends[-1:].copy()
+        probabilities = []
+        for batch in [inputs] if self._is_loop else inputs[:, None]:
+            output, *states = self._session.run(None, {"input": batch, **self._states, **self._rate})
+            self._states = dict(zip(self._states, states, strict=True))
+            probabilities.append(output.reshape(-1))
+        return np.concatenate(probabilities)
+
+
+def _gain(samples: NDArray[np.float32]) -> np.float32:
+    """Return the factor that makes the louder frames of *samples* as loud as speech; at least 1."""
+    end = max(1, len(samples) // FRAME_SAMPLES) * FRAME_SAMPLES
+    loudness = float(np.percentile(samples[:end].reshape(-1, min(FRAME_SAMPLES, len(samples))).std(axis=1), 95))
+    return np.float32(max(1.0, 10 ** (_SPEECH_DB / 20) / max(loudness, SILENT_PEAK)))
+
+
+def _session(path: Path) -> Any:
+    try:
+        import onnxruntime  # type: ignore[import-untyped, unused-ignore]
+    except ImportError as error:
+        install = install_command("onnxruntime")
+        message = f"the voice activity model {path.name} needs onnxruntime ({error}); run: {install}"
+        raise EngineUnavailableError(message, install=install) from error
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = options.intra_op_num_threads = 1  # an LSTM over small frames does not gain from more
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"], sess_options=options)
+    except Exception as error:  # onnxruntime's errors share no other base class
+        message = f"cannot load the voice activity model {path}: {error}; reinstall the package that contains it"
+        raise WeightsError(message, model=str(path)) from error
+
+
+def load_vad(*, files: Sequence[Path] | None = None) -> VoiceActivityDetector:
+    """Load Silero's model from an installed package, or fall back to a detector by loudness; ``info`` tells which.
+
+    Nothing is downloaded. A file that cannot be loaded is skipped, with a warning in the log.
+
+    Args:
+        files: Model files to try, best first; None looks into faster-whisper, then silero-vad.
+    """
+    for path in silero_files() if files is None else files:
+        try:
+            return SileroVad(path)
+        except (EngineUnavailableError, WeightsError) as error:
+            _log.warning("%s", error)
+    _log.info("no voice activity model is installed; long audio is cut where it is least loud")
+    return EnergyVad()

@@ -216,7 +216,7 @@ class SpeechDetector:
     def speech_seconds(self, audio: AudioSource, *, track: int | None = None) -> float | None:
         """Return the seconds of speech in *audio*; None if they cannot be measured."""
         from asrlab.vad import load_vad
-        from asrlab.vad.speech_duration import speech_seconds
+        from asrlab.vad.chunking import speech_seconds
 
         if self._vad is None:
             self._vad = load_vad()
