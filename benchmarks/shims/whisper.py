@@ -28,7 +28,7 @@ from whisper.transcribe import cli
 
 import asrlab
 import asrlab.compat.whisper as shim
-from asrlab.compat.whisper.command import main
+from asrlab.compat.whisper.__main__ import main
 from asrlab.weights import convert
 
 __all__ = ["examples"]

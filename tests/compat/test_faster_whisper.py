@@ -312,7 +312,7 @@ def test_unsupported_load_arguments_are_refused(given: dict[str, Any], message: 
 
 def test_model_names_are_resolved(folder: str):
     """A size, an alias, a hub name, a folder and any engine's model are resolved; any other name is refused."""
-    from asrlab.compat.faster_whisper.arguments import resolve_model_name
+    from asrlab.compat.faster_whisper.utils import resolve_model_name
 
     assert resolve_model_name("base") == "faster-whisper/base"
     assert resolve_model_name("turbo") == "faster-whisper/large-v3-turbo"

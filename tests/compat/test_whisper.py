@@ -14,7 +14,7 @@ import pytest
 import asrlab
 import asrlab.compat.whisper as whisper
 from asrlab import AudioError, OptionError
-from asrlab.compat.whisper.transcription import segment_dict
+from asrlab.compat import segment_dict
 from asrlab.installation import install_command
 from asrlab.transcript import Segment, Word
 
@@ -115,7 +115,7 @@ def test_an_unsupported_option_names_upstreams_call(
 
 def test_upstreams_defaults_are_accepted(echo: whisper.Model, clips: tuple[Path, ...]):
     """A program that passes upstream's defaults runs over any engine."""
-    from asrlab.compat.whisper.arguments import DEFAULTS
+    from asrlab.compat.whisper.decoding import DEFAULTS
 
     given = {
         **DEFAULTS,

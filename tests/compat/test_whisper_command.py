@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asrlab.compat.whisper.command import build_parser, main
+from asrlab.compat.whisper.__main__ import build_parser, main
 
 
 def test_all_formats_are_written_by_default(tmp_path: Path, clips: tuple[Path, ...]):

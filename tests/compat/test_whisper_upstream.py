@@ -82,7 +82,7 @@ def test_every_option_does_what_upstreams_does(fields: list[dict[str, Any]]):
     """Each option has upstream's effect: decoding, fallback, prompts, words, clips, and skipped silence."""
     assert assert_equal_fields(fields, "short, ") >= {"text", *(f"segments[].{key}" for key in SEGMENT)}
     assert assert_equal_fields(fields, "gapped, ") >= {"segments[].words[].word", "segments[].words[].start"}
-    from asrlab.compat.whisper.arguments import DEFAULTS
+    from asrlab.compat.whisper.decoding import DEFAULTS
 
     given = " ".join({field["example"] for field in fields})
     missing = {name for name in DEFAULTS if not re.search(rf"\b{name}=", given)}

@@ -14,7 +14,7 @@ Source: faster-whisper 1.2.1 for names, arguments, defaults and records.
 """
 
 from asrlab.compat.faster_whisper.audio import decode_audio
-from asrlab.compat.faster_whisper.records import Segment, TranscriptionInfo, TranscriptionOptions, Word
+from asrlab.compat.faster_whisper.conversion import Segment, TranscriptionInfo, TranscriptionOptions, Word
 from asrlab.compat.faster_whisper.transcribe import BatchedInferencePipeline, WhisperModel
 from asrlab.compat.faster_whisper.utils import available_models, download_model, format_timestamp
 from asrlab.compat.faster_whisper.vad import VadOptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -11,18 +11,20 @@ import attrs
 
 from asrlab import loading
 from asrlab.audio import Audio
-from asrlab.compat.base import CompatModel
-from asrlab.compat.faster_whisper.arguments import ENGINE, TEMPERATURES, resolve_model_name, to_options
+from asrlab.compat import CompatModel
 from asrlab.compat.faster_whisper.audio import load_input
-from asrlab.compat.faster_whisper.records import (
+from asrlab.compat.faster_whisper.conversion import (
+    TEMPERATURES,
     Segment,
     TranscriptionInfo,
     TranscriptionOptions,
     Word,
     convert_info,
     convert_segment,
+    to_options,
     with_progress,
 )
+from asrlab.compat.faster_whisper.utils import ENGINE, resolve_model_name
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.transcriber import SegmentStream, Transcriber
 from asrlab.errors import OptionError
@@ -167,7 +169,9 @@ class WhisperModel(CompatModel):
         options = to_options(given, _DEFAULTS, self.transcriber, upstream_call=_UPSTREAM_CALL)
         loaded = load_input(audio)
         stream = self.transcriber.stream(loaded, options=options)
-        info = convert_info(stream.start(), given, duration=loaded.duration, english_only=_is_english_only(self))
+        info = convert_info(
+            stream.start(), given, duration=loaded.duration, english_only=self.supported_languages == ["en"]
+        )
         segments = _convert_segments(stream, info.language)
         return (with_progress(segments, info.duration) if log_progress else segments), info
 
@@ -207,15 +211,12 @@ class WhisperModel(CompatModel):
         return list(self.transcriber.info.capabilities.languages or ())
 
 
-_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(WhisperModel.transcribe).parameters.items()
-    if name not in ("self", "audio", "log_progress")
-}
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {item.name: item.default for item in parameters if item.name not in ("self", "audio", "log_progress")}
 
 
-def _is_english_only(model: WhisperModel) -> bool:
-    return model.supported_languages == ["en"]
+_DEFAULTS = _defaults(WhisperModel.transcribe)
 
 
 def _convert_segments(stream: SegmentStream, language: str | None) -> Iterator[Segment]:
@@ -290,7 +291,7 @@ class BatchedInferencePipeline:
         opening = attrs.evolve(loaded, samples=loaded.samples[: _LANGUAGE_DETECTION_S * loaded.sample_rate])
         with self.model.transcriber.stream(opening, options=options) as stream:
             recognition = stream.start()
-        english_only = _is_english_only(self.model)
+        english_only = self.model.supported_languages == ["en"]
         info = convert_info(recognition, given, duration=loaded.duration, english_only=english_only)
         options = attrs.evolve(options, language=options.language or info.language)
         segments = self._transcribe(loaded, options, batch_size)
@@ -314,8 +315,4 @@ class BatchedInferencePipeline:
             yield convert_segment(segment, number, transcript.language)
 
 
-_BATCHED_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(BatchedInferencePipeline.transcribe).parameters.items()
-    if name not in ("self", "audio", "log_progress")
-}
+_BATCHED_DEFAULTS = _defaults(BatchedInferencePipeline.transcribe)

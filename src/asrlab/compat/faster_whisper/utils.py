@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 from asrlab import loading
-from asrlab.compat.base import format_timestamp
-from asrlab.compat.faster_whisper.arguments import ENGINE, resolve_model_name
-from asrlab.errors import OptionError
+from asrlab.compat import format_timestamp
+from asrlab.errors import EngineNotFoundError, OptionError
 
 __all__ = ["available_models", "download_model", "format_timestamp"]
+
+ENGINE = "faster-whisper"
 
 
 def available_models() -> list[str]:
@@ -33,13 +36,8 @@ def download_model(
         OptionError: If a folder, a revision or a token is given: asrlab has a store and pinned revisions of its own.
         WeightsError: If the weights are missing, damaged, or cannot be downloaded.
     """
-    unsupported = {
-        "output_dir": output_dir,
-        "cache_dir": cache_dir,
-        "revision": revision,
-        "use_auth_token": use_auth_token,
-    }
-    for name, value in unsupported.items():
+    unsupported = {"output_dir": output_dir, "cache_dir": cache_dir}
+    for name, value in {**unsupported, "revision": revision, "use_auth_token": use_auth_token}.items():
         if value is not None:
             raise OptionError(
                 f"asrlab keeps checked weights in its own store and has no {name}; set ASRLAB_CACHE to move the store, "
@@ -47,3 +45,28 @@ def download_model(
                 option=name,
             )
     return str(loading.weights_path(resolve_model_name(size_or_id), offline=local_files_only))
+
+
+def resolve_model_name(given: str | PathLike[str]) -> str:
+    """Return ``engine/model`` for a size, a folder of weights, a hub name that asrlab knows, or an ``engine/model``.
+
+    Raises:
+        EngineNotFoundError: If *given* is none of these.
+    """
+    name = fspath(given)
+    if Path(name).is_dir():
+        return f"{ENGINE}/{Path(name).absolute()}"
+    entries = loading.list_models()
+    models = {entry.name: entry.model for entry in entries if entry.engine.name == ENGINE and entry.model}
+    for full_name, model in models.items():
+        if name.lower() in (model.name, *model.aliases, *model.weights):
+            return full_name
+    engines = {alias for entry in entries for alias in (entry.engine.name, *entry.engine.aliases)}
+    if name.partition("/")[0].rpartition(":")[2] in engines:
+        return name
+    sizes = ", ".join(model.name for model in models.values())
+    raise EngineNotFoundError(
+        f"{name!r} is not a folder, a size of faster-whisper ({sizes}) or an engine/model of asrlab; load weights of a "
+        f"hub with faster_whisper.WhisperModel({name!r}), or download them and give their folder",
+        name=name,
+    )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 __all__ = ["VadOptions"]
 
@@ -29,10 +27,3 @@ class VadOptions:
     max_speech_duration_s: float = math.inf
     min_silence_duration_ms: int = 2000
     speech_pad_ms: int = 400
-
-
-def changed_vad_options(given: VadOptions | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that differ from their defaults."""
-    values = asdict(given) if isinstance(given, VadOptions) else dict(given)
-    defaults = asdict(VadOptions())
-    return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}

@@ -8,11 +8,17 @@ openai-whisper" lists the differences.
 from __future__ import annotations
 
 from asrlab.compat.whisper import audio, decoding, tokenizer, utils
-from asrlab.compat.whisper.arguments import Arguments
 from asrlab.compat.whisper.audio import Spectrogram, load_audio, log_mel_spectrogram, pad_or_trim
-from asrlab.compat.whisper.decoding import DecodingOptions, DecodingResult, decode, detect_language
-from asrlab.compat.whisper.model import Model, ModelDimensions, Whisper, available_models, load_model
-from asrlab.compat.whisper.transcription import TranscriptionResult, transcribe
+from asrlab.compat.whisper.decoding import Arguments, DecodingOptions, DecodingResult, decode, detect_language
+from asrlab.compat.whisper.model import (
+    Model,
+    ModelDimensions,
+    TranscriptionResult,
+    Whisper,
+    available_models,
+    load_model,
+    transcribe,
+)
 
 __all__ = [
     "Arguments",

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from asrlab.audio import Audio, load_samples
-from asrlab.audio.types import SAMPLE_RATE
+from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, load_samples
 from asrlab.errors import EngineUnavailableError
 from asrlab.installation import install_command
 
@@ -84,25 +83,24 @@ def log_mel_spectrogram(audio: Any, n_mels: int = 80, padding: int = 0, device: 
     """
     import numpy as np
 
-    samples = _load_samples(audio)
-    padded = np.pad(samples, (0, padding)) if padding else samples
-    spectrogram = Spectrogram(padded, frames=len(padded) // HOP_LENGTH, n_mels=n_mels)
+    samples = np.pad(load_samples(to_source(audio)), (0, padding))
+    spectrogram = Spectrogram(samples, frames=len(samples) // HOP_LENGTH, n_mels=n_mels)
     return spectrogram if device is None else spectrogram.to(device)
-
-
-def _load_samples(audio: Any) -> NDArray[np.float32]:
-    """Return the samples of a path, or of an array or tensor at 16 kHz."""
-    import numpy as np
-
-    if isinstance(audio, str | PathLike):
-        return load_audio(audio)
-    array = audio.detach().cpu().numpy() if is_tensor(audio) else audio
-    return load_samples(Audio(samples=np.asarray(array), sample_rate=SAMPLE_RATE))
 
 
 def is_tensor(value: object) -> bool:
     """Return whether *value* is a torch tensor, without an import of torch."""
     return any(kind.__module__ == "torch" and kind.__name__ == "Tensor" for kind in type(value).__mro__)
+
+
+def to_source(audio: Any) -> AudioSource:
+    """Return a path as given, and an array or tensor of samples at 16 kHz as audio."""
+    if isinstance(audio, str | PathLike):
+        return audio
+    import numpy as np
+
+    samples = audio.detach().cpu().numpy() if is_tensor(audio) else audio
+    return Audio(samples=np.asarray(samples), sample_rate=SAMPLE_RATE)
 
 
 class Spectrogram:
@@ -139,15 +137,17 @@ class Spectrogram:
 
     def to(self, *arguments: Any, **named: Any) -> Spectrogram:
         """Return the spectrogram on another device, or in another type, as the tensor's ``to`` does."""
-        return self._derive(self.samples, self.shape[1], lambda: self.tensor.to(*arguments, **named))
+        n_mels, frames = self.shape
+        return Spectrogram(
+            self.samples, frames=frames, n_mels=n_mels, compute=lambda: self.tensor.to(*arguments, **named)
+        )
 
     def pad_or_trim(self, frames: int) -> Spectrogram:
         """Return the spectrogram with *frames* frames, trimmed or padded with zeros."""
         samples = pad_or_trim(self.samples, frames * HOP_LENGTH)
-        return self._derive(samples, frames, lambda: pad_or_trim(self.tensor, frames))
-
-    def _derive(self, samples: NDArray[np.float32], frames: int, compute: Callable[[], Any]) -> Spectrogram:
-        return Spectrogram(samples, frames=frames, n_mels=self.shape[0], compute=compute)
+        return Spectrogram(
+            samples, frames=frames, n_mels=self.shape[0], compute=lambda: pad_or_trim(self.tensor, frames)
+        )
 
     def _compute_tensor(self) -> Any:
         if importlib.util.find_spec("whisper") is None:
@@ -177,13 +177,14 @@ class Spectrogram:
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call a function of torch with the tensor."""
-        return function(*map(_to_tensor, args), **{name: _to_tensor(value) for name, value in (kwargs or {}).items()})
+        return function(*map(to_tensor, args), **{name: to_tensor(value) for name, value in (kwargs or {}).items()})
 
     def __repr__(self) -> str:
         return f"<Spectrogram of {len(self.samples) / SAMPLE_RATE:.2f} s, shape {self.shape}>"
 
 
-def _to_tensor(value: Any) -> Any:
+def to_tensor(value: Any) -> Any:
+    """Replace each `Spectrogram`, also in a list or tuple, by its tensor."""
     if isinstance(value, list | tuple):
-        return type(value)(map(_to_tensor, value))
+        return type(value)(map(to_tensor, value))
     return value.tensor if isinstance(value, Spectrogram) else value

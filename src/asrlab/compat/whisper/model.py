@@ -1,24 +1,50 @@
-"""A loaded model with the interface of openai-whisper's, and the functions that load it."""
+"""A loaded model with the interface of openai-whisper's, the functions that load it, and ``transcribe``.
+
+The result of ``transcribe`` comes from upstream's own loop, or from the transcript of any engine.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import attrs
 
 from asrlab import loading
-from asrlab.compat.base import CompatModel
-from asrlab.compat.whisper.arguments import Arguments
-from asrlab.compat.whisper.decoding import DecodingOptions, decode, detect_language
-from asrlab.compat.whisper.protocols import SupportsUpstreamLoop
-from asrlab.compat.whisper.transcription import TranscriptionResult, transcribe
-from asrlab.engine.transcriber import Transcriber
+from asrlab.audio import AudioSource, open_audio
+from asrlab.compat import CompatModel, format_timestamp, segment_dict
+from asrlab.compat.whisper.audio import to_source
+from asrlab.compat.whisper.decoding import (
+    Arguments,
+    SupportsUpstreamLoop,
+    WindowDecoder,
+    decode,
+    detect_language,
+    options_for,
+)
+from asrlab.compat.whisper.tokenizer import LANGUAGES
+from asrlab.engine.transcriber import Transcriber, build_transcript
+from asrlab.errors import OptionError
+from asrlab.options import TranscribeOptions
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
+from asrlab.transcript import Transcript
 from asrlab.weights import WeightsStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.progress import Progress
+
+_log = logging.getLogger("asrlab.compat")
 
 
 @attrs.frozen
@@ -99,13 +125,8 @@ class Model(CompatModel):
         """Transcribe *audio*; see `asrlab.compat.whisper.transcribe`."""
         return transcribe(self, audio, **given)
 
-    def detect_language(self, mel: Any, tokenizer: Any = None) -> tuple[Any, Any]:
-        """Detect the language of *mel*; see `asrlab.compat.whisper.detect_language`."""
-        return detect_language(self, mel, tokenizer)
-
-    def decode(self, mel: Any, options: DecodingOptions | None = None, **given: Any) -> Any:
-        """Decode *mel*; see `asrlab.compat.whisper.decode`."""
-        return decode(self, mel, options, **given)
+    detect_language = detect_language
+    decode = decode
 
     def __repr__(self) -> str:
         return f"<Model over {self.transcriber!r}>"
@@ -160,21 +181,170 @@ def load_with_threads(
     if name not in _MODEL_NAMES and checkpoint.is_file():
         return Model(loading.load(f"openai-whisper/{checkpoint.absolute()}", device=device_name, threads=threads))
     full_name = f"openai-whisper/{name}" if name in _MODEL_NAMES else name
-    weights = _find_weights(name, full_name, download_root)
+    # a checkpoint that upstream downloaded; else, if download_root is given, weights downloaded into it
+    upstream_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
+    folder = upstream_cache if download_root is None else Path(download_root)
+    cached = folder.expanduser() / f"{_CHECKPOINT_NAMES.get(name, name)}.pt"
+    weights = cached if name in _MODEL_NAMES and cached.is_file() else None
+    if weights is None and download_root is not None:
+        resolved = Registry(PluginHost()).resolve(full_name)
+        stored = loading.fetch_weights_to_load(resolved, store=WeightsStore(folder))
+        weights = stored.path if stored else None
     return Model(loading.load(full_name, device=device_name, weights=weights, threads=threads))
 
 
-def _find_weights(name: str, full_name: str, root: str | PathLike[str] | None) -> Path | None:
-    """Return a checkpoint that upstream downloaded; else, if *root* is given, weights downloaded into it."""
-    folder = Path(root) if root is not None else _upstream_cache()
-    checkpoint = folder.expanduser() / f"{_CHECKPOINT_NAMES.get(name, name)}.pt"
-    if name in _MODEL_NAMES and checkpoint.is_file():
-        return checkpoint
-    if root is None:
+class TranscriptionResult(dict[str, Any]):
+    """Upstream's dictionary: ``text``, ``segments``, ``language``.
+
+    Attributes:
+        transcript: asrlab's transcript, with the device, the weights, the versions, the patches and the timings.
+    """
+
+    def __init__(self, transcript: Transcript, **fields: Any) -> None:
+        super().__init__(fields)
+        self.transcript = transcript
+        for warning in transcript.warnings:  # upstream's dictionary has no field for them
+            _log.warning("%s", warning.message)
+
+
+def transcribe(model: CompatModel | Transcriber, audio: Any, **given: Unpack[Arguments]) -> TranscriptionResult:
+    """Transcribe *audio*: a path, or an array or tensor of samples at 16 kHz.
+
+    Raises:
+        AudioError: If the audio cannot be read, is truncated, empty or not finite.
+        OptionError: If the model cannot honour an option.
+    """
+    transcriber = model.transcriber if isinstance(model, CompatModel) else model
+    options = options_for(transcriber, given)
+    languages = transcriber.info.capabilities.languages
+    detects_language = options.language is None and (languages is None or len(languages) > 1)
+    half = _half_precision(transcriber, fp16=given.get("fp16", True))
+    source = to_source(audio)
+    if options.word_timestamps and options.task == "translate":
+        warnings.warn("word timestamps of a translation may be unreliable", stacklevel=2)
+    with _progress_printer(given.get("verbose"), detects_language=detects_language) as printer:
+        if isinstance(transcriber.recognizer, SupportsUpstreamLoop):
+            start_loop = partial(transcriber.recognizer.window_decoder, options=options, half=half)
+            result = _transcribe_by_windows(transcriber, start_loop, source, options, printer)
+        else:
+            result = _transcribe_by_stream(transcriber, source, options, printer)
+    result["language"] = given.get("language") or result["language"]
+    return result
+
+
+def _half_precision(transcriber: Transcriber, *, fp16: bool) -> bool | None:
+    """Return whether to compute in float16; None keeps the number format of the loaded model."""
+    is_upstream = isinstance(transcriber.recognizer, SupportsUpstreamLoop)
+    compute_type = transcriber.info.compute_type
+    if fp16:
+        if is_upstream and transcriber.info.device.resolved == "cpu":
+            warnings.warn("FP16 is not supported on CPU; using FP32 instead", stacklevel=3)
         return None
-    stored = loading.fetch_weights_to_load(Registry(PluginHost()).resolve(full_name), store=WeightsStore(folder))
-    return stored.path if stored else None
+    if is_upstream or compute_type == "float32":
+        return False
+    name = transcriber.info.model.name
+    raise OptionError(
+        f"{name} computes in {compute_type}, but fp16=False requires float32; load it with "
+        f"Model(asrlab.load({name!r}, compute_type='float32'))",
+        option="fp16",
+    )
 
 
-def _upstream_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
+def _transcribe_by_windows(
+    transcriber: Transcriber,
+    start_loop: Callable[[NDArray[np.float32]], WindowDecoder],
+    source: AudioSource,
+    options: TranscribeOptions,
+    printer: _ProgressPrinter,
+) -> TranscriptionResult:
+    """Transcribe with upstream's loop, as openai-whisper's engine runs it."""
+    start = time.monotonic()
+    with open_audio(source) as reader:
+        decoder = start_loop(reader.read())
+        printer.show_language(decoder.language)
+        segments = []
+        for segment in decoder.segments():
+            printer.show_segment(segment)
+            printer.show_progress(decoder.seek, decoder.frames)
+            segments.append(segment)
+        recognition = decoder.to_recognition(segments)
+        busy_s = time.monotonic() - start
+        transcript = build_transcript(transcriber.info, reader, recognition, options, busy_s=busy_s)
+        transcript = attrs.evolve(transcript, patches=transcriber.patch_report)
+    # as openai-whisper blanks a segment without duration or text
+    blanked = [
+        {"id": index, **segment, **({"text": "", "tokens": [], "words": []} if is_empty(segment) else {})}
+        for index, segment in enumerate(segments)
+    ]
+    return TranscriptionResult(transcript, text=decoder.text, segments=blanked, language=decoder.language)
+
+
+def _transcribe_by_stream(
+    transcriber: Transcriber, source: AudioSource, options: TranscribeOptions, printer: _ProgressPrinter
+) -> TranscriptionResult:
+    """Transcribe with any engine."""
+    segments = []
+    with transcriber.stream(source, options=options) as stream:
+        language = stream.start().language
+        printer.show_language(language)
+        for index, segment in enumerate(stream):
+            segments.append(segment_dict(index, segment, language))
+            printer.show_segment(segments[-1])
+        transcript = stream.transcript
+    text = "".join(segment["text"] for segment in segments)
+    return TranscriptionResult(transcript, text=text, segments=segments, language=transcript.language)
+
+
+def is_empty(segment: Mapping[str, Any]) -> bool:
+    """Return whether *segment* has no duration or no text."""
+    return bool(segment["start"] == segment["end"] or not segment["text"].strip())
+
+
+@attrs.frozen(kw_only=True)
+class _ProgressPrinter:
+    """Output of ``verbose``, as upstream's: True prints each segment, False shows a progress bar, None prints nothing.
+
+    Attributes:
+        verbose: The argument of the call.
+        detects_language: True if the language is detected.
+        bar: Progress bar on standard error; None without one.
+    """
+
+    verbose: bool | None
+    detects_language: bool
+    bar: Progress | None
+
+    def show_language(self, language: str | None) -> None:
+        """Print the language if it was detected."""
+        if self.verbose is not None and self.detects_language and language:
+            _print(f"Detected language: {LANGUAGES.get(language, language).title()}")
+
+    def show_segment(self, segment: Mapping[str, Any]) -> None:
+        """Print a segment."""
+        if self.verbose:
+            start, end = format_timestamp(segment["start"]), format_timestamp(segment["end"])
+            _print(f"[{start} --> {end}] {segment['text']}")
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Move the progress bar."""
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=min(done, total), total=total)
+
+
+@contextmanager
+def _progress_printer(verbose: bool | None, *, detects_language: bool) -> Iterator[_ProgressPrinter]:  # noqa: FBT001 - as upstream
+    if verbose and detects_language:
+        _print("Detecting the language; set it with language=, or --language, to skip this step")
+    if verbose is not False:
+        yield _ProgressPrinter(verbose=verbose, detects_language=detects_language, bar=None)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        bar.add_task("transcribing", total=None)
+        yield _ProgressPrinter(verbose=verbose, detects_language=detects_language, bar=bar)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - verbose requests output

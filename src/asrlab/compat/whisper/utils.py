@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import attrs
 
-from asrlab.compat.base import format_timestamp
+from asrlab.compat import format_timestamp
 from asrlab.errors import OptionError
 
 __all__ = [
@@ -31,11 +32,7 @@ type _Result = Mapping[str, Any]
 
 
 class ResultWriter:
-    """A writer of result files in one format.
-
-    Args:
-        output_dir: Folder of the files.
-    """
+    """A writer of result files in one format into the folder *output_dir*."""
 
     extension: str
 
@@ -54,9 +51,9 @@ class ResultWriter:
         self, result: _Result, file: TextIO, options: Mapping[str, Any] | None = None, **layout: Any
     ) -> None:
         """Write *result* into an open file."""
-        file.writelines(self.lines(result, SubtitleOptions.from_arguments(options, layout)))
+        file.writelines(self._parts(result, SubtitleOptions.from_arguments(options, layout)))
 
-    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
+    def _parts(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
         """Yield the contents of the file in parts."""
         raise NotImplementedError
 
@@ -66,8 +63,7 @@ class WriteTXT(ResultWriter):
 
     extension = "txt"
 
-    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
-        """Yield the contents of the file in parts."""
+    def _parts(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
         return (segment["text"].strip() + "\n" for segment in result["segments"])
 
 
@@ -76,11 +72,10 @@ class WriteVTT(ResultWriter):
 
     extension = "vtt"
 
-    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
-        """Yield the contents of the file in parts."""
+    def _parts(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
         yield "WEBVTT\n\n"
-        for cue in build_cues(result["segments"], options, format_timestamp):
-            yield f"{cue.start} --> {cue.end}\n{cue.text}\n\n"
+        for start, end, text in build_cues(result["segments"], options, format_timestamp):
+            yield f"{start} --> {end}\n{text}\n\n"
 
 
 class WriteSRT(ResultWriter):
@@ -88,10 +83,10 @@ class WriteSRT(ResultWriter):
 
     extension = "srt"
 
-    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
-        """Yield the contents of the file in parts."""
-        for number, cue in enumerate(build_cues(result["segments"], options, _srt_time), start=1):
-            yield f"{number}\n{cue.start} --> {cue.end}\n{cue.text}\n\n"
+    def _parts(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:
+        format_time = partial(format_timestamp, always_include_hours=True, decimal_marker=",")
+        cues = build_cues(result["segments"], options, format_time)
+        return (f"{number}\n{start} --> {end}\n{text}\n\n" for number, (start, end, text) in enumerate(cues, start=1))
 
 
 class WriteTSV(ResultWriter):
@@ -99,8 +94,7 @@ class WriteTSV(ResultWriter):
 
     extension = "tsv"
 
-    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
-        """Yield the contents of the file in parts."""
+    def _parts(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
         yield "start\tend\ttext\n"
         for segment in result["segments"]:
             text = segment["text"].strip().replace("\t", " ")
@@ -112,8 +106,7 @@ class WriteJSON(ResultWriter):
 
     extension = "json"
 
-    def lines(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
-        """Yield the contents of the file in parts."""
+    def _parts(self, result: _Result, options: SubtitleOptions) -> Iterator[str]:  # noqa: ARG002 - only subtitles use it
         yield json.dumps(result)
 
 
@@ -139,10 +132,6 @@ def get_writer(output_format: str, output_dir: str) -> Callable[..., None]:
         message = f"there is no output format {output_format!r}; choose one of {', '.join(formats)}"
         raise OptionError(message, option="output_format", supported=formats)
     return _WRITERS[output_format](output_dir)
-
-
-def _srt_time(seconds: float) -> str:
-    return format_timestamp(seconds, always_include_hours=True, decimal_marker=",")
 
 
 type _Dicts = Sequence[Mapping[str, Any]]
@@ -181,102 +170,58 @@ class SubtitleOptions:
         chosen = {name: given.get(name) or (options or {}).get(name) for name in names}
         return cls(**{name: value for name, value in chosen.items() if value})
 
-    @property
-    def keeps_segments(self) -> bool:
-        """True if no cue crosses segments."""
-        return self.max_line_count is None or self.max_line_width is None
 
-
-@attrs.frozen
-class Cue:
-    """One subtitle: its times as written, and its text."""
-
-    start: str
-    end: str
-    text: str
-
-
-def build_cues(segments: _Dicts, options: SubtitleOptions, format_time: Callable[[float], str]) -> Iterator[Cue]:
-    """Yield the cues of *segments*."""
+def build_cues(
+    segments: _Dicts, options: SubtitleOptions, format_time: Callable[[float], str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the subtitles of *segments*: the start and end as written, and the text."""
     if not segments or not all("words" in segment for segment in segments):
         for segment in segments:
             text = segment["text"].strip().replace("-->", "->")
-            yield Cue(format_time(segment["start"]), format_time(segment["end"]), text)
+            yield format_time(segment["start"]), format_time(segment["end"]), text
         return
-    for words in _CueBreaker(segments, options).cues():
-        if options.highlight_words:
-            yield from _highlight(words, format_time)
+    for words in _break_words(segments, options):
+        texts = [word["word"] for word in words]
+        if not options.highlight_words:
+            yield format_time(words[0]["start"]), format_time(words[-1]["end"]), "".join(texts)
+            continue
+        # a cue for each word, and one without a highlight between words that do not touch
+        last_end = format_time(words[0]["start"])
+        for index, (word, text) in enumerate(zip(words, texts, strict=True)):
+            start, end = format_time(word["start"]), format_time(word["end"])
+            if last_end != start:
+                yield last_end, start, "".join(texts)
+            bare = text.lstrip()
+            underlined = f"{text[: len(text) - len(bare)]}<u>{bare}</u>"
+            yield start, end, "".join((*texts[:index], underlined, *texts[index + 1 :]))
+            last_end = end
+
+
+def _break_words(segments: _Dicts, options: SubtitleOptions) -> Iterator[list[dict[str, Any]]]:
+    """Yield the words of each cue; the first word of a line begins with a line feed."""
+    max_width, max_lines = options.max_line_width or _NO_LIMIT, options.max_line_count
+    max_words = options.max_words_per_line or _NO_LIMIT
+    keeps_segments = max_lines is None or options.max_line_width is None  # then no cue crosses segments
+    cue: list[dict[str, Any]] = []
+    line_width, n_lines = 0, 1
+    words = [(index, dict(word)) for segment in segments for index, word in enumerate(segment["words"])]
+    last_start = words[0][1]["start"] if words else 0.0
+    for index, word in words:
+        after_pause = not keeps_segments and word["start"] - last_start > _MAX_PAUSE_S
+        splits_cue = bool(cue) and keeps_segments and index % max_words == 0
+        last_start = word["start"]
+        if line_width and line_width + len(word["word"]) <= max_width and not after_pause and not splits_cue:
+            line_width += len(word["word"])
         else:
-            yield Cue(format_time(words[0]["start"]), format_time(words[-1]["end"]), _join(words))
-
-
-class _CueBreaker:
-    """The state of breaking words into lines and cues."""
-
-    def __init__(self, segments: _Dicts, options: SubtitleOptions) -> None:
-        self._segments, self._options = segments, options
-        self._cue: list[dict[str, Any]] = []
-        self._line_width, self._n_lines = 0, 1
-        first_starts = [word["start"] for segment in segments for word in segment["words"]][:1]
-        self._last_start = float((first_starts or [segments[0]["start"]])[0])
-
-    def cues(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the words of each cue; the first word of a line begins with a line feed."""
-        max_words = self._options.max_words_per_line or _NO_LIMIT
-        for segment in self._segments:
-            for index, word in enumerate(segment["words"]):
-                finished = self._add(dict(word), is_first=index % max_words == 0)
-                if finished:
-                    yield finished
-        if self._cue:
-            yield self._cue
-
-    def _add(self, word: dict[str, Any], *, is_first: bool) -> list[dict[str, Any]]:
-        """Add a word, and return the cue that ended before it."""
-        keeps_segments = self._options.keeps_segments
-        after_pause = not keeps_segments and word["start"] - self._last_start > _MAX_PAUSE_S
-        splits_cue = is_first and keeps_segments and bool(self._cue)
-        fits = self._line_width + len(word["word"]) <= (self._options.max_line_width or _NO_LIMIT)
-        finished: list[dict[str, Any]] = []
-        if self._line_width and fits and not after_pause and not splits_cue:
-            self._line_width += len(word["word"])
-        else:
-            finished = self._start_line(word, after_pause=after_pause, splits_cue=splits_cue)
-        self._cue.append(word)
-        self._last_start = word["start"]
-        return finished
-
-    def _start_line(self, word: dict[str, Any], *, after_pause: bool, splits_cue: bool) -> list[dict[str, Any]]:
-        word["word"] = word["word"].strip()
-        max_lines = self._options.max_line_count
-        is_full = bool(self._cue) and max_lines is not None and (after_pause or self._n_lines >= max_lines)
-        finished: list[dict[str, Any]] = []
-        if is_full or splits_cue:
-            finished, self._cue, self._n_lines = self._cue, [], 1
-        elif self._line_width:
-            self._n_lines += 1
-            word["word"] = "\n" + word["word"]
-        self._line_width = len(word["word"].strip())
-        return finished
-
-
-def _highlight(words: _Dicts, format_time: Callable[[float], str]) -> Iterator[Cue]:
-    """Yield a cue for each word, and one without a highlight between words that do not touch."""
-    last_end = format_time(words[0]["start"])
-    for index, word in enumerate(words):
-        start, end = format_time(word["start"]), format_time(word["end"])
-        if last_end != start:
-            yield Cue(last_end, start, _join(words))
-        yield Cue(start, end, _join(words, underlined=index))
-        last_end = end
-
-
-def _join(words: _Dicts, underlined: int | None = None) -> str:
-    return "".join(
-        _underline(word["word"]) if index == underlined else word["word"] for index, word in enumerate(words)
-    )
-
-
-def _underline(word: str) -> str:
-    text = word.lstrip()
-    return f"{word[: len(word) - len(text)]}<u>{text}</u>"
+            word["word"] = word["word"].strip()
+            is_full = bool(cue) and max_lines is not None and (after_pause or n_lines >= max_lines)
+            if is_full or splits_cue:
+                yield cue
+                cue, n_lines = [], 1
+            elif line_width:
+                n_lines += 1
+                word["word"] = "\n" + word["word"]
+            line_width = len(word["word"].strip())
+        cue.append(word)
+    if cue:
+        yield cue

@@ -1,7 +1,8 @@
-"""faster-whisper's records, and their conversion from asrlab's."""
+"""Conversion between faster-whisper and asrlab: arguments, each of which is honoured or refused, and records."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,19 +10,34 @@ from typing import Any
 from warnings import warn
 
 from asrlab import transcript
-from asrlab.compat.base import leading_space, words_with_spaces
+from asrlab.compat import segment_dict
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.contract import Recognition
+from asrlab.engine.transcriber import Transcriber
+from asrlab.errors import OptionError
+from asrlab.options import TextToShorten, TranscribeOptions
 
-
-def _asdict_with_warning(record: Any) -> dict[str, Any]:
-    kind = type(record).__name__
-    warn(f"{kind}._asdict() is deprecated upstream; use dataclasses.asdict({kind})", DeprecationWarning, stacklevel=3)
-    return asdict(record)
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_BEAM_SIZE = 5
+_NAMES_IN_OTHER_ENGINES = {"log_prob_threshold": "logprob_threshold"}
+_CAPABILITIES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
+_COMMON = ("language", "task", *_CAPABILITIES)
+_log = logging.getLogger("asrlab.compat")
 
 
 @dataclass
-class Word:
+class _Record:
+    """A record with upstream's deprecated conversion."""
+
+    def _asdict(self) -> dict[str, Any]:
+        kind = type(self).__name__
+        message = f"{kind}._asdict() is deprecated upstream; use dataclasses.asdict({kind})"
+        warn(message, DeprecationWarning, stacklevel=2)
+        return asdict(self)
+
+
+@dataclass
+class Word(_Record):
     """A word with its times in the audio.
 
     Attributes:
@@ -36,12 +52,9 @@ class Word:
     word: str
     probability: float | None
 
-    def _asdict(self) -> dict[str, Any]:
-        return _asdict_with_warning(self)
-
 
 @dataclass
-class Segment:
+class Segment(_Record):
     """A stretch of recognized speech. Fields that the engine does not report are None, and tokens an empty list.
 
     Attributes:
@@ -69,9 +82,6 @@ class Segment:
     no_speech_prob: float | None
     words: list[Word] | None
     temperature: float | None
-
-    def _asdict(self) -> dict[str, Any]:
-        return _asdict_with_warning(self)
 
 
 @dataclass
@@ -140,24 +150,9 @@ class TranscriptionInfo:
 
 def convert_segment(segment: transcript.Segment, number: int, language: str | None) -> Segment:
     """Return *segment* as faster-whisper writes it."""
-    lead = leading_space(language)
-    words = [
-        Word(start=word.start, end=word.end, word=text, probability=word.probability)
-        for word, text in words_with_spaces(segment, lead)
-    ]
-    return Segment(
-        id=number,
-        seek=segment.seek,
-        start=segment.start,
-        end=segment.end,
-        text=segment.text and lead + segment.text,
-        tokens=list(segment.tokens or ()),
-        avg_logprob=segment.avg_logprob,
-        compression_ratio=segment.compression_ratio,
-        no_speech_prob=segment.no_speech_prob,
-        words=None if segment.words is None else words,
-        temperature=segment.temperature,
-    )
+    fields = segment_dict(number, segment, language)
+    words = [Word(**word) for word in fields.pop("words")] if "words" in fields else None
+    return Segment(**fields | {"text": fields["text"] if segment.text else "", "words": words})
 
 
 def convert_info(
@@ -176,6 +171,9 @@ def convert_info(
         probability = 1.0 if given["language"] is not None or english_only else math.nan
     probabilities = recognition.language_probabilities
     speech_duration = recognition.speech_duration
+    vad_options: Any = given["vad_parameters"]
+    if not isinstance(vad_options, VadOptions):
+        vad_options = VadOptions(**(vad_options or {})) if given["vad_filter"] else None
     return TranscriptionInfo(
         language=recognition.language,
         language_probability=probability,
@@ -183,15 +181,8 @@ def convert_info(
         duration_after_vad=duration if speech_duration is None else speech_duration,
         all_language_probs=None if probabilities is None else list(probabilities),
         transcription_options=TranscriptionOptions.from_arguments(given),
-        vad_options=_vad_options(given),
+        vad_options=vad_options,
     )
-
-
-def _vad_options(given: Mapping[str, Any]) -> VadOptions | None:
-    parameters: Any = given["vad_parameters"]
-    if isinstance(parameters, VadOptions):
-        return parameters
-    return VadOptions(**(parameters or {})) if given["vad_filter"] else None
 
 
 def with_progress(segments: Iterator[Segment], duration: float) -> Iterator[Segment]:
@@ -205,3 +196,71 @@ def with_progress(segments: Iterator[Segment], duration: float) -> Iterator[Segm
             bar.update(task, completed=segment.end)
             yield segment
         bar.update(task, completed=duration)
+
+
+def to_options(
+    given: Mapping[str, Any], defaults: Mapping[str, Any], transcriber: Transcriber, *, upstream_call: str
+) -> TranscribeOptions:
+    """Convert the arguments of a call to options.
+
+    An argument at upstream's default requests nothing, except the beam size of 5 if the engine has a beam search.
+
+    Args:
+        given: All arguments of the call except the audio.
+        defaults: Upstream's defaults.
+        transcriber: The transcriber that the options are for.
+        upstream_call: Upstream's call, for messages.
+
+    Raises:
+        OptionError: If the transcriber cannot honour an argument.
+    """
+    capabilities = transcriber.info.capabilities
+    requested = {name: value for name, value in given.items() if not _is_default(value, defaults[name])}
+    if capabilities.beam_size:
+        requested.setdefault("beam_size", _BEAM_SIZE)
+    if "vad_parameters" in requested:
+        requested["vad_parameters"] = _changed_vad_options(requested["vad_parameters"] or {})
+    if not isinstance(requested.get("initial_prompt", ""), str):
+        raise _unsupported("initial_prompt as token ids", "initial_prompt", transcriber, upstream_call)
+    if requested.get("language") not in (None, "en") and capabilities.languages == ("en",):
+        model = transcriber.info.model.name
+        _log.warning("%s knows only English; language %r becomes 'en'", model, requested["language"])
+        requested["language"] = "en"
+    for name in ("initial_prompt", "hotwords", "prefix"):
+        if isinstance(requested.get(name), str):
+            requested[name] = TextToShorten(requested[name])
+    common: dict[str, Any] = {name: requested.pop(name) for name in list(requested) if name in _COMMON}
+    if common.get("task") not in (None, *capabilities.tasks):
+        raise _unsupported(f"task {common['task']!r}", "task", transcriber, upstream_call)
+    for name in common:
+        if name in _CAPABILITIES and not getattr(capabilities, name):
+            raise _unsupported(name, name, transcriber, upstream_call)
+    engine_options = {}
+    for name, value in requested.items():
+        known = capabilities.engine_options
+        engine_name = name if name in known else _NAMES_IN_OTHER_ENGINES.get(name, name)
+        if engine_name not in known:
+            raise _unsupported(name, name, transcriber, upstream_call)
+        engine_options[engine_name] = value
+    if given.get("vad_filter") and "split_at_silence" in capabilities.engine_options:
+        engine_options["split_at_silence"] = False  # the shim returns upstream's segments
+    return TranscribeOptions.of(None, {**common, "engine_options": engine_options})
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, VadOptions):
+        return not _changed_vad_options(value)
+    value = tuple(value) if isinstance(value, list) else value
+    return bool(value == default and isinstance(value, bool) == isinstance(default, bool))
+
+
+def _unsupported(what: str, option: str, transcriber: Transcriber, upstream_call: str) -> OptionError:
+    model = transcriber.info.model.name
+    return OptionError(f"{model} cannot honour {what}; use {upstream_call}(audio, {option}=...)", option=option)
+
+
+def _changed_vad_options(given: VadOptions | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that differ from their defaults."""
+    values = asdict(given) if isinstance(given, VadOptions) else dict(given)
+    defaults = asdict(VadOptions())
+    return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
