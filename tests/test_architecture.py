@@ -44,7 +44,7 @@ LAYERS = (
     ("engine",),
     ("evaluation.alternatives", "evaluation.datasets", "evaluation.metrics", "patches", "tuning.calibration"),
     ("plugins",),
-    ("engine_import", "engines", "evaluation.catalog", "loading", "patches.direct"),
+    ("engines", "evaluation.catalog", "loading", "patches.direct"),
     ("compat", "evaluation.matrix", "evaluation.runs", "tuning"),
     ("evaluation.claims", "evaluation.reports"),
     ("doctor", "evaluation", "plugin", "testing"),

@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
 
 def import_engines() -> None:
     """Import the code of each engine whose package is installed, as loading a model does."""
-    from asrlab.engine_import import import_engine
+    from asrlab.loading import import_engine
     from asrlab.patches import PatchSelection
     from asrlab.patches.direct import known_patches
     from asrlab.plugins.manager import PluginHost

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from asrlab import device as devices
 from asrlab.engine.spec import EngineSpec, LoadRequest
-from asrlab.engine_import import import_engine, import_engine_apart
 from asrlab.errors import EngineUnavailableError, OptionError, WeightsError
 from asrlab.installation import asrlab_command, install_command
+from asrlab.isolation import Task, run_tasks
 from asrlab.options import Capabilities, LoadOptions
-from asrlab.patches import Patch, PatchSelection, apply_patches
+from asrlab.patches import Patch, PatchSelection, apply_patches, import_modules
 from asrlab.patches.direct import known_patches
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry, ResolvedModel
@@ -34,12 +35,14 @@ from asrlab.weights import (
 
 if TYPE_CHECKING:
     from asrlab.engine.transcriber import Transcriber
-    from asrlab.options import Batching, TranscribeOptions
+    from asrlab.options import TranscribeOptions
     from asrlab.weights import Progress as FetchProgress
 
 
 RANDOM_MARK = "RANDOM_WEIGHTS.txt"
 """Name of a file beside weights that are random numbers."""
+IMPORT_LIMIT_S = 120
+"""Seconds an engine may take to import before it counts as hanging."""
 
 
 def load(
@@ -115,7 +118,9 @@ def load_with(
         offline=options.offline or is_offline(),
     )
     transcriber = _load_patched(spec, request, patches, selection)
-    transcriber.calibration = _find_calibrated_batching(transcriber, spec, threads=options.threads)
+    if transcriber.batching() is not None:
+        calibration = CalibrationStore().find(CalibrationKey.from_info(transcriber.info, spec, threads=options.threads))
+        transcriber.calibration = calibration.batching if calibration else None
     transcriber.load_time = importing_s + time.monotonic() - start
     return transcriber
 
@@ -126,13 +131,6 @@ def _find_checked_weights(resolved: ResolvedModel, weights: str | PathLike[str] 
     if stored is not None:
         check_weights(stored.path, stored.format)
     return stored
-
-
-def _find_calibrated_batching(transcriber: Transcriber, spec: EngineSpec, *, threads: int | None) -> Batching | None:
-    if transcriber.batching() is None:
-        return None
-    calibration = CalibrationStore().find(CalibrationKey.from_info(transcriber.info, spec, threads=threads))
-    return calibration.batching if calibration else None
 
 
 def _load_patched(
@@ -216,22 +214,15 @@ def find_weights(
         WeightsError: If the weights are damaged.
     """
     store = store or WeightsStore()
-    if resolved.path is not None:
-        return _check_format(store.from_folder(resolved.path), resolved)
     keys = resolved.model.weights if resolved.model else ()
-    if weights is not None:
-        return _check_format(_from_user(store, Path(weights), keys), resolved)
-    candidates = (store.find(entry(key)) for key in keys)
-    return next((stored for stored in candidates if stored is not None), None)
-
-
-def _from_user(store: WeightsStore, path: Path, keys: tuple[str, ...]) -> StoredWeights:
-    wanted = weights_format(path.expanduser())
-    catalogued = next((known for known in map(entry, keys) if known.format == wanted), None)
-    return store.from_folder(path, entry=catalogued)
-
-
-def _check_format(stored: StoredWeights, resolved: ResolvedModel) -> StoredWeights:
+    if resolved.path is not None:
+        stored = store.from_folder(resolved.path)
+    elif weights is not None:
+        wanted = weights_format(Path(weights).expanduser())
+        catalogued = next((known for known in map(entry, keys) if known.format == wanted), None)
+        stored = store.from_folder(Path(weights), entry=catalogued)
+    else:
+        return next(filter(None, (store.find(entry(key)) for key in keys)), None)
     if stored.format not in resolved.engine.weights_formats:
         takes = " and ".join(resolved.engine.weights_formats) or "no weights from a folder"
         raise WeightsError(
@@ -286,27 +277,17 @@ def fetch_weights_to_load(
 
     Where weights are not on this disk, the engine is imported first, in a process of its own.
 
-    Args:
-        resolved: The model.
-        patches: As `load` takes them.
-        offline: As `load` takes it.
-        progress: As `load` takes it.
-        store: The store of weights; None for the user's.
-
     Raises:
         EngineUnavailableError: If weights must be fetched and the engine cannot be imported.
         WeightsError: If none of the sources has the weights, or those received are damaged.
     """
-    if resolved.model and resolved.model.weights and not _is_present(resolved, store):
-        import_engine_apart(resolved.engine, patches=patches)
+    if resolved.model and resolved.model.weights:
+        present = None
+        with suppress(WeightsError):
+            present = find_weights(resolved, store=store)
+        if present is None:
+            import_engine_apart(resolved.engine, patches=patches)
     return fetch_weights(resolved, offline=offline, progress=progress, store=store)
-
-
-def _is_present(resolved: ResolvedModel, store: WeightsStore | None) -> bool:
-    try:
-        return find_weights(resolved, store=store) is not None
-    except WeightsError:
-        return False
 
 
 def _missing(resolved: ResolvedModel, errors: list[WeightsError]) -> WeightsError:
@@ -337,3 +318,50 @@ def model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelIn
         weights_pinned=stored.pinned,
         weights_random=(stored.folder / RANDOM_MARK).exists(),
     )
+
+
+def import_engine(spec: EngineSpec, patches: Iterable[Patch], selection: PatchSelection) -> None:
+    """Import the code of an engine, and first the modules that the selected of its *patches* change.
+
+    Raises:
+        EngineUnavailableError: If the package is missing or cannot be imported.
+    """
+    spec.check_installed()
+    for patch in patches:
+        if spec.uses(patch.distribution) and not selection.why_skipped(patch, direct=False):
+            with suppress(Exception, SystemExit):  # the engine's own import will report it
+                import_modules(patch)
+    spec.check_imports()
+
+
+def import_engine_apart(spec: EngineSpec, *, patches: str | Iterable[str] | None = None) -> None:
+    """Import the code of an engine in a process of its own, because a broken library may end the process.
+
+    Raises:
+        EngineUnavailableError: If the package is missing or cannot be imported.
+    """
+    spec.check_installed()
+    names = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
+    arguments = {
+        "spec": {name: getattr(spec, name) for name in names},
+        "patches": patches if patches is None or isinstance(patches, str) else ",".join(patches),
+    }
+    task = Task(label=spec.name, function=f"{__name__}:answer_import", arguments=arguments)
+    [(_, answer)] = run_tasks([[task]], timeout_s=IMPORT_LIMIT_S)
+    if answer.failure:
+        reason = answer.failure if answer.raised else f"its import {answer.failure}"
+        raise EngineUnavailableError(
+            f"engine {spec.name!r} is installed but cannot be imported: {reason}; run: asrlab doctor", engine=spec.name
+        )
+    if answer.value:
+        raise EngineUnavailableError(answer.value, engine=spec.name)
+
+
+def answer_import(spec: Mapping[str, Any], patches: str | None) -> str:
+    """Import the engine with these fields of its `EngineSpec`, and return the error message; empty if there is none."""
+    known = known_patches()
+    try:
+        import_engine(EngineSpec(models=(), **spec), known, PatchSelection.parse(patches, known))
+    except EngineUnavailableError as error:
+        return error.message
+    return ""

@@ -29,16 +29,7 @@ class TextToShorten(str):
 
 @attrs.frozen(kw_only=True)
 class LoadOptions:
-    """Options of loading a model; `asrlab.load` documents each.
-
-    Attributes:
-        device: ``auto`` or the name of a device.
-        compute_type: Number format, or ``auto``.
-        threads: CPU threads an inference may use; None lets the engine choose.
-        weights: Folder or file of the weights; None takes them from the store.
-        offline: Do not use the network.
-        patches: Patches to apply; None reads ``ASRLAB_PATCHES``.
-    """
+    """Options of loading a model; `asrlab.load` documents each."""
 
     device: str = "auto"
     compute_type: str = "auto"
@@ -87,30 +78,33 @@ def _temperature(value: object) -> float | tuple[float, ...] | None:
     return tuple(float(t) for t in steps) if isinstance(value, list | tuple) else float(steps[0])
 
 
+type _Validator = Callable[[object, attrs.Attribute[Any], Any], None]
+
+
+def _must_be(needed: str, is_valid: Callable[[Any], bool]) -> _Validator:
+    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not is_valid(value):
+            raise OptionError(f"{attribute.name} {value!r} must be {needed}", option=attribute.name)
+
+    return check
+
+
+def _whole_number(maximum: int) -> _Validator:
+    return _must_be(
+        f"a whole number from 1 to {maximum}",
+        lambda value: value is None or (type(value) is int and 1 <= value <= maximum),
+    )
+
+
+_BOOLEAN = _must_be("True or False", lambda value: isinstance(value, bool))
+_STRING = _must_be("a string", lambda value: value is None or isinstance(value, str))
+
+
 def _check_task(_instance: object, _attribute: object, value: object) -> None:
     if value not in TASKS:
         raise OptionError(
             f"task {value!r} is unknown; choose one of {', '.join(TASKS)}", option="task", supported=TASKS
         )
-
-
-def _check_beam_size(_instance: object, _attribute: object, value: Any) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100):
-        raise OptionError(f"beam_size {value!r} must be a whole number from 1 to 100", option="beam_size")
-
-
-def _check_boolean(_instance: object, attribute: attrs.Attribute[bool], value: object) -> None:
-    if not isinstance(value, bool):
-        raise OptionError(f"{attribute.name} {value!r} must be True or False", option=attribute.name)
-
-
-def _check_string(_instance: object, attribute: attrs.Attribute[str | None], value: object) -> None:
-    if value is not None and not isinstance(value, str):
-        raise OptionError(f"{attribute.name} {value!r} must be a string", option=attribute.name)
-
-
-def _check_track(_instance: object, _attribute: attrs.Attribute[int | None], value: int | None) -> None:
-    check_track(value)
 
 
 def _engine_options(value: object) -> EngineOptions:
@@ -164,14 +158,14 @@ class TranscribeOptions:
 
     language: str | None = attrs.field(default=None, converter=_language)
     task: Task = attrs.field(default="transcribe", validator=_check_task)
-    word_timestamps: bool = attrs.field(default=False, validator=_check_boolean)
-    beam_size: int | None = attrs.field(default=None, validator=_check_beam_size)
+    word_timestamps: bool = attrs.field(default=False, validator=_BOOLEAN)
+    beam_size: int | None = attrs.field(default=None, validator=_whole_number(100))
     temperature: float | tuple[float, ...] | None = attrs.field(default=None, converter=_temperature)
-    initial_prompt: str | None = attrs.field(default=None, validator=_check_string)
-    hotwords: str | None = attrs.field(default=None, validator=_check_string)
-    vad_filter: bool = attrs.field(default=False, validator=_check_boolean)
-    allow_truncated: bool = attrs.field(default=False, validator=_check_boolean)
-    track: int | None = attrs.field(default=None, validator=_check_track)
+    initial_prompt: str | None = attrs.field(default=None, validator=_STRING)
+    hotwords: str | None = attrs.field(default=None, validator=_STRING)
+    vad_filter: bool = attrs.field(default=False, validator=_BOOLEAN)
+    allow_truncated: bool = attrs.field(default=False, validator=_BOOLEAN)
+    track: int | None = attrs.field(default=None, validator=lambda _instance, _attribute, track: check_track(track))
     engine_options: EngineOptions = attrs.field(default=(), converter=_engine_options)
 
     @classmethod
@@ -204,16 +198,6 @@ class TranscribeOptions:
         return dict(self.engine_options).get(name, default)
 
 
-def _check_count(maximum: int) -> Callable[[object, attrs.Attribute[int | None], object], None]:
-    def check(_instance: object, attribute: attrs.Attribute[int | None], value: object) -> None:
-        if value is not None and not (type(value) is int and 1 <= value <= maximum):
-            raise OptionError(
-                f"{attribute.name} {value!r} must be a whole number from 1 to {maximum}", option=attribute.name
-            )
-
-    return check
-
-
 def _padding(value: object) -> float | None:
     if value is None:
         return None
@@ -235,9 +219,9 @@ class Batching:
         batch_encoder: True if the encoder processes a batch in one call; otherwise each chunk in a call of its own.
     """
 
-    batch_size: int | None = attrs.field(default=None, validator=_check_count(1024))
-    workers: int | None = attrs.field(default=None, validator=_check_count(256))
-    threads: int | None = attrs.field(default=None, validator=_check_count(1024))
+    batch_size: int | None = attrs.field(default=None, validator=_whole_number(1024))
+    workers: int | None = attrs.field(default=None, validator=_whole_number(256))
+    threads: int | None = attrs.field(default=None, validator=_whole_number(1024))
     padding_s: float | None = attrs.field(default=None, converter=_padding)
     batch_encoder: bool | None = None
 
@@ -297,25 +281,6 @@ class Capabilities:
                 f"{model} cannot {options.task}; it can {' and '.join(self.tasks)}", option="task", supported=self.tasks
             )
         self.check_language(options, model=model)
-        self._check_engine_options(options, model=model)
-
-    def check_language(self, options: TranscribeOptions, *, model: str) -> None:
-        """Refuse a language that is not among *languages*.
-
-        Raises:
-            OptionError: Naming the languages.
-        """
-        asked = options.primary_language
-        if asked is None or self.languages is None or asked in self.languages:
-            return
-        known = ", ".join(self.languages)
-        raise OptionError(
-            f"{model} does not know the language {options.language!r}; it knows {known}",
-            option="language",
-            supported=self.languages,
-        )
-
-    def _check_engine_options(self, options: TranscribeOptions, *, model: str) -> None:
         for name, _ in options.engine_options:
             if name not in self.engine_options:
                 known = f"it knows {', '.join(self.engine_options)}" if self.engine_options else "it has none"
@@ -324,6 +289,20 @@ class Capabilities:
                 raise OptionError(
                     f"{model} has no engine option {name!r}; {known}{hint}", option=name, supported=self.engine_options
                 )
+
+    def check_language(self, options: TranscribeOptions, *, model: str) -> None:
+        """Refuse a language that is not among *languages*.
+
+        Raises:
+            OptionError: Naming the languages.
+        """
+        asked = options.primary_language
+        if asked is not None and self.languages is not None and asked not in self.languages:
+            raise OptionError(
+                f"{model} does not know the language {options.language!r}; it knows {', '.join(self.languages)}",
+                option="language",
+                supported=self.languages,
+            )
 
 
 _SWITCHES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")

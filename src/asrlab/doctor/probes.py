@@ -16,10 +16,10 @@ from typing import Any
 import attrs
 
 from asrlab.engine.spec import EngineSpec
-from asrlab.engine_import import import_engine
 from asrlab.environment import installed_version
 from asrlab.errors import EngineUnavailableError, OptionError
 from asrlab.isolation import Task, TaskResult, run_tasks
+from asrlab.loading import import_engine
 from asrlab.patches import Patch, PatchSelection
 from asrlab.patches.direct import check_device, known_patches, try_patches
 from asrlab.plugins.manager import BUILTINS, DISABLE, HOOKS, PluginHost
