@@ -15,7 +15,7 @@ import numpy as np
 from asrlab.audio import Audio, load_audio
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import AsrlabError
-from asrlab.evaluation.datasets.smoke import smoke
+from asrlab.evaluation.datasets.load import smoke
 from asrlab.options import Batching, TranscribeOptions
 from asrlab.transcript import DecodingPath
 from asrlab.tuning.calibration import Trial

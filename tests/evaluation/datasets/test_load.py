@@ -92,7 +92,7 @@ def test_data_set_error_of_a_plugin_is_passed_on(plugin_module: str):
 def test_name_offered_twice_is_refused_naming_both(name: str):
     """No plugin replaces a data set: a name that two offer is an error naming both, when that name is used."""
     specs = [spec("one:a", name=name), *([] if name == "smoke" else [spec("two:b", name=name)])]
-    both = "asrlab.evaluation.datasets.smoke:smoke and by one:a" if name == "smoke" else "one:a and by two:b"
+    both = "asrlab.evaluation.datasets.load:smoke and by one:a" if name == "smoke" else "one:a and by two:b"
 
     with pytest.raises(DatasetError, match=f"{name!r} is offered twice, by {re.escape(both)}"):
         load_dataset(name, specs=specs)

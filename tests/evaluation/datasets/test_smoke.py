@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from asrlab.evaluation import datasets
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.metrics import get_normalizer
 
-FOLDER = Path(str(resources.files("asrlab.evaluation.datasets.smoke")))
+FOLDER = Path(datasets.__file__).parent / "smoke"
 LINES = [json.loads(line) for line in (FOLDER / "utterances.jsonl").read_text(encoding="utf-8").splitlines()]
 
 # Of the samples as little-endian 16-bit integers: the bytes of the WAV files' data chunks in the source distribution.

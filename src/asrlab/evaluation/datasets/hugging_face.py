@@ -11,7 +11,6 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, default_id
-from asrlab.evaluation.datasets.record_reader import RecordReader, first_object, read_objects
 from asrlab.evaluation.datasets.tabular import (
     AUDIO_COLUMNS,
     UtteranceColumns,
@@ -19,7 +18,7 @@ from asrlab.evaluation.datasets.tabular import (
     read_header,
     read_table_rows,
 )
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
+from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_object, read_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,10 +13,9 @@ from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.datasets.paths import default_id
-from asrlab.evaluation.datasets.record_reader import first_object, read_objects
 from asrlab.evaluation.datasets.stm import track_name
 from asrlab.evaluation.datasets.tabular import DELIMITERS, DelimitedTable, read_header
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line, first_object, read_objects
 from asrlab.transcript.document import unescape_formula
 from asrlab.transcript.scoring_formats import unescape_id
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from asrlab.evaluation.alternatives import Alternatives
-    from asrlab.evaluation.datasets.record_reader import RecordReader
+    from asrlab.evaluation.datasets.text_file import RecordReader
 
 
 HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")

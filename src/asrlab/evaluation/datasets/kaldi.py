@@ -11,8 +11,7 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice
-from asrlab.evaluation.datasets.record_reader import RecordReader
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
+from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

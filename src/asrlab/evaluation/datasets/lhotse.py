@@ -11,8 +11,7 @@ import attrs
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice
-from asrlab.evaluation.datasets.record_reader import first_object, read_objects
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_object, read_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from asrlab.audio import AudioFile
     from asrlab.evaluation.datasets.dataset import ReadOptions
-    from asrlab.evaluation.datasets.record_reader import RecordReader
+    from asrlab.evaluation.datasets.text_file import RecordReader
 
 
 _RECORDINGS, _SUPERVISIONS = "recordings", "supervisions"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from difflib import get_close_matches
 from os import PathLike
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.datasets.dataset import DatasetFormat, DatasetSpec, ReadOptions
+from asrlab.evaluation.datasets.dataset import Dataset, DatasetFormat, DatasetSpec, ReadOptions, Utterance
 from asrlab.evaluation.datasets.folder import read_folder, read_librispeech, sniff_folder, sniff_librispeech
 from asrlab.evaluation.datasets.hugging_face import (
     is_hugging_face,
@@ -21,49 +22,58 @@ from asrlab.evaluation.datasets.kaldi import read_kaldi, sniff_kaldi
 from asrlab.evaluation.datasets.lhotse import read_lhotse, sniff_lhotse
 from asrlab.evaluation.datasets.manifest import read_manifest, sniff_manifest
 from asrlab.evaluation.datasets.stm import read_stm, sniff_stm
-from asrlab.evaluation.datasets.tabular import read_common_voice, read_table, sniff_common_voice, sniff_table
+from asrlab.evaluation.datasets.tabular import read_common_voice, read_table, sniff_common_voice, sniff_other_table
 from asrlab.evaluation.datasets.text_file import TextFile, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from asrlab.evaluation.datasets.dataset import Dataset, ExternalAudioPolicy
+    from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy
 
 SMOKE = DatasetSpec(
     name="smoke",
     description="five short clips of read English, embedded in asrlab; they show that it works and rank nothing",
-    factory="asrlab.evaluation.datasets.smoke:smoke",
+    factory="asrlab.evaluation.datasets.load:smoke",
 )
 
-_FOLDER = DatasetFormat(
-    name="folder", description="a folder of audio with same-named .txt files", sniffer=sniff_folder, read=read_folder
-)
-_NEMO = DatasetFormat(name="nemo", description="a JSONL manifest", sniffer=sniff_manifest, read=read_manifest)
-FORMATS = (
-    DatasetFormat(
-        name="audiofolder", description="Hugging Face's audiofolder", sniffer=sniff_audiofolder, read=read_audiofolder
-    ),
-    DatasetFormat(
-        name="common-voice",
-        description="a table of Common Voice beside clips",
-        sniffer=sniff_common_voice,
-        read=read_common_voice,
-    ),
-    DatasetFormat(
-        name="csv",
-        description="CSV or TSV with named columns",
-        # a table of Common Voice has columns with the usual names, too, but no quotes, and a folder of its own
-        sniffer=lambda path: sniff_table(path) and not sniff_common_voice(path),
-        read=read_table,
-    ),
-    _FOLDER,
-    DatasetFormat(name="kaldi", description="a Kaldi data directory", sniffer=sniff_kaldi, read=read_kaldi),
-    DatasetFormat(name="lhotse", description="Lhotse's manifests", sniffer=sniff_lhotse, read=read_lhotse),
-    DatasetFormat(
-        name="librispeech", description="LibriSpeech's tree", sniffer=sniff_librispeech, read=read_librispeech
-    ),
-    _NEMO,
-    DatasetFormat(name="stm", description="segment time marks (STM)", sniffer=sniff_stm, read=read_stm),
+
+def smoke() -> Dataset:
+    """Return the smoke set: five clips, 24.7 seconds and 70 words of one reader.
+
+    The clips show that an engine works. Five clips of one clear voice cannot rank models. ``smoke/SOURCE.md`` beside
+    this file has their source and checksums.
+    """
+    folder = Path(__file__).parent / "smoke"
+
+    def read() -> Iterator[Utterance]:
+        for line in (folder / "utterances.jsonl").read_text(encoding="utf-8").splitlines():
+            values = json.loads(line)
+            audio = folder / values["audio_filepath"]
+            texts = {key: values[key] for key in ("id", "text", "language", "speaker", "recording")}
+            yield Utterance(audio=audio, **texts)
+
+    return Dataset(
+        name="smoke",
+        source="LibriVox, Jane Austen: Sense and Sensibility, chapter 1; clips from the tests of pocketsphinx 5.1.1",
+        licence="public domain",
+        read=read,
+        length=5,
+    )
+
+
+FORMATS = tuple(
+    DatasetFormat(name=name, description=description, sniffer=sniffer, read=read)
+    for name, description, sniffer, read in (
+        ("audiofolder", "Hugging Face's audiofolder", sniff_audiofolder, read_audiofolder),
+        ("common-voice", "a table of Common Voice beside clips", sniff_common_voice, read_common_voice),
+        ("csv", "CSV or TSV with named columns", sniff_other_table, read_table),
+        ("folder", "a folder of audio with same-named .txt files", sniff_folder, read_folder),
+        ("kaldi", "a Kaldi data directory", sniff_kaldi, read_kaldi),
+        ("lhotse", "Lhotse's manifests", sniff_lhotse, read_lhotse),
+        ("librispeech", "LibriSpeech's tree", sniff_librispeech, read_librispeech),
+        ("nemo", "a JSONL manifest", sniff_manifest, read_manifest),
+        ("stm", "segment time marks (STM)", sniff_stm, read_stm),
+    )
 )
 """All formats, ordered by name."""
 
@@ -177,10 +187,10 @@ def sniff_format(path: Path) -> DatasetFormat:
     if fitting:
         return fitting[0]
     if path.is_dir():
-        return _FOLDER  # its reader reports what a folder needs
+        return get_format("folder")  # its reader reports what a folder needs
     head = TextFile(path=path).head()
     if path.suffix.lower() in (".json", ".jsonl") or head.startswith(b"{"):
-        return _NEMO  # its reader reports what a line needs
+        return get_format("nemo")  # its reader reports what a line needs
     problem = f"begins with {first_line(path)[:60]!r}" if head else "is empty"
     raise DatasetError(
         f"{path} is not a data set in a format that asrlab recognizes: it {problem}; name its format "

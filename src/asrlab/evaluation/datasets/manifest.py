@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
-from asrlab.evaluation.datasets.record_reader import first_object, read_objects
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
+from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_object, read_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from asrlab.evaluation.datasets.record_reader import RecordReader
+    from asrlab.evaluation.datasets.text_file import RecordReader
 
 
 def sniff_manifest(path: Path) -> bool:

@@ -15,8 +15,7 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_by_stem, audio_slice
-from asrlab.evaluation.datasets.record_reader import RecordReader
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
+from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_line
 from asrlab.transcript.scoring_formats import unescape_id
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.delimited import Quoting, read_rows, split_header
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
-from asrlab.evaluation.datasets.record_reader import RecordReader
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line
+from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -198,6 +197,11 @@ def _only(names: list[str], kind: str, error: Callable[[str], DatasetError]) -> 
 def sniff_table(path: Path) -> bool:
     """Return True if the first line of *path* names a column for the audio, and *path* has no suffix of JSON."""
     return path.suffix.lower() not in (".json", ".jsonl") and find_delimiter(path) is not None
+
+
+def sniff_other_table(path: Path) -> bool:
+    """Return True for a table that is not Common Voice's, which has no quotes and keeps its audio in ``clips``."""
+    return sniff_table(path) and not sniff_common_voice(path)
 
 
 def find_delimiter(path: Path) -> str | None:
