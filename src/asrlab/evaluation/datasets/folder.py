@@ -1,4 +1,4 @@
-"""Folders of audio with text files: same-named ``.txt`` files, and LibriSpeech's tree."""
+"""Folders of audio with text files: same-named ``.txt`` files, LibriSpeech's tree, and Kaldi data directories."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import attrs
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
-from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, AudioRoot, audio_by_stem
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds
+from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, AudioRoot, audio_by_stem, audio_slice
+from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from asrlab.evaluation.datasets.dataset import ReadOptions
 
+type _Error = Callable[[str], DatasetError]
 _MAX_SHOWN = 3
 _MAX_TEXT_BYTES = 64 * 2**20
+_SPACE = re.compile(r"[ \t]+")
 
 
 @attrs.frozen(kw_only=True)
@@ -52,20 +54,18 @@ def read_folder(path: Path, options: ReadOptions) -> Dataset:
     # absolute, since the working directory may change before the data set is iterated
     files = _collect(AudioRoot.at(path.absolute(), options))
     if not files.audio:
-        raise DatasetError(f"folder {path} holds no audio{_manifest_hint(path)}", path=path)
+        hint = f" (files ending in {', '.join(AUDIO_SUFFIXES)})"
+        for manifest in (sorted(path.glob("*.jsonl")) or sorted(path.glob("*.json")))[:1]:
+            hint = f"; if {manifest.name} is its manifest, give that: {manifest}"
+        raise DatasetError(f"folder {path} holds no audio{hint}", path=path)
     _check_paired(path.absolute(), files, require_text=options.require_text)
-    return Dataset(
-        name=path.resolve().name,
-        source=f"folder {path}",
-        read=partial(_read_pairs, files),
-        length=len(files.audio),
-    )
 
+    def read() -> Iterator[Utterance]:
+        for name in sorted(files.audio):
+            text = _read_text(files.text[name]) if name in files.text else None
+            yield Utterance(id=name, audio=files.audio[name], text=text)
 
-def _read_pairs(files: _PairedFiles) -> Iterator[Utterance]:
-    for name in sorted(files.audio):
-        text = _read_text(files.text[name]) if name in files.text else None
-        yield Utterance(id=name, audio=files.audio[name], text=text)
+    return Dataset(name=path.resolve().name, source=f"folder {path}", read=read, length=len(files.audio))
 
 
 def _collect(root: AudioRoot) -> _PairedFiles:
@@ -115,13 +115,6 @@ def _shortlist(paths: Sequence[Path], root: Path, problem: str) -> str:
     return f"{shown}{more} {problem}"
 
 
-def _manifest_hint(root: Path) -> str:
-    manifests = sorted(root.glob("*.jsonl")) or sorted(root.glob("*.json"))
-    if manifests:
-        return f"; if {manifests[0].name} is its manifest, give that: {manifests[0]}"
-    return f" (files ending in {', '.join(AUDIO_SUFFIXES)})"
-
-
 def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -138,7 +131,6 @@ def _read_text(path: Path) -> str:
 
 _TRANSCRIPTS_SUFFIX = ".trans.txt"
 _DEPTHS = ("", "*/", "*/*/", "*/*/*/", "*/*/*/*/")  # from a chapter's folder to the folder of all parts
-_SPACE = re.compile(r"[ \t]+")
 
 
 def sniff_librispeech(path: Path) -> bool:
@@ -159,19 +151,16 @@ def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
         raise DatasetError(
             f"{path} is not a LibriSpeech tree: no folder in it has a file *{_TRANSCRIPTS_SUFFIX}", path=path
         )
-    return Dataset(
-        name=path.resolve().name,
-        source=f"LibriSpeech tree {path}",
-        read=partial(_read_librispeech_tree, path.absolute(), options),
-    )
+    top = path.absolute()
 
+    def read() -> Iterator[Utterance]:
+        root = AudioRoot.at(top, options)
+        for folder, names in root.walk():
+            for name in names:
+                if name.endswith(_TRANSCRIPTS_SUFFIX):
+                    yield from _read_chapter(root.check(folder / name), top, options)
 
-def _read_librispeech_tree(top: Path, options: ReadOptions) -> Iterator[Utterance]:
-    root = AudioRoot.at(top, options)
-    for folder, names in root.walk():
-        for name in names:
-            if name.endswith(_TRANSCRIPTS_SUFFIX):
-                yield from _read_chapter(root.check(folder / name), top, options)
+    return Dataset(name=path.resolve().name, source=f"LibriSpeech tree {path}", read=read)
 
 
 def _read_chapter(path: Path, top: Path, options: ReadOptions) -> Iterator[Utterance]:
@@ -180,15 +169,180 @@ def _read_chapter(path: Path, top: Path, options: ReadOptions) -> Iterator[Utter
     recording = path.name.removesuffix(_TRANSCRIPTS_SUFFIX)
     speaker, _, chapter = recording.partition("-")
     ids = UniqueIds(file=file)
-    for number, line in file.lines():
-        name, *text = _SPACE.split(line, maxsplit=1)
+    for number, name, text in _split_lines(file):
         ids.add(name, number)
         # a missing file gets LibriSpeech's name for it, and is reported when it is transcribed
         named = audio[name].name if name in audio else f"{name}.flac"
         yield Utterance(
             id=name,
             audio=root.audio(named, field="id", error=partial(file.error, number)),
-            text=text[0] if text else "",
+            text=text,
             speaker=speaker if chapter else path.parent.parent.name,
             recording=recording,
         )
+
+
+def _split_lines(file: TextFile) -> Iterator[tuple[int, str, str]]:
+    """Yield each line's number, its first word and its rest."""
+    for number, line in file.lines():
+        name, *rest = _SPACE.split(line, maxsplit=1)
+        yield number, name, rest[0] if rest else ""
+
+
+_KALDI_FILES = ("wav.scp", "text", "segments", "utt2spk", "utt2lang")
+_ARCHIVE_OFFSET = re.compile(r":[0-9]+\Z")  # raw.ark:12
+_ARCHIVE_SLICE = re.compile(r":[0-9]+\[")  # raw.ark:12[0:5]
+
+
+def sniff_kaldi(path: Path) -> bool:
+    """Return True if *path* is a folder with a ``wav.scp``."""
+    return (path / "wav.scp").is_file()
+
+
+def read_kaldi(path: Path, options: ReadOptions) -> Dataset:
+    """Return the utterances of ``text`` in its order; those of ``segments`` are parts of their recordings.
+
+    Relative paths begin in the directory, not in the working directory of a recipe. ``wav.scp``, ``segments``,
+    ``utt2spk`` and ``utt2lang`` are kept in memory as strings; ``text`` is read line by line. Commands in ``wav.scp``
+    are never run.
+
+    Source: Kaldi, "Data preparation".
+    """
+    for name in ("wav.scp", *(("text",) if options.require_text else ())):
+        if not (path / name).is_file():
+            raise DatasetError(
+                f"{path} is not a Kaldi directory: it has no {name}"
+                + ("; add it, or do without references (require_text=False)" if name == "text" else ""),
+                path=path,
+            )
+    _checked_root(path.absolute(), options)
+    read = partial(_read_kaldi, path.absolute(), options)
+    return Dataset(name=path.resolve().name, source=f"Kaldi directory {path}", read=read)
+
+
+def _checked_root(folder: Path, options: ReadOptions) -> AudioRoot:
+    """Return the root of the directory; refuse files of it that are links out of it."""
+    root = AudioRoot.at(folder, options)
+    root.check_all(path for name in _KALDI_FILES if (path := folder / name).is_symlink())
+    return root
+
+
+@attrs.frozen(kw_only=True)
+class _KaldiSegment:
+    """A line of ``segments``; or, without times, a whole recording."""
+
+    recording: str
+    start: float = 0.0
+    end: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class _KaldiDirectory:
+    """The contents of all files but ``text``."""
+
+    root: AudioRoot
+    audio: dict[str, str]
+    segments: dict[str, _KaldiSegment] | None
+    speakers: dict[str, str]
+    languages: dict[str, str]
+
+    def utterance(self, name: str, text: str | None, error: _Error) -> Utterance:
+        """Combine the entries of utterance *name* in all files."""
+        segment = self.segments.get(name) if self.segments is not None else _KaldiSegment(recording=name)
+        if segment is None or segment.recording not in self.audio:
+            missing, file = (name, "segments") if segment is None else (segment.recording, "wav.scp")
+            raise error(f"{missing!r} is not in {file}; add it there, or remove the line")
+        path = self.root.audio(
+            self.audio[segment.recording],
+            field=segment.recording,
+            error=partial(self.error_at, "wav.scp", segment.recording),
+        )
+        duration = None if segment.end is None else segment.end - segment.start
+        return Utterance(
+            id=name,
+            audio=audio_slice(path, offset=segment.start, duration=duration, error=error),
+            text=text,
+            language=self.languages.get(name),
+            speaker=self.speakers.get(name),
+            recording=segment.recording if self.segments is not None else None,
+        )
+
+    def error_at(self, name: str, entry: str, problem: str) -> DatasetError:
+        """Return an error for the line of file *name* that begins with *entry*; find the line only now."""
+        file = TextFile(path=self.root.folder / name)
+        return file.error(_line_number(file, entry), problem)
+
+
+def _read_kaldi(folder: Path, options: ReadOptions) -> Iterator[Utterance]:
+    segments = folder / "segments"
+    directory = _KaldiDirectory(
+        root=_checked_root(folder, options),
+        audio=_read_map(folder / "wav.scp", _parse_audio),
+        segments=_read_map(segments, partial(_parse_segment, {})) if segments.is_file() else None,
+        speakers=_read_map(folder / "utt2spk", partial(_parse_label, {})),
+        languages=_read_map(folder / "utt2lang", partial(_parse_label, {})),
+    )
+    text = TextFile(path=folder / "text")
+    ids = UniqueIds(file=text)
+    for number, name, words in _split_lines(text) if text.path.is_file() else ():
+        ids.add(name, number)
+        yield directory.utterance(name, words, partial(text.error, number))
+    file, names = ("wav.scp", directory.audio) if directory.segments is None else ("segments", directory.segments)
+    for name in names:
+        if name not in ids:
+            error = partial(directory.error_at, file, name)
+            if options.require_text:
+                raise error(f"{name!r} has no line in text; add one, or do without references (require_text=False)")
+            yield directory.utterance(name, None, error)
+
+
+def _read_map[Value](path: Path, parse: Callable[[str, str, _Error], Value]) -> dict[str, Value]:
+    """Return the parsed lines of a file by their first words; empty if there is no file."""
+    values: dict[str, Value] = {}
+    file = TextFile(path=path)
+    for number, name, rest in _split_lines(file) if path.is_file() else ():
+        error = partial(file.error, number)
+        value = parse(name, rest, error)
+        if name in values:
+            raise error(f"{name!r} is on line {_line_number(file, name)} already; remove one of the two")
+        values[name] = value
+    return values
+
+
+def _line_number(file: TextFile, name: str) -> int:
+    return next(number for number, first, _ in _split_lines(file) if first == name)
+
+
+def _parse_label(interned: dict[str, str], name: str, label: str, error: _Error) -> str:
+    if not label:
+        raise error(f"{name!r} has no value")
+    return interned.setdefault(label, label)  # a speaker comes a thousand times and is stored once
+
+
+def _parse_audio(name: str, path: str, error: _Error) -> str:
+    """Return the path of an audio file; refuse the other things that ``wav.scp`` may hold."""
+    cure = "write its audio to a file and name that"
+    if path.endswith("|") or path.startswith("|"):
+        never = "asrlab never runs a command of a data set"
+        raise error(f"{name!r} is a shell pipe ({path[:80]}), and {never}; {cure}")
+    if path == "-":
+        raise error(f"{name!r} is standard input; {cure}")
+    if (_ARCHIVE_SLICE if path.endswith("]") else _ARCHIVE_OFFSET).search(path):
+        raise error(f"{name!r} points into an archive ({path}); {cure}")
+    return _parse_label({}, name, path, error)
+
+
+def _parse_segment(interned: dict[str, str], _name: str, rest: str, error: _Error) -> _KaldiSegment:
+    words = _SPACE.split(rest) if rest else []
+    if len(words) != 3:
+        raise error(f"has {len(words) + 1} fields; it needs 4: utterance, recording, start, end")
+    recording, start, end = words
+    times = RecordReader(values={"start": start, "end": end}, error=error, is_row=True)
+    segment = _KaldiSegment(
+        recording=interned.setdefault(recording, recording),
+        start=times.seconds("start") or 0.0,
+        end=None if times.number("end") == -1 else times.seconds("end"),  # -1 is the end of the recording
+    )
+    if segment.end is not None and segment.end <= segment.start:
+        raise error(f"'end' is {end}; it must be after 'start', which is {start}")
+    return segment

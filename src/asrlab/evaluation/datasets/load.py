@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.datasets.dataset import Dataset, DatasetFormat, DatasetSpec, ReadOptions, Utterance
-from asrlab.evaluation.datasets.folder import read_folder, read_librispeech, sniff_folder, sniff_librispeech
+from asrlab.evaluation.datasets.folder import (
+    read_folder,
+    read_kaldi,
+    read_librispeech,
+    sniff_folder,
+    sniff_kaldi,
+    sniff_librispeech,
+)
 from asrlab.evaluation.datasets.hugging_face import (
     is_hugging_face,
     read_audiofolder,
     read_hugging_face,
     sniff_audiofolder,
 )
-from asrlab.evaluation.datasets.kaldi import read_kaldi, sniff_kaldi
-from asrlab.evaluation.datasets.lhotse import read_lhotse, sniff_lhotse
-from asrlab.evaluation.datasets.manifest import read_manifest, sniff_manifest
+from asrlab.evaluation.datasets.manifest import read_lhotse, read_manifest, sniff_lhotse, sniff_manifest
 from asrlab.evaluation.datasets.stm import read_stm, sniff_stm
 from asrlab.evaluation.datasets.tabular import read_common_voice, read_table, sniff_common_voice, sniff_other_table
 from asrlab.evaluation.datasets.text_file import TextFile, first_line
