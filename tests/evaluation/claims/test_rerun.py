@@ -11,7 +11,7 @@ import pytest
 import asrlab
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.rerun import ReproductionReport, rerun
-from asrlab.evaluation.runs.export import export
+from asrlab.evaluation.runs.export import render_export
 from asrlab.evaluation.runs.load import load_run_records
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def record(tmp_path_factory: pytest.TempPathFactory, small_folder: Path) -> Path
     """An exported run of the echo engine."""
     folder = tmp_path_factory.mktemp("rerun")
     asrlab.evaluation.bench(small_folder, models="echo", run=folder / "run")
-    export(load_run_records(folder / "run"), folder / "echo.jsonl")
+    (folder / "echo.jsonl").write_bytes(render_export(load_run_records(folder / "run")))
     return folder / "echo.jsonl"
 
 

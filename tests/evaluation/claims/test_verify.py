@@ -13,7 +13,7 @@ from asrlab.environment import Machine
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.lint import LintFinding
 from asrlab.evaluation.claims.verify import Verification, verify
-from asrlab.evaluation.runs.export import export
+from asrlab.evaluation.runs.export import render_export
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.load import RunRecords
 from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts, ModelFacts, RunManifest
@@ -84,7 +84,7 @@ def _records(path: Path, texts: tuple[str, ...]) -> RunRecords:
 def tree(tmp_path: Path) -> Path:
     """A folder with a document that has every kind of generated text, and the records for it."""
     (tmp_path / "evidence").mkdir()
-    export(_records(tmp_path, (SAID, f"{SAID} *now*")), tmp_path / "evidence" / "base.jsonl")
+    (tmp_path / "evidence" / "base.jsonl").write_bytes(render_export(_records(tmp_path, (SAID, f"{SAID} *now*"))))
     (tmp_path / "evidence" / "scoring.json").write_text('{"rows": [{"ms": 1}, {"ms": 1500}]}', encoding="utf-8")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "results.md").write_text(DOCUMENT, encoding="utf-8")
@@ -235,7 +235,7 @@ def test_a_truncated_record_backs_nothing(tree: Path):
     """A truncated record counts as an incomplete run."""
     path = tree / "evidence" / "base.jsonl"
     (tree / "docs" / "results.md").write_text("<!-- asrlab:begin status -->\n<!-- asrlab:end -->\n", encoding="utf-8")
-    export(_records(tree, (SAID, SAID)), path)
+    path.write_bytes(render_export(_records(tree, (SAID, SAID))))
     _verify(tree, write=True)
     assert "| `working` |" in (tree / "docs" / "results.md").read_text(encoding="utf-8")
     path.write_bytes(path.read_bytes()[:-10])

@@ -14,28 +14,17 @@ from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.datasets.delimited import write_rows
 from asrlab.evaluation.runs.load import RunRecords
 from asrlab.evaluation.runs.manifest import RunManifest
-from asrlab.evaluation.runs.records import UtteranceOutcome, json_line, to_line
+from asrlab.evaluation.runs.records import json_line, to_line
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
-from asrlab.output_files import write_file
 from asrlab.transcript.document import DocumentMetadata, escape_formula
 
 _COLUMNS = ("utt_id", "text", "reference", "speaker", "recording")
 
 
-def export(records: RunRecords, path: Path) -> None:
-    """Write the facts and outcomes of a run to *path*, one JSON object per line, for ``load_run``.
-
-    The file lacks segments, starts and lost attempts, and the names of folders in the user's home.
-
-    Raises:
-        DatasetError: If the run is not complete.
-        OutputError: If *path* cannot be written.
-    """
-    write_file(path, render_export(records))
-
-
 def render_export(records: RunRecords) -> bytes:
-    """Return the content of the file that `export` writes.
+    """Return the facts and outcomes of a run, one JSON object per line, for ``load_run``.
+
+    The document lacks segments, starts and lost attempts, and the names of folders in the user's home.
 
     Raises:
         DatasetError: If the run is not complete.
@@ -53,15 +42,10 @@ def _export_lines(records: RunRecords) -> Iterator[bytes]:
         yield to_line(session)
         if session.session in records.ends:
             yield to_line(records.ends[session.session])
-    yield from map(to_line, records.loaded.values())
-    yield from map(to_line, records.not_loaded.values())
-    yield from map(to_line, records.passes)
+    yield from map(to_line, (*records.loaded.values(), *records.not_loaded.values(), *records.passes))
     for outcome in records.outcomes.values():
-        yield to_line(_without_segments(outcome))
-
-
-def _without_segments(outcome: UtteranceOutcome) -> UtteranceOutcome:
-    return attrs.evolve(outcome, recognized=outcome.recognized and attrs.evolve(outcome.recognized, segments=()))
+        recognized = outcome.recognized and attrs.evolve(outcome.recognized, segments=())
+        yield to_line(attrs.evolve(outcome, recognized=recognized))
 
 
 def _without_home(manifest: RunManifest) -> RunManifest:
@@ -78,23 +62,6 @@ def _without_home(manifest: RunManifest) -> RunManifest:
         ),
         dataset=attrs.evolve(manifest.dataset, source=shorten(manifest.dataset.source)),
     )
-
-
-def export_hypotheses(result: BenchResult, path: Path, *, model: str | None = None) -> int:
-    """Write the hypotheses of one model to *path*; return the number of failed utterances, which are not in the file.
-
-    Args:
-        result: The run.
-        path: The file; its extension is one of `HYPOTHESIS_FORMATS`.
-        model: Full name of the model; may be None if the run has a single one.
-
-    Raises:
-        OptionError: If the extension is no format, or the model is missing or ambiguous.
-        OutputError: If *path* cannot be written.
-    """
-    document, n_failed = render_hypotheses(result, hypothesis_format(path), model=model)
-    write_file(path, document)
-    return n_failed
 
 
 def render_hypotheses(

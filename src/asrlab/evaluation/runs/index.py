@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,56 +65,40 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
     try:
         summaries = _read_index(root, folders)
     except sqlite3.Error:  # damaged, in use for long, or on a disk without locks
-        summaries = _rebuild_index(root, folders)
+        try:
+            (root / _NAME).unlink(missing_ok=True)
+            summaries = _read_index(root, folders)
+        except (sqlite3.Error, OSError):
+            summaries = [_summarize_folder(folder) for folder in folders]
     return sorted(summaries, key=lambda summary: (summary["created"], summary["run"]), reverse=True)
-
-
-def _rebuild_index(root: Path, folders: list[RunFolder]) -> list[dict[str, Any]]:
-    try:
-        (root / _NAME).unlink(missing_ok=True)
-        return _read_index(root, folders)
-    except (sqlite3.Error, OSError):
-        return [_summarize_folder(folder) for folder in folders]
 
 
 def _read_index(root: Path, folders: list[RunFolder]) -> list[dict[str, Any]]:
     if not folders:
         return []
+    summaries, scored_by = [], scoring_version()
     with closing(sqlite3.connect(root / _NAME, timeout=5)) as index, index:
         index.execute(_TABLE)
         known = {name: (stamp, summary) for name, stamp, summary in index.execute("SELECT * FROM runs")}
-        summaries = list(_update_index(index, folders, known))
+        for folder in folders:
+            name, stamp = folder.path.name, _change_stamp(folder)
+            summary = json.loads(known[name][1]) if known.get(name, ("", ""))[0] == stamp else {}
+            # error rates are computed again after a change of the scoring rules
+            if "error" not in summary and summary.get("scored_by") != scored_by:
+                summary = _summarize_folder(folder)
+                index.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (name, stamp, json.dumps(summary)))
+            summaries.append(summary)
         deleted = known.keys() - {folder.path.name for folder in folders}
         index.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in deleted])
     return summaries
-
-
-def _update_index(
-    index: sqlite3.Connection, folders: list[RunFolder], known: dict[str, tuple[str, str]]
-) -> Iterator[dict[str, Any]]:
-    scored_by = scoring_version()
-    for folder in folders:
-        name, stamp = folder.path.name, _change_stamp(folder)
-        if known.get(name, ("", ""))[0] == stamp:
-            summary = json.loads(known[name][1])
-            # error rates are computed again after a change of the scoring rules
-            if "error" in summary or summary.get("scored_by") == scored_by:
-                yield summary
-                continue
-        summary = _summarize_folder(folder)
-        index.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (name, stamp, json.dumps(summary)))
-        yield summary
 
 
 def _change_stamp(folder: RunFolder) -> str:
     """Return a text that changes whenever the records do."""
     stamps = []
     for path in (folder.manifest, folder.ledger):
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        stamps.append(f"{status.st_size}-{status.st_mtime_ns}")
+        with suppress(OSError):
+            stamps.append(f"{path.stat().st_size}-{path.stat().st_mtime_ns}")
     return " ".join(stamps)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -95,7 +94,8 @@ class RunRecords:
                 self.ends[record.session] = record
 
     def _add_outcome(self, record: UtteranceOutcome) -> None:
-        self._check_outcome(record)
+        if fault := self._outcome_fault(record):
+            raise DatasetError(f"outcome {fault}; the ledger was edited: delete the line")
         if record.loaded is not None and record.loaded not in self.loaded:
             self.unattributed += 1
             return
@@ -107,25 +107,16 @@ class RunRecords:
             )
         self.outcomes[key] = record
 
-    def _check_outcome(self, record: UtteranceOutcome) -> None:
-        """Check that this run can have written *record*.
-
-        Raises:
-            DatasetError: If its utterance, model or repeat is not in the run, or it has neither a text nor a failure.
-        """
-        fault = (
-            f"of utterance {record.id!r}, which is not in the run's data set"
-            if record.id not in self._ids
-            else f"of {record.model}, which is not a model of the run"
-            if record.model not in self._models
-            else f"of repeat {record.repeat}, but the run has {self.manifest.request.repeat}, counted from 0"
-            if not 0 <= record.repeat < self.manifest.request.repeat
-            else "with neither a text nor a failure"
-            if record.failure is None and None in (record.hypothesis, record.recognized, record.loaded)
-            else ""
-        )
-        if fault:
-            raise DatasetError(f"outcome {fault}; the ledger was edited: delete the line")
+    def _outcome_fault(self, record: UtteranceOutcome) -> str:
+        """Return why this run cannot have written *record*; empty if there is no such reason."""
+        if record.id not in self._ids:
+            return f"of utterance {record.id!r}, which is not in the run's data set"
+        if record.model not in self._models:
+            return f"of {record.model}, which is not a model of the run"
+        if not 0 <= record.repeat < self.manifest.request.repeat:
+            return f"of repeat {record.repeat}, but the run has {self.manifest.request.repeat}, counted from 0"
+        has_text = None not in (record.hypothesis, record.recognized, record.loaded)
+        return "" if record.failure or has_text else "with neither a text nor a failure"
 
     @cached_property
     def _ids(self) -> frozenset[str]:
@@ -164,11 +155,10 @@ class RunRecords:
         outcomes: dict[str, list[UtteranceOutcome]] = defaultdict(list)
         for outcome in self.outcomes.values():
             outcomes[outcome.model].append(outcome)
+        names = [model.info.name for model in self.manifest.models]
         return BenchResult(
             dataset=self.manifest.dataset.name,
-            models=tuple(
-                self._model_result(model.info.name, outcomes[model.info.name]) for model in self.manifest.models
-            ),
+            models=tuple(self._model_result(name, outcomes[name]) for name in names),
             seconds=self.seconds,
             run=self.path,
             manifest=self.manifest,
@@ -179,39 +169,28 @@ class RunRecords:
 
     def _model_result(self, name: str, outcomes: list[UtteranceOutcome]) -> ModelResult:
         peaks = [outcome.peak_resident_bytes for outcome in outcomes if outcome.peak_resident_bytes]
-        result = ModelResult(
-            model=name,
-            failure=self.not_loaded[name].failure if name in self.not_loaded else None,
-            utterances=tuple(self._utterance_results(outcomes)),
-            normalizer=self.manifest.normalizer,
-            peak_resident_bytes=max(peaks, default=None),
-        )
         first = next((loaded for loaded in self.loaded.values() if loaded.model == name), None)
-        if first is None:
-            return result
-        return attrs.evolve(
-            result,
-            info=first.info,
-            load_time=first.load_time,
-            patches=first.patches,
-            backend=first.backend,
-            batching=first.batching,
-        )
-
-    def _utterance_results(self, outcomes: list[UtteranceOutcome]) -> Iterator[UtteranceResult]:
         by_id: dict[str, dict[int, UtteranceOutcome]] = defaultdict(dict)
         for outcome in outcomes:
             by_id[outcome.id][outcome.repeat] = outcome
-        for facts in self.utterances:
-            if 0 in (repeats := by_id.get(facts.id, {})):
-                yield self._utterance_result(facts, repeats)
+        fields = ("info", "load_time", "patches", "backend", "batching")
+        return ModelResult(
+            model=name,
+            failure=self.not_loaded[name].failure if name in self.not_loaded else None,
+            utterances=tuple(
+                self._utterance_result(facts, by_id[facts.id]) for facts in self.utterances if 0 in by_id[facts.id]
+            ),
+            normalizer=self.manifest.normalizer,
+            peak_resident_bytes=max(peaks, default=None),
+            **({field: getattr(first, field) for field in fields} if first else {}),
+        )
 
     def _utterance_result(self, facts: UtteranceFacts, repeats: dict[int, UtteranceOutcome]) -> UtteranceResult:
         first, options = repeats[0], self.manifest.request.options
         transcript = None
         if first.recognized is not None and first.hypothesis is not None and first.loaded is not None:
             transcript = first.recognized.to_transcript(first.hypothesis, self.loaded[first.loaded], options)
-        later = (repeats[number] for number in sorted(repeats) if number)
+        later = [repeats[number] for number in sorted(repeats) if number]
         return UtteranceResult(
             id=facts.id,
             reference=facts.reference,
@@ -250,10 +229,9 @@ def load_run_records(path: Path) -> RunRecords:
     Raises:
         DatasetError: If the records cannot be read or are damaged.
     """
-    return _load_exported(path) if path.is_file() else _load_folder(RunFolder(path))
-
-
-def _load_folder(folder: RunFolder) -> RunRecords:
+    if path.is_file():
+        return _load_exported(path)
+    folder = RunFolder(path)
     try:
         plain = parse_json(folder.manifest.read_bytes())
     except (OSError, ValueError) as error:
@@ -261,7 +239,11 @@ def _load_folder(folder: RunFolder) -> RunRecords:
         raise DatasetError(message, path=folder.manifest) from error
     with at_location(folder.manifest):
         manifest = RunManifest.from_plain(plain)
-    records = RunRecords(path=folder.path, manifest=manifest, utterances=tuple(_load_utterances(folder.utterances)))
+    utterances = []
+    for number, plain in read_json_lines(folder.utterances):
+        with at_location(folder.utterances, number):
+            utterances.append(UtteranceFacts.from_plain(plain))
+    records = RunRecords(path=folder.path, manifest=manifest, utterances=tuple(utterances))
     if folder.ledger.exists():
         for number, record in enumerate(read_records(folder.ledger), start=1):
             with at_location(folder.ledger, number):
@@ -275,25 +257,21 @@ def _load_folder(folder: RunFolder) -> RunRecords:
     return records
 
 
-def _load_utterances(path: Path) -> Iterator[UtteranceFacts]:
-    for number, plain in read_json_lines(path):
-        with at_location(path, number):
-            yield UtteranceFacts.from_plain(plain)
-
-
 def _load_exported(path: Path) -> RunRecords:
     manifest: RunManifest | None = None
     utterances: list[UtteranceFacts] = []
     numbered: list[tuple[int, Record]] = []
     for number, plain in read_json_lines(path):
-        kind = plain.pop("record", None) if isinstance(plain, dict) else None
+        kind = plain.get("record") if isinstance(plain, dict) else None
         with at_location(path, number):
-            if kind == "manifest":
-                manifest = RunManifest.from_plain(plain)
-            elif kind == "utterance":
-                utterances.append(UtteranceFacts.from_plain(plain))
-            else:
-                numbered.append((number, parse_record({"record": kind, **plain} if isinstance(plain, dict) else plain)))
+            match kind:
+                case "manifest":
+                    manifest = RunManifest.from_plain(plain)
+                case "utterance":
+                    del plain["record"]
+                    utterances.append(UtteranceFacts.from_plain(plain))
+                case _:
+                    numbered.append((number, parse_record(plain)))
     if manifest is None:
         raise DatasetError(
             f"{path} is not a run: it has no manifest; export a run with: asrlab runs RUN --export", path=path

@@ -6,6 +6,7 @@ A line of the ledger is one JSON object: ``record``, the kind, and the fields of
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -249,7 +250,9 @@ type Record = (
     SessionStart | SessionEnd | ModelLoaded | ModelNotLoaded | UnitStarted | LostAttempt | UtteranceOutcome | ModelPass
 )
 
-_KINDS: dict[str, type[Record]] = {
+type RecordKinds = Mapping[str, type[Any]]
+"""The classes of a ledger's records, by the value of ``record`` in a line."""
+RUN_RECORDS: RecordKinds = {
     "session": SessionStart,
     "session-end": SessionEnd,
     "loaded": ModelLoaded,
@@ -259,7 +262,6 @@ _KINDS: dict[str, type[Record]] = {
     "outcome": UtteranceOutcome,
     "pass": ModelPass,
 }
-_NAMES = {kind: name for name, kind in _KINDS.items()}
 _FORMER_KEYS = {
     "allow_outside": "allow_external_audio",
     "margin": "padding_s",
@@ -277,13 +279,18 @@ def record_converter(*, omit_if_default: bool = False) -> cattrs.Converter:
 
     converter = cattrs.Converter(omit_if_default=omit_if_default)
     for scalar_or_tuple in (float | tuple[float, ...] | None, str | tuple[str, ...] | None):
-        converter.register_structure_hook(scalar_or_tuple, lambda value, _: _to_tuple(value))
+        converter.register_structure_hook(
+            scalar_or_tuple, lambda value, _: tuple(value) if isinstance(value, list) else value
+        )
+
+    def has_renamed_fields(kind: Any) -> bool:
+        return attrs.has(kind) and any(field.name in _FORMER_KEYS.values() for field in attrs.fields(kind))
 
     def structure_renamed(kind: type[Any]) -> Any:
         structure_current = make_dict_structure_fn(kind, converter)
         return lambda plain, _: structure_current({_FORMER_KEYS.get(key, key): plain[key] for key in plain}, kind)
 
-    converter.register_structure_hook_factory(_has_renamed_fields, structure_renamed)
+    converter.register_structure_hook_factory(has_renamed_fields, structure_renamed)
     structure_path = converter.get_structure_hook(DecodingPath)
     converter.register_structure_hook(
         DecodingPath,
@@ -292,22 +299,14 @@ def record_converter(*, omit_if_default: bool = False) -> cattrs.Converter:
     return converter
 
 
-def _to_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _has_renamed_fields(kind: Any) -> bool:
-    return attrs.has(kind) and any(field.name in _FORMER_KEYS.values() for field in attrs.fields(kind))
-
-
-def to_line(record: Record) -> bytes:
+def to_line(record: Any, kinds: RecordKinds = RUN_RECORDS) -> bytes:
     """Return *record* as a line of a ledger, line end included.
 
     Raises:
         ValueError: If the record holds a number that is not finite, which JSON cannot express.
     """
-    plain = {"record": _NAMES[type(record)], **record_converter(omit_if_default=True).unstructure(record)}
-    return json_line(plain)
+    name = next(name for name, kind in kinds.items() if type(record) is kind)
+    return json_line({"record": name, **record_converter(omit_if_default=True).unstructure(record)})
 
 
 def json_line(plain: dict[str, Any]) -> bytes:
@@ -323,21 +322,21 @@ def json_line(plain: dict[str, Any]) -> bytes:
 
 
 def json_document(record: Any) -> bytes:
-    """Return *record* as an indented JSON document."""
+    """Return *record*, or JSON values, as an indented JSON document."""
     plain = record_converter().unstructure(record)
     return (json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
 
 
-def parse_record(plain: Any) -> Record:
+def parse_record(plain: Any, kinds: RecordKinds = RUN_RECORDS) -> Any:
     """Return the record that *plain*, a parsed line of a ledger, describes.
 
     Raises:
         DatasetError: If it describes none.
     """
-    kind = plain.get("record") if isinstance(plain, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise DatasetError(f"unknown kind of record {kind!r}; read the run with the version of asrlab that wrote it")
-    return structure(plain, _KINDS[kind], f"record {kind!r} is damaged")
+    name = plain.get("record") if isinstance(plain, dict) else None
+    if not isinstance(name, str) or name not in kinds:
+        raise DatasetError(f"unknown kind of record {name!r}; read the run with the version of asrlab that wrote it")
+    return structure(plain, kinds[name], f"record {name!r} is damaged")
 
 
 def structure[Kind](plain: Any, kind: type[Kind], error_prefix: str) -> Kind:

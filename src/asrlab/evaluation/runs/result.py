@@ -16,7 +16,7 @@ from asrlab.control_characters import escape_json
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.evaluation.metrics import LatencySummary, Score, TextPair, get_profile, latency_summary, rtfx
 from asrlab.evaluation.runs.manifest import RunManifest
-from asrlab.evaluation.runs.records import Failure, GateResult, ModelPass
+from asrlab.evaluation.runs.records import Failure, GateResult, ModelPass, record_converter
 from asrlab.options import Batching
 from asrlab.transcript import DecodingPath, PatchStatus, Transcript
 
@@ -249,56 +249,56 @@ class BenchResult:
 
     def to_json(self) -> str:
         """Return manifest, model facts, figures and utterances as one JSON object."""
-        plain = {
-            "run": str(self.run),
-            "dataset": self.dataset,
-            "seconds": self.seconds,
-            "complete": self.complete,
-            "failed": self.failed,
-            "passes": [attrs.asdict(one_pass) for one_pass in self.passes],
-            "manifest": self.manifest.to_plain(),
-            "models": [_plain_model(model) for model in self.models],
-        }
+        plain = record_converter().unstructure(
+            {
+                "run": str(self.run),
+                "dataset": self.dataset,
+                "seconds": self.seconds,
+                "complete": self.complete,
+                "failed": self.failed,
+                "passes": self.passes,
+                "manifest": self.manifest.to_plain(),
+                "models": [_plain_model(model) for model in self.models],
+            }
+        )
         return escape_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 def _plain_model(model: ModelResult) -> dict[str, Any]:
     return {
         "model": model.model,
-        "info": attrs.asdict(model.info) if model.info else None,
+        "info": model.info,
         "backend": model.backend,
-        "batching": attrs.asdict(model.batching) if model.batching else None,
+        "batching": model.batching,
         "decoding_paths": dict(Counter(map(str, model.decoding_paths)).most_common()),
-        "failure": attrs.asdict(model.failure) if model.failure else None,
-        "score": _plain_score(model.score) if model.score else None,
-        "finished_score": _plain_score(model.finished_score) if model.finished_score else None,
+        "failure": model.failure,
+        "score": model.score and _plain_score(model.score),
+        "finished_score": model.finished_score and _plain_score(model.finished_score),
         "audio_seconds": model.audio_seconds,
         "rtfx": model.rtfx,
         "rtfx_by_repeat": model.rtfx_by_repeat,
         "unstable": model.unstable,
         "wer_by_repeat": model.wer_by_repeat if model.unstable else [],
-        "latency_seconds": attrs.asdict(model.latency),
+        "latency_seconds": model.latency,
         "load_seconds": model.load_time,
         "peak_resident_bytes": model.peak_resident_bytes,
         "failed_gates": model.failed_gates,
-        "utterances": [_plain_utterance(utterance) for utterance in model.utterances],
+        "utterances": [
+            {
+                "id": utterance.id,
+                "reference": utterance.reference,
+                "hypothesis": utterance.transcript and utterance.transcript.text,
+                "failure": utterance.failure,
+                "gates": utterance.gates,
+                "attempts": utterance.attempts,
+                "repeats": utterance.repeats,
+                "transcript": utterance.transcript and json.loads(utterance.transcript.to("json")),
+            }
+            for utterance in model.utterances
+        ],
     }
 
 
 def _plain_score(score: Score) -> dict[str, Any]:
     rates = {"wer": score.wer, "cer": score.cer, "mer": score.mer, "wil": score.wil}
     return {**rates, **attrs.asdict(score)}
-
-
-def _plain_utterance(utterance: UtteranceResult) -> dict[str, Any]:
-    transcript = json.loads(utterance.transcript.to("json")) if utterance.transcript else None
-    return {
-        "id": utterance.id,
-        "reference": utterance.reference,
-        "hypothesis": utterance.transcript.text if utterance.transcript else None,
-        "failure": attrs.asdict(utterance.failure) if utterance.failure else None,
-        "gates": [attrs.asdict(result) for result in utterance.gates],
-        "attempts": utterance.attempts,
-        "repeats": [attrs.asdict(repeat) for repeat in utterance.repeats],
-        "transcript": transcript,
-    }

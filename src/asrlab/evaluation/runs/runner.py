@@ -99,26 +99,18 @@ class Runner:
         clock = time.monotonic()
         self.write(SessionStart(session=session, date=utc_timestamp(), load_average=load_average(), monotonic=clock))
         why: Literal["finished", "drained", "stopped"] = "stopped"
+        failed: set[str] = set()  # models that did not load, which are not tried again in this session
         try:
-            self._run_passes(session)
+            # the models take turns, so that a slow phase of the machine slows all of them
+            for repeat in range(self.records.manifest.request.repeat):
+                for model, job in self.jobs.items():
+                    if model not in failed and not self.should_stop():
+                        model_pass = _PassRunner(runner=self, model=model, job=job, repeat=repeat, session=session)
+                        model_pass.run()
+                        failed |= {model} if model_pass.load_failed else set()
             why = "drained" if self.should_stop() else "finished"
         finally:
             self.write(SessionEnd(session=session, why=why, monotonic=time.monotonic()))
-
-    def _run_passes(self, session: int) -> None:
-        """Run the models in turn, one pass through the data set each, for every repeat.
-
-        The models take turns, so that a slow phase of the machine slows all of them. A model that does not load is not
-        tried again in this session.
-        """
-        failed: set[str] = set()
-        for repeat in range(self.records.manifest.request.repeat):
-            for model, job in self.jobs.items():
-                if model not in failed and not self.should_stop():
-                    model_pass = _PassRunner(runner=self, model=model, job=job, repeat=repeat, session=session)
-                    model_pass.run()
-                    if model_pass.load_failed:
-                        failed.add(model)
 
     def write(self, record: Record) -> None:
         """Append *record* to the ledger and to the records."""
@@ -143,19 +135,28 @@ class _PassRunner:
 
     def run(self) -> None:
         """Transcribe the utterances, and record the load of the machine meanwhile."""
-        outcomes = [outcome for outcome in self.runner.records.outcomes.values() if outcome.model == self.model]
-        keys = [(index, self.repeat) for index in range(len(self.runner.utterances))]
-        pending = [key for key in keys if self._outcome_key(key) not in self.runner.records.outcomes]
+        records = self.runner.records
+        outcomes = [outcome for outcome in records.outcomes.values() if outcome.model == self.model]
         self.done = self.earlier = len(outcomes)
         self.failed = sum(outcome.failure is not None for outcome in outcomes)
         self._report_progress()
-        pending = [key for key in pending if not self._give_up(key)]
+        pending = []
+        for key in ((index, self.repeat) for index in range(len(self.runner.utterances))):
+            outcome_key = self._outcome_key(key)
+            if outcome_key in records.outcomes:
+                continue
+            if records.losses[outcome_key] < MAX_ATTEMPTS:
+                pending.append(key)
+            else:  # the last attempt was lost in a session that was killed right after
+                self._record(ItemFinished(key=key, failure=records.last_losses[outcome_key].failure))
         self._report_progress()
         if not pending:
             return
         meter = LoadMeter()
         units = [WorkUnit(items=tuple(map(self._item, keys))) for keys in self._units(pending)]
-        warmups = [WorkUnit(items=(self._item(key),)) for key in self._warmups()]
+        # the first utterances, repeated if there are fewer than warm-ups
+        first = islice(cycle(range(len(self.runner.utterances))), self._request.warmup)
+        warmups = [WorkUnit(items=(self._item((index, -1)),)) for index in first]
         messages = self.runner.executor.run(self.job, units, warmups=warmups, should_stop=self.runner.should_stop)
         with closing(messages):  # an interrupt ends the workers now, not at garbage collection
             for message in messages:
@@ -174,10 +175,6 @@ class _PassRunner:
         yield from batched((key for key in keys if not losses[self._outcome_key(key)]), self.job.unit_size)
         yield from ((key,) for key in keys if losses[self._outcome_key(key)])
 
-    def _warmups(self) -> Iterator[ItemKey]:
-        """Return the keys of the first utterances, repeated if there are fewer than warm-ups."""
-        return ((index, -1) for index in islice(cycle(range(len(self.runner.utterances))), self._request.warmup))
-
     def _facts(self, key: ItemKey) -> UtteranceFacts:
         return self.runner.records.utterances[key[0]]
 
@@ -193,14 +190,6 @@ class _PassRunner:
             detect_speech=not has_words(self._facts(key).reference),
             previous_losses=self.runner.records.losses[self._outcome_key(key)],
         )
-
-    def _give_up(self, key: ItemKey) -> bool:
-        """Record the failure of an item whose last attempt was lost in a session that was killed right after."""
-        outcome_key = self._outcome_key(key)
-        if self.runner.records.losses[outcome_key] < MAX_ATTEMPTS:
-            return False
-        self._record(ItemFinished(key=key, failure=self.runner.records.last_losses[outcome_key].failure))
-        return True
 
     def _record(self, message: WorkerMessage) -> None:
         match message:

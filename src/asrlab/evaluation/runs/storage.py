@@ -13,17 +13,15 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
-
-import attrs
 
 from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError, OutputError
 from asrlab.evaluation.runs.fingerprint import UtteranceFacts
 from asrlab.evaluation.runs.manifest import BenchRequest, RunManifest, bench_command
 from asrlab.evaluation.runs.records import (
-    Record,
+    RUN_RECORDS,
+    RecordKinds,
     SessionStart,
     UtteranceOutcome,
     json_document,
@@ -46,40 +44,25 @@ _DURABLE = (UtteranceOutcome, SessionStart)
 _BLOCK_BYTES = 1 << 16
 
 
-@attrs.frozen
 class RunFolder:
     """The folder of one run.
 
     Attributes:
         path: Path of the folder.
+        manifest: Path of the manifest, the last file written when a run begins, so that it marks a run.
+        request: Path of the request, which exists only until the manifest is written.
+        utterances: Path of the data set's facts, one line per utterance.
+        ledger: Path of the ledger, the source of every result.
+        summary: Path of the summary, which is derived from the records and may be deleted.
     """
 
-    path: Path
-
-    @property
-    def manifest(self) -> Path:
-        """Path of the manifest, the last file written when a run begins, so that it marks a run."""
-        return self.path / "manifest.json"
-
-    @property
-    def request(self) -> Path:
-        """Path of the request, which exists only until the manifest is written."""
-        return self.path / "request.json"
-
-    @property
-    def utterances(self) -> Path:
-        """Path of the data set's facts, one line per utterance."""
-        return self.path / "utterances.jsonl"
-
-    @property
-    def ledger(self) -> Path:
-        """Path of the ledger, the source of every result."""
-        return self.path / LEDGER
-
-    @property
-    def summary(self) -> Path:
-        """Path of the summary, which is derived from the records and may be deleted."""
-        return self.path / "summary.json"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "manifest.json"
+        self.request = path / "request.json"
+        self.utterances = path / "utterances.jsonl"
+        self.ledger = path / LEDGER
+        self.summary = path / "summary.json"
 
     @property
     def has_begun(self) -> bool:
@@ -142,24 +125,20 @@ class RunFolder:
         if self.has_begun or not self.path.is_dir() or not self._names() <= _BEFORE_MANIFEST:
             return
         message = f"the run {self.path} never began, because it was killed before its manifest was written"
-        command = bench_command(self._read_request(), self.path)
+        try:
+            request = structure(parse_json(self.request.read_bytes()), BenchRequest, "request is damaged")
+        except (OSError, ValueError):
+            request = BenchRequest(models=("MODEL",))  # a placeholder, as for the data set
+        command = bench_command(request, self.path)
         raise DatasetError(f"{message}; start it again with: {command}", path=self.path)
 
     def _names(self) -> set[str]:
         return {entry.name for entry in self.path.iterdir() if not is_temporary(entry.name)}
 
-    def _read_request(self) -> BenchRequest:
-        """Return the request, with placeholders if it cannot be read."""
-        try:
-            return structure(parse_json(self.request.read_bytes()), BenchRequest, "request is damaged")
-        except (OSError, ValueError):
-            return BenchRequest(dataset=None, models=("MODEL",))
-
 
 def runs_root() -> Path:
     """Return the folder that ``ASRLAB_RUNS`` names, or else ``runs`` in the user's data folder."""
-    chosen = os.environ.get(RUNS)
-    if chosen:
+    if chosen := os.environ.get(RUNS):
         return Path(chosen).expanduser()
     import platformdirs
 
@@ -216,13 +195,15 @@ class Ledger:
 
     Args:
         path: Path of the file, which is created if it does not exist.
+        kinds: Classes of its records.
 
     Raises:
         OutputError: If the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kinds: RecordKinds = RUN_RECORDS) -> None:
         self.path = path
+        self._kinds = kinds
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             self._size = _end_of_last_line(self._file)
@@ -231,13 +212,13 @@ class Ledger:
         except OSError as error:
             raise self._error(error) from error
 
-    def append(self, record: Record) -> None:
+    def append(self, record: object) -> None:
         """Write *record*; it counts once this method returns.
 
         Raises:
             OutputError: If it cannot be written, as on a full disk. The ledger is then as it was before.
         """
-        line = to_line(record)
+        line = to_line(record, self._kinds)
         try:
             write_all(self._file, line)
             if isinstance(record, _DURABLE):
@@ -248,10 +229,6 @@ class Ledger:
                 os.ftruncate(self._file, self._size)
             raise self._error(error) from error
         self._size += len(line)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
 
     def _check_path(self) -> None:
         """Check that the open file is still the one at *path*.
@@ -281,10 +258,8 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
 
 
 def _end_of_last_line(file: int) -> int:
@@ -298,7 +273,7 @@ def _end_of_last_line(file: int) -> int:
     return 0
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(path: Path, kinds: RecordKinds = RUN_RECORDS) -> Iterator[Any]:
     """Yield the records of a ledger in order, without an incomplete line at the end.
 
     Raises:
@@ -306,7 +281,7 @@ def read_records(path: Path) -> Iterator[Record]:
     """
     for number, plain in read_json_lines(path):
         with at_location(path, number):
-            yield parse_record(plain)
+            yield parse_record(plain, kinds)
 
 
 @contextmanager
@@ -325,24 +300,18 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     Raises:
         DatasetError: If the file cannot be read or a line is not JSON.
     """
+    number = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
-                yield number, _parse_line(line, path, number)
+                yield number, parse_json(line)
     except OSError as error:
         raise DatasetError(f"cannot read {path} ({error.strerror})", path=path) from error
-
-
-def _parse_line(line: bytes, path: Path, number: int) -> Any:
-    try:
-        return parse_json(line)
     except ValueError as error:
-        cure = (
-            "delete the line; asrlab resume then repeats what it recorded"
-            if path.name == LEDGER
-            else "restore the file, or start a new run"
-        )
+        cure = "restore the file, or start a new run"
+        if path.name == LEDGER:
+            cure = "delete the line; asrlab resume then repeats what it recorded"
         message = f"damaged JSON ({error}); {cure}"
         raise DatasetError(f"{path}, line {number}: {message}", path=path, line=number) from error
