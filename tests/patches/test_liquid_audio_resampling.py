@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from asrlab.patches.direct import patched
-from asrlab.patches.liquid_audio.resampling import resample
+from asrlab.patches.liquid_audio_resampling import resample
 from asrlab.testing import SimulatedProcess
 
 pytest_plugins = ["asrlab.testing.pytest_plugin"]

@@ -6,8 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "asrlab.patches.direct": "InstalledPatches install_patches known_patches patched",
-        "asrlab.patches.patch": "PatchDecision Patch",
+        "asrlab.patches.patch": "Patch PatchDecision PatchSelection",
         "asrlab.patches.registry": "PatchScope apply_patches import_modules",
-        "asrlab.patches.selection": "PatchSelection",
     },
 )

@@ -12,7 +12,8 @@ from types import ModuleType
 
 from asrlab.device import DeviceReport, resolve, torch_devices
 from asrlab.errors import PatchError
-from asrlab.patches import Patch, PatchScope, PatchSelection, apply_patches, import_modules
+from asrlab.patches.patch import Patch, PatchSelection
+from asrlab.patches.registry import PatchScope, apply_patches, import_modules
 from asrlab.plugins.manager import PluginHost
 from asrlab.transcript import PatchStatus
 

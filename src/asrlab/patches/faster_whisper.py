@@ -15,12 +15,10 @@ _DECODE, _AV = "faster_whisper.audio:decode_audio", "faster_whisper.audio:av"
 def _check(originals: tuple[Any, ...], _device: str) -> PatchDecision:
     decode, av = originals
     if decode is None or not _names_argument(decode):
-        return PatchDecision(status="retired", reason=f"upstream no longer passes {_ARGUMENT} to av.open")
+        return PatchDecision("retired", f"upstream no longer passes {_ARGUMENT} to av.open")
     if not _refuses(av):
-        return PatchDecision(status="not-needed", reason=f"PyAV {av.__version__} accepts {_ARGUMENT}")
-    return PatchDecision(
-        status="needed", reason=f"upstream passes {_ARGUMENT}, which PyAV {av.__version__} does not accept"
-    )
+        return PatchDecision("not-needed", f"PyAV {av.__version__} accepts {_ARGUMENT}")
+    return PatchDecision("needed", f"upstream passes {_ARGUMENT}, which PyAV {av.__version__} does not accept")
 
 
 def _names_argument(function: FunctionType) -> bool:

@@ -30,15 +30,15 @@ def _check_heads(_originals: tuple[Any, ...], device: str) -> PatchDecision:
 
     model = _minimal_model()
     if not getattr(getattr(model, _BUFFER, None), "is_sparse", False):
-        return PatchDecision(status="retired", reason="upstream's alignment heads are no longer a sparse tensor")
+        return PatchDecision("retired", "upstream's alignment heads are no longer a sparse tensor")
     try:
         torch.ones(1, 1, dtype=torch.bool).to_sparse().to(device)
     except (NotImplementedError, RuntimeError) as error:
         first_sentence = str(error).partition("\n")[0].partition(". ")[0]
         return PatchDecision(
-            status="needed", reason=f"torch {torch.__version__} has no sparse tensors on {device} ({first_sentence})"
+            "needed", f"torch {torch.__version__} has no sparse tensors on {device} ({first_sentence})"
         )
-    return PatchDecision(status="not-needed", reason=f"torch {torch.__version__} has sparse tensors on {device}")
+    return PatchDecision("not-needed", f"torch {torch.__version__} has sparse tensors on {device}")
 
 
 def _keep_buffer(apply: Callable[..., Any], _device: CurrentDevice) -> Callable[..., Any]:
@@ -83,11 +83,11 @@ ALIGNMENT_HEADS = Patch(
 def _check_dtw(originals: tuple[Any, ...], device: str) -> PatchDecision:
     (dtw,) = originals
     if dtw is None:
-        return PatchDecision(status="retired", reason="upstream no longer has dtw")
+        return PatchDecision("retired", "upstream no longer has dtw")
     names = dtw.__code__.co_names  # in the order in which the code first uses them
     if "double" not in names or ("cpu" in names and names.index("cpu") < names.index("double")):
-        return PatchDecision(status="retired", reason="upstream no longer converts to float64 on the device")
-    return PatchDecision(status="needed", reason=f"upstream converts to float64 on {device}, which has no float64")
+        return PatchDecision("retired", "upstream no longer converts to float64 on the device")
+    return PatchDecision("needed", f"upstream converts to float64 on {device}, which has no float64")
 
 
 def _move_to_cpu(dtw: Callable[[Any], Any], _device: CurrentDevice) -> Callable[[Any], Any]:

@@ -1,26 +1,106 @@
-"""The patches that are active in this process, and the scopes that need them."""
+"""The patches that are active in this process, the attributes that they change, and the scopes that need them."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from threading import Lock
+from types import ModuleType
+from typing import Any
 
 import attrs
 
 from asrlab.environment import installed_version
 from asrlab.errors import PatchError
-from asrlab.patches.patch import Patch, PatchDecision
-from asrlab.patches.patch_points import PatchPoint
-from asrlab.patches.selection import PatchSelection
+from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision, PatchSelection
 from asrlab.transcript import PatchStatus
 
 _log = logging.getLogger("asrlab.patches")
+
+
+class PatchPoint:
+    """An attribute of a module or class, with the active changes to it.
+
+    Several patches may change one attribute, and may be undone in any order: its value is always upstream's object with
+    the active changes. Changes for code that calls the package directly are outermost, whatever the order, so that the
+    other changes receive the arguments that these fill in.
+
+    Args:
+        target: ``package.module:Class.attribute``.
+
+    Raises:
+        AttributeError: If the class does not exist.
+        ImportError: If the module does not exist.
+        ValueError: If the target belongs to torch.
+
+    Attributes:
+        target: The target as given.
+        original: Upstream's object as stored in the namespace: a property, not its value. None if there is none.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        module, _, path = target.partition(":")
+        *owners, self._name = path.split(".")
+        owner: Any = import_module(module)
+        for name in owners:
+            owner = getattr(owner, name)
+        home = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
+        if home.partition(".")[0] == "torch":
+            raise ValueError(f"{target} belongs to torch, which no patch may change")
+        self._owner = owner
+        self.original: Any = self._current()
+        self._is_inherited = self._name not in vars(owner)
+        self._layers: dict[str, tuple[Patch, CurrentDevice]] = {}
+        self._installed: Any = self.original
+
+    @property
+    def is_unpatched(self) -> bool:
+        """True if no change is active."""
+        return not self._layers
+
+    def add(self, patch: Patch, current_device: CurrentDevice) -> None:
+        """Activate the change of *patch*. If this fails, call `remove` to undo the rest of it.
+
+        Raises:
+            AttributeError: If upstream has no such attribute.
+            RuntimeError: If other code has changed the attribute since the first change.
+            Exception: Whatever the patch's function raises.
+        """
+        if self.original is None:
+            raise AttributeError(f"upstream has no {self.target}")
+        if self._current() is not self._installed:
+            raise RuntimeError(f"other code has changed {self.target}")
+        self._layers[patch.name] = (patch, current_device)
+        self._install()
+
+    def remove(self, patch: str) -> None:
+        """Undo the change of *patch*; without active changes, restore upstream's object."""
+        if self._layers.pop(patch, None) is not None:
+            self._install()
+
+    def _install(self) -> None:
+        value = self.original
+        for patch, current_device in sorted(self._layers.values(), key=lambda layer: layer[0].direct_use):
+            value = patch.changes[self.target](value, current_device)
+        current = self._current()
+        if current is not self._installed and current is not value:
+            _log.warning("other code has changed %s; asrlab leaves it unchanged", self.target)
+            return
+        if not (self.is_unpatched and self._is_inherited):
+            setattr(self._owner, self._name, value)
+        elif self._name in vars(self._owner):
+            delattr(self._owner, self._name)
+        self._installed = value
+
+    def _current(self) -> Any:
+        return inspect.getattr_static(self._owner, self._name, None)
 
 
 @attrs.define
@@ -36,7 +116,7 @@ class _ActivePatch:
 
     def current_device(self) -> str:
         """Return the device of the newest application; empty if all have ended. Any thread may call this unlocked."""
-        return next(iter([*self.devices.values()][::-1]), "")
+        return ([*self.devices.values()] or [""])[-1]
 
 
 class PatchRegistry:
@@ -58,15 +138,15 @@ class PatchRegistry:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset_lock)
 
-    def apply(self, patch: Patch, device: str) -> tuple[PatchDecision, Callable[[], None]]:
-        """Apply *patch* if it is needed, and return the decision and the function that undoes the patch.
+    def apply(self, patch: Patch, device: str, undo: ExitStack) -> PatchDecision:
+        """Apply *patch* if it is needed, and return the decision; closing *undo* undoes the patch.
 
         Raises:
             Exception: Whatever the patch or its package raises; nothing is changed then.
         """
         try:
             with self._locked():
-                return self._apply(patch, device)
+                return self._apply(patch, device, undo)
         finally:
             self._undo_pending()
 
@@ -77,43 +157,38 @@ class PatchRegistry:
             self._logged.add(fact)
             return not is_known
 
-    def _apply(self, patch: Patch, device: str) -> tuple[PatchDecision, Callable[[], None]]:
+    def _apply(self, patch: Patch, device: str, undo: ExitStack) -> PatchDecision:
         points: list[PatchPoint] = []
         try:
             for target in patch.changes:
-                points.append(self._point(target))  # noqa: PERF401 - points before a missing target must be discarded
+                if target not in self._points:
+                    self._points[target] = PatchPoint(target)
+                points.append(self._points[target])  # the points before a missing target must be discarded
             decision = patch.check(tuple(point.original for point in points), device)
-            if decision.status == "needed":
-                return decision, self._activate(patch, device, points)
-            if patch.name not in self._active:
-                return decision, _undo_nothing
-            # The patch is active for another device; record this device as the newest.
-            return decision, self._end_function(patch, self._add_application(patch, device))
+            if decision.status == "needed" or patch.name in self._active:
+                # A patch that is active for another device is not needed; record this device as the newest.
+                number = self._n_applications = self._n_applications + 1
+                active = self._active.setdefault(patch.name, _ActivePatch(patch))
+                active.devices[number] = device
+                undo.callback(self._end, patch.name, number)
+                if decision.status == "needed":
+                    self._activate(active, number, points)
+            return decision
         finally:
             self._discard(points)
 
-    def _activate(self, patch: Patch, device: str, points: list[PatchPoint]) -> Callable[[], None]:
-        number = self._add_application(patch, device)
+    def _activate(self, active: _ActivePatch, number: int, points: list[PatchPoint]) -> None:
         try:
             for point in points:
-                point.add(patch, self._active[patch.name].current_device)
-            patch.verify(device)
+                point.add(active.patch, active.current_device)
+            active.patch.verify(active.devices[number])
         except BaseException:
-            self._undo(patch.name, number)
+            self._undo(active.patch.name, number)
             raise
-        return self._end_function(patch, number)
 
-    def _add_application(self, patch: Patch, device: str) -> int:
-        self._n_applications += 1
-        self._active.setdefault(patch.name, _ActivePatch(patch)).devices[self._n_applications] = device
-        return self._n_applications
-
-    def _end_function(self, patch: Patch, number: int) -> Callable[[], None]:
-        def end() -> None:
-            self._ended.append((patch.name, number))
-            self._undo_pending()
-
-        return end
+    def _end(self, name: str, number: int) -> None:
+        self._ended.append((name, number))
+        self._undo_pending()
 
     def _undo_pending(self) -> None:
         """Undo ended applications. If another thread holds the lock, that thread does this when it releases it."""
@@ -140,11 +215,6 @@ class PatchRegistry:
                 _log.warning("%s could not be restored: %s", point.target, error)
         self._discard(points)
 
-    def _point(self, target: str) -> PatchPoint:
-        if target not in self._points:
-            self._points[target] = PatchPoint(target)
-        return self._points[target]
-
     def _discard(self, points: Iterable[PatchPoint]) -> None:
         """Discard points without changes, so that their objects, which other code may change, are looked up again."""
         for point in points:
@@ -164,10 +234,6 @@ class PatchRegistry:
         """Replace the lock in a forked child, which does not have the thread that held it."""
         self._lock = threading.RLock()
         self._depth = 0
-
-
-def _undo_nothing() -> None:
-    pass
 
 
 # The changed packages belong to the process, and so does the count of scopes that need the changes. This is the only
@@ -235,14 +301,42 @@ def apply_patches(
         selection: The patches that may be applied.
         direct: True if the user's own code calls the packages, False if an engine of asrlab does.
     """
-    statuses: list[PatchStatus] = []
+    report: list[PatchStatus] = []
     with ExitStack() as undo:  # undoes the applied patches if it is interrupted
         for patch in patches:
-            status, undo_patch = _apply_patch(patch, device, selection.why_skipped(patch, direct=direct))
-            undo.callback(undo_patch)
-            statuses.append(status)
-            _log_status(status, device)
-        return PatchScope(statuses, undo.pop_all())
+            why_skipped = selection.why_skipped(patch, direct=direct)
+            status, reason = ("skipped", why_skipped) if why_skipped else _apply_patch(patch, device, undo)
+            report.append(
+                PatchStatus(
+                    name=patch.name, distribution=patch.distribution, status=status, reason=reason, link=patch.issue_url
+                )
+            )
+            if _PROCESS.is_first(report[-1]):
+                level = logging.WARNING if status == "failed" else logging.INFO
+                facts = (patch.name, patch.distribution, device, status, reason, patch.issue_url)
+                _log.log(level, "patch %s for %s on %s: %s: %s (%s)", *facts)
+        return PatchScope(report, undo.pop_all())
+
+
+def _apply_patch(patch: Patch, device: str, undo: ExitStack) -> tuple[str, str]:
+    """Apply *patch* if it is needed, and return the status and the reason."""
+    version, kind = installed_version(patch.distribution), device.partition(":")[0]
+    if version is None:
+        return "skipped", f"{patch.distribution} is not installed"
+    if kind not in patch.devices:
+        return "not-needed", f"only {' and '.join(patch.devices)} can need it, not {kind}"
+    try:
+        # Import before the lock is taken, because a thread that imports the package may wait for the lock.
+        import_modules(patch)
+        decision = _PROCESS.apply(patch, device, undo)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the package and the patch may raise anything
+        return "failed", f"{type(error).__name__}: {str(error).partition('\n')[0]}"
+    if decision.status != "needed":
+        return decision.status, decision.reason
+    if version not in patch.versions:
+        tested = ", ".join(patch.versions)
+        return "untested-version", f"{decision.reason}; {version} is not among the tested versions {tested}"
+    return "applied", decision.reason
 
 
 def import_modules(patch: Patch) -> None:
@@ -254,40 +348,3 @@ def import_modules(patch: Patch) -> None:
     with patch.import_context():
         for module in (patch.module, *(target.partition(":")[0] for target in patch.changes)):
             import_module(module)
-
-
-def _apply_patch(patch: Patch, device: str, why_skipped: str) -> tuple[PatchStatus, Callable[[], None]]:
-    def build_status(status: str, reason: str) -> PatchStatus:
-        return PatchStatus(
-            name=patch.name, distribution=patch.distribution, status=status, reason=reason, link=patch.issue_url
-        )
-
-    if why_skipped:
-        return build_status("skipped", why_skipped), _undo_nothing
-    version = installed_version(patch.distribution)
-    if version is None:
-        return build_status("skipped", f"{patch.distribution} is not installed"), _undo_nothing
-    kind = device.partition(":")[0]
-    if kind not in patch.devices:
-        return build_status("not-needed", f"only {' and '.join(patch.devices)} can need it, not {kind}"), _undo_nothing
-    try:
-        # Import before the lock is taken, because a thread that imports the package may wait for the lock.
-        import_modules(patch)
-        decision, undo = _PROCESS.apply(patch, device)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the package and the patch may raise anything
-        first_line = str(error).partition("\n")[0]
-        return build_status("failed", f"{type(error).__name__}: {first_line}"), _undo_nothing
-    if decision.status != "needed":
-        return build_status(decision.status, decision.reason), undo
-    if version not in patch.versions:
-        reason = f"{decision.reason}; {version} is not among the tested versions {', '.join(patch.versions)}"
-        return build_status("untested-version", reason), undo
-    return build_status("applied", decision.reason), undo
-
-
-def _log_status(status: PatchStatus, device: str) -> None:
-    """Log the status of a patch once in a process."""
-    if _PROCESS.is_first(status):
-        level = logging.WARNING if status.status == "failed" else logging.INFO
-        facts = (status.name, status.distribution, device, status.status, status.reason, status.link)
-        _log.log(level, "patch %s for %s on %s: %s: %s (%s)", *facts)
