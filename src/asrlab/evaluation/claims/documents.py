@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -34,7 +34,7 @@ class GeneratedSpan:
 
     Attributes:
         name: ``figure``, or the block's name.
-        options: The options in the marker, in order.
+        options: The options in the marker.
         start: Start offset of the generated text in the source.
         end: End offset.
         line: The marker's line, counted from 1.
@@ -42,7 +42,7 @@ class GeneratedSpan:
     """
 
     name: str
-    options: tuple[tuple[str, str], ...]
+    options: Mapping[str, str]
     start: int
     end: int
     line: int
@@ -135,13 +135,12 @@ def read_document(path: Path) -> MarkdownDocument:
     source = SourceText(text.replace("\r\n", "\n"))
     blocks, comments = read_markup(source)
     markers = list(_read_markers(comments, source, path))
-    spans = tuple(_pair_markers(markers))
-    hidden = sorted((span.start, span.end) for span in spans)
+    spans = tuple(_pair_markers(marker for marker in markers if marker.kind != "allow"))
     return MarkdownDocument(
         path=path,
         source=source,
         spans=spans,
-        blocks=tuple(block.hide(hidden) for block in blocks),
+        blocks=tuple(block.hide([(span.start, span.end) for span in spans]) for block in blocks),
         waivers=tuple(_to_waiver(marker) for marker in markers if marker.kind == "allow"),
     )
 
@@ -151,19 +150,18 @@ class _Marker:
     """A comment that begins with ``asrlab:``."""
 
     kind: str
-    words: tuple[str, ...]
+    words: Sequence[str] = ()
     comment: Comment
     line: int
     column: int
     path: Path
 
+    @property
+    def options(self) -> dict[str, str]:
+        return {name: value for name, _, value in (word.partition("=") for word in self.words)}
+
     def error(self, message: str) -> DatasetError:
-        return _marker_error(self.path, (self.line, self.column), message)
-
-
-def _marker_error(path: Path, position: tuple[int, int], message: str) -> DatasetError:
-    line, column = position
-    return DatasetError(f"{path}:{line}:{column}: {message}", path=path, line=line)
+        return DatasetError(f"{self.path}:{self.line}:{self.column}: {message}", path=self.path, line=self.line)
 
 
 def _read_markers(comments: Iterable[Comment], source: SourceText, path: Path) -> Iterator[_Marker]:
@@ -171,48 +169,43 @@ def _read_markers(comments: Iterable[Comment], source: SourceText, path: Path) -
         match = _MARKER.fullmatch(source.text[comment.start : comment.end])
         if match is None:
             continue
-        position = source.position(comment.start)
-        if match[1] not in _KINDS:
-            message = f"unknown marker asrlab:{match[1]}; use one of {', '.join(_KINDS)}"
-            raise _marker_error(path, position, message)
+        line, column = source.position(comment.start)
+        marker = _Marker(kind=match[1], comment=comment, line=line, column=column, path=path)
+        if marker.kind not in _KINDS:
+            raise marker.error(f"unknown marker asrlab:{marker.kind}; use one of {', '.join(_KINDS)}")
         try:
-            words = shlex.split(match[2])
+            yield attrs.evolve(marker, words=shlex.split(match[2]))
         except ValueError as error:
-            raise _marker_error(path, position, f"cannot read the marker ({error}); close its quotes") from error
-        line, column = position
-        yield _Marker(kind=match[1], words=tuple(words), comment=comment, line=line, column=column, path=path)
+            raise marker.error(f"cannot read the marker ({error}); close its quotes") from error
 
 
-def _pair_markers(markers: Sequence[_Marker]) -> Iterator[GeneratedSpan]:
+def _pair_markers(markers: Iterable[_Marker]) -> Iterator[GeneratedSpan]:
     opened: _Marker | None = None
     for marker in markers:
-        if marker.kind == "allow":
-            continue
         if (marker.kind == "end") == (opened is None):
             problem = "ends nothing" if opened is None else "begins before the marker above has its asrlab:end"
             raise marker.error(f"the marker asrlab:{marker.kind} {problem}")
-        if opened is None:
-            opened = marker
-            continue
-        yield _to_span(opened, marker)
-        opened = None
+        if opened is not None:
+            yield _to_span(opened, marker)
+        opened = marker if opened is None else None
     if opened is not None:
         raise opened.error(f"the marker asrlab:{opened.kind} has no asrlab:end; add it")
 
 
 def _to_span(marker: _Marker, end: _Marker) -> GeneratedSpan:
-    name, words = "figure", marker.words
+    name = "figure"
     if marker.kind == "begin":
-        if not words or "=" in words[0]:
+        if not marker.words or "=" in marker.words[0]:
             raise marker.error("the marker asrlab:begin names no block; write, for example, asrlab:begin status")
         if not (marker.comment.is_block and end.comment.is_block):
             raise marker.error("the markers of a block must each be alone on a line")
-        name, words = words[0], words[1:]
-    if wrong := [word for word in words if "=" not in word]:
+        name, *words = marker.words
+        marker = attrs.evolve(marker, words=words)
+    if wrong := [word for word in marker.words if "=" not in word]:
         raise marker.error(f"a marker's options must be name=value, not {wrong[0]!r}")
     return GeneratedSpan(
         name=name,
-        options=_split_options(words),
+        options=marker.options,
         start=marker.comment.end,
         end=end.comment.start,
         line=marker.line,
@@ -221,11 +214,7 @@ def _to_span(marker: _Marker, end: _Marker) -> GeneratedSpan:
 
 
 def _to_waiver(marker: _Marker) -> Waiver:
-    reason = dict(_split_options(marker.words)).get("reason", "").strip()
+    reason = marker.options.get("reason", "").strip()
     if not reason:
         raise marker.error('the marker asrlab:allow gives no reason; write reason="..."')
     return Waiver(reason=reason, line=marker.line, lines=marker.comment.lines)
-
-
-def _split_options(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, _, value in (word.partition("=") for word in words))

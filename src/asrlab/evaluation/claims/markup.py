@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 import attrs
 from markdown_it import MarkdownIt
@@ -23,6 +23,9 @@ _OUTPUT_LANGUAGES = frozenset({"", "text", "txt", "console", "output", "log", "p
 _CODE_COMMENT = re.compile(r"(?:^|\s)(?:#|//)\s+(\S.*)")
 # A figure in backticks counts as prose.
 _FIGURE = re.compile(r"[\d.,]+\s?(?:%|x|\u00d7|m?s|[KMG]i?B)")
+
+# The characters of a text as shown, each with its offset in the source, and whether it is code.
+type _Characters = list[tuple[str, int, bool]]
 
 
 @attrs.frozen(kw_only=True)
@@ -49,18 +52,11 @@ class TextBlock:
 
     def hide(self, spans: Sequence[tuple[int, int]]) -> TextBlock:
         """Return the block with the characters in *spans* of the source hidden; *spans* are sorted and disjoint."""
-        starts = [start for start, _ in spans]
-
-        def is_within(offset: int) -> bool:
-            index = bisect_right(starts, offset) - 1
-            return index >= 0 and offset < spans[index][1]
-
-        hidden = [is_within(offset) for offset in self.offsets]
-        if not any(hidden):
-            return self
+        ends = [(0, 0), *spans]
+        hidden = [offset < ends[bisect_right(spans, (offset + 1,))][1] for offset in self.offsets]
 
         def mask(text: str) -> str:
-            return "".join(HIDDEN if away else char for char, away in zip(text, hidden, strict=True))
+            return "".join(HIDDEN if is_hidden else char for char, is_hidden in zip(text, hidden, strict=True))
 
         return attrs.evolve(self, text=mask(self.text), prose=mask(self.prose))
 
@@ -98,37 +94,10 @@ class SourceText:
         """Return the start offset of *line*, counted from 0."""
         return self._starts[min(line, len(self.lines))]
 
-    def line_range(self, lines: Sequence[int]) -> tuple[int, int]:
-        """Return the (start, end) offsets of *lines*, a first line and the line after the last."""
-        return self.line_start(lines[0]), min(self.line_start(lines[1]), len(self.text))
-
     def position(self, offset: int) -> tuple[int, int]:
         """Return the line and column of *offset*, both counted from 1."""
         line = min(bisect_right(self._starts, offset), len(self.lines))
         return line, offset - self._starts[line - 1] + 1
-
-
-@attrs.define
-class _BlockBuilder:
-    text: list[str] = attrs.field(factory=list)
-    prose: list[str] = attrs.field(factory=list)
-    offsets: list[int] = attrs.field(factory=list)
-
-    def add(self, text: str, offsets: Sequence[int], *, code: bool = False) -> None:
-        self.text += text
-        self.prose += HIDDEN * len(text) if code else text
-        self.offsets += offsets
-
-    def build(self, lines: Sequence[int], heading: str, *, row: str = "", column: str = "") -> TextBlock:
-        return TextBlock(
-            text="".join(self.text),
-            prose="".join(self.prose),
-            offsets=tuple(self.offsets),
-            lines=(lines[0], lines[1]),
-            heading=heading,
-            row=row,
-            column=column,
-        )
 
 
 def read_markup(source: SourceText) -> tuple[list[TextBlock], list[Comment]]:
@@ -138,51 +107,6 @@ def read_markup(source: SourceText) -> tuple[list[TextBlock], list[Comment]]:
     for index, token in enumerate(tokens):
         reader.read(token, (tokens[later] for later in range(index + 1, len(tokens))))
     return reader.blocks, reader.comments
-
-
-@attrs.define(kw_only=True)
-class _InlineCursor:
-    """A position in the inline content of a paragraph.
-
-    Attributes:
-        content: The Markdown of the paragraph.
-        offsets: The offset in the source of each character of *content*, and of its end.
-        index: The position in *content*.
-        builder: The text shown so far.
-    """
-
-    content: str
-    offsets: Sequence[int]
-    index: int = 0
-    builder: _BlockBuilder = attrs.field(factory=_BlockBuilder)
-
-    def read(self, child: Token) -> tuple[int, int] | None:
-        """Add what *child* shows; return the (start, end) offsets if *child* is a comment."""
-        match child.type:
-            case "text" | "image":
-                self._show(child.content, list(_match_characters(child.content, self.content, self.index)))
-            case "code_inline":
-                start = _find_code(child.content, self.content, self.index)
-                indices = [min(start + number, len(self.content) - 1) for number in range(len(child.content))]
-                self._show(child.content, indices, code=not _FIGURE.fullmatch(child.content.strip()))
-            case "softbreak" | "hardbreak":
-                self._show(" ", [max(self.content.find("\n", self.index), self.index)])
-            case "link_close":
-                end = _LINK_END.search(self.content, self.index)
-                self.index = end.end() if end else self.index
-            case "html_inline":
-                return self._skip_tag(child.content)
-        return None
-
-    def _show(self, text: str, indices: Sequence[int], *, code: bool = False) -> None:
-        self.builder.add(text, [self.offsets[index] for index in indices], code=code)
-        self.index = indices[-1] + 1 if indices else self.index
-
-    def _skip_tag(self, tag: str) -> tuple[int, int] | None:
-        start = max(self.content.find(tag, self.index), self.index)
-        self.index = start + len(tag)
-        first = self.offsets[start]
-        return (first, first + len(tag)) if tag.startswith(_COMMENT) else None
 
 
 class _MarkupReader:
@@ -196,7 +120,7 @@ class _MarkupReader:
         self._heading = ""
         self._in_heading = False
         self._header: list[str] = []
-        self._row: list[tuple[_BlockBuilder, Sequence[int]]] | None = None
+        self._row: list[tuple[_Characters, Sequence[int]]] | None = None
 
     def read(self, token: Token, following: Iterable[Token]) -> None:
         match token.type:
@@ -215,45 +139,55 @@ class _MarkupReader:
             case "fence" | "code_block":
                 self._read_code(token)
 
+    def _add_block(self, shown: _Characters, lines: Sequence[int], row: str = "", column: str = "") -> None:
+        self.blocks.append(
+            TextBlock(
+                text="".join(char for char, _, _ in shown),
+                prose="".join(HIDDEN if is_code else char for char, _, is_code in shown),
+                offsets=tuple(offset for _, offset, _ in shown),
+                lines=(lines[0], lines[1]),
+                heading=self._heading,
+                row=row,
+                column=column,
+            )
+        )
+
     def _read_inline(self, token: Token) -> None:
         lines = token.map or [0, 1]
-        builder = self._inline(token, lines)
+        shown = self._read_children(token, lines)
         if self._row is not None:
-            self._row.append((builder, lines))
+            self._row.append((shown, lines))
             return
-        self.blocks.append(builder.build(lines, self._heading))
+        self._add_block(shown, lines)
         if self._in_heading:
             self._heading, self._in_heading = self.blocks[-1].text, False
 
     def _end_row(self) -> None:
         cells, self._row = self._row or [], None
-        texts = ["".join(builder.text)[:_MAX_ROW_CHARS] for builder, _ in cells]
-        if not self._header:
-            self._header = texts
-            columns = [""] * len(cells)
-        else:
-            columns = [*self._header, *[""] * len(cells)]
+        texts = ["".join(char for char, _, _ in shown)[:_MAX_ROW_CHARS] for shown, _ in cells]
+        columns = [*self._header, *[""] * len(cells)]
+        self._header = self._header or texts
         row = " | ".join(texts)[:_MAX_ROW_CHARS]
-        for (builder, lines), column in zip(cells, columns, strict=False):
-            self.blocks.append(builder.build(lines, self._heading, row=row, column=column))
+        for (shown, lines), column in zip(cells, columns, strict=False):
+            self._add_block(shown, lines, row, column)
 
     def _read_html(self, token: Token, following: Iterable[Token]) -> None:
         lines = token.map or [0, 1]
-        start, end = self._source.line_range(lines)
-        raw, builder, done = self._source.text[start:end], _BlockBuilder(), 0
+        start, end = self._source.line_start(lines[0]), min(self._source.line_start(lines[1]), len(self._source.text))
+        raw, done = self._source.text[start:end], 0
+        shown: _Characters = []
         tags = list(_find_tags(raw))
-        for first, last in tags:
-            builder.add(raw[done:first], range(start + done, start + first))
+        for first, last in (*tags, (len(raw), len(raw))):
+            shown += ((char, offset, False) for offset, char in enumerate(raw[done:first], start + done))
             done = last
-        builder.add(raw[done:], range(start + done, end))
-        is_alone = not "".join(builder.text).strip()
+        is_alone = all(char.isspace() for char, _, _ in shown)
         target = next((later.map for later in following if later.map), lines) if is_alone else lines
         for first, last in tags:
             if raw.startswith(_COMMENT, first):
                 begins_line = self._source.position(start + first)[1] == 1
                 self._add_comment(start + first, start + last, target, is_block=begins_line and is_alone)
         if not is_alone:
-            self.blocks.append(builder.build(lines, self._heading))
+            self._add_block(shown, lines)
 
     def _add_comment(self, start: int, end: int, lines: Sequence[int], *, is_block: bool) -> None:
         self.comments.append(Comment(start=start, end=end, lines=(lines[0], lines[1]), is_block=is_block))
@@ -263,28 +197,55 @@ class _MarkupReader:
         first = (token.map or [0])[0] + (token.type == "fence")
         language = token.info.split()[0].lower() if token.info.strip() else ""
         for number, line in enumerate(token.content.splitlines(), start=first):
-            comment = None if language in _OUTPUT_LANGUAGES else _CODE_COMMENT.search(line)
-            if language not in _OUTPUT_LANGUAGES and not comment:
-                continue
-            if language == "console" and line.startswith("$"):
-                continue
-            shown = comment[1] if comment else line
-            builder = _BlockBuilder()
-            builder.add(shown, self._locate(shown, number))
-            self.blocks.append(builder.build((number, number + 1), self._heading))
+            shown = line
+            if language not in _OUTPUT_LANGUAGES:
+                comment = _CODE_COMMENT.search(line)
+                if comment is None:
+                    continue
+                shown = comment[1]
+            if not (language == "console" and line.startswith("$")):
+                offsets = self._locate(shown, number)
+                self._add_block(
+                    [(char, at, False) for char, at in zip(shown, offsets, strict=True)], (number, number + 1)
+                )
 
-    def _inline(self, token: Token, lines: Sequence[int]) -> _BlockBuilder:
-        content = token.content
+    def _read_children(self, token: Token, lines: Sequence[int]) -> _Characters:
+        """Return what the parts of a paragraph show, and add its comments."""
+        content, index = token.content, 0
         offsets = [
             offset
             for number, line in enumerate(content.split("\n"), start=lines[0])
             for offset in (*self._locate(line, number), self._source.line_start(number + 1) - 1)
         ]
-        cursor = _InlineCursor(content=content, offsets=offsets)
+        characters: _Characters = []
         for child in token.children or ():
-            if (comment := cursor.read(child)) is not None:
-                self._add_comment(*comment, lines, is_block=False)
-        return cursor.builder
+            shown, is_code = child.content, False
+            match child.type:
+                case "text" | "image":
+                    indices = list(_match_characters(shown, content, index))
+                case "code_inline":
+                    # Its line ends are spaces in *shown*.
+                    code = re.compile(re.escape(shown).replace("\\ ", "[ \n]")).search(content, index)
+                    start = code.start() if code else index
+                    indices = [min(start + number, len(content) - 1) for number in range(len(shown))]
+                    is_code = not _FIGURE.fullmatch(shown.strip())
+                case "softbreak" | "hardbreak":
+                    shown, indices = " ", [max(content.find("\n", index), index)]
+                case "link_close":
+                    end = _LINK_END.search(content, index)
+                    index = end.end() if end else index
+                    continue
+                case "html_inline":
+                    start = max(content.find(shown, index), index)
+                    index = start + len(shown)
+                    if shown.startswith(_COMMENT):
+                        self._add_comment(offsets[start], offsets[start] + len(shown), lines, is_block=False)
+                    continue
+                case _:
+                    continue
+            characters += zip(shown, [offsets[position] for position in indices], repeat(is_code))
+            index = indices[-1] + 1 if indices else index
+        return characters
 
     def _locate(self, shown: str, number: int) -> list[int]:
         """Return the offset of each character of *shown*, the next part of line *number*."""
@@ -333,10 +294,3 @@ def _match_characters(shown: str, content: str, index: int) -> Iterator[int]:
         index = index if match < 0 else match
         yield min(index, len(content) - 1)
         index += match >= 0
-
-
-def _find_code(shown: str, content: str, index: int) -> int:
-    """Return the index of inline code in *content*, whose line ends are spaces in *shown*."""
-    pattern = re.compile(re.escape(shown).replace("\\ ", "[ \n]"))
-    match = pattern.search(content, index)
-    return match.start() if match else index
