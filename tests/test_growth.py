@@ -12,9 +12,8 @@ import pytest
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.claims.documents import read_document
-from asrlab.evaluation.claims.evidence import Evidence
+from asrlab.evaluation.claims.evidence import Evidence, build_support_matrix
 from asrlab.evaluation.claims.lint import lint_document
-from asrlab.evaluation.claims.support_status import build_support_matrix
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import read_rows
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses, sniff_trn

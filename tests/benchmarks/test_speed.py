@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from asrlab.evaluation.claims.blocks import RenderContext, render_block
-from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.support_status import SupportMatrix
+from asrlab.evaluation.claims.evidence import Evidence, SupportMatrix
 
 pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
 pytestmark = pytest.mark.usefixtures("use_weights")

@@ -12,8 +12,7 @@ from asrlab.cli.options import FilePath, as_json, flag
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from asrlab.evaluation.claims.rerun import ReproductionReport
-    from asrlab.evaluation.claims.verify import Verification
+    from asrlab.evaluation.claims.verify import ReproductionReport, Verification
 
 EPILOG = """\b
 Examples:
@@ -107,7 +106,7 @@ def _to_plain(verification: Verification) -> dict[str, Any]:
 def _rerun(record: Path, device: str | None, *, offline: bool, as_json: bool) -> int:
     from asrlab.cli.output import echo_json
     from asrlab.errors import DatasetError
-    from asrlab.evaluation.claims.rerun import rerun
+    from asrlab.evaluation.claims.verify import rerun
 
     if not record.exists():
         raise DatasetError(f"record {record} not found; name an exported run, such as evidence/NAME.jsonl", path=record)

@@ -10,10 +10,9 @@ import pytest
 
 from asrlab import Device
 from asrlab.evaluation.claims.documents import read_document
-from asrlab.evaluation.claims.evidence import Evidence
+from asrlab.evaluation.claims.evidence import Evidence, build_support_matrix
 from asrlab.evaluation.claims.lint import LintFinding, lint_document
 from asrlab.evaluation.claims.markup import SourceText
-from asrlab.evaluation.claims.support_status import build_support_matrix
 from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts
 from asrlab.evaluation.runs.records import GateResult
 

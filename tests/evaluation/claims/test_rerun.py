@@ -10,7 +10,7 @@ import pytest
 
 import asrlab
 from asrlab.errors import DatasetError
-from asrlab.evaluation.claims.rerun import ReproductionReport, rerun
+from asrlab.evaluation.claims.verify import ReproductionReport, rerun
 from asrlab.evaluation.runs.export import render_export
 from asrlab.evaluation.runs.load import load_run_records
 

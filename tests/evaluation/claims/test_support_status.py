@@ -11,8 +11,7 @@ import pytest
 from asrlab import Device, ModelInfo
 from asrlab.environment import Machine
 from asrlab.evaluation.claims.blocks import RenderContext, render_block
-from asrlab.evaluation.claims.evidence import Evidence
-from asrlab.evaluation.claims.support_status import SupportCell, SupportMatrix, build_support_matrix
+from asrlab.evaluation.claims.evidence import Evidence, SupportCell, SupportMatrix, build_support_matrix
 from asrlab.evaluation.matrix.records import CellFacts, CellResult, CheckResult, MatrixRecord
 from asrlab.evaluation.runs.manifest import BenchRequest, DatasetFacts
 from asrlab.evaluation.runs.records import Failure, GateResult

@@ -1,26 +1,45 @@
-"""The records that back documents (exported runs, device matrices, benchmarks' JSON) and the figures in them."""
+"""The records that back documents (exported runs, device matrices, benchmarks' JSON) and the support status of models.
+
+The status of each model on each device is derived by rule from the records:
+
+==================  ====================================================================================================
+``working``         an exported run of ``smoke`` with real weights on the real device: complete, no utterance failed, no
+                    quality gate failed, the WER under the model's stated bound
+``blocked``         the model did not load, a check of the device matrix failed, or the engine does not support the
+                    device; with the error message
+``random-weights``  the model ran with random weights
+``simulated``       the model ran on a simulated device
+``unverified``      everything else: no record, or a record that misses a condition, which is named
+==================  ====================================================================================================
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import attrs
 
 from asrlab.bounded_json import parse_json
+from asrlab.engine.spec import EngineSpec
+from asrlab.environment import Machine
 from asrlab.errors import DatasetError
-from asrlab.evaluation.matrix.records import MatrixRecord
-from asrlab.evaluation.reports.formatting import format_mib, format_percent, format_rtfx, format_seconds
+from asrlab.evaluation.matrix.records import COLUMNS, CellResult, MatrixRecord
+from asrlab.evaluation.reports.formatting import format_percent
 from asrlab.evaluation.runs.load import load_run
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry
 from asrlab.transcript import PackageVersion
 
+Status = Literal["working", "blocked", "random-weights", "simulated", "unverified"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+DEVICES = ("cpu", "mps", "cuda")
+_BOUND_DATASET = "smoke"
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
-_FORMAT = re.compile(r"([^{}]*)\{(?::([^{}]*))?\}([^{}]*)")
-_FIGURE_OPTIONS = ("figure", "format", "json", "model", "path", "record", "scale")
 
 
 @attrs.frozen(kw_only=True)
@@ -83,16 +102,12 @@ def read_evidence(folder: Path) -> Evidence:
     if not folder.is_dir():
         return Evidence(folder=folder, locked=_read_lock(folder))
     runs = {path.relative_to(folder).as_posix(): load_run(path) for path in sorted(folder.rglob("*.jsonl"))}
-    matrices = {
-        path.relative_to(folder).as_posix(): MatrixRecord.read(path)
-        for path in sorted(folder.rglob("*.json"))
-        if _is_matrix(_read_json(path))
-    }
+    matrices = {}
+    for path in sorted(folder.rglob("*.json")):
+        plain = _read_json(path)
+        if isinstance(plain, dict) and "cells" in plain:
+            matrices[path.relative_to(folder).as_posix()] = MatrixRecord.read(path)
     return Evidence(folder=folder, runs=runs, matrices=matrices, locked=_read_lock(folder))
-
-
-def _is_matrix(plain: Any) -> bool:
-    return isinstance(plain, dict) and "cells" in plain
 
 
 def _read_json(path: Path) -> Any:
@@ -119,140 +134,250 @@ def _canonical_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _word_count(model: ModelResult, name: str) -> int | None:
-    return getattr(model.score.words, name) if model.score else None
+@attrs.frozen(kw_only=True)
+class EvidenceItem:
+    """The evidence of one record about a model on a device.
+
+    Attributes:
+        model: The model's full name.
+        device: The kind of device: ``cpu``, ``mps`` or ``cuda``.
+        statuses: One status, or ``random-weights`` and ``simulated`` together.
+        reason: The result, the condition that is missing, or the error.
+        ran: True if the model ran on the device.
+        record: The record's file name, relative to the folder of evidence.
+        date: The record's date: UTC, ISO 8601.
+        machine: The machine.
+        packages: The loaded distributions; empty if none was loaded.
+        stale: A text for each package that the lock pins in another version.
+        is_engine_wide: True if the evidence holds for every model of the engine: the engine does not support the
+            device, on any machine.
+    """
+
+    model: str
+    device: str
+    statuses: tuple[Status, ...]
+    reason: str
+    ran: bool
+    record: str
+    date: str
+    machine: Machine
+    packages: tuple[PackageVersion, ...] = ()
+    stale: tuple[str, ...] = ()
+    is_engine_wide: bool = False
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+        return self.model.partition("/")[0]
+
+    @property
+    def is_real(self) -> bool:
+        """True if the weights and the device are real."""
+        return not {"simulated", "random-weights"} & {*self.statuses}
+
+    @property
+    def is_evidence(self) -> bool:
+        """True if the model was tried. A machine without the device proves nothing about the model."""
+        return self.ran or "blocked" in self.statuses
 
 
-def _format_audio(value: float) -> str:
-    return f"{value:.1f} s"
+@attrs.frozen(kw_only=True)
+class SupportCell:
+    """A model on a device.
+
+    Attributes:
+        items: The evidence, the decisive item first.
+        substitutes: The evidence about random weights of the same engine.
+    """
+
+    items: tuple[EvidenceItem, ...] = ()
+    substitutes: tuple[EvidenceItem, ...] = ()
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """The statuses of the decisive item."""
+        return self.items[0].statuses if self.items else ("unverified",)
 
 
-# By name: how a figure is read from a model's result, and how it is formatted.
-_MODEL_FIGURES: dict[str, tuple[Callable[[ModelResult], float | None], Callable[[Any], str]]] = {
-    "wer": (lambda model: model.score.wer if model.score else None, format_percent),
-    "finished_wer": (lambda model: model.finished_score.wer if model.finished_score else None, format_percent),
-    "cer": (lambda model: model.score.cer if model.score else None, format_percent),
-    "errors": (lambda model: _word_count(model, "errors"), str),
-    "words": (lambda model: _word_count(model, "reference_length"), str),
-    "rtfx": (lambda model: model.rtfx, format_rtfx),
-    "rtfx_lowest": (lambda model: min(model.rtfx_by_repeat, default=None), format_rtfx),
-    "rtfx_highest": (lambda model: max(model.rtfx_by_repeat, default=None), format_rtfx),
-    "p50": (lambda model: model.latency.p50, format_seconds),
-    "p90": (lambda model: model.latency.p90, format_seconds),
-    "p95": (lambda model: model.latency.p95, format_seconds),
-    "p99": (lambda model: model.latency.p99, format_seconds),
-    "load": (lambda model: model.load_time, format_seconds),
-    "peak_mib": (lambda model: model.peak_resident_bytes, lambda value: f"{format_mib(value)} MiB"),
-    "audio": (lambda model: model.audio_seconds, _format_audio),
-    "utterances": (lambda model: len(model.utterances), str),
-    "failed": (lambda model: model.failed, str),
-    "failed_gates": (lambda model: model.failed_gates, str),
-    "threads": (lambda model: model.info.threads if model.info else None, str),
-}
+@attrs.frozen(kw_only=True)
+class SupportMatrix:
+    """Every model on every kind of device.
 
-# The same for a whole run.
-_RUN_FIGURES: dict[str, tuple[Callable[[BenchResult], float | None], Callable[[Any], str]]] = {
-    "seconds": (lambda run: run.seconds, _format_audio),
-    "models": (lambda run: len(run.models), str),
-    "repeats": (lambda run: run.manifest.request.repeat, str),
-    "warmup": (lambda run: run.manifest.request.warmup, str),
-}
+    Attributes:
+        engines: The engines, in order.
+        models: Full names, in order: the models of the engines, then those that only a record names.
+        cells: The cells by model and device.
+        bounds: The WER that each model of the engines must stay under; None if none is stated.
+    """
 
-FIGURES: tuple[str, ...] = (*_MODEL_FIGURES, *_RUN_FIGURES)
-"""Names of the figures of a run."""
+    engines: tuple[EngineSpec, ...]
+    models: tuple[str, ...]
+    cells: Mapping[tuple[str, str], SupportCell]
+    bounds: Mapping[str, float | None]
+
+    def engine_models(self, engine: str) -> tuple[str, ...]:
+        """Return the models of an engine."""
+        return tuple(model for model in self.models if model.partition("/")[0] == engine)
+
+    def default_model(self, engine: EngineSpec) -> str:
+        """Return the model that the engine's name alone selects."""
+        return f"{engine.name}/{engine.default_model or engine.models[0].name}"
+
+    def has_status(self, models: Sequence[str], devices: Sequence[str], wanted: Iterable[Status]) -> bool:
+        """Return whether, on each of *devices*, one of *models* has one of the statuses *wanted*."""
+        wanted = {*wanted}
+        return all(any(wanted & {*self.cells[model, device].statuses} for model in models) for device in devices)
+
+    def has_run(self, models: Sequence[str], devices: Sequence[str]) -> bool:
+        """Return whether, on each of *devices* and not simulated, one of *models* ran with any weights."""
+        return all(
+            any(
+                item.ran and "simulated" not in item.statuses
+                for model in models
+                for item in self.cells[model, device].items
+            )
+            for device in devices
+        )
 
 
-def format_figure(model: ModelResult, name: str) -> str:
-    """Format a model's figure as documents show it; a dash if the figure is missing."""
-    read, write = _MODEL_FIGURES[name]
-    value = read(model)
-    return "-" if value is None else write(value)
-
-
-def render_figure(options: dict[str, str], evidence: Evidence) -> str:
-    """Return the text of a marker ``figure``.
+def build_support_matrix(evidence: Evidence, host: PluginHost | None = None) -> SupportMatrix:
+    """Derive the support status of every model from all records.
 
     Args:
-        options: Either ``record``, ``figure`` and for most figures ``model``; or ``json`` and ``path``, keys and
-            indices separated by dots. Both accept ``format``, such as ``{:.1f} s``, and ``scale``, a factor.
         evidence: The records.
-
-    Raises:
-        DatasetError: If an option is unknown, or a record, model or figure is missing.
+        host: The plugins whose engines are listed. None lists asrlab's own engines and those that a record names, so
+            that a page is the same on every machine.
     """
-    if unknown := sorted({*options} - {*_FIGURE_OPTIONS}):
-        raise DatasetError(f"a figure has no option {unknown[0]!r}; use {', '.join(_FIGURE_OPTIONS)}")
-    value, write = _read_json_value(options, evidence) if "json" in options else _read_run_figure(options, evidence)
-    if value is None:
-        raise DatasetError(f"the record has no {options.get('figure') or options.get('path')}; name another figure")
-    value = value * _parse_scale(options["scale"]) if "scale" in options else value
-    return _apply_format(value, options["format"]) if "format" in options else write(value)
+    registry = Registry(host or PluginHost())
+    bounds = {resolved.name: resolved.model.wer_bound for resolved in registry.models() if resolved.model}
+    items = list(_collect_items(evidence, bounds))
+    recorded = {item.engine for item in items}
+    own = {model.engine.name for model in registry.models() if model.distribution == "asrlab"}
+    engines = tuple(spec for spec in registry.engines() if host or spec.name in own | recorded)
+    named = [f"{spec.name}/{model.name}" for spec in engines for model in spec.models]
+    models = tuple(dict.fromkeys([*named, *(item.model for item in items)]))
+    cells = {(model, device): _build_cell(model, device, items) for model in models for device in DEVICES}
+    return SupportMatrix(engines=engines, models=models, cells=cells, bounds=bounds)
 
 
-def _read_run_figure(options: dict[str, str], evidence: Evidence) -> tuple[Any, Callable[[Any], str]]:
-    name = options.get("figure", "")
-    if "record" not in options or name not in FIGURES:
-        raise DatasetError(f"a figure needs record=FILE and figure=NAME; the names are {', '.join(FIGURES)}")
-    result = evidence.run(options["record"])
-    if name in _RUN_FIGURES:
-        read_run, write = _RUN_FIGURES[name]
-        return read_run(result), write
-    read_model, write = _MODEL_FIGURES[name]
-    return read_model(_select_model(result, options)), write
-
-
-def _select_model(result: BenchResult, options: dict[str, str]) -> ModelResult:
-    wanted = options.get("model")
-    matches = [model for model in result.models if wanted in (None, model.model)]
-    if len(matches) == 1:
-        return matches[0]
-    names = ", ".join(model.model for model in result.models)
-    raise DatasetError(f"{options['record']} needs model=NAME for this figure, one of {names}")
-
-
-def _read_json_value(options: dict[str, str], evidence: Evidence) -> tuple[Any, Callable[[Any], str]]:
-    value = evidence.read_json(options["json"])
-    for key in filter(None, options.get("path", "").split(".")):
-        try:
-            value = value[int(key)] if isinstance(value, list) else value[key]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise DatasetError(f"{options['json']} has nothing at {options['path']!r} (no {key!r})") from error
-    if isinstance(value, dict | list):
-        raise DatasetError(f"{options['json']} has no single value at {options.get('path', '')!r}; extend path=")
-    return value, str
-
-
-def _parse_scale(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise DatasetError(f"scale={text!r} is not a number") from error
-
-
-def _apply_format(value: Any, pattern: str) -> str:
-    match = _FORMAT.fullmatch(pattern)
-    try:
-        if match is None:
-            raise ValueError("the pattern needs exactly one {}")
-        return f"{match[1]}{format(value, match[2] or '')}{match[3]}"
-    except (ValueError, TypeError) as error:
-        raise DatasetError(
-            f"cannot apply format={pattern!r} ({error}); use, for example, format='{{:.1f}} s'"
-        ) from error
-
-
-def find_figure(text: str, evidence: Evidence) -> str:
-    """Return the options of a marker whose figure is *text*; empty if no record has that figure."""
-    wanted = _squeeze(text)
-    return next((marker for marker, shown in _iterate_figures(evidence) if _squeeze(shown) == wanted), "")
-
-
-def _squeeze(text: str) -> str:
-    return text.replace(" ", "").lower()
-
-
-def _iterate_figures(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    for run, result in evidence.runs.items():
+def _collect_items(evidence: Evidence, bounds: Mapping[str, float | None]) -> Iterator[EvidenceItem]:
+    for name, result in evidence.runs.items():
         for model in result.models:
-            for name in _MODEL_FIGURES:
-                yield f"record={run} model={model.model} figure={name}", format_figure(model, name)
+            requested = model.info.device.resolved if model.info else result.manifest.request.device
+            device = requested.partition(":")[0]
+            if device not in DEVICES:  # the model did not load, and no device was requested
+                continue
+            statuses, reason = _judge_run(result, model, bounds.get(model.model))
+            packages = model.info.packages if model.info else ()
+            yield EvidenceItem(
+                model=model.model,
+                device=device,
+                statuses=statuses,
+                reason=reason,
+                ran=model.info is not None and not model.failure,
+                record=name,
+                date=result.manifest.created,
+                machine=result.manifest.machine,
+                packages=packages,
+                stale=evidence.stale_packages(packages),
+            )
+    for name, matrix in evidence.matrices.items():
+        for cell in matrix.cells:
+            statuses, reason = _judge_cell(cell)
+            packages = cell.facts.packages if cell.facts else ()
+            yield EvidenceItem(
+                model=cell.model,
+                device=COLUMNS[cell.column].device,
+                statuses=statuses,
+                reason=reason,
+                ran=cell.outcome in ("ran", "failed") and cell.facts is not None,
+                record=name,
+                date=matrix.date,
+                machine=matrix.machine,
+                packages=packages,
+                stale=evidence.stale_packages(packages),
+                is_engine_wide=cell.outcome == "refused",
+            )
+
+
+def _judge_run(result: BenchResult, model: ModelResult, bound: float | None) -> tuple[tuple[Status, ...], str]:
+    failure, info = model.failure, model.info
+    if failure or info is None:
+        kind, message = (failure.kind, failure.message) if failure else ("", "the model was not loaded")
+        if kind == "DeviceUnavailableError":  # a machine without the device proves nothing about the model
+            return ("unverified",), f"not on that machine: {message}"
+        return ("blocked",), f"{kind}: {message}" if kind else message
+    limitations = _limitations(random=info.model.weights_random, simulated=info.device.simulated)
+    if limitations:
+        return limitations, f"{len(model.utterances) - model.failed} utterances ran"
+    missing = list(_missing_conditions(result, model, bound))
+    if missing:
+        return ("unverified",), "; ".join(missing)
+    words = model.score.words if model.score else None
+    return ("working",), f"{words.errors} errors in {words.reference_length} words" if words else ""
+
+
+def _limitations(*, random: bool, simulated: bool) -> tuple[Status, ...]:
+    weights: tuple[Status, ...] = ("random-weights",) if random else ()
+    return (*weights, "simulated") if simulated else weights
+
+
+def _missing_conditions(result: BenchResult, model: ModelResult, bound: float | None) -> Iterator[str]:
+    """Yield the conditions of ``working`` that the record misses."""
+    request, total = result.manifest.request, result.manifest.dataset.utterances
+    if model.info is None or model.info.model.weights_sha256 is None:
+        yield "the weights have no checksum"
+    if not result.complete or len(model.utterances) < total:
+        yield f"the run is not complete ({len(model.utterances)} of {total} utterances)"
+    if model.failed:
+        yield f"{model.failed} of {total} utterances failed"
+    if not any(utterance.gates for utterance in model.utterances):
+        yield "no quality gate ran"
+    if model.failed_gates:
+        yield f"{model.failed_gates} gates failed" if model.failed_gates > 1 else "1 gate failed"
+    wer = model.score.wer if model.score else None
+    if bound is None:
+        yield "no WER bound is stated"
+    elif request.dataset != _BOUND_DATASET:
+        yield f"the WER bound is for the data set {_BOUND_DATASET!r}, not for {result.dataset!r}"
+    elif wer is None:
+        yield "nothing was scored"
+    elif wer >= bound:
+        yield f"WER {format_percent(wer)}, not under the bound of {100 * bound:g} %"
+
+
+def _judge_cell(cell: CellResult) -> tuple[tuple[Status, ...], str]:
+    limitations = _limitations(random=bool(cell.facts and cell.facts.info.weights_random), simulated=cell.simulated)
+    detail = next((check.detail for check in cell.checks if check.outcome == cell.outcome), "")
+    match cell.outcome:
+        case "failed":
+            first = cell.first_failure
+            return ("blocked", *limitations), f"{first.name}: {first.error}" if first else ""
+        case "refused":  # a missing backend does not depend on the simulation
+            return ("blocked",), detail
+        case "not here":
+            return ("unverified",), f"not on that machine: {detail}"
+    ran = f"{cell.count('ran')} checks of the device matrix ran"
+    return (limitations, ran) if limitations else (("unverified",), f"{ran}, but no run scores the model")
+
+
+def _build_cell(model: str, device: str, items: Iterable[EvidenceItem]) -> SupportCell:
+    engine = model.partition("/")[0]
+    here = [item for item in items if item.device == device and item.engine == engine]
+    own = sorted((item for item in here if item.model == model), key=_rank)
+    decisive = (
+        [item for item in own if item.is_evidence] or [item for item in here if item.is_engine_wide][:1] or own[:1]
+    )
+    if decisive and "working" in decisive[0].statuses:  # a real failure that is newer than the success comes first
+        newer = (item for item in decisive if item.is_real and "blocked" in item.statuses)
+        failure = next((item for item in newer if item.date > decisive[0].date), decisive[0])
+        decisive = [failure, *(item for item in decisive if item is not failure)]
+    substitutes = [item for item in here if item.model != model and "random-weights" in item.statuses]
+    return SupportCell(items=tuple(decisive), substitutes=tuple(substitutes))
+
+
+def _rank(item: EvidenceItem) -> tuple[bool, bool, int, tuple[int, ...]]:
+    """Return a sort key: real weights on the real device first; of those ``working`` first, then the newest."""
+    blocked_simulation = "blocked" in item.statuses and not item.is_real
+    newest = tuple(-ord(char) for char in item.date)
+    return not item.is_real, "working" not in item.statuses, len(item.statuses) + blocked_simulation, newest

@@ -12,10 +12,10 @@ from typing import Literal
 import attrs
 
 from asrlab.evaluation.claims import vocabulary
+from asrlab.evaluation.claims.blocks import find_figure
 from asrlab.evaluation.claims.documents import MarkdownDocument, Waiver
-from asrlab.evaluation.claims.evidence import Evidence, find_figure
+from asrlab.evaluation.claims.evidence import DEVICES, STATUSES, Evidence, Status, SupportMatrix
 from asrlab.evaluation.claims.markup import HIDDEN, TextBlock
-from asrlab.evaluation.claims.support_status import DEVICES, STATUSES, Status, SupportMatrix
 from asrlab.evaluation.claims.vocabulary import Mention, NameIndex
 
 _SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]['\")\]]*\s+(?=\S)")

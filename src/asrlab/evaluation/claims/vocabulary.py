@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from asrlab.evaluation.claims.support_status import SupportMatrix
+from asrlab.evaluation.claims.evidence import SupportMatrix
 
 _I = re.IGNORECASE
 
@@ -86,7 +86,7 @@ FIGURES = {
     "memory": re.compile(rf"{_NUMBER}\s?[KMG]i?B\b"),
     "count": re.compile(rf"(?:{_NUMBER}|\b(?:no|zero)) (?:word )?errors?\b|{_NUMBER}/\d+ (?:words|errors)\b", _I),
     "rate": re.compile(
-        r"\b(?:WER|CER|MER|WIL|RTFx?|p50|p90|p95|p99)\s*(?:of|is|was|=|:|at|under|below)?\s*(?:about\s+)?\d+(?:[.,]\d+)?",
+        r"\b(?:WER|CER|MER|WIL|RTFx?|p50|p90|p95|p99)\s*(?:of|is|was|=|:|at|under|below)?\s*(?:about\s+)?\d+(?:[.,]\d+)?"
     ),
 }
 """Figures, by kind."""
