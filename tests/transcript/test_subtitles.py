@@ -15,8 +15,7 @@ from pysubs2.ssafile import SSAFile
 from asrlab.device import Device
 from asrlab.errors import OptionError
 from asrlab.transcript import ModelInfo, Segment, SubtitleLayout, Timings, Transcript, Word
-from asrlab.transcript.line_breaks import width
-from asrlab.transcript.subtitles import adjust_times, build_cues, split_segment
+from asrlab.transcript.subtitles import build_cues, width
 
 BASE = Transcript(
     text="",
@@ -188,16 +187,15 @@ LAYOUTS = st.builds(
 @given(transcript=transcripts(), layout=LAYOUTS)
 def test_no_cue_is_shorter_than_necessary(transcript: Transcript, layout: SubtitleLayout):
     """A cue under 0.7 s touches both of its neighbours, and cannot be merged with either."""
-    drafts = [draft for segment in transcript.segments for draft in split_segment(segment, layout)]
-    shown = adjust_times(drafts, transcript.duration, layout)
+    shown = build_cues(transcript, layout)
     for index, draft in enumerate(shown):
         if draft.duration >= 0.7 - 1e-6:
             continue
         before, after = shown[index - 1 : index], shown[index + 1 : index + 2]
         assert (after[0].start if after else 30.0) <= draft.end + 1e-6
         assert (before[0].end if before else 0.0) >= draft.start - 1e-6
-        assert not any(other.merge(draft).fits(layout) for other in before if draft.start - other.end <= 3)
-        assert not any(draft.merge(other).fits(layout) for other in after)
+        assert not any(other.merge(draft).fits for other in before if draft.start - other.end <= 3)
+        assert not any(draft.merge(other).fits for other in after)
     texts = "".join("".join(part.text.split()) for draft in shown for part in draft.parts)
     assert texts == "".join("".join(segment.text.split()) for segment in transcript.segments)
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import attrs
 
 from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
 from asrlab.transcript.records import Segment, Word
-
-
-def _check_positive(_layout: SubtitleLayout, attribute: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise OptionError(f"{attribute.name} is {value}; choose a value greater than 0", option=attribute.name)
 
 
 @attrs.frozen(kw_only=True)
@@ -31,10 +25,15 @@ class SubtitleLayout:
             with a neighbour within the other limits. None leaves the times unchanged.
     """
 
-    max_line_length: int | None = attrs.field(default=42, validator=_check_positive)
-    max_lines: int = attrs.field(default=2, validator=_check_positive)
-    max_chars_per_second: float | None = attrs.field(default=20.0, validator=_check_positive)
-    min_duration: float | None = attrs.field(default=0.7, validator=_check_positive)
+    max_line_length: int | None = 42
+    max_lines: int = 2
+    max_chars_per_second: float | None = 20.0
+    min_duration: float | None = 0.7
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in attrs.asdict(self).items():
+            if value is not None and not value > 0:
+                raise OptionError(f"{name} is {value}; choose a value greater than 0", option=name)
 
 
 @attrs.frozen(kw_only=True)
@@ -83,20 +82,27 @@ def timed_words(segment: Segment) -> list[Word]:
     if segment.words:
         parts = ((part, word) for word in segment.words for part in word.text.split())
         return [attrs.evolve(word, text=part) for part, word in parts]
-    texts = segment.text.split()
-    duration, n_characters = segment.end - segment.start, sum(map(len, texts))
+    times = character_times(segment)
     words: list[Word] = []
-    offset = 0
-    for text in texts:
-        start, offset = offset, offset + len(text)
-        words.append(
-            Word(
-                text=text,
-                start=segment.start + duration * start / n_characters,
-                end=segment.start + duration * offset / n_characters,
-            )
-        )
+    end = 0
+    for text in segment.text.split():
+        start, end = end, end + len(text)
+        words.append(Word(text=text, start=times[start][0], end=times[end - 1][1]))
     return words
+
+
+def character_times(segment: Segment) -> list[tuple[float, float]]:
+    """Return the start and the end in seconds of each character of *segment*, spaces not counted.
+
+    The characters of a word, or of a segment whose words do not make up its text, share its time evenly.
+    """
+    timed: tuple[Segment | Word, ...] = (segment, *(segment.words or ()))
+    whole, *words = (("".join(item.text.split()), item.start, item.end) for item in timed)
+    return [
+        (start + (end - start) * index / len(text), start + (end - start) * (index + 1) / len(text))
+        for text, start, end in (words if "".join(word[0] for word in words) == whole[0] else [whole])
+        for index in range(len(text))
+    ]
 
 
 # ASCII characters and their full-width forms, which some spreadsheets treat alike.

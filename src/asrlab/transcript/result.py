@@ -1,15 +1,131 @@
-"""The results of transcription: a transcript, and the outcome of one input among many."""
+"""The results of transcription, and the table of document formats; txt, tsv and json are written here, json is read."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+import cattrs
 
-from asrlab.errors import DatasetError, OptionError
-from asrlab.transcript.document import DocumentMetadata, SubtitleLayout
-from asrlab.transcript.formats import WRITERS, structure_json
-from asrlab.transcript.records import TranscriptRecord
+from asrlab.bounded_json import parse_json
+from asrlab.control_characters import escape_controls, escape_json
+from asrlab.errors import AsrlabError, DatasetError, OptionError
+from asrlab.transcript.document import DocumentMetadata, SubtitleLayout, escape_formula, milliseconds, to_field
+from asrlab.transcript.records import DecodingPath, TranscriptRecord, Word
+from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_textgrid, to_trn
+from asrlab.transcript.subtitles import to_srt, to_vtt
+
+SCHEMA = 2
+"""Version of the fields under ``asrlab`` in a JSON transcript."""
+_TOP_LEVEL = ("language", "duration", "text")
+
+
+def _to_txt(transcript: TranscriptRecord, _metadata: DocumentMetadata) -> str:
+    return f"{escape_controls(transcript.text)}\n"
+
+
+def _to_tsv(transcript: TranscriptRecord, _metadata: DocumentMetadata) -> str:
+    """Return start and end in milliseconds, and the text, with ``'`` in front if a spreadsheet would compute it.
+
+    Source: openai-whisper, utils.py, ``WriteTSV``.
+    """
+    rows = (
+        f"{milliseconds(segment.start)}\t{milliseconds(segment.end)}\t{escape_formula(to_field(segment.text))}\n"
+        for segment in transcript.segments
+    )
+    return "start\tend\ttext\n" + "".join(rows)
+
+
+def _to_json(transcript: TranscriptRecord, _metadata: DocumentMetadata) -> str:
+    return escape_json(json.dumps(to_verbose_json(transcript), ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+
+
+def to_verbose_json(transcript: TranscriptRecord) -> dict[str, Any]:
+    """Return OpenAI's ``verbose_json`` with asrlab's own facts under ``asrlab``.
+
+    Source: OpenAI API reference, "The transcription object (Verbose JSON)". ``language`` is the code, not the English
+    name; fields that an engine does not report are null.
+    """
+    facts = attrs.asdict(transcript, filter=lambda attribute, _: attribute.name != "segments")
+    shared = {name: facts.pop(name) for name in _TOP_LEVEL}
+    for name in ("decoding", "track"):
+        if facts[name] is None:
+            del facts[name]
+    segments = [
+        {
+            "id": index,
+            **attrs.asdict(segment, filter=lambda attribute, _: attribute.name != "words"),
+            **_words_to_json(segment.words),
+        }
+        for index, segment in enumerate(transcript.segments)
+    ]
+    verbose = {"task": transcript.options.task, **shared, "segments": segments, **_words_to_json(transcript.words)}
+    return {**verbose, "asrlab": {"schema": SCHEMA, **facts}}
+
+
+def _words_to_json(words: Sequence[Word] | None) -> dict[str, Any]:
+    """Return the field ``words``, in which the text of a word is called ``word``; nothing for None."""
+    if words is None:
+        return {}
+    fields = [attrs.asdict(word) for word in words]
+    return {"words": [{"word": word.pop("text"), **word} for word in fields]}
+
+
+WRITERS: Mapping[str, Callable[[TranscriptRecord, DocumentMetadata], str]] = {
+    "txt": _to_txt,
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "tsv": _to_tsv,
+    "json": _to_json,
+    "ctm": to_ctm,
+    "stm": to_stm,
+    "trn": to_trn,
+    "textgrid": to_textgrid,
+    "jsonl": to_leaderboard,
+}
+
+
+def _structure_json[Record: TranscriptRecord](document: str | bytes, record_class: type[Record]) -> Record:
+    try:
+        verbose = parse_json(document)
+        facts = verbose["asrlab"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"this is not a JSON transcript of asrlab: {_describe_error(error)}; write one with to('json')"
+        ) from error
+    schema = facts.get("schema") if isinstance(facts, dict) else None
+    if schema not in (1, SCHEMA):
+        raise DatasetError(
+            f"the transcript has schema {schema!r}, but this asrlab reads schemas 1 and {SCHEMA}; "
+            "read the file with the asrlab version that wrote it"
+        )
+    try:
+        shared = {name: verbose[name] for name in _TOP_LEVEL}
+        segments = [
+            {**fields, "words": words and [{"text": word["word"], **word} for word in words]}
+            for fields, words in ((fields, fields.get("words")) for fields in verbose["segments"])
+        ]
+        if facts.get("path"):  # schema 1
+            facts["decoding"] = attrs.asdict(DecodingPath.from_phrase(facts["path"]))
+        converter = cattrs.Converter()
+        converter.register_structure_hook(
+            float | tuple[float, ...] | None,  # a temperature, or those to try in order
+            lambda value, _: tuple(value) if isinstance(value, list) else value,
+        )
+        return converter.structure({**facts, **shared, "segments": segments}, record_class)
+    except cattrs.BaseValidationError as error:
+        details = "; ".join(cattrs.transform_error(error)[:3])
+        raise DatasetError(f"the JSON transcript has wrong fields: {details}; write it anew with to('json')") from error
+    except (AsrlabError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DatasetError(f"the JSON transcript has wrong fields: {error}; write it anew with to('json')") from error
+
+
+def _describe_error(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
+    return str(error) if isinstance(error, ValueError) else "no readable 'asrlab' object"
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +188,7 @@ class Transcript(TranscriptRecord):
         Raises:
             DatasetError: If the document is not JSON, or not a transcript of a version that this asrlab reads.
         """
-        return structure_json(document, cls)
+        return _structure_json(document, cls)
 
 
 @attrs.frozen(kw_only=True)
