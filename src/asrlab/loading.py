@@ -143,13 +143,8 @@ def _load_patched(
     scope = apply_patches(relevant, request.device.resolved, selection=selection)
     try:
         scope.require(selection)
-        recognizer = spec.call(spec.factory, attrs.evolve(request, patches=scope.report))
-        if not isinstance(recognizer, Recognizer):
-            raise EngineUnavailableError(
-                f"engine {spec.name!r}: {spec.factory} returned a {type(recognizer).__name__} instead of a Recognizer; "
-                "report this to its authors",
-                engine=spec.name,
-            )
+        # mypy allows no abstract class for a type
+        recognizer = spec.call(spec.factory, Recognizer, attrs.evolve(request, patches=scope.report))  # type: ignore[type-abstract]
     except BaseException:
         scope.close()
         raise
@@ -349,10 +344,7 @@ def import_engine_apart(spec: EngineSpec, *, patches: str | Iterable[str] | None
     task = Task(label=spec.name, function=f"{__name__}:answer_import", arguments=arguments)
     [(_, answer)] = run_tasks([[task]], timeout_s=IMPORT_LIMIT_S)
     if answer.failure:
-        reason = answer.failure if answer.raised else f"its import {answer.failure}"
-        raise EngineUnavailableError(
-            f"engine {spec.name!r} is installed but cannot be imported: {reason}; run: asrlab doctor", engine=spec.name
-        )
+        raise spec.import_error(answer.failure if answer.raised else f"its import {answer.failure}")
     if answer.value:
         raise EngineUnavailableError(answer.value, engine=spec.name)
 

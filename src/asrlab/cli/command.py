@@ -97,7 +97,7 @@ def guard_plugins(*, as_json: bool = False) -> Iterator[None]:
     import logging
 
     from asrlab.cli.output import json_only, stdout_to_stderr
-    from asrlab.engine.plugin_code import STDOUT_GUARD
+    from asrlab.engine.spec import STDOUT_GUARD
 
     gc.enable()  # disabled in asrlab.__main__
     handler = logging.NullHandler() if COMPLETE in os.environ else _stderr_handler()

@@ -1,8 +1,11 @@
-"""The description of an engine, which needs no import of it, and the request to load a model."""
+"""The description of an engine, which needs no import of it, the request to load a model, and the guard of its code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,6 @@ from typing import Any
 import attrs
 
 from asrlab.device import Device, DeviceReport
-from asrlab.engine.plugin_code import guarded_plugin_code, name_engine
 from asrlab.environment import installed_version
 from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.installation import runnable
@@ -21,6 +23,40 @@ PLUGIN_API = 2
 
 # asrlab and its audio decoders take part in every transcript
 _BASE_PACKAGES = ("asrlab", "numpy", "soundfile", "av", "soxr")
+STDOUT_GUARD: ContextVar[Callable[[], AbstractContextManager[object]]] = ContextVar(
+    "asrlab_stdout_guard", default=nullcontext
+)
+"""Returns the context in which code of a plugin runs; the command line keeps its output off standard output there."""
+
+_JSON = ("dump", "dumps", "load", "loads", "JSONEncoder", "JSONDecoder")
+
+
+@contextmanager
+def guarded_plugin_code() -> Iterator[list[str]]:
+    """Run code of a plugin, and restore the functions of `json` that it replaces.
+
+    Yields:
+        The names of the replaced functions, which are set after the block.
+    """
+    before: dict[str, Any] = {name: getattr(json, name) for name in _JSON}
+    replaced: list[str] = []
+    try:
+        with STDOUT_GUARD.get()():
+            yield replaced
+    finally:
+        for name, value in before.items():
+            if getattr(json, name) is not value:
+                setattr(json, name, value)
+                replaced.append(f"json.{name}")
+
+
+def name_engine(error: BaseException, engine: str, doing: str) -> None:
+    """Add a note with the engine to *error*, if it is an exception that ends a program, such as SystemExit.
+
+    The error is not replaced, because a signal handler of the user's may have raised it.
+    """
+    if not isinstance(error, Exception | KeyboardInterrupt):
+        error.add_note(f"raised by engine {engine!r} {doing}")
 
 
 @attrs.frozen(kw_only=True)
@@ -104,44 +140,36 @@ class EngineSpec:
         """Return whether *distribution* runs the models or takes part."""
         return distribution == self.distribution or distribution in self.reported_distributions
 
-    def call(self, dotted: str, *arguments: Any) -> Any:
+    def call[T](self, dotted: str, returns: type[T], *arguments: Any) -> T:
         """Import and call a function that this spec names.
 
         Raises:
             EngineUnavailableError: If the package is missing or cannot be imported, or the function raises an error
-                that is not asrlab's.
+                that is not asrlab's, or returns something other than *returns*.
         """
         self.check_installed()
         function = self._function(dotted)
         try:
             with guarded_plugin_code():
-                return function(*arguments)
+                result = function(*arguments)
         except AsrlabError:
             raise
         except Exception as error:
             # the plugin boundary: whatever an engine raises, the message names the engine
-            raise EngineUnavailableError(
-                f"engine {self.name!r} failed in {dotted}: {_describe_error(error)}; see: asrlab doctor",
-                engine=self.name,
-            ) from error
+            raise self._unavailable(f" failed in {dotted}: {_describe_error(error)}; see: asrlab doctor") from error
         except BaseException as error:
             name_engine(error, self.name, f"in {dotted}")
             raise
+        if not isinstance(result, returns):
+            raise self._unavailable(
+                f": {dotted} returned a {type(result).__name__} instead of a {returns.__name__}; report this to its "
+                "authors"
+            )
+        return result
 
     def device_report(self) -> DeviceReport:
-        """Return the devices that the engine can use on this machine. Imports the engine.
-
-        Raises:
-            EngineUnavailableError: As `call` does, or if the result is not a report.
-        """
-        report = self.call(self.devices)
-        if not isinstance(report, DeviceReport):
-            raise EngineUnavailableError(
-                f"engine {self.name!r}: {self.devices} returned a {type(report).__name__} instead of a "
-                "DeviceReport; report this to its authors",
-                engine=self.name,
-            )
-        return report
+        """Return the devices that the engine can use on this machine. Imports the engine; raises as `call` does."""
+        return self.call(self.devices, DeviceReport)
 
     def check_installed(self) -> None:
         """Check that the package that runs the models is installed. Imports nothing.
@@ -151,12 +179,9 @@ class EngineSpec:
         """
         if not self.is_installed():
             install = runnable(self.install)
+            package = self.distribution or self.import_name
             cure = f"run: {install}" if install else "install it"
-            raise EngineUnavailableError(
-                f"engine {self.name!r} needs {self.distribution or self.import_name}, which is not installed; {cure}",
-                engine=self.name,
-                install=install,
-            )
+            raise self._unavailable(f" needs {package}, which is not installed; {cure}", install=install)
 
     def check_imports(self) -> None:
         """Import the engine's own code, without loading a model.
@@ -176,12 +201,15 @@ class EngineSpec:
             raise
         except BaseException as error:
             # the plugin boundary: a module may raise anything, or call sys.exit
-            raise EngineUnavailableError(
-                f"engine {self.name!r} is installed but cannot be imported: {_describe_error(error)}; "
-                "run: asrlab doctor",
-                engine=self.name,
-            ) from error
+            raise self.import_error(_describe_error(error)) from error
         return function
+
+    def import_error(self, reason: str) -> EngineUnavailableError:
+        """Return the error for an engine whose package is there and cannot be imported."""
+        return self._unavailable(f" is installed but cannot be imported: {reason}; run: asrlab doctor")
+
+    def _unavailable(self, what: str, *, install: str = "") -> EngineUnavailableError:
+        return EngineUnavailableError(f"engine {self.name!r}{what}", engine=self.name, install=install)
 
 
 def _describe_error(error: BaseException) -> str:

@@ -16,7 +16,7 @@ import attrs
 from asrlab.audio import AudioReader, AudioSource, open_audio
 from asrlab.batching import BatchBackend, BatchedRecording, BatchRequest, HasAudio, transcribe_batched
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
-from asrlab.engine.plugin_code import guarded_plugin_code, name_engine
+from asrlab.engine.spec import guarded_plugin_code, name_engine
 from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.options import Batching, OptionFields, TranscribeOptions
 from asrlab.transcript import PatchStatus, Segment, Timings, TranscribeResult, Transcript, TranscriptWarning, join_texts
@@ -163,7 +163,10 @@ class Transcriber:
         finally:
             if self._undo_patches is not None:
                 self._undo_patches()
-        _trim_memory()
+        gc.collect()
+        # glibc keeps freed blocks below 32 MB, as most weights are, for itself. Source: mallopt(3), malloc_trim(3)
+        with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
     def __enter__(self) -> Self:
         return self
@@ -212,10 +215,8 @@ class Transcriber:
             if isinstance(value, BatchedRecording):
                 info = self.recognizer.batch_recognizer(settings).info
                 value = attrs.evolve(_join(info, value, request.options), patches=self.patch_report)
-            if isinstance(value, Exception):
-                yield TranscribeResult(index=result.index, item=result.item, error=value)
-            else:
-                yield TranscribeResult(index=result.index, item=result.item, transcript=value)
+            outcome: dict[str, Any] = {"error" if isinstance(value, Exception) else "transcript": value}
+            yield TranscribeResult(index=result.index, item=result.item, **outcome)
 
 
 class SegmentStream(Iterator[Segment]):
@@ -230,10 +231,8 @@ class SegmentStream(Iterator[Segment]):
         *,
         sample_rate: int | None = None,
     ) -> None:
-        self._transcriber = transcriber
-        self._recognizer = recognizer
-        self._options = options
-        self._source = (audio, sample_rate)
+        self._transcriber, self._recognizer = transcriber, recognizer
+        self._source, self._options = (audio, sample_rate), options
         self._reader: AudioReader | None = None
         self._recognition: Recognition | None = None
         self._segments: list[Segment] = []
@@ -256,12 +255,16 @@ class SegmentStream(Iterator[Segment]):
             raise StopIteration
         with self._timed():
             segment = self._next_segment()
-        if segment is None:
-            self._transcript = self._build_transcript()
-            self.close()
-            raise StopIteration
-        self._segments.append(segment)
-        return segment
+        if segment is not None:
+            self._segments.append(segment)
+            return segment
+        reader, recognition = self._reader, self._recognition
+        assert reader is not None and recognition is not None  # noqa: PT018, S101 - set before the first segment
+        complete = attrs.evolve(recognition, segments=iter(self._segments))
+        transcript = build_transcript(self._recognizer.info, reader, complete, self._options, busy_s=self._busy_s)
+        self._transcript = attrs.evolve(transcript, patches=self._transcriber.patch_report)
+        self.close()
+        raise StopIteration
 
     def read_all(self) -> Transcript:
         """Read the remaining segments and return the transcript."""
@@ -337,13 +340,6 @@ class SegmentStream(Iterator[Segment]):
             )
         return None if segment is None else segment.clamped(self._reader.duration)
 
-    def _build_transcript(self) -> Transcript:
-        reader, recognition = self._reader, self._recognition
-        assert reader is not None and recognition is not None  # noqa: PT018, S101 - set before the first segment
-        complete = attrs.evolve(recognition, segments=iter(self._segments))
-        transcript = build_transcript(self._recognizer.info, reader, complete, self._options, busy_s=self._busy_s)
-        return attrs.evolve(transcript, patches=self._transcriber.patch_report)
-
 
 def build_transcript(
     info: TranscriberInfo, reader: AudioReader, recognition: Recognition, options: TranscribeOptions, *, busy_s: float
@@ -387,13 +383,3 @@ def _join(info: TranscriberInfo, recording: BatchedRecording, options: Transcrib
     )
     transcript = build_transcript(info, recording.reader, recognition, options, busy_s=recording.busy_s)
     return attrs.evolve(transcript, decoding=recording.decoding)
-
-
-def _trim_memory() -> None:
-    """Return freed memory to the system: glibc keeps freed blocks below 32 MB, as most weights are, for itself.
-
-    Source: mallopt(3), M_MMAP_THRESHOLD; malloc_trim(3).
-    """
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)

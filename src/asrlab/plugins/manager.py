@@ -14,8 +14,7 @@ from typing import Any
 import attrs
 import pluggy
 
-from asrlab.engine.plugin_code import guarded_plugin_code
-from asrlab.engine.spec import PLUGIN_API, EngineSpec
+from asrlab.engine.spec import PLUGIN_API, EngineSpec, guarded_plugin_code
 from asrlab.evaluation.datasets import DatasetSpec
 from asrlab.installation import is_removable, uninstall_command
 from asrlab.patches import Patch
