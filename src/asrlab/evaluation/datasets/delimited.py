@@ -40,9 +40,6 @@ def read_rows(
         delimiter: One character.
         quoting: Meaning of quotes.
         error: Function that makes the error for a line.
-
-    Raises:
-        DatasetError: If a row cannot be read.
     """
     reader = _RowReader(lines=iter(lines), delimiter=delimiter, quoting=quoting, error=error)
     while (row := reader.row()) is not None:

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, default_id
@@ -23,7 +21,6 @@ from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueI
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from asrlab.audio import AudioSource
     from asrlab.evaluation.datasets.dataset import ReadOptions
 
 
@@ -88,20 +85,19 @@ def _select_columns(data: Any) -> tuple[dict[str, str], Any]:
 def _read_object(
     rows: Any, columns: UtteranceColumns, names: Mapping[str, str], options: ReadOptions
 ) -> Iterator[Utterance]:
-    wanted = {name for name in attrs.asdict(columns).values() if name}
-    for number, row in enumerate(_fetch(rows, names[columns.audio]), start=1):
+    wanted = {name for found in columns.names.values() for name in found}
+    [audio_column] = columns.names["audio"]
+    for number, row in enumerate(_fetch(rows, names[audio_column]), start=1):
         values = {name: row.get(own) for name, own in names.items() if name in wanted}
         record = RecordReader(values=values, error=partial(_error_at, f"row {number}"))
-        audio, path = _audio(record, columns)
-        start = columns.start_seconds(record)
-        yield Utterance(
-            id=columns.label(record, "id") or (default_id(path, start) if path else f"row-{number}"),
-            audio=audio,
-            text=columns.reference(record, options),
-            language=columns.label(record, "language"),
-            speaker=columns.label(record, "speaker"),
-            recording=columns.label(record, "recording"),
-        )
+        value, start = values[audio_column], columns.seconds(record, "start")
+        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
+        if data is None and not (isinstance(path, str) and path):
+            raise record.error(f"'{audio_column}' holds neither bytes nor a path")
+        if data is not None and start:
+            raise record.error(f"'{columns.names['start'][0]}' does not apply to audio held as bytes; cut the audio")
+        audio = columns.slice(record, Path(str(path))) if data is None else data
+        yield columns.utterance(record, audio, default_id(path, start) if path else f"row-{number}", options)
 
 
 def _fetch(rows: Any, audio: str) -> Iterator[Any]:
@@ -112,19 +108,6 @@ def _fetch(rows: Any, audio: str) -> Iterator[Any]:
             f"the library datasets cannot give the rows ({error}); install that, or stream paths: "
             f"data.cast_column({audio!r}, datasets.Value('string'))"
         ) from error
-
-
-def _audio(record: RecordReader, columns: UtteranceColumns) -> tuple[AudioSource, str | None]:
-    """Return the audio of a row and its path."""
-    value = record.values.get(columns.audio)
-    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
-    if data is None and not (isinstance(path, str) and path):
-        raise record.error(f"'{columns.audio}' holds neither bytes nor a path")
-    if data is None:
-        return columns.slice(record, Path(str(path))), path
-    if columns.start_seconds(record):
-        raise record.error(f"'{columns.start}' does not apply to audio held as bytes; cut the audio")
-    return data, path
 
 
 def _error_at(position: str, problem: str) -> DatasetError:
@@ -197,12 +180,11 @@ def _splits(folder: Path) -> list[Path]:
 
 
 def _read_metadata_objects(path: Path, options: ReadOptions) -> Iterator[Utterance]:
-    file = TextFile(path=path)
-    root = AudioRoot.at(path.parent, options)
+    file, root = TextFile(path=path), AudioRoot.at(path.parent, options)
     ids = UniqueIds(file=file, hint="give each line its own 'id'")
     for number, record in read_objects(file):
         # the keys of each line, since JSON omits absent values
         columns = UtteranceColumns.find(record.values, error=record.error, options=options)
-        utterance = columns.utterance(record, root=root, options=options)
+        utterance = columns.read(record, root, options)
         ids.add(utterance.id, number)
         yield utterance

@@ -13,8 +13,8 @@ from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.datasets.paths import default_id
-from asrlab.evaluation.datasets.stm import track_name
-from asrlab.evaluation.datasets.tabular import DELIMITERS, DelimitedTable, read_header
+from asrlab.evaluation.datasets.stm import COMMENT, track_name
+from asrlab.evaluation.datasets.tabular import DELIMITERS, read_header, read_records
 from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line, first_object, read_objects
 from asrlab.transcript.document import unescape_formula
 from asrlab.transcript.scoring_formats import unescape_id
@@ -31,7 +31,6 @@ HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _ID = re.compile(r"\(([^()\s]+)\)")
-_COMMENT = ";;"
 _NO_WORD = "@"
 # The middle of a word and the end of a segment are compared as decimals, not as their binary sums.
 _TIME_DIGITS = 6
@@ -39,12 +38,7 @@ _TIME_DIGITS = 6
 
 @attrs.frozen(kw_only=True)
 class TimedWord:
-    """A word of a CTM file.
-
-    Attributes:
-        text: The word.
-        middle: Time in seconds, halfway between the word's start and end.
-    """
+    """A word of a CTM file, with the time in seconds halfway between its start and end."""
 
     text: str
     middle: float
@@ -77,13 +71,7 @@ class Hypothesis:
 
 @attrs.frozen(kw_only=True)
 class HypothesisFile:
-    """A file of hypotheses.
-
-    Attributes:
-        path: Path of the file.
-        format: One of `HYPOTHESIS_FORMATS`.
-        hypotheses: The hypotheses in the order of the file, one for each id.
-    """
+    """A file of hypotheses: its path, one of `HYPOTHESIS_FORMATS`, and a hypothesis for each id in order."""
 
     path: Path
     format: str
@@ -138,23 +126,19 @@ def sniff_trn(path: Path) -> bool:
 
 
 def read_trn_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield each utterance's line number, id and text; skip comments.
-
-    Raises:
-        DatasetError: If a line does not end with an id, or repeats one.
-    """
+    """Yield each utterance's line number, id and text; skip comments."""
     file = TextFile(path=path)
     ids = UniqueIds(file=file)
     for number, raw in file.raw_lines():
         line = file.decode(number, raw).rstrip()
-        if not line.strip() or line.startswith(_COMMENT):
+        if not line.strip() or line.startswith(COMMENT):
             continue
         parts = _split_trn(line.strip())
         if parts is None:
             raise file.error(number, f"column {len(line)}: no id in parentheses at the end; a line is: text (id)")
-        name = unescape_id(parts[1])
+        text, name = unescape_controls(parts[0]), unescape_id(parts[1])
         ids.add(name, number)
-        yield number, name, unescape_controls(parts[0])
+        yield number, name, text
 
 
 def _split_trn(line: str) -> tuple[str, str] | None:
@@ -177,7 +161,7 @@ def _read_ctm(path: Path) -> Iterator[Hypothesis]:
     file = TextFile(path=path)
     tracks: dict[str, list[tuple[float, TimedWord]]] = defaultdict(list)
     for number, line in file.lines():
-        if line.startswith(_COMMENT):
+        if line.startswith(COMMENT):
             continue
         fields = _split_ctm(line)
         if fields is None:
@@ -192,34 +176,27 @@ def _read_ctm(path: Path) -> Iterator[Hypothesis]:
         yield Hypothesis(id=name, text=" ".join(word.text for word in ordered), words=ordered)
 
 
-def _split_ctm(line: str) -> tuple[str, str, str, str, str] | None:
+def _split_ctm(line: str) -> list[str] | None:
     """Split a line into file, channel, start, duration and word; return None if it is not a line of CTM."""
     fields = line.split(maxsplit=5)[:5]
-    if len(fields) < 5 or not (_NUMBER.fullmatch(fields[2]) and _NUMBER.fullmatch(fields[3])):
-        return None
-    recording, channel, start, duration, word = fields
-    return recording, channel, start, duration, word
+    is_ctm = len(fields) == 5 and _NUMBER.fullmatch(fields[2]) and _NUMBER.fullmatch(fields[3])
+    return fields if is_ctm else None
 
 
 def _read_leaderboard(path: Path) -> Iterator[Hypothesis]:
     file = TextFile(path=path)
     ids = UniqueIds(file=file, hint="give each line its own 'id'")
     for number, record in read_objects(file):
-        name = _leaderboard_id(record)
+        name, named = record.label("id", "utt_id"), record.string("audio_filepath")
+        if name is None and not named:
+            raise record.error("there is no 'audio_filepath'; every line needs one, or an 'id'")
+        name = name or default_id(named or "", record.seconds("offset"))
         ids.add(name, number)
         text = record.string("pred_text")
         if text is None:
             raise record.error("there is no 'pred_text'; every line needs one")
         language = record.string("lang", "language")
         yield Hypothesis(id=name, text=text, reference=record.string("text"), language=language)
-
-
-def _leaderboard_id(record: RecordReader) -> str:
-    name = record.label("id", "utt_id")
-    named = record.string("audio_filepath")
-    if name is None and not named:
-        raise record.error("there is no 'audio_filepath'; every line needs one, or an 'id'")
-    return name or default_id(named or "", record.seconds("offset"))
 
 
 _ID_COLUMNS = ("utt_id", "utterance_id", "id")
@@ -245,10 +222,6 @@ def read_text_rows(path: Path) -> Iterator[Hypothesis]:
     """Yield the rows of a table; undo the escapes of `asrlab.transcript.document.escape_formula`.
 
     The text of a table without hypotheses is the reference.
-
-    Raises:
-        DatasetError: If there is no column for ids or none for texts, or a row cannot be read, has no id, or repeats
-            one.
     """
     columns = _find_columns(path)
     if columns is None:
@@ -259,25 +232,19 @@ def read_text_rows(path: Path) -> Iterator[Hypothesis]:
         )
     file = TextFile(path=path)
     ids = UniqueIds(file=file)
-    for number, record in DelimitedTable(file=file, delimiter=columns.delimiter).rows():
-        row = _hypothesis(record, columns)
-        ids.add(row.id, number)
-        yield row
-
-
-def _hypothesis(record: RecordReader, columns: _TextColumns) -> Hypothesis:
-    name = record.label(columns.id)
-    if name is None:
-        raise record.error(f"there is no '{columns.id}'; every row needs one")
-    reference = None if columns.reference is None else _unescape(record.string(columns.reference) or "")
-    return Hypothesis(
-        id=_unescape(name),
-        text=_unescape(record.string(columns.text) or ""),
-        reference=reference,
-        language=_unescaped_label(record, "lang", "language", "locale"),
-        speaker=_unescaped_label(record, "speaker", "speaker_id"),
-        recording=_unescaped_label(record, "recording", "recording_id"),
-    )
+    for number, record in read_records(file, columns.delimiter):
+        name = _unescaped_label(record, columns.id)
+        if name is None:
+            raise record.error(f"there is no '{columns.id}'; every row needs one")
+        ids.add(name, number)
+        yield Hypothesis(
+            id=name,
+            text=_unescape(record.string(columns.text) or ""),
+            reference=None if columns.reference is None else _unescape(record.string(columns.reference) or ""),
+            language=_unescaped_label(record, "lang", "language", "locale"),
+            speaker=_unescaped_label(record, "speaker", "speaker_id"),
+            recording=_unescaped_label(record, "recording", "recording_id"),
+        )
 
 
 def _unescaped_label(record: RecordReader, *columns: str) -> str | None:
@@ -296,17 +263,11 @@ def _find_columns(path: Path) -> _TextColumns | None:
         name = next((column for column in _ID_COLUMNS if column in names), None)
         texts = [column for column in (*_HYPOTHESIS_COLUMNS, *_TEXT_COLUMNS, _REFERENCE_COLUMN) if column in names]
         if name and texts:
-            return _TextColumns(delimiter=delimiter, id=name, text=texts[0], reference=_reference_column(texts))
+            # a column "reference", or one of texts beside one of hypotheses
+            usual = _TEXT_COLUMNS if texts[0] in _HYPOTHESIS_COLUMNS else ()
+            references = [column for column in (_REFERENCE_COLUMN, *usual) if column in texts[1:]]
+            return _TextColumns(delimiter=delimiter, id=name, text=texts[0], reference=next(iter(references), None))
     return None
-
-
-def _reference_column(texts: list[str]) -> str | None:
-    """Return the column of the reference, if another one holds the hypothesis."""
-    if _REFERENCE_COLUMN in texts[1:]:
-        return _REFERENCE_COLUMN
-    if texts[0] not in _HYPOTHESIS_COLUMNS:
-        return None
-    return next((column for column in texts[1:] if column in _TEXT_COLUMNS), None)
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Hypothesis]]] = {

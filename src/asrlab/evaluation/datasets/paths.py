@@ -56,9 +56,6 @@ class AudioRoot:
             named: The path as written in the file; relative paths begin in `folder`.
             field: Name of the field that holds the path.
             error: Function that makes the error, with the position in the file.
-
-        Raises:
-            DatasetError: If the path is invalid, or leads out of the folder.
         """
         path = os.path.join(self.folder, named)  # noqa: PTH118 - for a long manifest Path takes twice the time
         try:
@@ -73,11 +70,7 @@ class AudioRoot:
         return Path(path)
 
     def check(self, path: Path, *, is_audio: bool = False) -> Path:
-        """Return *path*, a file or folder that belongs to the data set by its name and folder.
-
-        Raises:
-            DatasetError: If the path is a link that leads out of the folder, or one of links in a circle.
-        """
+        """Return *path*, a file or folder that belongs to the data set by its name and folder."""
         try:
             is_inside = self._is_inside(os.fspath(path))
         except (OSError, RuntimeError) as problem:
@@ -100,9 +93,6 @@ class AudioRoot:
 
         A link to a folder within the root is skipped, since that folder is visited itself. A link out of the root is
         followed if external files are allowed.
-
-        Raises:
-            DatasetError: If a folder cannot be listed, or is a link that leads out.
         """
         visited: set[str] = set()
         for folder, folders, names in os.walk(self.folder, onerror=_raise_unreadable, followlinks=True):
@@ -148,11 +138,7 @@ def _raise_unreadable(error: OSError) -> None:
 def audio_slice(
     path: Path, *, offset: float | None, duration: float | None, error: Callable[[str], DatasetError]
 ) -> Path | AudioFile:
-    """Return *duration* seconds of a file from *offset* on; the path itself if that is the whole file.
-
-    Raises:
-        DatasetError: If *duration* is 0 or less.
-    """
+    """Return *duration* seconds of a file from *offset* on; the path itself if that is the whole file."""
     if duration is not None and duration <= 0:
         raise error(f"the part of {path.name} would last {duration:g} s; it must end after it starts")
     if not offset and duration is None:
@@ -168,11 +154,7 @@ def default_id(named: str, offset: float | None) -> str:
 
 
 def audio_by_stem(folder: Path) -> dict[str, Path]:
-    """Return the audio files of *folder*, without subfolders, by their names without suffix in Unicode's form NFC.
-
-    Raises:
-        DatasetError: If the folder cannot be listed, or two files differ only in their suffixes.
-    """
+    """Return the audio files of *folder*, without subfolders, by their names without suffix in Unicode's form NFC."""
     files: dict[str, Path] = {}
     try:
         paths = sorted(folder.iterdir())

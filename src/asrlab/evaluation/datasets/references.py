@@ -59,9 +59,6 @@ def from_file(path: Path, *, allow_external_audio: ExternalAudioPolicy = False) 
     Args:
         path: The file or folder.
         allow_external_audio: Permission for STM files in the folder that are links to other folders.
-
-    Raises:
-        DatasetError: If a file of the folder leads out of it; while iterating, if a line cannot be read.
     """
     is_file = path.is_file()
     is_named_stm = is_file and path.suffix.lower() == ".stm"
@@ -72,7 +69,16 @@ def from_file(path: Path, *, allow_external_audio: ExternalAudioPolicy = False) 
     if not is_file:
         return None
     if sniff_text_table(path) and not sniff_table(path):
-        return _read_table(path)
+        return (
+            Reference(
+                id=row.id,
+                text=row.text if row.reference is None else row.reference,
+                language=row.language,
+                speaker=row.speaker,
+                recording=row.recording,
+            )
+            for row in read_text_rows(path)
+        )
     return _read_trn(path) if sniff_trn(path) else None
 
 
@@ -107,12 +113,6 @@ def _read_trn(path: Path) -> Iterator[Reference]:
         except ValueError as problem:
             raise TextFile(path=path).error(number, f"{problem}; close it with '}}', or remove it") from problem
         yield Reference(id=name, text=text, alternatives=alternatives)
-
-
-def _read_table(path: Path) -> Iterator[Reference]:
-    for row in read_text_rows(path):
-        text = row.text if row.reference is None else row.reference
-        yield Reference(id=row.id, text=text, language=row.language, speaker=row.speaker, recording=row.recording)
 
 
 def _read_stm(files: Iterable[Path]) -> Iterator[Reference]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SUFFIX = ".stm"
 _AUDIO_FOLDERS = ("sph", "wav", "audio")
 _FIRST_CHANNEL = "1"
-_COMMENT = ";;"
+COMMENT = ";;"
 _IGNORED = "ignore_time_segment_in_scoring"
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _LINE = re.compile(rf"\S+\s+(?:[A-Za-z]|\d)\s+\S+\s+({_NUMBER})\s+({_NUMBER})(?:\s.*)?")
@@ -65,11 +65,18 @@ def read_stm(path: Path, options: ReadOptions) -> Dataset:
         AudioRoot.at(top, options).check_all(absolute)
     if not TextFile(path=files[0]).head():
         raise DatasetError(f"{files[0]} is empty; a line is: file, channel, speaker, start, end, text", path=files[0])
+
+    def unscored() -> Iterator[Utterance]:
+        for segment in (segment for file in absolute for segment in read_stm_segments(file)):
+            if segment.is_ignored and segment.track == segment.file and segment.end > segment.start:
+                audio = AudioFile(path=Path(segment.file), offset=segment.start, duration=segment.end - segment.start)
+                yield Utterance(id=segment.id, audio=audio, recording=segment.file)
+
     return Dataset(
         name=path.resolve().name,
         source=f"STM {path}",
         read=partial(_read_utterances, absolute, top, options),
-        unscored=partial(_read_unscored, absolute),
+        unscored=unscored,
     )
 
 
@@ -89,40 +96,26 @@ def track_name(file: str, channel: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class StmSegment:
-    """A line of an STM file.
+    """A line of an STM file, with times in seconds from the start of the recording.
 
-    Attributes:
-        id: ``FILE@START-END``, or ``FILE#2@START-END`` in the second channel. If another speaker has the same times,
-            followed by ``/SPEAKER``.
-        file: Name of the recording.
-        channel: Channel as written.
-        track: Name of the recording and channel, see `track_name`.
-        speaker: Speaker.
-        start: Start in seconds from the start of the recording.
-        end: End in seconds from the start of the recording.
-        text: Text as written.
-        is_ignored: True if the line is marked as excluded from scoring.
-        alternatives: The readings of the text, if there are several; else None.
+    The id is ``FILE@START-END``, or ``FILE#2@START-END`` in the second channel. If another speaker has the same times,
+    ``/SPEAKER`` follows.
     """
 
     id: str
-    file: str
-    channel: str
-    track: str
+    file: str  # name of the recording
+    channel: str  # as written
+    track: str  # name of the recording and channel, see `track_name`
     speaker: str
     start: float
     end: float
-    text: str
-    is_ignored: bool = False
-    alternatives: Alternatives | None = attrs.field(default=None, repr=False)
+    text: str  # as written
+    is_ignored: bool = False  # excluded from scoring
+    alternatives: Alternatives | None = attrs.field(default=None, repr=False)  # if the text has several readings
 
 
 def read_stm_segments(path: Path) -> Iterator[StmSegment]:
-    """Yield the segments of a file, including those excluded from scoring, whether or not their audio exists.
-
-    Raises:
-        DatasetError: If a line cannot be read, or is repeated.
-    """
+    """Yield the segments of a file, including those excluded from scoring, whether or not their audio exists."""
     for segment, _ in _read_segments(TextFile(path=path)):
         yield segment
 
@@ -132,7 +125,7 @@ def _read_segments(file: TextFile) -> Iterator[tuple[StmSegment, Callable[[str],
     ids = UniqueIds(file=file)
     speakers: dict[str, str] = {}
     for number, line in file.lines():
-        if line.startswith(_COMMENT):
+        if line.startswith(COMMENT):
             continue
         error = partial(file.error, number)
         segment = _parse_segment(line, error)
@@ -179,20 +172,21 @@ def _read_utterances(files: list[Path], top: Path, options: ReadOptions) -> Iter
             if segment.is_ignored:
                 continue
             _check_segment(segment, error, require_text=options.require_text)
+            if segment.file not in audio:
+                raise error(
+                    f"there is no audio {segment.file!r} beside it, in sph, wav or audio (with a suffix such as .wav, "
+                    ".flac or .sph); put it there, or give the folder above, or allow it with "
+                    "allow_external_audio=True (--allow-external-audio)"
+                )
+            found = root.audio(str(audio[segment.file]), field="file", error=error)
+            duration = segment.end - segment.start
             yield Utterance(
                 id=segment.id,
-                audio=_slice(segment, audio, root, error),
+                audio=audio_slice(found, offset=segment.start, duration=duration, error=error),
                 text=segment.text if segment.alternatives is None else None,
                 speaker=segment.speaker,
                 recording=segment.file,
             )
-
-
-def _read_unscored(files: list[Path]) -> Iterator[Utterance]:
-    for segment in (segment for file in files for segment in read_stm_segments(file)):
-        if segment.is_ignored and segment.track == segment.file and segment.end > segment.start:
-            audio = AudioFile(path=Path(segment.file), offset=segment.start, duration=segment.end - segment.start)
-            yield Utterance(id=segment.id, audio=audio, recording=segment.file)
 
 
 def _find_audio(folder: Path, top: Path, options: ReadOptions) -> dict[str, Path]:
@@ -219,16 +213,3 @@ def _check_segment(segment: StmSegment, error: Callable[[str], DatasetError], *,
             f"{shown!r} leaves open what was said; write the words that were said, or do without references "
             "(require_text=False) and score the texts with: asrlab score TEXTS --references THIS.stm"
         )
-
-
-def _slice(
-    segment: StmSegment, audio: dict[str, Path], root: AudioRoot, error: Callable[[str], DatasetError]
-) -> Path | AudioFile:
-    if segment.file not in audio:
-        raise error(
-            f"there is no audio {segment.file!r} beside it, in sph, wav or audio (with a suffix such as .wav, .flac or "
-            ".sph); put it there, or give the folder above, or allow it with allow_external_audio=True "
-            "(--allow-external-audio)"
-        )
-    path = root.audio(str(audio[segment.file]), field="file", error=error)
-    return audio_slice(path, offset=segment.start, duration=segment.end - segment.start, error=error)

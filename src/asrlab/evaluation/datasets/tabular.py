@@ -17,52 +17,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from asrlab.audio import AudioFile
+    from asrlab.audio import AudioFile, AudioSource
     from asrlab.evaluation.datasets.dataset import ReadOptions
 
 DELIMITERS = ("\t", ",", ";")
 
 
-@attrs.frozen(kw_only=True)
-class DelimitedTable:
-    """A file whose first line that is not blank names the columns.
+def read_records(file: TextFile, delimiter: str, *, is_quoted: bool = True) -> Iterator[tuple[int, RecordReader]]:
+    """Yield the rows of a table by column, with the number of the line each begins on.
 
-    Attributes:
+    The first line that is not blank names the columns. An empty cell counts as absent.
+
+    Args:
         file: The file.
         delimiter: Character between cells.
         is_quoted: True if a cell may be in double quotes, and then hold delimiters, line ends, and quotes written
             twice. With tabs a cell is read as quoted only where that fits the header, since many programs write tabs
             without quotes (see `Quoting`). False reads a quote like any other character.
     """
-
-    file: TextFile
-    delimiter: str
-    is_quoted: bool = True
-
-    def rows(self) -> Iterator[tuple[int, RecordReader]]:
-        """Yield the rows by column, with the number of the line each begins on; an empty cell counts as absent.
-
-        Raises:
-            DatasetError: If the file cannot be read, or a row has more or fewer cells than the header.
-        """
-        header: list[str] = []
-        for number, cells in self._cells():
-            if not header:
-                header = column_names(cells)
-            elif len(cells) != len(header):
-                is_split = self.is_quoted and len(cells) > len(header)
-                hint = f"; put cells that hold {self.delimiter!r} in quotes" if is_split else ""
-                raise self.file.error(
-                    number, f"has {len(cells)} cells where the header has {len(header)} columns{hint}"
-                )
-            else:
-                values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-                yield number, RecordReader(values=values, error=partial(self.file.error, number), is_row=True)
-
-    def _cells(self) -> Iterator[tuple[int, list[str]]]:
-        lines = ((number, self.file.decode(number, raw)) for number, raw in self.file.raw_lines())
-        quoting: Quoting = "lenient" if self.delimiter == "\t" else "strict"
-        return read_rows(lines, self.delimiter, quoting if self.is_quoted else "none", self.file.error)
+    lines = ((number, file.decode(number, raw)) for number, raw in file.raw_lines())
+    quoting: Quoting = "none" if not is_quoted else "lenient" if delimiter == "\t" else "strict"
+    header: list[str] = []
+    for number, cells in read_rows(lines, delimiter, quoting, file.error):
+        if not header:
+            header = column_names(cells)
+        elif len(cells) != len(header):
+            is_split = is_quoted and len(cells) > len(header)
+            hint = f"; put cells that hold {delimiter!r} in quotes" if is_split else ""
+            raise file.error(number, f"has {len(cells)} cells where the header has {len(header)} columns{hint}")
+        else:
+            values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+            yield number, RecordReader(values=values, error=partial(file.error, number), is_row=True)
 
 
 def read_header(path: Path, delimiter: str) -> list[str]:
@@ -87,111 +72,76 @@ _COLUMN_NAMES = {
     "id": ("id", "utt_id", "utterance_id"),
     "start": ("offset", "start"),
     "end": ("end",),
-    "duration": ("duration",),
+    "duration": ("duration",),  # ignored without a start, since the duration is then that of the whole file
     "speaker": ("client_id", "speaker", "speaker_id"),
     "recording": ("recording", "recording_id"),
     "language": ("lang", "language", "locale"),
 }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class UtteranceColumns:
-    """The names of a table's columns by meaning; None for those that the table lacks.
+    """The column of a table for each kind in `_COLUMN_NAMES`, as a tuple that is empty if the table has none."""
 
-    Attributes:
-        audio: Column of the audio's path.
-        text: Column of the reference.
-        id: Column of the utterance's id.
-        start: Column of the start in seconds from the start of the file.
-        end: Column of the end in seconds from the start of the file.
-        duration: Column of the duration in seconds. It is ignored without a start, since it is then the file's.
-        speaker: Column of the speaker.
-        recording: Column of the recording that the utterance is a part of.
-        language: Column of the language's tag.
-    """
-
-    audio: str
-    text: str | None
-    id: str | None
-    start: str | None
-    end: str | None
-    duration: str | None
-    speaker: str | None
-    recording: str | None
-    language: str | None
+    names: dict[str, tuple[str, ...]]
 
     @classmethod
     def find(
         cls, names: Iterable[str], *, error: Callable[[str], DatasetError], options: ReadOptions
     ) -> UtteranceColumns:
-        """Find the columns among *names*.
-
-        Raises:
-            DatasetError: If there is no column for the audio, or none for a required reference, or two for the same.
-        """
+        """Find the columns among *names*."""
         present = list(names)
-        columns = {
-            kind: _only([name for name in present if name in usual], kind, error)
-            for kind, usual in _COLUMN_NAMES.items()
-        }
-        audio = columns.pop("audio")
-        if audio is None:
+        columns = {kind: tuple(name for name in present if name in usual) for kind, usual in _COLUMN_NAMES.items()}
+        for kind, found in columns.items():
+            if len(found) > 1:
+                both = " and ".join(f"'{name}'" for name in found)
+                raise error(f"the columns {both} could each be the {kind}; keep one, and rename or remove the other")
+        if not columns["audio"]:
             raise error(f"no column names the audio; call it {' or '.join(AUDIO_COLUMNS)}")
-        if columns["text"] is None and options.require_text:
+        if not columns["text"] and options.require_text:
             raise error(
                 f"no column holds the references; call it {' or '.join(_TEXT_COLUMNS)}, or do without "
                 "(require_text=False)"
             )
-        return cls(audio=audio, **columns)
+        return cls(columns)
 
-    def utterance(self, record: RecordReader, *, root: AudioRoot, options: ReadOptions) -> Utterance:
-        """Return the utterance of a row.
+    def read(self, record: RecordReader, root: AudioRoot, options: ReadOptions) -> Utterance:
+        """Return the utterance of a row that names a file."""
+        [column] = self.names["audio"]
+        named = record.path(column)
+        audio = self.slice(record, root.audio(named, field=column, error=record.error))
+        return self.utterance(record, audio, default_id(named, self.seconds(record, "start")), options)
 
-        Raises:
-            DatasetError: If a value is missing or invalid.
-        """
-        named = record.path(self.audio)
+    def utterance(self, record: RecordReader, audio: AudioSource, default: str, options: ReadOptions) -> Utterance:
+        """Return the utterance of a row with its audio, and its id unless the row has one."""
+        text = None
+        if self.names["text"]:
+            [column] = self.names["text"]
+            # an empty cell, like an empty .txt, says that nothing is spoken
+            if record.is_row:
+                text = record.string(column) or ""
+            else:
+                text = record.reference(column, is_required=options.require_text)
         return Utterance(
-            id=self.label(record, "id") or default_id(named, self.start_seconds(record)),
-            audio=self.slice(record, root.audio(named, field=self.audio, error=record.error)),
-            text=self.reference(record, options),
-            language=self.label(record, "language"),
-            speaker=self.label(record, "speaker"),
-            recording=self.label(record, "recording"),
+            id=record.label(*self.names["id"]) or default,
+            audio=audio,
+            text=text,
+            language=record.label(*self.names["language"]),
+            speaker=record.label(*self.names["speaker"]),
+            recording=record.label(*self.names["recording"]),
         )
 
-    def label(self, record: RecordReader, kind: str) -> str | None:
-        """Return the name in the column *kind*; None if absent."""
-        column = getattr(self, kind)
-        return record.label(column) if column else None
-
-    def start_seconds(self, record: RecordReader) -> float | None:
-        """Return the start in seconds; None if absent."""
-        return record.seconds(self.start) if self.start else None
+    def seconds(self, record: RecordReader, kind: str) -> float | None:
+        """Return the number in the column of a kind; None if absent."""
+        return record.seconds(*self.names[kind])
 
     def slice(self, record: RecordReader, path: Path) -> Path | AudioFile:
         """Return the part of the file at *path* that the row names."""
-        start = self.start_seconds(record)
-        end = record.seconds(self.end) if self.end else None
-        duration = record.seconds(self.duration) if self.duration and start is not None else None
+        start, end = self.seconds(record, "start"), self.seconds(record, "end")
+        duration = None if start is None else self.seconds(record, "duration")
         if duration is None and end is not None:
             duration = end - (start or 0.0)
         return audio_slice(path, offset=start, duration=duration, error=record.error)
-
-    def reference(self, record: RecordReader, options: ReadOptions) -> str | None:
-        """Return the reference; None if the table has none."""
-        if not self.text:
-            return None
-        if record.is_row and record.string(self.text) is None:
-            return ""  # an empty cell, like an empty .txt, says that nothing is spoken
-        return record.reference(self.text, is_required=options.require_text)
-
-
-def _only(names: list[str], kind: str, error: Callable[[str], DatasetError]) -> str | None:
-    if len(names) > 1:
-        both = " and ".join(f"'{name}'" for name in names)
-        raise error(f"the columns {both} could each be the {kind}; keep one, and rename or remove the other")
-    return names[0] if names else None
 
 
 def sniff_table(path: Path) -> bool:
@@ -206,9 +156,8 @@ def sniff_other_table(path: Path) -> bool:
 
 def find_delimiter(path: Path) -> str | None:
     """Return the delimiter with which the header has a usual name for the audio's column; None if there is none."""
-    line = first_line(path)
-    present = (delimiter for delimiter in DELIMITERS if delimiter in line)
-    return next((each for each in present if set(AUDIO_COLUMNS) & set(read_header(path, each))), None)
+    present = (delimiter for delimiter in DELIMITERS if delimiter in first_line(path))
+    return next((each for each in present if not set(AUDIO_COLUMNS).isdisjoint(read_header(path, each))), None)
 
 
 def read_table(path: Path, options: ReadOptions) -> Dataset:
@@ -234,14 +183,10 @@ def read_table(path: Path, options: ReadOptions) -> Dataset:
 
 def read_table_rows(path: Path, options: ReadOptions, delimiter: str) -> Iterator[Utterance]:
     """Yield the utterances of a table, row by row."""
-    file = TextFile(path=path)
-    root = AudioRoot.at(path.parent, options)
+    file, root = TextFile(path=path), AudioRoot.at(path.parent, options)
     columns = _find_columns(path, delimiter, options)
     ids = UniqueIds(file=file, hint="give each row its own in a column 'id'")
-    for number, record in DelimitedTable(file=file, delimiter=delimiter).rows():
-        utterance = columns.utterance(record, root=root, options=options)
-        ids.add(utterance.id, number)
-        yield utterance
+    return ids.check((number, columns.read(record, root, options)) for number, record in read_records(file, delimiter))
 
 
 def _find_columns(path: Path, delimiter: str, options: ReadOptions) -> UtteranceColumns:
@@ -296,7 +241,7 @@ def _read_common_voice_rows(path: Path, options: ReadOptions) -> Iterator[Uttera
     file = TextFile(path=path)
     root = AudioRoot.at(path.parent / _CLIPS, options, top=path.parent)
     ids = UniqueIds(file=file)
-    for number, record in DelimitedTable(file=file, delimiter="\t", is_quoted=False).rows():
+    for number, record in read_records(file, "\t", is_quoted=False):
         named = record.path("path")
         ids.add(default_id(named, None), number)
         yield Utterance(

@@ -1,4 +1,7 @@
-"""Text files, gzipped or not, read line by line with line numbers, and checked access to the records in them."""
+"""Text files, gzipped or not, read line by line with line numbers, and checked access to the records in them.
+
+What is wrong in a file is raised as `DatasetError`, with the file and, where there is one, the line number.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,6 @@ class TextFile:
 
     Attributes:
         path: Path of the file.
-
-    Raises:
-        DatasetError: By every method that reads, if the file cannot be read, with the line number if there is one.
     """
 
     path: Path
@@ -148,11 +148,7 @@ class UniqueIds:
         return name in self._numbers
 
     def add(self, name: str, number: int) -> None:
-        """Record the id of line *number*.
-
-        Raises:
-            DatasetError: If another line has the same id. The message names both lines.
-        """
+        """Record the id of line *number*."""
         first = self._numbers.setdefault(name, number)
         if first != number:
             raise self.file.error(number, f"the id {name!r} is that of line {first} already; {self.hint}")
@@ -181,9 +177,6 @@ class RecordReader:
         values: The record's values by key or column.
         error: Function that makes the error for a problem, with the record's position.
         is_row: True for a table row, whose values are all strings. Numbers are then parsed.
-
-    Raises:
-        DatasetError: By every method, if the value has another type or is out of range.
     """
 
     values: Mapping[str, Any]
@@ -276,11 +269,7 @@ def json_type(value: object) -> str:
 
 
 def read_objects(file: TextFile) -> Iterator[tuple[int, RecordReader]]:
-    """Yield the JSON object of each line with the line's number; skip blank lines.
-
-    Raises:
-        DatasetError: If the file cannot be read, or a line is not a JSON object.
-    """
+    """Yield the JSON object of each line with the line's number; skip blank lines."""
     for number, raw in file.raw_lines():
         if not raw.strip():
             continue
