@@ -167,7 +167,7 @@ atexit.register(lambda: print("loaded:", *sorted(heavy & sys.modules.keys()), fi
 @asrlab.plugin.hookimpl
 def asrlab_engines():
     return [asrlab.plugin.EngineSpec(
-        name="lfm", factory="asrlab.engines.echo.recognizer:load", devices="asrlab.engines.echo.recognizer:devices",
+        name="lfm", factory="asrlab.engines.echo:load", devices="asrlab.engines.echo:devices",
         models=(asrlab.plugin.ModelSpec(name="audio", weights=("liquidai/lfm2.5-audio-1.5b",)),), default_model="audio",
     )]
 """
@@ -208,7 +208,7 @@ def test_doctors_own_process_loads_no_engine(without_weights: Any):
 
 def test_a_failing_device_report_is_a_problem(asrlab_cli: Any, tmp_path: Path, write_distribution: Any):
     """An engine whose device report fails is a problem, and its detail has the engine's error."""
-    source = LFM.replace('devices="asrlab.engines.echo.recognizer:devices"', 'devices="lfm:broken"')
+    source = LFM.replace('devices="asrlab.engines.echo:devices"', 'devices="lfm:broken"')
     write_distribution(tmp_path, "lfm", source=source + "\ndef broken():\n    raise OSError('no driver')\n")
     result = asrlab_cli("doctor", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS=ENGINES)
     finding = next(finding for finding in result.json["findings"] if finding["component"] == "devices of lfm")

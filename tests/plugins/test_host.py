@@ -19,8 +19,8 @@ import asrlab
 @asrlab.plugin.hookimpl
 def asrlab_engines():
     return [asrlab.plugin.EngineSpec(
-        name={engine!r}, factory="asrlab.engines.echo.recognizer:load",
-        devices="asrlab.engines.echo.recognizer:devices",
+        name={engine!r}, factory="asrlab.engines.echo:load",
+        devices="asrlab.engines.echo:devices",
         models=(asrlab.plugin.ModelSpec(name="m"),), default_model={default!r},
     )]
 """
@@ -279,7 +279,7 @@ def test_an_engine_that_breaks_its_contract_is_unavailable(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any, source: str, message: str
 ):
     """Any error or wrong result of an engine's functions is an EngineUnavailableError with the engine's name."""
-    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.recognizer:", "odd_code:")
+    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo:", "odd_code:")
     write_distribution(tmp_path, "odd-engine", source=plugin)
     (tmp_path / "odd_code.py").write_text(f"import asrlab\n{source}\n")
     code = """
@@ -298,7 +298,7 @@ def test_devices_of_other_engines_are_listed_beside_a_broken_one(
     tmp_path: Path, write_distribution: Callable[..., Path], asrlab_cli: Any
 ):
     """``asrlab devices`` shows the error of an engine in its row, and the rows of all others."""
-    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo.recognizer:", "odd_code:")
+    plugin = GOOD.format(engine="odd", default="m").replace("asrlab.engines.echo:", "odd_code:")
     write_distribution(tmp_path, "odd-engine", source=plugin)
     (tmp_path / "odd_code.py").write_text("def devices(): raise OSError('libmissing.so.9')\n")
     result = asrlab_cli("devices", "--json", plugins=[tmp_path], ASRLAB_DISABLE_PLUGINS="faster-whisper,openai-whisper")
@@ -327,7 +327,7 @@ import asrlab
 @asrlab.plugin.hookimpl
 def asrlab_engines():
     return [asrlab.plugin.EngineSpec(
-        name="open", factory="open_hub:load", devices="asrlab.engines.echo.recognizer:devices",
+        name="open", factory="open_hub:load", devices="asrlab.engines.echo:devices",
         models=(asrlab.plugin.ModelSpec(name="a/listed"),), accepts_any_model="an id on a hub",
     )]
 

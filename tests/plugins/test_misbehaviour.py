@@ -27,7 +27,7 @@ def chatter():
     atexit.register(print, "printed at the end")
 """
 SPEC = """asrlab.plugin.EngineSpec(
-    name="odd", factory="odd_engine:load", devices="asrlab.engines.echo.recognizer:devices",
+    name="odd", factory="odd_engine:load", devices="asrlab.engines.echo:devices",
     models=(asrlab.plugin.ModelSpec(name="m"),), default_model="m")"""
 GOOD_HOOK = f"""
 @asrlab.plugin.hookimpl

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -69,6 +72,16 @@ def segment_dict(number: int, segment: Segment, language: str | None) -> dict[st
         "no_speech_prob": segment.no_speech_prob,
         **({} if segment.words is None else {"words": words}),
     }
+
+
+@contextmanager
+def progress_bar(total: float | None = None) -> Iterator[Callable[..., None]]:
+    """Show a progress bar on standard error, and yield the function that moves it, by *completed* and *total*."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        yield partial(bar.update, bar.add_task("transcribing", total=total))
 
 
 def format_timestamp(

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 ENGLISH_ECHO = """
 import attrs, asrlab
-from asrlab.engines.echo import SPEC
-from asrlab.engines.echo.recognizer import load as load_echo
+from asrlab.engines.echo import SPEC, load as load_echo
 
 asrlab_plugin_api = 2
 

@@ -10,7 +10,7 @@ from typing import Any
 from warnings import warn
 
 from asrlab import transcript
-from asrlab.compat import segment_dict
+from asrlab.compat import progress_bar, segment_dict
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.contract import Recognition
 from asrlab.engine.transcriber import Transcriber
@@ -158,14 +158,7 @@ def convert_segment(segment: transcript.Segment, number: int, language: str | No
 def convert_info(
     recognition: Recognition, given: Mapping[str, Any], *, duration: float, english_only: bool = False
 ) -> TranscriptionInfo:
-    """Return the facts that an engine reports before its first segment, as faster-whisper writes them.
-
-    Args:
-        recognition: The started recognition.
-        given: The arguments of the call.
-        duration: Seconds of audio.
-        english_only: True if the model knows only English.
-    """
+    """Return the facts that an engine reports before its first segment, as faster-whisper writes them."""
     probability = recognition.language_probability
     if probability is None:
         probability = 1.0 if given["language"] is not None or english_only else math.nan
@@ -187,29 +180,19 @@ def convert_info(
 
 def with_progress(segments: Iterator[Segment], duration: float) -> Iterator[Segment]:
     """Yield *segments*, with a progress bar over the seconds of audio on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("transcribing", total=duration)
+    with progress_bar(duration) as update:
         for segment in segments:
-            bar.update(task, completed=segment.end)
+            update(completed=segment.end)
             yield segment
-        bar.update(task, completed=duration)
+        update(completed=duration)
 
 
 def to_options(
     given: Mapping[str, Any], defaults: Mapping[str, Any], transcriber: Transcriber, *, upstream_call: str
 ) -> TranscribeOptions:
-    """Convert the arguments of a call to options.
+    """Convert the arguments of a call, *given*, to options; messages name *upstream_call*.
 
     An argument at upstream's default requests nothing, except the beam size of 5 if the engine has a beam search.
-
-    Args:
-        given: All arguments of the call except the audio.
-        defaults: Upstream's defaults.
-        transcriber: The transcriber that the options are for.
-        upstream_call: Upstream's call, for messages.
 
     Raises:
         OptionError: If the transcriber cannot honour an argument.

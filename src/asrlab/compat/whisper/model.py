@@ -9,8 +9,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,7 @@ import attrs
 
 from asrlab import loading
 from asrlab.audio import AudioSource, open_audio
-from asrlab.compat import CompatModel, format_timestamp, segment_dict
+from asrlab.compat import CompatModel, format_timestamp, progress_bar, segment_dict
 from asrlab.compat.whisper.audio import to_source
 from asrlab.compat.whisper.decoding import (
     Arguments,
@@ -42,8 +42,6 @@ from asrlab.weights import WeightsStore
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from rich.progress import Progress
-
 _log = logging.getLogger("asrlab.compat")
 
 
@@ -222,7 +220,11 @@ def transcribe(model: CompatModel | Transcriber, audio: Any, **given: Unpack[Arg
     source = to_source(audio)
     if options.word_timestamps and options.task == "translate":
         warnings.warn("word timestamps of a translation may be unreliable", stacklevel=2)
-    with _progress_printer(given.get("verbose"), detects_language=detects_language) as printer:
+    verbose = given.get("verbose")
+    if verbose and detects_language:
+        _print("Detecting the language; set it with language=, or --language, to skip this step")
+    with progress_bar() if verbose is False else nullcontext() as move_bar:
+        printer = _ProgressPrinter(verbose=verbose, detects_language=detects_language, move_bar=move_bar)
         if isinstance(transcriber.recognizer, SupportsUpstreamLoop):
             start_loop = partial(transcriber.recognizer.window_decoder, options=options, half=half)
             result = _transcribe_by_windows(transcriber, start_loop, source, options, printer)
@@ -307,43 +309,25 @@ class _ProgressPrinter:
     Attributes:
         verbose: The argument of the call.
         detects_language: True if the language is detected.
-        bar: Progress bar on standard error; None without one.
+        move_bar: Function that moves the progress bar; None without one.
     """
 
     verbose: bool | None
     detects_language: bool
-    bar: Progress | None
+    move_bar: Callable[..., None] | None
 
     def show_language(self, language: str | None) -> None:
-        """Print the language if it was detected."""
         if self.verbose is not None and self.detects_language and language:
             _print(f"Detected language: {LANGUAGES.get(language, language).title()}")
 
     def show_segment(self, segment: Mapping[str, Any]) -> None:
-        """Print a segment."""
         if self.verbose:
             start, end = format_timestamp(segment["start"]), format_timestamp(segment["end"])
             _print(f"[{start} --> {end}] {segment['text']}")
 
     def show_progress(self, done: int, total: int) -> None:
-        """Move the progress bar."""
-        if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=min(done, total), total=total)
-
-
-@contextmanager
-def _progress_printer(verbose: bool | None, *, detects_language: bool) -> Iterator[_ProgressPrinter]:  # noqa: FBT001 - as upstream
-    if verbose and detects_language:
-        _print("Detecting the language; set it with language=, or --language, to skip this step")
-    if verbose is not False:
-        yield _ProgressPrinter(verbose=verbose, detects_language=detects_language, bar=None)
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        bar.add_task("transcribing", total=None)
-        yield _ProgressPrinter(verbose=verbose, detects_language=detects_language, bar=bar)
+        if self.move_bar is not None:
+            self.move_bar(completed=min(done, total), total=total)
 
 
 def _print(line: str) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +20,13 @@ from safetensors import safe_open
 from transformers import Lfm2Config
 
 from asrlab.audio import SAMPLE_RATE, AudioReader
-from asrlab.device import Device
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
 from asrlab.engine.spec import LoadRequest
 from asrlab.engines.pytorch import check_model_size, check_threads, empty_cache
 from asrlab.errors import WeightsError
 from asrlab.options import Capabilities, TranscribeOptions
 from asrlab.transcript import TranscriptWarning
-from asrlab.vad import Chunker, ChunkResult, VoiceActivityDetector, load_vad, transcribe_chunks
+from asrlab.vad import Chunker, ChunkResult, load_vad, transcribe_chunks
 from asrlab.weights import explain_failed_load
 
 if TYPE_CHECKING:
@@ -49,45 +48,35 @@ class LiquidAudioRecognizer(Recognizer):
 
     Chunks are decoded one at a time, and threads take turns: upstream's ``generate_sequential`` accepts a batch of one
     (``_prefill`` asserts that).
-
-    Attributes:
-        processor: Tokenizer, features and speech decoder of liquid-audio on the model's device, for uses that asrlab
-            does not wrap, such as ``processor.decode(codes)``.
-        model: Model of liquid-audio, for the same uses.
     """
 
-    def __init__(
-        self,
-        info: TranscriberInfo,
-        processor: LFM2AudioProcessor,
-        model: LFM2AudioModel,
-        *,
-        vad: VoiceActivityDetector,
-    ) -> None:
+    def __init__(self, info: TranscriberInfo, processor: LFM2AudioProcessor, model: LFM2AudioModel) -> None:
         super().__init__(info)
-        self._loaded: tuple[LFM2AudioProcessor, LFM2AudioModel] | None = (processor, model)
-        self._chunker = Chunker(vad=vad, max_chunk_s=_MAX_CHUNK_S, min_audio_s=_MIN_AUDIO_S)
+        self._processor: LFM2AudioProcessor | None = processor
+        self._model: LFM2AudioModel | None = model
+        self._chunker = Chunker(vad=load_vad(), max_chunk_s=_MAX_CHUNK_S, min_audio_s=_MIN_AUDIO_S)
         self._lock = threading.Lock()
 
     @property
     def processor(self) -> LFM2AudioProcessor:
-        """Processor of liquid-audio. Raises ``AsrlabError`` once the transcriber is closed."""
-        return self._parts[0]
+        """Tokenizer, features and speech decoder of liquid-audio, for uses that asrlab does not wrap.
+
+        An example is ``processor.decode(codes)``. Raises ``AsrlabError`` once the transcriber is closed.
+        """
+        if self._processor is None:
+            raise self.closed_error()
+        return self._processor
 
     @property
     def model(self) -> LFM2AudioModel:
-        """Model of liquid-audio. Raises ``AsrlabError`` once the transcriber is closed."""
-        return self._parts[1]
-
-    @property
-    def _parts(self) -> tuple[LFM2AudioProcessor, LFM2AudioModel]:
-        if self._loaded is None:
+        """Model of liquid-audio, for the same uses. Raises ``AsrlabError`` once the transcriber is closed."""
+        if self._model is None:
             raise self.closed_error()
-        return self._loaded
+        return self._model
 
     def recognize(self, audio: AudioReader, options: TranscribeOptions) -> Recognition:
         """Split the audio, transcribe each chunk, and yield its segment as soon as it is decoded."""
-        processor, model = self._parts
+        processor, model = self.processor, self.model
 
         def recognize_chunk(samples: NDArray[np.float32]) -> ChunkResult:
             with self._lock:
@@ -103,23 +92,14 @@ class LiquidAudioRecognizer(Recognizer):
 
     def release(self) -> None:
         """Free the model and PyTorch's cache of GPU memory."""
-        self._loaded = None
+        self._processor = self._model = None
         empty_cache(self.info.device.resolved)
 
 
 def transcribe_chunk(processor: LFM2AudioProcessor, model: LFM2AudioModel, samples: NDArray[np.float32]) -> ChunkResult:
-    """Transcribe *samples* as liquid-audio's README does.
-
-    Args:
-        processor: Processor of liquid-audio, on the model's device.
-        model: Model of liquid-audio.
-        samples: float32, shape (n,), at 16 kHz; 0.09 to 30 s.
-    """
-    tokens: list[int] = []
-    for token in model.generate_sequential(**create_chat(processor, model, samples), max_new_tokens=_MAX_TOKENS):
-        if token.numel() > 1:  # a frame of generated speech, which a transcript does not need
-            continue
-        tokens.append(int(token))
+    """Transcribe *samples*, float32, shape (n,), at 16 kHz, 0.09 to 30 s, as liquid-audio's README does."""
+    generated = model.generate_sequential(**create_chat(processor, model, samples), max_new_tokens=_MAX_TOKENS)
+    tokens = [int(token) for token in generated if token.numel() == 1]  # others are frames of generated speech
     ended = tokens[-1:] == [_END_TOKEN]
     text = processor.text.decode(tokens, skip_special_tokens=True)
     return ChunkResult(text=str(text), tokens=tuple(tokens[:-1] if ended else tokens), ended=ended)
@@ -149,9 +129,21 @@ def load(request: LoadRequest) -> LiquidAudioRecognizer:
         WeightsError: If the folder is not that of an LFM2-Audio model, or lacks tensors.
     """
     check_threads(request.threads, engine="liquid-audio")
-    compute_type = _compute_type(request.compute_type, request.device)
-    folder = _folder(request)
-    device = request.device.resolved
+    device, compute_type = request.device.resolved, request.compute_type
+    if compute_type == "auto":  # bfloat16 on cuda, as upstream runs it, and the safe float32 elsewhere
+        compute_type = "bfloat16" if device.startswith("cuda") else "float32"
+    folder = request.weights
+    if folder is None:
+        raise WeightsError(
+            f"{request.model.name} has no weights to load; give their path, or pull the model", model=request.model.name
+        )
+    # accelerate, with which upstream loads, would prefer this file to model.safetensors
+    if (folder / "pytorch_model.bin").exists():
+        raise WeightsError(
+            f"{folder} contains pytorch_model.bin, a pickle, beside model.safetensors; remove it, because code in a "
+            "checkpoint is never run",
+            model=request.model.name,
+        )
     with explain_failed_load(folder, model=request.model.name, advice="pull it again, or give another folder"):
         config = read_config(folder)
         check_model_size(lambda: LFM2AudioModel(config), folder)
@@ -159,22 +151,21 @@ def load(request: LoadRequest) -> LiquidAudioRecognizer:
             # As a Path, because upstream takes a str for a name on the hub.
             processor = LFM2AudioProcessor.from_pretrained(folder, device=device).eval()
         model = LFM2AudioModel.from_pretrained(folder, device=device, dtype=_DTYPES[compute_type]).eval()
-        missing = _missing(model, _stored_names(folder))
+        missing = _missing(model, folder)
     if missing:
         raise WeightsError(
             f"{folder}/model.safetensors lacks {len(missing)} tensors, such as {missing[0]}; pull it again",
             model=request.model.name,
         )
-    languages = request.spec.languages if request.spec else None
     info = TranscriberInfo(
         model=request.model,
         device=request.device,
         compute_type=compute_type,
         threads=torch.get_num_threads() if device == "cpu" else None,
-        capabilities=Capabilities(languages=languages),
+        capabilities=Capabilities(languages=request.spec.languages if request.spec else None),
         packages=request.packages,
     )
-    return LiquidAudioRecognizer(info, processor, model, vad=load_vad())
+    return LiquidAudioRecognizer(info, processor, model)
 
 
 @contextmanager
@@ -191,44 +182,15 @@ def _no_root_handler() -> Iterator[None]:
         logging.root.removeHandler(handler)
 
 
-def _compute_type(requested: str, device: Device) -> str:
-    """Return *requested*; ``auto`` is bfloat16 on cuda, as upstream runs it, and the safe float32 elsewhere."""
-    if requested != "auto":
-        return requested
-    return "bfloat16" if device.resolved.startswith("cuda") else "float32"
-
-
-def _folder(request: LoadRequest) -> Path:
-    folder = request.weights
-    if folder is None:
-        raise WeightsError(
-            f"{request.model.name} has no weights to load; give their path, or pull the model", model=request.model.name
-        )
-    # accelerate, with which upstream loads, would prefer this file to model.safetensors
-    if (folder / "pytorch_model.bin").exists():
-        raise WeightsError(
-            f"{folder} contains pytorch_model.bin, a pickle, beside model.safetensors; remove it, because code in a "
-            "checkpoint is never run",
-            model=request.model.name,
-        )
-    return folder
-
-
-def _stored_names(folder: Path) -> set[str]:
-    names: set[str] = set()
-    for path in folder.glob("model*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            names.update(file.keys())
-    return names
-
-
-def _missing(model: LFM2AudioModel, stored: Iterable[str]) -> list[str]:
+def _missing(model: LFM2AudioModel, folder: Path) -> list[str]:
     """Return the tensors of the model that are not stored, neither by their name nor by that of a tied tensor.
 
     Upstream leaves such tensors random without a warning.
     """
-    state = model.state_dict(keep_vars=True)
-    present = set(stored)
+    state, present = model.state_dict(keep_vars=True), set[str]()
+    for path in folder.glob("model*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            present.update(file.keys())
     tied = {id(tensor) for name, tensor in state.items() if name in present}
     return [name for name, tensor in state.items() if name not in present and id(tensor) not in tied]
 
@@ -265,10 +227,10 @@ def read_config(folder: Path) -> LFM2AudioConfig:
     for name, value in content["lfm"].items():
         if isinstance(value, float) and not math.isfinite(value):
             raise WeightsError(f"{folder}/config.json: its lfm.{name} is not finite; pull it again", model=str(folder))
-    parts: dict[str, Any] = {
-        "lfm": Lfm2Config(**content.pop("lfm")),
-        "encoder": ConformerEncoderConfig(**content.pop("encoder")),
-        "depthformer": DepthformerConfig(**content.pop("depthformer")),
-        "preprocessor": PreprocessorConfig(**content.pop("preprocessor")),
+    classes = {
+        "lfm": Lfm2Config,
+        "encoder": ConformerEncoderConfig,
+        "depthformer": DepthformerConfig,
+        "preprocessor": PreprocessorConfig,
     }
-    return LFM2AudioConfig(**parts, **content)
+    return LFM2AudioConfig(**content | {name: kind(**content[name]) for name, kind in classes.items()})

@@ -18,7 +18,7 @@ from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from asrlab.batching import ChunkFeatures, Decoded, Detected
-from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND, segment_dict
+from asrlab.engines.openai_whisper.decode_loop import FRAMES_PER_SECOND, WINDOW_S, segment_dict
 from asrlab.engines.whisper import split_at_timestamps, to_segments
 from asrlab.options import Batching, TranscribeOptions
 
@@ -45,7 +45,7 @@ class OpenAIWhisperBatchBackend:
     batching: Batching
     half: bool
 
-    max_chunk_s: ClassVar[float] = N_FRAMES / FRAMES_PER_SECOND
+    max_chunk_s: ClassVar[float] = WINDOW_S
 
     @property
     def language(self) -> str | None:

@@ -10,7 +10,7 @@ Source: openai-whisper 20250625, ``whisper/transcribe.py``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -24,14 +24,26 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 from whisper.utils import get_end
 
 from asrlab.engine.contract import Recognition
-from asrlab.engines.openai_whisper.hallucinations import WindowSpan, first_hallucination, leading_silence
-from asrlab.engines.whisper import TimestampedTokens, split_at_timestamps, to_segments
+from asrlab.engines.whisper import (
+    APPEND_PUNCTUATIONS,
+    PREPEND_PUNCTUATIONS,
+    TimestampedTokens,
+    split_at_timestamps,
+    to_segments,
+)
 from asrlab.engines.whisper_settings import MIN_TEXT_TOKENS, SPECIAL_TOKENS, OpenAIWhisperSettings
 from asrlab.options import TranscribeOptions
 
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PROMPT_RESET_TEMPERATURE = 0.5
 FRAMES_PER_SECOND = 100
+WINDOW_S = N_FRAMES / FRAMES_PER_SECOND
+# Hallucinations, segments that the model made up in silence: anomalous words with silence around them.
+_MIN_PROBABILITY = 0.15
+_MIN_WORD_S, _MAX_WORD_S = 0.133, 2.0
+_MAX_WORDS = 8
+_EDGE_S = 2.0  # seconds at either end of a window that count as silence
+_PUNCTUATION = PREPEND_PUNCTUATIONS + APPEND_PUNCTUATIONS
 
 
 @attrs.define
@@ -65,7 +77,6 @@ class WindowDecoder:
             the model knows only English.
         frames: Length of the recording, at 100 frames a second.
         seek: Frame up to which the recording has been transcribed.
-
     """
 
     def __init__(
@@ -203,35 +214,43 @@ class WindowDecoder:
 
     def _skip_hallucinations(self, window: _Window, segments: list[dict[str, Any]], *, ended: bool) -> bool:
         """Drop hallucinations and advance past the silence; return whether to decode the window again from there."""
-        threshold = self._settings.hallucination_silence_threshold
+        threshold, last_end = self._settings.hallucination_silence_threshold, get_end(segments)
         if threshold is not None:
-            size = window.size / FRAMES_PER_SECOND
-            span = WindowSpan(offset=window.offset, size=size, last_speech=self._last_speech, threshold=threshold)
-            self._skip_trailing_silence(window, get_end(segments), span, ended=ended)
-            gap = leading_silence(segments, span)
-            if gap is not None:
+            if not ended and last_end is not None and last_end > window.offset:
+                is_long = window.offset + WINDOW_S - last_end > threshold
+                self.seek = round(last_end * FRAMES_PER_SECOND) if is_long else window.seek + window.size
+            first = _first_with_words(segments)
+            gap = float(first["start"] - window.offset) if first is not None and _is_anomalous(first) else None
+            if gap is not None and gap > threshold:
                 self.seek = window.seek + round(gap * FRAMES_PER_SECOND)
                 return True
-            self._drop_hallucinations(segments, span)
-        last_end = get_end(segments)
+            index = self._first_hallucination(window, segments, threshold)
+            if index is not None:
+                start, end = segments[index]["start"], segments[index]["end"]
+                self.seek = round(max(window.offset + 1, start) * FRAMES_PER_SECOND)
+                if self.frames / FRAMES_PER_SECOND - end < threshold:
+                    self.seek = self.frames
+                del segments[index:]
+                last_end = get_end(segments)
         self._last_speech = self._last_speech if last_end is None else last_end
         return False
 
-    def _skip_trailing_silence(self, window: _Window, last_end: float | None, span: WindowSpan, *, ended: bool) -> None:
-        if not ended and last_end is not None and last_end > window.offset:
-            silence = span.window_end - last_end
-            speech_end = round(last_end * FRAMES_PER_SECOND)
-            self.seek = speech_end if silence > span.threshold else window.seek + window.size
-
-    def _drop_hallucinations(self, segments: list[dict[str, Any]], span: WindowSpan) -> None:
-        index = first_hallucination(segments, span)
-        if index is None:
-            return
-        start, end = segments[index]["start"], segments[index]["end"]
-        self.seek = round(max(span.offset + 1, start) * FRAMES_PER_SECOND)
-        if self.frames / FRAMES_PER_SECOND - end < span.threshold:
-            self.seek = self.frames
-        del segments[index:]
+    def _first_hallucination(self, window: _Window, segments: list[dict[str, Any]], threshold: float) -> int | None:
+        """Return the index of the first anomalous segment that has silence or more anomalous segments around it."""
+        previous_end, audio_end = self._last_speech, window.offset + window.size / FRAMES_PER_SECOND
+        for index, segment in enumerate(segments):
+            if not segment["words"]:
+                continue
+            start, end = segment["start"], segment["end"]
+            following = _first_with_words(segments[index + 1 :])
+            next_start = following["words"][0]["start"] if following else audio_end
+            is_early = start < threshold or start - window.offset < _EDGE_S
+            has_silence_before = is_early or start - previous_end > threshold
+            has_silence_after = next_start - end > threshold or window.offset + WINDOW_S - end < _EDGE_S
+            if _is_anomalous(segment) and has_silence_before and (has_silence_after or _is_anomalous(following)):
+                return index
+            previous_end = end
+        return None
 
 
 def segment_dict(
@@ -255,3 +274,20 @@ def segment_dict(
 def is_empty(segment: dict[str, Any]) -> bool:
     """Return whether *segment* has no duration or no text; upstream keeps it without text, tokens and words."""
     return bool(segment["start"] == segment["end"] or not segment["text"].strip())
+
+
+def _first_with_words(segments: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((segment for segment in segments if segment["words"]), None)
+
+
+def _is_anomalous(segment: dict[str, Any] | None) -> bool:
+    """Return whether the first words of *segment* are too short, too long or too improbable to be speech."""
+    if segment is None or not segment["words"]:
+        return False
+    words = [word for word in segment["words"] if word["word"] not in _PUNCTUATION][:_MAX_WORDS]
+    score = 0.0
+    for word in words:
+        duration = word["end"] - word["start"]
+        improbable = float(word.get("probability", 0.0) < _MIN_PROBABILITY)
+        score += improbable + max(0.0, _MIN_WORD_S - duration) * 15 + max(0.0, duration - _MAX_WORD_S)
+    return bool(score >= 3 or score + 0.01 >= len(words))

@@ -1,20 +1,35 @@
-"""Echo engine: one word a second, ``silence``, ``quiet`` or ``loud``."""
+"""The echo engine: one word a second, ``silence``, ``quiet`` or ``loud``, for tests and documentation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from asrlab.audio import SAMPLE_RATE, AudioReader
 from asrlab.device import DeviceReport
 from asrlab.engine.contract import Recognition, Recognizer, TranscriberInfo
-from asrlab.engine.spec import LoadRequest
+from asrlab.engine.spec import EngineSpec, LoadRequest, ModelSpec
 from asrlab.options import Capabilities, TranscribeOptions
+from asrlab.plugins.hookspecs import hookimpl
 from asrlab.transcript import Segment, Word
+
+__all__ = ["SPEC", "asrlab_engines"]
 
 SILENCE_DBFS = -60.0
 QUIET_DBFS = -30.0
+SPEC = EngineSpec(
+    name="echo",
+    factory="asrlab.engines.echo:load",
+    devices="asrlab.engines.echo:devices",
+    models=(ModelSpec(name="echo", description="Names how loud each second is; for tests and documentation"),),
+    default_model="echo",
+    compute_types=("float32",),
+)
+
+
+@hookimpl
+def asrlab_engines() -> list[EngineSpec]:
+    """Return the echo engine."""
+    return [SPEC]
 
 
 class EchoRecognizer(Recognizer):
@@ -29,20 +44,17 @@ class EchoRecognizer(Recognizer):
 
 
 def _segments(audio: AudioReader, *, words: bool) -> Iterator[Segment]:
+    import numpy as np
+
     start = 0.0
     for block in audio.blocks(block_s=1.0):
         end = start + len(block) / SAMPLE_RATE
-        text = _loudness(float(np.sqrt(np.mean(np.square(block, dtype=np.float64)))))
+        rms = float(np.sqrt(np.mean(np.square(block, dtype=np.float64))))
+        level_dbfs = 20 * np.log10(max(rms, 1e-10))
+        text = "silence" if level_dbfs < SILENCE_DBFS else "quiet" if level_dbfs < QUIET_DBFS else "loud"
         timed = (Word(text=text, start=start, end=end, probability=1.0),) if words else None
         yield Segment(text=text, start=start, end=end, words=timed)
         start = end
-
-
-def _loudness(rms: float) -> str:
-    level_dbfs = 20 * np.log10(max(rms, 1e-10))
-    if level_dbfs < SILENCE_DBFS:
-        return "silence"
-    return "quiet" if level_dbfs < QUIET_DBFS else "loud"
 
 
 def devices() -> DeviceReport:
