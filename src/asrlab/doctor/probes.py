@@ -26,17 +26,22 @@ from asrlab.plugins.manager import BUILTINS, DISABLE, HOOKS, PluginHost
 from asrlab.plugins.probe_cache import is_probed, read_probe_result, save_probe_result
 from asrlab.transcript import PatchStatus
 
+type Progress = Callable[[Sequence[str]], object]
+"""A function that is called with the labels of the pending tasks."""
+type Offer = tuple[EngineSpec, str]
+"""An engine and the distribution that offers it."""
 PATCH_TIMEOUT_S = 300.0
 """Seconds that importing a package and trying its patches may take."""
+IMPORT_TIMEOUT_S = 120.0
+"""Seconds that an engine may take to import before it counts as hanging."""
+DEFAULT_TIMEOUT_S = 30.0
+"""Seconds in which a plugin must import and list what it offers, for which it should import nothing heavy."""
+TIMEOUT = "ASRLAB_PLUGIN_TIMEOUT"
+_FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
 
 
 def try_all_patches(
-    host: PluginHost,
-    *,
-    device: str,
-    choice: str | None,
-    engines: Sequence[EngineSpec] | None = None,
-    progress: Callable[[Sequence[str]], object] = lambda _labels: None,
+    host: PluginHost, *, device: str, choice: str | None, engines: Sequence[EngineSpec] | None, progress: Progress
 ) -> tuple[tuple[Patch, PatchStatus], ...]:
     """Try each known patch, and return it with its status.
 
@@ -55,37 +60,24 @@ def try_all_patches(
     PatchSelection.parse(choice, known)
     check_device(device)
     patches = [patch for patch in known if engines is None or any(spec.uses(patch.distribution) for spec in engines)]
-    distributions = list(dict.fromkeys(patch.distribution for patch in patches))
-    tasks = [_patch_task(name, device, choice) for name in distributions if installed_version(name) is not None]
+    builtin = {patch.distribution for plugin, patch in host.collect("asrlab_patches", Patch) if plugin.name in BUILTINS}
     statuses: dict[str, PatchStatus] = {}
-    for name in distributions:
+    shared: list[Task] = []
+    groups = [shared]  # the packages of built-in engines share a process
+    for name in dict.fromkeys(patch.distribution for patch in patches):
         if installed_version(name) is None:  # its patches are skipped on any device
             tried = try_patches(device="cpu", patches=choice, host=host, distributions=(name,))
             statuses |= {patch.name: status for patch, status in tried}
-    for task, result in run_tasks(_patch_groups(tasks, host), timeout_s=PATCH_TIMEOUT_S, progress=progress):
-        statuses |= _patch_statuses(task, result, patches)
-    return tuple((patch, statuses[patch.name]) for patch in patches)
-
-
-def _patch_task(distribution: str, device: str, choice: str | None) -> Task:
-    return Task(
-        label=distribution,
-        function="asrlab.doctor.probes:try_patches_here",
-        arguments={"distribution": distribution, "device": device, "choice": choice},
-    )
-
-
-def _patch_groups(tasks: Iterable[Task], host: PluginHost) -> list[list[Task]]:
-    """Return the tasks in groups, one of them for all packages of built-in engines."""
-    offered = host.collect("asrlab_patches", Patch)
-    builtin = {patch.distribution for plugin, patch in offered if plugin.name in BUILTINS}
-    shared, alone = [], []
-    for task in tasks:
-        if task.label in builtin:
+            continue
+        arguments = {"distribution": name, "device": device, "choice": choice}
+        task = Task(label=name, function="asrlab.doctor.probes:try_patches_here", arguments=arguments)
+        if name in builtin:
             shared.append(task)
         else:
-            alone.append([task])
-    return [shared, *alone]
+            groups.append([task])
+    for task, result in run_tasks(groups, timeout_s=PATCH_TIMEOUT_S, progress=progress):
+        statuses |= _patch_statuses(task, result, patches)
+    return tuple((patch, statuses[patch.name]) for patch in patches)
 
 
 def _patch_statuses(task: Task, result: TaskResult, patches: Iterable[Patch]) -> Mapping[str, PatchStatus]:
@@ -107,12 +99,7 @@ def try_patches_here(*, distribution: str, device: str, choice: str | None) -> l
     return [attrs.asdict(status) for _, status in tried]
 
 
-TIMEOUT = "ASRLAB_PLUGIN_TIMEOUT"
-DEFAULT_TIMEOUT_S = 30.0
-"""Seconds in which a plugin must import and list what it offers, for which it should import nothing heavy."""
-
-
-def probe_plugins(*, again: bool = False, progress: Callable[[Sequence[str]], object] = lambda _labels: None) -> None:
+def probe_plugins(*, again: bool, progress: Progress) -> None:
     """Try each plugin that was not tried with its present files, and store the result.
 
     Args:
@@ -123,22 +110,22 @@ def probe_plugins(*, again: bool = False, progress: Callable[[Sequence[str]], ob
         OptionError: If ``ASRLAB_PLUGIN_TIMEOUT`` is not a number of seconds.
     """
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
-    if "*" in disabled:
+    points: dict[int, EntryPoint] = {}  # by the identity of the task: two distributions may offer plugins of one name
+    tasks = []
+    for point in entry_points(group="asrlab") if "*" not in disabled else ():
+        stored = read_probe_result(point)
+        if point.name in disabled or (is_probed(point) and not (again and stored and stored.failure)):
+            continue
+        arguments = {"name": point.name, "value": point.value, "distribution": _distribution_of(point)}
+        task = Task(label=point.name, function="asrlab.doctor.probes:import_plugin_here", arguments=arguments)
+        tasks.append([task])
+        points[id(task)] = point
+    if not tasks:
         return
-    points = [point for point in entry_points(group="asrlab") if point.name not in disabled]
-    untried = [point for point in points if not is_probed(point) or (again and _failed(point))]
-    if not untried:
-        return
-    tasks = [_plugin_task(point) for point in untried]
-    for task, result in run_tasks([[task] for task in tasks], timeout_s=_plugin_timeout_s(), progress=progress):
-        point = next(point for point, known in zip(untried, tasks, strict=True) if known is task)
+    for task, result in run_tasks(tasks, timeout_s=_plugin_timeout_s(), progress=progress):
         hint = f" (more time: {TIMEOUT}=SECONDS)" if result.failure.startswith("does not end") else ""
-        save_probe_result(point, f"it {result.failure}{hint}; to try it again: asrlab plugins" if result.died else "")
-
-
-def _failed(point: EntryPoint) -> bool:
-    result = read_probe_result(point)
-    return result is not None and bool(result.failure)
+        failure = f"it {result.failure}{hint}; to try it again: asrlab plugins" if result.died else ""
+        save_probe_result(points[id(task)], failure)
 
 
 def _plugin_timeout_s() -> float:
@@ -152,83 +139,59 @@ def _plugin_timeout_s() -> float:
     return seconds
 
 
-def _plugin_task(point: EntryPoint) -> Task:
-    arguments = {"name": point.name, "value": point.value, "distribution": point.dist.name if point.dist else ""}
-    return Task(label=point.name, function="asrlab.doctor.probes:import_plugin_here", arguments=arguments)
+def _distribution_of(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else ""
 
 
 def import_plugin_here(*, name: str, value: str, distribution: str) -> None:
     """Import a plugin into this process and collect what it offers; exceptions are reported elsewhere."""
-    points: Iterable[EntryPoint] = entry_points(group="asrlab", name=name)
-    points = [
-        point for point in points if point.value == value and (point.dist.name if point.dist else "") == distribution
-    ]
+    named = entry_points(group="asrlab", name=name)
+    points = [point for point in named if point.value == value and _distribution_of(point) == distribution]
     host = PluginHost(points=points, disabled=())
     for hook, kind in HOOKS.items():
         host.collect(hook, kind)
 
 
-IMPORT_TIMEOUT_S = 120.0
-"""Seconds that an engine may take to import before it counts as hanging."""
-_FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
-type Offer = tuple[EngineSpec, str]
-"""An engine and the distribution that offers it."""
-
-
-@attrs.frozen(kw_only=True)
-class EngineProbe:
-    """The result of probing an engine.
-
-    Attributes:
-        row: The engine's devices, as in ``asrlab devices --json``; None if the engine does not import.
-        failure: Reason why the engine does not import; empty if it does.
-    """
-
-    row: dict[str, Any] | None
-    failure: str = ""
-
-
 def probe_engines(
-    offers: Sequence[Offer], *, load: bool, progress: Callable[[Sequence[str]], object] = lambda _labels: None
-) -> Iterator[tuple[EngineSpec, EngineProbe]]:
+    offers: Sequence[Offer], *, load: bool, progress: Progress
+) -> Iterator[tuple[EngineSpec, TaskResult]]:
     """Start a probe of every engine, and return an iterator over the results as they arrive.
+
+    The value of a result is the engine's row of `device_rows`.
 
     Args:
         offers: The engines with their distributions.
         load: Import the module that loads models, and so the whole engine; otherwise only what lists devices.
         progress: Called with the names of the pending engines.
     """
-    tasks = [_engine_task(spec, load=load) for spec, _ in offers]
-    groups = [[task for task, (_, distribution) in zip(tasks, offers, strict=True) if distribution == "asrlab"]]
-    groups += [[task] for task, (_, distribution) in zip(tasks, offers, strict=True) if distribution != "asrlab"]
+    specs: dict[int, EngineSpec] = {}  # by the identity of the task: two distributions may offer engines of one name
+    shared: list[Task] = []
+    groups = [shared]
+    for spec, distribution in offers:
+        arguments = {"fields": {name: getattr(spec, name) for name in _FIELDS}, "load": load}
+        task = Task(label=spec.name, function="asrlab.doctor.probes:import_engine_here", arguments=arguments)
+        specs[id(task)] = spec
+        if distribution == "asrlab":
+            shared.append(task)
+        else:
+            groups.append([task])
     answers = run_tasks(groups, timeout_s=IMPORT_TIMEOUT_S, progress=progress)
-    return ((offers[_task_index(task, tasks)][0], _probe_of(answer)) for task, answer in answers)
+    return ((specs[id(task)], _with_subject(answer)) for task, answer in answers)
 
 
-def device_rows(
-    offers: Sequence[Offer], *, progress: Callable[[Sequence[str]], object] = lambda _labels: None
-) -> list[dict[str, Any]]:
+def _with_subject(answer: TaskResult) -> TaskResult:
+    return (
+        answer if answer.raised or not answer.failure else attrs.evolve(answer, failure=f"its import {answer.failure}")
+    )
+
+
+def device_rows(offers: Sequence[Offer], *, progress: Progress) -> list[dict[str, Any]]:
     """Return a row for each engine, in order, with an error if its devices are not known."""
     installed = [offer for offer in offers if offer[0].is_installed()]
     rows = {id(spec): _device_row(spec) for spec, _ in offers if not spec.is_installed()}
     for spec, probe in probe_engines(installed, load=False, progress=progress):
-        rows[id(spec)] = probe.row or _error_row(spec, f"engine {spec.name!r}: {probe.failure}; run: asrlab doctor")
+        rows[id(spec)] = probe.value or _error_row(spec, f"engine {spec.name!r}: {probe.failure}; run: asrlab doctor")
     return [rows[id(spec)] for spec, _ in offers]
-
-
-def _task_index(task: Task, tasks: Sequence[Task]) -> int:
-    """Return the index of *task* by identity: two distributions may offer engines of the same name."""
-    return next(index for index, known in enumerate(tasks) if known is task)
-
-
-def _probe_of(answer: TaskResult) -> EngineProbe:
-    failure = answer.failure if answer.raised or not answer.failure else f"its import {answer.failure}"
-    return EngineProbe(row=answer.value, failure=failure)
-
-
-def _engine_task(spec: EngineSpec, *, load: bool) -> Task:
-    arguments = {"fields": {name: getattr(spec, name) for name in _FIELDS}, "load": load}
-    return Task(label=spec.name, function="asrlab.doctor.probes:import_engine_here", arguments=arguments)
 
 
 def import_engine_here(*, fields: Mapping[str, Any], load: bool) -> dict[str, Any]:
@@ -248,13 +211,8 @@ def _device_row(spec: EngineSpec) -> dict[str, Any]:
         report = spec.device_report()
     except EngineUnavailableError as error:
         return _error_row(spec, error.message)
-    return {
-        "engine": spec.name,
-        "available": list(report.available),
-        "auto": report.best(),
-        "missing": dict(report.missing),
-        "error": None,
-    }
+    facts = {"available": list(report.available), "auto": report.best(), "missing": dict(report.missing)}
+    return {"engine": spec.name, **facts, "error": None}
 
 
 def _error_row(spec: EngineSpec, message: str) -> dict[str, Any]:
