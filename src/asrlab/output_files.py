@@ -31,12 +31,13 @@ def write_file(path: Path, content: bytes, *, follow_link: bool = True) -> None:
     """
     try:
         before = _stat(path, follow_link=follow_link)
-        if before is None or stat.S_ISLNK(before.st_mode):
-            _replace(_target(path, follow_link=follow_link), content, mode=None)
-        elif stat.S_ISREG(before.st_mode):
-            _replace(_target(path, follow_link=follow_link), content, mode=stat.S_IMODE(before.st_mode))
+        is_file = before is not None and stat.S_ISREG(before.st_mode)
+        if before is None or is_file or stat.S_ISLNK(before.st_mode):
+            target = Path(os.path.realpath(path)) if follow_link else path
+            _replace(target, content, mode=stat.S_IMODE(before.st_mode) if before and is_file else None)
         else:
-            _write_directly(path, content)
+            with path.open("wb", buffering=0) as device:
+                write_all(device.fileno(), content)
     except (OSError, ValueError) as error:
         raise output_error(path, error) from error
 
@@ -60,7 +61,7 @@ def check_target(path: Path) -> None:
     try:
         before = _stat(path)
         if before is None or stat.S_ISREG(before.st_mode):
-            _check_writable(_target(path).parent)
+            _check_writable(Path(os.path.realpath(path)).parent)
         elif stat.S_ISDIR(before.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except (OSError, ValueError) as error:
@@ -126,10 +127,6 @@ def sync_file(file: int) -> None:
         os.fsync(file)
 
 
-def _target(path: Path, *, follow_link: bool = True) -> Path:
-    return Path(os.path.realpath(path)) if follow_link else path
-
-
 def _stat(path: Path, *, follow_link: bool = True) -> os.stat_result | None:
     try:
         return path.stat(follow_symlinks=follow_link)
@@ -140,29 +137,18 @@ def _stat(path: Path, *, follow_link: bool = True) -> os.stat_result | None:
 def _replace(target: Path, content: bytes, *, mode: int | None) -> None:
     temporary = _temporary_path(target.parent)
     try:
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        try:
-            write_all(file, content)
+        with temporary.open("wb", buffering=0) as file:
+            write_all(file.fileno(), content)
             if mode is not None:
                 with suppress(PermissionError):  # the file system has no permissions
-                    os.fchmod(file, mode)
-            sync_file(file)
-        finally:
-            os.close(file)
+                    os.fchmod(file.fileno(), mode)
+            sync_file(file.fileno())
         temporary.replace(target)
         sync_folder(target.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-
-
-def _write_directly(target: Path, content: bytes) -> None:
-    file = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        write_all(file, content)
-    finally:
-        os.close(file)
 
 
 def _check_writable(folder: Path) -> None:

@@ -18,7 +18,7 @@ import click
 from asrlab.control_characters import escape_json
 from asrlab.errors import OptionError
 from asrlab.output_files import check_target, write_file
-from asrlab.terminal import write_stdout
+from asrlab.terminal import guarded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -178,6 +178,6 @@ def write_document(path: Path, content: bytes) -> None:
         OutputError: If it cannot be written.
     """
     if is_stdout(path):
-        write_stdout(content)
+        guarded().write_bytes(content)
     else:
         write_file(path, content)

@@ -1,8 +1,4 @@
-"""Guards for standard output and standard error.
-
-All text that the command, click, logging, Python's warnings or a plugin prints passes through `OutputStream.write`,
-which escapes unsafe characters.
-"""
+"""Guards for standard output and standard error: all text that is printed passes through `OutputStream.write`."""
 
 from __future__ import annotations
 
@@ -10,18 +6,14 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
 from asrlab.control_characters import escape_controls
 from asrlab.errors import OutputError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-STDOUT = "standard output"
-STDERR = "standard error"
+STDOUT, STDERR = "standard output", "standard error"
 OUTPUT_FAILED = 74
 """Exit code of a command whose output cannot be written. Source: sysexits.h, EX_IOERR."""
 
@@ -36,15 +28,16 @@ class OutputStream(io.TextIOBase):
     Args:
         raw: The stream; None if the process was started with a closed stream.
         name: `STDOUT` or `STDERR`.
-        escapes: True to escape unsafe characters; False for a caller that escapes text itself and writes styles.
+        escaped_by_caller: The guarded stream of which this is a view without escaping; None if this stream escapes.
     """
 
-    def __init__(self, raw: TextIO | None, name: str, *, escapes: bool = True) -> None:
+    def __init__(self, raw: TextIO | None, name: str, *, escaped_by_caller: OutputStream | None = None) -> None:
         super().__init__()
         self.raw = raw
         self.name = name
         self.reader_gone = False
-        self._escapes = escapes
+        self._escapes = escaped_by_caller is None
+        self._guarded = escaped_by_caller or self
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # typeshed has an attribute
@@ -73,11 +66,7 @@ class OutputStream(io.TextIOBase):
             return False
 
     def fileno(self) -> int:
-        """Return the descriptor.
-
-        Raises:
-            OSError: If there is none.
-        """
+        """Return the descriptor, or raise ``OSError`` if there is none."""
         if self.raw is None:
             raise io.UnsupportedOperation(f"{self.name} is closed")
         return self.raw.fileno()
@@ -88,7 +77,7 @@ class OutputStream(io.TextIOBase):
             raise TypeError(f"{self.name} accepts text, not {type(text).__name__}")
         if text:
             escaped = escape_controls(text) if self._escapes else text
-            self._write(_encodable(escaped, self.encoding))
+            self._write(escaped.encode(self.encoding, self.errors).decode(self.encoding))
         return len(text)
 
     def flush(self) -> None:
@@ -101,8 +90,8 @@ class OutputStream(io.TextIOBase):
         self._write("", data)
 
     def unescaped(self) -> OutputStream:
-        """Return the same stream for a caller that escapes text itself."""
-        return _UnescapedStream(self)
+        """Return a view of the stream for a caller that escapes text itself and writes styles."""
+        return OutputStream(self.raw, self.name, escaped_by_caller=self)
 
     def _write(self, text: str, data: bytes = b"") -> None:
         try:
@@ -121,7 +110,7 @@ class OutputStream(io.TextIOBase):
             if self.name != STDOUT:
                 return
             if isinstance(error, BrokenPipeError):
-                self.reader_gone = True
+                self._guarded.reader_gone = True
                 # without an errno, for which click would exit with 1
                 raise BrokenPipeError(f"the reader of {STDOUT} has closed the pipe") from error
             reason = getattr(error, "strerror", None) or str(error)
@@ -161,26 +150,6 @@ class _ByteStream(io.RawIOBase):
         return len(data)
 
 
-class _UnescapedStream(OutputStream):
-    """A view of a stream without escaping, with the same handling of errors."""
-
-    def __init__(self, guarded: OutputStream) -> None:
-        super().__init__(guarded.raw, guarded.name, escapes=False)
-        self._guarded = guarded
-
-    def _write(self, text: str, data: bytes = b"") -> None:
-        self._guarded._write(text, data)  # noqa: SLF001 - the same class
-
-
-def _encodable(text: str, encoding: str) -> str:
-    """Return *text* with characters that *encoding* lacks escaped."""
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.encode(encoding, "backslashreplace").decode(encoding)
-    return text
-
-
 @contextmanager
 def guard_streams(*, stdout_is_data: bool = True) -> Iterator[None]:
     """Replace standard output and standard error by an `OutputStream`; nested calls wrap the present streams.
@@ -190,8 +159,11 @@ def guard_streams(*, stdout_is_data: bool = True) -> Iterator[None]:
             in a worker, which sends its results through a pipe.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout = cast("TextIO", OutputStream(_with_utf8(before[0]), STDOUT if stdout_is_data else STDERR))
-    sys.stderr = cast("TextIO", OutputStream(_with_utf8(before[1]), STDERR))
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
+            stream.reconfigure(encoding="utf-8")
+    sys.stdout = cast("TextIO", OutputStream(before[0], STDOUT if stdout_is_data else STDERR))
+    sys.stderr = cast("TextIO", OutputStream(before[1], STDERR))
     try:
         yield
     finally:
@@ -219,15 +191,6 @@ def run_guarded(program: Callable[[], object]) -> None:
                 raise
 
 
-def write_stdout(data: bytes) -> None:
-    """Write a document to standard output unchanged.
-
-    Raises:
-        OutputError: If standard output cannot be written.
-    """
-    guarded().write_bytes(data)
-
-
 def open_missing_descriptors() -> None:
     """Open the null device for each missing standard descriptor.
 
@@ -244,10 +207,3 @@ def open_missing_descriptors() -> None:
                 os.close(opened)
             else:
                 os.set_inheritable(descriptor, True)  # noqa: FBT003 - os has no keyword
-
-
-def _with_utf8(stream: TextIO | None) -> TextIO | None:
-    """Return *stream*, switched to UTF-8 if its encoding is ASCII."""
-    if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
-        stream.reconfigure(encoding="utf-8")
-    return stream

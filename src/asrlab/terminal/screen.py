@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text as _Text
 
 from asrlab.control_characters import escape_controls
-from asrlab.terminal import OutputStream, guarded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from rich.console import ConsoleOptions, RenderableType
-
+from asrlab.terminal import guarded
 
 PLAIN_WIDTH = 160
 """Columns of the output if it is not a terminal, wide enough for the cells of tables."""
@@ -56,10 +51,7 @@ class Screen(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render *renderable* with its text escaped."""
         for segment in super().render(renderable, options):
-            if segment.control:
-                yield segment
-            else:
-                yield Segment(escape_controls(segment.text), segment.style)
+            yield segment if segment.control else Segment(escape_controls(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
         """Raise for a closed pipe, which the command handles; Rich would exit with 1."""
@@ -68,7 +60,7 @@ class Screen(Console):
 
 def open_screen(*, stderr: bool = False) -> Screen:
     """Open a console; if the stream is not a terminal, its output is plain and wide."""
-    stream: OutputStream = guarded(stderr=stderr)
+    stream = guarded(stderr=stderr)
     return Screen(
         file=stream.unescaped(),  # type: ignore[arg-type] # a TextIOBase has all that Rich needs of IO[str]
         width=None if stream.isatty() else PLAIN_WIDTH,
