@@ -6,24 +6,8 @@ from typing import Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import Command
-from asrlab.cli.options import (
-    FilePath,
-    as_json,
-    batching_options,
-    combine,
-    complete_dataset,
-    device_options,
-    engine_options,
-    flag,
-    model_option,
-    normalizers_option,
-    number,
-    offline_option,
-    only_table_option,
-    to_batching,
-    to_transcribe_options,
-)
 
 BENCH_EPILOG = """\b
 Examples:
@@ -41,10 +25,10 @@ Examples:
 
 _MIB = 2**20
 
-_run_options = combine(
+_run_options = options.combine(
     click.option("--format", help="Format of DATASET, such as kaldi; detected if not given. See docs/reference."),
-    flag("--allow-external-audio", description="Accept audio files outside of DATASET's folder."),
-    click.option("--run", type=FilePath(), help="Folder for the records; a run that is there is resumed."),
+    options.flag("--allow-external-audio", description="Accept audio files outside of DATASET's folder."),
+    click.option("--run", type=options.FilePath(), help="Folder for the records; a run that is there is resumed."),
     click.option(
         "--normalizer",
         help="Normalizer of all utterances: english, basic, none or leaderboard; by language if not given.",
@@ -61,20 +45,20 @@ _run_options = combine(
     click.option(
         "--timeout", type=float, help="Maximum seconds for an utterance; 60 times its duration, at least 300."
     ),
-    number("--memory-limit", None, "MiB at which a model's process is out of memory.", at_least=1),
+    options.number("--memory-limit", None, "MiB at which a model's process is out of memory.", at_least=1),
 )
 
 
 @click.command(cls=Command, epilog=BENCH_EPILOG)
-@click.argument("dataset", shell_complete=complete_dataset)
-@model_option
+@click.argument("dataset", shell_complete=options.complete_dataset)
+@options.model_option
 @_run_options
-@normalizers_option
-@only_table_option
-@device_options
-@engine_options
-@batching_options
-@as_json
+@options.normalizers_option
+@options.only_table_option
+@options.device_options
+@options.engine_options
+@options.batching_options
+@options.as_json
 def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any) -> int:
     """Transcribe DATASET with each MODEL and score the texts against its references.
 
@@ -100,8 +84,8 @@ def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any)
         models=models,
         warmup=default_warmup(settings["repeat"]) if warmup is None else warmup,
         memory_limit_bytes=memory_limit and memory_limit * _MIB,
-        batching=to_batching(given),
-        options=to_transcribe_options(given),
+        batching=options.to_batching(given),
+        options=options.to_transcribe_options(given),
         **settings,
     )
     with fetch_progress() as show:
@@ -113,9 +97,9 @@ def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any)
 
 @click.command(cls=Command, epilog=RESUME_EPILOG)
 @click.argument("run")
-@offline_option
-@only_table_option
-@as_json
+@options.offline_option
+@options.only_table_option
+@options.as_json
 def resume(run: str, *, offline: bool, only_table: bool, as_json: bool) -> int:
     """Resume RUN, which was stopped or killed, by its name or its folder.
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import Command
-from asrlab.cli.options import as_json, comparison_options, number, runs_argument, to_comparison_options
 
 EPILOG = """\b
 Examples:
@@ -18,11 +18,11 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@runs_argument
-@comparison_options
-@number("--top-words", 10, "Word errors shown of each model.")
-@number("--worst-n", 5, "Worst utterances shown with their words.")
-@as_json
+@options.runs_argument
+@options.comparison_options
+@options.number("--top-words", 10, "Word errors shown of each model.")
+@options.number("--worst-n", 5, "Worst utterances shown with their words.")
+@options.as_json
 def compare(runs: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
     """Compare the models of one RUN or several over the same utterances.
 
@@ -40,9 +40,9 @@ def compare(runs: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
     from asrlab.terminal.screen import Text, open_screen
 
     results = [load_run(find_run(run)) for run in runs]
-    options = ComparisonOptions(**to_comparison_options(given))
-    comparison = compare_runs(results, options)
-    details = build_details(results, options)
+    chosen = ComparisonOptions(**options.to_comparison_options(given))
+    comparison = compare_runs(results, chosen)
+    details = build_details(results, chosen)
     if as_json:
         echo_json(json.loads(comparison.to_json()) | {"details": details.to_plain()})
         return
@@ -52,5 +52,5 @@ def compare(runs: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
     screen = open_screen()
     for line in comparison.headline:
         screen.print(Text(line, style="bold"), soft_wrap=True)
-    print_parts(screen, comparison_view(comparison, top_words=options.top_words))
+    print_parts(screen, comparison_view(comparison, top_words=chosen.top_words))
     print_parts(screen, details_view(details))

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import DONE, SOME_FAILED, Command
-from asrlab.cli.options import as_json, device_option, engine_filter, flag
 
 DOCTOR_EPILOG = """\b
 Examples:
@@ -27,9 +27,9 @@ _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 @click.command(cls=Command, epilog=DOCTOR_EPILOG)
-@engine_filter
-@flag("--verify-weights", description="Read and hash all stored weights, even those checked before.")
-@as_json
+@options.engine_filter
+@options.flag("--verify-weights", description="Read and hash all stored weights, even those checked before.")
+@options.as_json
 def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> int:
     """Check python, decoders, plugins, engines, devices and weights.
 
@@ -63,10 +63,10 @@ def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> 
 
 
 @click.command(cls=Command, epilog=PATCHES_EPILOG)
-@device_option
+@options.device_option
 @click.option("--patches", metavar="CHOICE", help="auto, off, or names with commas.")
-@engine_filter
-@as_json
+@options.engine_filter
+@options.as_json
 def patches(*, device: str, patches: str | None, engines: tuple[str, ...], as_json: bool) -> int:
     """List all known patches with their status here and their reason.
 

@@ -10,17 +10,7 @@ from contextlib import nullcontext
 import click
 
 from asrlab._version import __version__
-from asrlab.cli.command import (
-    COMPLETE,
-    DONE,
-    FAULT,
-    INTERRUPTED,
-    NOT_THERE,
-    USAGE,
-    LazyGroup,
-    code_for,
-    guard_plugins,
-)
+from asrlab.cli import command
 from asrlab.errors import AsrlabError, OutputError
 from asrlab.terminal import OUTPUT_FAILED, guard_streams, guarded, open_missing_descriptors
 
@@ -72,7 +62,7 @@ be written, 130 interrupted.
 # color: click would strip style sequences from what goes to a file, so that a text loses characters; asrlab's guard of
 # the streams escapes them instead
 @click.group(
-    cls=LazyGroup,
+    cls=command.LazyGroup,
     lazy=COMMANDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH, "color": True},
@@ -95,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except OutputError as error:
             code = _report(error, error.message, OUTPUT_FAILED, as_json=False)
         except BrokenPipeError:  # `asrlab models | head -1` ends with 0
-            code = DONE
+            code = command.DONE
     sys.exit(code)
 
 
@@ -103,22 +93,22 @@ def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         # a shell's completion calls plugins without invoking a command
-        with guard_plugins() if COMPLETE in os.environ else nullcontext():
+        with command.guard_plugins() if command.COMPLETE in os.environ else nullcontext():
             result = asrlab.main(
                 arguments,
                 prog_name="asrlab",
-                complete_var=COMPLETE,
+                complete_var=command.COMPLETE,
                 standalone_mode=False,
                 terminal_width=_terminal_width(),
             )
     except click.ClickException as error:
         error.show()
-        return _report_json(error, error.format_message(), USAGE, as_json=as_json)
+        return _report_json(error, error.format_message(), command.USAGE, as_json=as_json)
     except AsrlabError as error:
-        return _report(error, error.message, code_for(type(error).__name__), as_json=as_json)
+        return _report(error, error.message, command.code_for(type(error).__name__), as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         click.echo("asrlab: interrupted", err=True)
-        return INTERRUPTED
+        return command.INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and guarded().reader_gone:
             raise
@@ -129,14 +119,14 @@ def _run(arguments: list[str]) -> int:
         else:
             hint = "This is a fault; ASRLAB_DEBUG=1 shows where."
             click.echo(f"asrlab: {type(error).__name__}: {error}\n{hint}", err=True, color=True)
-        return _report_json(error, str(error), FAULT, as_json=as_json)
+        return _report_json(error, str(error), command.FAULT, as_json=as_json)
     except BaseException as error:  # an engine's SystemExit must not end the process without a message
-        if isinstance(error, SystemExit) and COMPLETE in os.environ:  # click ends a completion so
+        if isinstance(error, SystemExit) and command.COMPLETE in os.environ:  # click ends a completion so
             raise
         raised_by = "; ".join(getattr(error, "__notes__", ())) or "raised by a plugin"
         message = f"{type(error).__name__}: {error}, {raised_by}; tell its authors, or use another engine"
-        return _report(error, message, NOT_THERE, as_json=as_json)
-    return result if isinstance(result, int) else DONE
+        return _report(error, message, command.NOT_THERE, as_json=as_json)
+    return result if isinstance(result, int) else command.DONE
 
 
 def _report(error: BaseException, message: str, code: int, *, as_json: bool) -> int:

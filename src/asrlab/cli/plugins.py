@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import DONE, SOME_FAILED, Command
-from asrlab.cli.options import FilePath, as_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ _SINGULAR = {"engines": "engine", "datasets": "dataset", "patches": "patch"}
 
 
 @click.command(cls=Command, epilog=PLUGINS_EPILOG)
-@as_json
+@options.as_json
 def plugins(*, as_json: bool) -> int:
     """List the plugins and what each offers, and name those that failed.
 
@@ -68,8 +68,8 @@ def plugins(*, as_json: bool) -> int:
 
 @click.command(cls=Command, name="new-plugin", epilog=NEW_PLUGIN_EPILOG)
 @click.argument("name")
-@click.option("--folder", type=FilePath(), help="Folder to write to; ./NAME if not given.")
-@as_json
+@click.option("--folder", type=options.FilePath(), help="Folder to write to; ./NAME if not given.")
+@options.as_json
 def new_plugin(name: str, *, folder: Path | None, as_json: bool) -> None:
     """Write a plugin package called NAME that adds an engine.
 

@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import Command
-from asrlab.cli.options import (
-    FilePath,
-    as_json,
-    comparison_options,
-    flag,
-    number,
-    runs_argument,
-    to_comparison_options,
-)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,20 +24,20 @@ _MIB = 2**20
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@runs_argument
+@options.runs_argument
 @click.option(
     "-o",
     "--output",
-    type=FilePath(),
+    type=options.FilePath(),
     default="report.html",
     show_default=True,
     help="The file, which is replaced if it exists; - is standard output.",
 )
-@number("--worst-n", 20, "Worst utterances shown with their words.")
-@flag("--audio", description="Embed the audio of the worst utterances; needs the data set.")
-@number("--audio-limit", 8, "Maximum MiB of embedded audio.", at_least=1)
-@comparison_options
-@as_json
+@options.number("--worst-n", 20, "Worst utterances shown with their words.")
+@options.flag("--audio", description="Embed the audio of the worst utterances; needs the data set.")
+@options.number("--audio-limit", 8, "Maximum MiB of embedded audio.", at_least=1)
+@options.comparison_options
+@options.as_json
 def report(runs: tuple[str, ...], *, output: Path, audio_limit: int, as_json: bool, **given: Any) -> None:
     """Write a report on one RUN, or several over the same utterances, as one HTML file.
 
@@ -58,7 +50,7 @@ def report(runs: tuple[str, ...], *, output: Path, audio_limit: int, as_json: bo
 
     check_document_path(output, as_json=as_json, option="output")
     results = [evaluation.load_run(find_run(run)) for run in runs]
-    page = evaluation.report(results, audio_limit_bytes=audio_limit * _MIB, **to_comparison_options(given))
+    page = evaluation.report(results, audio_limit_bytes=audio_limit * _MIB, **options.to_comparison_options(given))
     write_document(output, page.html)
     for note in page.notes:
         click.echo(f"asrlab: {note}", err=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import Command
-from asrlab.cli.options import FilePath, as_json, normalizers_option, only_table_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,18 +27,18 @@ FORMATS = ("csv", "tsv", "trn", "ctm", "stm", "jsonl")
 
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("run", required=False)
-@click.option("--export", type=FilePath(), help="Export RUN, complete, to this file; - is standard output.")
+@click.option("--export", type=options.FilePath(), help="Export RUN, complete, to this file; - is standard output.")
 @click.option(
     "--texts",
-    type=FilePath(),
+    type=options.FilePath(),
     help="Write the hypotheses of a model of RUN to this file, in the format of its ending: csv, tsv, trn, ctm, stm, "
     "jsonl; - is standard output.",
 )
 @click.option("-f", "--format", type=click.Choice(FORMATS), help="Format of --texts; by its ending, csv for -.")
 @click.option("-m", "--model", help="Model of --texts, if RUN has several.")
-@normalizers_option
-@only_table_option
-@as_json
+@options.normalizers_option
+@options.only_table_option
+@options.as_json
 def runs(
     run: str | None,
     *,

@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import DONE, SOME_FAILED, Command
-from asrlab.cli.options import (
-    FilePath,
-    as_json,
-    bootstrap_options,
-    flag,
-    normalizers_option,
-    number,
-    to_comparison_options,
-)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +25,7 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=FilePath(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=options.FilePath(exists=True, dir_okay=False))
 @click.option(
     "-r",
     "--references",
@@ -44,12 +36,12 @@ FORMATS = ("csv", "ctm", "leaderboard", "trn")
     "--normalizer", help="Normalizer of all texts: english, basic, none or leaderboard; by language if not given."
 )
 @click.option("--language", help="Language tag of references without one, such as en.")
-@normalizers_option
-@bootstrap_options
-@flag("--allow-extra", description="Leave out hypotheses that have no reference.")
-@number("--top-words", 10, "Word errors shown of each FILE.")
-@flag("--allow-external-audio", description="Accept texts of a data set that are links out of its folder.")
-@as_json
+@options.normalizers_option
+@options.bootstrap_options
+@options.flag("--allow-extra", description="Leave out hypotheses that have no reference.")
+@options.number("--top-words", 10, "Word errors shown of each FILE.")
+@options.flag("--allow-external-audio", description="Accept texts of a data set that are links out of its folder.")
+@options.as_json
 def score(files: tuple[Path, ...], *, as_json: bool, **given: Any) -> int:
     """Score the hypotheses in FILE, and compare those of several FILEs.
 
@@ -60,7 +52,7 @@ def score(files: tuple[Path, ...], *, as_json: bool, **given: Any) -> int:
     from asrlab import evaluation
     from asrlab.cli.output import echo_json, print_parts
 
-    scoring = evaluation.score(files, **to_comparison_options(given))
+    scoring = evaluation.score(files, **options.to_comparison_options(given))
     if as_json:
         echo_json(scoring.to_json())
     else:

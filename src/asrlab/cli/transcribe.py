@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import DONE, SOME_FAILED, Command, code_for
-from asrlab.cli.options import (
-    FilePath,
-    as_json,
-    batching_options,
-    complete_model,
-    device_options,
-    engine_options,
-    layout_options,
-    to_batching,
-    to_layout,
-    to_transcribe_options,
-)
 from asrlab.errors import AsrlabError, AudioError, OptionError
 
 if TYPE_CHECKING:
@@ -46,16 +35,18 @@ Examples:
     "--model",
     default="faster-whisper/base",
     show_default=True,
-    shell_complete=complete_model,
+    shell_complete=options.complete_model,
     help="A model as engine/model. See: asrlab models",
 )
 @click.option("-f", "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable; txt if none.")
-@click.option("-o", "--output", type=FilePath(), help="Folder with one file for each FILE; - is standard output.")
-@layout_options
-@device_options
-@engine_options
-@batching_options
-@as_json
+@click.option(
+    "-o", "--output", type=options.FilePath(), help="Folder with one file for each FILE; - is standard output."
+)
+@options.layout_options
+@options.device_options
+@options.engine_options
+@options.batching_options
+@options.as_json
 def transcribe(
     files: tuple[str, ...],
     *,
@@ -78,15 +69,16 @@ def transcribe(
     if "-" in files and sys.stdin is None:
         raise AudioError("standard input is closed; give it the audio, or name a file", source="-", reason="missing")
     load_options = {name: given.pop(name) for name in ("device", "compute_type", "threads", "offline", "patches")}
-    layout, batching, options = to_layout(given), to_batching(given), to_transcribe_options(given)
+    layout, batching = options.to_layout(given), options.to_batching(given)
+    chosen = options.to_transcribe_options(given)
     folder = None if output is None or str(output) == "-" else output
     writer = _TranscriptWriter(folder, formats or ("txt",), files, as_json=as_json, layout=layout)
-    check_language(model, options)
+    check_language(model, chosen)
     with fetch_progress() as fetching:
         transcriber = load(model, progress=fetching, **load_options)
     with transcriber, progress_bar() as progress:
         task = progress.add_task("transcribing", total=len(files))
-        for outcome in transcriber.transcribe_many(map(_source, files), options=options, batching=batching):
+        for outcome in transcriber.transcribe_many(map(_source, files), options=chosen, batching=batching):
             writer.add(files[outcome.index], outcome)
             progress.advance(task)
     return writer.finish()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import Command
-from asrlab.cli.options import as_json, device_options, flag, models_argument
 
 if TYPE_CHECKING:
     from asrlab.options import Batching
@@ -22,11 +22,11 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@models_argument
+@options.models_argument
 @click.option("--seconds", type=float, default=90.0, show_default=True, help="Time limit for each model.")
-@flag("--forget", description="Remove the stored settings, and try nothing.")
-@device_options
-@as_json
+@options.flag("--forget", description="Remove the stored settings, and try nothing.")
+@options.device_options
+@options.as_json
 def tune(models: tuple[str, ...], *, seconds: float, forget: bool, as_json: bool, **load_options: Any) -> None:
     """Find the fastest batching settings for each MODEL on this machine, and store them.
 

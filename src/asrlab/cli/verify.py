@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asrlab.cli import options
 from asrlab.cli.command import DONE, SOME_FAILED, Command
-from asrlab.cli.options import FilePath, as_json, flag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +28,13 @@ cannot be read, or the record cannot be repeated here.
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("documents", nargs=-1, type=FilePath())
-@click.option("--evidence", type=FilePath(), help="The folder of records; evidence/ if not given.")
-@flag("--write", description="Update generated tables and figures.")
-@click.option("--rerun", "record", type=FilePath(), help="Repeat this exported run here.")
+@click.argument("documents", nargs=-1, type=options.FilePath())
+@click.option("--evidence", type=options.FilePath(), help="The folder of records; evidence/ if not given.")
+@options.flag("--write", description="Update generated tables and figures.")
+@click.option("--rerun", "record", type=options.FilePath(), help="Repeat this exported run here.")
 @click.option("--device", help="With --rerun: the device; the recorded one if not given.")
-@flag("--offline", description="With --rerun: fetch no weights over the network.")
-@as_json
+@options.flag("--offline", description="With --rerun: fetch no weights over the network.")
+@options.as_json
 def verify(
     documents: tuple[Path, ...],
     *,
