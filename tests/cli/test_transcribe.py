@@ -70,6 +70,25 @@ def test_a_folder_gets_a_file_for_each_input_and_format(asrlab_cli: Any, speech:
     assert "one.flac -> new/out/one.srt\n" in result.err
 
 
+def test_an_output_with_the_ending_of_a_format_is_one_file(asrlab_cli: Any, speech: Path):
+    """``-o one.srt`` writes that file in the format of its ending, and is refused for several files or formats."""
+    result = asrlab_cli("transcribe", "one.flac", "-m", "echo", "-o", "one.SRT", cwd=speech)
+    assert (result.code, result.out, result.err) == (0, "", "one.flac -> one.SRT\n")
+    assert "00:00:00,000 --> 00:00:01,000\nloud\n" in (speech / "one.SRT").read_text()
+    for arguments in (("one.flac", "two.flac"), ("one.flac", "-f", "vtt")):
+        result = asrlab_cli("transcribe", *arguments, "-m", "echo", "-o", "two.srt", cwd=speech)
+        assert result.code == 2
+        assert "-o two.srt names one file in the format srt; with several FILEs or formats, name a folder" in result.err
+    assert not (speech / "two.srt").exists()
+
+
+def test_the_audio_files_in_a_folder_are_transcribed(asrlab_cli: Any, speech: Path):
+    """A folder stands for its audio files in order, and other files in it are left out."""
+    (speech / "notes.txt").write_text("no audio")
+    result = asrlab_cli("transcribe", ".", "-m", "echo", cwd=speech)
+    assert (result.code, result.out) == (0, "one.flac:\nloud loud loud\ntwo.flac:\nloud loud loud quiet\n")
+
+
 def test_json_and_a_folder_write_both(asrlab_cli: Any, speech: Path):
     """--json with -o writes a JSON file for each input and also prints the object."""
     result = asrlab_cli("transcribe", "one.flac", "-m", "echo", "--json", "-o", "out", cwd=speech)

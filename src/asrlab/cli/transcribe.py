@@ -14,14 +14,15 @@ from asrlab.errors import AsrlabError, AudioError, OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from asrlab.transcript import SubtitleLayout, TranscribeResult, Transcript
+    from asrlab.transcript import SubtitleLayout, TranscribeResult
 
 FORMATS = ("txt", "srt", "vtt", "tsv", "json", "ctm", "stm", "trn", "textgrid", "jsonl")
-SUFFIXES = {"textgrid": "TextGrid"}
+SUFFIXES = {format_: "TextGrid" if format_ == "textgrid" else format_ for format_ in FORMATS}
 EPILOG = """\b
 Examples:
   asrlab transcribe interview.m4a
-  asrlab transcribe *.mp3 -f srt -o subtitles -m faster-whisper/small
+  asrlab transcribe interview.m4a -o interview.srt
+  asrlab transcribe recordings/ *.mp3 -f srt -o subtitles -m faster-whisper/small
   asrlab transcribe talk.wav --word-timestamps --json
   asrlab transcribe talk.wav -f vtt --max-line-length 32 --max-lines 1
   asrlab transcribe *.wav -f textgrid -f ctm --word-timestamps -o aligned
@@ -40,7 +41,10 @@ Examples:
 )
 @click.option("-f", "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable; txt if none.")
 @click.option(
-    "-o", "--output", type=options.FilePath(), help="Folder with one file for each FILE; - is standard output."
+    "-o",
+    "--output",
+    type=options.FilePath(),
+    help="Folder with one file for each FILE, or with one FILE a path such as talk.srt; - is standard output.",
 )
 @options.layout_options
 @options.device_options
@@ -58,8 +62,8 @@ def transcribe(
 ) -> int:
     """Transcribe FILEs, whatever their format; - reads standard input.
 
-    The text is printed on standard output, or with -o written to one file for each FILE, named after it. A FILE that
-    fails is reported and the others are transcribed.
+    The audio files in a FILE that is a folder are transcribed. The text is printed on standard output, or with -o
+    written to one file for each FILE, named after it. A FILE that fails is reported and the others are transcribed.
     """
     from asrlab.cli.progress import fetch_progress, progress_bar
     from asrlab.loading import check_language, load
@@ -71,21 +75,67 @@ def transcribe(
     load_options = {name: given.pop(name) for name in ("device", "compute_type", "threads", "offline", "patches")}
     layout, batching = options.to_layout(given), options.to_batching(given)
     chosen = options.to_transcribe_options(given)
-    folder = None if output is None or str(output) == "-" else output
-    writer = _TranscriptWriter(folder, formats or ("txt",), files, as_json=as_json, layout=layout)
+    files = tuple(found for file in files for found in _find_audio(file))
+    writer = _TranscriptWriter(files, formats, output, as_json=as_json, layout=layout)
     check_language(model, chosen)
     with fetch_progress() as fetching:
         transcriber = load(model, progress=fetching, **load_options)
     with transcriber, progress_bar() as progress:
         task = progress.add_task("transcribing", total=len(files))
-        for outcome in transcriber.transcribe_many(map(_source, files), options=chosen, batching=batching):
+        sources: Any = (sys.stdin.buffer if file == "-" else file for file in files)
+        for outcome in transcriber.transcribe_many(sources, options=chosen, batching=batching):
             writer.add(files[outcome.index], outcome)
             progress.advance(task)
     return writer.finish()
 
 
-def _source(name: str) -> Any:
-    return sys.stdin.buffer if name == "-" else name
+def _find_audio(file: str) -> list[str]:
+    """Return the audio files in a folder and its folders, in order; *file* itself if it is none, or holds none."""
+    from pathlib import Path
+
+    from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES
+
+    found = sorted(path for path in Path(file).rglob("[!.]*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    return [str(path) for path in found if path.is_file()] or [file]
+
+
+def _plan_outputs(
+    files: tuple[str, ...], formats: tuple[str, ...], output: Path | None, *, as_json: bool
+) -> dict[str, dict[str, Path]]:
+    """Return the path of each file's transcript in each format; no path prints the transcript.
+
+    Raises:
+        OptionError: If two files would be written to one path, or several documents to one.
+        OutputError: If *output* cannot be written.
+    """
+    from pathlib import Path
+
+    from asrlab.output_files import check_folder, check_target
+
+    if output is None or output == Path("-"):
+        if len(formats) > 1:
+            raise OptionError("several formats need a folder; add -o DIR", option="output")
+        return {file: {} for file in files}
+    named = next((name for name, suffix in SUFFIXES.items() if output.suffix.lower() == f".{suffix.lower()}"), None)
+    if named and not output.is_dir():
+        if len(files) > 1 or formats not in ((), (named,)):
+            message = f"-o {output} names one file in the format {named}; with several FILEs or formats, name a folder"
+            raise OptionError(message, option="output")
+        check_target(output)
+        return {files[0]: {named: output}}
+    stems: dict[str, str] = {}
+    for file in files:
+        stem = "stdin" if file == "-" else Path(file).stem
+        if (other := stems.setdefault(stem, file)) != file:
+            raise OptionError(
+                f"{other} and {file} would both be written to {stem}; transcribe them into different folders",
+                option="output",
+            )
+    check_folder(output)
+    formats = formats or ("json" if as_json else "txt",)
+    return {
+        file: {format_: output / f"{stem}.{SUFFIXES[format_]}" for format_ in formats} for stem, file in stems.items()
+    }
 
 
 class _TranscriptWriter:
@@ -93,49 +143,48 @@ class _TranscriptWriter:
 
     def __init__(
         self,
-        folder: Path | None,
-        formats: tuple[str, ...],
         files: tuple[str, ...],
+        formats: tuple[str, ...],
+        output: Path | None,
         *,
         as_json: bool,
         layout: SubtitleLayout,
     ) -> None:
-        from asrlab.output_files import check_folder
-
-        self._folder, self._formats, self._as_json, self._layout = folder, formats, as_json, layout
-        self._stems = _unique_stems(files) if folder else {}
-        self._has_several = len(files) > 1
+        self._paths = _plan_outputs(files, formats, output, as_json=as_json)
+        self._printed_format = formats[0] if formats else "txt"
+        self._as_json, self._layout, self._has_several = as_json, layout, len(files) > 1
         self._errors: list[Exception] = []
-        self._n_done = 0
         self._json_rows: list[dict[str, Any]] = []
-        if folder:
-            check_folder(folder)
-        elif len(formats) > 1:
-            raise OptionError("several formats need a folder; add -o DIR", option="output")
 
     def add(self, name: str, outcome: TranscribeResult) -> None:
         """Write or print one outcome."""
         import json
 
+        from asrlab.output_files import write_file
+
         transcript, shown = outcome.transcript, _printable(name)
+        row: dict[str, Any] = {"file": shown, "transcript": None, "error": None}
+        self._json_rows.append(row)
         if transcript is None:
             error = outcome.error or AsrlabError("no result")
             self._errors.append(error)
             click.echo(f"asrlab: {_error_with_name(name, error)}", err=True)
-            facts = {"type": type(error).__name__, "message": str(error)}
-            self._json_rows.append({"file": shown, "transcript": None, "error": facts})
+            row["error"] = {"type": type(error).__name__, "message": str(error)}
             return
-        self._n_done += 1
         for warning in transcript.warnings:
             click.echo(f"asrlab: {shown}: warning: {warning.message}", err=True)
+        paths = self._paths[name]
+        for format_, path in paths.items():
+            document = transcript.to(format_, name=_recording_name(name, format_), layout=self._layout)
+            write_file(path, document.encode(), follow_link=False)
+            click.echo(f"{shown} -> {_printable(str(path))}", err=True)
         if self._as_json:
-            self._json_rows.append({"file": shown, "transcript": json.loads(transcript.to("json")), "error": None})
-        if self._folder:
-            self._write(self._folder, name, transcript)
-        elif not self._as_json:
-            if self._has_several and self._formats == ("txt",):
+            row["transcript"] = json.loads(transcript.to("json"))
+        elif not paths:
+            if self._has_several and self._printed_format == "txt":
                 click.echo(f"{shown}:")
-            click.echo(self._document(name, transcript, self._formats[0]), nl=False)
+            name = _recording_name(name, self._printed_format)
+            click.echo(transcript.to(self._printed_format, name=name, layout=self._layout), nl=False)
 
     def finish(self) -> int:
         """Print the JSON object, if one was asked for, and return the exit code."""
@@ -145,18 +194,7 @@ class _TranscriptWriter:
             echo_json({"files": self._json_rows})
         if not self._errors:
             return DONE
-        return SOME_FAILED if self._n_done else code_for(type(self._errors[0]).__name__)
-
-    def _document(self, name: str, transcript: Transcript, format_: str) -> str:
-        return transcript.to(format_, name=_recording_name(name, format_), layout=self._layout)
-
-    def _write(self, folder: Path, name: str, transcript: Transcript) -> None:
-        from asrlab.output_files import write_file
-
-        for format_ in self._formats if not self._as_json else ("json",):
-            path = folder / f"{self._stems[name]}.{SUFFIXES.get(format_, format_)}"
-            write_file(path, self._document(name, transcript, format_).encode(), follow_link=False)
-            click.echo(f"{_printable(name)} -> {_printable(str(path))}", err=True)
+        return SOME_FAILED if len(self._errors) < len(self._json_rows) else code_for(type(self._errors[0]).__name__)
 
 
 def _printable(name: str) -> str:
@@ -180,20 +218,3 @@ def _error_with_name(name: str, error: Exception) -> str:
     message = str(error) if isinstance(error, AsrlabError) else f"{type(error).__name__}: {error}"
     has_name = repr(name) in message or repr(_printable(name)) in message
     return message if has_name else f"{_printable(name)}: {message}"
-
-
-def _unique_stems(files: tuple[str, ...]) -> dict[str, str]:
-    """Return the stem of each file's output; refuse two files with the same one."""
-    from pathlib import Path
-
-    stems: dict[str, str] = {}
-    for file in files:
-        stem = "stdin" if file == "-" else Path(file).stem
-        other = next((known for known, taken in stems.items() if taken == stem and known != file), None)
-        if other is not None:
-            raise OptionError(
-                f"{other} and {file} would both be written to {stem}; transcribe them into different folders",
-                option="output",
-            )
-        stems[file] = stem
-    return stems
