@@ -21,9 +21,9 @@ ExternalAudioPolicy = bool | Literal["audio"]
 """Permission for files outside the given folder: none, all, or with ``audio`` only audio, which is not opened."""
 
 
-def _not_empty(_instance: object, attribute: attrs.Attribute[str], value: object) -> None:
+def _not_empty(_instance: object, _attribute: attrs.Attribute[str], value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise DatasetError(f"an utterance's {attribute.name} must be text and not empty, but is {value!r}")
+        raise DatasetError(f"an utterance's id must be text and not empty, but is {value!r}")
 
 
 def _tag(value: Any) -> Any:
@@ -119,22 +119,17 @@ class DatasetSpec:
             DatasetError: If the factory cannot be imported, fails, or returns another type.
         """
         module, _, function = self.factory.partition(":")
+        problem = f"data set {self.name!r} cannot be loaded: {self.factory}"
         try:
             dataset = getattr(import_module(module), function)()
         except AsrlabError:
             raise
         except Exception as error:
             # the plugin boundary: name the data set, whatever the plugin's code raises
-            raise DatasetError(
-                f"data set {self.name!r} cannot be loaded: {self.factory} raised {type(error).__name__}: {error}; "
-                "see: asrlab plugins"
-            ) from error
-        if not isinstance(dataset, Dataset):
-            raise DatasetError(
-                f"data set {self.name!r} cannot be loaded: {self.factory} returned a {type(dataset).__name__} instead "
-                "of a Dataset; see: asrlab plugins"
-            )
-        return dataset
+            raise DatasetError(f"{problem} raised {type(error).__name__}: {error}; see: asrlab plugins") from error
+        if isinstance(dataset, Dataset):
+            return dataset
+        raise DatasetError(f"{problem} returned a {type(dataset).__name__} instead of a Dataset; see: asrlab plugins")
 
 
 @attrs.frozen(kw_only=True)

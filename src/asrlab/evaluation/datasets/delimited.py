@@ -42,20 +42,18 @@ def read_rows(
         error: Function that makes the error for a line.
     """
     reader = _RowReader(lines=iter(lines), delimiter=delimiter, quoting=quoting, error=error)
-    while (row := reader.row()) is not None:
-        if any(cell.strip() for cell in row[1]):
-            yield row
+    return (row for row in reader.rows() if any(cell.strip() for cell in row[1]))
 
 
 def split_header(line: str, delimiter: str) -> list[str]:
     """Split a single line into cells, and remove the quotes around cells that are quoted as a whole."""
+
+    def error(_number: int, problem: str) -> ValueError:
+        return ValueError(problem)  # a lenient reader only refuses carriage returns
+
     line = _without_end(line).replace("\r", " ")
-    row = _RowReader(lines=iter([(1, line)]), delimiter=delimiter, quoting="lenient", error=_unexpected).row()
-    return row[1] if row else []
-
-
-def _unexpected(_number: int, problem: str) -> ValueError:
-    return ValueError(problem)  # a lenient reader only refuses carriage returns
+    reader = _RowReader(lines=iter([(1, line)]), delimiter=delimiter, quoting="lenient", error=error)
+    return next(reader.rows())[1]
 
 
 def write_rows(header: Sequence[str], rows: Iterable[Sequence[str]], delimiter: str) -> str:
@@ -93,18 +91,16 @@ class _RowReader:
     pending: deque[tuple[int, str]] = attrs.field(factory=deque)
     following: list[tuple[int, str]] = attrs.field(factory=list)  # lines of this row after the first
 
-    def row(self) -> tuple[int, list[str]] | None:
-        """Return the next row, blank or not, with the number of its first line; None at the end."""
-        first = self._next_line()
-        if first is None:
-            return None
-        number, line = first
-        cells = self._cells(number, line)
-        if self.width is None and any(cell.strip() for cell in cells):
-            self.width = len(cells)
-            if self.quoting == "lenient" and line.startswith(_QUOTE):
-                self.quoting = "strict"
-        return number, cells
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows, blank or not, each with the number of its first line."""
+        while first := self._next_line():
+            number, line = first
+            cells = self._cells(number, line)
+            if self.width is None and any(cell.strip() for cell in cells):
+                self.width = len(cells)
+                if self.quoting == "lenient" and line.startswith(_QUOTE):
+                    self.quoting = "strict"
+            yield number, cells
 
     def _next_line(self) -> tuple[int, str] | None:
         return self.pending.popleft() if self.pending else next(self.lines, None)
@@ -123,7 +119,9 @@ class _RowReader:
                 f"the row that begins here cannot be read ({broken}); put cells that hold quotes in quotes, and double "
                 "the quotes inside",
             ) from None
-        if self.quoting == "lenient" and self._is_better_plain(line, cells):
+        own_lines = (line, *(text for _, text in self.following))
+        is_uneven = bool(self.following) or len(cells) != self.width
+        if self.quoting == "lenient" and is_uneven and all(map(self._is_even, own_lines)):
             self._restore_lines(0)
             return self._plain_cells(number, line)
         return cells
@@ -133,13 +131,6 @@ class _RowReader:
         if "\r" in body:
             raise self.error(number, "has a carriage return within the line; end lines with \\n or \\r\\n")
         return body.split(self.delimiter)
-
-    def _is_better_plain(self, line: str, cells: list[str]) -> bool:
-        if self.width is None:
-            return False
-        if self.following:
-            return all(self._is_even(text) for text in (line, *(text for _, text in self.following)))
-        return len(cells) != self.width and self._is_even(line)
 
     def _is_even(self, line: str) -> bool:
         """Return True if *line*, split without regard to quotes, has as many cells as the header."""
@@ -153,30 +144,27 @@ class _RowReader:
         cells: list[str] = []
         start = 0
         while True:
-            is_quoted = line.startswith(_QUOTE, start)
+            quoted = None
             n_following = len(self.following)
-            try:
-                cell, line, end = (
-                    self._quoted_cell(line, start + 1) if is_quoted else self._plain_cell(number, line, start)
-                )
-            except _BrokenCellError:
-                if self.quoting == "strict":
-                    raise
-                self._restore_lines(n_following)
-                cell, line, end = self._plain_cell(number, line, start)
+            if line.startswith(_QUOTE, start):
+                try:
+                    quoted = self._quoted_cell(line, start + 1)
+                except _BrokenCellError:
+                    if self.quoting == "strict":
+                        raise
+                    self._restore_lines(n_following)
+            if quoted:
+                cell, line, end = quoted
+            else:
+                end = line.find(self.delimiter, start)
+                end = len(_without_end(line)) if end < 0 else end
+                cell = line[start:end]
+                if "\r" in cell:
+                    raise self.error(number, "has a carriage return outside of quotes; end lines with \\n or \\r\\n")
             cells.append(cell)
             if not line.startswith(self.delimiter, end):
                 return cells
             start = end + 1
-
-    def _plain_cell(self, number: int, line: str, start: int) -> tuple[str, str, int]:
-        """Return a cell read without regard to quotes, its line, and the index of the cell's end."""
-        end = line.find(self.delimiter, start)
-        end = len(_without_end(line)) if end < 0 else end
-        cell = line[start:end]
-        if "\r" in cell:
-            raise self.error(number, "has a carriage return outside of quotes; end lines with \\n or \\r\\n")
-        return cell, line, end
 
     def _quoted_cell(self, line: str, start: int) -> tuple[str, str, int]:
         """Return the cell that begins after its quote at *start*, its last line, and the index of its end there."""
@@ -197,23 +185,15 @@ class _RowReader:
             parts.append(line[start:])
             size += len(line) - start
             is_even = is_even and self._is_even(line)
-            line, start = self._following_line(size, is_even=is_even), 0
-
-    def _following_line(self, size: int, *, is_even: bool) -> str:
-        """Return the next line of a quoted cell that has *size* characters so far.
-
-        Raises:
-            _BrokenCellError: If there is no line, or the cell is too long.
-        """
-        if self.quoting == "lenient" and is_even and len(self.following) >= _MAX_EVEN_LINES:
-            raise _BrokenCellError("many lines are rows of their own")
-        line = self._next_line()
-        if line is None:
-            raise _BrokenCellError("a quote that opens a cell is never closed")
-        self.following.append(line)
-        if size + len(line[1]) > _MAX_CELL_CHARS:
-            raise _BrokenCellError(f"a quoted cell has more than {_MAX_CELL_CHARS >> 20} Mi characters")
-        return line[1]
+            if self.quoting == "lenient" and is_even and len(self.following) >= _MAX_EVEN_LINES:
+                raise _BrokenCellError("many lines are rows of their own")
+            following = self._next_line()
+            if following is None:
+                raise _BrokenCellError("a quote that opens a cell is never closed")
+            self.following.append(following)
+            line, start = following[1], 0
+            if size + len(line) > _MAX_CELL_CHARS:
+                raise _BrokenCellError(f"a quoted cell has more than {_MAX_CELL_CHARS >> 20} Mi characters")
 
 
 def _without_end(line: str) -> str:

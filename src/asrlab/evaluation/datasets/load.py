@@ -159,11 +159,7 @@ def _check_path(path: Path, known: tuple[DatasetSpec, ...]) -> None:
 
 
 def get_format(name: str) -> DatasetFormat:
-    """Return the format called *name*.
-
-    Raises:
-        OptionError: If there is no such format.
-    """
+    """Return the format called *name*; raise `OptionError` if there is none."""
     formats = {known.name: known for known in FORMATS}
     if name in formats:
         return formats[name]
@@ -177,11 +173,7 @@ def get_format(name: str) -> DatasetFormat:
 
 
 def sniff_format(path: Path) -> DatasetFormat:
-    """Recognize the format of the file or folder *path*.
-
-    Raises:
-        DatasetError: If no format fits, or several do.
-    """
+    """Recognize the format of the file or folder *path*; raise `DatasetError` if none fits, or several do."""
     fitting = [known for known in FORMATS if known.sniff(path)]
     if len(fitting) > 1:
         raise DatasetError(

@@ -30,16 +30,11 @@ class AudioRoot:
     """A folder that the files of an untrusted data set must not lead out of, whether named or implied.
 
     The folder itself may be a link, and so may files whose targets are in the folder.
-
-    Attributes:
-        folder: Absolute folder that relative paths begin in.
-        top: Folder that all files must be in, with links resolved.
-        allow_external_audio: Files outside *top* that are accepted.
     """
 
-    folder: Path
-    top: Path
-    allow_external_audio: ExternalAudioPolicy
+    folder: Path  # absolute; relative paths begin in it
+    top: Path  # with links resolved; all files must be in it
+    allow_external_audio: ExternalAudioPolicy  # for files outside the top
     # The last folder and whether it is below the top. Neighbours in a manifest are mostly neighbours on the disk, and
     # resolving every part of every path takes longer than reading the manifest.
     _last: dict[str, bool] = attrs.field(factory=dict, init=False, repr=False, eq=False)
@@ -50,13 +45,7 @@ class AudioRoot:
         return cls(folder=folder, top=(top or folder).resolve(), allow_external_audio=options.allow_external_audio)
 
     def audio(self, named: str, *, field: str, error: Callable[[str], DatasetError]) -> Path:
-        """Resolve the path of an audio file.
-
-        Args:
-            named: The path as written in the file; relative paths begin in `folder`.
-            field: Name of the field that holds the path.
-            error: Function that makes the error, with the position in the file.
-        """
+        """Resolve the path of an audio file as written in *field*; *error* makes the error, with its position."""
         path = os.path.join(self.folder, named)  # noqa: PTH118 - for a long manifest Path takes twice the time
         try:
             is_allowed = self._is_inside(path) or bool(self.allow_external_audio)
@@ -102,11 +91,11 @@ class AudioRoot:
                 continue
             visited.add(real)
             shown = sorted(name for name in folders if not is_hidden(name))
-            folders[:] = [name for name in shown if self._should_visit(Path(folder, name))]
+            folders.clear()
+            for child in (Path(folder, name) for name in shown):
+                if not child.is_symlink() or not _resolved(os.fspath(self.check(child))).is_relative_to(self.top):
+                    folders.append(child.name)
             yield Path(folder), sorted(name for name in names if not is_hidden(name))
-
-    def _should_visit(self, folder: Path) -> bool:
-        return not folder.is_symlink() or not _resolved(os.fspath(self.check(folder))).is_relative_to(self.top)
 
     def _is_inside(self, path: str) -> bool:
         folder, name = os.path.split(path)
@@ -141,15 +130,13 @@ def audio_slice(
     """Return *duration* seconds of a file from *offset* on; the path itself if that is the whole file."""
     if duration is not None and duration <= 0:
         raise error(f"the part of {path.name} would last {duration:g} s; it must end after it starts")
-    if not offset and duration is None:
-        return path
-    return AudioFile(path=path, offset=offset or 0.0, duration=duration)
+    is_whole = not offset and duration is None
+    return path if is_whole else AudioFile(path=path, offset=offset or 0.0, duration=duration)
 
 
 def default_id(named: str, offset: float | None) -> str:
     """Return an id made of the audio's path without suffix, and ``@OFFSET`` unless the offset is 0."""
-    path = Path(named)
-    stem = path.with_suffix("").as_posix() if path.name else named
+    stem = Path(named).with_suffix("").as_posix() if Path(named).name else named
     return f"{stem}@{offset}" if offset else stem
 
 

@@ -11,7 +11,7 @@ import math
 import re
 import zlib
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -40,9 +40,6 @@ class TextFile:
 
     The file may come from an untrusted source and a small gzipped file can hold gigabytes. So a line may have at most
     64 MiB, and a gzipped file is unpacked only up to 8 MiB plus 200 times its size.
-
-    Attributes:
-        path: Path of the file.
     """
 
     path: Path
@@ -104,8 +101,9 @@ class TextFile:
     def _blocks(self, max_bytes: int | None) -> Iterator[bytes]:
         """Yield the content, unpacked and without a byte order mark, up to *max_bytes*."""
         done = 0
-        with self._open() as file:
-            is_gzipped = isinstance(file, gzip.GzipFile)
+        with self.path.open("rb") as raw:
+            is_gzipped = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        with gzip.open(self.path, "rb") if is_gzipped else self.path.open("rb") as file:
             limit = _MIN_GZIP_LIMIT_BYTES + _MAX_GZIP_RATIO * self.path.stat().st_size if is_gzipped else None
             while block := file.read(_BLOCK_BYTES if max_bytes is None else min(_BLOCK_BYTES, max_bytes - done)):
                 yield block if done else block.removeprefix(_BOM)
@@ -116,11 +114,6 @@ class TextFile:
                         "if you trust it, unpack it with gunzip and give the unpacked file",
                         path=self.path,
                     )
-
-    def _open(self) -> IO[bytes] | gzip.GzipFile:
-        with self.path.open("rb") as file:
-            is_gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        return gzip.open(self.path, "rb") if is_gzipped else self.path.open("rb")
 
 
 class HasId(Protocol):
@@ -133,15 +126,10 @@ class HasId(Protocol):
 
 @attrs.frozen(kw_only=True)
 class UniqueIds:
-    """The ids read from a file so far, with their line numbers.
-
-    Attributes:
-        file: The file.
-        hint: Advice in the error about a repeated id.
-    """
+    """The ids read from a file so far, with their line numbers."""
 
     file: TextFile
-    hint: str = "remove one of the two"
+    hint: str = "remove one of the two"  # advice in the error about a repeated id
     _numbers: dict[str, int] = attrs.field(factory=dict, init=False, repr=False)
 
     def __contains__(self, name: object) -> bool:
@@ -173,15 +161,12 @@ def first_line(path: Path) -> str:
 class RecordReader:
     """A record from an untrusted file. Methods that take several keys use the first one present; null counts as absent.
 
-    Attributes:
-        values: The record's values by key or column.
-        error: Function that makes the error for a problem, with the record's position.
-        is_row: True for a table row, whose values are all strings. Numbers are then parsed.
+    They raise the error if the value has another type or is out of range.
     """
 
-    values: Mapping[str, Any]
-    error: Callable[[str], DatasetError]
-    is_row: bool = False
+    values: Mapping[str, Any]  # by key or column
+    error: Callable[[str], DatasetError]  # makes the error for a problem, with the record's position
+    is_row: bool = False  # of a table: all values are strings, and numbers are parsed
 
     def string(self, *keys: str) -> str | None:
         """Return text; None if absent."""
