@@ -5,16 +5,23 @@ import pytest
 
 import asrlab
 from asrlab.errors import AsrlabError, EngineNotFoundError
-from asrlab.evaluation.matrix.cell_context import CellContext, CellJob, CheckStarted, describe_error
-from asrlab.evaluation.matrix.measure import (
+from asrlab.evaluation.matrix.cell import CellContext, CellJob, describe_error, find_suite
+from asrlab.evaluation.matrix.checks import (
     concatenated_smoke,
     difference,
     timestamp_error,
     word_errors,
     word_time_difference,
 )
-from asrlab.evaluation.matrix.plan import find_suite, plan_cells
-from asrlab.evaluation.matrix.records import COLUMNS, CellResult, CheckResult, CheckStatus, Figure, machine_has
+from asrlab.evaluation.matrix.records import (
+    COLUMNS,
+    CellResult,
+    CheckResult,
+    CheckStatus,
+    Figure,
+    machine_has,
+)
+from asrlab.evaluation.matrix.supervise import plan_cells
 from asrlab.transcript import Segment, Timings, Word
 
 
@@ -95,20 +102,20 @@ def test_the_concatenated_clips_fit_into_one_window():
     assert word_errors(speech.text, speech.text.upper().replace("mister".upper(), "Mr.")).errors == 0
 
 
-def new_context() -> tuple[CellContext, list[object]]:
-    """Return a context, and the list of its messages."""
-    sent: list[object] = []
-    return CellContext(job=CellJob(model="echo/echo", column="cpu", load_name="echo"), send=sent.append), sent
+def new_context() -> tuple[CellContext, list[CellResult]]:
+    """Return a context, and the list of its saved results."""
+    saved: list[CellResult] = []
+    return CellContext(job=CellJob(model="echo/echo", column="cpu", load_name="echo"), save=saved.append), saved
 
 
 def test_a_figure_beyond_its_tolerance_fails_the_check():
     """The figure is recorded, and the error has the difference and the tolerance."""
-    context, sent = new_context()
+    context, saved = new_context()
     with context.check("numbers") as check:
         check.measure(Figure(name="logits", largest=3.0, relative=0.5, tolerance=0.1))
-    started, result = sent
-    assert started == CheckStarted(check="numbers")
-    assert isinstance(result, CheckResult)
+    started, ended = saved
+    assert started.checks == (CheckResult(name="numbers", outcome="failed"),)
+    (result,) = ended.checks
     assert result.outcome == "failed"
     assert result.error == "logits: difference 0.5 from the CPU exceeds the tolerance 0.1"
     assert len(result.figures) == 1
@@ -116,13 +123,13 @@ def test_a_figure_beyond_its_tolerance_fails_the_check():
 
 def test_a_preliminary_check_is_reported_only_if_it_does_not_pass():
     """A step that shows nothing about the device is not counted as a check that ran."""
-    context, sent = new_context()
+    context, _ = new_context()
     with context.check("weights", preliminary=True):
         pass
+    assert context.result.checks == ()
     with context.check("weights", preliminary=True) as check:
         check.skip("not here", "no weights")
-    results = [message for message in sent if isinstance(message, CheckResult)]
-    assert [(result.outcome, result.detail) for result in results] == [("not here", "no weights")]
+    assert [(result.outcome, result.detail) for result in context.result.checks] == [("not here", "no weights")]
 
 
 @pytest.mark.parametrize(

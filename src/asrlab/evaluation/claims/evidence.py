@@ -351,13 +351,12 @@ def _judge_cell(cell: CellResult) -> tuple[tuple[Status, ...], str]:
     detail = next((check.detail for check in cell.checks if check.outcome == cell.outcome), "")
     match cell.outcome:
         case "failed":
-            first = cell.first_failure
-            return ("blocked", *limitations), f"{first.name}: {first.error}" if first else ""
+            return ("blocked", *limitations), f"{cell.failures[0].name}: {cell.failures[0].error}"
         case "refused":  # a missing backend does not depend on the simulation
             return ("blocked",), detail
         case "not here":
             return ("unverified",), f"not on that machine: {detail}"
-    ran = f"{cell.count('ran')} checks of the device matrix ran"
+    ran = f"{sum(check.outcome == 'ran' for check in cell.checks)} checks of the device matrix ran"
     return (limitations, ran) if limitations else (("unverified",), f"{ran}, but no run scores the model")
 
 

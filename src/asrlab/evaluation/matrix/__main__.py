@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import click
 
-from asrlab.environment import this_machine
+from asrlab.environment import this_machine, utc_timestamp
 from asrlab.errors import AsrlabError, DatasetError
-from asrlab.evaluation.matrix.plan import plan_cells
 from asrlab.evaluation.matrix.records import COLUMNS, CellResult, MatrixRecord
-from asrlab.evaluation.matrix.supervise import run_cells
+from asrlab.evaluation.matrix.supervise import plan_cells, run_cells
 from asrlab.evaluation.matrix.view import format_matrix
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.terminal import run_guarded
-from asrlab.transcript import PackageVersion
 
 _USAGE_ERROR, _FILE_ERROR = 2, 4
 _MIN_WIDTH, _DEFAULT_WIDTH = 100, 160
@@ -70,55 +67,41 @@ def main(
         raise click.UsageError("give FILES with --merge, and no other option with --merge")
     try:
         if merge:
-            sys.exit(_merge(files))
-        result = _run(devices, models, label=label, limit_s=limit_s, jobs=jobs)
-        click.echo(result.to_json() if as_json else format_matrix([result], width=_width()), nl=False)
+            records = [MatrixRecord.read(path) for path in files]
+        else:
+            records = [_run(devices, models, label=label, limit_s=limit_s, jobs=jobs)]
+        width = max(_MIN_WIDTH, shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns)
+        click.echo(records[0].to_json() if as_json else format_matrix(records, width=width), nl=False)
         if record is not None:
-            result.write(record)
+            records[0].write(record)
     except AsrlabError as error:
         click.echo(f"asrlab: {error.message}", err=True)
         sys.exit(_FILE_ERROR if isinstance(error, DatasetError) else _USAGE_ERROR)
-    sys.exit(result.exit_code)
-
-
-def _merge(files: tuple[Path, ...]) -> int:
-    records = [MatrixRecord.read(path) for path in files]
-    click.echo(format_matrix(records, width=_width()), nl=False)
     codes = {record.exit_code for record in records}
-    return 1 if 1 in codes else 0 if 0 in codes else 3
+    sys.exit(1 if 1 in codes else min(codes))
 
 
 def _run(
     devices: tuple[str, ...], models: tuple[str, ...], *, label: str | None, limit_s: float, jobs: int
 ) -> MatrixRecord:
-    date = datetime.now(UTC).isoformat(timespec="seconds")
+    date = utc_timestamp()
     cells = run_cells(plan_cells(models, devices), limit_s=limit_s, n_processes=jobs, on_result=_print_result)
-    machine, packages = this_machine(), _packages()
-    versions = {package.name: package.version for package in packages}
-    stack = [f"{name} {versions[name]}" for name in ("torch", "liquid-audio") if name in versions]
+    specs = Registry(PluginHost()).engines()
+    packages = {package.name: package for spec in specs for package in spec.packages()}
+    machine = this_machine()
+    stack = [f"{name} {packages[name].version}" for name in ("torch", "liquid-audio") if name in packages]
     return MatrixRecord(
         label=label or ", ".join([machine.python, *stack]),
         date=date,
         machine=machine,
-        packages=packages,
+        packages=tuple(packages.values()),
         cells=cells,
     )
 
 
 def _print_result(cell: CellResult) -> None:
-    failure = cell.first_failure
-    detail = f": {failure.name}: {failure.error}" if failure else ""
+    detail = "".join(f": {failure.name}: {failure.error}" for failure in cell.failures[:1])
     click.echo(f"matrix: {cell.model} on {cell.column}: {cell.outcome}, {cell.seconds:.0f} s{detail}", err=True)
-
-
-def _packages() -> tuple[PackageVersion, ...]:
-    specs = Registry(PluginHost()).engines()
-    packages = {package.name: package for spec in specs for package in spec.packages()}
-    return tuple(packages.values())
-
-
-def _width() -> int:
-    return max(_MIN_WIDTH, shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns)
 
 
 if __name__ == "__main__":

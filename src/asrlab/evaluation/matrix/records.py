@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import sys
@@ -15,6 +14,8 @@ from asrlab.bounded_json import parse_json
 from asrlab.device import Device
 from asrlab.environment import Machine
 from asrlab.errors import DatasetError
+from asrlab.evaluation.runs.records import json_document, record_converter, structure
+from asrlab.evaluation.runs.storage import at_location
 from asrlab.output_files import check_folder, write_file
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
 
@@ -45,10 +46,14 @@ class Figure:
     unit: str = ""
 
     @property
+    def compared(self) -> float | None:
+        """The value that is compared with the tolerance."""
+        return self.largest if self.relative is None else self.relative
+
+    @property
     def within(self) -> bool:
         """True if the difference does not exceed the tolerance."""
-        value = self.largest if self.relative is None else self.relative
-        return self.tolerance is None or (value is not None and value <= self.tolerance)
+        return self.tolerance is None or (self.compared is not None and self.compared <= self.tolerance)
 
 
 @attrs.frozen(kw_only=True)
@@ -109,7 +114,7 @@ class CellResult:
 
     model: str
     column: str
-    checks: tuple[CheckResult, ...]
+    checks: tuple[CheckResult, ...] = ()
     facts: CellFacts | None = None
     seconds: float = 0.0
     kernels: dict[str, Any] | None = None
@@ -126,14 +131,10 @@ class CellResult:
         outcomes = [check.outcome for check in self.checks]
         return next((status for status in ("failed", "ran", "refused") if status in outcomes), "not here")
 
-    def count(self, status: CheckStatus) -> int:
-        """Return the number of checks with this status."""
-        return sum(check.outcome == status for check in self.checks)
-
     @property
-    def first_failure(self) -> CheckResult | None:
-        """The first check that failed."""
-        return next((check for check in self.checks if check.outcome == "failed"), None)
+    def failures(self) -> tuple[CheckResult, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.outcome == "failed")
 
 
 @attrs.frozen(kw_only=True)
@@ -164,11 +165,10 @@ class MatrixRecord:
 
     def to_json(self) -> str:
         """Return the record as JSON; each cell has ``simulated`` and ``outcome`` in addition to its attributes."""
-        plain = attrs.asdict(self)
+        plain = record_converter().unstructure(self)
         for cell, plain_cell in zip(self.cells, plain["cells"], strict=True):
-            plain_cell["simulated"], plain_cell["outcome"] = cell.simulated, cell.outcome
-        first = {"schema": plain.pop("schema")}
-        return json.dumps(first | plain, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+            plain_cell |= {"simulated": cell.simulated, "outcome": cell.outcome}
+        return json_document({"schema": plain.pop("schema"), **plain}).decode()
 
     def write(self, path: Path) -> None:
         """Write the record to *path* atomically.
@@ -191,26 +191,17 @@ class MatrixRecord:
         except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read the record {path}: {error}", path=path) from error
         schema = plain.get("schema") if isinstance(plain, dict) else None
-        if schema != SCHEMA:
-            raise DatasetError(
-                f"{path} is not a matrix record of schema {SCHEMA}, but of {schema!r}; write it again with this "
-                "version of asrlab",
-                path=path,
-            )
-        return cls._structure(plain, path)
-
-    @classmethod
-    def _structure(cls, plain: dict[str, Any], path: Path) -> Self:
-        import cattrs
-
-        try:
-            record = cattrs.structure(plain, cls)
-        except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
-            raise DatasetError(f"the matrix record {path} is damaged ({error}); write it again", path=path) from error
-        if unknown := {cell.column for cell in record.cells} - set(COLUMNS):
-            raise DatasetError(
-                f"the matrix record {path} has unknown devices: {unknown}; use the asrlab that wrote it", path=path
-            )
+        with at_location(path):
+            if schema != SCHEMA:
+                raise DatasetError(
+                    f"not a matrix record of schema {SCHEMA}, but of {schema!r}; write it again with this version of "
+                    "asrlab"
+                )
+            record = structure(plain, cls, "the matrix record is damaged, write it again")
+            if unknown := {cell.column for cell in record.cells} - set(COLUMNS):
+                raise DatasetError(
+                    f"the matrix record has unknown devices: {', '.join(sorted(unknown))}; use the asrlab that wrote it"
+                )
         return record
 
 
@@ -219,13 +210,11 @@ class DeviceColumn:
     """A device of the matrix.
 
     Attributes:
-        name: Name on the command line.
         device: Name for ``asrlab.load``.
         simulator: The context manager that simulates the device, as ``package.module:function``; empty for a real
             device. The name is resolved in the process of a cell, so that asrlab does not import its tools for tests.
     """
 
-    name: str
     device: str
     simulator: str = ""
 
@@ -235,13 +224,13 @@ class DeviceColumn:
         return bool(self.simulator)
 
 
-_DEVICES = (
-    DeviceColumn(name="cpu", device="cpu"),
-    DeviceColumn(name="mps-sim", device="mps", simulator="asrlab.testing:simulated_mps"),
-    DeviceColumn(name="mps", device="mps"),
-    DeviceColumn(name="cuda", device="cuda"),
-)
-COLUMNS = {column.name: column for column in _DEVICES}
+COLUMNS = {
+    "cpu": DeviceColumn(device="cpu"),
+    "mps-sim": DeviceColumn(device="mps", simulator="asrlab.testing:simulated_mps"),
+    "mps": DeviceColumn(device="mps"),
+    "cuda": DeviceColumn(device="cuda"),
+}
+"""The devices of the matrix, by their names on the command line."""
 
 
 def machine_has(kind: str) -> bool:

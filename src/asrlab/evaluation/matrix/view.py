@@ -3,75 +3,78 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-import attrs
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from asrlab.evaluation.matrix.records import CellResult, CheckResult, CheckStatus, Figure, MatrixRecord
+from asrlab.evaluation.matrix.records import COLUMNS, CellResult, CheckStatus, MatrixRecord
 
 _SKIPPED: tuple[CheckStatus, ...] = ("refused", "not here")
 _STATUSES: tuple[CheckStatus, ...] = ("ran", "failed", *_SKIPPED)
 _SHA256_CHARS = 12
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class _TableColumn:
-    """A column of the table: a device of a record.
-
-    Attributes:
-        heading: The column's heading.
-        cells: Results by model.
-    """
-
-    heading: str
-    cells: dict[str, CellResult]
+type _Column = tuple[str, dict[str, CellResult]]
+type _HeadedCell = tuple[str, CellResult]
+"""The heading of a cell's column in one line, and the cell."""
 
 
 def format_matrix(records: Sequence[MatrixRecord], *, width: int) -> str:
     """Format one table of all *records*, followed by skipped checks, failures, figures, machines and kernels."""
     columns = [column for record in records for column in _columns(record, labelled=len(records) > 1)]
-    models = list(dict.fromkeys(model for column in columns for model in column.cells))
+    models = list(dict.fromkeys(model for _, column in columns for model in column))
+    cells = [
+        (" ".join(heading.splitlines()), column[model])
+        for model in models
+        for heading, column in columns
+        if model in column
+    ]
     parts = [
-        _render(_status_table(models, columns), width),
-        "\n".join(_skipped(models, columns)),
-        "\n".join(_failures(models, columns)),
-        _render(figures, width) if (figures := _figures(models, columns)).row_count else "",
+        _status_table(models, columns, width),
+        "\n".join(_skipped(cells)),
+        "\n".join(
+            f"failed: {cell.model} on {heading}: {check.name}: {check.error}"
+            for heading, cell in cells
+            for check in cell.failures
+        ),
+        _figures(cells, width),
         "\n".join(_machines(records)),
-        "\n\n".join(_kernels(models, columns)),
+        "\n\n".join(_kernels(cells)),
     ]
     return "\n\n".join(part.rstrip() for part in parts if part.strip()) + "\n"
 
 
-def _columns(record: MatrixRecord, *, labelled: bool) -> Iterator[_TableColumn]:
+def _columns(record: MatrixRecord, *, labelled: bool) -> Iterator[_Column]:
+    """Yield the heading of each device of *record*, and its cells by model."""
     for name in dict.fromkeys(cell.column for cell in record.cells):
-        cells = {cell.model: cell for cell in record.cells if cell.column == name}
-        device = f"{name} (simulated)" if any(cell.simulated for cell in cells.values()) else name
-        yield _TableColumn(heading=f"{device}\n{record.label}" if labelled else device, cells=cells)
+        device = f"{name} (simulated)" if COLUMNS[name].simulated else name
+        heading = f"{device}\n{record.label}" if labelled else device
+        yield heading, {cell.model: cell for cell in record.cells if cell.column == name}
 
 
-def _render(table: Table, width: int) -> str:
+def _render(title: str, headings: Iterable[str], rows: Sequence[Iterable[str]], *, width: int, lines: bool) -> str:
+    """Render a table; empty without rows."""
+    if not rows:
+        return ""
+    table = Table(title=title, title_justify="left", box=box.ASCII2, show_lines=lines)
+    for heading in headings:
+        table.add_column(Text(heading), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
     out = io.StringIO()
     Console(file=out, width=width, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _new_table(title: str, headings: Iterable[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.ASCII2, show_lines=True)
-    for heading in headings:
-        table.add_column(Text(heading), overflow="fold")
-    return table
-
-
-def _status_table(models: Sequence[str], columns: Sequence[_TableColumn]) -> Table:
-    table = _new_table("status of the checks", ["engine/model, weights", *(column.heading for column in columns)])
+def _status_table(models: Sequence[str], columns: Sequence[_Column], width: int) -> str:
+    rows = []
     for model in models:
-        cells = [column.cells.get(model) for column in columns]
-        table.add_row(Text(f"{model}\n{_weights(cells)}"), *(Text(_cell(cell)) for cell in cells))
-    return table
+        cells = [column.get(model) for _, column in columns]
+        rows.append([f"{model}\n{_weights(cells)}", *map(_cell, cells)])
+    headings = ["engine/model, weights", *(heading for heading, _ in columns)]
+    return _render("status of the checks", headings, rows, width=width, lines=True)
 
 
 def _weights(cells: Iterable[CellResult | None]) -> str:
@@ -79,72 +82,52 @@ def _weights(cells: Iterable[CellResult | None]) -> str:
     infos = [cell.facts.info for cell in cells if cell is not None and cell.facts is not None]
     if not infos:
         return "not loaded"
-    checksums = sorted({info.weights_sha256[:_SHA256_CHARS] for info in infos if info.weights_sha256})
     if any(info.weights_random for info in infos):
         return "random weights"
+    checksums = sorted({info.weights_sha256[:_SHA256_CHARS] for info in infos if info.weights_sha256})
     return f"sha256 {', '.join(checksums)}" if checksums else "no weights"
 
 
 def _cell(cell: CellResult | None) -> str:
-    if cell is None:
-        return "-"
-    if cell.outcome in _SKIPPED:
-        return cell.outcome
-    counts = [f"{number} {status}" for status in _STATUSES if (number := cell.count(status))]
-    first = cell.first_failure
-    return ", ".join(counts) + (f"\n{first.name}: {first.error}" if first else "")
+    if cell is None or cell.outcome in _SKIPPED:
+        return cell.outcome if cell else "-"
+    outcomes = Counter(check.outcome for check in cell.checks)
+    counts = ", ".join(f"{outcomes[status]} {status}" for status in _STATUSES if outcomes[status])
+    return counts + "".join(f"\n{check.name}: {check.error}" for check in cell.failures[:1])
 
 
-def _all_cells(models: Sequence[str], columns: Sequence[_TableColumn]) -> Iterator[tuple[str, CellResult]]:
-    for model in models:
-        for column in columns:
-            if model in column.cells:
-                yield " ".join(column.heading.splitlines()), column.cells[model]
-
-
-def _skipped(models: Sequence[str], columns: Sequence[_TableColumn]) -> Iterator[str]:
+def _skipped(cells: Sequence[_HeadedCell]) -> Iterator[str]:
     """Yield the counts of cells, then each reason for skipping with the skipped cells and checks."""
-    cells = list(_all_cells(models, columns))
     reasons: dict[tuple[CheckStatus, str], list[str]] = {}
-    n_skipped = 0
     for heading, cell in cells:
-        n_skipped += cell.outcome in _SKIPPED
         for check in cell.checks:
             if check.outcome in _SKIPPED:
                 cell_name = f"{cell.model} on {heading}"
                 name = cell_name if cell.outcome in _SKIPPED else f"{check.name} of {cell_name}"
                 reasons.setdefault((check.outcome, check.detail), []).append(name)
-    n_failed = sum(cell.outcome == "failed" for _, cell in cells)
-    yield f"{len(cells)} cells: {len(cells) - n_skipped - n_failed} ran, {n_failed} failed, {n_skipped} skipped"
+    outcomes = Counter(cell.outcome for _, cell in cells)
+    n_skipped = sum(outcomes[status] for status in _SKIPPED)
+    yield f"{len(cells)} cells: {outcomes['ran']} ran, {outcomes['failed']} failed, {n_skipped} skipped"
     for (status, reason), names in reasons.items():
         yield f"  {status}: {', '.join(names)}: {reason}"
 
 
-def _failures(models: Sequence[str], columns: Sequence[_TableColumn]) -> Iterator[str]:
-    for heading, cell in _all_cells(models, columns):
-        for check in cell.checks:
-            if check.outcome == "failed":
-                yield f"failed: {cell.model} on {heading}: {check.name}: {check.error}"
-
-
-def _figures(models: Sequence[str], columns: Sequence[_TableColumn]) -> Table:
-    headings = ("model", "device", "result", "largest", "relative", "tolerance")
-    table = _new_table("differences from the CPU", headings)
-    table.show_lines = False
-    for heading, cell in _all_cells(models, columns):
+def _figures(cells: Sequence[_HeadedCell], width: int) -> str:
+    rows = []
+    for heading, cell in cells:
         for check in cell.checks:
             for figure in check.figures:
-                unit = f" {figure.unit}" if figure.unit else ""
-                largest = f"{_number(figure.largest)}{unit}"
-                texts = (cell.model, heading, figure.name, largest, _number(figure.relative), _tolerance(figure, check))
-                table.add_row(*map(Text, texts))
-    return table
-
-
-def _tolerance(figure: Figure, check: CheckResult) -> str:
-    if figure.tolerance is None:
-        return "none set"
-    return f"{figure.tolerance:.3g}" if figure.within else f"{figure.tolerance:.3g}: {check.outcome}"
+                tolerance = "none set" if figure.tolerance is None else _number(figure.tolerance)
+                rows.append(
+                    (
+                        *(cell.model, heading, figure.name),
+                        f"{_number(figure.largest)} {figure.unit}".rstrip(),
+                        _number(figure.relative),
+                        tolerance if figure.within else f"{tolerance}: {check.outcome}",
+                    )
+                )
+    headings = ("model", "device", "result", "largest", "relative", "tolerance")
+    return _render("differences from the CPU", headings, rows, width=width, lines=False)
 
 
 def _number(value: float | None) -> str:
@@ -160,10 +143,9 @@ def _machines(records: Iterable[MatrixRecord]) -> Iterator[str]:
         yield f"  {', '.join(f'{package.name} {package.version}' for package in record.packages)}"
 
 
-def _kernels(models: Sequence[str], columns: Sequence[_TableColumn]) -> Iterator[str]:
+def _kernels(cells: Sequence[_HeadedCell]) -> Iterator[str]:
     """Yield the summary of each simulated cell and its operators without a kernel; the record has all operators."""
-    for heading, cell in _all_cells(models, columns):
-        lines = cell.kernel_table.splitlines()
-        if lines:
+    for heading, cell in cells:
+        if lines := cell.kernel_table.splitlines():
             missing = [line for line in lines[1:] if "no kernel" in line]
             yield "\n".join([f"{cell.model} on {heading}: {lines[0]}", *missing])
