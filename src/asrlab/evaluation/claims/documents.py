@@ -30,16 +30,7 @@ _KINDS = ("begin", "figure", "end", "allow")
 
 @attrs.frozen(kw_only=True)
 class GeneratedSpan:
-    """A part of a document that is generated from records.
-
-    Attributes:
-        name: ``figure``, or the block's name.
-        options: The options in the marker.
-        start: Start offset of the generated text in the source.
-        end: End offset.
-        line: The marker's line, counted from 1.
-        column: The marker's column, counted from 1.
-    """
+    """A figure, or a block by its name, that is generated from records: its offsets, and its marker's position from 1."""
 
     name: str
     options: Mapping[str, str]
@@ -53,11 +44,8 @@ class GeneratedSpan:
 class Waiver:
     """A marker ``allow``, by which an author vouches for figures that no record backs.
 
-    Attributes:
-        reason: The author's reason.
-        line: The marker's line, counted from 1.
-        lines: The first line that the waiver covers, counted from 0, and the line after its last.
-        figures: The figures that the waiver was used for.
+    The waiver collects the *figures* that it was used for. It covers *lines*: the first, counted from 0, and the line
+    after the last.
     """
 
     reason: str
@@ -68,15 +56,7 @@ class Waiver:
 
 @attrs.frozen(kw_only=True)
 class MarkdownDocument:
-    """A parsed document.
-
-    Attributes:
-        path: The document's file.
-        source: The document's text.
-        spans: The generated spans.
-        blocks: The visible text blocks, with generated text hidden.
-        waivers: The markers ``allow``.
-    """
+    """A parsed document. In its *blocks* of visible text, generated text is hidden."""
 
     path: Path
     source: SourceText

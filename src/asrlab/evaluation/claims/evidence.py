@@ -44,14 +44,10 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 @attrs.frozen(kw_only=True)
 class Evidence:
-    """All records in a folder.
+    """All records in a folder, by file name relative to the folder: exported runs and device matrices.
 
     Attributes:
-        folder: The folder.
-        runs: The exported runs by file name, relative to the folder.
-        matrices: The records of the device matrix by file name, relative to the folder.
-        locked: The version that the lock beside the folder (``locks/all.txt``) pins, by distribution; None without a
-            lock.
+        locked: The version that the lock beside the folder (``locks/all.txt``) pins, by distribution; None without one.
     """
 
     folder: Path
@@ -114,11 +110,8 @@ def _read_json(path: Path) -> Any:
     try:
         return parse_json(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise DatasetError(
-            f"{path}, line {error.lineno}: damaged JSON ({error.msg}); copy the file again or regenerate it",
-            path=path,
-            line=error.lineno,
-        ) from error
+        message = f"{path}, line {error.lineno}: damaged JSON ({error.msg}); copy the file again or regenerate it"
+        raise DatasetError(message, path=path, line=error.lineno) from error
     except (OSError, ValueError) as error:
         raise DatasetError(f"cannot read the record {path}: {error}", path=path) from error
 
@@ -140,17 +133,15 @@ class EvidenceItem:
 
     Attributes:
         model: The model's full name.
-        device: The kind of device: ``cpu``, ``mps`` or ``cuda``.
+        device: The kind of device, one of `DEVICES`.
         statuses: One status, or ``random-weights`` and ``simulated`` together.
         reason: The result, the condition that is missing, or the error.
         ran: True if the model ran on the device.
         record: The record's file name, relative to the folder of evidence.
         date: The record's date: UTC, ISO 8601.
-        machine: The machine.
         packages: The loaded distributions; empty if none was loaded.
         stale: A text for each package that the lock pins in another version.
-        is_engine_wide: True if the evidence holds for every model of the engine: the engine does not support the
-            device, on any machine.
+        is_engine_wide: True if the engine does not support the device, on any machine and with any model.
     """
 
     model: str
@@ -183,12 +174,7 @@ class EvidenceItem:
 
 @attrs.frozen(kw_only=True)
 class SupportCell:
-    """A model on a device.
-
-    Attributes:
-        items: The evidence, the decisive item first.
-        substitutes: The evidence about random weights of the same engine.
-    """
+    """The evidence on a model on a device, the decisive item first, and on random weights of the same engine."""
 
     items: tuple[EvidenceItem, ...] = ()
     substitutes: tuple[EvidenceItem, ...] = ()

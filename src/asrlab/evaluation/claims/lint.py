@@ -13,10 +13,10 @@ import attrs
 
 from asrlab.evaluation.claims import vocabulary
 from asrlab.evaluation.claims.blocks import find_figure
-from asrlab.evaluation.claims.documents import MarkdownDocument, Waiver
+from asrlab.evaluation.claims.documents import MarkdownDocument
 from asrlab.evaluation.claims.evidence import DEVICES, STATUSES, Evidence, Status, SupportMatrix
 from asrlab.evaluation.claims.markup import HIDDEN, TextBlock
-from asrlab.evaluation.claims.vocabulary import Mention, NameIndex
+from asrlab.evaluation.claims.vocabulary import Mentions, NameIndex
 
 _SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)[.!?]['\")\]]*\s+(?=\S)")
 _CLAUSE_BOUNDARY = re.compile(r"[;:—(]|,\s*(?:but|and|while|so)\b|\b(?:but|though|although|while)\b")
@@ -34,6 +34,7 @@ _UNPROVEN = re.compile(
     r"\b(?:unproven|unverified|unknown|(?:not|never) (?:yet )?(?:known|proven|recorded|verified|tested|shown))\b"
 )
 _WORKING = re.compile(r"\bworking\b")
+_TERM = re.compile(r"\b(?:status(?:es)?|called|the words?)\s+\W?$")
 
 type Kind = Literal["differs", "figure", "comparison", "status"]
 type _Match = re.Match[str]
@@ -74,11 +75,7 @@ class LintFinding:
 class _Sentence:
     """A sentence, a part of a long sentence, or a whole table cell.
 
-    Attributes:
-        block: The text block.
-        start: Start offset in the block.
-        end: End offset in the block.
-        lead: For a later part of a long sentence: the (start, end) offsets of the sentence's first part.
+    A later part of a long sentence has the (start, end) offsets of the sentence's first part as its *lead*.
     """
 
     block: TextBlock
@@ -118,7 +115,7 @@ class _Sentence:
         return [match.start() for match in matches], [match.end() for match in matches]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class _Problem:
     """A match of a rule in a sentence, with what is wrong and what to do."""
 
@@ -143,11 +140,12 @@ def lint_document(document: MarkdownDocument, evidence: Evidence, support: Suppo
     """
     linter = _Linter(evidence=evidence, support=support, names=NameIndex.build(support))
     for block in document.blocks:
+        first, end = block.lines
+        waivers = [waiver for waiver in document.waivers if waiver.lines[0] <= first and end <= waiver.lines[1]]
         for problem in sorted(linter.lint_block(block), key=lambda problem: problem.offset):
             text = problem.match[0].strip()
-            waiver = _find_waiver(document, block) if problem.kind == "figure" else None
-            if waiver is not None:
-                waiver.figures.append(text)
+            if waivers and problem.kind == "figure":
+                waivers[0].figures.append(text)
                 continue
             line, column = document.source.position(problem.offset)
             yield LintFinding(
@@ -161,30 +159,21 @@ def lint_document(document: MarkdownDocument, evidence: Evidence, support: Suppo
             )
 
 
-def _find_waiver(document: MarkdownDocument, block: TextBlock) -> Waiver | None:
-    first, end = block.lines
-    return next((waiver for waiver in document.waivers if waiver.lines[0] <= first and end <= waiver.lines[1]), None)
-
-
 def _split_sentences(block: TextBlock) -> Iterator[_Sentence]:
     """Yield the sentences of *block*; one of over 1,000 characters is split at white space."""
     start = 0
     for end in (*(boundary.end() for boundary in _SENTENCE_END.finditer(block.text)), len(block.text)):
         lead = (0, 0)
         while end - start > _MAX_SENTENCE_CHARS:
-            cut = _find_cut(block.text, start)
+            # At a space, but not after a digit.
+            limit = start + _MAX_SENTENCE_CHARS
+            gaps = [match.end() for match in _GAP.finditer(block.text, start + _MAX_SENTENCE_CHARS // 2, limit)]
+            cut = gaps[-1] if gaps else limit
             yield _Sentence(block=block, start=start, end=cut, lead=lead)
             lead = lead if lead[1] else (start, cut)
             start = cut
         yield _Sentence(block=block, start=start, end=end, lead=lead)
         start = end
-
-
-def _find_cut(text: str, start: int) -> int:
-    """Return the end of the part of a long sentence that begins at *start*: at a space, but not after a digit."""
-    limit = start + _MAX_SENTENCE_CHARS
-    gaps = [match.end() for match in _GAP.finditer(text, start + _MAX_SENTENCE_CHARS // 2, limit)]
-    return gaps[-1] if gaps else limit
 
 
 @attrs.frozen(kw_only=True)
@@ -213,13 +202,8 @@ class _Linter:
                 if HIDDEN not in match[0] and _is_measurement(kind, match, sentence):
                     marker = find_figure(match[0], self.evidence) or "record=FILE model=MODEL figure=NAME"
                     generated = f"<!-- asrlab:figure {marker} -->{match[0].strip()}<!-- asrlab:end -->"
-                    yield _Problem(
-                        kind="figure",
-                        sentence=sentence,
-                        match=match,
-                        message="no record backs this figure",
-                        cure=f"write {generated}, or remove the figure",
-                    )
+                    cure = f"write {generated}, or remove the figure"
+                    yield _Problem("figure", sentence, match, "no record backs this figure", cure)
 
     def _comparisons(self, sentence: _Sentence) -> Iterator[_Problem]:
         if vocabulary.DEFINITION.search(sentence.context):
@@ -227,43 +211,32 @@ class _Linter:
         for match in vocabulary.COMPARISONS.finditer(sentence.prose):
             is_relevant = vocabulary.TOPIC.search(sentence.context) or self._find_mentions(sentence)
             if is_relevant and not vocabulary.DENIED_COMPARISON.search(sentence.clause(match.start())[0]):
-                yield _Problem(
-                    kind="comparison",
-                    sentence=sentence,
-                    match=match,
-                    message="no record backs this comparison",
-                    cure="give both figures with markers, or remove the comparison",
-                )
+                cure = "give both figures with markers, or remove the comparison"
+                yield _Problem("comparison", sentence, match, "no record backs this comparison", cure)
 
     def _praise(self, sentence: _Sentence) -> Iterator[_Problem]:
         for match in vocabulary.PRAISE.finditer(sentence.prose):
             if not _is_qualified(sentence, match):
-                yield _Problem(
-                    kind="status", sentence=sentence, match=match, message="no record backs this", cure="remove it"
-                )
+                yield _Problem("status", sentence, match, "no record backs this", "remove it")
 
     def _device_claims(self, sentence: _Sentence) -> Iterator[_Problem]:
         for match in vocabulary.DEVICE_CLAIMS.finditer(sentence.text):
-            devices = vocabulary.find_devices(_extend_list(sentence.text, match))
-            if not _is_qualified(sentence, match) and not self._is_backed(sentence, match.start(), devices):
-                yield self._status_problem(sentence, match, devices)
+            yield from self._check_claim(sentence, match, vocabulary.find_devices(_extend_list(sentence.text, match)))
 
     def _model_claims(self, sentence: _Sentence) -> Iterator[_Problem]:
-        matches = [*vocabulary.MODEL_CLAIMS.finditer(sentence.prose), *self._statuses_in_code(sentence)]
-        mentions = matches and self.names.find(sentence.text, sentence.prose)
-        exempt = vocabulary.FILE_SIZE.search(sentence.text) or vocabulary.DEFINITION.search(sentence.text)
-        if not mentions or exempt:
-            return
         devices = vocabulary.find_devices(sentence.text)
-        for match in matches:
-            if not _is_qualified(sentence, match) and not self._is_backed(sentence, match.start(), devices):
-                yield self._status_problem(sentence, match, devices)
+        matches = [*vocabulary.MODEL_CLAIMS.finditer(sentence.prose)]
+        if devices:  # `working` in code counts as a status if a device is named too
+            in_code = _WORKING.finditer(sentence.text)
+            matches += [match for match in in_code if HIDDEN in sentence.prose[slice(*match.span())]]
+        exempt = vocabulary.FILE_SIZE.search(sentence.text) or vocabulary.DEFINITION.search(sentence.text)
+        if matches and not exempt and self.names.find(sentence.text, sentence.prose):
+            for match in matches:
+                yield from self._check_claim(sentence, match, devices)
 
-    def _statuses_in_code(self, sentence: _Sentence) -> list[_Match]:
-        """Return `working` in code, which counts as a status if a device is named too."""
-        if not vocabulary.find_devices(sentence.text):
-            return []
-        return [match for match in _WORKING.finditer(sentence.text) if HIDDEN in sentence.prose[slice(*match.span())]]
+    def _check_claim(self, sentence: _Sentence, match: _Match, devices: tuple[str, ...]) -> Iterator[_Problem]:
+        if not _is_qualified(sentence, match) and not self._is_backed(sentence, match.start(), devices):
+            yield self._status_problem(sentence, match, devices)
 
     def _check_marks(self, block: TextBlock) -> Iterator[_Problem]:
         """Yield a table cell that claims in one word or sign that something works."""
@@ -287,22 +260,18 @@ class _Linter:
             wanted = (*wanted, "random-weights")
         mentions = self._find_mentions(sentence)
         if vocabulary.EVERY_MODEL.search(sentence.text):
-            engines = [spec.name for spec in self.support.engines]
-            mentions = tuple(Mention(name=name, models=self.support.engine_models(name)) for name in engines)
+            mentions = tuple(self.support.engine_models(spec.name) for spec in self.support.engines)
         if re.match(r"ran\b", after):  # any record backs the past tense, but not the present tense
-            return all(self.support.has_run(mention.models, devices) for mention in mentions or self._any_model())
+            return all(self.support.has_run(models, devices) for models in mentions or (self.support.models,))
         return self._has_status(mentions, devices, wanted)
 
-    def _has_status(self, mentions: tuple[Mention, ...], devices: tuple[str, ...], wanted: tuple[Status, ...]) -> bool:
+    def _has_status(self, mentions: Mentions, devices: tuple[str, ...], wanted: tuple[Status, ...]) -> bool:
         has_status = self.support.has_status
         if not devices:  # a claim without a device is true if it is true on some device
-            return all(any(has_status(mention.models, [device], wanted) for device in DEVICES) for mention in mentions)
-        return all(has_status(mention.models, devices, wanted) for mention in mentions or self._any_model())
+            return all(any(has_status(models, [device], wanted) for device in DEVICES) for models in mentions)
+        return all(has_status(models, devices, wanted) for models in mentions or (self.support.models,))
 
-    def _any_model(self) -> tuple[Mention, ...]:
-        return (Mention(name="", models=self.support.models),)
-
-    def _find_mentions(self, sentence: _Sentence) -> tuple[Mention, ...]:
+    def _find_mentions(self, sentence: _Sentence) -> Mentions:
         """Return the models that a sentence is about: those it names, or the text before it, its row or heading."""
         block = sentence.block
         before = max(sentence.start - _MAX_CONTEXT_CHARS, 0)
@@ -321,17 +290,13 @@ class _Linter:
         defaults = {self.support.default_model(spec) for spec in self.support.engines}
         statuses = dict.fromkeys(
             f"{model} on {device} is {' + '.join(self.support.cells[model, device].statuses)}"
-            for mention in self._find_mentions(sentence)
-            for model in sorted(mention.models, key=lambda model: model not in defaults)[:1]
+            for models in self._find_mentions(sentence)
+            for model in sorted(models, key=lambda model: model not in defaults)[:1]
             for device in devices or DEVICES
         )
-        return _Problem(
-            kind="status",
-            sentence=sentence,
-            match=match,
-            message=f"no record backs this ({'; '.join(statuses)})" if statuses else "no record backs this",
-            cure="remove it, or commit a record that makes it `working` and show that with the block 'status'",
-        )
+        message = f"no record backs this ({'; '.join(statuses)})" if statuses else "no record backs this"
+        cure = "remove it, or commit a record that makes it `working` and show that with the block 'status'"
+        return _Problem("status", sentence, match, message, cure)
 
 
 def _is_qualified(sentence: _Sentence, match: _Match) -> bool:
@@ -342,15 +307,8 @@ def _is_qualified(sentence: _Sentence, match: _Match) -> bool:
         or _UNPROVEN.search(after)
         or re.search(r"\b(?:only|not|never)\b", match[0])
         or _RELATIVE.search(before)
-        or _introduces_term(before)
-    )
-
-
-def _introduces_term(before: str) -> bool:
-    """Return whether *before* introduces a word that is only mentioned, as in a legend."""
-    return bool(
-        re.search(r"\b(?:status(?:es)?|called|the words?)\s+\W?$", before)
-        and not any(status in before for status in STATUSES)
+        # The word is only mentioned, as in a legend.
+        or (_TERM.search(before) and not any(status in before for status in STATUSES))
     )
 
 

@@ -63,11 +63,9 @@ class TextBlock:
 
 @attrs.frozen(kw_only=True)
 class Comment:
-    """An HTML comment outside of code.
+    """An HTML comment outside of code, with its offsets in the source.
 
     Attributes:
-        start: Start offset in the source.
-        end: End offset in the source.
         lines: The lines that the comment applies to: its paragraph, or the next block if it stands alone.
         is_block: True if the comment begins a line of its own, outside of any paragraph.
     """
@@ -79,11 +77,7 @@ class Comment:
 
 
 class SourceText:
-    """A document's text with the offsets of its lines.
-
-    Args:
-        text: The text, with line feeds as line ends.
-    """
+    """A document's text, whose line ends are line feeds, with the offsets of its lines."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -33,16 +33,7 @@ WER_TOLERANCE = 0.005
 
 @attrs.frozen(kw_only=True)
 class Verification:
-    """The result of checking documents.
-
-    Attributes:
-        documents: The documents that were read.
-        n_generated: Number of generated blocks and figures in them.
-        records: The names of the records.
-        findings: The parts of the documents that the records contradict or do not back, in order.
-        waivers: The waivers in the documents, by document.
-        written: The documents that were updated.
-    """
+    """The result of checking documents, with the number of generated blocks and figures, and the updated documents."""
 
     documents: tuple[Path, ...]
     n_generated: int
@@ -146,13 +137,7 @@ def _to_finding(document: MarkdownDocument, span: GeneratedSpan, expected: str) 
 
 @attrs.frozen(kw_only=True)
 class ModelReproduction:
-    """One model in the recorded run and in the repetition.
-
-    Attributes:
-        model: The model's full name.
-        then: The recorded result.
-        now: The result of the repetition.
-    """
+    """The results of one model in the recorded run and in the repetition."""
 
     model: str
     then: ModelResult
@@ -232,14 +217,7 @@ class ModelReproduction:
 
 @attrs.frozen(kw_only=True)
 class ReproductionReport:
-    """A recorded run and its repetition.
-
-    Attributes:
-        record: The exported run.
-        then: The manifest of the recorded run.
-        now: The manifest of the repetition.
-        models: The models, in order.
-    """
+    """An exported run and its repetition."""
 
     record: Path
     then: RunManifest

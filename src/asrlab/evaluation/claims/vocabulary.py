@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import attrs
 
@@ -163,64 +163,47 @@ _FAMILIES = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class Mention:
-    """An engine, a model or a family of models that a sentence names.
+type Mentions = tuple[tuple[str, ...], ...]
+"""The engines, models or families that a text names, each as the full names of its models.
 
-    Attributes:
-        name: The name in the text.
-        models: The full names of its models. A claim about the mention is true if it is true for one of them.
-    """
-
-    name: str
-    models: tuple[str, ...]
+A claim about a mention is true if it is true for one of its models.
+"""
 
 
 @attrs.frozen(kw_only=True)
 class NameIndex:
-    """The names of engines and models.
-
-    Attributes:
-        pattern: A pattern of any name, the longest first.
-        mentions: The mention of each name.
-    """
+    """The models of each name of an engine, model or family, and a pattern of any name, the longest first."""
 
     pattern: re.Pattern[str]
-    mentions: Mapping[str, Mention]
+    models: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def build(cls, support: SupportMatrix) -> NameIndex:
         """Build the index of all engines, models and families in *support*."""
-        mentions: dict[str, Mention] = {}
-        for name, models in _iterate_names(support):
-            mentions.setdefault(name, Mention(name=name, models=models))
-        names = "|".join(re.escape(name) for name in sorted(mentions, key=len, reverse=True))
-        return cls(pattern=re.compile(rf"(?<![\w/-])(?:{names})(?![\w-]|/\w)"), mentions=mentions)
+        index: dict[str, tuple[str, ...]] = {model: (model,) for model in support.models}
+        for spec in support.engines:
+            models = support.engine_models(spec.name)
+            for name in (spec.name, *spec.aliases):
+                index.setdefault(name, models)
+            for short in (model.name for model in spec.models):
+                index.setdefault(short, tuple(model for model in models if model.partition("/")[2] == short))
+        for family, engines in _FAMILIES.items():
+            models = tuple(model for engine in engines for model in support.engine_models(engine))
+            index.setdefault(family, tuple(model for model in models if model in support.bounds))
+        names = "|".join(re.escape(name) for name in sorted(index, key=len, reverse=True))
+        return cls(pattern=re.compile(rf"(?<![\w/-])(?:{names})(?![\w-]|/\w)"), models=index)
 
-    def find(self, text: str, prose: str) -> tuple[Mention, ...]:
+    def find(self, text: str, prose: str) -> Mentions:
         """Return the engines and models that *text* names.
 
         A name that is also an English word, such as ``echo``, counts in code only, which is hidden in *prose*.
         """
-        mentions: dict[str, Mention] = {}
-        for match in self.pattern.finditer(text):
-            if not (_PLAIN_WORD.fullmatch(match[0]) and prose[slice(*match.span())] == match[0]):
-                mentions[match[0]] = self.mentions[match[0]]
-        return tuple(mentions.values())
-
-
-def _iterate_names(support: SupportMatrix) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for model in support.models:
-        yield model, (model,)
-    for spec in support.engines:
-        models = support.engine_models(spec.name)
-        for name in (spec.name, *spec.aliases):
-            yield name, models
-        for model_spec in spec.models:
-            yield model_spec.name, tuple(model for model in models if model.partition("/")[2] == model_spec.name)
-    for family, engines in _FAMILIES.items():
-        models = tuple(model for engine in engines for model in support.engine_models(engine))
-        yield family, tuple(model for model in models if model in support.bounds)
+        names = dict.fromkeys(
+            match[0]
+            for match in self.pattern.finditer(text)
+            if not (_PLAIN_WORD.fullmatch(match[0]) and prose[slice(*match.span())] == match[0])
+        )
+        return tuple(self.models[name] for name in names)
 
 
 def find_devices(text: str) -> tuple[str, ...]:
