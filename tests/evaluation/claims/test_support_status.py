@@ -74,7 +74,7 @@ def _matrix_of(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None
 def _evidence(*records: BenchResult | MatrixRecord, lock: dict[str, str] | None = None) -> Evidence:
     runs = {f"{n}.jsonl": record for n, record in enumerate(records) if not isinstance(record, MatrixRecord)}
     matrices = {f"{n}.json": record for n, record in enumerate(records) if isinstance(record, MatrixRecord)}
-    return Evidence(folder=Path("evidence"), runs=runs, matrices=matrices, locked=lock)
+    return Evidence(folder=Path("evidence"), runs=runs, matrices=matrices, locked=lock or {})
 
 
 def _cell(support: SupportMatrix, model: str = BASE, device: str = "cpu") -> SupportCell:

@@ -30,7 +30,7 @@ _KINDS = ("begin", "figure", "end", "allow")
 
 @attrs.frozen(kw_only=True)
 class GeneratedSpan:
-    """A figure, or a block by its name, that is generated from records: its offsets, and its marker's position from 1."""
+    """A figure, or a block by its name, that is generated from records, with its offsets and its marker's position."""
 
     name: str
     options: Mapping[str, str]

@@ -46,14 +46,13 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 class Evidence:
     """All records in a folder, by file name relative to the folder: exported runs and device matrices.
 
-    Attributes:
-        locked: The version that the lock beside the folder (``locks/all.txt``) pins, by distribution; None without one.
+    *locked* has the version of each distribution that the lock beside the folder (``locks/all.txt``) pins.
     """
 
     folder: Path
     runs: Mapping[str, BenchResult] = attrs.field(factory=dict)
     matrices: Mapping[str, MatrixRecord] = attrs.field(factory=dict)
-    locked: Mapping[str, str] | None = None
+    locked: Mapping[str, str] = attrs.field(factory=dict)
 
     def run(self, name: str) -> BenchResult:
         """Return the run in the file *name*.
@@ -80,11 +79,10 @@ class Evidence:
 
     def stale_packages(self, packages: Iterable[PackageVersion]) -> tuple[str, ...]:
         """Return a text for each of *packages* that the lock pins in another version; local build tags do not count."""
-        pinned = self.locked or {}
         return tuple(
             f"{package.name} {package.version}, lock {locked}"
             for package in packages
-            if (locked := pinned.get(_canonical_name(package.name)))
+            if (locked := self.locked.get(_canonical_name(package.name)))
             and locked.partition("+")[0] != package.version.partition("+")[0]
         )
 
@@ -95,15 +93,16 @@ def read_evidence(folder: Path) -> Evidence:
     Raises:
         DatasetError: If a record cannot be read; the message names the file and, where known, the line.
     """
-    if not folder.is_dir():
-        return Evidence(folder=folder, locked=_read_lock(folder))
     runs = {path.relative_to(folder).as_posix(): load_run(path) for path in sorted(folder.rglob("*.jsonl"))}
     matrices = {}
     for path in sorted(folder.rglob("*.json")):
         plain = _read_json(path)
         if isinstance(plain, dict) and "cells" in plain:
             matrices[path.relative_to(folder).as_posix()] = MatrixRecord.read(path)
-    return Evidence(folder=folder, runs=runs, matrices=matrices, locked=_read_lock(folder))
+    lock = folder.resolve().parent / "locks" / "all.txt"
+    pins = _PINNED.findall(lock.read_text(encoding="utf-8")) if lock.is_file() else []
+    locked = {_canonical_name(name): version for name, version in pins}
+    return Evidence(folder=folder, runs=runs, matrices=matrices, locked=locked)
 
 
 def _read_json(path: Path) -> Any:
@@ -114,13 +113,6 @@ def _read_json(path: Path) -> Any:
         raise DatasetError(message, path=path, line=error.lineno) from error
     except (OSError, ValueError) as error:
         raise DatasetError(f"cannot read the record {path}: {error}", path=path) from error
-
-
-def _read_lock(folder: Path) -> dict[str, str] | None:
-    path = folder.resolve().parent / "locks" / "all.txt"
-    if not path.is_file():
-        return None
-    return {_canonical_name(name): version for name, version in _PINNED.findall(path.read_text(encoding="utf-8"))}
 
 
 def _canonical_name(name: str) -> str:
@@ -226,20 +218,17 @@ class SupportMatrix:
         )
 
 
-def build_support_matrix(evidence: Evidence, host: PluginHost | None = None) -> SupportMatrix:
+def build_support_matrix(evidence: Evidence) -> SupportMatrix:
     """Derive the support status of every model from all records.
 
-    Args:
-        evidence: The records.
-        host: The plugins whose engines are listed. None lists asrlab's own engines and those that a record names, so
-            that a page is the same on every machine.
+    The engines are asrlab's own and those that a record names, so that a page is the same on every machine.
     """
-    registry = Registry(host or PluginHost())
+    registry = Registry(PluginHost())
     bounds = {resolved.name: resolved.model.wer_bound for resolved in registry.models() if resolved.model}
     items = list(_collect_items(evidence, bounds))
     recorded = {item.engine for item in items}
     own = {model.engine.name for model in registry.models() if model.distribution == "asrlab"}
-    engines = tuple(spec for spec in registry.engines() if host or spec.name in own | recorded)
+    engines = tuple(spec for spec in registry.engines() if spec.name in own | recorded)
     named = [f"{spec.name}/{model.name}" for spec in engines for model in spec.models]
     models = tuple(dict.fromkeys([*named, *(item.model for item in items)]))
     cells = {(model, device): _build_cell(model, device, items) for model in models for device in DEVICES}
@@ -304,8 +293,8 @@ def _judge_run(result: BenchResult, model: ModelResult, bound: float | None) -> 
 
 
 def _limitations(*, random: bool, simulated: bool) -> tuple[Status, ...]:
-    weights: tuple[Status, ...] = ("random-weights",) if random else ()
-    return (*weights, "simulated") if simulated else weights
+    found: dict[Status, bool] = {"random-weights": random, "simulated": simulated}
+    return tuple(status for status, is_true in found.items() if is_true)
 
 
 def _missing_conditions(result: BenchResult, model: ModelResult, bound: float | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +22,6 @@ from asrlab.evaluation.runs.fingerprint import dataset_fingerprint, describe_utt
 from asrlab.evaluation.runs.load import load_run
 from asrlab.evaluation.runs.manifest import ModelFacts, RunManifest
 from asrlab.evaluation.runs.result import ModelResult
-from asrlab.evaluation.runs.runner import RunProgress
 from asrlab.loading import fetch_weights_to_load, model_info
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
@@ -52,16 +51,13 @@ def find_evidence(documents: Iterable[Path]) -> Path:
     return Path("evidence")
 
 
-def verify(
-    paths: Iterable[Path], *, evidence: Path | None = None, write: bool = False, host: PluginHost | None = None
-) -> Verification:
+def verify(paths: Iterable[Path], *, evidence: Path | None = None, write: bool = False) -> Verification:
     """Check documents against records.
 
     Args:
         paths: Documents, and folders with ``.md`` files.
         evidence: The folder of records. None uses `find_evidence`.
         write: Update generated text instead of reporting how it differs. Other text is never changed.
-        host: The plugins whose engines a status table lists; see `build_support_matrix`.
 
     Raises:
         DatasetError: If a document, a marker in it or a record cannot be read.
@@ -71,7 +67,7 @@ def verify(
     if evidence is not None and not evidence.is_dir():
         raise DatasetError(f"folder {evidence} not found; name the folder with the records", path=evidence)
     records = read_evidence(evidence or find_evidence(files))
-    support = build_support_matrix(records, host)
+    support = build_support_matrix(records)
     documents = [read_document(path) for path in files]
     written = [document.path for document in documents if write and _update(document, records, support)]
     documents = [read_document(document.path) if document.path in written else document for document in documents]
@@ -245,43 +241,33 @@ class ReproductionReport:
             yield from model.lines()
 
 
-def rerun(
-    record: Path,
-    *,
-    device: str | None = None,
-    offline: bool = False,
-    progress: Callable[[RunProgress], object] | None = None,
-    host: PluginHost | None = None,
-) -> ReproductionReport:
+def rerun(record: Path, *, device: str | None = None, offline: bool = False) -> ReproductionReport:
     """Repeat an exported run with the same data set, models and options.
 
     Args:
         record: The exported run, or a run's folder.
         device: The device. None uses the device that the recorded run requested.
         offline: Fetch no weights over the network.
-        progress: See `asrlab.evaluation.bench`.
-        host: The plugins to use. None loads those of this environment.
 
     Raises:
         DatasetError: If the record cannot be read, or its data set or a model is not available here.
         WeightsError: If the weights here differ from the recorded ones.
         AsrlabError: As `asrlab.evaluation.bench` does.
     """
-    host = host or PluginHost()
+    host = PluginHost()
     then = load_run(record)
     request = then.manifest.request
-    _check_dataset(record, then.manifest, host)
+    dataset = _check_dataset(record, then.manifest, host)
     for model in then.manifest.models:
         _check_weights(record, model, host, offline=offline)
     with TemporaryDirectory(prefix="asrlab-rerun-") as folder:
         again = attrs.evolve(request, device=device or request.device)
         options = attrs.asdict(again, recurse=False, filter=lambda field, _: field.name != "dataset")
         now = bench(
-            _expand_home(request.dataset or ""),
+            dataset,
             **options,
             run=Path(folder) / "run",
             offline=offline,
-            progress=progress,
             host=host,
         )
         models = [
@@ -292,13 +278,16 @@ def rerun(
         return ReproductionReport(record=record, then=then.manifest, now=now.manifest, models=tuple(models))
 
 
-def _check_dataset(record: Path, manifest: RunManifest, host: PluginHost) -> None:
+def _check_dataset(record: Path, manifest: RunManifest, host: PluginHost) -> str:
+    """Return the name of the data set, with ``~``, which exports write for the home directory, expanded."""
     request = manifest.request
     if request.dataset is None:
         raise DatasetError(f"cannot repeat {record}: its data set was passed as an object", path=record)
-    name, allow_external_audio = _expand_home(request.dataset), request.allow_external_audio
+    name, external = request.dataset, request.allow_external_audio
+    if name.startswith("~"):
+        name = str(Path(name).expanduser())
     try:
-        dataset = load_dataset(name, format=request.format, allow_external_audio=allow_external_audio, host=host)
+        dataset = load_dataset(name, format=request.format, allow_external_audio=external, host=host)
         is_same = dataset_fingerprint(describe_utterances(dataset)) == manifest.dataset.fingerprint
     except DatasetError as error:
         raise DatasetError(f"cannot repeat {record}: its data set is not available ({error.message})") from error
@@ -308,11 +297,7 @@ def _check_dataset(record: Path, manifest: RunManifest, host: PluginHost) -> Non
             "fingerprint); get the same audio and references",
             path=record,
         )
-
-
-def _expand_home(dataset: str) -> str:
-    """Return *dataset* with ``~``, which exports write for the home directory, expanded."""
-    return str(Path(dataset).expanduser()) if dataset.startswith("~") else dataset
+    return name
 
 
 def _check_weights(record: Path, model: ModelFacts, host: PluginHost, *, offline: bool) -> None:
