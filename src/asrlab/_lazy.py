@@ -1,4 +1,4 @@
-"""Lazy public names of a package, and numpy, which are imported from their modules when they are first used."""
+"""Lazy public names of a package, numpy and PyAV, which are imported from their modules when they are first used."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    import av
     import numpy as np
 
-__all__ = ["attach", "np"]
+__all__ = ["attach", "av", "np"]
 
 
 class _LazyModule:
@@ -29,7 +30,7 @@ class _LazyModule:
 
 
 if not TYPE_CHECKING:
-    np = _LazyModule("numpy")
+    av, np = _LazyModule("av"), _LazyModule("numpy")
 
 
 def attach(

@@ -21,16 +21,15 @@ from asrlab.errors import AudioError
 if TYPE_CHECKING:
     from asrlab.audio.stream import ByteStream
 
-_EXACT_S = 0.01
 # The longest frame plus an encoder's delay, which headers may or may not count: 2048 samples of WMA at 16 kHz, or 1105
 # and 1152 of MP3 at 11 kHz.
-_ROUGH_S = 0.25
+ROUGH_S = 0.25
 # FFmpeg takes the length of these containers from their headers. It guesses the length of others from the bit rate.
 _DECLARING = frozenset(
     {"mov", "matroska", "flac", "caf", "tta", "ape", "wv"}
     | {"apm", "argo_asf", "ast", "flv", "kvag", "mxf", "rm", "smjpeg", "wtv"}
 )
-_COUNTING = frozenset({"flac", "tta", "ape", "wv"})
+COUNTING = frozenset({"flac", "tta", "ape", "wv"})
 _LIVE_S = 3600.0  # FFmpeg's RealMedia writer declares an hour where it cannot go back, as into a pipe
 STAMPED = frozenset({"mov", "matroska", "mpegts", "mpeg", "flv", "asf", "ogg", "nut", "rm", "wtv"})
 """Containers that store the play time of each packet, which shows whether a packet is missing.
@@ -54,35 +53,24 @@ _MAX_LISTED = 3
 
 
 def choose_track(container: Any, number: int | None, *, source: str) -> Any:
-    """Return the audio stream to decode; None if no stream can be decoded and the caller chose none.
+    """Return audio track *number*, from 1, of PyAV's *container*; None if no track can be decoded and *number* is None.
 
-    Args:
-        container: PyAV's container.
-        number: Number among the audio tracks, from 1; None chooses the first track that is marked as the default, or
-            else the first track.
-        source: Name of the file in messages.
-
-    Raises:
-        AudioError: If there is no track *number*, or it cannot be decoded.
+    Without a *number*, the first track that is marked as the default is chosen, or else the first track.
     """
     tracks = list(container.streams.audio)
     if number is None:
-        usable = [track for track in tracks if _is_decodable(track)]
+        usable = list(filter(_is_decodable, tracks))
         defaults = [track for track in usable if track.disposition & type(track.disposition).default]
         return next(iter(defaults or usable), None)
     if number <= len(tracks) and _is_decodable(tracks[number - 1]):
         return tracks[number - 1]
     problem = "cannot be decoded" if number <= len(tracks) else "does not exist"
-    codecs = [
-        track.codec_context.name if _is_decodable(track) else "of a codec that FFmpeg does not know" for track in tracks
-    ]
-    listed = "; ".join(f"{track_info(track)}, {codec}" for track, codec in zip(tracks, codecs, strict=True)) or "none"
-    raise AudioError(
-        f"audio track {number} of {source!r} {problem}; its audio tracks are: {listed}; choose one with track=N "
-        "(--track N)",
-        source=source,
-        reason="no-track",
+    unknown = "of a codec that FFmpeg does not know"
+    listed = "; ".join(
+        f"{track_info(track)}, {track.codec_context.name if _is_decodable(track) else unknown}" for track in tracks
     )
+    message = f"audio track {number} of {source!r} {problem}; its audio tracks are: {listed or 'none'}"
+    raise AudioError(f"{message}; choose one with track=N (--track N)", source=source, reason="no-track")
 
 
 def _is_decodable(track: Any) -> bool:
@@ -121,11 +109,6 @@ def create_timeline(kind: str, container: Any, track: Any) -> Timeline:
     return Timeline(origin=origin, declared=declared, exact_start=kind == "mov")
 
 
-def length_tolerance(kind: str) -> float:
-    """Return the seconds by which the declared length of a *kind* of container may exceed the decoded length."""
-    return _EXACT_S if kind in _COUNTING else _ROUGH_S
-
-
 def declared_end(kind: str, container: Any, track: Any, stream: ByteStream) -> float | None:
     """Return the second at which *track* ends by the header of a *kind* of container; None if none is declared."""
     match kind:
@@ -136,7 +119,13 @@ def declared_end(kind: str, container: Any, track: Any, stream: ByteStream) -> f
             duration = asf_duration(stream) if len(container.streams) == 1 else None
             return None if duration is None else duration - (container.start_time or 0) / 1_000_000
         case "matroska":
-            return _matroska_end(container, track)
+            # for a film with video, FFmpeg reports its length as that of each track
+            origin = create_timeline(kind, container, track).origin or 0.0
+            if tag := _CLOCK.fullmatch(track.metadata.get("DURATION", "")):
+                return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - origin
+            if container.duration is None or len(container.streams) > 1:
+                return None
+            return float((container.start_time or 0) + container.duration) / 1_000_000 - origin
         case "mov" if track.duration is not None:
             origin = create_timeline(kind, container, track).origin or 0.0
             return float(((track.start_time or 0) + track.duration) * track.time_base) - origin
@@ -157,29 +146,10 @@ def declared_end(kind: str, container: Any, track: Any, stream: ByteStream) -> f
     return float(container.duration - (container.start_time or 0)) / 1_000_000
 
 
-def _matroska_end(container: Any, track: Any) -> float | None:
-    """Return the second at which *track* ends.
-
-    If the file has video, too, FFmpeg reports the length of the film as that of each track.
-    """
-    origin = create_timeline("matroska", container, track).origin or 0.0
-    tag = _CLOCK.fullmatch(track.metadata.get("DURATION", ""))
-    if tag:
-        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - origin
-    if container.duration is None or len(container.streams) > 1:
-        return None
-    return float((container.start_time or 0) + container.duration) / 1_000_000 - origin
-
-
 def declared_film_end(kind: str, container: Any) -> float | None:
-    """Return the length that a *kind* of container with several streams declares for the longest; None if undeclared.
-
-    Sound may end before video does. The length of the film thus shows that a file was cut off if the track itself
-    declares no length.
-    """
-    if kind != "matroska" or len(container.streams) == 1 or container.duration is None:
-        return None
-    return float(container.duration / 1_000_000)
+    """Return the length that a *kind* of container with several streams declares for the longest, if it declares one."""
+    is_declared = kind == "matroska" and len(container.streams) > 1 and container.duration is not None
+    return float(container.duration / 1_000_000) if is_declared else None
 
 
 def early_end(stream: ByteStream) -> str:
@@ -229,16 +199,9 @@ class Timeline:
     _entry: float | None = attrs.field(default=None, init=False)
 
     def advance(self, stamp: float | None, *, samples: int, rate: int, after_damage: bool = False) -> float:
-        """Move past a frame, and past the silence in front of the frame if audio is missing there.
+        """Move past a frame, and past the silence in front of it if audio is missing; return the frame's start.
 
-        Args:
-            stamp: Time stamp of the frame in seconds; None if it has none.
-            samples: Length of the frame.
-            rate: Sample rate in Hz.
-            after_damage: True if packets in front of the frame could not be decoded.
-
-        Returns:
-            The second at which the frame starts.
+        *after_damage* is True if packets in front of the frame could not be decoded.
         """
         if self._entry is not None and stamp is not None:
             self.position += stamp - self._entry
@@ -251,11 +214,7 @@ class Timeline:
     def skip(self, stamp: float | None, duration: float, *, exact: bool, rate: int) -> None:
         """Move past a packet that is not decoded.
 
-        Args:
-            stamp: Time stamp of the packet in seconds; None if it has none.
-            duration: Length of the packet in seconds.
-            exact: True if the samples last exactly *duration*; otherwise stamps tell where the next samples lie.
-            rate: Sample rate in Hz.
+        If the samples do not last exactly *duration*, stamps tell where the next samples lie.
         """
         gap = round(self._missing(stamp, after_damage=False) * rate) / rate
         if not exact and not gap and stamp is not None and self._shift is not None:

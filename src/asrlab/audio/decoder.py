@@ -36,12 +36,8 @@ _INTEGERS = ("int8", "uint8", "int16", "int32")
 _LEFT_TO_FFMPEG = frozenset({"FLAC", "MP3", "OGG"})
 
 
-class ArrayDecoder(Decoder):
-    """Decoder of the samples of an `Audio`, called *source* in messages.
-
-    Raises:
-        AudioError: If the samples are not an array of shape (n,) or (n, channels), or of a type with a known scale.
-    """
+class _ArrayDecoder(Decoder):
+    """Decoder of the samples of an `Audio`, called *source* in messages."""
 
     name = "array"
     tolerance = 0.0
@@ -54,13 +50,11 @@ class ArrayDecoder(Decoder):
         self.declared = self.available = audio.duration
 
     def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
-        """Yield blocks of all channels from second *offset* on."""
         step = BLOCK_SAMPLES // self._samples.shape[1]
         for start in range(round(offset * self._sample_rate), len(self._samples), step):
             yield AudioBlock(to_float32(self._samples[start : start + step]), self._sample_rate)
 
     def warnings(self, *, start: float, end: float) -> tuple[AudioWarning, ...]:  # noqa: ARG002 - see Decoder
-        """Return the warnings of the load that the samples come from."""
         return self._warnings
 
 
@@ -90,13 +84,8 @@ def _check_samples(samples: Any, *, source: str) -> NDArray[Any]:
     raise AudioError(message, source=source, reason="bad-shape")
 
 
-def open_with_soundfile(stream: ByteStream) -> SoundfileDecoder | None:
-    """Return a decoder for *stream*; None if libsndfile does not know the format or might lose audio.
-
-    Raises:
-        AudioError: If the header declares a sample rate or a number of channels that is out of range, or a MIDI Sample
-            Dump is damaged.
-    """
+def open_with_soundfile(stream: ByteStream) -> Decoder | None:
+    """Return a decoder for *stream*; None if libsndfile does not know the format or might lose audio."""
     import soundfile  # type: ignore[import-untyped, unused-ignore]
 
     if is_mpeg(stream):  # libsndfile prints messages as soon as it opens MP3s
@@ -116,10 +105,10 @@ def open_with_soundfile(stream: ByteStream) -> SoundfileDecoder | None:
     except AudioError:
         file.close()
         raise
-    return SoundfileDecoder(file, stream)
+    return _SoundfileDecoder(file, stream)
 
 
-class SoundfileDecoder(Decoder):
+class _SoundfileDecoder(Decoder):
     """Decoder of an open ``soundfile.SoundFile``."""
 
     name = "soundfile"
@@ -133,7 +122,6 @@ class SoundfileDecoder(Decoder):
         self.declared = nist_duration(stream) or frames / file.samplerate
 
     def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
-        """Yield blocks of all channels from second *offset* on."""
         import soundfile
 
         skip = round(offset * self._file.samplerate)
@@ -149,7 +137,6 @@ class SoundfileDecoder(Decoder):
             self.failure = f"libsndfile: {str(error).rstrip('.')}"
 
     def close(self) -> None:
-        """Close the sound file; the underlying stream stays open."""
         self._file.close()
 
 
@@ -183,7 +170,7 @@ def open_source(source: AudioSource, *, sample_rate: int | None, track: int | No
         message = f"sample_rate= is for a numpy array; an object of type {kind} states its own, so leave it out"
         raise OptionError(message, option="sample_rate")
     if isinstance(source, Audio):
-        decoder: Decoder = ArrayDecoder(source, source=label)
+        decoder: Decoder = _ArrayDecoder(source, source=label)
         _check_only_track(track, source=label)
         return OpenedSource(label=label, decoder=decoder)
     offset, duration = 0.0, None
@@ -238,10 +225,8 @@ def only_audio_errors(label: str) -> Iterator[None]:
 def _check_only_track(track: int | None, *, source: str) -> None:
     """Raise an error unless *track* is None or 1, for a *source* that cannot have several tracks."""
     if track not in (None, 1):
-        message = (
-            f"there is no audio track {track} in {source!r}, which has a single one; leave out track=N (--track N)"
-        )
-        raise AudioError(message, source=source, reason="no-track")
+        problem = f"there is no audio track {track} in {source!r}, which has a single one"
+        raise AudioError(f"{problem}; leave out track=N (--track N)", source=source, reason="no-track")
 
 
 def empty_error(source: str, *, size: int | None, offset: float) -> AudioError:

@@ -19,22 +19,16 @@ type Extent = tuple[int, int]
 
 
 class _ChunkLayout(NamedTuple):
-    """Layout of the chunks of a file.
+    """Layout of the chunks of a file."""
 
-    Attributes:
-        start: Position of the first chunk.
-        header: Format of a chunk's header: name and size.
-        padding: Multiple of bytes that a chunk is padded to.
-        counted_bytes: Bytes of the header that the size includes.
-    """
-
-    start: int
-    header: str
+    start: int  # of the first chunk
+    header: str  # format of a chunk's name and size
     padding: int = 2
-    counted_bytes: int = 0
+    counted_bytes: int = 0  # of the header, which the size includes
 
 
 _RIFF, _IFF = _ChunkLayout(12, "<4sI"), _ChunkLayout(12, ">4sI")
+_CAF, _WAVE64 = _ChunkLayout(8, ">4sQ", padding=1), _ChunkLayout(40, "<16sQ", padding=8, counted_bytes=24)
 _CHUNKED = {  # layout, name of the chunk with the samples, and bytes in that chunk before the samples
     b"RIFF": (_RIFF, b"data", 0),
     b"RF64": (_RIFF, b"data", 0),
@@ -43,12 +37,8 @@ _CHUNKED = {  # layout, name of the chunk with the samples, and bytes in that ch
     b"FORM": (_IFF, b"SSND", 8),
     b"8SVX": (_IFF, b"BODY", 0),
     b"16SV": (_IFF, b"BODY", 0),
-    b"caff": (_ChunkLayout(8, ">4sQ", padding=1), b"data", 0),
-    b"riff": (
-        _ChunkLayout(40, "<16sQ", padding=8, counted_bytes=24),
-        b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a",
-        0,
-    ),
+    b"caff": (_CAF, b"data", 0),
+    b"riff": (_WAVE64, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", 0),
 }
 _HEAD_BYTES = 512
 SEARCH_BYTES = 2**16
@@ -92,14 +82,10 @@ def non_audio_reason(stream: ByteStream) -> str:
     FFmpeg would take a web page for AMR.
     """
     head = stream.read_at(0, _HEAD_BYTES)
-    for magic, name in _BINARY_TYPES:
-        if head.startswith(magic):
-            return name
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for pattern, name in _TEXT_TYPES:
-        if re.match(pattern, start, re.IGNORECASE) and (name != "JSON" or _is_text(head)):
-            return name
-    return ""
+    names = [name for magic, name in _BINARY_TYPES if head.startswith(magic)]
+    names += [name for pattern, name in _TEXT_TYPES if re.match(pattern, start, re.IGNORECASE)]
+    return next((name for name in names if name != "JSON" or _is_text(head)), "")
 
 
 def describe_content(stream: ByteStream) -> str:
@@ -120,11 +106,11 @@ def describe_content(stream: ByteStream) -> str:
 
 def ogg_page_size(data: bytes, start: int) -> int | None:
     """Return the size in bytes of the Ogg page at *start* in *data*; None if its header is cut off."""
-    header = data[start : start + OGG_HEADER]
-    segments = data[start + OGG_HEADER :][: header[-1]] if len(header) == OGG_HEADER else b""
-    if len(header) < OGG_HEADER or len(segments) < header[-1]:
+    header = data[start : start + OGG_HEADER + 255]
+    if len(header) < OGG_HEADER or len(header) < OGG_HEADER + header[OGG_HEADER - 1]:
         return None
-    return OGG_HEADER + len(segments) + sum(segments)
+    lacing = header[OGG_HEADER:][: header[OGG_HEADER - 1]]
+    return OGG_HEADER + len(lacing) + sum(lacing)
 
 
 def _is_text(head: bytes) -> bool:
@@ -145,7 +131,7 @@ def declared_ratio(stream: ByteStream) -> float:
     """
     start, declared = _data_extent(stream) or (0, 0)
     available = stream.size - start
-    return declared / available if declared > available > 0 else 1.0
+    return declared / available if declared > available > 0 and not _is_placeholder(declared) else 1.0
 
 
 def _data_extent(stream: ByteStream) -> Extent | None:
@@ -154,11 +140,9 @@ def _data_extent(stream: ByteStream) -> Extent | None:
     if head[:4] in _CHUNKED:
         layout, name, skipped = _CHUNKED.get(head[8:12], _CHUNKED[head[:4]])
         extent = _find_chunk(stream, name, layout)
-        if extent is None:
-            return None
-        if extent[1] == 0xFFFFFFFF and head[12:16] == b"ds64" and len(head) >= 36:
-            return extent[0], struct.unpack_from("<Q", head, 28)[0]
-        return None if _is_placeholder(extent[1]) else (extent[0] + skipped, extent[1] - skipped)
+        if extent is not None and extent[1] == 0xFFFFFFFF and head[12:16] == b"ds64":
+            return extent[0], int.from_bytes(head[28:36], "little")
+        return None if extent is None or _is_placeholder(extent[1]) else (extent[0] + skipped, extent[1] - skipped)
     if head.startswith(b"Creative Voice File\x1a"):
         return _voice_extent(stream, head)
     try:
@@ -202,11 +186,6 @@ def _voice_extent(stream: ByteStream, head: bytes) -> Extent | None:
     return None
 
 
-def _au(head: bytes) -> Extent:
-    position, size = struct.unpack_from(">II", head, 4)
-    return position, 0 if _is_placeholder(size) else size
-
-
 def _avr(head: bytes) -> Extent:
     is_stereo, bits = struct.unpack_from(">HH", head, 12)
     return 128, struct.unpack_from(">I", head, 26)[0] * (2 if is_stereo else 1) * bits // 8
@@ -234,7 +213,7 @@ def _sox(head: bytes) -> Extent:
 
 
 _EXTENTS: Mapping[bytes, Callable[[bytes], Extent]] = {
-    b".snd": _au,
+    b".snd": lambda head: struct.unpack_from(">II", head, 4),
     b"2BIT": _avr,
     b"\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00": _mat4,
     b"\x00\x00\x03\xe8\x00\x00\x00\x01\x00\x00\x00\x01": _mat4,

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
-from asrlab._lazy import np
+from asrlab._lazy import av, np
 from asrlab.audio.container import (
+    COUNTING,
+    ROUGH_S,
     STAMPED,
     TOLERANCE_S,
     choose_track,
@@ -21,7 +23,6 @@ from asrlab.audio.container import (
     declared_end,
     declared_film_end,
     early_end,
-    length_tolerance,
     track_info,
 )
 from asrlab.audio.headers import adx_format, describe_content, non_audio_reason
@@ -45,14 +46,8 @@ _FILM_TOLERANCE = 0.01
 _CHECKSUMMED = frozenset({"ac3", "ape", "eac3", "flac", "tta", "wavpack"})
 
 
-def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecoder:
-    """Return a decoder for audio track number *track* of *stream*, from 1; None chooses as a player would.
-
-    Raises:
-        AudioError: If FFmpeg does not know the content, or there is no audio or no such track.
-    """
-    import av
-
+def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> Decoder:
+    """Return a decoder for audio track number *track* of *stream*, from 1; None chooses as a player would."""
     if non_audio_reason(stream):
         raise _undecodable(stream)
     if adx := adx_format(stream):  # libavformat 63.1 divides by a bit rate that overflows to 0: SIGFPE
@@ -71,17 +66,13 @@ def open_with_pyav(stream: ByteStream, *, track: int | None = None) -> PyavDecod
         check_format(stream.label, sample_rate=chosen.rate or MIN_HZ, channels=chosen.channels or 1)  # 0: unknown
         if chosen.codec_context.name in _CHECKSUMMED:
             chosen.codec_context.options = {"err_detect": "crccheck+explode"}  # FFmpeg ignores checksums otherwise
-        decoder = PyavDecoder(container, chosen, stream)
+        return _PyavDecoder(container, chosen, stream, was_chosen=track is not None)
     except BaseException:
         container.close()
         raise
-    decoder.was_chosen = track is not None
-    return decoder
 
 
 def _open_container(stream: ByteStream) -> Any:
-    import av
-
     # A playlist or a concat script must not make FFmpeg open the files that it names: no protocol is called "none".
     options = {"protocol_whitelist": "none"}
     stream.seek(0)
@@ -102,18 +93,15 @@ def _undecodable(stream: ByteStream, reason: str = "libsndfile and FFmpeg find n
     return AudioError(message, source=stream.label, reason="undecodable")
 
 
-class PyavDecoder(Decoder):
+class _PyavDecoder(Decoder):
     """Decoder of one track of an open PyAV container.
 
     Silence replaces a damaged packet; the reader compares the lengths and reports the damage.
-
-    Attributes:
-        was_chosen: True if the caller chose the track.
     """
 
     name = "pyav"
 
-    def __init__(self, container: Any, track: Any, stream: ByteStream) -> None:
+    def __init__(self, container: Any, track: Any, stream: ByteStream, *, was_chosen: bool) -> None:
         kind = container.format.name.partition(",")[0]
         self._container, self._track, self._label = container, track, stream.label
         self._can_seek = kind == "mov"  # an MP4 has an index of all packets, so the start need not be read
@@ -123,15 +111,14 @@ class PyavDecoder(Decoder):
         self._has_frames = False
         self._film_end = declared_film_end(kind, container)
         self.declared = declared_end(kind, container, track, stream)
-        self.tolerance = length_tolerance(kind)
+        self.tolerance = self.tolerance if kind in COUNTING else ROUGH_S
         self.failure = early_end(stream)
         self.track = track_info(track) if len(container.streams.audio) > 1 else None
-        self.was_chosen = False
+        self._was_chosen = was_chosen
         is_joined = isinstance(stream, StreamWithoutTags)  # the MD5 in the header is then that of the first FLAC alone
         self._md5 = _FlacMd5(stream) if kind == "flac" and not is_joined else None
 
     def blocks(self, *, offset: float) -> Iterator[AudioBlock]:
-        """Yield blocks of all channels from second *offset* on, with silence where the file has no audio."""
         has_started = False
         for start, samples, rate in self._timed_samples(offset):
             skip = 0 if has_started else max(0, round((offset - start) * rate))
@@ -161,8 +148,6 @@ class PyavDecoder(Decoder):
 
     def _frames(self, offset: float) -> Iterator[tuple[Any, float]]:
         """Yield each frame and the second at which it starts."""
-        import av
-
         damaged = False  # since the last frame
         try:
             for packet in self._packets(offset):
@@ -185,13 +170,11 @@ class PyavDecoder(Decoder):
             self.failure = self.failure or error.strerror or str(error)
         if not self._has_frames and self.lost:
             self.failure = self.failure or "every packet is damaged, or of a kind that FFmpeg cannot decode"
-        if self._has_frames and not offset and self._md5 is not None and self._md5.is_different:
+        if self._has_frames and not offset and self._md5 is not None and self._md5.is_different():
             self.failure = self.failure or "its samples do not have the MD5 that its header declares"
 
     def _decode(self, packet: Any, offset: float) -> list[Any] | None:
         """Return the frames in *packet*; None if the packet is damaged."""
-        import av
-
         try:
             return [frame for frame in packet.decode() if frame.samples]
         except av.error.EOFError:
@@ -238,7 +221,7 @@ class PyavDecoder(Decoder):
             if not self._has_frames or not packet.size or (not recent and timeline.position > offset - _PREROLL_S):
                 yield packet
                 continue
-            stamp = float(packet.pts * packet.time_base) if self._has_stamps and packet.pts is not None else None
+            stamp = _span(packet)[0] if self._has_stamps and packet.pts is not None else None
             duration, is_exact = self._length(packet)
             recent.append((packet, stamp, duration, timeline.snapshot()))
             recent_s += duration
@@ -273,25 +256,20 @@ class PyavDecoder(Decoder):
         end = 0.0
         for packet in self._container.demux():
             if packet.pts is not None:
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                end = max(end, _span(packet)[1])
             if packet.stream_index == self._track.index:
                 yield packet
         if end < self._film_end - max(_FILM_TOLERANCE_S, _FILM_TOLERANCE * self._film_end):
             self.failure = self.failure or f"it declares {self._film_end:.2f} s, but ends at {end:.2f} s"
 
     def warnings(self, *, start: float, end: float) -> list[AudioWarning]:
-        """Return the warnings about the seconds from *start* to *end*, which have been decoded."""
         warnings = self._timeline.warnings(source=self._label, start=start, end=end)
-        if self.track is None or self.was_chosen:
+        if self.track is None or self._was_chosen:
             return warnings
-        message = (
-            f"{self._label!r} has {self.track.count} audio tracks: {self.track} is used; choose another with track=N "
-            "(--track N)"
-        )
-        return [AudioWarning(code="tracks", message=message), *warnings]
+        message = f"{self._label!r} has {self.track.count} audio tracks: {self.track} is used; choose another"
+        return [AudioWarning(code="tracks", message=f"{message} with track=N (--track N)"), *warnings]
 
     def close(self) -> None:
-        """Close the container; the underlying stream stays open."""
         self._container.close()
 
 
@@ -338,9 +316,8 @@ class _FlacMd5:
         as_bytes = values.astype(f"<i{width}").view(np.uint8).reshape(-1, width)
         self._digest.update(as_bytes[:, : -(-self._bits // 8)].tobytes())
 
-    @property
     def is_different(self) -> bool:
-        """True if the header declares an MD5 other than that of all frames so far."""
+        """Return whether the header declares an MD5 other than that of all frames so far."""
         return self._is_known and self._digest.digest() != self._declared
 
 

@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from asrlab._lazy import np
@@ -115,11 +114,9 @@ class AudioReader:
     @property
     def declared_duration(self) -> float | None:
         """Expected seconds: of the part asked for, or as the header declares; None if no length is declared."""
-        declared, duration, offset = self._source.decoder.declared, self._source.duration, self._source.offset
-        if declared is None:
-            return duration
-        remaining = max(0.0, declared - offset)
-        return remaining if duration is None else min(remaining, duration)
+        declared, duration = self._source.decoder.declared, self._source.duration
+        remaining = None if declared is None else max(0.0, declared - self._source.offset)
+        return min((seconds for seconds in (remaining, duration) if seconds is not None), default=None)
 
     @property
     def duration(self) -> float:
@@ -170,9 +167,7 @@ class AudioReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -241,16 +236,14 @@ class AudioReader:
     def _check_end(self, seconds: float, *, cancelled_s: float) -> None:
         """Raise an error for audio that is too short, and collect the warnings.
 
-        Args:
-            seconds: Decoded seconds, including silence in place of damaged packets.
-            cancelled_s: Seconds in which the channels cancelled each other out.
+        The decoded *seconds* include silence in place of damaged packets; in *cancelled_s* the channels cancelled.
         """
         stream, decoder, offset = self._source.stream, self._source.decoder, self._source.offset
         if stream is not None:
             stream.raise_error()
-        if not seconds and decoder.failure:
-            raise undecodable_error(self.name, failure=decoder.failure)
         if not seconds:
+            if decoder.failure:
+                raise undecodable_error(self.name, failure=decoder.failure)
             raise empty_error(self.name, size=None if stream is None else stream.size, offset=offset)
         try:
             self._check_length(seconds - decoder.lost)
@@ -283,13 +276,13 @@ class AudioReader:
             expected, tolerance = decoder.declared - self._source.offset, decoder.tolerance
         if not decoder.failure if expected is None else seconds >= expected - tolerance:
             return
-        reason = f" ({decoder.failure})" if decoder.failure else ""
         if expected is None:
             problem = f"{self.name!r} is cut off or damaged: {seconds:.2f} s could be decoded"
         elif is_part:
             problem = f"a part of {expected:.2f} s of {self.name!r} was asked for, but it has only {seconds:.2f} s"
         else:
             problem = f"{self.name!r} is truncated: it declares {expected:.2f} s, but {seconds:.2f} s could be decoded"
+        reason = f" ({decoder.failure})" if decoder.failure else ""
         advice = "copy it again, or use the decoded part with allow_truncated=True (--allow-truncated)"
         message = f"{problem}{reason}; {advice}"
         raise AudioError(message, source=self.name, reason="truncated", declared=expected, decoded=seconds)

@@ -51,9 +51,6 @@ def check_format(source: str, *, sample_rate: int, channels: int = 1) -> None:
     """Check the format that *source* declares, before memory is allocated for it.
 
     A rate of 1 Hz would turn each sample into 16,000.
-
-    Raises:
-        AudioError: If *sample_rate* lies outside 1,000 to 1,000,000 Hz, or *channels* outside 1 to 256.
     """
     if not MIN_HZ <= sample_rate <= MAX_HZ:
         problem = f"declares a sample rate of {sample_rate} Hz, which is out of range ({MIN_HZ:,} to {MAX_HZ:,})"
@@ -118,11 +115,7 @@ def to_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def check_peak(block: AudioBlock, *, start: float, source: str) -> float:
-    """Return the largest magnitude in *block*, which starts at second *start* of *source*.
-
-    Raises:
-        AudioError: If a sample is NaN or infinite, or exceeds 16.
-    """
+    """Return the largest magnitude in *block*, which starts at second *start* of *source*, if all samples are valid."""
     peak = max(float(block.samples.max()), -float(block.samples.min()))
     if peak <= _MAX_PEAK:  # false for NaN, too
         return peak
@@ -169,17 +162,11 @@ class Resampler:
 
 
 class Mixer:
-    """Mixer of blocks of any number of channels to mono blocks.
+    """Mixer of blocks of any number of channels to mono blocks, from second *start* of the file on.
 
     A microphone whose wires are swapped records the opposite of its neighbour, and the mean of both is silence. Each
     second is checked by itself: where the mean has lost nearly all energy of the channels, the first channel that is
-    about as loud as the loudest replaces it.
-
-    Args:
-        start: Position of the first sample on the file's clock in seconds: a whole number of `MIX_BLOCK_S`.
-
-    Attributes:
-        cancelled_s: Seconds so far in which a single channel replaced the mean.
+    about as loud as the loudest replaces it. ``cancelled_s`` counts these seconds.
     """
 
     def __init__(self, *, start: float) -> None:
@@ -209,7 +196,7 @@ class Mixer:
         length = sum(map(len, self._pending))
         if length < missing:
             return
-        joined = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
+        joined = np.concatenate(self._pending)
         end = missing + (length - missing) // size * size
         self._pending = [joined[end:]]
         yield self._mix(joined[:missing])
