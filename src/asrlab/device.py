@@ -50,16 +50,11 @@ class DeviceReport:
 
     def best(self) -> str:
         """Return the first device of the fastest kind: cuda, then mps, then cpu."""
-        ranked = (name for kind in _PREFERENCE for name in self.available if _kind(name) == kind)
-        return next(ranked, "cpu")
+        return next((name for kind in _PREFERENCE for name in self.available if name.startswith(kind)), "cpu")
 
     def why_not(self, device: str) -> str:
         """Return the reason why *device* is not available."""
-        return dict(self.missing).get(_kind(device), "not available")
-
-
-def _kind(device: str) -> str:
-    return device.partition(":")[0]
+        return dict(self.missing).get(device.partition(":")[0], "not available")
 
 
 def resolve(requested: str, report: DeviceReport, *, engine: str) -> Device:
@@ -99,8 +94,7 @@ def torch_devices() -> DeviceReport:
     """Return the devices that the installed torch can use. Imports torch."""
     import torch
 
-    available, missing = ["cpu"], []
-    simulated: tuple[str, ...] = ()
+    available, missing, simulated = ["cpu"], [], False
     if torch.cuda.is_available():
         available += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     else:
@@ -108,9 +102,8 @@ def torch_devices() -> DeviceReport:
         missing.append(("cuda", f"torch {torch.__version__}, {build}, finds no CUDA device"))
     if torch.backends.mps.is_available():
         available.append("mps")
-        if getattr(torch.backends.mps.is_available, "simulated", False):
-            simulated = ("mps",)
+        simulated = getattr(torch.backends.mps.is_available, "simulated", False)
     else:
         built = "finds no Metal device" if torch.backends.mps.is_built() else "is built without MPS"
         missing.append(("mps", f"torch {torch.__version__} {built}"))
-    return DeviceReport(available=tuple(available), missing=tuple(missing), simulated=simulated)
+    return DeviceReport(available=tuple(available), missing=tuple(missing), simulated=("mps",) if simulated else ())

@@ -47,8 +47,7 @@ class EngineNotFoundError(AsrlabError, LookupError):
 
     def __init__(self, message: str, *, name: str = "", near: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.name = name
-        self.near = tuple(near)
+        self.name, self.near = name, tuple(near)
 
 
 class EngineUnavailableError(AsrlabError, ImportError):
@@ -61,8 +60,7 @@ class EngineUnavailableError(AsrlabError, ImportError):
 
     def __init__(self, message: str, *, engine: str = "", install: str = "") -> None:
         super().__init__(message)
-        self.engine = engine
-        self.install = install
+        self.engine, self.install = engine, install
 
 
 class DeviceUnavailableError(AsrlabError, RuntimeError):
@@ -75,8 +73,7 @@ class DeviceUnavailableError(AsrlabError, RuntimeError):
 
     def __init__(self, message: str, *, device: str = "", available: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.device = device
-        self.available = tuple(available)
+        self.device, self.available = device, tuple(available)
 
 
 class OptionError(AsrlabError, ValueError):
@@ -89,8 +86,7 @@ class OptionError(AsrlabError, ValueError):
 
     def __init__(self, message: str, *, option: str = "", supported: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.option = option
-        self.supported = tuple(supported)
+        self.option, self.supported = option, tuple(supported)
 
 
 class AudioError(AsrlabError, ValueError):
@@ -114,10 +110,7 @@ class AudioError(AsrlabError, ValueError):
         decoded: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.source = source
-        self.reason = reason
-        self.declared = declared
-        self.decoded = decoded
+        self.source, self.reason, self.declared, self.decoded = source, reason, declared, decoded
 
 
 class DatasetError(AsrlabError, ValueError):
@@ -130,8 +123,7 @@ class DatasetError(AsrlabError, ValueError):
 
     def __init__(self, message: str, *, path: str | PathLike[str] | None = None, line: int | None = None) -> None:
         super().__init__(message)
-        self.path = path
-        self.line = line
+        self.path, self.line = path, line
 
 
 class OutputError(AsrlabError, OSError):
@@ -144,8 +136,7 @@ class OutputError(AsrlabError, OSError):
 
     def __init__(self, message: str, *, path: str | PathLike[str] = "", reason: str = "") -> None:
         super().__init__(message)
-        self.path = path
-        self.reason = reason
+        self.path, self.reason = path, reason
 
 
 class WeightsError(AsrlabError, OSError):
@@ -168,10 +159,8 @@ class WeightsError(AsrlabError, OSError):
         tried: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
-        self.model = model
-        self.expected_sha256 = expected_sha256
-        self.actual_sha256 = actual_sha256
-        self.tried = tuple(tried)
+        self.model, self.tried = model, tuple(tried)
+        self.expected_sha256, self.actual_sha256 = expected_sha256, actual_sha256
 
 
 class PatchError(AsrlabError, RuntimeError):

@@ -171,12 +171,7 @@ def weights_path(model: str, *, offline: bool = False, host: PluginHost | None =
 
 
 def check_choices(spec: EngineSpec, *, compute_type: str, threads: int | None) -> None:
-    """Check choices that would fail, before anything is fetched or imported.
-
-    Raises:
-        EngineUnavailableError: If the engine's package is not installed.
-        OptionError: If the engine does not know the compute type, or *threads* is less than 1.
-    """
+    """Check choices that would fail, and that the engine is installed, before anything is fetched or imported."""
     if spec.compute_types is not None and compute_type not in ("auto", *spec.compute_types):
         raise OptionError(
             f"engine {spec.name!r} cannot compute in {compute_type!r}; choose auto or {', '.join(spec.compute_types)}",
@@ -189,12 +184,7 @@ def check_choices(spec: EngineSpec, *, compute_type: str, threads: int | None) -
 
 
 def check_language(model: str, options: TranscribeOptions, *, host: PluginHost | None = None) -> None:
-    """Check that *model* supports the language of *options*, before anything is fetched or imported.
-
-    Raises:
-        EngineNotFoundError: If there is no such model.
-        OptionError: If the model does not support the language.
-    """
+    """Check that *model* supports the language of *options*, before anything is fetched or imported."""
     resolved = Registry(host or PluginHost()).resolve(model)
     known = resolved.model.languages if resolved.model else None
     Capabilities(languages=known).check_language(options, model=resolved.name)
@@ -203,11 +193,7 @@ def check_language(model: str, options: TranscribeOptions, *, host: PluginHost |
 def find_weights(
     resolved: ResolvedModel, *, weights: str | PathLike[str] | None = None, store: WeightsStore | None = None
 ) -> StoredWeights | None:
-    """Return the checked weights of a model on this disk; None if there are none, or it needs none.
-
-    Raises:
-        WeightsError: If the weights are damaged.
-    """
+    """Return the checked weights of a model on this disk; None if there are none, or it needs none."""
     store = store or WeightsStore()
     keys = resolved.model.weights if resolved.model else ()
     if resolved.path is not None:
@@ -238,9 +224,6 @@ def fetch_weights(
     """Return the checked weights of a model; fetch them if they are not on this disk. None if it needs none.
 
     Sources that need no network are tried for all of the model's formats before those that need it.
-
-    Raises:
-        WeightsError: If none of the sources has the weights, or those received are damaged.
     """
     store = store or WeightsStore()
     present = find_weights(resolved, weights=weights, store=store)
@@ -271,10 +254,6 @@ def fetch_weights_to_load(
     """Fetch weights as `fetch_weights` does, for an engine that another process will load.
 
     Where weights are not on this disk, the engine is imported first, in a process of its own.
-
-    Raises:
-        EngineUnavailableError: If weights must be fetched and the engine cannot be imported.
-        WeightsError: If none of the sources has the weights, or those received are damaged.
     """
     if resolved.model and resolved.model.weights:
         present = None

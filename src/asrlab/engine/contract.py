@@ -95,16 +95,10 @@ class Recognizer(ABC):
         """Return the recognizer loaded for the workers and threads of *batching*; released along with this one."""
         return self
 
-    def batch_backend(
-        self,
-        options: TranscribeOptions,  # noqa: ARG002 - as above
-        batching: Batching,  # noqa: ARG002 - as above
-    ) -> BatchBackend[Any, Any] | None:
-        """Return the backend that decodes batches with *options*; None if they need `recognize`.
+    def batch_backend(self, options: TranscribeOptions, batching: Batching) -> BatchBackend[Any, Any] | None:  # noqa: ARG002 - as above
+        """Return the backend that decodes batches with checked *options*; None if they need `recognize`.
 
-        Args:
-            options: Checked options, the same for all recordings.
-            batching: Complete settings from `resolve_batching`.
+        *batching* holds complete settings from `resolve_batching`.
         """
         return None
 

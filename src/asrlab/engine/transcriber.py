@@ -344,14 +344,9 @@ class SegmentStream(Iterator[Segment]):
 def build_transcript(
     info: TranscriberInfo, reader: AudioReader, recognition: Recognition, options: TranscribeOptions, *, busy_s: float
 ) -> Transcript:
-    """Build the transcript of a recording, without the patches that are in force.
+    """Build the transcript of a recording that was read to its end, without the patches that are in force.
 
-    Args:
-        info: Facts of the model that recognized it.
-        reader: The audio, read to its end.
-        recognition: The engine's result.
-        options: The options it was recognized with.
-        busy_s: Seconds of work, reading included.
+    *busy_s* are the seconds of work, reading included.
     """
     segments = tuple(segment.clamped(reader.duration) for segment in recognition.segments)
     decoding_s = reader.decoding_time

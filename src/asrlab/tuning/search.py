@@ -37,17 +37,9 @@ MIN_PASS_S = 0.5
 """Minimum seconds of a pass. A shorter one measures the start and end of batches."""
 PASSES = 4
 SWEEPS = 2
-_CLIP_PARTS: tuple[tuple[tuple[int, ...], float | None], ...] = (
-    ((1,), None),
-    ((0,), None),
-    ((4,), 2.0),
-    ((2,), None),
-    ((0, 2, 3), None),
-    ((4,), None),
-    ((1, 3), None),
-    ((3,), None),
-)
-"""For each benchmark clip, the embedded clips to join, and the second to cut at: 2 to 19 seconds, 55 in all."""
+_CLIP_PARTS = ((1,), (0,), (4,), (2,), (0, 2, 3), (4,), (1, 3), (3,))
+"""The embedded clips to join for each benchmark clip: 2 to 19 seconds, 55 in all."""
+_CUT_CLIP, _CUT_S = 2, 2.0  # this benchmark clip ends after so many seconds
 N_CLIPS = len(_CLIP_PARTS)
 """Number of benchmark clips of different lengths. A multiple of it has every length equally often."""
 
@@ -96,10 +88,9 @@ def benchmark_clips(count: int) -> list[Audio]:
     """Return *count* clips of mixed lengths, which repeat after `N_CLIPS` and share their samples."""
     speech = [load_audio(utterance.audio) for utterance in smoke()]
     rate = speech[0].sample_rate
-    clips = []
-    for indices, end_s in _CLIP_PARTS:
-        samples = np.concatenate([speech[index].samples for index in indices])
-        clips.append(Audio(samples=samples[: None if end_s is None else round(end_s * rate)], sample_rate=rate))
+    joined = [np.concatenate([speech[index].samples for index in indices]) for indices in _CLIP_PARTS]
+    joined[_CUT_CLIP] = joined[_CUT_CLIP][: round(_CUT_S * rate)]
+    clips = [Audio(samples=samples, sample_rate=rate) for samples in joined]
     return [clips[index % N_CLIPS] for index in range(count)]
 
 
@@ -110,13 +101,7 @@ def total_duration(clips: Sequence[Audio]) -> float:
 
 @attrs.frozen(kw_only=True)
 class TrialResult:
-    """Result of a timed pass.
-
-    Attributes:
-        seconds: Seconds that the pass took; None if it is not valid.
-        error: Reason why the pass is not valid; None if it is.
-        cause: The exception behind *error*, if there was one.
-    """
+    """Seconds of a timed pass, or the reason why the pass is not valid and the exception behind it, if any."""
 
     seconds: float | None = None
     error: str | None = None
@@ -124,13 +109,7 @@ class TrialResult:
 
 
 class TrialRunner:
-    """Runner of timed passes of one transcriber within a time budget.
-
-    Args:
-        transcriber: The model.
-        seconds: The time budget, which starts now.
-        clock: Returns the seconds of a monotonic clock.
-    """
+    """Runner of timed passes of one transcriber within a budget of *seconds*, which starts now."""
 
     def __init__(
         self, transcriber: Transcriber, *, seconds: float, clock: Callable[[], float] = time.monotonic
@@ -191,12 +170,6 @@ class Search:
     candidates are faster, upward first. The best value in one dimension may depend on another, so there is a second
     sweep if the first changed anything. Nothing is random: the same times give the same settings.
 
-    Args:
-        transcriber: The model, whose engine supports batches.
-        space: The settings to choose from.
-        runner: Times the candidates.
-        progress: Called before each pass.
-
     Attributes:
         incumbent: The fastest settings so far.
         trials: All trials, in order.
@@ -204,12 +177,7 @@ class Search:
     """
 
     def __init__(
-        self,
-        transcriber: Transcriber,
-        space: SearchSpace,
-        runner: TrialRunner,
-        *,
-        progress: TuningProgress | None = None,
+        self, transcriber: Transcriber, space: SearchSpace, runner: TrialRunner, progress: TuningProgress | None = None
     ) -> None:
         self.incumbent = space.default
         self.trials: list[Trial] = []

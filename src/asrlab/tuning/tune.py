@@ -80,12 +80,7 @@ def calibrate(
 ) -> Calibration:
     """Measure the calibration of a loaded model; do not store it, nor set it for *transcriber*.
 
-    Args:
-        transcriber: The model. An earlier calibration is removed from it.
-        engine: Its engine.
-        runner: Times *transcriber* within a time limit.
-        threads: As for `tune`.
-        progress: As for `tune`.
+    An earlier calibration is removed from *transcriber*. The other arguments are those of `tune`.
 
     Raises:
         OptionError: If the engine has no batches.
@@ -101,7 +96,7 @@ def calibrate(
         )
     is_cpu = transcriber.info.device.resolved == "cpu"
     space = SearchSpace(default=default, cores=threads or usable_cores(), is_cpu=is_cpu)
-    search = Search(transcriber, space, runner, progress=progress)
+    search = Search(transcriber, space, runner, progress)
     search.run()
     return Calibration(
         key=CalibrationKey.from_info(transcriber.info, engine, threads=threads),

@@ -5,13 +5,12 @@ from asrlab.weights.catalogue import (
     CarrierPart,
     WeightsEntry,
     WeightsFile,
-    WeightsFormat,
     describe_origin,
     describe_size,
     entries,
     entry,
 )
-from asrlab.weights.ctranslate2 import CTranslate2Model, convert, read_ctranslate2
+from asrlab.weights.ctranslate2 import convert, read_ctranslate2
 from asrlab.weights.local import check_weights, explain_failed_load, weights_format
 from asrlab.weights.manifest import StoredFile, StoredWeights, StoreManifest
 from asrlab.weights.openai_checkpoint import OpenAICheckpoint, WhisperDims, why_not_whisper
@@ -20,7 +19,6 @@ from asrlab.weights.sources import CarrierSource, FolderSource, HubSource, Progr
 from asrlab.weights.store import WeightsStore, is_offline
 
 __all__ = [
-    "CTranslate2Model",
     "CarriedFile",
     "CarrierPart",
     "CarrierSource",
@@ -34,7 +32,6 @@ __all__ = [
     "UrlSource",
     "WeightsEntry",
     "WeightsFile",
-    "WeightsFormat",
     "WeightsSource",
     "WeightsStore",
     "WhisperDims",

@@ -45,13 +45,7 @@ class WeightsFile:
 
 @attrs.frozen(kw_only=True)
 class CarrierPart:
-    """A data file, or a part of one, inside an installed package.
-
-    Attributes:
-        distribution: The name of the installed package.
-        version: The only accepted version.
-        path: The path relative to the folder that the package is installed in, with ``/``.
-    """
+    """A data file, or a part of one, at *path* in the folder of an installed package of exactly this version."""
 
     distribution: str
     version: str
@@ -60,12 +54,7 @@ class CarrierPart:
 
 @attrs.frozen(kw_only=True)
 class CarriedFile:
-    """A file of weights that installed packages contain.
-
-    Attributes:
-        name: The name of the `WeightsFile`.
-        parts: The parts, in the order in which they are joined.
-    """
+    """The parts of the `WeightsFile` of this name that installed packages contain, as they are joined."""
 
     name: str
     parts: tuple[CarrierPart, ...]
@@ -117,11 +106,7 @@ class WeightsEntry:
 
 
 def entry(key: str) -> WeightsEntry:
-    """Return the catalogue's entry with this key, ignoring case.
-
-    Raises:
-        WeightsError: If the catalogue has no such key.
-    """
+    """Return the catalogue's entry with this key, ignoring case; refuse an unknown key."""
     known = {entry.key: entry for entry in entries()}
     if key.lower() not in known:
         near = difflib.get_close_matches(key.lower(), known, n=3)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 
 _VERSION = 6
-_KINDS = ("float32", "int8", "int16", "int32", "float16", "bfloat16")  # by code
-_DTYPES = {"bfloat16": "<u2", "float16": "<f2", "float32": "<f4", "int8": "<i1", "int16": "<i2", "int32": "<i4"}
+# by code; NumPy has no bfloat16
+_DTYPES = {"float32": "<f4", "int8": "<i1", "int16": "<i2", "int32": "<i4", "float16": "<f2", "bfloat16": "<u2"}
 # Far above any real model: large-v3 has 1,289 variables of rank 3 at most.
 _MAX_VARIABLES = 20_000
 _MAX_RANK = 8
@@ -59,8 +59,7 @@ class CTranslate2Model:
         path: The ``model.bin`` of the model.
         spec: The kind of model, such as ``WhisperSpec``.
         revision: The revision of that kind.
-        variables: Read-only arrays by name, aliases included, mapped from the file. NumPy has no bfloat16: such numbers
-            are arrays of uint16.
+        variables: Read-only arrays by name, aliases included, mapped from the file; those of bfloat16 are of uint16.
         tensors: The position of each variable in the file and its number format, by the same names.
     """
 
@@ -87,11 +86,7 @@ class CTranslate2Model:
         return array
 
     def whisper_dims(self) -> WhisperDims:
-        """Return the dimensions of a Whisper model.
-
-        Raises:
-            WeightsError: If the variables that state them are missing or impossible.
-        """
+        """Return the dimensions of a Whisper model; refuse a model with impossible ones."""
         width, n_mels, _ = self.array("encoder/conv1/weight", rank=3).shape
         n_audio_ctx, _ = self.array("encoder/position_encodings/encodings", rank=2).shape
         n_text_ctx, _ = self.array("decoder/position_encodings/encodings", rank=2).shape
@@ -196,9 +191,9 @@ class _ModelReader:
             raise self._error(f"a variable has {rank} dimensions")
         shape = tuple(self._number("I") for _ in range(rank))
         code, n_bytes = self._number("B"), self._number("I")
-        if code >= len(_KINDS):
+        if code >= len(_DTYPES):
             raise self._error(f"a variable has the unknown data type {code}")
-        kind = _KINDS[code]
+        kind = list(_DTYPES)[code]
         dtype = np.dtype(_DTYPES[kind])
         if math.prod(shape) * dtype.itemsize != n_bytes:
             raise self._error(f"a variable of shape {shape} and type {kind} has {n_bytes} bytes")
@@ -241,11 +236,7 @@ def check_layout(model: CTranslate2Model) -> WhisperDims:
     """Refuse a Whisper model that CTranslate2 could not run, and return its dimensions.
 
     CTranslate2 trusts shapes and head counts: wrong ones kill the process with a signal. Every format that its
-    converters write (float32, float16, bfloat16, int16, int8) is accepted, with any number of layers, heads and mel
-    bands.
-
-    Raises:
-        WeightsError: If the model is refused; the message names the variable and the reason.
+    converters write is accepted, with any number of layers, heads and mel bands.
     """
     dims = model.whisper_dims()
     width = dims.n_audio_state

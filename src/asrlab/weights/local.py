@@ -10,9 +10,9 @@ from asrlab.errors import AsrlabError, WeightsError
 from asrlab.weights.ctranslate2 import check_layout, read_ctranslate2
 from asrlab.weights.openai_checkpoint import WhisperDims, check_openai_checkpoint
 from asrlab.weights.safetensors_check import (
+    check_finite,
     check_hub_config,
     check_safetensors_file,
-    first_not_finite,
     read_json,
     read_small_text,
     weights_error,
@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 
 _MODEL = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_CTRANSLATE2_FILES = (
-    "model.bin",
-    "config.json",
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "vocabulary.json",
-    "vocabulary.txt",
-)
+_CTRANSLATE2_JSON = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.json")
 _HUB_SUFFIXES = frozenset({".jinja", ".json", ".model", ".safetensors", ".txt"})
 _CONFIGS = ("generation_config.json", "preprocessor_config.json")
 _MAX_OTHER_BYTES = 64 << 20  # tokenizer.json of the largest vocabularies has 35 MB
@@ -83,12 +76,9 @@ def list_files(folder: Path, format_: WeightsFormat) -> tuple[str, ...]:
     """Return the names of the files that make up the weights in *folder*, the main file first.
 
     The main file of sharded weights is the first shard, which changes with the weights; the index does not.
-
-    Raises:
-        WeightsError: If a needed file is missing, or the index of the shards is damaged.
     """
     if format_ == "ctranslate2":
-        return tuple(name for name in _CTRANSLATE2_FILES if (folder / name).is_file())
+        return tuple(name for name in ("model.bin", *_CTRANSLATE2_JSON, "vocabulary.txt") if (folder / name).is_file())
     names = [_MODEL] if (folder / _MODEL).is_file() else _shards(folder)
     names += ["config.json", *_hub_files(folder)]
     # a component of the model, such as LFM2.5's audio_detokenizer, has its own config.json
@@ -153,9 +143,7 @@ def _check_ctranslate2_folder(folder: Path) -> None:
             _check_config(folder / "config.json", dims)
         _check_vocabulary(folder, dims.n_vocab)
         _check_preprocessor(folder / "preprocessor_config.json", dims.n_mels)
-    damaged = first_not_finite(model.path, model.tensors.values())
-    if damaged is not None:
-        raise weights_error(model.path, f"is damaged: {damaged!r} holds numbers that are not finite")
+    check_finite(model.path, model.tensors.values())
 
 
 def _check_config(path: Path, dims: WhisperDims) -> None:

@@ -84,14 +84,7 @@ class StoredWeights:
 
 @attrs.frozen(kw_only=True)
 class StoreManifest:
-    """The store's record of the files of an entry.
-
-    Attributes:
-        key: The catalogue's key.
-        revision: The commit on the hub; None for other sources.
-        source: The source of the files, in words.
-        files: The files as they were written.
-    """
+    """The record of the files of an entry as they were written; other fields as in `StoredWeights`."""
 
     key: str
     revision: str | None
@@ -118,11 +111,7 @@ def read_manifest(path: Path) -> StoreManifest | None:
 
 @attrs.frozen
 class StoreLayout:
-    """The folders of a store.
-
-    Attributes:
-        root: The folder of the store, absolute.
-    """
+    """The folders of a store below its root. Callers of ``start``, ``commit`` and ``discard`` hold the lock."""
 
     root: Path
 
@@ -149,10 +138,7 @@ class StoreLayout:
             lock.release()
 
     def start(self, key: str, *, name: str = "new") -> Path:
-        """Return the folder to fetch into: ``new`` is emptied, any other name keeps the files of an earlier process.
-
-        The caller must hold the lock.
-        """
+        """Return the folder to fetch into: ``new`` is emptied, any other name keeps the files of an earlier process."""
         fresh = self._filling(key) / _slug(name)
         if name == "new":
             shutil.rmtree(fresh, ignore_errors=True)
@@ -160,7 +146,7 @@ class StoreLayout:
         return fresh
 
     def commit(self, key: str, fresh: Path) -> None:
-        """Replace the folder of an entry by a complete one. The caller must hold the lock."""
+        """Replace the folder of an entry by a complete one."""
         folder = self.folder(key)
         # a rename is only as durable as the folders it touches
         sync_folder(fresh / "model")
@@ -171,10 +157,7 @@ class StoreLayout:
         sync_folder(self.root)
 
     def discard(self, key: str, *, keep: str | None = None) -> None:
-        """Remove the files of a fetch, except the folder called *keep* if it has files.
-
-        The caller must hold the lock.
-        """
+        """Remove the files of a fetch, except the folder called *keep* if it has files."""
         filling = self._filling(key)
         resumable = filling / _slug(keep) if keep else None
         if resumable is None or not any(path.is_file() for path in resumable.rglob("*")):
@@ -209,11 +192,7 @@ class DigestCache:
         self._folder = folder
 
     def sha256(self, path: Path, *, fresh: bool = False) -> str:
-        """Return the sha256 of the file; read the file only if it changed since the last time or if *fresh*.
-
-        Raises:
-            OSError: If the file cannot be read.
-        """
+        """Return the sha256 of the file; read the file only if it changed since the last time or if *fresh*."""
         facts = _file_facts(path)
         known = {} if fresh else self._read(path)
         if known.items() >= facts.items() and isinstance(known.get("sha256"), str):

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import attrs
 
 from asrlab.weights.pickle_reader import MAX_READ_BYTES, PickleError, StorageRecord, TensorRecord, read_pickle
-from asrlab.weights.safetensors_check import StoredTensor, first_not_finite, read_errors, weights_error
+from asrlab.weights.safetensors_check import FLOAT_KINDS, StoredTensor, check_finite, read_errors, weights_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,17 +31,8 @@ if TYPE_CHECKING:
 class WhisperDims:
     """The dimensions of a Whisper model, named and ordered as in ``whisper.model.ModelDimensions``.
 
-    Attributes:
-        n_mels: Mel bands of the input.
-        n_audio_ctx: Positions of the encoder: 1500 for 30 seconds.
-        n_audio_state: Width of the encoder.
-        n_audio_head: Attention heads of each encoder layer.
-        n_audio_layer: Layers of the encoder.
-        n_vocab: Tokens.
-        n_text_ctx: Positions of the decoder.
-        n_text_state: Width of the decoder.
-        n_text_head: Attention heads of each decoder layer.
-        n_text_layer: Layers of the decoder.
+    Encoder (``audio``) and decoder (``text``) each have positions (``ctx``), a width (``state``), attention heads in
+    each layer, and layers; 1500 positions of the encoder are 30 seconds.
     """
 
     n_mels: int
@@ -142,16 +133,10 @@ def _norm(name: str, target: str, width: int) -> Iterator[WhisperVariable]:
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LOCAL_HEADER_BYTES = 30
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def check_openai_checkpoint(path: Path) -> None:
-    """Refuse a checkpoint that openai-whisper could not run, or that would need more memory than its size.
-
-    Raises:
-        WeightsError: If the file cannot be read as plain weights, its dimensions or tensors are not those of a Whisper
-            model, or a number is not finite.
-    """
+    """Refuse a checkpoint that openai-whisper could not run, or that would need more memory than its size."""
     cure = "fetch it again, or give another file"
     try:
         with read_errors(path), path.open("rb") as file:
@@ -167,9 +152,17 @@ def check_openai_checkpoint(path: Path) -> None:
         ) from error
     except (zipfile.BadZipFile, struct.error, ValueError, LookupError, NotImplementedError, EOFError) as error:
         raise weights_error(path, f"is not a checkpoint of openai-whisper, or is damaged ({error})", cure) from error
-    reason = _why_not(content) or _not_finite(path, content["model_state_dict"], starts)
+    reason = _why_not(content)
     if reason is not None:
         raise weights_error(path, f"is not a Whisper model that can run: {reason}", cure)
+    storages = {tensor.storage: name for name, tensor in reversed(content["model_state_dict"].items())}
+    check_finite(
+        path,
+        [
+            StoredTensor(name=name, kind=storage.kind, start=starts[storage.key], n_bytes=storage.n_bytes)
+            for storage, name in storages.items()
+        ],
+    )
 
 
 def _why_not(content: Any) -> str | None:
@@ -181,7 +174,7 @@ def _why_not(content: Any) -> str | None:
     for name, tensor in state.items():
         if not isinstance(tensor, TensorRecord):
             return f"{str(name)[:80]} is a {type(tensor).__name__}, not a tensor"
-        if tensor.storage.kind not in _FLOATS:
+        if tensor.storage.kind not in FLOAT_KINDS:
             return f"{str(name)[:80]} holds {tensor.storage.kind}, not floating-point numbers"
     reason = why_not_whisper(content["dims"], {name: tensor.shape for name, tensor in state.items()})
     # tensors may share a storage
@@ -190,16 +183,6 @@ def _why_not(content: Any) -> str | None:
     if reason is None and declared > stored:
         return f"its tensors declare {declared:,} numbers, but it stores {stored:,}"
     return reason
-
-
-def _not_finite(path: Path, state: dict[str, TensorRecord], starts: Mapping[str, int]) -> str | None:
-    storages = {tensor.storage: name for name, tensor in reversed(state.items())}
-    blocks = [
-        StoredTensor(name=name, kind=storage.kind, start=starts[storage.key], n_bytes=storage.n_bytes)
-        for storage, name in storages.items()
-    ]
-    name = first_not_finite(path, blocks)
-    return None if name is None else f"{name} holds numbers that are not finite"
 
 
 def _read_zip(file: _Bounded, size_bytes: int) -> tuple[Any, Mapping[str, int]]:

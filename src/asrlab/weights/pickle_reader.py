@@ -56,14 +56,7 @@ class PickleError(ValueError):
 
 @attrs.frozen
 class StorageRecord:
-    """A block of numbers beside the pickle.
-
-    Attributes:
-        key: The name of the block.
-        kind: The number format.
-        length: The number of numbers.
-        n_bytes: The size in bytes.
-    """
+    """A block of *length* numbers of the format *kind* beside the pickle."""
 
     key: str
     kind: str
@@ -73,12 +66,7 @@ class StorageRecord:
 
 @attrs.frozen
 class TensorRecord:
-    """The description of a tensor over a storage, without its numbers.
-
-    Attributes:
-        storage: The storage with its numbers.
-        shape: The dimensions.
-    """
+    """The description of a tensor over a storage, without its numbers."""
 
     storage: StorageRecord
     shape: tuple[int, ...]
@@ -94,10 +82,7 @@ class _Ordered(dict[Any, Any]):
 
 
 def read_pickle(file: Any) -> tuple[Any, Mapping[str, StorageRecord]]:
-    """Read one pickle from *file*, which has ``read`` and ``readline``, up to its STOP.
-
-    Returns:
-        The content (dictionaries, lists, numbers, text and tensor records), and its storages by key.
+    """Read one pickle from *file*, which has ``read`` and ``readline``: its content, and its storages by key.
 
     Raises:
         PickleError: If the pickle is damaged, too large, or does more than describe tensors.

@@ -25,7 +25,7 @@ _EXPONENTS = {
     "float64": (8, 0x7FF0000000000000),
 }
 FLOAT_KINDS = tuple(_EXPONENTS)
-"""The number formats that `first_not_finite` looks into."""
+"""The number formats that `check_finite` looks into."""
 _BLOCK_BYTES = 1 << 20
 
 
@@ -47,14 +47,7 @@ def read_errors(path: Path) -> Iterator[None]:
 
 @attrs.frozen(kw_only=True)
 class StoredTensor:
-    """The position of a tensor's numbers in a file, little-endian and without gaps.
-
-    Attributes:
-        name: The tensor's name, for messages.
-        kind: The number format; other formats than `FLOAT_KINDS` are always finite.
-        start: The first byte in the file.
-        n_bytes: The size in bytes.
-    """
+    """The position of a tensor's numbers in a file, little-endian and without gaps; *kind* is their format."""
 
     name: str
     kind: str
@@ -62,20 +55,13 @@ class StoredTensor:
     n_bytes: int
 
 
-def first_not_finite(path: Path, tensors: Iterable[StoredTensor]) -> str | None:
-    """Return the name of the first of *tensors* that contains NaN or infinity, else None.
-
-    The file is read in blocks of 1 MiB, each tensor once.
-
-    Raises:
-        OSError: If *path* cannot be read.
-    """
-    with path.open("rb") as file:
+def check_finite(path: Path, tensors: Iterable[StoredTensor]) -> None:
+    """Refuse NaN and infinity in *tensors*; the file is read in blocks of 1 MiB, each tensor once."""
+    with read_errors(path), path.open("rb") as file:
         for tensor in sorted(tensors, key=lambda tensor: tensor.start):
             file.seek(tensor.start)
             if tensor.kind in _EXPONENTS and not _is_finite(file.read, tensor):
-                return tensor.name
-    return None
+                raise weights_error(path, f"is damaged: {tensor.name[:80]!r} holds numbers that are not finite")
 
 
 def _is_finite(read: Callable[[int], bytes], tensor: StoredTensor) -> bool:
@@ -98,12 +84,9 @@ _MAX_NUMBER = 1 << 53
 
 
 def check_hub_config(path: Path) -> None:
-    """Refuse a ``config.json`` with more or wider layers than the tensors beside it allow, or with odd counts.
+    """Refuse a ``config.json`` with odd counts, or with more or wider layers than the tensors beside it allow.
 
     Each layer has at least one tensor, and each width is a dimension of one.
-
-    Raises:
-        WeightsError: If a setting is refused; the message names the setting and its value.
     """
     shapes = [shape for file in path.parent.glob("*.safetensors") for shape in read_safetensors_shapes(file).values()]
     widest = max((size for shape in shapes for size in shape), default=0)
@@ -153,22 +136,12 @@ _DTYPES = {
 
 
 def check_safetensors_file(path: Path) -> None:
-    """Refuse a file whose header does not describe its bytes exactly, or whose numbers are not finite.
-
-    Raises:
-        WeightsError: If the file is refused; the message names the file and the reason.
-    """
-    damaged = first_not_finite(path, [tensor for tensor, _ in _tensors(path)])
-    if damaged is not None:
-        raise _format_error(path, f"{damaged[:80]!r} holds numbers that are not finite")
+    """Refuse a file whose header does not describe its bytes exactly, or whose numbers are not finite."""
+    check_finite(path, [tensor for tensor, _ in _tensors(path)])
 
 
 def read_safetensors_shapes(path: Path) -> Mapping[str, tuple[int, ...]]:
-    """Return the shapes of the tensors in *path* by their names.
-
-    Raises:
-        WeightsError: As for `check_safetensors_file`, except that the numbers are not checked.
-    """
+    """Return the shapes of the tensors in *path* by their names; refuse what `check_safetensors_file` does, but NaN."""
     return {tensor.name: shape for tensor, shape in _tensors(path)}
 
 
@@ -248,11 +221,7 @@ _MAX_CONFIG_BYTES = 1 << 20
 
 
 def read_json[T](path: Path, kind: type[T], *, max_bytes: int = _MAX_CONFIG_BYTES) -> T:
-    """Read the JSON object or array in *path*; *kind* is dict or list.
-
-    Raises:
-        WeightsError: If it is missing, larger than *max_bytes*, nested too deep, or not JSON of this kind.
-    """
+    """Read the JSON object or array in *path*, as *kind* is dict or list; refuse any other or larger file."""
     try:
         content = json.loads(read_small_text(path, max_bytes=max_bytes))
     except (ValueError, RecursionError) as error:
@@ -265,11 +234,7 @@ def read_json[T](path: Path, kind: type[T], *, max_bytes: int = _MAX_CONFIG_BYTE
 
 
 def read_small_text(path: Path, *, max_bytes: int) -> str:
-    """Read the UTF-8 text in *path*, without changing its line ends.
-
-    Raises:
-        WeightsError: If it cannot be read, is larger than *max_bytes*, or is not UTF-8.
-    """
+    """Read the UTF-8 text in *path*, without changing its line ends; refuse a larger file."""
     with read_errors(path), path.open("rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:

@@ -19,7 +19,7 @@ from asrlab.weights.manifest import DigestCache, StoredFile, StoredWeights, Stor
 from asrlab.weights.sources import CarrierSource, HubSource, Progress, UrlSource, WeightsSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from asrlab.weights.catalogue import WeightsEntry
@@ -44,11 +44,7 @@ class WeightsStore:
         self._digests = DigestCache(self.root / "digests")
 
     def find(self, entry: WeightsEntry, *, fresh: bool = False) -> StoredWeights | None:
-        """Return the checked weights if the store has them, else None.
-
-        Args:
-            entry: The entry to look for.
-            fresh: Read files again that did not change since they were last hashed.
+        """Return the checked weights if the store has them, else None; read unchanged files again if *fresh*.
 
         Raises:
             WeightsError: If a file has a wrong checksum (the file is moved aside, and the next `ensure` fetches it
@@ -89,31 +85,27 @@ class WeightsStore:
             return filled
 
     def from_folder(self, path: Path, *, entry: WeightsEntry | None = None) -> StoredWeights:
-        """Return a user's own weights, used where they are.
-
-        Args:
-            path: A CTranslate2 folder, a folder of safetensors, or an openai-whisper ``.pt`` file.
-            entry: The entry that the weights are compared with; None accepts any weights.
+        """Return a user's own weights at *path*, used where they are; None for *entry* accepts any.
 
         Raises:
             WeightsError: If *path* has no weights, or not those of *entry*.
         """
         path = path.expanduser().absolute()
         format_ = weights_format(path)
-        folder, names = path, []
+        folder = path.parent if format_ == "openai-pt" else path
         if entry is not None and entry.format != format_:
             message = f"{path} has the format {format_}, but {entry.key!r} needs {entry.format}; name other weights"
             raise WeightsError(message, model=entry.key)
         if format_ == "openai-pt":
-            folder, names = path.parent, [path.name]
+            names: Iterable[str] = [path.name]
         elif entry is None:
-            names = list(list_files(path, format_))
+            names = list_files(path, format_)
         else:
             names = [file.name for file in entry.files if not file.optional or (path / file.name).is_file()]
         with _missing_files(path):
             files = tuple(self._hash(folder, name) for name in names)
-        if entry is not None:
-            _compare_with_entry(entry, folder, files)
+        if entry is not None and (wrong := _find_wrong_file(entry, files)):
+            raise _wrong_checksum(entry.key, str(folder / wrong[0].name), wrong[1], wrong[0].sha256)
         return StoredWeights(
             path=path,
             format=format_,
@@ -126,11 +118,7 @@ class WeightsStore:
         )
 
     def verify(self, stored: StoredWeights, *, fresh: bool = False) -> None:
-        """Compare every file with its checksum.
-
-        Args:
-            stored: The weights to compare.
-            fresh: Read files again that did not change since they were last hashed.
+        """Compare every file with its checksum; read unchanged files again if *fresh*.
 
         Raises:
             WeightsError: If a file has a wrong checksum or cannot be read. A wrong file in the store is moved aside;
@@ -155,7 +143,7 @@ class WeightsStore:
                     if path.exists() and self._digests.sha256(path) == file.sha256:
                         continue
                     moved_to = self._layout.reject(path, actual)
-            raise _wrong_checksum(stored.key, str(path), expected=file.sha256, actual=actual, moved_to=moved_to)
+            raise _wrong_checksum(stored.key, str(path), file.sha256, actual, moved_to)
 
     def _read(self, entry: WeightsEntry) -> StoredWeights | None:
         folder = self._layout.folder(entry.key)
@@ -207,27 +195,19 @@ class WeightsStore:
         size = describe_size(entry) or "size unknown"
         log.info("filling %s (%s) from %s", entry.key, size, source.describe(entry))
         manifest = source.fetch(entry, fresh / "model", progress)
-        self._compare(entry, manifest, fresh / "model")
+        if wrong := _find_wrong_file(entry, manifest.files):
+            file, expected = wrong
+            moved_to = self._layout.reject(fresh / "model" / file.name, file.sha256)
+            raise _wrong_checksum(entry.key, f"{file.name} from {manifest.source}", expected, file.sha256, moved_to)
+        folder = self._layout.folder(entry.key)
+        if not entry.pinned:
+            _warn_unpinned(entry, manifest, before=read_manifest(folder / "manifest.json"))
         (fresh / "manifest.json").write_text(json.dumps(attrs.asdict(manifest), indent=2) + "\n", "utf-8")
         self._layout.commit(entry.key, fresh)
-        folder = self._layout.folder(entry.key)
         for file in manifest.files:
             self._digests.remember(folder / "model" / file.name, file.sha256)
         log.info("filled %s", folder)
         return self._stored(entry, manifest, manifest.files)
-
-    def _compare(self, entry: WeightsEntry, manifest: StoreManifest, folder: Path) -> None:
-        for expected in entry.files:
-            actual = manifest.file(expected.name)  # None for an optional file that the source lacks
-            if actual is not None and expected.sha256 not in (None, actual.sha256):
-                moved_to = self._layout.reject(folder / actual.name, actual.sha256)
-                where = f"{actual.name} from {manifest.source}"
-                raise _wrong_checksum(
-                    entry.key, where, expected=str(expected.sha256), actual=actual.sha256, moved_to=moved_to
-                )
-        if not entry.pinned:
-            before = read_manifest(self._layout.folder(entry.key) / "manifest.json")
-            _warn_unpinned(entry, manifest, before=before)
 
     @contextmanager
     def _disk_errors(self, doing: str, entry: WeightsEntry) -> Iterator[None]:
@@ -268,18 +248,21 @@ def _missing_files(path: Path, *, cure: str = "") -> Iterator[None]:
         raise WeightsError(f"cannot read {error.filename}: {error.strerror}{cure}", model=str(path)) from error
 
 
-def _compare_with_entry(entry: WeightsEntry, folder: Path, files: tuple[StoredFile, ...]) -> None:
+def _find_wrong_file(entry: WeightsEntry, files: tuple[StoredFile, ...]) -> tuple[StoredFile, str] | None:
+    """Return the first of *files* with another checksum than the entry pins, and the pinned checksum."""
     pinned = {file.name: file.sha256 for file in entry.files}
     if entry.format == "openai-pt":
         pinned = {files[0].name: entry.main_file.sha256}  # identified by content: the file may have any name
     for file in files:
-        expected = pinned[file.name]
-        if expected not in (None, file.sha256):
-            where = str(folder / file.name)
-            raise _wrong_checksum(entry.key, where, expected=str(expected), actual=file.sha256, moved_to=None)
+        expected = pinned.get(file.name)
+        if expected is not None and expected != file.sha256:
+            return file, expected
+    return None
 
 
-def _wrong_checksum(key: str | None, where: str, *, expected: str, actual: str, moved_to: Path | None) -> WeightsError:
+def _wrong_checksum(
+    key: str | None, where: str, expected: str, actual: str, moved_to: Path | None = None
+) -> WeightsError:
     fate = "the file was not changed; replace it"
     if moved_to:
         fate = f"the file was moved to {moved_to}; try again to fetch it anew"
