@@ -51,11 +51,18 @@ def install_command(*requirements: str, reinstall: bool = False) -> str:
     """
     words: list[str] = []
     for requirement in requirements:
-        own = _OWN.fullmatch(requirement)
-        words += _own_requirements(own[1]) if own else [requirement]
+        own, origin = _OWN.fullmatch(requirement), installed_from()
+        if own is None:
+            words.append(requirement)
+        elif origin is None:  # by the name alone, something else could be installed that is called asrlab
+            names = [extra.strip() for extra in own[1].split(",")]
+            words += [known for name in names for known in extra_requirements(name)] or names
+        elif "://" in origin[0]:
+            words.append(f"{requirement} @ {origin[0]}")
+        else:
+            words += [*(["-e"] if origin[1] else []), f"{origin[0]}[{own[1]}]"]
     if _has_pip() or not _uv():
-        again = ["--force-reinstall"] if reinstall else []
-        return _ensured_pip(shlex.join([sys.executable, "-m", "pip", "install", *again, *words]))
+        return _pip_command("install", *(["--force-reinstall"] if reinstall else []), *words)
     again = ["--reinstall"] if reinstall else []
     return shlex.join([*_uv(), "pip", "install", "--python", sys.executable, *again, *words])
 
@@ -63,7 +70,7 @@ def install_command(*requirements: str, reinstall: bool = False) -> str:
 def uninstall_command(distribution: str) -> str:
     """Return the command that removes *distribution* from this environment without a question."""
     if _has_pip() or not _uv():
-        return _ensured_pip(shlex.join([sys.executable, "-m", "pip", "uninstall", "-y", distribution]))
+        return _pip_command("uninstall", "-y", distribution)
     return shlex.join([*_uv(), "pip", "uninstall", "--python", sys.executable, distribution])
 
 
@@ -101,25 +108,10 @@ def installed_from() -> tuple[str, bool] | None:
     if "vcs_info" in record:
         vcs = record["vcs_info"]
         return f"{vcs.get('vcs', 'git')}+{url}@{vcs.get('commit_id', 'HEAD')}", False
-    return (url, False) if url else _source_tree()
-
-
-def _source_tree() -> tuple[str, bool] | None:
-    """Return the clone that this module lies in; None if it lies in none."""
-    root = Path(__file__).resolve().parents[2]
+    if url:
+        return url, False
+    root = Path(__file__).resolve().parents[2]  # a clone that this module lies in
     return (str(root), True) if (root / "pyproject.toml").is_file() and (root / "src" / _NAME).is_dir() else None
-
-
-def _own_requirements(extras: str) -> list[str]:
-    """Return what an installer is given for extras of this asrlab."""
-    origin = installed_from()
-    if origin is None:  # by the name alone, something else could be installed that is called asrlab
-        names = [extra.strip() for extra in extras.split(",")]
-        return [requirement for name in names for requirement in extra_requirements(name)] or names
-    target, editable = origin
-    if "://" in target:
-        return [f"{_NAME}[{extras}] @ {target}"]
-    return ["-e", f"{target}[{extras}]"] if editable else [f"{target}[{extras}]"]
 
 
 def extra_requirements(extra: str) -> list[str]:
@@ -132,11 +124,10 @@ def extra_requirements(extra: str) -> list[str]:
     return [requirement.strip() for requirement, _, marker in split if extra in _EXTRA.findall(marker)]
 
 
-def _ensured_pip(command: str) -> str:
-    """Return *command*, after the one that brings pip where it is missing."""
-    if _has_pip():
-        return command
-    return f"{shlex.join([sys.executable, '-m', 'ensurepip'])} && {command}"
+def _pip_command(*words: str) -> str:
+    """Return a command of pip, after the command that brings pip where it is missing."""
+    command = shlex.join([sys.executable, "-m", "pip", *words])
+    return command if _has_pip() else f"{shlex.join([sys.executable, '-m', 'ensurepip'])} && {command}"
 
 
 def _has_pip() -> bool:
@@ -145,17 +136,12 @@ def _has_pip() -> bool:
 
 @cache
 def _uv() -> tuple[str, ...]:
-    """Return the words that start uv; empty if it is not here."""
+    """Return the words that start uv; empty if it is not here, or does not start, as some shims on the path."""
     if util.find_spec("uv") is not None:
         return (sys.executable, "-m", "uv")
-    found = shutil.which("uv")
-    return ("uv",) if found and _works(found) else ()
-
-
-def _works(program: str) -> bool:
-    """Return whether a program starts: the shims of version managers are on the path even where they refuse."""
+    uv = shutil.which("uv")
     try:
-        ran = subprocess.run([program, "--version"], capture_output=True, timeout=20, check=False)
+        ran = subprocess.run([uv, "--version"], capture_output=True, timeout=20, check=False) if uv else None
     except (OSError, subprocess.SubprocessError):
-        return False
-    return ran.returncode == 0
+        return ()
+    return ("uv",) if ran and ran.returncode == 0 else ()

@@ -22,8 +22,15 @@ from asrlab.isolation import Task, TaskResult, run_tasks
 from asrlab.loading import import_engine
 from asrlab.patches import Patch, PatchSelection
 from asrlab.patches.direct import check_device, known_patches, try_patches
-from asrlab.plugins.manager import BUILTINS, DISABLE, HOOKS, PluginHost
-from asrlab.plugins.probe_cache import is_probed, read_probe_result, save_probe_result
+from asrlab.plugins.manager import (
+    BUILTINS,
+    DISABLE,
+    HOOKS,
+    PluginHost,
+    is_probed,
+    read_probe_result,
+    save_probe_result,
+)
 from asrlab.transcript import PatchStatus
 
 type Progress = Callable[[Sequence[str]], object]

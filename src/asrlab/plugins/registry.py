@@ -35,14 +35,6 @@ class ResolvedModel:
     distribution: str
 
 
-@attrs.frozen
-class _Offer:
-    """An engine and the plugin that offers it."""
-
-    plugin: LoadedPlugin
-    spec: EngineSpec
-
-
 class Registry:
     """The engines and models that the plugins of a host offer.
 
@@ -52,11 +44,11 @@ class Registry:
 
     def __init__(self, host: PluginHost) -> None:
         self._host = host
-        self._offers = [_Offer(plugin, spec) for plugin, spec in host.collect("asrlab_engines", EngineSpec)]
+        self._offers = host.collect("asrlab_engines", EngineSpec)
 
     def engines(self) -> tuple[EngineSpec, ...]:
         """Return all engines, the built-in ones first."""
-        return tuple(offer.spec for offer in self._offers)
+        return tuple(spec for _, spec in self._offers)
 
     def offers(self, names: Iterable[str] = ()) -> tuple[tuple[EngineSpec, str], ...]:
         """Return engines, each with the distribution that offers it.
@@ -68,21 +60,21 @@ class Registry:
             EngineNotFoundError: If there is no engine of one of the names.
         """
         requested = set(names)
-        known = [name for offer in self._offers for name in _names(offer.spec)]
+        known = [name for spec in self.engines() for name in _names(spec)]
         for name in sorted(requested - set(known)):
             near = get_close_matches(name, known, n=3, cutoff=0.5)
             engines = ", ".join(spec.name for spec in self.engines())
             hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {engines}"
             raise EngineNotFoundError(f"there is no engine {name!r}; {hint}", name=name, near=near)
         return tuple(
-            (offer.spec, offer.plugin.distribution)
-            for offer in self._offers
-            if not requested or requested & {*_names(offer.spec)}
+            (spec, plugin.distribution) for plugin, spec in self._offers if not requested or requested & {*_names(spec)}
         )
 
     def models(self) -> tuple[ResolvedModel, ...]:
         """Return all named models, in the order of their engines."""
-        return tuple(self._build(offer, model) for offer in self._offers for model in offer.spec.models)
+        return tuple(
+            self._build(plugin, spec, model.name, model) for plugin, spec in self._offers for model in spec.models
+        )
 
     def resolve(self, name: str) -> ResolvedModel:
         """Resolve a model name.
@@ -96,45 +88,47 @@ class Registry:
         Raises:
             EngineNotFoundError: If there is no model of this name, or more than one.
         """
-        distribution, bare = _split_distribution(name)
-        engine, slash, model = bare.partition("/")
-        offer = self._offer(name, engine, distribution)
+        head, colon, rest = name.partition(":")
+        has_distribution = bool(colon) and "/" not in head and "\\" not in head
+        engine, slash, model = (rest if has_distribution else name).partition("/")
+        plugin, spec = self._offer(name, engine, head if has_distribution else None)
         if slash and _PATH.match(model):
             path = Path(model).expanduser()
-            return ResolvedModel(
-                name=f"{self._prefix(offer)}/{path.name or path}",
-                engine=offer.spec,
-                model=None,
-                path=path,
-                distribution=offer.plugin.distribution,
-            )
-        return self._build(offer, self._model(name, offer.spec, model if slash else offer.spec.default_model))
+            return self._build(plugin, spec, path.name or str(path), path=path)
+        found = self._model(name, spec, model if slash else spec.default_model)
+        return self._build(plugin, spec, found.name, found)
 
-    def _build(self, offer: _Offer, model: ModelSpec) -> ResolvedModel:
+    def _build(
+        self,
+        plugin: LoadedPlugin,
+        spec: EngineSpec,
+        name: str,
+        model: ModelSpec | None = None,
+        path: Path | None = None,
+    ) -> ResolvedModel:
+        is_unique = sum(spec.name in _names(other) for other in self.engines()) == 1
+        engine = spec.name if is_unique else f"{plugin.distribution}:{spec.name}"
         return ResolvedModel(
-            name=f"{self._prefix(offer)}/{model.name}",
-            engine=offer.spec,
-            model=model,
-            path=None,
-            distribution=offer.plugin.distribution,
+            name=f"{engine}/{name}", engine=spec, model=model, path=path, distribution=plugin.distribution
         )
 
-    def _prefix(self, offer: _Offer) -> str:
-        """Return an unambiguous name of the engine."""
-        others = [other for other in self._offers if offer.spec.name in _names(other.spec)]
-        return offer.spec.name if len(others) == 1 else f"{offer.plugin.distribution}:{offer.spec.name}"
-
-    def _offer(self, name: str, engine: str, distribution: str | None) -> _Offer:
+    def _offer(self, name: str, engine: str, distribution: str | None) -> tuple[LoadedPlugin, EngineSpec]:
         offers = [
-            offer
-            for offer in self._offers
-            if engine in _names(offer.spec) and distribution in (None, offer.plugin.distribution)
+            (plugin, spec)
+            for plugin, spec in self._offers
+            if engine in _names(spec) and distribution in (None, plugin.distribution)
         ]
         if not offers:
             raise self._unknown_model(name)
-        if len(offers) > 1:
-            raise _ambiguous_engine(name, engine, [offer.plugin for offer in offers])
-        return offers[0]
+        if len(offers) == 1:
+            return offers[0]
+        distributions = list(dict.fromkeys(plugin.distribution for plugin, _ in offers))
+        if len(distributions) == 1:
+            cure = f"twice by {distributions[0]}; disable one plugin: {DISABLE}={offers[-1][0].name}"
+        else:
+            choices = [f"{distribution}:{name.rpartition(':')[2]}" for distribution in distributions]
+            cure = f"by {' and by '.join(distributions)}; choose {' or '.join(choices)}"
+        raise EngineNotFoundError(f"engine {engine!r} is offered {cure}", name=name)
 
     def _model(self, name: str, spec: EngineSpec, model: str) -> ModelSpec:
         for known in spec.models:
@@ -154,20 +148,5 @@ class Registry:
         return EngineNotFoundError(f"there is no model {name!r}; {hint}{broken}", name=name, near=near)
 
 
-def _split_distribution(name: str) -> tuple[str | None, str]:
-    head, colon, rest = name.partition(":")
-    return (head, rest) if colon and "/" not in head and "\\" not in head else (None, name)
-
-
 def _names(spec: EngineSpec) -> tuple[str, ...]:
     return (spec.name, *spec.aliases)
-
-
-def _ambiguous_engine(name: str, engine: str, plugins: list[LoadedPlugin]) -> EngineNotFoundError:
-    distributions = list(dict.fromkeys(plugin.distribution for plugin in plugins))
-    if len(distributions) == 1:
-        cure = f"twice by {distributions[0]}; disable one plugin: {DISABLE}={plugins[-1].name}"
-    else:
-        choices = [f"{distribution}:{name.rpartition(':')[2]}" for distribution in distributions]
-        cure = f"by {' and by '.join(distributions)}; choose {' or '.join(choices)}"
-    return EngineNotFoundError(f"engine {engine!r} is offered {cure}", name=name)

@@ -86,10 +86,8 @@ def write_plugin(names: PluginNames, folder: Path) -> tuple[Path, ...]:
     """
     import jinja2
 
-    loader = jinja2.PackageLoader("asrlab.plugins.template")
-    # The templates are not HTML, and the inserted names were checked.
-    environment = jinja2.Environment(  # noqa: S701
-        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    environment = jinja2.Environment(  # noqa: S701 - the templates are not HTML, and the inserted names were checked
+        loader=jinja2.PackageLoader(__name__), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     if folder.exists() or folder.is_symlink():
         raise OptionError(f"{folder} exists already; choose another folder with --folder", option="folder")
@@ -98,14 +96,11 @@ def write_plugin(names: PluginNames, folder: Path) -> tuple[Path, ...]:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".asrlab-") as temporary:
             package = Path(temporary) / "package"
             for path, template in _FILES.items():
-                _write(package / path.format(package=names.package), environment.get_template(template), names)
+                file = package / path.format(package=names.package)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                text = environment.get_template(template).render(names=names, api=PLUGIN_API, version=__version__)
+                file.write_text(text, encoding="utf-8")
             package.rename(folder)
     except OSError as error:
         raise output_error(folder, error) from error
     return tuple(folder / path.format(package=names.package) for path in _FILES)
-
-
-def _write(path: Path, template: object, names: PluginNames) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = template.render(names=names, api=PLUGIN_API, version=__version__)  # type: ignore[attr-defined] # jinja2's
-    path.write_text(text, encoding="utf-8")
