@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import attrs
 
+from asrlab.audio import AudioSource
 from asrlab.errors import AsrlabError, DatasetError
 from asrlab.languages import language_tag
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from asrlab.audio import AudioSource
-
 
 ExternalAudioPolicy = bool | Literal["audio"]
 """Permission for files outside the given folder: none, all, or with ``audio`` only audio, which is not opened."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 import attrs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from asrlab.errors import DatasetError
-
+from asrlab.errors import DatasetError
 
 Quoting = Literal["none", "strict", "lenient"]
 """Meaning of a double quote at the start of a cell.

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import attrs
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Utterance
 from asrlab.evaluation.datasets.paths import AUDIO_SUFFIXES, AudioRoot, audio_by_stem, audio_slice
 from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from asrlab.evaluation.datasets.dataset import ReadOptions
 
 type _Error = Callable[[str], DatasetError]
 _MAX_SHOWN = 3

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asrlab.errors import DatasetError
-from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, default_id
 from asrlab.evaluation.datasets.tabular import (
     AUDIO_COLUMNS,
@@ -17,12 +18,6 @@ from asrlab.evaluation.datasets.tabular import (
     read_table_rows,
 )
 from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_object, read_objects
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from asrlab.evaluation.datasets.dataset import ReadOptions
-
 
 _DATASET_TYPES = ("Dataset", "IterableDataset")
 _SPLIT_TYPES = ("DatasetDict", "IterableDatasetDict")

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import attrs
 
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.alternatives import parse_alternatives
+from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
 from asrlab.evaluation.datasets.paths import default_id
 from asrlab.evaluation.datasets.stm import COMMENT, track_name
 from asrlab.evaluation.datasets.tabular import DELIMITERS, read_header, read_records
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_line, first_object, read_objects
+from asrlab.evaluation.datasets.text_file import (
+    RecordReader,
+    TextFile,
+    UniqueIds,
+    first_line,
+    first_object,
+    read_objects,
+)
 from asrlab.transcript.document import unescape_formula
 from asrlab.transcript.scoring_formats import unescape_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from asrlab.evaluation.alternatives import Alternatives
-    from asrlab.evaluation.datasets.text_file import RecordReader
-
 
 HYPOTHESIS_FORMATS = ("csv", "ctm", "leaderboard", "trn")
 """Names of the formats; ``csv`` includes tables with tabs or semicolons between cells."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.datasets.dataset import Dataset, DatasetFormat, DatasetSpec, ReadOptions, Utterance
+from asrlab.evaluation.datasets.dataset import (
+    Dataset,
+    DatasetFormat,
+    DatasetSpec,
+    ExternalAudioPolicy,
+    ReadOptions,
+    Utterance,
+)
 from asrlab.evaluation.datasets.folder import (
     read_folder,
     read_kaldi,
@@ -29,11 +36,6 @@ from asrlab.evaluation.datasets.manifest import read_lhotse, read_manifest, snif
 from asrlab.evaluation.datasets.stm import read_stm, sniff_stm
 from asrlab.evaluation.datasets.tabular import read_common_voice, read_table, sniff_common_voice, sniff_other_table
 from asrlab.evaluation.datasets.text_file import TextFile, first_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy
 
 SMOKE = DatasetSpec(
     name="smoke",

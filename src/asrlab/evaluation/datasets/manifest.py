@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import attrs
 
+from asrlab.audio import AudioFile
 from asrlab.errors import DatasetError
-from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
-from asrlab.evaluation.datasets.text_file import TextFile, UniqueIds, first_object, read_objects
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from asrlab.audio import AudioFile
-    from asrlab.evaluation.datasets.dataset import ReadOptions
-    from asrlab.evaluation.datasets.text_file import RecordReader
+from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_object, read_objects
 
 
 def sniff_manifest(path: Path) -> bool:

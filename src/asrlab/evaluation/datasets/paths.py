@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import attrs
 
 from asrlab.audio import AudioFile
 from asrlab.errors import DatasetError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy, ReadOptions
-
+from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy, ReadOptions
 
 AUDIO_SUFFIXES = (
     ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import attrs
 
 from asrlab.audio import AudioFile
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
-from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy, ReadOptions
+from asrlab.evaluation.datasets.dataset import Dataset, ExternalAudioPolicy, ReadOptions, Utterance
 from asrlab.evaluation.datasets.hypotheses import read_text_rows, read_trn_lines, sniff_text_table, sniff_trn
 from asrlab.evaluation.datasets.load import FORMATS
 from asrlab.evaluation.datasets.paths import AudioRoot
@@ -16,12 +17,6 @@ from asrlab.evaluation.datasets.stm import list_stm_files, read_stm_segments
 from asrlab.evaluation.datasets.tabular import sniff_table
 from asrlab.evaluation.datasets.text_file import TextFile
 from asrlab.languages import language_tag
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from asrlab.evaluation.datasets.dataset import Dataset, Utterance
 
 
 @attrs.frozen(kw_only=True)

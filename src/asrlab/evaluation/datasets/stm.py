@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,16 +13,10 @@ from asrlab.audio import AudioFile
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
-from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_by_stem, audio_slice
 from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_line
 from asrlab.transcript.scoring_formats import unescape_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from asrlab.evaluation.datasets.dataset import ReadOptions
-
 
 _SUFFIX = ".stm"
 _AUDIO_FOLDERS = ("sph", "wav", "audio")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import attrs
 
+from asrlab.audio import AudioFile, AudioSource
 from asrlab.errors import DatasetError
-from asrlab.evaluation.datasets.dataset import Dataset, Utterance
+from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Utterance
 from asrlab.evaluation.datasets.delimited import Quoting, read_rows, split_header
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_slice, default_id
 from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from asrlab.audio import AudioFile, AudioSource
-    from asrlab.evaluation.datasets.dataset import ReadOptions
 
 DELIMITERS = ("\t", ",", ";")
 

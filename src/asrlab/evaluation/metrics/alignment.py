@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, zip_longest
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import Literal, Protocol, cast
 
 import attrs
 
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.metrics.wer import ErrorCounts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.wer import TextPair
+from asrlab.evaluation.metrics.normalizers import Normalizer
+from asrlab.evaluation.metrics.wer import ErrorCounts, TextPair
 
 AlignmentKind = Literal["equal", "substitute", "delete", "insert"]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from asrlab.errors import DatasetError
 from asrlab.evaluation.metrics.alignment import match_ids, match_utterances
+from asrlab.evaluation.metrics.normalizers import Normalizer
 from asrlab.evaluation.metrics.resampling import (
     MIN_BLOCKS,
     Interval,
@@ -20,16 +23,8 @@ from asrlab.evaluation.metrics.resampling import (
     percentile_interval,
     resampled_sums,
 )
-from asrlab.evaluation.metrics.wer import ErrorCounts, count_word_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.speed import UtteranceTime
-    from asrlab.evaluation.metrics.wer import TextPair
+from asrlab.evaluation.metrics.speed import UtteranceTime
+from asrlab.evaluation.metrics.wer import ErrorCounts, TextPair, count_word_errors
 
 WerVerdict = Literal["better", "worse", "no difference shown", "too few to tell"]
 SpeedVerdict = Literal["faster", "slower", "no difference shown", "too few to tell"]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import attrs
 
 from asrlab.errors import OptionError
-from asrlab.evaluation.metrics.alignment import align_systems
-from asrlab.evaluation.metrics.wer import ErrorCounts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from asrlab.evaluation.metrics.alignment import AlignedUtterance, Alignment
-    from asrlab.evaluation.metrics.normalizers import Normalizer
-    from asrlab.evaluation.metrics.wer import TextPair
+from asrlab.evaluation.metrics.alignment import AlignedUtterance, Alignment, align_systems
+from asrlab.evaluation.metrics.normalizers import Normalizer
+from asrlab.evaluation.metrics.wer import ErrorCounts, TextPair
 
 _MAX_IDS = 5
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import takewhile
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import attrs
 
@@ -19,10 +20,6 @@ from asrlab.evaluation.metrics.english_numbers import (
     parse_spelled_number,
     split_lexemes,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 EntityKind = Literal["number", "date", "money", "name"]
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import attrs
 
 from asrlab.errors import OptionError
 from asrlab.evaluation.metrics.alignment import Alignment, align_words
-from asrlab.evaluation.metrics.english_tokens import Entity, EntityKind, read_english
+from asrlab.evaluation.metrics.english_numbers import Lexeme
+from asrlab.evaluation.metrics.english_tokens import Entity, EntityKind, Token, read_english
 from asrlab.evaluation.metrics.normalizers import visible_text
+from asrlab.evaluation.metrics.wer import TextPair
 from asrlab.languages import is_english
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from asrlab.evaluation.metrics.english_numbers import Lexeme
-    from asrlab.evaluation.metrics.english_tokens import Token
-    from asrlab.evaluation.metrics.wer import TextPair
 
 _EntityOutcome = Literal["hit", "missed", "wrong"]
 

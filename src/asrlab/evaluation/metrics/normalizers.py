@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
+from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from asrlab.errors import OptionError
 from asrlab.languages import primary_language
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _NAMES = ("english", "basic", "none")
 # Rules that whisper-normalizer has and Whisper does not have. With them "the cause" equals "the because".

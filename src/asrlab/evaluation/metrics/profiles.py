@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
 
 import attrs
 
@@ -28,10 +28,6 @@ from asrlab.evaluation.metrics.normalizers import (
 )
 from asrlab.evaluation.metrics.wer import Score, TextPair, score
 from asrlab.languages import is_english
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
 
 BY_LANGUAGE = "by-language"
 """The profile that gives each utterance the normalizer of its own language."""

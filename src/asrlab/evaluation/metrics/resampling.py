@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from asrlab.errors import OptionError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
 
 MIN_BLOCKS = 6
 """With five blocks, p cannot be under 0.05 even for a system that wins all of them: 2 / 2^5 is 0.0625."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from asrlab.errors import DatasetError, OptionError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 # Under 100 samples the nearest rank of p99 is the maximum, and p99 would claim more than was measured.
 _MIN_P99_SAMPLES = 100

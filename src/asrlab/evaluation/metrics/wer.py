@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import attrs
 
 from asrlab.errors import DatasetError
+from asrlab.evaluation.metrics.normalizers import Normalizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jiwer import CharacterOutput, WordOutput
-
-    from asrlab.evaluation.metrics.normalizers import Normalizer
 
 
 def _text(instance: TextPair, attribute: attrs.Attribute[str], value: object) -> None:
