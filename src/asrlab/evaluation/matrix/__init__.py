@@ -3,7 +3,3 @@
 ``python -m asrlab.evaluation.matrix`` prints the table. ``--record`` writes a record, and ``--merge`` prints one table
 of several records. Each cell, a model on a device, runs in a child process with a time limit.
 """
-
-from asrlab.evaluation.matrix.records import CellResult, CheckResult, Figure, MatrixRecord
-
-__all__ = ["CellResult", "CheckResult", "Figure", "MatrixRecord"]

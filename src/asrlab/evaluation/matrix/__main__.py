@@ -6,6 +6,7 @@ import shutil
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,18 +20,12 @@ from asrlab.plugins.registry import Registry
 from asrlab.terminal import run_guarded
 
 _USAGE_ERROR, _FILE_ERROR = 2, 4
+_DEVICE = click.Choice(list(COLUMNS))
 _MIN_WIDTH, _DEFAULT_WIDTH = 100, 160
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option(
-    "-d",
-    "--device",
-    "devices",
-    multiple=True,
-    type=click.Choice(list(COLUMNS)),
-    help="A device; repeatable. Default: all.",
-)
+@click.option("-d", "--device", "devices", multiple=True, type=_DEVICE, help="A device; repeatable. Default: all.")
 @click.option(
     "-e", "--engine", "models", multiple=True, help="An engine or engine/model; repeatable. Default: all engines."
 )
@@ -46,13 +41,9 @@ _MIN_WIDTH, _DEFAULT_WIDTH = 100, 160
 def main(
     devices: tuple[str, ...],
     models: tuple[str, ...],
-    record: Path | None,
-    label: str | None,
-    as_json: bool,  # noqa: FBT001 - click passes options by keyword
-    merge: bool,  # noqa: FBT001 - click passes options by keyword
-    limit_s: float,
-    jobs: int,
     files: tuple[Path, ...],
+    record: Path | None,
+    **options: Any,
 ) -> None:
     r"""Check every engine on every device of this machine, and print the results.
 
@@ -63,13 +54,11 @@ def main(
     Exit codes: 0 no check failed, 1 a check failed, 2 usage error, 3 no cell could run, 4 a record
     cannot be read or written.
     """
+    merge, as_json = options.pop("merge"), options.pop("as_json")
     if merge != bool(files) or (merge and (devices or models or record or as_json)):
         raise click.UsageError("give FILES with --merge, and no other option with --merge")
     try:
-        if merge:
-            records = [MatrixRecord.read(path) for path in files]
-        else:
-            records = [_run(devices, models, label=label, limit_s=limit_s, jobs=jobs)]
+        records = [MatrixRecord.read(path) for path in files] if merge else [_run(devices, models, **options)]
         width = max(_MIN_WIDTH, shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns)
         click.echo(records[0].to_json() if as_json else format_matrix(records, width=width), nl=False)
         if record is not None:

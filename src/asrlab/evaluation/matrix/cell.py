@@ -74,13 +74,7 @@ class CellJob:
 
 @attrs.define
 class RunningCheck:
-    """A check that is running.
-
-    Attributes:
-        detail: Observations so far.
-        status: The status if nothing is raised.
-        figures: Measurements so far.
-    """
+    """A check that is running, with its observations and measurements so far."""
 
     detail: str = ""
     status: CheckStatus = "ran"
@@ -95,20 +89,12 @@ class RunningCheck:
         self.status, self.detail = status, reason
 
     def require(self, condition: object, message: str) -> None:
-        """Fail with *message* unless *condition* is true.
-
-        Raises:
-            AsrlabError: If the condition is false.
-        """
+        """Fail with *message* unless *condition* is true."""
         if not condition:
             raise AsrlabError(message)
 
     def measure(self, figure: Figure) -> None:
-        """Add a figure, and fail if the figure exceeds its tolerance.
-
-        Raises:
-            AsrlabError: If the tolerance is exceeded.
-        """
+        """Add a figure, and fail if the figure exceeds its tolerance."""
         self.figures.append(figure)
         difference = f"{figure.name}: difference {figure.compared} from the CPU"
         self.require(figure.within, f"{difference} exceeds the tolerance {figure.tolerance}")
@@ -139,9 +125,9 @@ class CellContext:
         return self.job.device.device
 
     @property
-    def is_reference(self) -> bool:
-        """True on the CPU, the device that others are compared with."""
-        return self.device == "cpu"
+    def is_simulated(self) -> bool:
+        """True while the device is simulated."""
+        return self.simulation is not None
 
     def update(self, **changes: Any) -> None:
         """Change fields of the result, and save it."""
@@ -152,9 +138,7 @@ class CellContext:
     def check(self, name: str, *, preliminary: bool = False) -> Iterator[RunningCheck]:
         """Run the block as a check: an exception in the block is caught and fails the check.
 
-        Args:
-            name: Name of the check.
-            preliminary: True for a step that shows nothing about the device; reported only if it does not pass.
+        A *preliminary* step, which shows nothing about the device, is reported only if it does not pass.
         """
         earlier = self.result.checks
         self.update(checks=(*earlier, CheckResult(name=name, outcome="failed")))
@@ -178,15 +162,16 @@ class CellContext:
         """Load *model* on this cell's device, offline, and add the facts of the loaded model to the result."""
         transcriber = load(model, device=self.device, offline=True, **options)
         info = transcriber.info
-        facts = CellFacts(
-            info=attrs.evolve(info.model, name=self.job.model),
-            device=info.device,
-            compute_type=info.compute_type,
-            packages=info.packages,
-            patches=transcriber.patch_report,
-            backend=torch_build(self.device),
+        self.update(
+            facts=CellFacts(
+                info=attrs.evolve(info.model, name=self.job.model),
+                device=info.device,
+                compute_type=info.compute_type,
+                packages=info.packages,
+                patches=transcriber.patch_report,
+                backend=torch_build(self.device),
+            )
         )
-        self.update(facts=facts)
         return transcriber
 
 

@@ -55,13 +55,7 @@ def check_load(context: CellContext, model: str | None = None) -> Transcriber | 
 
 
 def check_device(context: CellContext, transcriber: Transcriber, *, parameter_device: str = "") -> None:
-    """Check that the reported device is the requested device, and holds the parameters.
-
-    Args:
-        context: The cell.
-        transcriber: The loaded model.
-        parameter_device: Kind of the device that holds the parameters; empty if the engine does not tell.
-    """
+    """Check that the reported device, and that of the parameters if the engine tells it, is the requested device."""
     with context.check("device") as check:
         device = transcriber.info.device
         check.note(f"reported {device}" + (f", parameters on {parameter_device}" if parameter_device else ""))
@@ -109,7 +103,7 @@ def check_text(
         if reference is not None:
             same = transcript.text == reference
             check.note("equals the CPU's text" if same else f"the CPU's text: {reference}")
-            check.require(same or context.simulation is None, f"the text differs from the CPU's: {transcript.text}")
+            check.require(same or not context.is_simulated, f"the text differs from the CPU's: {transcript.text}")
 
 
 def check_patches(context: CellContext, distribution: str, programs: Programs) -> None:
@@ -149,12 +143,7 @@ def _failure(program: Callable[[], object]) -> str:
 
 @attrs.frozen(kw_only=True)
 class Speech:
-    """A recording of real speech.
-
-    Attributes:
-        audio: The recording.
-        text: The reference text.
-    """
+    """A recording of real speech with its reference text."""
 
     audio: Audio
     text: str
@@ -202,12 +191,9 @@ def difference(name: str, values: Any, reference: Any, *, tolerance: float) -> F
 
 
 def word_time_difference(words: Sequence[Word], reference: Sequence[Word], *, required: bool) -> Figure | None:
-    """Measure the largest difference of word times in seconds; return None if the words differ.
+    """Measure the largest difference of word times in seconds; return None if the words differ from the CPU's.
 
-    Args:
-        words: Words of the device.
-        reference: Words of the CPU.
-        required: True if the difference must not exceed Whisper's time step.
+    If *required*, the difference must not exceed Whisper's time step.
     """
     if [word.text for word in words] != [word.text for word in reference]:
         return None

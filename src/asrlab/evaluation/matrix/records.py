@@ -79,16 +79,7 @@ class CheckResult:
 
 @attrs.frozen(kw_only=True)
 class CellFacts:
-    """The facts of the model that a cell loaded.
-
-    Attributes:
-        info: The model and its weights.
-        device: The device.
-        compute_type: Number format of the computation.
-        packages: The distributions in use.
-        patches: The status of each patch.
-        backend: The build of torch; empty if torch was not loaded.
-    """
+    """The facts of the model that a cell loaded; *backend* is the build of torch, and empty if torch was not loaded."""
 
     info: ModelInfo
     device: Device
@@ -190,18 +181,15 @@ class MatrixRecord:
             plain = parse_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read the record {path}: {error}", path=path) from error
-        schema = plain.get("schema") if isinstance(plain, dict) else None
         with at_location(path):
+            schema = plain.get("schema") if isinstance(plain, dict) else None
             if schema != SCHEMA:
-                raise DatasetError(
-                    f"not a matrix record of schema {SCHEMA}, but of {schema!r}; write it again with this version of "
-                    "asrlab"
-                )
+                message = f"not a matrix record of schema {SCHEMA}, but of {schema!r}"
+                raise DatasetError(f"{message}; write it again with this version of asrlab")
             record = structure(plain, cls, "the matrix record is damaged, write it again")
             if unknown := {cell.column for cell in record.cells} - set(COLUMNS):
-                raise DatasetError(
-                    f"the matrix record has unknown devices: {', '.join(sorted(unknown))}; use the asrlab that wrote it"
-                )
+                names = ", ".join(sorted(unknown))
+                raise DatasetError(f"the matrix record has unknown devices: {names}; use the asrlab that wrote it")
         return record
 
 

@@ -45,7 +45,7 @@ class _Reference:
 
 
 def _setup(context: CellContext) -> _Reference | None:
-    if context.is_reference:
+    if context.device == "cpu":
         return None
     speech = concatenated_smoke()
     with load(context.job.load_name, device="cpu", offline=True) as transcriber:
@@ -64,8 +64,8 @@ def _run(context: CellContext, reference: _Reference | None) -> None:
         transcript = check_transcription(context, transcriber, speech)
         if reference is not None:
             with context.check("numbers") as check:
-                numbers, simulated = _float32_numbers(context, transcriber, speech), context.simulation is not None
-                measure_numbers(check, numbers, reference.numbers, simulated=simulated)
+                numbers = _float32_numbers(context, transcriber, speech)
+                measure_numbers(check, numbers, reference.numbers, simulated=context.is_simulated)
                 check.note("float32 on both")
     if transcript is not None:
         check_times(context, transcript)
@@ -97,8 +97,8 @@ def _check_word_times(context: CellContext, transcript: Transcript, reference: _
         check.note(f"{len(transcript.words)} words")
         check.require(word_errors(transcript.text, words).errors == 0, f"the words differ from the text: {words}")
         if reference is not None:
-            expected, simulated = reference.transcript.words or (), context.simulation is not None
-            figure = word_time_difference(transcript.words, expected, required=simulated)
+            expected = reference.transcript.words or ()
+            figure = word_time_difference(transcript.words, expected, required=context.is_simulated)
             if figure is None:
                 check.note("words differ from the CPU's; times are not compared")
             else:

@@ -234,12 +234,7 @@ def prepare_run(
 class RunPlan:
     """A checked request with everything that a run needs but its folder.
 
-    Attributes:
-        manifest: The manifest, whose run has no name yet.
-        facts: Facts of the utterances.
-        utterances: The utterances in order.
-        host: The plugins.
-        warnings: A sentence for each model that does not suit the data set.
+    The manifest's run has no name yet. *warnings* has a sentence for each model that does not suit the data set.
     """
 
     manifest: RunManifest

@@ -114,33 +114,21 @@ class WorkItem:
 
 @attrs.frozen(kw_only=True)
 class WorkUnit:
-    """Items that a worker receives together.
-
-    Attributes:
-        items: One item, or several if the engine decodes batches.
-    """
+    """Items that a worker receives together: a single one, or several if the engine decodes batches."""
 
     items: tuple[WorkItem, ...]
 
 
 @attrs.frozen(kw_only=True)
 class ItemsStarted:
-    """Items that are about to be sent to a worker.
-
-    Attributes:
-        keys: Keys of the items.
-    """
+    """Items that are about to be sent to a worker."""
 
     keys: tuple[ItemKey, ...]
 
 
 @attrs.frozen(kw_only=True)
 class TimeLimits:
-    """Time limits of the items of a unit, from a worker that has read the durations of their audio.
-
-    Attributes:
-        seconds: Limit of each item, counted from this message.
-    """
+    """Time limits of a unit's items, counted from this message, from a worker that has read their durations."""
 
     seconds: dict[ItemKey, float]
 
@@ -166,12 +154,7 @@ class ItemFinished:
 
 @attrs.frozen(kw_only=True)
 class ItemsLost:
-    """Items whose worker hung, died or ran out of memory.
-
-    Attributes:
-        keys: Keys of the items without an answer.
-        failure: Reason why the worker was lost.
-    """
+    """Items without an answer whose worker hung, died or ran out of memory."""
 
     keys: tuple[ItemKey, ...]
     failure: Failure

@@ -40,15 +40,10 @@ class RunRecords:
 
     Attributes:
         path: The run's folder or exported file.
-        manifest: Facts from before the run began.
-        utterances: Facts of the data set's utterances, in order.
-        outcomes: Outcomes by model, utterance and repeat.
-        losses: Number of attempts that each lost with its worker.
+        losses: Number of attempts that each outcome lost with its worker.
         last_losses: The last of these attempts.
         loaded: Loaded models by number.
         not_loaded: Models that did not load, unless they loaded later.
-        passes: Passes of models through the data set, in the order in which they ended.
-        sessions: Starts of the sessions that wrote the run.
         ends: Ends of the sessions by number; a session without one was killed.
         unattributed: Number of outcomes that were skipped because the record of their loaded model is missing, as after
             the removal of a damaged line. A resumed run repeats them.

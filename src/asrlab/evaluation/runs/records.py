@@ -72,12 +72,9 @@ class SessionStart:
 
 @attrs.frozen(kw_only=True)
 class SessionEnd:
-    """The end of a session. A session without this record was killed.
+    """The end of a session, *drained* after one Ctrl-C, and *stopped* after a second one or an error.
 
-    Attributes:
-        session: As in `SessionStart`.
-        why: ``finished``; ``drained`` after one Ctrl-C; ``stopped`` after a second Ctrl-C or an error.
-        monotonic: As in `SessionStart`.
+    A session without this record was killed.
     """
 
     session: int
@@ -110,12 +107,7 @@ class ModelLoaded:
 
 @attrs.frozen(kw_only=True)
 class ModelNotLoaded:
-    """A model that did not load, so that no utterance was tried with it.
-
-    Attributes:
-        model: Full name of the model.
-        failure: Reason why the model did not load.
-    """
+    """A model that did not load, so that no utterance was tried with it."""
 
     model: str
     failure: Failure
@@ -123,13 +115,7 @@ class ModelNotLoaded:
 
 @attrs.frozen(kw_only=True)
 class UnitStarted:
-    """A unit of work that goes to a worker.
-
-    Attributes:
-        model: Full name of the model.
-        repeat: Number of the repeat, from 0.
-        ids: Ids of the utterances in the unit.
-    """
+    """A unit of work that goes to a worker, with the ids of its utterances."""
 
     model: str
     repeat: int
@@ -138,14 +124,7 @@ class UnitStarted:
 
 @attrs.frozen(kw_only=True)
 class LostAttempt:
-    """A unit whose worker hung, died or ran out of memory; its utterances are retried one by one.
-
-    Attributes:
-        model: Full name of the model.
-        repeat: Number of the repeat, from 0.
-        ids: Ids of the utterances without an outcome.
-        failure: Reason why the worker was lost.
-    """
+    """A unit whose worker hung, died or ran out of memory; its utterances without an outcome are retried one by one."""
 
     model: str
     repeat: int
@@ -157,15 +136,7 @@ class LostAttempt:
 class Recognized:
     """The fields of a transcript that differ between utterances; `ModelLoaded` and the manifest have the others.
 
-    Attributes:
-        language: As in ``Transcript``.
-        language_probability: As in ``Transcript``.
-        segments: As in ``Transcript``.
-        duration: Seconds of audio decoded.
-        timings: Seconds spent in each step.
-        warnings: As in ``Transcript``.
-        decoding: As in ``Transcript``.
-        track: As in ``Transcript``.
+    Its attributes are those of the same names of ``Transcript``.
     """
 
     language: str | None

@@ -174,7 +174,7 @@ class ModelResult:
     @property
     def audio_seconds(self) -> float:
         """Seconds of audio of all transcribed utterances."""
-        return sum(transcript.duration for transcript in self._transcripts())
+        return sum(utterance.transcript.duration for utterance in self.utterances if utterance.transcript)
 
     @property
     def rtfx(self) -> float | None:
@@ -205,16 +205,11 @@ class ModelResult:
         """Return audio duration and seconds of work of each utterance transcribed in repeat *number*, from 0."""
         times = []
         for utterance in self.utterances:
-            if utterance.transcript is None:
-                continue
-            again = utterance.repeats[number - 1 : number] if number else ()
-            spent = utterance.transcript.timings.total if not number else again[0].seconds if again else None
-            if spent is not None:
-                times.append((utterance.transcript.duration, spent))
+            if utterance.transcript is not None and number <= len(utterance.repeats):
+                first = utterance.transcript.timings.total
+                seconds = utterance.repeats[number - 1].seconds if number else first
+                times += [(utterance.transcript.duration, seconds)] if seconds is not None else []
         return times
-
-    def _transcripts(self) -> list[Transcript]:
-        return [utterance.transcript for utterance in self.utterances if utterance.transcript]
 
 
 @attrs.frozen(kw_only=True)

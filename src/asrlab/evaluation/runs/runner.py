@@ -69,17 +69,7 @@ class RunProgress:
 
 @attrs.define(kw_only=True)
 class Runner:
-    """A session of a run.
-
-    Attributes:
-        records: Records of the run; each written record is added.
-        ledger: The ledger to write to.
-        utterances: Utterances in the order of their facts in *records*.
-        executor: The executor of the units.
-        jobs: Job of each model, in order.
-        progress: Called with the progress.
-        should_stop: Asked before anything new starts.
-    """
+    """A session of a run, which adds each record to the ledger and to *records*; *jobs* are by the models' names."""
 
     records: RunRecords
     ledger: Ledger

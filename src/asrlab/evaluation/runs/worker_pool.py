@@ -89,15 +89,7 @@ class LocalExecutor:
 
 @attrs.define(kw_only=True)
 class WorkerPool:
-    """Workers and the units they share.
-
-    Attributes:
-        executor: The settings.
-        job: The model and its settings.
-        queue: The remaining units.
-        warmups: Warm-ups for each worker.
-        should_stop: Asked whether nothing new may start.
-    """
+    """Workers, and the units in a queue that they share."""
 
     executor: LocalExecutor
     job: ModelJob

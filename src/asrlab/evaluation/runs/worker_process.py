@@ -8,7 +8,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,19 +68,16 @@ def kernel_oom_kills() -> int | None:
 
     Source: the kernel's cgroup-v2.rst, ``memory.events``; mm/oom_kill.c, which counts before it kills.
     """
-    for path in _counter_files():
+    groups = []
+    with suppress(OSError):
+        lines = (_PROC / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
+        groups = [_CGROUPS / line[3:].strip("/") for line in lines if line.startswith("0::")]
+    # a container may show its own group as the root
+    for path in (*(group / "memory.events" for group in (*groups, _CGROUPS)), _PROC / "vmstat"):
         with suppress(OSError, ValueError):
             fields = (line.split() for line in path.read_text(encoding="ascii").splitlines())
             return next(int(count) for name, count in fields if name == "oom_kill")
     return None
-
-
-def _counter_files() -> Iterator[Path]:
-    with suppress(OSError):
-        lines = (_PROC / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
-        yield from (_CGROUPS / line[3:].strip("/") / "memory.events" for line in lines if line.startswith("0::"))
-    yield _CGROUPS / "memory.events"  # a container may show its own group as the root
-    yield _PROC / "vmstat"
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -89,18 +85,14 @@ class WorkerState:
     """The state of a worker.
 
     Attributes:
-        process: The worker's process.
         timeout_s: Time limit of the current activity, at first of loading the model.
         warmups: Warm-ups that are still to run.
-        loaded: True once the model is loaded.
         open: Items in work without an answer.
         is_single: True if the worker received a single item.
         warming: True if the items are a warm-up.
-        kill_reason: Reason why the worker was killed; None if it was not.
         abandoned: True if the worker was killed because the run was stopped, so that its items do not count as lost.
         last_activity: Monotonic time of the last dispatch, answer or kill.
-        oom_checked_at: Monotonic time at which *oom_kills* was read.
-        oom_kills: The kernel's count at that time.
+        oom_kills: The kernel's count at the time *oom_checked_at*.
     """
 
     process: ChildProcess
@@ -170,10 +162,8 @@ class WorkerState:
 
     def timeout_failure(self) -> Failure:
         """Return the failure of a worker that timed out."""
-        return Failure(
-            kind=TIMEOUT,
-            message=f"the worker process was killed after {self.timeout_s:g} s without an answer {self.activity}",
-        )
+        message = f"the worker process was killed after {self.timeout_s:g} s without an answer {self.activity}"
+        return Failure(kind=TIMEOUT, message=message)
 
     def exceeds_memory_limit(self, limit_bytes: int | None) -> Failure | None:
         """Return the failure of a worker with more than *limit_bytes* of memory; None if it has less."""
@@ -188,8 +178,7 @@ class WorkerState:
         oom_kills = kernel_oom_kills() if code == -signal.SIGKILL else None
         if oom_kills is not None and self.oom_kills is not None and oom_kills > self.oom_kills:
             return Failure(kind=OOM, message=f"the kernel killed the worker process for lack of memory {self.activity}")
-        message = f"the worker process died of {describe_exit(code)} {self.activity}"
-        return Failure(kind=CRASHED, message=message)
+        return Failure(kind=CRASHED, message=f"the worker process died of {describe_exit(code)} {self.activity}")
 
     @property
     def activity(self) -> str:
@@ -200,6 +189,4 @@ class WorkerState:
             return "while idle"
         if self.warming:
             return "while warming up"
-        return (
-            "while transcribing this utterance" if self.is_single else "while transcribing several utterances at once"
-        )
+        return f"while transcribing {'this utterance' if self.is_single else 'several utterances at once'}"
