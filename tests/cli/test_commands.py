@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -216,15 +217,29 @@ def test_a_closed_output_pipe_is_not_an_error(asrlab_cli: Any, clips: tuple[Path
     assert (process.returncode, err) == (0, "")
 
 
-def test_a_bench_shows_its_table_and_the_texts(asrlab_cli: Any, small_folder: Path):
-    """A bench prints its table and each utterance's differences, and --only-table omits the differences."""
-    result = asrlab_cli("bench", small_folder, "-m", "echo", **WITHOUT_MODEL_ENGINES)
+def test_a_bench_shows_its_table_and_the_worst_texts(asrlab_cli: Any, small_folder: Path):
+    """A bench prints its table, the utterances with the most errors and where the rest is, but not every text."""
+    bench = ("bench", small_folder, "-m", "echo")
+    result = asrlab_cli(*bench, **WITHOUT_MODEL_ENGINES)
     assert (result.code, result.err) == (0, "")
     assert "100.00 % (3/3)" in result.out
-    assert "a-first\n  reference  heard\n  echo/echo  [-heard-] {+loud+}\n" in result.out
-    only = asrlab_cli("bench", small_folder, "-m", "echo", "--only-table", **WITHOUT_MODEL_ENGINES)
+    assert "a-first\n  echo/echo  1/1  [-heard-] {+loud+}\n" in result.out
+    assert "  reference  " not in result.out
+    assert "latency" not in result.out
+    assert re.search("\nall figures and texts: asrlab runs .* --verbose; as a page: asrlab report .*\n$", result.out)
+    only = asrlab_cli(*bench, "--only-table", **WITHOUT_MODEL_ENGINES)
     assert "100.00 % (3/3)" in only.out
     assert "[-heard-]" not in only.out
+    every = asrlab_cli(*bench, "--verbose", **WITHOUT_MODEL_ENGINES)
+    assert "latency" in every.out
+    assert "a-first\n  reference  heard\n  echo/echo  [-heard-] {+loud+}\n" in every.out
+
+
+def test_a_bench_of_several_models_begins_with_the_verdict(asrlab_cli: Any, small_folder: Path, third_party: Path):
+    """The first line of the output is the conclusion of a comparison of the models."""
+    result = asrlab_cli("bench", small_folder, "-m", "echo", "-m", "third/calm", plugins=[third_party])
+    assert result.code == 0
+    assert result.out.splitlines()[0].endswith("too few to tell (3 utterances)")
 
 
 def test_a_bench_with_failures_exits_with_1_and_names_them(asrlab_cli: Any, small_folder: Path, third_party: Path):

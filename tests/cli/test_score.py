@@ -73,3 +73,12 @@ def test_the_exported_hypotheses_of_a_run_have_the_score_of_the_run(asrlab_cli: 
     failed = asrlab_cli("runs", str(run_path), "--texts", "out.docx", cwd=tmp_path)
     assert failed.code == 2
     assert ".csv, .tsv, .trn" in failed.err
+
+
+@pytest.mark.parametrize("content", [b"RIFF$}\0\0WAVEfmt ", b"PK\x03\x04\x14\0", b"\x89PNG\r\n"])
+def test_a_binary_file_is_named_as_such(asrlab_cli: Any, tmp_path: Path, content: bytes):
+    """A binary file is refused without its bytes in the error."""
+    (tmp_path / "talk.bin").write_bytes(content)
+    result = asrlab_cli("score", "talk.bin", cwd=tmp_path)
+    assert result.code == 4
+    assert "talk.bin is not a file of hypotheses in a known format (it is binary); give a table" in result.err

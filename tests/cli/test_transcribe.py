@@ -190,3 +190,10 @@ def test_an_invalid_engine_option_is_refused(asrlab_cli: Any, clips: tuple[Path,
     result = asrlab_cli("transcribe", clips[1], "-m", "echo/echo", "--engine-option", "patience")
     assert (result.code, result.out) == (2, "")
     assert "'patience' is not NAME=VALUE" in result.err
+
+
+def test_a_model_without_its_engine_is_suggested_with_each_engine(asrlab_cli: Any, speech: Path):
+    """``-m base`` is refused with the names of the engines' models of that name."""
+    result = asrlab_cli("transcribe", "one.flac", "-m", "base", cwd=speech)
+    assert result.code == 3
+    assert "there is no model 'base'; did you mean faster-whisper/base or openai-whisper/base?" in result.err

@@ -305,7 +305,8 @@ def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.slow
 def test_the_table_of_bench_marks_random_weights(tiny_lfm2_audio: WriteCheckpoint, asrlab_cli: Any) -> None:
     """``asrlab bench`` runs the model, and its table lists the patches and marks random weights."""
-    run = asrlab_cli("bench", "smoke", "-m", f"liquid-audio/{tiny_lfm2_audio(TEXT)}", "--device", "cpu")
+    model = f"liquid-audio/{tiny_lfm2_audio(TEXT)}"
+    run = asrlab_cli("bench", "smoke", "-m", model, "--device", "cpu", "--verbose")
     assert run.code == 0, run.err
     assert "random weights" in run.out
     assert "liquid-audio-detokenizer-device applied" in run.out

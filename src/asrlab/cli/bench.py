@@ -54,7 +54,7 @@ _run_options = options.combine(
 @options.model_option
 @_run_options
 @options.normalizers_option
-@options.only_table_option
+@options.run_view_options
 @options.device_options
 @options.engine_options
 @options.batching_options
@@ -75,7 +75,7 @@ def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any)
     from asrlab.evaluation.runs.bench import prepare_run
     from asrlab.evaluation.runs.manifest import BenchRequest, default_warmup
 
-    shown = {name: given.pop(name) for name in ("normalizers", "only_table", "as_json")}
+    shown = {name: given.pop(name) for name in ("normalizers", "verbose", "only_table", "as_json")}
     run, memory_limit, warmup = given.pop("run"), given.pop("memory_limit"), given.pop("warmup")
     names = ("format", "allow_external_audio", "device", "compute_type", "threads", "patches", "normalizer", "repeat")
     settings = {name: given.pop(name) for name in (*names, "timeout")}
@@ -98,9 +98,9 @@ def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any)
 @click.command(cls=Command, epilog=RESUME_EPILOG)
 @click.argument("run")
 @options.offline_option
-@options.only_table_option
+@options.run_view_options
 @options.as_json
-def resume(run: str, *, offline: bool, only_table: bool, as_json: bool) -> int:
+def resume(run: str, *, offline: bool, **shown: bool) -> int:
     """Resume RUN, which was stopped or killed, by its name or its folder.
 
     Utterances that have an outcome keep it; the rest is transcribed. If the data set, the weights or a package has
@@ -112,4 +112,4 @@ def resume(run: str, *, offline: bool, only_table: bool, as_json: bool) -> int:
 
     with run_progress() as progress:
         result = evaluation.resume(run, offline=offline, progress=progress.show, should_stop=progress.should_stop)
-    return finish_run(result, stopped=progress.stopped, only_table=only_table, normalizers=(), as_json=as_json)
+    return finish_run(result, stopped=progress.stopped, normalizers=(), **shown)

@@ -47,7 +47,7 @@ def details_view(details: Details) -> Iterator[Table | Text]:
     names = [system.name for system in details.systems]
     yield from (_breakdown(breakdown, names) for breakdown in details.breakdowns if breakdown.groups)
     if details.worst:
-        yield Text("\n").join(_worst(details.worst))
+        yield worst_view(details.worst)
     if details.gates:
         yield Text("\n").join(Text(f"gates, {name}: {_gates(details.gates, i)}") for i, name in enumerate(names))
     if details.provenance:
@@ -93,14 +93,16 @@ def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
     return new_table(columns, rows, texts=1, title=title, caption=caption if remaining > 0 else "")
 
 
-def _worst(utterances: tuple[WorstUtterance, ...]) -> Iterator[Text]:
-    yield Text(f"utterances with the most errors  {LEGEND}")
+def worst_view(utterances: tuple[WorstUtterance, ...]) -> Text:
+    """Return utterances with the differences of each system marked."""
+    lines = [Text(f"utterances with the most errors  {LEGEND}")]
     width = max(len(name) for name, _ in utterances[0].scored)
     for utterance in utterances:
-        yield Text(utterance.id, style="bold")
+        lines.append(Text(utterance.id, style="bold"))
         for name, outcome in utterance.scored:
             words = outcome.counts.reference_length if outcome.counts else 0
-            yield Text.assemble(f"  {name.ljust(width)}  {outcome.errors}/{words}  ", marked(outcome.words))
+            lines.append(Text.assemble(f"  {name.ljust(width)}  {outcome.errors}/{words}  ", marked(outcome.words)))
+    return Text("\n").join(lines)
 
 
 def _gates(gates: tuple[GateCounts, ...], index: int) -> str:

@@ -97,7 +97,10 @@ model_option = click.option(
 as_json = flag("--json", "as_json", description="Print one JSON object instead.")
 offline_option = flag("--offline", description="Fetch no weights over the network.")
 engine_filter = click.option("--engine", "engines", multiple=True, metavar="NAME", help="Only this engine. Repeatable.")
-only_table_option = flag("--only-table", description="Leave out the texts.")
+run_view_options = combine(
+    flag("--verbose", description="Print all figures, findings and texts."),
+    flag("--only-table", description="Leave out the texts."),
+)
 normalizers_option = click.option(
     "--normalizers",
     metavar="NAMES",

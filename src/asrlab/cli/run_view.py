@@ -10,10 +10,11 @@ import click
 from rich.table import Table
 
 from asrlab.cli.command import DONE, INTERRUPTED, SOME_FAILED, code_for
-from asrlab.cli.details_view import LEGEND, details_view, marked, metrics_view, unknown_languages
+from asrlab.cli.details_view import LEGEND, details_view, marked, metrics_view, unknown_languages, worst_view
 from asrlab.cli.output import echo_json, new_table, print_parts
 from asrlab.cli.progress import resume_hint
 from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
+from asrlab.evaluation.reports.comparison import compare_runs
 from asrlab.evaluation.reports.details import build_details, describe_device
 from asrlab.evaluation.reports.extra_metrics import run_metrics
 from asrlab.evaluation.reports.formatting import (
@@ -33,8 +34,8 @@ from asrlab.evaluation.reports.systems import ComparisonOptions, loaded_systems
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.terminal.screen import Text, open_screen
 
-_MAX_UTTERANCES_WITHOUT_WORST = 20
-_N_WORST = 5
+MAX_LINES_SHOWN = 10
+"""Failures, findings and worst utterances shown without ``--verbose``."""
 OF_FINISHED = "of finished"
 COLUMNS = (
     *("model", "device requested → used", "WER (errors/words)", OF_FINISHED, "S D I", "CER", "RTFx", "p50", "p95"),
@@ -80,22 +81,38 @@ def exit_code(result: BenchResult) -> int:
     return SOME_FAILED if load_failures or result.failed or not result.complete else DONE
 
 
-def show_run(result: BenchResult, *, only_table: bool, normalizers: Sequence[str]) -> None:
-    """Print a run: its table, failures, findings, further metrics and texts."""
+def show_run(result: BenchResult, *, verbose: bool, only_table: bool, normalizers: Sequence[str]) -> None:
+    """Print a run: the verdict, its table, failures, findings and the worst texts.
+
+    Args:
+        result: The run.
+        verbose: Print all further metrics, details and texts too.
+        only_table: Leave out the texts.
+        normalizers: Normalizers to score the texts with, side by side.
+    """
     screen, errors = open_screen(), open_screen(stderr=True)
+    options = ComparisonOptions(worst_n=0 if only_table else MAX_LINES_SHOWN)
+    details = build_details([result], options)
+    has_references = any(system.words.reference_length for system in details.systems)
+    if len(details.systems) > 1 and result.complete and has_references:
+        for line in compare_runs([result], options).headline:
+            screen.print(Text(line, style="bold"), soft_wrap=True)
     screen.print(run_table(result))
-    for line in failures(result):
-        errors.print(line, soft_wrap=True)
-    for line in gate_findings(result):
-        screen.print(line, soft_wrap=True)
-    print_parts(screen, metrics_view(run_metrics(result, normalizers=normalizers)))
-    # the worst of a few texts are easily found, and all of them follow
-    with_worst = not only_table and len(result.models[0].utterances) > _MAX_UTTERANCES_WITHOUT_WORST
-    options = ComparisonOptions(worst_n=_N_WORST if with_worst else 0)
-    print_parts(screen, details_view(build_details([result], options)))
-    if not only_table:
-        for line in marked_texts(result):
-            screen.print(line, soft_wrap=True)
+    for output, lines in ((errors, [*failures(result)]), (screen, [*gate_findings(result)])):
+        shown = lines if verbose else lines[:MAX_LINES_SHOWN]
+        for text in (*shown, *([Text(f"and {len(lines) - len(shown)} more")] if len(lines) > len(shown) else [])):
+            output.print(text, soft_wrap=True)
+    if verbose or normalizers:
+        print_parts(screen, metrics_view(run_metrics(result, normalizers=normalizers)))
+    if verbose:
+        print_parts(screen, details_view(details))
+        for text in marked_texts(result) if not only_table else ():
+            screen.print(text, soft_wrap=True)
+        return
+    if details.worst:
+        print_parts(screen, [worst_view(details.worst)])
+    run = shlex.quote(str(result.run))
+    print_parts(screen, [Text(f"all figures and texts: asrlab runs {run} --verbose; as a page: asrlab report {run}")])
 
 
 def run_table(result: BenchResult) -> Table:

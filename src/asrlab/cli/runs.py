@@ -37,7 +37,7 @@ FORMATS = ("csv", "tsv", "trn", "ctm", "stm", "jsonl")
 @click.option("-f", "--format", type=click.Choice(FORMATS), help="Format of --texts; by its ending, csv for -.")
 @click.option("-m", "--model", help="Model of --texts, if RUN has several.")
 @options.normalizers_option
-@options.only_table_option
+@options.run_view_options
 @options.as_json
 def runs(
     run: str | None,
@@ -45,9 +45,8 @@ def runs(
     export: Path | None,
     texts: Path | None,
     normalizers: tuple[str, ...],
-    only_table: bool,
     as_json: bool,
-    **of_texts: Any,
+    **given: Any,
 ) -> None:
     """List the runs, the latest first; or show or export RUN.
 
@@ -55,8 +54,9 @@ def runs(
     exported run is one file with everything that asrlab verify and asrlab compare need. --texts is for other programs,
     and for asrlab score.
     """
+    format_, model = given.pop("format"), given.pop("model")
     if run is None:
-        if normalizers or any(value is not None for value in (export, texts, *of_texts.values())):
+        if normalizers or any(value is not None for value in (export, texts, format_, model)):
             raise click.UsageError("name the RUN to show or export; asrlab runs lists them")
         _list_runs(as_json=as_json)
         return
@@ -73,14 +73,14 @@ def runs(
         if as_json:
             echo_json(result.to_json())
         else:
-            show_run(result, only_table=only_table, normalizers=normalizers)
+            show_run(result, normalizers=normalizers, **given)
         return
     check_document_path(path, as_json=as_json, option="export" if export else "texts")
     if export:
         document = render_export(records)
     else:
-        format_ = of_texts["format"] or ("csv" if is_stdout(path) else hypothesis_format(path))
-        document, omitted = render_hypotheses(records.result(), format_, model=of_texts["model"])
+        format_ = format_ or ("csv" if is_stdout(path) else hypothesis_format(path))
+        document, omitted = render_hypotheses(records.result(), format_, model=model)
         note = f"; {omitted} failed and are not in it" if omitted else ""
     write_document(path, document)
     click.echo(f"asrlab: wrote {'to standard output' if is_stdout(path) else path}{note}", err=True)

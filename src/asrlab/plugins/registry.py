@@ -142,7 +142,8 @@ class Registry:
         known = [resolved.name for resolved in self.models()]
         # an engine's name alone can be used only if it has a default model
         aliases = [alias for spec in self.engines() if spec.default_model for alias in _names(spec)]
-        near = get_close_matches(name, known + aliases, n=3, cutoff=0.5)
+        of_engines = [model for model in known if model.partition("/")[2] == name]
+        near = of_engines or get_close_matches(name, known + aliases, n=3, cutoff=0.5)
         broken = "".join(f"\n{failure}" for failure in self._host.failures)
         hint = f"did you mean {' or '.join(near)}?" if near else "to list all, run: asrlab models"
         return EngineNotFoundError(f"there is no model {name!r}; {hint}{broken}", name=name, near=near)

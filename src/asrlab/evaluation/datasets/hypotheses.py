@@ -113,9 +113,11 @@ def _sniff_format(path: Path) -> str:
         return "trn"
     if _split_ctm(first_line(path).strip()):
         return "ctm"
+    start = first_line(path)
+    found = "it is binary" if re.search(r"[\x00-\x08\x0e-\x1f\ufffd]", start) else f"its first line is {start[:60]!r}"
     raise DatasetError(
-        f"{path} is not a file of hypotheses in a known format (its first line is {first_line(path)[:60]!r}); give a "
-        "table with the columns utt_id and text, trn, CTM, or JSONL with pred_text",
+        f"{path} is not a file of hypotheses in a known format ({found}); give a table with the columns utt_id and "
+        "text, trn, CTM, or JSONL with pred_text",
         path=path,
     )
 
