@@ -95,7 +95,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "resume": ("resume", "run"),
     "runs": ("runs",),
     "runs-json": ("runs", "--json"),
-    "show": ("runs", "run"),
+    "show": ("runs", "run", "--verbose"),
     "show-json": ("runs", "run", "--json"),
     "export": ("runs", "run", "--export", "-"),
     **{

@@ -29,12 +29,7 @@ _CODES = {
     **dict.fromkeys(("AudioError", "DatasetError", "WeightsError"), BAD_INPUT),
     "OutputError": OUTPUT_FAILED,
 }
-_USING_PLUGINS = frozenset(
-    {
-        *("bench", "devices", "doctor", "models", "new-plugin", "patches", "plugins", "pull", "resume", "transcribe"),
-        *("tune", "verify"),
-    }
-)
+_WITHOUT_PLUGINS = frozenset({"compare", "completion", "report", "runs", "score"})
 _PROBING_AGAIN = frozenset({"doctor", "plugins"})
 
 
@@ -49,7 +44,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the body under the guards; ``--help`` and wrong usage end before this."""
         with guard_plugins(as_json=bool(ctx.params.get("as_json"))):
-            if self.name in _USING_PLUGINS:
+            if self.name not in _WITHOUT_PLUGINS:
                 _probe_plugins(again=self.name in _PROBING_AGAIN)
             return super().invoke(ctx)
 

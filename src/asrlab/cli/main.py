@@ -18,15 +18,15 @@ MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 50, 80, 100  # columns of help texts
 
 COMMANDS = {
     "transcribe": ("asrlab.cli.transcribe", "Transcribe FILEs, whatever their format; - reads standard input."),
-    "bench": ("asrlab.cli.bench", "Transcribe DATASET with each MODEL and score the texts against its references."),
-    "resume": ("asrlab.cli.bench", "Resume RUN, which was stopped or killed, by its name or its folder."),
+    "bench": ("asrlab.cli.runs", "Transcribe DATASET with each MODEL and score the texts against its references."),
+    "resume": ("asrlab.cli.runs", "Resume RUN, which was stopped or killed, by its name or its folder."),
     "runs": ("asrlab.cli.runs", "List the runs, the latest first; or show or export RUN."),
     "compare": ("asrlab.cli.compare", "Compare the models of one RUN or several over the same utterances."),
     "report": (
-        "asrlab.cli.report",
+        "asrlab.cli.compare",
         "Write a report on one RUN, or several over the same utterances, as one HTML file.",
     ),
-    "score": ("asrlab.cli.score", "Score the hypotheses in FILE, and compare those of several FILEs."),
+    "score": ("asrlab.cli.compare", "Score the hypotheses in FILE, and compare those of several FILEs."),
     "verify": ("asrlab.cli.verify", "Check DOCUMENTS, Markdown files and folders of them, against recorded evidence."),
     "models": ("asrlab.cli.models", "List the models of all engines, with where their weights are."),
     "devices": ("asrlab.cli.models", "List the devices that each engine can use on this machine."),

@@ -138,7 +138,7 @@ batching_options = combine(
     click.option("--batch-size", type=int, help="Maximum inputs decoded in one call; 1 decodes one at a time."),
     click.option("--workers", type=int, help="Batches decoded at once."),
     click.option("--worker-threads", type=int, help="CPU threads of each worker."),
-    click.option("--padding", type=float, help="Seconds of silence after a batch; 30: the full window."),
+    click.option("--padding", "padding_s", type=float, help="Seconds of silence after a batch; 30: the full window."),
     click.option(
         "--batch-encoder/--no-batch-encoder", default=None, help="Encode a batch in one call, or each chunk alone."
     ),
@@ -176,9 +176,8 @@ def to_batching(given: dict[str, Any]) -> Batching:
     """Remove the values of `batching_options` from *given* and return them; the calibration sets what is None."""
     from asrlab.options import Batching
 
-    names = {"threads": "worker_threads", "padding_s": "padding"}
-    fields = ("batch_size", "workers", "threads", "padding_s", "batch_encoder")
-    return Batching(**{field: given.pop(names.get(field, field)) for field in fields})
+    names = ("batch_size", "workers", "padding_s", "batch_encoder")
+    return Batching(threads=given.pop("worker_threads"), **{name: given.pop(name) for name in names})
 
 
 def to_transcribe_options(given: dict[str, Any]) -> TranscribeOptions:

@@ -88,19 +88,20 @@ def _show(verification: Verification) -> None:
 
 
 def _to_plain(verification: Verification) -> dict[str, Any]:
+    from pathlib import Path
+
     import attrs
 
-    return {
-        "documents": [str(path) for path in verification.documents],
-        "records": list(verification.records),
-        "n_generated": verification.n_generated,
-        "findings": [attrs.asdict(finding) | {"path": str(finding.path)} for finding in verification.findings],
-        "waivers": [
-            {"path": str(path), "line": waiver.line, "reason": waiver.reason, "figures": waiver.figures}
-            for path, waiver in verification.waivers
-        ],
-        "written": [str(path) for path in verification.written],
-    }
+    plain = attrs.asdict(
+        verification,
+        filter=lambda attribute, _: attribute.name != "waivers",
+        value_serializer=lambda _instance, _attribute, value: str(value) if isinstance(value, Path) else value,
+    )
+    waivers = [
+        {"path": str(path), "line": waiver.line, "reason": waiver.reason, "figures": waiver.figures}
+        for path, waiver in verification.waivers
+    ]
+    return plain | {"waivers": waivers}
 
 
 def _rerun(record: Path, device: str | None, *, offline: bool, as_json: bool) -> int:
