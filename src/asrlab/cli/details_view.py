@@ -11,7 +11,6 @@ from asrlab.evaluation.metrics import (
     AlignedWord,
     EntityCounts,
     EntityScore,
-    SuspectReference,
     SuspectReport,
     describe_normalizers,
 )
@@ -49,10 +48,10 @@ def details_view(details: Details) -> Iterator[Table | Text]:
     if details.worst:
         yield worst_view(details.worst)
     if details.gates:
-        yield Text("\n").join(Text(f"gates, {name}: {_gates(details.gates, i)}") for i, name in enumerate(names))
+        yield Text("\n".join(f"gates, {name}: {_gates(details.gates, i)}" for i, name in enumerate(names)))
     if details.provenance:
-        yield Text("\n").join(Text(line) for facts in details.provenance for line in _provenance(facts))
-    yield Text("\n").join(map(_environment, details.runs))
+        yield Text("\n".join(line for facts in details.provenance for line in _provenance(facts)))
+    yield Text("\n".join(map(_environment, details.runs)))
 
 
 def _latency(view: LatencyHistograms) -> Table:
@@ -125,10 +124,10 @@ def _provenance(facts: SystemFacts) -> Iterator[str]:
         yield f"{facts.name}: patches: {', '.join(f'{patch.name} {patch.status}' for patch in facts.patches)}"
 
 
-def _environment(run: RunFacts) -> Text:
+def _environment(run: RunFacts) -> str:
     facts = dict(run.facts)
     names = ("machine", "system", "load before", "variables", "source tree")
-    return Text(f"{run.run}: " + "; ".join(f"{name} {facts[name]}" for name in names if name in facts))
+    return f"{run.run}: " + "; ".join(f"{name} {facts[name]}" for name in names if name in facts)
 
 
 def metrics_view(figures: RunMetrics) -> Iterator[Table | Text]:
@@ -201,15 +200,19 @@ def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
         "of the same weights count once."
     )
     columns = ("utterance", "word", "reference", "instead", "agree")
-    rows = map(_suspect, report.suspects[:SUSPECTS_SHOWN])
+    rows = (
+        (
+            suspect.id,
+            str(suspect.word + 1),
+            suspect.reference or "(nothing)",
+            suspect.instead or "(nothing)",
+            ", ".join(suspect.agreeing),
+        )
+        for suspect in report.suspects[:SUSPECTS_SHOWN]
+    )
     yield new_table(columns, rows, texts=5, title="references that models doubt", caption=caption)
     rates = (
         (row.system, *(format_error_rate(words.errors, words.reference_length) for words in (row.words, row.without)))
         for row in report.systems
     )
     yield new_table(("model", "with", "without"), rates, texts=1, title="WER with those places and without")
-
-
-def _suspect(suspect: SuspectReference) -> tuple[str, ...]:
-    words = (suspect.reference or "(nothing)", suspect.instead or "(nothing)")
-    return suspect.id, str(suspect.word + 1), *words, ", ".join(suspect.agreeing)

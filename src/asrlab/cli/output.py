@@ -158,12 +158,7 @@ def is_stdout(path: Path) -> bool:
 
 
 def check_document_path(path: Path, *, as_json: bool, option: str) -> None:
-    """Check that a document can be written to *path*, before it is built.
-
-    Raises:
-        OptionError: If both the document and ``--json`` would be written to standard output.
-        OutputError: If the file cannot be written.
-    """
+    """Check that a document can be written to *path*, before it is built; ``--json`` needs standard output."""
     if not is_stdout(path):
         check_target(path)
     elif as_json:
@@ -172,11 +167,7 @@ def check_document_path(path: Path, *, as_json: bool, option: str) -> None:
 
 
 def write_document(path: Path, content: bytes) -> None:
-    """Write *content* to standard output, or to a file, which is written whole or not at all.
-
-    Raises:
-        OutputError: If it cannot be written.
-    """
+    """Write *content* to standard output, or to a file, which is written whole or not at all."""
     if is_stdout(path):
         guarded().write_bytes(content)
     else:

@@ -62,22 +62,17 @@ def finish_run(result: BenchResult, *, stopped: bool, as_json: bool, **shown: An
         echo_json(result.to_json())
     elif result.complete:
         show_run(result, **shown)
+    load_failures = [(model.model, model.failure) for model in result.models if model.failure is not None]
     if not result.complete:
-        for model in result.models:
-            if model.failure is not None:
-                message = f"{model.model} did not load: {model.failure.kind}: {model.failure.message}"
-                click.echo(f"asrlab: {message}", err=True)
+        for model, failure in load_failures:
+            click.echo(f"asrlab: {model} did not load: {failure.kind}: {failure.message}", err=True)
         done = sum(len(model.utterances) for model in result.models)
         why = "interrupted" if stopped else "ended early"
         click.echo(f"asrlab: {why} with {done} outcomes; {resume_hint(result.run)}", err=True)
-    return INTERRUPTED if stopped else exit_code(result)
-
-
-def exit_code(result: BenchResult) -> int:
-    """Return 0 on success, 1 if an item failed or is missing, or the load error's code if no model loaded."""
-    load_failures = [model.failure for model in result.models if model.failure is not None]
+    if stopped:
+        return INTERRUPTED
     if load_failures and len(load_failures) == len(result.models):
-        return code_for(load_failures[0].kind)
+        return code_for(load_failures[0][1].kind)
     return SOME_FAILED if load_failures or result.failed or not result.complete else DONE
 
 

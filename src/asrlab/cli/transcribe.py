@@ -102,12 +102,7 @@ def _find_audio(file: str) -> list[str]:
 def _plan_outputs(
     files: tuple[str, ...], formats: tuple[str, ...], output: Path | None, *, as_json: bool
 ) -> dict[str, dict[str, Path]]:
-    """Return the path of each file's transcript in each format; no path prints the transcript.
-
-    Raises:
-        OptionError: If two files would be written to one path, or several documents to one.
-        OutputError: If *output* cannot be written.
-    """
+    """Return the path of each file's transcript in each format; without one the transcript is printed."""
     from pathlib import Path
 
     from asrlab.output_files import check_folder, check_target

@@ -183,10 +183,11 @@ def probe_engines(
         else:
             groups.append([task])
     answers = run_tasks(groups, timeout_s=IMPORT_TIMEOUT_S, progress=progress)
-    return ((specs[id(task)], _with_subject(answer)) for task, answer in answers)
+    return ((specs[id(task)], _complete_failure(answer)) for task, answer in answers)
 
 
-def _with_subject(answer: TaskResult) -> TaskResult:
+def _complete_failure(answer: TaskResult) -> TaskResult:
+    """Put a subject before a failure that lacks one."""
     return (
         answer if answer.raised or not answer.failure else attrs.evolve(answer, failure=f"its import {answer.failure}")
     )
