@@ -35,10 +35,10 @@ COMMANDS = {
         "asrlab.cli.models",
         "Fetch the weights of MODELs into asrlab's store, check them, and print their paths.",
     ),
-    "tune": ("asrlab.cli.tune", "Find the fastest batching settings for each MODEL on this machine, and store them."),
+    "tune": ("asrlab.cli.models", "Find the fastest batching settings for each MODEL on this machine, and store them."),
     "patches": ("asrlab.cli.doctor", "List all known patches with their status here and their reason."),
-    "plugins": ("asrlab.cli.plugins", "List the plugins and what each offers, and name those that failed."),
-    "new-plugin": ("asrlab.cli.plugins", "Write a plugin package called NAME that adds an engine."),
+    "plugins": ("asrlab.cli.doctor", "List the plugins and what each offers, and name those that failed."),
+    "new-plugin": ("asrlab.cli.doctor", "Write a plugin package called NAME that adds an engine."),
     "completion": ("asrlab.cli.command", "Print the script that completes commands, options and models in SHELL."),
 }
 """Module and short help of each command, in the order of ``asrlab --help``."""
