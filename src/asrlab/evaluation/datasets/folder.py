@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,14 +21,6 @@ _MAX_TEXT_BYTES = 64 * 2**20
 _SPACE = re.compile(r"[ \t]+")
 
 
-@attrs.frozen(kw_only=True)
-class _PairedFiles:
-    """The files of a folder by utterance id."""
-
-    audio: dict[str, Path] = attrs.field(factory=dict)
-    text: dict[str, Path] = attrs.field(factory=dict)
-
-
 def sniff_folder(path: Path) -> bool:
     """Return True if *path* is a folder that directly holds audio with a ``.txt`` of the same name."""
     files = [entry for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
@@ -39,75 +31,64 @@ def sniff_folder(path: Path) -> bool:
 def read_folder(path: Path, options: ReadOptions) -> Dataset:
     """Return the audio in a folder and its subfolders, ordered by id.
 
-    An utterance's id is its path in the folder without the suffix, with ``/`` between, in Unicode's form NFC. The
-    reference is read as UTF-8, with or without a byte order mark, and stripped. Hidden files and folders are ignored.
-    The names are read now, the references when iterated.
-
-    Links to folders within the folder are not followed, since those are read themselves. Links that lead out of the
-    folder are refused, or followed if external files are allowed.
+    An utterance's id is its path in the folder without the suffix. Hidden files and folders are ignored. The names are
+    read now, the references when iterated.
     """
     # absolute, since the working directory may change before the data set is iterated
-    files = _collect(AudioRoot.at(path.absolute(), options))
-    if not files.audio:
+    root = AudioRoot.at(path.absolute(), options)
+    audio, texts = _collect(root)
+    if not audio:
         hint = f" (files ending in {', '.join(AUDIO_SUFFIXES)})"
         for manifest in (sorted(path.glob("*.jsonl")) or sorted(path.glob("*.json")))[:1]:
             hint = f"; if {manifest.name} is its manifest, give that: {manifest}"
         raise DatasetError(f"folder {path} holds no audio{hint}", path=path)
-    _check_paired(path.absolute(), files, require_text=options.require_text)
+    _check_paired(root.folder, audio, texts, require_text=options.require_text)
 
     def read() -> Iterator[Utterance]:
-        for name in sorted(files.audio):
-            text = _read_text(files.text[name]) if name in files.text else None
-            yield Utterance(id=name, audio=files.audio[name], text=text)
+        for name in sorted(audio):
+            yield Utterance(id=name, audio=audio[name], text=_read_text(texts[name]) if name in texts else None)
 
-    return Dataset(name=path.resolve().name, source=f"folder {path}", read=read, length=len(files.audio))
+    return Dataset(name=path.resolve().name, source=f"folder {path}", read=read, length=len(audio))
 
 
-def _collect(root: AudioRoot) -> _PairedFiles:
-    files = _PairedFiles()
+def _collect(root: AudioRoot) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return the audio and the text files of a folder by utterance id."""
+    audio: dict[str, Path] = {}
+    texts: dict[str, Path] = {}
     for folder, names in root.walk(is_hidden=lambda name: name.startswith(".")):
         for path in (folder / name for name in names):
             suffix = path.suffix.lower()
-            if suffix == ".txt":
-                _add(files.text, root.check(path), root.folder)
-            elif suffix in AUDIO_SUFFIXES:
-                _add(files.audio, root.check(path, is_audio=True), root.folder)
-    return files
+            if suffix != ".txt" and suffix not in AUDIO_SUFFIXES:
+                continue
+            files = texts if suffix == ".txt" else audio
+            root.check(path, is_audio=files is audio)
+            # composed, since macOS writes decomposed names and the id must not depend on the system that copied them
+            name = unicodedata.normalize("NFC", path.relative_to(root.folder).with_suffix("").as_posix())
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                problem = f"the file name {str(path)!r} is not valid UTF-8; rename it"
+                raise DatasetError(problem, path=path) from error
+            first = files.setdefault(name, path)
+            if first != path:
+                problem = f"{first} and {path} would both be utterance {name!r}; rename or remove one of them"
+                raise DatasetError(problem, path=path)
+    return audio, texts
 
 
-def _add(files: dict[str, Path], path: Path, root: Path) -> None:
-    # composed, since macOS writes decomposed names and the id must not depend on the system that copied the folder
-    name = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise DatasetError(f"the file name {str(path)!r} is not valid UTF-8; rename it", path=path) from error
-    if name in files:
-        raise DatasetError(
-            f"{files[name]} and {path} would both be utterance {name!r}; rename or remove one of them", path=path
-        )
-    files[name] = path
-
-
-def _check_paired(root: Path, files: _PairedFiles, *, require_text: bool) -> None:
-    without_audio = sorted(files.text.keys() - files.audio.keys())
-    without_text = sorted(files.audio.keys() - files.text.keys()) if require_text else []
-    problems = [
-        _shortlist([files.audio[name] for name in without_text], root, "without a same-named .txt"),
-        _shortlist([files.text[name] for name in without_audio], root, "without same-named audio"),
-    ]
-    if any(problems):
+def _check_paired(root: Path, audio: dict[str, Path], texts: dict[str, Path], *, require_text: bool) -> None:
+    without_text = [audio[name] for name in sorted(audio.keys() - texts.keys()) if require_text]
+    without_audio = [texts[name] for name in sorted(texts.keys() - audio.keys())]
+    problems = []
+    for paths, lacks in ((without_text, "a same-named .txt"), (without_audio, "same-named audio")):
+        if paths:
+            shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:_MAX_SHOWN])
+            more = f", ... ({len(paths)} in all)" if len(paths) > _MAX_SHOWN else ""
+            problems.append(f"{shown}{more} without {lacks}")
+    if problems:
         hint = "; add the missing files or move these away"
         hint += ", or accept audio without a reference (require_text=False)" if without_text else ""
-        raise DatasetError(f"folder {root} holds {' and '.join(filter(None, problems))}{hint}", path=root)
-
-
-def _shortlist(paths: Sequence[Path], root: Path, problem: str) -> str:
-    if not paths:
-        return ""
-    shown = ", ".join(path.relative_to(root).as_posix() for path in paths[:_MAX_SHOWN])
-    more = f", ... ({len(paths)} in all)" if len(paths) > _MAX_SHOWN else ""
-    return f"{shown}{more} {problem}"
+        raise DatasetError(f"folder {root} holds {' and '.join(problems)}{hint}", path=root)
 
 
 def _read_text(path: Path) -> str:
@@ -136,16 +117,11 @@ def sniff_librispeech(path: Path) -> bool:
 def read_librispeech(path: Path, options: ReadOptions) -> Dataset:
     """Return all chapters below a folder, ordered by name, each read while it is iterated.
 
-    A line of ``*.trans.txt`` has an id and the text. The audio has the id as its name, in the same folder, with any
-    suffix of audio. Speaker and recording come from the path: of ``84/121123/84-121123.trans.txt``, ``84`` and
-    ``84-121123``.
-
     Source: LibriSpeech, ``README.TXT``, section 5.
     """
     if not sniff_librispeech(path):
-        raise DatasetError(
-            f"{path} is not a LibriSpeech tree: no folder in it has a file *{_TRANSCRIPTS_SUFFIX}", path=path
-        )
+        problem = f"no folder in it has a file *{_TRANSCRIPTS_SUFFIX}"
+        raise DatasetError(f"{path} is not a LibriSpeech tree: {problem}", path=path)
     top = path.absolute()
 
     def read() -> Iterator[Utterance]:
@@ -197,19 +173,14 @@ def sniff_kaldi(path: Path) -> bool:
 def read_kaldi(path: Path, options: ReadOptions) -> Dataset:
     """Return the utterances of ``text`` in its order; those of ``segments`` are parts of their recordings.
 
-    Relative paths begin in the directory, not in the working directory of a recipe. ``wav.scp``, ``segments``,
-    ``utt2spk`` and ``utt2lang`` are kept in memory as strings; ``text`` is read line by line. Commands in ``wav.scp``
-    are never run.
+    All files but ``text`` are kept in memory as strings. Commands in ``wav.scp`` are never run.
 
     Source: Kaldi, "Data preparation".
     """
-    for name in ("wav.scp", *(("text",) if options.require_text else ())):
+    cures = {"wav.scp": "", "text": "; add it, or do without references (require_text=False)"}
+    for name in cures if options.require_text else ["wav.scp"]:
         if not (path / name).is_file():
-            raise DatasetError(
-                f"{path} is not a Kaldi directory: it has no {name}"
-                + ("; add it, or do without references (require_text=False)" if name == "text" else ""),
-                path=path,
-            )
+            raise DatasetError(f"{path} is not a Kaldi directory: it has no {name}{cures[name]}", path=path)
     _checked_root(path.absolute(), options)
     read = partial(_read_kaldi, path.absolute(), options)
     return Dataset(name=path.resolve().name, source=f"Kaldi directory {path}", read=read)

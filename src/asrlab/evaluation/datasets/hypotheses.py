@@ -194,9 +194,7 @@ def _read_leaderboard(path: Path) -> Iterator[Hypothesis]:
             raise record.error("there is no 'audio_filepath'; every line needs one, or an 'id'")
         name = name or default_id(named or "", record.seconds("offset"))
         ids.add(name, number)
-        text = record.string("pred_text")
-        if text is None:
-            raise record.error("there is no 'pred_text'; every line needs one")
+        text = record.required(record.string("pred_text"), "pred_text")
         language = record.string("lang", "language")
         yield Hypothesis(id=name, text=text, reference=record.string("text"), language=language)
 
@@ -235,9 +233,7 @@ def read_text_rows(path: Path) -> Iterator[Hypothesis]:
     file = TextFile(path=path)
     ids = UniqueIds(file=file)
     for number, record in read_records(file, columns.delimiter):
-        name = _unescaped_label(record, columns.id)
-        if name is None:
-            raise record.error(f"there is no '{columns.id}'; every row needs one")
+        name = _unescape(record.name(columns.id))
         ids.add(name, number)
         yield Hypothesis(
             id=name,

@@ -25,11 +25,6 @@ def sniff_manifest(path: Path) -> bool:
 def read_manifest(path: Path, options: ReadOptions) -> Dataset:
     """Return the utterances of a manifest, one a line, read while they are iterated.
 
-    Keys: ``audio_filepath`` (required; a relative path is relative to the manifest's folder), ``text``, ``offset`` and
-    ``duration`` (seconds), ``id`` or ``utt_id``, ``lang`` or ``language``, ``speaker``, ``recording``. Other keys and
-    blank lines are ignored, and ``null`` counts as absent. The id of an utterance without one is its
-    ``audio_filepath`` without the suffix, followed by ``@OFFSET`` unless the offset is 0.
-
     A manifest may come from an untrusted source, so its audio must be in its folder or below, with links resolved.
 
     Source: NVIDIA NeMo, ASR manifest format.
@@ -44,16 +39,14 @@ def read_manifest(path: Path, options: ReadOptions) -> Dataset:
             "audio (single files are for: asrlab transcribe)",
             path=path,
         )
-    # absolute, since the working directory may change before the data set is iterated
-    return Dataset(
-        name=path.name, source=f"JSONL manifest {path}", read=partial(_read_manifest, path.absolute(), options)
-    )
+    file = TextFile(path=path.absolute())  # since the working directory may change before the data set is iterated
 
+    def read() -> Iterator[Utterance]:
+        root = AudioRoot.at(file.path.parent, options)
+        ids = UniqueIds(file=file, hint="give each line its own 'id'")
+        return ids.check((number, _manifest_utterance(record, root, options)) for number, record in read_objects(file))
 
-def _read_manifest(path: Path, options: ReadOptions) -> Iterator[Utterance]:
-    file, root = TextFile(path=path), AudioRoot.at(path.parent, options)
-    ids = UniqueIds(file=file, hint="give each line its own 'id'")
-    return ids.check((number, _manifest_utterance(record, root, options)) for number, record in read_objects(file))
+    return Dataset(name=path.name, source=f"JSONL manifest {path}", read=read)
 
 
 def _manifest_utterance(record: RecordReader, root: AudioRoot, options: ReadOptions) -> Utterance:
@@ -87,13 +80,9 @@ def sniff_lhotse(path: Path) -> bool:
 def read_lhotse(path: Path, options: ReadOptions) -> Dataset:
     """Return an utterance for each supervision: its own part of its recording, wherever a cut begins and ends.
 
-    Args:
-        path: Cuts; or one of two files in a folder whose names differ by ``recordings`` and ``supervisions``; or a
-            folder with one such pair or file. Relative paths in it begin in its folder.
-        options: Options of every reader.
-
-    The recordings of a pair are kept in memory (id, path, duration, channels). All else is read line by line. Commands
-    are never run, and nothing is fetched. Recordings with several channels or transforms and mixed cuts are refused.
+    The *path* is that of cuts; or of one of two files whose names differ by ``recordings`` and ``supervisions``; or of
+    a folder with one such pair or file. The recordings of a pair are kept in memory. Commands are never run, and
+    nothing is fetched. Recordings with several channels or transforms and mixed cuts are refused.
 
     Source: Lhotse 1.33, ``audio/recording.py``, ``supervision.py``, ``cut/mono.py``.
     """
@@ -174,15 +163,12 @@ class _Recording:
 
 def _read_supervisions(recordings: Path, supervisions: Path, options: ReadOptions) -> Iterator[Utterance]:
     root = AudioRoot.at(recordings.parent, options)
-    by_id = {
-        _required(record, "id"): _read_recording(record, root) for _, record in read_objects(TextFile(path=recordings))
-    }
-
+    by_id = {record.name("id"): _read_recording(record, root) for _, record in read_objects(TextFile(path=recordings))}
     file = TextFile(path=supervisions)
 
     def read() -> Iterator[tuple[int, Utterance]]:
         for number, record in read_objects(file):
-            recording = by_id.get(_required(record, "recording_id"))
+            recording = by_id.get(record.name("recording_id"))
             if recording is None:
                 raise record.error(f"the recording {record.label('recording_id')!r} is not in {recordings.name}")
             yield number, _utterance(record, recording, options)
@@ -213,7 +199,7 @@ def _read_cut(cut: RecordReader, root: AudioRoot, options: ReadOptions) -> Itera
     if options.require_text:
         raise cut.error("the cut has no supervision; add one, or do without references (require_text=False)")
     audio = recording.slice(start, cut.seconds("duration"), cut.error)
-    yield Utterance(id=_required(cut, "id"), audio=audio, recording=recorded.label("id"))
+    yield Utterance(id=cut.name("id"), audio=audio, recording=recorded.label("id"))
 
 
 def _utterance(record: RecordReader, recording: _Recording, options: ReadOptions, *, start: float = 0.0) -> Utterance:
@@ -221,7 +207,7 @@ def _utterance(record: RecordReader, recording: _Recording, options: ReadOptions
     text = record.reference("text", is_required=options.require_text)
     begin = start + (record.number("start") or 0.0)
     return Utterance(
-        id=_required(record, "id"),
+        id=record.name("id"),
         audio=recording.slice(begin, record.seconds("duration"), record.error),
         text=text,
         language=record.string("language"),
@@ -232,7 +218,7 @@ def _utterance(record: RecordReader, recording: _Recording, options: ReadOptions
 
 def _read_recording(record: RecordReader, root: AudioRoot) -> _Recording:
     """Return a recording that is one channel of one file, unchanged; refuse others."""
-    name = _required(record, "id")
+    name = record.name("id")
     sources = record.list("sources")
     channels: list[Any] = []
     for source in sources:
@@ -253,10 +239,3 @@ def _read_recording(record: RecordReader, root: AudioRoot) -> _Recording:
         raise record.error(f"recording {name!r} has a source of type {kind!r}{never}; save its audio to a file")
     path = root.audio(named, field="source", error=record.error)
     return _Recording(path=path, duration=record.seconds("duration"))
-
-
-def _required(record: RecordReader, key: str) -> str:
-    label = record.label(key)
-    if label is None:
-        raise record.error(f"there is no '{key}'; every line needs one")
-    return label

@@ -179,8 +179,15 @@ class RecordReader:
 
     def path(self, key: str) -> str:
         """Return the path of a file, which every record needs."""
-        value = self.string(key)
-        if not value:
+        return self.required(self.string(key) or None, key)
+
+    def name(self, key: str) -> str:
+        """Return a label that every record needs."""
+        return self.required(self.label(key), key)
+
+    def required(self, value: str | None, key: str) -> str:
+        """Return the value at *key*; refuse None."""
+        if value is None:
             raise self.error(f"there is no '{key}'; every {'row' if self.is_row else 'line'} needs one")
         return value
 
