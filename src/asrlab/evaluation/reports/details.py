@@ -47,13 +47,7 @@ _LENGTHS = (
 
 @attrs.frozen(kw_only=True)
 class UtteranceGroup:
-    """Utterances with a common property.
-
-    Attributes:
-        name: The property's value.
-        utterances: Number of scored utterances.
-        errors: The errors of each system, in order.
-    """
+    """Scored utterances with a common property, whose value is the name, and the errors of each system, in order."""
 
     name: str
     utterances: int
@@ -62,12 +56,7 @@ class UtteranceGroup:
 
 @attrs.frozen(kw_only=True)
 class Breakdown:
-    """The errors of every system by group.
-
-    Attributes:
-        grouped_by: ``length``, ``speaker`` or ``language``.
-        groups: The groups: lengths from the shortest; others by their errors over all systems, the most first.
-    """
+    """The errors of every system by group: lengths from the shortest, others by their errors, the most first."""
 
     grouped_by: Literal["length", "speaker", "language"]
     groups: tuple[UtteranceGroup, ...]
@@ -75,12 +64,7 @@ class Breakdown:
 
 @attrs.frozen(kw_only=True)
 class GateCounts:
-    """The results of one gate over all utterances.
-
-    Attributes:
-        gate: The gate's name.
-        systems: By system the numbers of utterances that passed, failed and were not checked.
-    """
+    """By system the numbers of utterances that passed one gate, failed it, and were not checked."""
 
     gate: str
     systems: tuple[tuple[int, int, int], ...]
@@ -88,14 +72,7 @@ class GateCounts:
 
 @attrs.frozen(kw_only=True)
 class UtteranceFinding:
-    """A failure, a failed gate or an unstable text of an utterance.
-
-    Attributes:
-        system: The system's name.
-        id: The utterance's id.
-        kind: The gate, the kind of failure, or ``unstable``.
-        detail: A description.
-    """
+    """An utterance's failed gate (the *kind*), failure (by its kind) or ``unstable`` text."""
 
     system: str
     id: str
@@ -108,15 +85,12 @@ class SystemFacts:
     """The provenance of a system.
 
     Attributes:
-        name: The system's name.
-        run: The run's name.
         device: The requested and the used device, with number format and threads.
         device_reason: The reason why the used device differs from the requested one; empty if it does not.
         weights: The source of the weights; ``none`` for an engine without weights.
         weights_sha256: The checksum of the weights; empty without weights.
         weights_known: The status of the checksum in the catalogue.
         packages: The packages with their versions.
-        patches: The patches of the run with their status.
         backend: The build of torch, and the GPU; empty if torch was not imported.
     """
 
@@ -134,12 +108,7 @@ class SystemFacts:
 
 @attrs.frozen(kw_only=True)
 class RunFacts:
-    """The provenance of a run.
-
-    Attributes:
-        run: The run's name.
-        facts: Pairs of a label and a value.
-    """
+    """The provenance of a run: pairs of a label and a value."""
 
     run: str
     facts: tuple[tuple[str, str], ...]

@@ -18,12 +18,19 @@ from asrlab.control_characters import escape_controls
 from asrlab.errors import OptionError
 from asrlab.evaluation.datasets import Dataset
 from asrlab.evaluation.metrics import Resampling, describe_normalizers
-from asrlab.evaluation.reports.charts import histograms, scatter_plot
 from asrlab.evaluation.reports.comparison import compare_runs
 from asrlab.evaluation.reports.details import Details, build_details
 from asrlab.evaluation.reports.extra_metrics import run_metrics
 from asrlab.evaluation.reports.formatting import format_percent, format_seconds
-from asrlab.evaluation.reports.page_data import Clips, embed_clips, to_script_json, trust_checks, utterance_rows
+from asrlab.evaluation.reports.page_data import (
+    Clips,
+    embed_clips,
+    histograms,
+    scatter_plot,
+    to_script_json,
+    trust_checks,
+    utterance_rows,
+)
 from asrlab.evaluation.reports.scored_system import alignment_spans
 from asrlab.evaluation.reports.systems import BootstrapUnit, ComparisonOptions
 from asrlab.evaluation.runs.result import BenchResult
@@ -211,7 +218,6 @@ def _format_latency(value: float | None) -> str:
 
 def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord
 from asrlab.evaluation.datasets.references import Reference, from_dataset, from_file
 from asrlab.evaluation.metrics import TextPair
 
+_CURE = "give the reference texts with references (--references)"
 _MAX_LISTED_IDS = 5
 _MAX_QUOTED = 60
 _TIME_DIGITS = 6
@@ -51,17 +53,14 @@ class MatchedHypotheses:
 
     def pairs(self) -> tuple[TextPair, ...]:
         """Return references and hypotheses; a missing hypothesis is empty, so that it counts as deletions."""
-        return tuple(self._pair(reference) for reference in self.utterances)
-
-    def _pair(self, reference: Reference) -> TextPair:
-        texts = self.readings.get(reference.id, (reference.text, self.texts.get(reference.id, "")))
-        return TextPair(
-            id=reference.id,
-            reference=texts[0],
-            hypothesis=texts[1],
-            language=reference.language,
-            source=None if reference.alternatives is None else reference.text,
-        )
+        pairs = []
+        for each in self.utterances:
+            reference, hypothesis = self.readings.get(each.id, (each.text, self.texts.get(each.id, "")))
+            source = None if each.alternatives is None else each.text
+            pairs.append(
+                TextPair(id=each.id, reference=reference, hypothesis=hypothesis, language=each.language, source=source)
+            )
+        return tuple(pairs)
 
 
 def load_references(
@@ -92,27 +91,20 @@ def load_references(
             texts = from_dataset(load_dataset(source, allow_external_audio=policy))
         name, references = str(source), tuple(texts)
     if all(reference.is_ignored for reference in references):
-        raise DatasetError(f"{name} holds no references; give the reference texts with references (--references)")
+        raise DatasetError(f"{name} holds no references; {_CURE}")
     return name, references
 
 
 def _references_in(files: Sequence[HypothesisFile]) -> tuple[str, tuple[Reference, ...]]:
     references: dict[str, Reference] = {}
-    for file in files:
-        for each in file.hypotheses:
-            if each.reference is None:
-                raise DatasetError(
-                    f"{file.path} has no reference for {each.id!r}; give the reference texts with references "
-                    "(--references)",
-                    path=file.path,
-                )
-            first = references.setdefault(each.id, Reference(id=each.id, text=each.reference, language=each.language))
-            if first.text != each.reference:
-                raise DatasetError(
-                    f"the files have different references for {each.id!r}: {first.text[:_MAX_QUOTED]!r} and "
-                    f"{each.reference[:_MAX_QUOTED]!r}; give the reference texts with references (--references)",
-                    path=file.path,
-                )
+    for file, each in [(file, hypothesis) for file in files for hypothesis in file.hypotheses]:
+        if each.reference is None:
+            raise DatasetError(f"{file.path} has no reference for {each.id!r}; {_CURE}", path=file.path)
+        first = references.setdefault(each.id, Reference(id=each.id, text=each.reference, language=each.language))
+        if first.text != each.reference:
+            texts = f"{first.text[:_MAX_QUOTED]!r} and {each.reference[:_MAX_QUOTED]!r}"
+            message = f"the files have different references for {each.id!r}: {texts}; {_CURE}"
+            raise DatasetError(message, path=file.path)
     if not references:
         raise DatasetError(f"{files[0].path} holds no hypotheses; give a file with some", path=files[0].path)
     return "the hypotheses' own", tuple(references.values())
@@ -136,8 +128,16 @@ def match_hypotheses(
         timed = {hypothesis.id: hypothesis.words for hypothesis in file.hypotheses if hypothesis.id not in ids}
         matched, extra = _match_by_time(timed, references)
         texts |= matched
-    if extra and (len(extra) == len(file.hypotheses) or not allow_extra):
-        raise _no_reference_error(file, extra, utterances)
+    has_none = len(extra) == len(file.hypotheses)
+    if extra and (has_none or not allow_extra):
+        listed = ", ".join(map(repr, extra[:_MAX_LISTED_IDS])) + (" ..." if len(extra) > _MAX_LISTED_IDS else "")
+        hint = "leave them out with allow_extra=True (--allow-extra), or correct the ids"
+        if has_none:
+            hint = f"none has one; the references have ids such as {utterances[0].id!r}"
+        raise DatasetError(
+            f"{len(extra)} of the {len(file.hypotheses)} hypotheses in {file.path} have no reference: {listed}; {hint}",
+            path=file.path,
+        )
     return MatchedHypotheses(
         name=name,
         file=file,
@@ -191,30 +191,14 @@ def _match_by_time(
         if reference.track is not None and reference.start is not None:
             segments[reference.track].append(reference)
     texts: dict[str, str] = {}
-    for name in [name for name in recordings if name in segments]:
-        ordered = sorted(segments[name], key=lambda segment: segment.start or 0.0)
-        words, index = recordings[name], 0
+    for name, words in recordings.items():
+        index = 0
+        ordered = sorted(segments.get(name, ()), key=lambda segment: segment.start or 0.0)
         for segment in ordered:
-            first = index
-            is_last = segment is ordered[-1]
-            while index < len(words) and (is_last or _is_before_end(words[index], segment)):
+            first, end = index, None if segment is ordered[-1] else segment.end
+            limit = math.inf if end is None else round(end, _TIME_DIGITS)
+            while index < len(words) and words[index].middle < limit:
                 index += 1
             if index > first and not segment.is_ignored:
                 texts[segment.id] = " ".join(word.text for word in words[first:index])
     return texts, [name for name in recordings if name not in segments]
-
-
-def _is_before_end(word: TimedWord, segment: Reference) -> bool:
-    return segment.end is None or word.middle < round(segment.end, _TIME_DIGITS)
-
-
-def _no_reference_error(file: HypothesisFile, extra: Sequence[str], references: Sequence[Reference]) -> DatasetError:
-    ids = ", ".join(map(repr, extra[:_MAX_LISTED_IDS])) + (" ..." if len(extra) > _MAX_LISTED_IDS else "")
-    if len(extra) == len(file.hypotheses):
-        hint = f"none has one; the references have ids such as {references[0].id!r}"
-    else:
-        hint = "leave them out with allow_extra=True (--allow-extra), or correct the ids"
-    return DatasetError(
-        f"{len(extra)} of the {len(file.hypotheses)} hypotheses in {file.path} have no reference: {ids}; {hint}",
-        path=file.path,
-    )

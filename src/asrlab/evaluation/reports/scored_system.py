@@ -108,13 +108,7 @@ def score_systems(prepared: PreparedSystems) -> tuple[ScoredSystem, ...]:
 
 @attrs.frozen(kw_only=True)
 class AlignedSpan:
-    """Consecutive words of an alignment that are all equal, or all different.
-
-    Attributes:
-        is_equal: True if the words are the same in both texts.
-        reference: The words of the reference.
-        hypothesis: The words of the hypothesis.
-    """
+    """Consecutive words of an alignment that are all equal, or all different, in reference and hypothesis."""
 
     is_equal: bool
     reference: str
@@ -134,13 +128,7 @@ def alignment_spans(words: Sequence[AlignedWord]) -> Iterator[AlignedSpan]:
 
 @attrs.frozen(kw_only=True)
 class WorstUtterance:
-    """An utterance with many errors.
-
-    Attributes:
-        id: The utterance's id.
-        scored: Each system's name and scored utterance, in order.
-        errors: Number of errors over all systems.
-    """
+    """An utterance with many errors, over all systems, and each system's name and scored utterance, in order."""
 
     id: str
     scored: tuple[tuple[str, ScoredUtterance], ...]
@@ -173,13 +161,7 @@ def worst_utterances(systems: Sequence[ScoredSystem], *, worst_n: int) -> tuple[
 
 @attrs.frozen(kw_only=True)
 class SystemLatency:
-    """The latencies of one system.
-
-    Attributes:
-        name: The system's name.
-        summary: The percentiles.
-        counts: Number of latencies in each bin; empty without any.
-    """
+    """The latencies of one system: percentiles, and their number in each bin; no bins if nothing was measured."""
 
     name: str
     summary: LatencySummary
@@ -188,12 +170,7 @@ class SystemLatency:
 
 @attrs.frozen(kw_only=True)
 class LatencyHistograms:
-    """The latencies of several systems over the same bins.
-
-    Attributes:
-        edges: The edges of the bins in seconds, in a geometric sequence; empty if nothing was measured.
-        systems: The systems, in order.
-    """
+    """The latencies of several systems over bins in seconds, in a geometric sequence; none if nothing was measured."""
 
     edges: tuple[float, ...]
     systems: tuple[SystemLatency, ...]

@@ -29,19 +29,7 @@ _MAX_QUOTED = 60
 
 @attrs.frozen(kw_only=True)
 class ComparisonOptions:
-    """Options of a comparison or report.
-
-    Attributes:
-        normalizer: A profile's name (see `asrlab.evaluation.metrics.get_profile`). None uses the runs' own profile if
-            they agree, and else gives each utterance the profile of its language, ``english`` or ``basic``.
-        normalizers: Profiles to score the same texts under, side by side.
-        bootstrap_unit: The unit that is resampled. ``auto`` uses speakers if every utterance has a speaker, else
-            recordings if every utterance has one, else utterances.
-        resampling: Resampling of the bootstrap. None uses 10,000 resamples, seed 0 and 95 % confidence.
-        only_shared: Compare only the utterances that all runs share.
-        top_words: Number of word errors kept for each system.
-        worst_n: Number of utterances with the most errors kept.
-    """
+    """Options of a comparison or report; see `asrlab.evaluation.compare` and `asrlab.evaluation.report`."""
 
     normalizer: str | None = None
     normalizers: Sequence[str] = ()
@@ -59,7 +47,7 @@ class System:
     Attributes:
         name: The model's full name, with the run's name if several systems have the same model.
         result: The run.
-        model: The model's result in the run.
+        model: The model's result in the run, over all utterances.
         info: The facts of the loaded model.
         utterances: The utterances to report on.
     """

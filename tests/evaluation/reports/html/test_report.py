@@ -18,8 +18,7 @@ import soundfile
 from asrlab import Audio, DatasetError, OptionError, OutputError
 from asrlab.evaluation import Dataset, Utterance, bench, compare, report
 from asrlab.evaluation.metrics import Resampling
-from asrlab.evaluation.reports.charts import linear_axis, log_axis
-from asrlab.evaluation.reports.page_data import to_script_json
+from asrlab.evaluation.reports.page_data import linear_axis, log_axis, to_script_json
 from asrlab.testing.in_process import InProcessExecutor
 
 if TYPE_CHECKING:
