@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from asrlab.errors import WeightsError
-from asrlab.weights.openai_checkpoint import OpenAICheckpoint, WhisperDims, WhisperVariable, whisper_variables
+from asrlab.weights.openai_checkpoint import OpenAICheckpoint, WhisperDims, whisper_variables
 from asrlab.weights.safetensors_check import FLOAT_KINDS, StoredTensor, read_errors, weights_error
 
 if TYPE_CHECKING:
@@ -310,12 +310,18 @@ def convert(folder: Path) -> OpenAICheckpoint:
             raise model.layout_error(
                 f"its {side} is {width} wide with {heads} heads; a head of Whisper is {_HEAD_SIZE} wide"
             )
+    for name, array in model.variables.items():
+        if array.ndim and array.dtype.kind != "f":
+            raise WeightsError(
+                f"{model.path}: {name} is {model.tensors[name].kind}; quantised weights cannot be converted without "
+                "loss; give the float16 folder",
+                model=str(model.path),
+            )
     state, known = {}, {"decoder/projection/weight"}
     for variable in whisper_variables(dims):
         known.add(variable.name)
-        for target, part in zip(
-            variable.tensors, np.split(_floats(model, variable), len(variable.tensors)), strict=True
-        ):
+        parts = np.split(model.shaped(variable.name, variable.shape), len(variable.tensors))
+        for target, part in zip(variable.tensors, parts, strict=True):
             if target:
                 state[target] = torch.from_numpy(np.array(part))
             elif part.any():
@@ -327,14 +333,3 @@ def convert(folder: Path) -> OpenAICheckpoint:
     if unused := sorted(name for name, array in model.variables.items() if name not in known and array.ndim):
         raise model.layout_error(f"it holds {unused[0]!r}, which Whisper does not have")
     return OpenAICheckpoint(dims=dims, state_dict=state)
-
-
-def _floats(model: CTranslate2Model, variable: WhisperVariable) -> npt.NDArray[Any]:
-    array = model.array(variable.name, rank=len(variable.shape))
-    if array.dtype.kind != "f":
-        raise WeightsError(
-            f"{model.path}: {variable.name} is {model.tensors[variable.name].kind}; quantised weights cannot be "
-            "converted without loss; give the float16 folder",
-            model=str(model.path),
-        )
-    return model.shaped(variable.name, variable.shape)

@@ -231,17 +231,10 @@ def _mismatch(path: Path, reason: str) -> WeightsError:
 
 @contextmanager
 def explain_failed_load(path: Path | None, *, model: str, advice: str) -> Iterator[None]:
-    """Convert what an engine's package raises while it opens weights to a `WeightsError`.
+    """Convert what an engine's package raises while it opens the weights at *path* to a `WeightsError`.
 
-    An ImportError passes unchanged: a missing package is no fault of the weights.
-
-    Args:
-        path: The weights.
-        model: The model's name.
-        advice: What to do; the message ends with it.
-
-    Raises:
-        WeightsError: If an error was raised; the message has its class and first line.
+    The message has the class and first line of the error, and ends with *advice*. An ImportError passes unchanged: a
+    missing package is no fault of the weights.
     """
     try:
         yield

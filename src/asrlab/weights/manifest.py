@@ -38,13 +38,7 @@ log = logging.getLogger("asrlab.weights")
 
 @attrs.frozen(kw_only=True)
 class StoredFile:
-    """A file on disk.
-
-    Attributes:
-        name: The path relative to the weights folder, with ``/``.
-        sha256: The checksum, in lower-case hex.
-        size_bytes: The size.
-    """
+    """A file on disk: its path relative to the weights folder, with ``/``, its checksum in lower-case hex, its size."""
 
     name: str
     sha256: str

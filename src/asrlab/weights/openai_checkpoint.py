@@ -66,15 +66,10 @@ class OpenAICheckpoint:
 
 @attrs.frozen
 class WhisperVariable:
-    """A variable of a Whisper model in CTranslate2's layout, and the tensors of openai-whisper that make it up.
+    """A variable of a Whisper model in CTranslate2's layout, and the *tensors* of openai-whisper that make it up.
 
-    CTranslate2 joins projections of the same input: query, key and value.
-
-    Attributes:
-        name: The name of the variable.
-        shape: The shape of the variable.
-        tensors: The names of the tensors, which are equal parts of the variable. An empty name is the bias of a key:
-            zeros in CTranslate2, and no tensor of openai-whisper.
+    CTranslate2 joins projections of the same input: query, key and value. The tensors are equal parts of the variable.
+    An empty name is the bias of a key: zeros in CTranslate2, and no tensor of openai-whisper.
     """
 
     name: str

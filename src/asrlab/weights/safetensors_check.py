@@ -14,10 +14,10 @@ import attrs
 from asrlab.errors import WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-# The width in bytes, and the bits of the exponent: a number whose exponent is all ones is infinity or NaN.
+# The width in bytes, and the bits of the exponent.
 _EXPONENTS = {
     "float16": (2, 0x7C00),
     "bfloat16": (2, 0x7F80),
@@ -57,24 +57,19 @@ class StoredTensor:
 
 def check_finite(path: Path, tensors: Iterable[StoredTensor]) -> None:
     """Refuse NaN and infinity in *tensors*; the file is read in blocks of 1 MiB, each tensor once."""
-    with read_errors(path), path.open("rb") as file:
-        for tensor in sorted(tensors, key=lambda tensor: tensor.start):
-            file.seek(tensor.start)
-            if tensor.kind in _EXPONENTS and not _is_finite(file.read, tensor):
-                raise weights_error(path, f"is damaged: {tensor.name[:80]!r} holds numbers that are not finite")
-
-
-def _is_finite(read: Callable[[int], bytes], tensor: StoredTensor) -> bool:
     import numpy as np
 
-    width, exponent = _EXPONENTS[tensor.kind]
-    remaining = tensor.n_bytes
-    while block := read(min(_BLOCK_BYTES, remaining)):  # the format's own check refuses a file that ends early
-        remaining -= len(block)
-        bits = np.frombuffer(block[: len(block) // width * width], f"<u{width}")
-        if ((bits & exponent) == exponent).any():
-            return False
-    return True
+    with read_errors(path), path.open("rb") as file:
+        for tensor in sorted(tensors, key=lambda tensor: tensor.start):
+            # a number whose exponent is all ones is infinity or NaN; integers are always finite
+            width, exponent = _EXPONENTS.get(tensor.kind, (1, 0))
+            remaining = tensor.n_bytes if exponent else 0
+            file.seek(tensor.start)
+            while block := file.read(min(_BLOCK_BYTES, remaining)):  # the format's own check refuses an early end
+                remaining -= len(block)
+                bits = np.frombuffer(block[: len(block) // width * width], f"<u{width}")
+                if ((bits & exponent) == exponent).any():
+                    raise weights_error(path, f"is damaged: {tensor.name[:80]!r} holds numbers that are not finite")
 
 
 _COUNTS = re.compile(r"(num|n)_.*layers|(encoder|decoder|hidden)_layers|layers|codebooks")

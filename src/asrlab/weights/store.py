@@ -103,7 +103,10 @@ class WeightsStore:
         else:
             names = [file.name for file in entry.files if not file.optional or (path / file.name).is_file()]
         with _missing_files(path):
-            files = tuple(self._hash(folder, name) for name in names)
+            files = tuple(
+                StoredFile(name=name, sha256=self._digests.sha256(file), size_bytes=file.stat().st_size)
+                for name, file in ((name, folder / name) for name in names)
+            )
         if entry is not None and (wrong := _find_wrong_file(entry, files)):
             raise _wrong_checksum(entry.key, str(folder / wrong[0].name), wrong[1], wrong[0].sha256)
         return StoredWeights(
@@ -126,10 +129,6 @@ class WeightsStore:
         """
         with _missing_files(stored.path, cure="; pull the weights again"):
             self._check(stored, fresh=fresh)
-
-    def _hash(self, folder: Path, name: str) -> StoredFile:
-        path = folder / name
-        return StoredFile(name=name, sha256=self._digests.sha256(path), size_bytes=path.stat().st_size)
 
     def _check(self, stored: StoredWeights, *, locked: bool = False, fresh: bool = False) -> None:
         for file in stored.files:
@@ -292,8 +291,7 @@ def _all_sources_failed(entry: WeightsEntry, tried: Sequence[str]) -> WeightsErr
 
 def _warn_unpinned(entry: WeightsEntry, manifest: StoreManifest, *, before: StoreManifest | None) -> None:
     names = [file.name for file in entry.files if file.sha256 is None and manifest.file(file.name)]
-    old = [before.file(name) if before else None for name in names]
-    changed = [file.name for file in old if file and file != manifest.file(file.name)]
+    changed = [name for name in names if before and before.file(name) not in (None, manifest.file(name))]
     if changed:
         log.warning("%s of %s differ from the first download; no checksum is pinned", ", ".join(changed), entry.key)
     elif before is None:
