@@ -63,12 +63,8 @@ def patched(
         PatchError: If no patch for *distribution* is known, or a patch that was named does not exist or fails.
         DeviceUnavailableError: If *device* is not the name of a device.
     """
-    known = known_patches(host)
-    relevant = _for_distribution(distribution, known)
-    selection = PatchSelection.parse(patches, known)
-    with apply_patches(
-        relevant, _resolve_device(device, relevant, selection), selection=selection, direct=True
-    ) as scope:
+    relevant, selection = _select(distribution, patches, host)
+    with _apply(relevant, device, selection) as scope:
         scope.require(selection)
         yield scope
 
@@ -82,30 +78,16 @@ def try_patches(
 ) -> tuple[tuple[Patch, PatchStatus], ...]:
     """Apply each known patch as for code that calls its package directly, verify it, and undo it.
 
-    A patch that was named and fails is not an error: its status reports the failure.
-
-    Args:
-        device: The device that the packages run on.
-        patches: ``auto``, ``off`` or names; None reads ``ASRLAB_PATCHES``.
-        host: The plugins; None loads those of this environment.
-        distributions: The packages whose patches are tried; None for all.
-
-    Returns:
-        Each patch with its status.
-
-    Raises:
-        PatchError: If a patch that was named does not exist.
-        DeviceUnavailableError: If *device* is not the name of a device.
+    The arguments and errors are those of `patched`, except that a failing patch is not an error: its status reports the
+    failure. *distributions* are the packages whose patches are tried; None for all.
     """
-    known = known_patches(host)
-    selection = PatchSelection.parse(patches, known)
+    host = host or PluginHost()
     if distributions is None:
-        distributions = dict.fromkeys(patch.distribution for patch in known)
+        distributions = dict.fromkeys(patch.distribution for patch in known_patches(host))
     tried: list[tuple[Patch, PatchStatus]] = []
     for distribution in distributions:
-        relevant = _for_distribution(distribution, known)
-        resolved_device = _resolve_device(device, relevant, selection)
-        with apply_patches(relevant, resolved_device, selection=selection, direct=True) as scope:
+        relevant, selection = _select(distribution, patches, host)
+        with _apply(relevant, device, selection) as scope:
             tried += zip(relevant, scope.report, strict=True)
     return tuple(tried)
 
@@ -122,9 +104,8 @@ def install_patches(
     Arguments and errors are those of `patched`, except that a failing patch fails neither this call nor the import of
     the package: ``report`` has the failure.
     """
-    known = known_patches(host)
-    relevant = _for_distribution(distribution, known)
-    return InstalledPatches(relevant, device, PatchSelection.parse(patches, known))
+    relevant, selection = _select(distribution, patches, host)
+    return InstalledPatches(relevant, device, selection)
 
 
 class InstalledPatches:
@@ -138,7 +119,7 @@ class InstalledPatches:
         from wrapt import register_post_import_hook
 
         self._patches, self._selection = patches, selection
-        self._device = device if device == "auto" else _resolve_device(device, (), selection)
+        self._device = device if device == "auto" else _resolve_device(device)
         self._lock = Lock()
         self._has_started = False
         self._is_removed = False
@@ -172,8 +153,7 @@ class InstalledPatches:
             self._has_started = True
         try:
             # Apply without the lock, because this imports modules, and another importing thread may wait for the lock.
-            device = _resolve_device(self._device, (), self._selection)
-            scope = apply_patches(self._patches, device, selection=self._selection, direct=True)
+            scope = _apply(self._patches, self._device, self._selection, is_imported=True)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the import of another package must not fail for this
             _log.warning("%s was imported, and its patches could not be applied: %s", module.__name__, error)
             return
@@ -186,34 +166,41 @@ class InstalledPatches:
             scope.close()
 
 
-def _for_distribution(distribution: str, known: tuple[Patch, ...]) -> tuple[Patch, ...]:
-    patches = tuple(patch for patch in known if patch.distribution == distribution)
-    if not patches:
+def _select(
+    distribution: str, patches: str | Iterable[str] | None, host: PluginHost | None
+) -> tuple[tuple[Patch, ...], PatchSelection]:
+    """Return the patches of *distribution*, and the user's selection of patches."""
+    known = known_patches(host)
+    relevant = tuple(patch for patch in known if patch.distribution == distribution)
+    if not relevant:
         names = sorted({patch.distribution for patch in known})
         near = get_close_matches(distribution, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are patches for {', '.join(names)}"
         raise PatchError(f"no patch for a distribution {distribution!r} is known; {hint}")
-    return patches
+    return relevant, PatchSelection.parse(patches, known)
 
 
-def check_device(device: str) -> None:
-    """Raise if *device* is not the name of a device.
-
-    Raises:
-        DeviceUnavailableError: If there is no device of this name.
-    """
-    resolve(device, DeviceReport(available=(device,)), engine="")
-
-
-def _resolve_device(device: str, patches: Iterable[Patch], selection: PatchSelection) -> str:
-    """Return the device; for ``auto`` import the packages, and ask PyTorch if that imported it."""
+def _apply(
+    patches: tuple[Patch, ...], device: str, selection: PatchSelection, *, is_imported: bool = False
+) -> PatchScope:
+    """Apply patches; for the device ``auto`` import the packages, and ask PyTorch if that imported it."""
     if device != "auto":
-        return resolve(device, DeviceReport(available=(device,)), engine="").resolved  # raises for an unknown name
-    for patch in patches:
+        return apply_patches(patches, _resolve_device(device), selection=selection, direct=True)
+    for patch in () if is_imported else patches:
         if selection.why_skipped(patch, direct=True):
             continue
         try:
             import_modules(patch)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - each patch will report it
             _log.info("%s does not import: %s", patch.module, error)
-    return torch_devices().best() if "torch" in sys.modules else "cpu"
+    best = torch_devices().best() if "torch" in sys.modules else "cpu"
+    return apply_patches(patches, best, selection=selection, direct=True)
+
+
+def check_device(device: str) -> None:
+    """Raise `DeviceUnavailableError` if *device* is not the name of a device."""
+    _resolve_device(device)
+
+
+def _resolve_device(device: str) -> str:
+    return resolve(device, DeviceReport(available=(device,)), engine="").resolved

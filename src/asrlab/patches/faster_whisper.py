@@ -14,16 +14,12 @@ _DECODE, _AV = "faster_whisper.audio:decode_audio", "faster_whisper.audio:av"
 
 def _check(originals: tuple[Any, ...], _device: str) -> PatchDecision:
     decode, av = originals
-    if decode is None or not _names_argument(decode):
+    constants = decode.__code__.co_consts if decode else ()
+    if not any(value == _ARGUMENT or (isinstance(value, tuple) and _ARGUMENT in value) for value in constants):
         return PatchDecision("retired", f"upstream no longer passes {_ARGUMENT} to av.open")
     if not _refuses(av):
         return PatchDecision("not-needed", f"PyAV {av.__version__} accepts {_ARGUMENT}")
     return PatchDecision("needed", f"upstream passes {_ARGUMENT}, which PyAV {av.__version__} does not accept")
-
-
-def _names_argument(function: FunctionType) -> bool:
-    constants = function.__code__.co_consts
-    return any(value == _ARGUMENT or (isinstance(value, tuple) and _ARGUMENT in value) for value in constants)
 
 
 def _refuses(av: Any) -> bool:
@@ -45,7 +41,7 @@ def _keep(function: FunctionType, _device: CurrentDevice) -> FunctionType:
 class _TolerantAv(ModuleType):
     """PyAV as ``faster_whisper.audio`` uses it; all other code keeps the original."""
 
-    def __init__(self, av: ModuleType) -> None:
+    def __init__(self, av: ModuleType, _device: CurrentDevice) -> None:
         super().__init__(av.__name__, av.__doc__)
         self._av = av
 
@@ -56,10 +52,6 @@ class _TolerantAv(ModuleType):
         """Open a file without the argument; a PyAV without it ignores metadata errors."""
         named.pop(_ARGUMENT, None)
         return self._av.open(*arguments, **named)
-
-
-def _replace_av(av: ModuleType, _device: CurrentDevice) -> ModuleType:
-    return _TolerantAv(av)
 
 
 def _verify(_device: str) -> None:
@@ -80,7 +72,7 @@ PYAV_METADATA_ERRORS = Patch(
     issue_url="https://github.com/SYSTRAN/faster-whisper/blob/v1.2.1/faster_whisper/audio.py",
     obsolete_when="when decode_audio no longer passes metadata_errors",
     module="faster_whisper",
-    changes={_DECODE: _keep, _AV: _replace_av},
+    changes={_DECODE: _keep, _AV: _TolerantAv},
     check=_check,
     verify=_verify,
     direct_use=True,

@@ -34,11 +34,7 @@ liquid_audio_patch = partial(Patch, distribution="liquid-audio", versions=("1.2.
 
 
 class BrokenModule(ModuleType):
-    """A module that does not import, and raises the error of its import when it is used.
-
-    Attributes:
-        error: The error of the import.
-    """
+    """A module that does not import, and raises *error*, the error of its import, when it is used."""
 
     def __init__(self, name: str, error: BaseException) -> None:
         super().__init__(name)

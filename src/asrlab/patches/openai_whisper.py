@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
 
 from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision
 
 _BUFFER = "alignment_heads"
+_patch = partial(Patch, distribution="openai-whisper", versions=("20250625",), devices=("mps",), module="whisper")
 
 
 def _minimal_model() -> Any:
@@ -64,16 +65,12 @@ def _verify_heads(device: str) -> None:
         raise RuntimeError(f"the alignment heads are on {model.alignment_heads.device}")
 
 
-ALIGNMENT_HEADS = Patch(
+ALIGNMENT_HEADS = _patch(
     name="openai-whisper-alignment-heads",
-    distribution="openai-whisper",
-    versions=("20250625",),
-    devices=("mps",),
     reason="the model's buffer of alignment heads is sparse, and sparse tensors cannot move to MPS with torch 2.8 or "
     "older (SparseMPS)",
     issue_url="https://github.com/pytorch/pytorch/issues/141320",
     obsolete_when="when torch moves sparse tensors to MPS (2.9 does), or the buffer is no longer sparse",
-    module="whisper",
     changes={"whisper.model:Whisper._apply": _keep_buffer},
     check=_check_heads,
     verify=_verify_heads,
@@ -123,15 +120,11 @@ def _verify_dtw(_device: str) -> None:
         timing.dtw(_MpsMatrix())
 
 
-FLOAT64_ALIGNMENT = Patch(
+FLOAT64_ALIGNMENT = _patch(
     name="openai-whisper-float64-alignment",
-    distribution="openai-whisper",
-    versions=("20250625",),
-    devices=("mps",),
     reason="timing.dtw converts to float64 on the device, and MPS has no float64: word timestamps fail there",
     issue_url="https://github.com/openai/whisper/pull/2825",
     obsolete_when="when dtw moves to the CPU before it converts to float64",
-    module="whisper",
     changes={"whisper.timing:dtw": _move_to_cpu},
     check=_check_dtw,
     verify=_verify_dtw,

@@ -25,19 +25,11 @@ _log = logging.getLogger("asrlab.patches")
 
 
 class PatchPoint:
-    """An attribute of a module or class, with the active changes to it.
+    """An attribute of a module or class, given as ``package.module:Class.attribute``, with the active changes to it.
 
     Several patches may change one attribute, and may be undone in any order: its value is always upstream's object with
     the active changes. Changes for code that calls the package directly are outermost, whatever the order, so that the
     other changes receive the arguments that these fill in.
-
-    Args:
-        target: ``package.module:Class.attribute``.
-
-    Raises:
-        AttributeError: If the class does not exist.
-        ImportError: If the module does not exist.
-        ValueError: If the target belongs to torch.
 
     Attributes:
         target: The target as given.
@@ -66,13 +58,7 @@ class PatchPoint:
         return not self._layers
 
     def add(self, patch: Patch, current_device: CurrentDevice) -> None:
-        """Activate the change of *patch*. If this fails, call `remove` to undo the rest of it.
-
-        Raises:
-            AttributeError: If upstream has no such attribute.
-            RuntimeError: If other code has changed the attribute since the first change.
-            Exception: Whatever the patch's function raises.
-        """
+        """Activate the change of *patch*. If this raises, call `remove` to undo the rest of it."""
         if self.original is None:
             raise AttributeError(f"upstream has no {self.target}")
         if self._current() is not self._installed:
@@ -105,11 +91,7 @@ class PatchPoint:
 
 @attrs.define
 class _ActivePatch:
-    """An active patch and its applications.
-
-    Attributes:
-        devices: The device of each application that has not ended, by application number.
-    """
+    """An active patch, and the device of each application that has not ended, by application number."""
 
     patch: Patch
     devices: dict[int, str] = attrs.field(factory=dict)
@@ -141,8 +123,7 @@ class PatchRegistry:
     def apply(self, patch: Patch, device: str, undo: ExitStack) -> PatchDecision:
         """Apply *patch* if it is needed, and return the decision; closing *undo* undoes the patch.
 
-        Raises:
-            Exception: Whatever the patch or its package raises; nothing is changed then.
+        If the patch or its package raises, nothing is changed.
         """
         try:
             with self._locked():
@@ -340,11 +321,7 @@ def _apply_patch(patch: Patch, device: str, undo: ExitStack) -> tuple[str, str]:
 
 
 def import_modules(patch: Patch) -> None:
-    """Import the modules that *patch* changes, in its `Patch.import_context`.
-
-    Raises:
-        Exception: Whatever the package raises.
-    """
+    """Import the modules that *patch* changes, in its `Patch.import_context`; the package may raise anything."""
     with patch.import_context():
         for module in (patch.module, *(target.partition(":")[0] for target in patch.changes)):
             import_module(module)

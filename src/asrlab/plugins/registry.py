@@ -36,11 +36,7 @@ class ResolvedModel:
 
 
 class Registry:
-    """The engines and models that the plugins of a host offer.
-
-    Args:
-        host: The plugins.
-    """
+    """The engines and models that the plugins of a host offer."""
 
     def __init__(self, host: PluginHost) -> None:
         self._host = host

@@ -26,11 +26,7 @@ _USAGE = 2
 
 
 def main() -> int:
-    """Run the script, then write the report on standard error.
-
-    Returns:
-        The exit code of the script, or 2 if the script could not be started.
-    """
+    """Run the script and write the report on standard error; return its exit code, or 2 if it could not start."""
     parser = argparse.ArgumentParser(
         prog="python -m asrlab.testing.simulated_mps",
         description="Run a Python script with a simulated device 'mps', then report the ops that the script called.",

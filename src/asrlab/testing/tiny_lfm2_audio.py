@@ -19,109 +19,46 @@ from asrlab.patches.direct import patched
 if TYPE_CHECKING:
     import torch
 
-
 # The numbers 7, 128 and 130 are in the code of generate_sequential and generate_interleaved.
 _SPECIAL_TOKENS = {
-    0: "<|pad|>",
-    1: "<|startoftext|>",
-    2: "<|endoftext|>",
-    6: "<|im_start|>",
-    7: "<|im_end|>",
-    128: "<|audio_start|>",
-    129: "<|audio_end|>",
-    130: "<|text_end|>",
-}
+    0: "<|pad|>", 1: "<|startoftext|>", 2: "<|endoftext|>", 6: "<|im_start|>", 7: "<|im_end|>",
+    128: "<|audio_start|>", 129: "<|audio_end|>", 130: "<|text_end|>",
+}  # fmt: skip
 _N_RESERVED_TOKENS = 131
 _END_TOKEN = 7
 _HIDDEN_SIZE = 64
 
 _LFM_CONFIG: dict[str, Any] = {
-    "architectures": ["Lfm2ForCausalLM"],
-    "model_type": "lfm2",
-    "vocab_size": 512,
-    "hidden_size": _HIDDEN_SIZE,
-    "intermediate_size": 128,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 4096,
-    "norm_eps": 1e-5,
-    "rope_theta": 1000000.0,
-    "conv_L_cache": 3,
-    "conv_bias": False,
-    "block_auto_adjust_ff_dim": False,
-    "block_multiple_of": 32,
-    "block_ffn_dim_multiplier": 1.0,
-    "full_attn_idxs": [1],
-    "layer_types": ["conv", "full_attention"],
-    "bos_token_id": 1,
-    "eos_token_id": _END_TOKEN,
-    "pad_token_id": 0,
-    "use_cache": True,
-    "tie_embedding": True,
-    "initializer_range": 0.02,
-}
+    "architectures": ["Lfm2ForCausalLM"], "model_type": "lfm2", "vocab_size": 512, "hidden_size": _HIDDEN_SIZE,
+    "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "max_position_embeddings": 4096, "norm_eps": 1e-5, "rope_theta": 1000000.0, "conv_L_cache": 3, "conv_bias": False,
+    "block_auto_adjust_ff_dim": False, "block_multiple_of": 32, "block_ffn_dim_multiplier": 1.0,
+    "full_attn_idxs": [1], "layer_types": ["conv", "full_attention"], "bos_token_id": 1, "eos_token_id": _END_TOKEN,
+    "pad_token_id": 0, "use_cache": True, "tie_embedding": True, "initializer_range": 0.02,
+}  # fmt: skip
 _CONFIG: dict[str, Any] = {
-    "architectures": ["Lfm2AudioForConditionalGeneration"],
-    "codebooks": 8,
-    "tie_audio_embeddings": False,
-    "semantic_codebook_factor": 100,
-    "codebook_weight": "log",
-    "interleaved_n_text": 6,
-    "interleaved_n_audio": 12,
+    "architectures": ["Lfm2AudioForConditionalGeneration"], "codebooks": 8, "tie_audio_embeddings": False,
+    "semantic_codebook_factor": 100, "codebook_weight": "log", "interleaved_n_text": 6, "interleaved_n_audio": 12,
     "preprocessor": {
-        "sample_rate": 16000,
-        "normalize": "per_feature",
-        "window_size": 0.025,
-        "window_stride": 0.01,
-        "window": "hann",
-        "features": 128,
-        "n_fft": 512,
-        "log": True,
-        "frame_splicing": 1,
-        "dither": 1e-5,
-        "pad_to": 0,
-        "pad_value": 0.0,
+        "sample_rate": 16000, "normalize": "per_feature", "window_size": 0.025, "window_stride": 0.01, "window": "hann",
+        "features": 128, "n_fft": 512, "log": True, "frame_splicing": 1, "dither": 1e-5, "pad_to": 0, "pad_value": 0.0,
     },
     "encoder": {
-        "feat_in": 128,
-        "feat_out": -1,
-        "n_layers": 2,
-        "d_model": 32,
-        "subsampling": "dw_striding",
-        "subsampling_factor": 8,
-        "subsampling_conv_channels": 16,
-        "causal_downsampling": False,
-        "reduction": None,
-        "reduction_position": None,
-        "reduction_factor": 1,
-        "ff_expansion_factor": 2,
-        "self_attention_model": "rel_pos",
-        "n_heads": 4,
-        "att_context_size": [-1, -1],
-        "xscaling": False,
-        "untie_biases": True,
-        "pos_emb_max_len": 5000,
-        "conv_kernel_size": 9,
-        "conv_norm_type": "batch_norm",
-        "conv_context_size": None,
-        "dropout": 0.1,
-        "dropout_pre_encoder": 0.1,
-        "dropout_emb": 0.0,
-        "dropout_att": 0.1,
+        "feat_in": 128, "feat_out": -1, "n_layers": 2, "d_model": 32, "subsampling": "dw_striding",
+        "subsampling_factor": 8, "subsampling_conv_channels": 16, "causal_downsampling": False, "reduction": None,
+        "reduction_position": None, "reduction_factor": 1, "ff_expansion_factor": 2,
+        "self_attention_model": "rel_pos", "n_heads": 4, "att_context_size": [-1, -1], "xscaling": False,
+        "untie_biases": True, "pos_emb_max_len": 5000, "conv_kernel_size": 9, "conv_norm_type": "batch_norm",
+        "conv_context_size": None, "dropout": 0.1, "dropout_pre_encoder": 0.1, "dropout_emb": 0.0, "dropout_att": 0.1,
     },
     "lfm": _LFM_CONFIG,
     "depthformer": {"layers": 2, "dim": _HIDDEN_SIZE, "tie": True},
-}
+}  # fmt: skip
 _DETOKENIZER_CONFIG: dict[str, Any] = {
     **{name: value for name, value in _LFM_CONFIG.items() if name != "full_attn_idxs"},
-    "hidden_size": 512,
-    "num_attention_heads": 8,
-    "vocab_size": 8,
+    "hidden_size": 512, "num_attention_heads": 8, "vocab_size": 8, "sliding_window": 30, "output_size": 1282,
     "layer_types": ["conv", "sliding_attention"],  # llama.cpp's name of full attention, as in the checkpoint on the hub
-    "sliding_window": 30,
-    "output_size": 1282,
-}
+}  # fmt: skip
 
 
 def write_tiny_lfm2_audio(folder: Path, *, says: str = "", ends: bool = True, seed: int = 0) -> Path:
@@ -229,12 +166,8 @@ def _save(module: torch.nn.Module, path: Path) -> None:
     """Save in bfloat16, as on the hub; write tied tensors once, under the first name."""
     from safetensors.torch import save_file
 
-    state = module.state_dict()
-    unique_names: dict[Any, str] = {}
-    for name, tensor in state.items():
-        unique_names.setdefault((tensor.data_ptr() or name, tensor.shape), name)
-    halves = {
-        name: state[name].bfloat16() if state[name].is_floating_point() else state[name]
-        for name in unique_names.values()
-    }
+    unique: dict[Any, tuple[str, torch.Tensor]] = {}
+    for name, tensor in module.state_dict().items():
+        unique.setdefault((tensor.data_ptr() or name, tensor.shape), (name, tensor))
+    halves = {name: tensor.bfloat16() if tensor.is_floating_point() else tensor for name, tensor in unique.values()}
     save_file({name: tensor.contiguous().clone() for name, tensor in halves.items()}, path, metadata={"format": "pt"})

@@ -41,14 +41,10 @@ class PluginNames:
 
     @classmethod
     def from_distribution(cls, name: str, *, taken: Iterable[str] = ()) -> PluginNames:
-        """Derive the names from the name of a distribution.
-
-        Args:
-            name: Lower case words, digits and hyphens; the engine's name does not include the prefix ``asrlab-``.
-            taken: Names of existing engines.
+        """Derive the names from the name of a distribution; the engine's name does not include the prefix ``asrlab-``.
 
         Raises:
-            OptionError: If *name* cannot name a distribution, a Python package, and an engine.
+            OptionError: If *name* cannot name a distribution, a Python package, and an engine that is not *taken*.
         """
         if not _NAME.fullmatch(name):
             raise OptionError(

@@ -37,14 +37,7 @@ Exit codes: 0 all models conform, 1 a check failed, 2 usage error.
 
 @attrs.frozen(kw_only=True)
 class TargetResult:
-    """The results of one target.
-
-    Attributes:
-        target: The checked model.
-        checks: Results in the order of the checks; empty if the process failed.
-        error: The error of the process; empty if the process ended normally.
-        seconds: Duration.
-    """
+    """The results of one target; no checks, but an error, if its process failed."""
 
     target: Target
     checks: tuple[CheckResult, ...]

@@ -26,11 +26,7 @@ _MAX_LINE_CHARS = 300
 
 
 class CheckContext:
-    """The state that the checks of one target share, so that its model is loaded once. Close the context at the end.
-
-    Args:
-        target: The model to check.
-    """
+    """The state that the checks of one target share, so that its model is loaded once. Close the context at the end."""
 
     def __init__(self, target: Target) -> None:
         self.target = target

@@ -103,18 +103,15 @@ def _use(target: Target) -> None:
 
 @attrs.frozen(kw_only=True)
 class _ProcessState:
-    """State that a process has once: what an engine must not change, and what must not change with every use.
+    """State that a process has once.
 
     Attributes:
-        environment: Environment variables.
-        folder: The current folder.
         signals: Handler of each signal.
         logging: Handlers and level of the root logger and of asrlab's logger, and the disabled level.
         torch: Default dtype, and whether gradients are enabled; empty if torch was not imported.
         torch_threads: CPU threads of torch; None if torch was not imported.
         filters: Warnings filters.
         handlers: Handlers of each named logger.
-        threads: Python threads.
         files: Open files by descriptor; empty on systems without ``/proc``.
     """
 

@@ -56,11 +56,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 class ConformanceSession:
-    """The checks of one target; a context manager, or close it at the end.
-
-    Args:
-        target: The model to check.
-    """
+    """The checks of one target; a context manager, or close it at the end."""
 
     def __init__(self, target: Target) -> None:
         self.target = target

@@ -112,8 +112,8 @@ class Target:
         """Run *function* in a fresh process and return its result.
 
         Args:
-            function: A function at the top of a module.
-            arguments: Arguments of the function; arguments and result are pickled.
+            function: A function at the top of a module; its arguments and result are pickled.
+            arguments: Arguments of the function.
             simulated: True to simulate MPS in the process.
             temporary: Folder for temporary files; None for the folder of this process.
 

@@ -144,10 +144,7 @@ class OpCall:
 
     Attributes:
         func: The overload.
-        args: The positional arguments.
-        kwargs: The keyword arguments.
-        flat: All arguments, nested arguments included.
-        spec: The nesting of *flat*.
+        flat: All arguments, nested arguments included, with their nesting in *spec*.
         device: The ``device=`` argument.
         tensors: The simulated tensors among the arguments.
     """

@@ -52,12 +52,7 @@ _YAML = Path("packaged", "ATen", "native", "native_functions.yaml")
 
 @attrs.frozen(kw_only=True)
 class KernelTable:
-    """The ops that have a kernel of their own, by name with overload, such as ``add.Tensor``.
-
-    Attributes:
-        dense: Ops for MPS.
-        sparse: Ops for sparse COO tensors on MPS; empty with torch 2.8 and earlier.
-    """
+    """The ops with a kernel, by name with overload: for MPS, and from torch 2.9 on for sparse COO tensors on MPS."""
 
     dense: frozenset[str]
     sparse: frozenset[str]
@@ -69,12 +64,10 @@ class KernelTable:
 
 
 def installed_kernels() -> KernelTable:
-    """Read the table of the installed torch, without importing torch.
+    """Read the table of the installed torch from its ``native_functions.yaml``, without importing torch.
 
     Raises:
         DeviceUnavailableError: If PyYAML or the yaml is missing.
-
-    Source: ``aten/src/ATen/native/native_functions.yaml``, which torch's wheels carry.
     """
     spec = find_spec("torchgen")
     path = Path(spec.origin).parent / _YAML if spec and spec.origin else None

@@ -16,12 +16,7 @@ _WITHOUT_KERNEL = "mode"
 
 @attrs.frozen(kw_only=True)
 class SelfTestResult:
-    """The result of one program of the self-test.
-
-    Attributes:
-        name: The behaviour under test.
-        failure: Description of the wrong behaviour; empty if the program passed.
-    """
+    """The result of one program of the self-test; *failure* is empty if it passed."""
 
     name: str
     failure: str = ""
@@ -31,12 +26,7 @@ class SelfTestResult:
 
 
 def run_self_test(*, sparse: bool, fallback: bool) -> tuple[SelfTestResult, ...]:
-    """Run all programs on the simulated device of this thread.
-
-    Args:
-        sparse: True if sparse tensors can be on the device.
-        fallback: True if ops without a kernel fall back to the CPU.
-    """
+    """Run all programs on the simulated device of this thread, which allows *sparse* tensors and *fallback* or not."""
     with torch.random.fork_rng(devices=()), torch.no_grad():
         torch.manual_seed(0)
         return (

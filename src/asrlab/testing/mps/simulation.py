@@ -153,11 +153,7 @@ class SimulatedProcess:
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        """Start the process and enter the simulation.
-
-        Raises:
-            DeviceUnavailableError: If `simulated_mps` raises it in the process.
-        """
+        """Start the process and enter the simulation, which may raise `DeviceUnavailableError`."""
         self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
         try:
             self._submit(_enter_simulation, self._sparse, self._threads)

@@ -19,11 +19,7 @@ _GROWTH_BYTES = 2**50
 
 
 class Dispatcher(Protocol):
-    """The backend that runs the ops on a tensor.
-
-    Attributes:
-        sparse: True if sparse tensors can be on the device.
-    """
+    """The backend that runs the ops on a tensor, and says whether sparse tensors can be on the device."""
 
     sparse: bool
 
@@ -51,12 +47,7 @@ class SimulatedTensor(torch.Tensor):
     def __new__(
         cls: type[Self], cpu_tensor: torch.Tensor, dispatcher: Dispatcher, *, requires_grad: bool = False
     ) -> Self:
-        """Put *cpu_tensor* on the device.
-
-        Raises:
-            TypeError: If MPS does not support the dtype.
-            NotImplementedError: If the tensor is sparse and MPS does not support sparse tensors.
-        """
+        """Put *cpu_tensor* on the device; raise as MPS does for a dtype or a layout that it does not support."""
         require_supported(cpu_tensor.dtype)
         if cpu_tensor.layout is not torch.strided and not dispatcher.sparse:
             raise sparse_not_implemented("_sparse_coo_tensor_with_dims_and_tensors")
@@ -171,13 +162,9 @@ def not_compiled_with_cuda() -> AssertionError:
 
 
 def require_supported(dtype: torch.dtype | None) -> None:
-    """Raise if MPS does not support *dtype*.
+    """Raise the real backend's TypeError if MPS does not support *dtype*.
 
     The real backend accepts a complex128 tensor and refuses its first use; the simulation refuses the tensor itself.
-
-    Raises:
-        TypeError: If MPS does not support the dtype.
-
     Source: ``aten/src/ATen/mps/EmptyTensor.cpp``, ``aten/src/ATen/native/mps/OperationUtils.mm``.
     """
     if dtype is torch.float64:
@@ -201,9 +188,7 @@ def not_to_numpy() -> TypeError:
 
 
 def not_on_one_device(op: str) -> RuntimeError:
-    """Build the error of an op whose tensors are on two devices.
-
-    The message is TensorIterator's. Kernels without TensorIterator word it differently; all raise a RuntimeError.
+    """Build TensorIterator's error of an op on two devices; other kernels word their RuntimeError differently.
 
     Source: ``aten/src/ATen/TensorIterator.cpp``.
     """

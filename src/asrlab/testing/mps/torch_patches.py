@@ -38,10 +38,6 @@ def install_device_guard() -> None:
     """Register the device guard of meta tensors, which does nothing, for MPS, which has none in a Linux build.
 
     Tensors may outlive the simulation and need the guard, so the entry remains for the life of the process.
-
-    Raises:
-        DeviceUnavailableError: If this torch does not have the table in which Linux builds register guards.
-
     Source: ``c10/core/impl/DeviceGuardImplInterface.h``.
     """
     library = Path(torch.__file__).parent / "lib" / "libc10.so"
