@@ -97,14 +97,14 @@ def load_references(
 
 def _references_in(files: Sequence[HypothesisFile]) -> tuple[str, tuple[Reference, ...]]:
     references: dict[str, Reference] = {}
-    for file, each in [(file, hypothesis) for file in files for hypothesis in file.hypotheses]:
+    for path, each in ((file.path, hypothesis) for file in files for hypothesis in file.hypotheses):
         if each.reference is None:
-            raise DatasetError(f"{file.path} has no reference for {each.id!r}; {_CURE}", path=file.path)
+            raise DatasetError(f"{path} has no reference for {each.id!r}; {_CURE}", path=path)
         first = references.setdefault(each.id, Reference(id=each.id, text=each.reference, language=each.language))
         if first.text != each.reference:
             texts = f"{first.text[:_MAX_QUOTED]!r} and {each.reference[:_MAX_QUOTED]!r}"
             message = f"the files have different references for {each.id!r}: {texts}; {_CURE}"
-            raise DatasetError(message, path=file.path)
+            raise DatasetError(message, path=path)
     if not references:
         raise DatasetError(f"{files[0].path} holds no hypotheses; give a file with some", path=files[0].path)
     return "the hypotheses' own", tuple(references.values())
