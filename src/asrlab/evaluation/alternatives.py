@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import attrs
@@ -41,20 +42,16 @@ class Alternatives:
         while pending:
             node, suffix = pending.pop()
             if node == 0:
-                readings.append(_join_suffix(suffix))
+                words = []
+                while suffix is not None:
+                    first, suffix = suffix
+                    words += [first] if first else []
+                readings.append(" ".join(words))
             pending += [(source, (words, suffix)) for source, words in self.incoming[node]]
         return tuple(reversed(readings))
 
 
 type _Suffix = tuple[str, _Suffix] | None
-
-
-def _join_suffix(suffix: _Suffix) -> str:
-    words: list[str] = []
-    while suffix is not None:
-        first, suffix = suffix
-        words += [first] if first else []
-    return " ".join(words)
 
 
 def parse_alternatives(text: str) -> Alternatives | None:
@@ -213,22 +210,15 @@ def _nearest(readings: Alternatives, other: str, normalize: Callable[[str], str]
     length = sum(len(runs[run]) for arcs in readings.incoming for _, run in arcs)
     if len(readings.incoming) * (len(words) + 1) > _MAX_CELLS or length * len(words) > _MAX_STEPS:
         raise ValueError(f"it has {length} words in its alternatives and around them, against {len(words)}")
-    positions = _positions(words)
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, word in enumerate(words):
+        indices[word].append(index)
+    positions = {word: np.asarray(found) for word, found in indices.items()}
     start = np.arange(len(words) + 1)
     nodes = [_Node(costs=start * _ADDED, arcs=np.zeros(0, np.int32), origins=np.zeros(0, np.int32))]
     for arcs in readings.incoming[1:]:
         nodes.append(_best_paths([_follow(nodes[source].costs, runs[run], positions) for source, run in arcs]))
     return int(nodes[-1].costs[-1]), _trace_back(readings, nodes)
-
-
-def _positions(words: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """Return the indices of each word."""
-    import numpy as np
-
-    positions: dict[str, list[int]] = {}
-    for index, word in enumerate(words):
-        positions.setdefault(word, []).append(index)
-    return {word: np.asarray(indices) for word, indices in positions.items()}
 
 
 def _follow(

@@ -52,15 +52,12 @@ def _without_home(manifest: RunManifest) -> RunManifest:
     def shorten(text: str) -> str:
         return text.replace(str(Path.home()), "~")
 
-    request = manifest.request
+    request, dataset = manifest.request, manifest.dataset
+    name, models = request.dataset and shorten(request.dataset), tuple(map(shorten, request.models))
     return attrs.evolve(
         manifest,
-        request=attrs.evolve(
-            request,
-            dataset=request.dataset and shorten(request.dataset),
-            models=tuple(map(shorten, request.models)),
-        ),
-        dataset=attrs.evolve(manifest.dataset, source=shorten(manifest.dataset.source)),
+        request=attrs.evolve(request, dataset=name, models=models),
+        dataset=attrs.evolve(dataset, source=shorten(dataset.source)),
     )
 
 

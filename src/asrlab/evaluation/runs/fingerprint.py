@@ -252,12 +252,7 @@ def text_language(spoken: str | None, options: TranscribeOptions) -> str | None:
 
 
 def unsupported_languages(known: tuple[str, ...] | None, spoken: Iterable[str | None]) -> UnsupportedLanguages | None:
-    """Return the languages of utterances that a model was not made for; None if there are none.
-
-    Args:
-        known: Primary subtags of the languages that the model was made for; None if not known.
-        spoken: Language of each utterance; None if not known.
-    """
+    """Return the languages of utterances, if known, that a model with *known* ones was not made for; None if none."""
     if not known:
         return None
     languages = [primary_language(tag) for tag in spoken]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -224,9 +225,30 @@ def load_run_records(path: Path) -> RunRecords:
     Raises:
         DatasetError: If the records cannot be read or are damaged.
     """
-    if path.is_file():
-        return _load_exported(path)
     folder = RunFolder(path)
+    ledger = path if path.is_file() else folder.ledger
+    manifest, utterances, numbered = _read_exported(path) if path.is_file() else _read_folder(folder)
+    records = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
+    for number, record in numbered:
+        with at_location(ledger, number):
+            records.add(record)
+    if records.unattributed and path.is_file():
+        message = f"{path}: {records.unattributed} outcomes name a loaded model that is not in the file"
+        raise DatasetError(f"{message}; export the run again", path=path)
+    if records.unattributed:
+        _log.warning(
+            "%s: skipped %d outcomes, because the record of their loaded model is missing; repeat them with:"
+            " asrlab resume %s",
+            *(ledger, records.unattributed, path),
+        )
+    return records
+
+
+type _RunFiles = tuple[RunManifest, list[UtteranceFacts], Iterable[tuple[int, Record]]]
+"""Manifest, facts of the utterances, and the other records with the numbers of their lines."""
+
+
+def _read_folder(folder: RunFolder) -> _RunFiles:
     try:
         plain = parse_json(folder.manifest.read_bytes())
     except (OSError, ValueError) as error:
@@ -238,21 +260,10 @@ def load_run_records(path: Path) -> RunRecords:
     for number, plain in read_json_lines(folder.utterances):
         with at_location(folder.utterances, number):
             utterances.append(UtteranceFacts.from_plain(plain))
-    records = RunRecords(path=folder.path, manifest=manifest, utterances=tuple(utterances))
-    if folder.ledger.exists():
-        for number, record in enumerate(read_records(folder.ledger), start=1):
-            with at_location(folder.ledger, number):
-                records.add(record)
-    if records.unattributed:
-        _log.warning(
-            "%s: skipped %d outcomes, because the record of their loaded model is missing; repeat them with:"
-            " asrlab resume %s",
-            *(folder.ledger, records.unattributed, folder.path),
-        )
-    return records
+    return manifest, utterances, enumerate(read_records(folder.ledger) if folder.ledger.exists() else (), start=1)
 
 
-def _load_exported(path: Path) -> RunRecords:
+def _read_exported(path: Path) -> _RunFiles:
     manifest: RunManifest | None = None
     utterances: list[UtteranceFacts] = []
     numbered: list[tuple[int, Record]] = []
@@ -271,11 +282,4 @@ def _load_exported(path: Path) -> RunRecords:
         raise DatasetError(
             f"{path} is not a run: it has no manifest; export a run with: asrlab runs RUN --export", path=path
         )
-    records = RunRecords(path=path, manifest=manifest, utterances=tuple(utterances))
-    for number, record in numbered:
-        with at_location(path, number):
-            records.add(record)
-    if records.unattributed:
-        message = f"{path}: {records.unattributed} outcomes name a loaded model that is not in the file"
-        raise DatasetError(f"{message}; export the run again", path=path)
-    return records
+    return manifest, utterances, numbered

@@ -180,7 +180,6 @@ def _model_changes(before: ModelFacts, after: ModelFacts) -> list[str]:
 
 
 _MIB = 2**20
-_REQUEST_OPTIONS = {"memory_limit_bytes": "memory-limit"}
 _BATCHING_OPTIONS = {"threads": "worker-threads", "padding_s": "padding"}
 """Names of options on the command line that differ from those of fields."""
 
@@ -192,8 +191,10 @@ def bench_command(request: BenchRequest, run: Path) -> str:
         words += ["-m", model]
     words += ["--run", str(run)]
     for name, value in _changed_fields(request, BenchRequest()):
-        if name not in ("dataset", "models", "options", "batching", "warmup"):
-            words += _option(_REQUEST_OPTIONS.get(name, name), value // _MIB if name == "memory_limit_bytes" else value)
+        if name == "memory_limit_bytes":
+            words += _option("memory-limit", value // _MIB)
+        elif name not in ("dataset", "models", "options", "batching", "warmup"):
+            words += _option(name, value)
     if request.warmup != default_warmup(request.repeat):
         words += _option("warmup", request.warmup)
     for name, value in _changed_fields(request.options, TranscribeOptions()):

@@ -44,6 +44,10 @@ _DURABLE = (UtteranceOutcome, SessionStart)
 _BLOCK_BYTES = 1 << 16
 
 
+def _output_error(message: str, path: Path, error: OSError) -> OutputError:
+    return OutputError(message, path=path, reason=error.strerror or str(error))
+
+
 class RunFolder:
     """The folder of one run.
 
@@ -89,11 +93,8 @@ class RunFolder:
                 f"another process is writing the run {self.path}; wait until it ends, or stop it", path=self.path
             ) from error
         except OSError as error:
-            raise OutputError(
-                f"cannot use {self.path} as the folder of a run ({error.strerror}); choose another one with --run",
-                path=self.path,
-                reason=error.strerror or str(error),
-            ) from error
+            message = f"cannot use {self.path} as the folder of a run ({error.strerror}); choose another one with --run"
+            raise _output_error(message, self.path, error) from error
         try:
             yield
         finally:
@@ -106,7 +107,7 @@ class RunFolder:
             DatasetError: If the folder holds other files.
             OutputError: If the facts cannot be written.
         """
-        if others := sorted(self._names() - _BEFORE_MANIFEST):
+        if others := sorted(self.names() - _BEFORE_MANIFEST):
             raise DatasetError(
                 f"{self.path} is not empty and not a run (it holds {others[0]}); choose another folder with --run",
                 path=self.path,
@@ -116,23 +117,8 @@ class RunFolder:
         write_file(self.manifest, json_document(manifest.to_plain()))
         self.request.unlink()
 
-    def require_begun(self) -> None:
-        """Check that the folder is not that of a run which was killed before its manifest was written.
-
-        Raises:
-            DatasetError: If it is; the message has the command that starts the run again.
-        """
-        if self.has_begun or not self.path.is_dir() or not self._names() <= _BEFORE_MANIFEST:
-            return
-        message = f"the run {self.path} never began, because it was killed before its manifest was written"
-        try:
-            request = structure(parse_json(self.request.read_bytes()), BenchRequest, "request is damaged")
-        except (OSError, ValueError):
-            request = BenchRequest(models=("MODEL",))  # a placeholder, as for the data set
-        command = bench_command(request, self.path)
-        raise DatasetError(f"{message}; start it again with: {command}", path=self.path)
-
-    def _names(self) -> set[str]:
+    def names(self) -> set[str]:
+        """Return the names in the folder, but for temporary files."""
         return {entry.name for entry in self.path.iterdir() if not is_temporary(entry.name)}
 
 
@@ -163,11 +149,8 @@ def new_run_path(dataset: str) -> Path:
     except FileExistsError:  # another process created the folder between the two lines
         return new_run_path(dataset)
     except OSError as error:
-        raise OutputError(
-            f"cannot create a folder for the run in {root} ({error.strerror}); give --run DIR, or set {RUNS}",
-            path=root,
-            reason=error.strerror or str(error),
-        ) from error
+        message = f"cannot create a folder for the run in {root} ({error.strerror}); give --run DIR, or set {RUNS}"
+        raise _output_error(message, root, error) from error
     raise DatasetError(f"{root} already has a thousand runs named {name}; give --run DIR", path=root)
 
 
@@ -183,7 +166,13 @@ def find_run(name: str | os.PathLike[str]) -> Path:
         if path.is_file() or RunFolder(path).has_begun:
             return path
     for path in candidates:
-        RunFolder(path).require_begun()
+        if path.is_dir() and RunFolder(path).names() <= _BEFORE_MANIFEST:
+            try:
+                request = structure(parse_json(RunFolder(path).request.read_bytes()), BenchRequest, "damaged")
+            except (OSError, ValueError):
+                request = BenchRequest(models=("MODEL",))  # a placeholder, as for the data set
+            message = f"the run {path} never began, because it was killed before its manifest was written"
+            raise DatasetError(f"{message}; start it again with: {bench_command(request, path)}", path=path)
     known = sorted(path.parent.name for path in root.glob("*/manifest.json"))
     close = get_close_matches(str(name), known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
@@ -231,11 +220,7 @@ class Ledger:
         self._size += len(line)
 
     def _check_path(self) -> None:
-        """Check that the open file is still the one at *path*.
-
-        Raises:
-            DatasetError: If the run's folder was deleted, moved or replaced, so that the records would be lost.
-        """
+        """Check that the run's folder was not deleted, moved or replaced, so that the records would be lost."""
         try:
             status = os.stat(self.path)  # noqa: PTH116 - compared with fstat
         except FileNotFoundError:
@@ -248,12 +233,9 @@ class Ledger:
             )
 
     def _error(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"cannot write {self.path} ({error.strerror}); the earlier records are complete. Free disk space or "
-            f"correct the permissions, then continue with: asrlab resume {self.path.parent}",
-            path=self.path,
-            reason=error.strerror or str(error),
-        )
+        cure = f"Free disk space or correct the permissions, then continue with: asrlab resume {self.path.parent}"
+        message = f"cannot write {self.path} ({error.strerror}); the earlier records are complete. {cure}"
+        return _output_error(message, self.path, error)
 
     def __enter__(self) -> Self:
         return self
