@@ -16,8 +16,7 @@ from asrlab.evaluation.claims.evidence import Evidence, build_support_matrix
 from asrlab.evaluation.claims.lint import lint_document
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import read_rows
-from asrlab.evaluation.datasets.hypotheses import read_hypotheses, sniff_trn
-from asrlab.evaluation.datasets.references import from_file
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses, read_references, sniff_trn
 from asrlab.evaluation.runs.gates import split_words
 from asrlab.transcript.document import escape_formula, unescape_formula
 from asrlab.transcript.scoring_formats import trn_line, unescape_id
@@ -41,15 +40,19 @@ FILES: dict[str, tuple[Callable[[int], str], str, Callable[[Path], object]]] = {
     "STM alternatives that never close": (
         lambda size: "f 1 s 0 1 " + "{ a / b " * (size // 8),
         "x.stm",
-        lambda path: list(from_file(path) or ()),
+        lambda path: list(read_references(path) or ()),
     ),
     "STM alternatives": (
         lambda size: "f 1 s 0 1 " + "{ a / b } " * (size // 10),
         "x.stm",
-        lambda path: list(from_file(path) or ()),
+        lambda path: list(read_references(path) or ()),
     ),
-    "STM spaces": (lambda size: "f 1 s 0 1 x" + " " * size + "y", "x.stm", lambda path: list(from_file(path) or ())),
-    "STM field": (lambda size: "f 1 s 0 " + "1" * size, "x.stm", lambda path: list(from_file(path) or ())),
+    "STM spaces": (
+        lambda size: "f 1 s 0 1 x" + " " * size + "y",
+        "x.stm",
+        lambda path: list(read_references(path) or ()),
+    ),
+    "STM field": (lambda size: "f 1 s 0 " + "1" * size, "x.stm", lambda path: list(read_references(path) or ())),
     "trn spaces": (lambda size: "a" + " " * size + "b (u)", "x.trn", read_hypotheses),
     "trn without id": (lambda size: "a" + " " * size + "b", "x.trn", read_hypotheses),
     "trn parentheses": (lambda size: "(" * size, "x", sniff_trn),

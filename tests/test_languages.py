@@ -9,7 +9,7 @@ import pytest
 
 import asrlab
 from asrlab.evaluation.datasets import Utterance
-from asrlab.evaluation.datasets.references import Reference
+from asrlab.evaluation.datasets.dataset import Reference
 from asrlab.languages import is_english, language_tag, primary_language
 
 if TYPE_CHECKING:

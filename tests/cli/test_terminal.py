@@ -217,13 +217,13 @@ def test_json_has_the_same_values(results: Any, name: str):
 def test_exported_texts_are_read_back(results: Any, workplace: Path, file_format: str):
     """Ids and texts in the files of ``runs --texts`` are those of the run."""
     from asrlab.evaluation.datasets.hypotheses import read_hypotheses
-    from asrlab.evaluation.datasets.stm import read_stm_segments
+    from asrlab.evaluation.datasets.stm import read_stm_references
 
     path = workplace / f"back.{file_format}"
     path.write_bytes(results[f"texts-{file_format}", "pipe"].stdout.partition(b"loudloud")[0])
     one_line = " ".join(f"loud {HOSTILE}".split())
     if file_format == "stm":
-        assert {segment.text for segment in read_stm_segments(path)} == {one_line}
+        assert {segment.text for segment in read_stm_references(path)} == {one_line}
         return
     rows = {row.id: row.text for row in read_hypotheses(path).hypotheses}
     if file_format == "jsonl":

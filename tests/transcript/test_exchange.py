@@ -18,7 +18,7 @@ from asrlab.audio import AudioFile
 from asrlab.device import Device
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
-from asrlab.evaluation.datasets.stm import read_stm_segments
+from asrlab.evaluation.datasets.stm import read_stm_references
 from asrlab.evaluation.metrics import TextPair, get_profile
 from asrlab.transcript import DocumentMetadata, ModelInfo, Segment, Timings, Transcript, Word
 from asrlab.transcript.document import escape_formula, unescape_formula
@@ -97,7 +97,7 @@ def test_braces_are_not_alternatives_and_lose_no_words(tmp_path: Path, normalize
     braces = attrs.evolve(ODD, text=text, segments=(Segment(text=text, start=0.0, end=1.0),))
     for form in ("stm", "trn"):
         (tmp_path / f"a.{form}").write_text(braces.to(form, name="a"), encoding="utf-8")
-    [segment] = read_stm_segments(tmp_path / "a.stm")
+    [segment] = read_stm_references(tmp_path / "a.stm")
     [line] = read_hypotheses(tmp_path / "a.trn").hypotheses
     assert segment.text == line.text == "so \uff5b green / blue \uff5d it is"
     assert (segment.alternatives, line.alternatives) == (None, None)

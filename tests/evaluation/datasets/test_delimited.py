@@ -13,8 +13,7 @@ from hypothesis import given, strategies as st
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import load_dataset
 from asrlab.evaluation.datasets.delimited import Quoting, read_rows, write_rows
-from asrlab.evaluation.datasets.hypotheses import read_hypotheses
-from asrlab.evaluation.datasets.references import from_file
+from asrlab.evaluation.datasets.hypotheses import read_hypotheses, read_references
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 
@@ -77,7 +76,7 @@ ROWS = [("a", '"Hello'), ("b", "World"), ("c", 'she said "yes"'), ("d", 'so"'), 
 READERS: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
     "data set": ("path", lambda path: [utterance.text or "" for utterance in load_dataset(path)]),
     "hypotheses": ("utt_id", lambda path: [hypothesis.text for hypothesis in read_hypotheses(path).hypotheses]),
-    "references": ("utt_id", lambda path: [reference.text for reference in from_file(path) or ()]),
+    "references": ("utt_id", lambda path: [reference.text for reference in read_references(path) or ()]),
 }
 
 

@@ -11,6 +11,7 @@ import attrs
 
 from asrlab.audio import AudioSource
 from asrlab.errors import AsrlabError, DatasetError
+from asrlab.evaluation.alternatives import Alternatives
 from asrlab.languages import language_tag
 
 ExternalAudioPolicy = bool | Literal["audio"]
@@ -48,6 +49,35 @@ class Utterance:
     language: str | None = attrs.field(default=None, converter=_tag)
     speaker: str | None = None
     recording: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Reference:
+    """The reference text of one utterance.
+
+    Attributes:
+        id: Id of the utterance.
+        text: The text; empty if nothing is spoken.
+        language: BCP 47 tag; None if unknown.
+        speaker: Speaker; None if unknown.
+        recording: Recording that contains the utterance; None if unknown.
+        start: Start in seconds from the start of the recording; None without times.
+        end: End in seconds from the start of the recording; None if it is the recording's end, or without times.
+        track: Channel of the recording that *start* and *end* refer to; None without times.
+        alternatives: The readings of *text*, if it has several in sclite's notation; else None.
+        is_ignored: True for a part of the recording that is excluded from scoring. It is not an utterance.
+    """
+
+    id: str
+    text: str
+    language: str | None = attrs.field(default=None, converter=language_tag)
+    speaker: str | None = None
+    recording: str | None = None
+    start: float | None = None
+    end: float | None = None
+    track: str | None = None
+    alternatives: Alternatives | None = attrs.field(default=None, repr=False)
+    is_ignored: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -34,9 +34,8 @@ def is_hugging_face(value: object) -> bool:
 def read_hugging_face(data: Any, options: ReadOptions) -> Dataset:
     """Return the rows of a ``datasets.Dataset`` or ``IterableDataset``, fetched while they are iterated.
 
-    The audio is the column with the feature ``Audio``, or a column of paths with one of the usual names. The other
-    columns have the names that tables use. Audio that the library holds as bytes is decoded by asrlab like a file. The
-    object comes from the caller and not from a file, so its paths may lead anywhere.
+    The audio is the column with the feature ``Audio``, or a column of paths with one of the usual names. The object
+    comes from the caller and not from a file, so its paths may lead anywhere.
 
     Source: Hugging Face datasets 5.2, ``features/audio.py``.
     """
@@ -114,19 +113,12 @@ _FILE_COLUMN = "file_name"
 
 
 def sniff_audiofolder(path: Path) -> bool:
-    """Return True if *path* is a folder with metadata that has ``file_name``, in it or in folders for splits.
-
-    Metadata in JSONL is recognized as a file, too.
-    """
-    return bool(_metadata(path) or _splits(path)) if path.is_dir() else _FILE_COLUMN in first_object(path)
+    """Return True for metadata in JSONL with ``file_name``, or a folder with metadata, also in folders for splits."""
+    return bool(_metadata(path) or _metadata(path, "*", "*/*")) if path.is_dir() else _FILE_COLUMN in first_object(path)
 
 
 def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
-    """Return the files that an audiofolder's metadata names, with the columns that tables use; ignore other columns.
-
-    Args:
-        path: The folder, or its ``metadata.csv`` or ``metadata.jsonl``. Of a data set with splits, one of them.
-        options: Options of every reader.
+    """Return the files that an audiofolder's metadata names; *path* is the folder of a split, or its metadata.
 
     Source: Hugging Face datasets, "Create an audio dataset".
     """
@@ -148,7 +140,7 @@ def read_audiofolder(path: Path, options: ReadOptions) -> Dataset:
 def _find_metadata(path: Path) -> Path:
     if not path.is_dir():
         return path
-    files = _metadata(path) or _splits(path)
+    files = _metadata(path) or _metadata(path, "*", "*/*")
     if not files:
         raise DatasetError(
             f"folder {path} has no {' or '.join(_METADATA_NAMES)} with a column '{_FILE_COLUMN}'; add one, or give "
@@ -161,25 +153,26 @@ def _find_metadata(path: Path) -> Path:
     return files[0]
 
 
-def _metadata(folder: Path) -> list[Path]:
-    return [folder / name for name in _METADATA_NAMES if _names_files(folder / name)]
-
-
-def _names_files(path: Path) -> bool:
-    return _FILE_COLUMN in (read_header(path, ",") if path.suffix.lower() == ".csv" else first_object(path))
-
-
-def _splits(folder: Path) -> list[Path]:
-    paths = [path for pattern in ("*", "*/*") for name in _METADATA_NAMES for path in folder.glob(f"{pattern}/{name}")]
-    return sorted(path for path in paths if _names_files(path))
+def _metadata(folder: Path, *patterns: str) -> list[Path]:
+    """Return the metadata files in *folder*, or in its subfolders that match *patterns*, that name audio files."""
+    paths = [folder / name for name in _METADATA_NAMES]
+    if patterns:
+        globs = [f"{pattern}/{name}" for pattern in patterns for name in _METADATA_NAMES]
+        paths = sorted(path for glob in globs for path in folder.glob(glob))
+    return [
+        path
+        for path in paths
+        if _FILE_COLUMN in (read_header(path, ",") if path.suffix == ".csv" else first_object(path))
+    ]
 
 
 def _read_metadata_objects(path: Path, options: ReadOptions) -> Iterator[Utterance]:
     file, root = TextFile(path=path), AudioRoot.at(path.parent, options)
-    ids = UniqueIds(file=file, hint="give each line its own 'id'")
-    for number, record in read_objects(file):
+
+    def read(record: RecordReader) -> Utterance:
         # the keys of each line, since JSON omits absent values
         columns = UtteranceColumns.find(record.values, error=record.error, options=options)
-        utterance = columns.read(record, root, options)
-        ids.add(utterance.id, number)
-        yield utterance
+        return columns.read(record, root, options)
+
+    ids = UniqueIds(file=file, hint="give each line its own 'id'")
+    return ids.check((number, read(record)) for number, record in read_objects(file))

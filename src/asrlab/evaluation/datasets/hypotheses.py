@@ -1,20 +1,28 @@
-"""Hypotheses of other programs: tables, trn, CTM and the Open ASR Leaderboard's JSONL, recognized by content."""
+"""Texts to score, recognized by content: hypotheses of other programs, and references without audio.
+
+Hypotheses are in tables, trn, CTM or the Open ASR Leaderboard's JSONL; references in tables, trn, STM or a data set.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import attrs
 
+from asrlab.audio import AudioFile
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
-from asrlab.evaluation.datasets.paths import default_id
-from asrlab.evaluation.datasets.stm import COMMENT, track_name
-from asrlab.evaluation.datasets.tabular import DELIMITERS, read_header, read_records
+from asrlab.evaluation.datasets.dataset import Dataset, ExternalAudioPolicy, ReadOptions, Reference, Utterance
+from asrlab.evaluation.datasets.load import FORMATS
+from asrlab.evaluation.datasets.paths import AudioRoot, default_id
+from asrlab.evaluation.datasets.stm import COMMENT, find_alternatives, list_stm_files, read_stm_references, track_name
+from asrlab.evaluation.datasets.tabular import DELIMITERS, read_header, read_records, sniff_table
 from asrlab.evaluation.datasets.text_file import (
     RecordReader,
     TextFile,
@@ -274,3 +282,60 @@ _READERS: dict[str, Callable[[Path], Iterator[Hypothesis]]] = {
     "leaderboard": _read_leaderboard,
     "trn": _read_trn,
 }
+
+
+def read_references(path: Path, *, allow_external_audio: ExternalAudioPolicy = False) -> Iterator[Reference] | None:
+    """Return the references in a trn file, an STM file or folder, or a table without audio; None for other paths.
+
+    With *allow_external_audio*, STM files in the folder may be links to other folders.
+    """
+    is_file = path.is_file()
+    is_named_stm = is_file and path.suffix.lower() == ".stm"
+    if is_named_stm or [known.name for known in FORMATS if known.sniff(path)] == ["stm"]:
+        files = [file.absolute() for file in list_stm_files(path)]
+        root = AudioRoot.at(path.absolute(), ReadOptions(allow_external_audio=allow_external_audio))
+        return chain.from_iterable(map(read_stm_references, files if is_file else root.check_all(files)))
+    if not is_file:
+        return None
+    if sniff_text_table(path) and not sniff_table(path):
+        return (
+            Reference(
+                id=row.id,
+                text=row.text if row.reference is None else row.reference,
+                language=row.language,
+                speaker=row.speaker,
+                recording=row.recording,
+            )
+            for row in read_text_rows(path)
+        )
+    return _read_trn_references(path) if sniff_trn(path) else None
+
+
+def list_references(dataset: Dataset) -> Iterator[Reference]:
+    """Yield the references of a data set and its parts excluded from scoring; skip utterances without a reference."""
+    for utterance in dataset:
+        if utterance.text is not None:
+            yield _from_utterance(utterance, utterance.text)
+    for part in dataset.unscored() if dataset.unscored else ():
+        yield _from_utterance(part, "", is_ignored=True)
+
+
+def _from_utterance(utterance: Utterance, text: str, *, is_ignored: bool = False) -> Reference:
+    part = utterance.audio if isinstance(utterance.audio, AudioFile) else None
+    return Reference(
+        id=utterance.id,
+        text=text,
+        language=utterance.language,
+        speaker=utterance.speaker,
+        recording=utterance.recording,
+        start=part.offset if part else None,
+        end=None if part is None or part.duration is None else part.offset + part.duration,
+        track=utterance.recording if part else None,
+        is_ignored=is_ignored,
+    )
+
+
+def _read_trn_references(path: Path) -> Iterator[Reference]:
+    file = TextFile(path=path)
+    for number, name, text in read_trn_lines(path):
+        yield Reference(id=name, text=text, alternatives=find_alternatives(text, partial(file.error, number)))

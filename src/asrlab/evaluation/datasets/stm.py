@@ -13,7 +13,7 @@ from asrlab.audio import AudioFile
 from asrlab.control_characters import unescape_controls
 from asrlab.errors import DatasetError
 from asrlab.evaluation.alternatives import Alternatives, parse_alternatives
-from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Utterance
+from asrlab.evaluation.datasets.dataset import Dataset, ReadOptions, Reference, Utterance
 from asrlab.evaluation.datasets.paths import AudioRoot, audio_by_stem, audio_slice
 from asrlab.evaluation.datasets.text_file import RecordReader, TextFile, UniqueIds, first_line
 from asrlab.transcript.scoring_formats import unescape_id
@@ -43,10 +43,8 @@ def sniff_stm(path: Path) -> bool:
 def read_stm(path: Path, options: ReadOptions) -> Dataset:
     """Return the segments of an STM file, or of the ``.stm`` files in a folder or its folder ``stm``, ordered by name.
 
-    A line is ``<file> <channel> <speaker> <start> <end> [<label>] text``. The audio is the file of that name, with any
-    suffix of audio, beside the STM file or in a folder ``sph``, ``wav`` or ``audio`` beside the file or its folder.
-    Comments (``;;``), labels and segments with IGNORE_TIME_SEGMENT_IN_SCORING are skipped; the text is not changed.
-    Channel 1, or A, is the whole audio: asrlab mixes the channels of a file, so a second channel is refused.
+    A line is ``<file> <channel> <speaker> <start> <end> [<label>] text``. Comments (``;;``), labels and segments with
+    IGNORE_TIME_SEGMENT_IN_SCORING are skipped. Channel 1, or A, is the whole audio: asrlab mixes channels.
 
     Source: NIST SCTK, ``doc/infmts.htm``.
     """
@@ -61,10 +59,11 @@ def read_stm(path: Path, options: ReadOptions) -> Dataset:
         raise DatasetError(f"{files[0]} is empty; a line is: file, channel, speaker, start, end, text", path=files[0])
 
     def unscored() -> Iterator[Utterance]:
-        for segment in (segment for file in absolute for segment in read_stm_segments(file)):
-            if segment.is_ignored and segment.track == segment.file and segment.end > segment.start:
-                audio = AudioFile(path=Path(segment.file), offset=segment.start, duration=segment.end - segment.start)
-                yield Utterance(id=segment.id, audio=audio, recording=segment.file)
+        for part in (reference for file in absolute for reference in read_stm_references(file)):
+            start, end = _times(part)
+            if part.is_ignored and part.track == part.recording and end > start:
+                audio = AudioFile(path=Path(part.recording or ""), offset=start, duration=end - start)
+                yield Utterance(id=part.id, audio=audio, recording=part.recording)
 
     return Dataset(
         name=path.resolve().name,
@@ -88,49 +87,34 @@ def track_name(file: str, channel: str) -> str:
     return file if number == _FIRST_CHANNEL else f"{file}#{number}"
 
 
-@attrs.frozen(kw_only=True)
-class StmSegment:
-    """A line of an STM file, with times in seconds from the start of the recording.
+def read_stm_references(path: Path) -> Iterator[Reference]:
+    """Yield the references of a file, including those excluded from scoring, whether or not their audio exists.
 
     The id is ``FILE@START-END``, or ``FILE#2@START-END`` in the second channel. If another speaker has the same times,
     ``/SPEAKER`` follows.
     """
-
-    id: str
-    file: str  # name of the recording
-    channel: str  # as written
-    track: str  # name of the recording and channel, see `track_name`
-    speaker: str
-    start: float
-    end: float
-    text: str  # as written
-    is_ignored: bool = False  # excluded from scoring
-    alternatives: Alternatives | None = attrs.field(default=None, repr=False)  # if the text has several readings
+    for reference, _, _ in _read_lines(TextFile(path=path)):
+        yield reference
 
 
-def read_stm_segments(path: Path) -> Iterator[StmSegment]:
-    """Yield the segments of a file, including those excluded from scoring, whether or not their audio exists."""
-    for segment, _ in _read_segments(TextFile(path=path)):
-        yield segment
-
-
-def _read_segments(file: TextFile) -> Iterator[tuple[StmSegment, Callable[[str], DatasetError]]]:
-    """Yield the segments of a file, each with a function that makes an error for its line."""
+def _read_lines(file: TextFile) -> Iterator[tuple[Reference, str, Callable[[str], DatasetError]]]:
+    """Yield the reference of each line, with the channel as written and a function that makes an error for the line."""
     ids = UniqueIds(file=file)
     speakers: dict[str, str] = {}
     for number, line in file.lines():
         if line.startswith(COMMENT):
             continue
         error = partial(file.error, number)
-        segment = _parse_segment(line, error)
-        if not segment.is_ignored:
-            if speakers.setdefault(segment.id, segment.speaker) != segment.speaker:
-                segment = attrs.evolve(segment, id=f"{segment.id}/{segment.speaker}")
-            ids.add(segment.id, number)
-        yield segment, error
+        reference, channel = _parse_line(line, error)
+        if not reference.is_ignored:
+            speaker = reference.speaker or ""
+            if speakers.setdefault(reference.id, speaker) != speaker:
+                reference = attrs.evolve(reference, id=f"{reference.id}/{speaker}")
+            ids.add(reference.id, number)
+        yield reference, channel, error
 
 
-def _parse_segment(line: str, error: Callable[[str], DatasetError]) -> StmSegment:
+def _parse_line(line: str, error: Callable[[str], DatasetError]) -> tuple[Reference, str]:
     match = _FIELDS.fullmatch(line)
     if match is None:
         raise error("has fewer than 5 fields; it needs: file, channel, speaker, start, end, text")
@@ -140,47 +124,55 @@ def _parse_segment(line: str, error: Callable[[str], DatasetError]) -> StmSegmen
     track = track_name(file, channel)
     text = unescape_controls(written or "")
     is_ignored = _IGNORED in (written or "").lower()
-    try:
-        alternatives = None if is_ignored else parse_alternatives(text)
-    except ValueError as problem:
-        raise error(f"{problem}; close it with '}}', or remove it") from problem
-    return StmSegment(
+    reference = Reference(
         id=f"{track}@{start}-{end}",
-        file=file,
-        channel=channel,
-        track=track,
+        text=text,
         speaker=unescape_id(speaker),
+        recording=file,
         start=times.seconds("start") or 0.0,
         end=times.seconds("end") or 0.0,
-        text=text,
+        track=track,
+        alternatives=None if is_ignored else find_alternatives(text, error),
         is_ignored=is_ignored,
-        alternatives=alternatives,
     )
+    return reference, channel
+
+
+def find_alternatives(text: str, error: Callable[[str], DatasetError]) -> Alternatives | None:
+    """Return the readings of a reference; None if there is only one."""
+    try:
+        return parse_alternatives(text)
+    except ValueError as problem:
+        raise error(f"{problem}; close it with '}}', or remove it") from problem
 
 
 def _read_utterances(files: list[Path], top: Path, options: ReadOptions) -> Iterator[Utterance]:
     for path in files:
         audio = _find_audio(path.parent, top, options)
         root = AudioRoot.at(path.parent, options, top=top)
-        for segment, error in _read_segments(TextFile(path=path)):
-            if segment.is_ignored:
+        for reference, channel, error in _read_lines(TextFile(path=path)):
+            if reference.is_ignored:
                 continue
-            _check_segment(segment, error, require_text=options.require_text)
-            if segment.file not in audio:
+            _check(reference, channel, error, require_text=options.require_text)
+            name = reference.recording or ""
+            if name not in audio:
                 raise error(
-                    f"there is no audio {segment.file!r} beside it, in sph, wav or audio (with a suffix such as .wav, "
-                    ".flac or .sph); put it there, or give the folder above, or allow it with "
-                    "allow_external_audio=True (--allow-external-audio)"
+                    f"there is no audio {name!r} beside it, in sph, wav or audio (with a suffix such as .wav, .flac or "
+                    ".sph); put it there, or give the folder above, or allow it with allow_external_audio=True "
+                    "(--allow-external-audio)"
                 )
-            found = root.audio(str(audio[segment.file]), field="file", error=error)
-            duration = segment.end - segment.start
+            found, (start, end) = root.audio(str(audio[name]), field="file", error=error), _times(reference)
             yield Utterance(
-                id=segment.id,
-                audio=audio_slice(found, offset=segment.start, duration=duration, error=error),
-                text=segment.text if segment.alternatives is None else None,
-                speaker=segment.speaker,
-                recording=segment.file,
+                id=reference.id,
+                audio=audio_slice(found, offset=start, duration=end - start, error=error),
+                text=reference.text if reference.alternatives is None else None,
+                speaker=reference.speaker,
+                recording=name,
             )
+
+
+def _times(reference: Reference) -> tuple[float, float]:
+    return reference.start or 0.0, reference.end or 0.0
 
 
 def _find_audio(folder: Path, top: Path, options: ReadOptions) -> dict[str, Path]:
@@ -194,15 +186,15 @@ def _find_audio(folder: Path, top: Path, options: ReadOptions) -> dict[str, Path
     return files
 
 
-def _check_segment(segment: StmSegment, error: Callable[[str], DatasetError], *, require_text: bool) -> None:
-    if segment.track != segment.file:
+def _check(reference: Reference, channel: str, error: Callable[[str], DatasetError], *, require_text: bool) -> None:
+    if reference.track != reference.recording:
         raise error(
-            f"names channel {segment.channel!r}, and asrlab mixes the channels of a file; write each channel to a file "
+            f"names channel {channel!r}, and asrlab mixes the channels of a file; write each channel to a file "
             "of its own, and call it channel 1"
         )
-    if segment.alternatives is not None and require_text:
-        start = max(segment.text.find("{"), 0)
-        shown = segment.text[start : segment.text.find("}", start) + 1 or None][:_MAX_SHOWN_CHARS]
+    if reference.alternatives is not None and require_text:
+        start = max(reference.text.find("{"), 0)
+        shown = reference.text[start : reference.text.find("}", start) + 1 or None][:_MAX_SHOWN_CHARS]
         raise error(
             f"{shown!r} leaves open what was said; write the words that were said, or do without references "
             "(require_text=False) and score the texts with: asrlab score TEXTS --references THIS.stm"

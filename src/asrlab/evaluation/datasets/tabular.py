@@ -23,12 +23,8 @@ def read_records(file: TextFile, delimiter: str, *, is_quoted: bool = True) -> I
 
     The first line that is not blank names the columns. An empty cell counts as absent.
 
-    Args:
-        file: The file.
-        delimiter: Character between cells.
-        is_quoted: True if a cell may be in double quotes, and then hold delimiters, line ends, and quotes written
-            twice. With tabs a cell is read as quoted only where that fits the header, since many programs write tabs
-            without quotes (see `Quoting`). False reads a quote like any other character.
+    Cells may be in double quotes if *is_quoted*. With tabs a cell is then read as quoted only where that fits the
+    header, since many programs write tabs without quotes (see `Quoting`).
     """
     lines = ((number, file.decode(number, raw)) for number, raw in file.raw_lines())
     quoting: Quoting = "none" if not is_quoted else "lenient" if delimiter == "\t" else "strict"
@@ -158,9 +154,8 @@ def find_delimiter(path: Path) -> str | None:
 def read_table(path: Path, options: ReadOptions) -> Dataset:
     """Return the utterances of a table with a header and with tabs, commas or semicolons between cells.
 
-    Cells may be in double quotes. Columns are found by their names in any case, see `UtteranceColumns`, and others are
-    ignored. An empty cell counts as absent, but an empty reference says that nothing is spoken. Relative paths begin in
-    the table's folder.
+    Columns are found by their names in any case, and others are ignored. An empty cell counts as absent, but an empty
+    reference says that nothing is spoken.
     """
     delimiter = find_delimiter(path)
     if delimiter is None:
@@ -203,9 +198,6 @@ def sniff_common_voice(path: Path) -> bool:
 
 def read_common_voice(path: Path, options: ReadOptions) -> Dataset:
     """Return the utterances of a table of Common Voice, such as ``test.tsv``, or of a folder with one such table.
-
-    The audio is ``path`` in the folder ``clips`` beside the table, the reference ``sentence``, the speaker
-    ``client_id``, the language ``locale``.
 
     Source: the tables are written without quoting, by common-voice/CorporaCreator, ``corpus.py``.
     """

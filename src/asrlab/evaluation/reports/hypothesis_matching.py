@@ -15,9 +15,8 @@ from asrlab.errors import DatasetError
 from asrlab.evaluation.alternatives import nearest_readings
 from asrlab.evaluation.catalog import load_dataset
 from asrlab.evaluation.datasets import Dataset
-from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy
-from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord
-from asrlab.evaluation.datasets.references import Reference, from_dataset, from_file
+from asrlab.evaluation.datasets.dataset import ExternalAudioPolicy, Reference
+from asrlab.evaluation.datasets.hypotheses import HypothesisFile, TimedWord, list_references, read_references
 from asrlab.evaluation.metrics import TextPair
 
 _CURE = "give the reference texts with references (--references)"
@@ -82,13 +81,13 @@ def load_references(
     if source is None:
         return _references_in(files)
     if isinstance(source, Dataset):
-        name, references = source.source, tuple(from_dataset(source))
+        name, references = source.source, tuple(list_references(source))
     else:
         # The audio is not opened, so it may lie anywhere.
         policy: ExternalAudioPolicy = allow_external_audio or "audio"
-        texts = from_file(Path(source), allow_external_audio=policy)
+        texts = read_references(Path(source), allow_external_audio=policy)
         if texts is None:
-            texts = from_dataset(load_dataset(source, allow_external_audio=policy))
+            texts = list_references(load_dataset(source, allow_external_audio=policy))
         name, references = str(source), tuple(texts)
     if all(reference.is_ignored for reference in references):
         raise DatasetError(f"{name} holds no references; {_CURE}")

@@ -11,7 +11,7 @@ import attrs
 
 from asrlab.engine.contract import TranscriberInfo
 from asrlab.errors import DatasetError, OptionError
-from asrlab.evaluation.datasets.references import Reference
+from asrlab.evaluation.datasets.dataset import Reference
 from asrlab.evaluation.metrics import Profile, Resampling, TextPair, get_profile, profile_for
 from asrlab.evaluation.runs.fingerprint import UnsupportedLanguages, unsupported_languages
 from asrlab.evaluation.runs.load import load_run_records
