@@ -181,10 +181,13 @@ def to_batching(given: dict[str, Any]) -> Batching:
 
 
 def to_transcribe_options(given: dict[str, Any]) -> TranscribeOptions:
-    """Return the values of `engine_options` that were given."""
+    """Remove the values of `engine_options` from *given* and return those that were given."""
+    import attrs
+
     from asrlab.options import TranscribeOptions
 
-    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    values = {name: given.pop(name) for name in attrs.fields_dict(TranscribeOptions) if name in given}
+    chosen = {name: value for name, value in values.items() if value not in (None, ())}
     if "engine_options" in chosen:
         chosen["engine_options"] = dict(map(_parse_engine_option, chosen["engine_options"]))
     return TranscribeOptions.of(None, chosen)

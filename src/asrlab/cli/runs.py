@@ -90,16 +90,15 @@ def bench(dataset: str, *, models: tuple[str, ...], offline: bool, **given: Any)
 
     shown = {name: given.pop(name) for name in ("normalizers", "verbose", "only_table", "as_json")}
     run, memory_limit, warmup = given.pop("run"), given.pop("memory_limit"), given.pop("warmup")
-    names = ("format", "allow_external_audio", "device", "compute_type", "threads", "patches", "normalizer", "repeat")
-    settings = {name: given.pop(name) for name in (*names, "timeout")}
+    batching, chosen = options.to_batching(given), options.to_transcribe_options(given)
     request = BenchRequest(
         dataset=None,
         models=models,
-        warmup=default_warmup(settings["repeat"]) if warmup is None else warmup,
+        warmup=default_warmup(given["repeat"]) if warmup is None else warmup,
         memory_limit_bytes=memory_limit and memory_limit * _MIB,
-        batching=options.to_batching(given),
-        options=options.to_transcribe_options(given),
-        **settings,
+        batching=batching,
+        options=chosen,
+        **given,
     )
     with fetch_progress() as show:
         plan = prepare_run(dataset, request, offline=offline, fetch_progress=show)

@@ -72,14 +72,13 @@ def transcribe(
         raise OptionError("--json prints every file in one JSON object; leave out -f", option="format")
     if "-" in files and sys.stdin is None:
         raise AudioError("standard input is closed; give it the audio, or name a file", source="-", reason="missing")
-    load_options = {name: given.pop(name) for name in ("device", "compute_type", "threads", "offline", "patches")}
     layout, batching = options.to_layout(given), options.to_batching(given)
     chosen = options.to_transcribe_options(given)
     files = tuple(found for file in files for found in _find_audio(file))
     writer = _TranscriptWriter(files, formats, output, as_json=as_json, layout=layout)
     check_language(model, chosen)
     with fetch_progress() as fetching:
-        transcriber = load(model, progress=fetching, **load_options)
+        transcriber = load(model, progress=fetching, **given)
     with transcriber, progress_bar() as progress:
         task = progress.add_task("transcribing", total=len(files))
         sources: Any = (sys.stdin.buffer if file == "-" else file for file in files)
