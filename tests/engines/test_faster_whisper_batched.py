@@ -243,7 +243,7 @@ def tokenizer() -> Any:
 
 def test_sentences_part_segments(tokenizer: Any):
     """Behind full stops and questions, not behind Mr., and where nobody speaks; the tokens go with their words."""
-    from asrlab.engines.faster_whisper.decode import split_sentences, split_tokens
+    from asrlab.engines.faster_whisper.batch_backend import split_sentences, split_tokens
 
     text = ' And Mr. Dashwood said "Stop!" Then he left. Did he? Yes'
     words = [
@@ -267,7 +267,7 @@ def test_sentences_part_segments(tokenizer: Any):
 @given(st.text(alphabet="ab .,?!é日本", min_size=1, max_size=40), st.integers(1, 5))
 def test_no_token_is_lost_between_segments(tokenizer: Any, text: str, parts: int):
     """Whatever is written, the shares are the tokens."""
-    from asrlab.engines.faster_whisper.decode import split_tokens
+    from asrlab.engines.faster_whisper.batch_backend import split_tokens
 
     tokens = tokenizer.encode(text)
     edges = [round(part * len(text) / parts) for part in range(parts + 1)]

@@ -20,12 +20,7 @@ _LONG_RECORDING_WEIGHT = 3
 
 @attrs.frozen(kw_only=True, eq=False)
 class ChunkFeatures[Features]:
-    """Features of a short recording, or of a chunk of a long one.
-
-    Attributes:
-        features: Result of `BatchBackend.compute_features`.
-        duration: Seconds of audio in them.
-    """
+    """Features of a short recording, or of a chunk of a long one, with the seconds of audio in them."""
 
     features: Features
     duration: float
@@ -158,13 +153,7 @@ class BatchedRecording:
 
 @attrs.frozen(kw_only=True, eq=False)
 class BatchResult:
-    """Result of one item.
-
-    Attributes:
-        index: Position of the item in the input, from 0.
-        item: The item.
-        value: The recording decoded in batches, a transcript of the full path, or the exception of a failed item.
-    """
+    """Result of the item at *index* of the input: decoded in batches, of the full path, or the item's exception."""
 
     index: int
     item: AudioSource | HasAudio
@@ -176,10 +165,8 @@ class Chunk:
     """A short recording, or a part of a long one, on its way through the pipeline.
 
     Attributes:
-        recording: The recording that it belongs to.
         samples: float32, shape (n,), at 16 kHz.
         start: Seconds from the start of the recording.
-        features: Features of the samples.
         is_whole: True if the chunk is the whole recording.
         busy_s: Seconds of work on the chunk so far.
         is_started: True if a worker has received the chunk.
@@ -223,8 +210,7 @@ class Recording:
 
     Attributes:
         index: Position of the item in the input, from 0.
-        item: The item.
-        audio: Audio source of the item.
+        item: The item, and *audio* its audio source.
         chunks: The chunks read so far, in order.
         reader: The audio; None if it is not read ahead.
         skipped_warnings: Warnings about silence that was skipped.

@@ -1,22 +1,27 @@
-"""Batch decoding with faster-whisper: each chunk is encoded once for language and text, and all are decoded at once."""
+"""Batch decoding with faster-whisper: each chunk is encoded once for language and text, and all are decoded at once.
+
+A chunk's text is split into a segment per sentence.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import ClassVar
+from statistics import median
+from typing import Any, ClassVar
 
 import attrs
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import get_suppressed_tokens
+from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens
 from numpy.typing import NDArray
 
 from asrlab.batching import ChunkFeatures, Decoded, Detected
-from asrlab.engines.faster_whisper.decode import TokenSequence, split_to_segments, time_words
+from asrlab.engines.whisper import APPEND_PUNCTUATIONS, PREPEND_PUNCTUATIONS, to_word
 from asrlab.options import Batching, TranscribeOptions
+from asrlab.transcript import Segment, Word
 
 _DEFAULT_BEAM = 5
 _FRAMES_PER_SECOND = 100
@@ -25,19 +30,65 @@ _SPARE_TOKENS = 40
 _TOKENS_PER_SECOND = 20
 """More than anybody speaks in most scripts. A text cut off there takes the fallback, and a loop delays its batch no
 longer."""
+_ENDS = tuple(".?!。？！…")  # noqa: RUF001 - full-width punctuation is meant
+_CLOSING = "\"'”’»)]」』"  # noqa: RUF001 - as above
+_MAX_ABBREVIATION = 3
+_PAUSE_S = 1.0
+_MAX_MEDIAN_S = 0.7
+"""Source: the rule for the first word of a segment in faster-whisper, ``add_word_timestamps``."""
 
 type Features = NDArray[np.float32]
 
 
+@attrs.frozen(kw_only=True)
+class TokenSequence:
+    """Decoded tokens of one chunk, without the prompt, time stamps and the end of text, and their scores.
+
+    *avg_logprob* includes the end of text. *ended* is True if the model gave one.
+    """
+
+    tokens: tuple[int, ...]
+    tokenizer: Tokenizer
+    avg_logprob: float
+    no_speech_prob: float
+    ended: bool
+
+    @classmethod
+    def from_result(
+        cls, result: ctranslate2.models.WhisperGenerationResult, tokenizer: Tokenizer, *, ended: bool
+    ) -> TokenSequence:
+        """Return the best hypothesis of *result*. Source of the score: faster-whisper, ``generate_with_fallback``."""
+        tokens = tuple(result.sequences_ids[0])
+        return cls(
+            tokens=tokens,
+            tokenizer=tokenizer,
+            avg_logprob=float(result.scores[0] * len(tokens) / (len(tokens) + 1)),
+            no_speech_prob=float(result.no_speech_prob),
+            ended=ended,
+        )
+
+    @property
+    def text(self) -> str:
+        """Decoded text."""
+        text: str = self.tokenizer.decode(list(self.tokens))
+        return text.strip()
+
+    def to_decoded(self, segments: tuple[Segment, ...] = ()) -> Decoded:
+        """Return a result with *segments* and the scores of the tokens."""
+        return Decoded(
+            segments=segments,
+            avg_logprob=self.avg_logprob,
+            compression_ratio=float(get_compression_ratio(self.text)),
+            no_speech_prob=self.no_speech_prob,
+            ended=self.ended,
+        )
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class FasterWhisperBatchBackend:
-    """Batch backend of faster-whisper with one set of options.
+    """Batch backend of faster-whisper with one set of options, without the voice filter and starting at temperature 0.
 
-    Attributes:
-        model: Model for features and tokens.
-        batch_model: Function that returns the model loaded for the workers and threads of *batching*.
-        options: Checked options, without voice activity detection and starting at temperature 0.
-        batching: Complete settings, without None.
+    *model* is for features and tokens; *batch_model* returns the model for the workers and threads of *batching*.
     """
 
     model: WhisperModel
@@ -129,12 +180,9 @@ class FasterWhisperBatchBackend:
 
     def _prompt(self, tokenizer: Tokenizer) -> list[int]:
         """Return the prompt of a first window; all prompts have the same length, as CTranslate2 requires."""
-        prompt = self.options.initial_prompt
+        prompt, hotwords = self.options.initial_prompt, self.options.hotwords
         initial: list[int] = tokenizer.encode(f" {prompt.strip()}") if prompt is not None else []
-        tokens: list[int] = self.model.get_prompt(
-            tokenizer, initial, without_timestamps=True, hotwords=self.options.hotwords
-        )
-        return tokens
+        return list(self.model.get_prompt(tokenizer, initial, without_timestamps=True, hotwords=hotwords))
 
     @cached_property
     def _suppressed(self) -> list[int]:
@@ -144,3 +192,96 @@ class FasterWhisperBatchBackend:
 def _on_cpu(encoded: ctranslate2.StorageView) -> NDArray[np.float32]:
     moved = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
     return np.asarray(moved)
+
+
+def split_to_segments(sequence: TokenSequence, words: Sequence[Word], *, duration: float) -> tuple[Segment, ...]:
+    """Return a segment with words per sentence of *words*; without words, one that lasts *duration* seconds."""
+    base = Segment(
+        text=sequence.text,
+        start=0.0,
+        end=duration,
+        tokens=sequence.tokens,
+        temperature=0.0,
+        avg_logprob=sequence.avg_logprob,
+        compression_ratio=float(get_compression_ratio(sequence.text)),
+        no_speech_prob=sequence.no_speech_prob,
+        seek=0,
+    )
+    if not words:
+        return (base,)
+    sentences = list(split_sentences(words))
+    texts = ["".join(word.text for word in sentence) for sentence in sentences]
+    tokens = split_tokens(texts, sequence.tokens, sequence.tokenizer)
+    return tuple(
+        attrs.evolve(
+            base,
+            text=text.strip(),
+            start=sentence[0].start,
+            end=sentence[-1].end,
+            words=tuple(attrs.evolve(word, text=word.text.strip()) for word in sentence),
+            tokens=sentence_tokens,
+        )
+        for sentence, text, sentence_tokens in zip(sentences, texts, tokens, strict=True)
+    )
+
+
+def time_words(
+    sequence: TokenSequence, model: WhisperModel, encoded: ctranslate2.StorageView, *, duration: float
+) -> list[Word]:
+    """Time the words by faster-whisper's own code, as for ``word_timestamps``; keep the spaces before them.
+
+    *encoded*, shape (1, frames / 2, d_model), has *duration* seconds of audio.
+    """
+    segment: dict[str, Any] = {"seek": 0, "start": 0.0, "end": duration, "tokens": list(sequence.tokens)}
+    frames = round(duration * model.frames_per_second)
+    punctuations = (PREPEND_PUNCTUATIONS, APPEND_PUNCTUATIONS)
+    model.add_word_timestamps([[segment]], sequence.tokenizer, encoded, frames, *punctuations, 0.0)
+    return [attrs.evolve(to_word(word), text=word["word"]) for word in segment["words"]]
+
+
+def split_sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """Split *words* after each sentence, and at each pause of a second.
+
+    A full stop after three letters or fewer counts as an abbreviation, such as ``Mr.``, and ends no sentence. The first
+    word of a sentence lasts no longer than two usual words, so that it does not include the pause before the sentence.
+    """
+    durations = [word.end - word.start for word in words if word.end > word.start]
+    max_duration = 2 * min(_MAX_MEDIAN_S, median(durations)) if durations else 0.0
+    for sentence in _split_at_ends(words):
+        first = sentence[0]
+        yield [attrs.evolve(first, start=max(first.start, first.end - max_duration)), *sentence[1:]]
+
+
+def _split_at_ends(words: Sequence[Word]) -> Iterator[list[Word]]:
+    sentence: list[Word] = []
+    for word in words:
+        if sentence and (word.start - sentence[-1].end >= _PAUSE_S or _ends_sentence(sentence[-1].text)):
+            yield sentence
+            sentence = []
+        sentence.append(word)
+    if sentence:
+        yield sentence
+
+
+def _ends_sentence(text: str) -> bool:
+    bare = text.rstrip(_CLOSING)
+    if not bare.endswith(_ENDS):
+        return False
+    letters = sum(map(str.isalnum, bare))
+    return not bare.endswith(".") or letters > _MAX_ABBREVIATION or bare.isdigit()
+
+
+def split_tokens(parts: Sequence[str], tokens: Sequence[int], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
+    """Split *tokens* by *parts* of their text, which follow one another in the text, including spaces."""
+    words, tokens_by_word = tokenizer.split_to_word_tokens(list(tokens))
+    remaining = list(zip(words, tokens_by_word, strict=True))
+    result: list[tuple[int, ...]] = []
+    for index, part in enumerate(parts):
+        part_tokens: list[int] = []
+        missing = len(part)
+        while remaining and (missing > 0 or index == len(parts) - 1):
+            word, word_tokens = remaining.pop(0)
+            missing -= len(word)
+            part_tokens += word_tokens
+        result.append(tuple(part_tokens))
+    return result

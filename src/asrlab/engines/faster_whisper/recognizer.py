@@ -48,11 +48,7 @@ type LoadModel = Callable[[int, int], WhisperModel]
 class FasterWhisperRecognizer(Recognizer):
     """Whisper on CTranslate2, which runs one inference at a time and queues the calls of other threads.
 
-    Args:
-        info: Facts of the loaded model.
-        model: Model loaded for one worker.
-        load_model: Loader for batches, which need other numbers of workers and threads than *model* has.
-        default: Batching without other settings.
+    *load_model* loads the weights again for batches, which need other numbers of workers and threads than *model* has.
     """
 
     def __init__(self, info: TranscriberInfo, model: WhisperModel, load_model: LoadModel, *, default: Batching) -> None:

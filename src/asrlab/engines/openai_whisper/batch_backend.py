@@ -29,14 +29,9 @@ type Features = torch.Tensor
 
 @attrs.frozen(kw_only=True, eq=False)
 class OpenAIWhisperBatchBackend:
-    """Batch backend of openai-whisper with one set of options.
+    """Batch backend of openai-whisper with one set of options, without word timestamps and starting at temperature 0.
 
-    Attributes:
-        model: Loaded model.
-        lock: Lock that is held while the model runs.
-        options: Checked options, without word timestamps and starting at temperature 0.
-        batching: Complete settings, without None.
-        half: True to compute in float16.
+    *lock* is held while the model runs. *half* computes in float16.
     """
 
     model: Whisper
@@ -97,12 +92,13 @@ class OpenAIWhisperBatchBackend:
         return tuple(self._decoded(result, chunk.duration) for result, chunk in zip(results, chunks, strict=True))
 
     def _run(self, encoded: torch.Tensor, languages: Sequence[str]) -> list[DecodingResult]:
+        prompt = self.options.initial_prompt
         options = DecodingOptions(
             task=self.options.task,
             language=languages[0],
             temperature=0.0,
             beam_size=self.options.beam_size,
-            prompt=self._prompt,
+            prompt=self._tokenizer.encode(f" {prompt.strip()}") if prompt else [],
             fp16=self.half,
         )
         results: list[DecodingResult] = BatchTask(self.model, options, languages).run(encoded)
@@ -114,13 +110,6 @@ class OpenAIWhisperBatchBackend:
         return get_tokenizer(
             self.model.is_multilingual, num_languages=self.model.num_languages, language="en", task=self.options.task
         )
-
-    @property
-    def _prompt(self) -> list[int]:
-        """Prompt of a first window, as upstream builds it."""
-        prompt = self.options.initial_prompt
-        tokens: list[int] = self._tokenizer.encode(f" {prompt.strip()}") if prompt else []
-        return tokens
 
     def _decoded(self, result: DecodingResult, duration: float) -> Decoded:
         begin = self._tokenizer.timestamp_begin

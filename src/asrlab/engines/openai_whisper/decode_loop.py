@@ -61,15 +61,10 @@ class _Window:
 
 
 class WindowDecoder:
-    """Decoder of one recording, window by window.
+    """Decoder of one recording: float32, shape (n,), in [-1, 1], at 16 kHz.
 
-    Args:
-        model: Loaded model.
-        lock: Lock that is held while the model runs: upstream's cache of keys and values belongs to the model itself,
-            so two decodings at once would mix.
-        samples: float32, shape (n,), in [-1, 1], at 16 kHz.
-        options: Checked options.
-        half: True to compute in float16.
+    *lock* is held while the model runs: upstream's cache of keys and values belongs to the model itself, so two
+    decodings at once would mix. *half* computes in float16.
 
     Attributes:
         language: Language given, or detected in the first window.

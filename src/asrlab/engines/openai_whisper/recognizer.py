@@ -61,10 +61,7 @@ class OpenAIWhisperRecognizer(Recognizer):
     ) -> WindowDecoder:
         """Return the decoder behind `recognize`, for callers who need upstream's own dictionaries.
 
-        Args:
-            samples: float32, shape (n,), in [-1, 1], at 16 kHz.
-            options: Checked options.
-            half: True to compute in float16; None computes as the model was loaded.
+        *half* is True to compute in float16; None computes as the model was loaded.
 
         Raises:
             OptionError: If the value of an engine option is out of range.
