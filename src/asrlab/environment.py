@@ -53,9 +53,6 @@ def _status_bytes(field: str) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
 
 
-_MAX_NAME_BYTES = 256
-
-
 def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -85,19 +82,14 @@ def accelerator_name(device: str) -> str:
     kind, _, number = device.partition(":")
     if kind != "cuda":
         return ""
-    with suppress(OSError, AttributeError, ValueError):  # no driver, or one without these functions
-        return _cuda_name(ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"), int(number or 0))
-    return ""
-
-
-def _cuda_name(driver: ctypes.CDLL, number: int) -> str:
-    # source: CUDA driver API, cuInit, cuDeviceGet and cuDeviceGetName, which return 0 on success
     handle, name = ctypes.c_int(), ctypes.create_string_buffer(_MAX_NAME_BYTES)
-    if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(handle), number):
-        return ""
-    if driver.cuDeviceGetName(name, _MAX_NAME_BYTES, handle):
-        return ""
-    return name.value.decode(errors="replace")
+    with suppress(OSError, AttributeError, ValueError):  # no driver, or one without these functions
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        # source: CUDA driver API, whose functions return 0 on success
+        failed = driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(handle), int(number or 0))
+        if not failed and not driver.cuDeviceGetName(name, _MAX_NAME_BYTES, handle):
+            return name.value.decode(errors="replace")
+    return ""
 
 
 def installed_version(distribution: str) -> str | None:
@@ -160,40 +152,33 @@ _VARIABLES = (
     "KMP_AFFINITY", "KMP_BLOCKTIME", "GOMP_CPU_AFFINITY", "GOMP_SPINCOUNT",
     # matrix libraries
     "MKL_NUM_THREADS", "MKL_DYNAMIC", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_THREADING_LAYER",
-    "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "VECLIB_MAXIMUM_THREADS",
-    "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
-    "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_DISABLE_JIT",
+    "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "VECLIB_MAXIMUM_THREADS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_DISABLE_JIT",
     # CTranslate2
     "CT2_VERBOSE", "CT2_FORCE_CPU_ISA", "CT2_USE_MKL", "CT2_PACKED_GEMM", "CT2_USE_EXPERIMENTAL_PACKED_GEMM",
-    "CT2_CUDA_ALLOCATOR",
-    "CT2_CUDA_CACHING_ALLOCATOR_CONFIG", "CT2_CUDA_ALLOW_BF16", "CT2_CUDA_ALLOW_FP16", "CT2_CUDA_TRUE_FP16_GEMM",
+    "CT2_CUDA_ALLOCATOR", "CT2_CUDA_CACHING_ALLOCATOR_CONFIG", "CT2_CUDA_ALLOW_BF16", "CT2_CUDA_ALLOW_FP16",
+    "CT2_CUDA_TRUE_FP16_GEMM",
     # CUDA
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING",
     "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE",
     # PyTorch
-    "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_NO_CUDA_MEMORY_CACHING",
-    "PYTORCH_ENABLE_MPS_FALLBACK", "PYTORCH_MPS_FAST_MATH", "PYTORCH_MPS_PREFER_METAL",
-    "PYTORCH_MPS_HIGH_WATERMARK_RATIO", "PYTORCH_MPS_LOW_WATERMARK_RATIO", "ATEN_CPU_CAPABILITY",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TORCH_BLAS_PREFER_CUBLASLT", "TORCH_COMPILE_DISABLE",
-    "TORCHDYNAMO_DISABLE",
+    "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_NO_CUDA_MEMORY_CACHING", "PYTORCH_ENABLE_MPS_FALLBACK",
+    "PYTORCH_MPS_FAST_MATH", "PYTORCH_MPS_PREFER_METAL", "PYTORCH_MPS_HIGH_WATERMARK_RATIO",
+    "PYTORCH_MPS_LOW_WATERMARK_RATIO", "ATEN_CPU_CAPABILITY", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "TORCH_BLAS_PREFER_CUBLASLT", "TORCH_COMPILE_DISABLE", "TORCHDYNAMO_DISABLE",
     # the C library's memory
     "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_",
     # asrlab, and where weights come from
-    "ASRLAB_PATCHES", "ASRLAB_DISABLE_PLUGINS", "ASRLAB_OFFLINE",
-    "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
+    "ASRLAB_PATCHES", "ASRLAB_DISABLE_PLUGINS", "ASRLAB_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
 )  # fmt: skip
 """Full names, because a pattern could match the name of a token."""
 _GIT_TIMEOUT_S = 10.0
+_MAX_NAME_BYTES = 256
 
 
 @attrs.frozen(kw_only=True)
 class GitState:
-    """State of a git repository.
-
-    Attributes:
-        commit: Full hash of the commit.
-        changed: True if tracked files differ from the commit.
-    """
+    """State of a git repository: the full hash of its commit, and whether tracked files differ from the commit."""
 
     commit: str
     changed: bool
@@ -233,16 +218,11 @@ def git_state(folder: Path) -> GitState | None:
 
     Nothing is written, not even git's index. Variables that git sets for its hooks are ignored.
     """
-    commit, changed = None, False
-    for line in _git_status(folder).splitlines():
-        match line.split(b" "):
-            case [b"#", b"branch.oid", name]:
-                commit = name.decode("ascii", errors="replace")
-            case [b"#", *_]:
-                pass
-            case _:
-                changed = True
-    return GitState(commit=commit, changed=changed) if commit and commit != "(initial)" else None
+    lines = _git_status(folder).decode("ascii", errors="replace").splitlines()
+    prefix = "# branch.oid "
+    commit = next((line.removeprefix(prefix) for line in lines if line.startswith(prefix)), "(initial)")
+    changed = any(not line.startswith("#") for line in lines)
+    return None if commit == "(initial)" else GitState(commit=commit, changed=changed)
 
 
 def _git_status(folder: Path) -> bytes:
@@ -250,18 +230,13 @@ def _git_status(folder: Path) -> bytes:
     if git is None:
         return b""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
     command = [git, "-c", "core.fsmonitor=false", "-C", str(folder), "status"]
-    options = ["--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "--untracked-files=no"]
     with suppress(OSError, ValueError, subprocess.SubprocessError):
-        return subprocess.run(
-            [*command, *options],
-            env=variables | quiet,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_TIMEOUT_S,
-            check=True,
-        ).stdout
+        command += ["--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "--untracked-files=no"]
+        quiet = variables | {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+        null = subprocess.DEVNULL
+        done = subprocess.run(command, env=quiet, stdin=null, capture_output=True, timeout=_GIT_TIMEOUT_S, check=True)
+        return done.stdout
     return b""
 
 

@@ -24,14 +24,10 @@ _EXTRA = re.compile(r"""extra\s*==\s*["']([\w.-]+)["']""")
 
 
 def runnable(command: str, *, reinstall: bool = False) -> str:
-    """Return *command* such that it works in this environment.
+    """Return *command* such that it works in this environment, with *reinstall* for packages that are there already.
 
     ``pip install 'asrlab[faster-whisper]'`` becomes the installer that this environment has, with the clone, wheel or
     repository that asrlab was installed from. Anything but ``pip install`` is returned as it is.
-
-    Args:
-        command: As an `EngineSpec` states it.
-        reinstall: True if packages are installed again that are there already.
     """
     try:
         words = shlex.split(command)
@@ -43,11 +39,10 @@ def runnable(command: str, *, reinstall: bool = False) -> str:
 
 
 def install_command(*requirements: str, reinstall: bool = False) -> str:
-    """Return the command that installs *requirements* into this environment.
+    """Return the command that installs *requirements*, which are as pip takes them, into this environment.
 
-    Args:
-        requirements: As pip takes them, options such as ``--no-deps`` included; ``asrlab[extra]`` means this asrlab.
-        reinstall: True if packages are installed again that are there already.
+    Options such as ``--no-deps`` may be among them, and ``asrlab[extra]`` means this asrlab. With *reinstall*, packages
+    that are there already are installed again.
     """
     words: list[str] = []
     for requirement in requirements:
@@ -62,9 +57,8 @@ def install_command(*requirements: str, reinstall: bool = False) -> str:
         else:
             words += [*(["-e"] if origin[1] else []), f"{origin[0]}[{own[1]}]"]
     if _has_pip() or not _uv():
-        return _pip_command("install", *(["--force-reinstall"] if reinstall else []), *words)
-    again = ["--reinstall"] if reinstall else []
-    return shlex.join([*_uv(), "pip", "install", "--python", sys.executable, *again, *words])
+        return _pip_command("install", *["--force-reinstall"] * reinstall, *words)
+    return shlex.join([*_uv(), "pip", "install", "--python", sys.executable, *["--reinstall"] * reinstall, *words])
 
 
 def uninstall_command(distribution: str) -> str:
