@@ -11,12 +11,10 @@ _NO_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})  # ISO 639: uncoded, seve
 
 _HAN_AND_KANA_RANGES = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _SOUTHEAST_ASIAN_RANGES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-HAN_OR_KANA = re.compile(f"[{_HAN_AND_KANA_RANGES}]")
-"""A Han character or kana, which count as one word each."""
+HAN_OR_KANA = re.compile(f"[{_HAN_AND_KANA_RANGES}]")  # each counts as one word
 SOUTHEAST_ASIAN = re.compile(f"[{_SOUTHEAST_ASIAN_RANGES}]")
 """A character of the Thai, Lao, Myanmar or Khmer script, written without spaces between words."""
-UNSPACED = re.compile(f"[{_HAN_AND_KANA_RANGES}{_SOUTHEAST_ASIAN_RANGES}]")
-"""A character of any script that is written without spaces between words."""
+UNSPACED = re.compile(f"[{_HAN_AND_KANA_RANGES}{_SOUTHEAST_ASIAN_RANGES}]")  # any script without spaces between words
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces between words. Source: openai-whisper, tokenizer.py, ``split_to_word_tokens``."""
 

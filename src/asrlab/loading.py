@@ -39,10 +39,8 @@ if TYPE_CHECKING:
     from asrlab.weights import Progress as FetchProgress
 
 
-RANDOM_MARK = "RANDOM_WEIGHTS.txt"
-"""Name of a file beside weights that are random numbers."""
-IMPORT_LIMIT_S = 120
-"""Seconds an engine may take to import before it counts as hanging."""
+RANDOM_MARK = "RANDOM_WEIGHTS.txt"  # a file beside weights that are random numbers
+IMPORT_LIMIT_S = 120  # an engine that takes longer to import counts as hanging
 
 
 def load(

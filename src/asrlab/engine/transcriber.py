@@ -21,10 +21,8 @@ from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.options import Batching, OptionFields, TranscribeOptions
 from asrlab.transcript import PatchStatus, Segment, Timings, TranscribeResult, Transcript, TranscriptWarning, join_texts
 
-MAX_SEGMENTS = 1_000
-"""Maximum number of segments of a recording, however short it is."""
-MAX_SEGMENTS_PER_S = 50
-"""Further segments for each second of a recording. An engine that yields more never ends."""
+MAX_SEGMENTS = 1_000  # of a recording, however short it is
+MAX_SEGMENTS_PER_S = 50  # in addition; an engine that yields more never ends
 
 
 @final
@@ -330,15 +328,15 @@ class SegmentStream(Iterator[Segment]):
     def _next_segment(self) -> Segment | None:
         recognition = self._start()
         assert self._reader is not None  # noqa: S101 - set together with the recognition
-        segment = next(recognition.segments, None)
-        if segment is not None and len(self._segments) >= MAX_SEGMENTS + MAX_SEGMENTS_PER_S * self._reader.duration:
+        segment, duration = next(recognition.segments, None), self._reader.duration
+        if segment is not None and len(self._segments) >= MAX_SEGMENTS + MAX_SEGMENTS_PER_S * duration:
             engine = self._recognizer.info.model.engine
             raise EngineUnavailableError(
-                f"engine {engine!r} yields segments without an end: {len(self._segments)} so far for "
-                f"{self._reader.duration:.1f} s of audio; report this to its authors",
+                f"engine {engine!r} yields segments without an end: {len(self._segments)} so far for {duration:.1f} s "
+                "of audio; report this to its authors",
                 engine=engine,
             )
-        return None if segment is None else segment.clamped(self._reader.duration)
+        return None if segment is None else segment.clamped(duration)
 
 
 def build_transcript(

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from asrlab.engine.contract import TranscriberInfo
     from asrlab.engine.spec import EngineSpec
 
-SCHEMA = 2
-"""Version of the file format. Files of other versions are not used."""
+SCHEMA = 2  # of the file format; files of other versions are not used
 
 _logger = logging.getLogger("asrlab.tuning")
 

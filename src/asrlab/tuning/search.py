@@ -23,25 +23,19 @@ from asrlab.tuning.calibration import Trial
 type TuningProgress = Callable[[str, Batching, float], object]
 """Called before each pass with the dimension, the candidate, and the seconds used up."""
 
-DIMENSIONS = ("workers", "batch size", "encoder", "window")
-"""The dimensions of the settings in the order they are searched."""
+DIMENSIONS = ("workers", "batch size", "encoder", "window")  # in the order they are searched
 BATCH_SIZES = (4, 8, 16, 32)
 ACCELERATOR_WORKERS = (1, 2, 4)
-FULL_WINDOW_PADDING_S = 30.0
-"""Padding that gives Whisper its full window."""
-MIN_GAIN = 1.03
-"""Minimum ratio of a candidate's speed to the incumbent's to adopt the candidate."""
-PRUNE_RATIO = 1.15
-"""Ratio of a candidate's time to the incumbent's in its first round from which it gets no second round."""
-MIN_PASS_S = 0.5
-"""Minimum seconds of a pass. A shorter one measures the start and end of batches."""
+FULL_WINDOW_PADDING_S = 30.0  # gives Whisper its full window
+MIN_GAIN = 1.03  # minimum ratio of a candidate's speed to the incumbent's to adopt the candidate
+PRUNE_RATIO = 1.15  # of a candidate's time to the incumbent's in the first round, from which there is no second round
+MIN_PASS_S = 0.5  # a shorter pass measures the start and end of batches
 PASSES = 4
 SWEEPS = 2
+# The embedded clips to join for each benchmark clip: 2 to 19 seconds, 55 in all.
 _CLIP_PARTS = ((1,), (0,), (4,), (2,), (0, 2, 3), (4,), (1, 3), (3,))
-"""The embedded clips to join for each benchmark clip: 2 to 19 seconds, 55 in all."""
 _CUT_CLIP, _CUT_S = 2, 2.0  # this benchmark clip ends after so many seconds
-N_CLIPS = len(_CLIP_PARTS)
-"""Number of benchmark clips of different lengths. A multiple of it has every length equally often."""
+N_CLIPS = len(_CLIP_PARTS)  # a multiple has every length equally often
 
 _logger = logging.getLogger("asrlab.tuning")
 

@@ -63,12 +63,10 @@ def _folder_format(folder: Path) -> WeightsFormat:
             "move it away" if (folder / _MODEL).is_file() else f"convert it to {_MODEL}",
         )
     if not any((folder / name).is_file() for name in (_MODEL, _INDEX)):
-        raise WeightsError(
-            f"the folder {folder} holds no model.bin and no {_MODEL}, so neither CTranslate2 nor safetensors weights",
-            model=str(folder),
-        )
+        what = f"holds no model.bin and no {_MODEL}, so neither CTranslate2 nor safetensors weights"
+        raise weights_error(folder, what, "give another folder")
     if not (folder / "config.json").is_file():
-        raise WeightsError(f"the folder {folder} holds safetensors weights without config.json", model=str(folder))
+        raise weights_error(folder, "holds safetensors weights without config.json")
     return "safetensors"
 
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-MAX_OPCODES = 500_000
-"""Whisper large-v3 has 1,259 tensors, which take about 50,000."""
+MAX_OPCODES = 500_000  # Whisper large-v3 has 1,259 tensors, which take about 50,000
 MAX_READ_BYTES = 1 << 22
 _MAX_RANK = 8
 

@@ -24,8 +24,7 @@ _EXPONENTS = {
     "float32": (4, 0x7F800000),
     "float64": (8, 0x7FF0000000000000),
 }
-FLOAT_KINDS = tuple(_EXPONENTS)
-"""The number formats that `check_finite` looks into."""
+FLOAT_KINDS = tuple(_EXPONENTS)  # those that `check_finite` looks into
 _BLOCK_BYTES = 1 << 20
 
 
@@ -35,14 +34,15 @@ def weights_error(path: Path, reason: str, cure: str = "fetch the weights again"
 
 
 @contextmanager
-def read_errors(path: Path) -> Iterator[None]:
-    """Convert an OSError that is raised while *path* is read to a `WeightsError`."""
+def read_errors(path: Path, cure: str = "") -> Iterator[None]:
+    """Convert an OSError that is raised while *path*, or a file in it, is read to a `WeightsError`."""
     try:
         yield
     except WeightsError:
         raise
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}", model=str(path)) from error
+        reason = f"cannot read {error.filename or path}: {error.strerror or error}{cure}"
+        raise WeightsError(reason, model=str(path)) from error
 
 
 @attrs.frozen(kw_only=True)
@@ -211,8 +211,7 @@ def _format_error(path: Path, reason: str) -> WeightsError:
     return weights_error(path, f"is not a safetensors file, or is damaged: {reason}")
 
 
-_MAX_CONFIG_BYTES = 1 << 20
-"""Whisper's config.json has 2 KB; every object of a megabyte of JSON takes 30 MB at most."""
+_MAX_CONFIG_BYTES = 1 << 20  # Whisper's config.json has 2 KB; the objects of 1 MB of JSON take 30 MB at most
 
 
 def read_json[T](path: Path, kind: type[T], *, max_bytes: int = _MAX_CONFIG_BYTES) -> T:

@@ -16,6 +16,7 @@ from asrlab.output_files import cache_folder
 from asrlab.weights.catalogue import describe_origin, describe_size
 from asrlab.weights.local import list_files, weights_format
 from asrlab.weights.manifest import DigestCache, StoredFile, StoredWeights, StoreLayout, StoreManifest, read_manifest
+from asrlab.weights.safetensors_check import read_errors
 from asrlab.weights.sources import CarrierSource, HubSource, Progress, UrlSource, WeightsSource
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class WeightsStore:
             names = list_files(path, format_)
         else:
             names = [file.name for file in entry.files if not file.optional or (path / file.name).is_file()]
-        with _missing_files(path):
+        with read_errors(path):
             files = tuple(
                 StoredFile(name=name, sha256=self._digests.sha256(file), size_bytes=file.stat().st_size)
                 for name, file in ((name, folder / name) for name in names)
@@ -127,7 +128,7 @@ class WeightsStore:
             WeightsError: If a file has a wrong checksum or cannot be read. A wrong file in the store is moved aside;
                 files elsewhere are not touched.
         """
-        with _missing_files(stored.path, cure="; pull the weights again"):
+        with read_errors(stored.path, cure="; pull the weights again"):
             self._check(stored, fresh=fresh)
 
     def _check(self, stored: StoredWeights, *, locked: bool = False, fresh: bool = False) -> None:
@@ -235,16 +236,6 @@ def _offline_reason(*, offline: bool) -> str | None:
         if os.environ.get(name, "").upper() in {"1", "ON", "TRUE", "YES"}:
             return f"left out, {name} is set"
     return None
-
-
-@contextmanager
-def _missing_files(path: Path, *, cure: str = "") -> Iterator[None]:
-    try:
-        yield
-    except WeightsError:
-        raise
-    except OSError as error:
-        raise WeightsError(f"cannot read {error.filename}: {error.strerror}{cure}", model=str(path)) from error
 
 
 def _find_wrong_file(entry: WeightsEntry, files: tuple[StoredFile, ...]) -> tuple[StoredFile, str] | None:
