@@ -3,6 +3,9 @@
 from asrlab.weights.catalogue import (
     CarriedFile,
     CarrierPart,
+    StoredFile,
+    StoredWeights,
+    StoreManifest,
     WeightsEntry,
     WeightsFile,
     describe_origin,
@@ -12,7 +15,6 @@ from asrlab.weights.catalogue import (
 )
 from asrlab.weights.ctranslate2 import convert, read_ctranslate2
 from asrlab.weights.local import check_weights, explain_failed_load, weights_format
-from asrlab.weights.manifest import StoredFile, StoredWeights, StoreManifest
 from asrlab.weights.openai_checkpoint import OpenAICheckpoint, WhisperDims, why_not_whisper
 from asrlab.weights.safetensors_check import read_safetensors_shapes
 from asrlab.weights.sources import CarrierSource, FolderSource, HubSource, Progress, UrlSource, WeightsSource

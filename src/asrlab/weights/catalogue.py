@@ -1,16 +1,23 @@
-"""The catalogue: the files of each set of weights, their sources and their checksums."""
+"""Records of weights: the catalogue of files and checksums, the weights on disk, and the cache of their checksums."""
 
 from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
+import json
+import logging
+import os
 import re
-from pathlib import PurePosixPath
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import attrs
 
 from asrlab.errors import WeightsError
+from asrlab.output_files import write_file
+
+log = logging.getLogger("asrlab.weights")
 
 WeightsFormat = Literal["ctranslate2", "openai-pt", "safetensors"]
 
@@ -153,3 +160,125 @@ def describe_origin(entry: WeightsEntry) -> str:
     elif entry.url is not None:
         origin = f"{entry.main_file.name} of {entry.url.split('/')[2]}"
     return f"{origin} ({describe_size(entry) or 'size unknown'})"
+
+
+@attrs.frozen(kw_only=True)
+class StoredFile:
+    """A file on disk: its path relative to the weights folder, with ``/``, its checksum in lower-case hex, its size."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+@attrs.frozen(kw_only=True)
+class StoredWeights:
+    """Weights on disk with known checksums.
+
+    Attributes:
+        path: The file of ``openai-pt`` weights; the folder of any others.
+        format: The format of the weights.
+        key: The catalogue's key; None for a user's own weights.
+        revision: The commit on the hub; None for other sources.
+        sha256: The checksum of the main file, which identifies the weights in results.
+        source: The source of the files, in words.
+        pinned: True if every file was compared with a checksum of the catalogue. False means that the checksums are
+            those of the first download, or of the user's files.
+        files: The files, the main file first.
+    """
+
+    path: Path
+    format: WeightsFormat
+    key: str | None
+    revision: str | None
+    sha256: str
+    source: str
+    pinned: bool
+    files: tuple[StoredFile, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the names of *files* are relative to."""
+        return self.path.parent if self.format == "openai-pt" else self.path
+
+
+@attrs.frozen(kw_only=True)
+class StoreManifest:
+    """The record of the files of an entry as they were written; other fields as in `StoredWeights`."""
+
+    key: str
+    revision: str | None
+    source: str
+    files: tuple[StoredFile, ...]
+
+    def file(self, name: str) -> StoredFile | None:
+        """Return the file of this name, if it is listed."""
+        return next((file for file in self.files if file.name == name), None)
+
+
+def read_manifest(path: Path) -> StoreManifest | None:
+    """Return the manifest at *path*, or None if it is missing or damaged."""
+    import cattrs
+
+    try:
+        return cattrs.structure(json.loads(path.read_text("utf-8")), StoreManifest)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, cattrs.BaseValidationError) as error:
+        log.warning("cannot read %s (%s); the weights beside it will be fetched again", path, error)
+        return None
+
+
+class DigestCache:
+    """A cache of the sha256 of files anywhere on disk.
+
+    Nothing is written beside the files themselves: they may belong to a user or an installed package.
+
+    Args:
+        folder: The folder of the cache, with one small JSON file for each checksum; created when first needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def sha256(self, path: Path, *, fresh: bool = False) -> str:
+        """Return the sha256 of the file; read the file only if it changed since the last time or if *fresh*."""
+        facts = _file_facts(path)
+        known = {} if fresh else self._read(path)
+        if known.items() >= facts.items() and isinstance(known.get("sha256"), str):
+            return str(known["sha256"])
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        log.debug("hashed %s (%d bytes)", path, facts["size_bytes"])
+        self.remember(path, sha256, facts)
+        return sha256
+
+    def remember(self, path: Path, sha256: str, facts: dict[str, int] | None = None) -> None:
+        """Store the sha256 of a file; *facts* are its size and time when it was hashed, None if it has not changed."""
+        content = {"path": os.path.realpath(path), **(facts or _file_facts(path)), "sha256": sha256}
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_file(self._cache_file(path), json.dumps(content).encode())
+        except OSError as error:
+            log.info(
+                "cannot cache the checksum of %s under %s (%s); the file is hashed again next time",
+                path,
+                self._folder,
+                error,
+            )
+
+    def _cache_file(self, path: Path) -> Path:
+        name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+        return self._folder / f"{name}.json"
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            content = json.loads(self._cache_file(path).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}  # the cache only saves time: without a usable entry the file is read again
+        return content if isinstance(content, dict) else {}
+
+
+def _file_facts(path: Path) -> dict[str, int]:
+    stat = path.stat()
+    return {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}

@@ -20,7 +20,7 @@ import attrs
 
 from asrlab.errors import WeightsError
 from asrlab.installation import install_command
-from asrlab.weights.manifest import StoredFile, StoreManifest
+from asrlab.weights.catalogue import StoredFile, StoreManifest
 
 if TYPE_CHECKING:
     from collections.abc import Buffer, Callable, Iterable, Iterator, Mapping

@@ -1,10 +1,24 @@
-"""The store: weights on disk, checked before use, and fetched from sources by one process at a time."""
+"""The store: weights on disk, checked before use, and fetched from sources by one process at a time.
+
+::
+
+    <root>/<key>/manifest.json  the checksums of the files that were written
+    <root>/<key>/model/         the files
+    <root>/filling/<key>/new/   an entry that is being fetched: moved into place complete, or removed
+    <root>/filling/<key>/<revision>/  the same for a source that resumes: kept if the fetch is interrupted
+    <root>/locks/<key>.lock     the lock of the process that fetches
+    <root>/rejected/            files with a wrong checksum
+    <root>/digests/             checksums by path, size and time of change
+
+A ``/`` in a key is written ``--``.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import shutil
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -12,10 +26,17 @@ import attrs
 
 from asrlab.errors import WeightsError
 from asrlab.installation import asrlab_command, install_command
-from asrlab.output_files import cache_folder
-from asrlab.weights.catalogue import describe_origin, describe_size
+from asrlab.output_files import cache_folder, sync_folder
+from asrlab.weights.catalogue import (
+    DigestCache,
+    StoredFile,
+    StoredWeights,
+    StoreManifest,
+    describe_origin,
+    describe_size,
+    read_manifest,
+)
 from asrlab.weights.local import list_files, weights_format
-from asrlab.weights.manifest import DigestCache, StoredFile, StoredWeights, StoreLayout, StoreManifest, read_manifest
 from asrlab.weights.safetensors_check import read_errors
 from asrlab.weights.sources import CarrierSource, HubSource, Progress, UrlSource, WeightsSource
 
@@ -27,6 +48,80 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("asrlab.weights")
+
+
+@attrs.frozen
+class StoreLayout:
+    """The folders of a store below its root. Callers of ``start``, ``commit`` and ``discard`` hold the lock."""
+
+    root: Path
+
+    def folder(self, key: str) -> Path:
+        """Return the folder of an entry, with ``manifest.json`` and the folder ``model`` of the files."""
+        return self.root / _slug(key)
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Wait for the lock of an entry and hold it."""
+        from filelock import FileLock, Timeout
+
+        path = self.root / "locks" / f"{_slug(key)}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("waiting for another process that fetches %s (%s)", key, path)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def start(self, key: str, *, name: str = "new") -> Path:
+        """Return the folder to fetch into: ``new`` is emptied, any other name keeps the files of an earlier process."""
+        fresh = self._filling(key) / _slug(name)
+        if name == "new":
+            shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / "model").mkdir(parents=True, exist_ok=True)
+        return fresh
+
+    def commit(self, key: str, fresh: Path) -> None:
+        """Replace the folder of an entry by a complete one."""
+        folder = self.folder(key)
+        # a rename is only as durable as the folders it touches
+        sync_folder(fresh / "model")
+        sync_folder(fresh)
+        if folder.exists():  # outdated, or incomplete since a damaged file was moved aside
+            folder.replace(self._filling(key) / "old")
+        fresh.replace(folder)
+        sync_folder(self.root)
+
+    def discard(self, key: str, *, keep: str | None = None) -> None:
+        """Remove the files of a fetch, except the folder called *keep* if it has files."""
+        filling = self._filling(key)
+        resumable = filling / _slug(keep) if keep else None
+        if resumable is None or not any(path.is_file() for path in resumable.rglob("*")):
+            shutil.rmtree(filling, ignore_errors=True)
+            return
+        for other in filling.iterdir():
+            if other != resumable:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def reject(self, path: Path, sha256: str) -> Path:
+        """Move a file with a wrong checksum aside, if no other process has, and return its new path."""
+        rejected = self.root / "rejected" / f"{path.name}-{sha256[:8]}"
+        rejected.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.replace(rejected)
+        return rejected
+
+    def _filling(self, key: str) -> Path:
+        return self.root / "filling" / _slug(key)
+
+
+def _slug(key: str) -> str:
+    return key.replace("/", "--")
 
 
 class WeightsStore:
