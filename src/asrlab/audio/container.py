@@ -147,7 +147,7 @@ def declared_end(kind: str, container: Any, track: Any, stream: ByteStream) -> f
 
 
 def declared_film_end(kind: str, container: Any) -> float | None:
-    """Return the length that a *kind* of container with several streams declares for the longest, if it declares one."""
+    """Return the length that a *kind* of container with several streams declares for the longest one, if any."""
     is_declared = kind == "matroska" and len(container.streams) > 1 and container.duration is not None
     return float(container.duration / 1_000_000) if is_declared else None
 

@@ -131,7 +131,7 @@ def declared_ratio(stream: ByteStream) -> float:
     """
     start, declared = _data_extent(stream) or (0, 0)
     available = stream.size - start
-    return declared / available if declared > available > 0 and not _is_placeholder(declared) else 1.0
+    return declared / available if declared > available > 0 else 1.0
 
 
 def _data_extent(stream: ByteStream) -> Extent | None:
@@ -146,9 +146,10 @@ def _data_extent(stream: ByteStream) -> Extent | None:
     if head.startswith(b"Creative Voice File\x1a"):
         return _voice_extent(stream, head)
     try:
-        return next((parse(head) for magic, parse in _EXTENTS.items() if head.startswith(magic)), None)
+        extent = next((parse(head) for magic, parse in _EXTENTS.items() if head.startswith(magic)), None)
     except struct.error:  # the header itself is cut off
         return None
+    return None if extent is None or _is_placeholder(extent[1]) else extent
 
 
 def _find_chunk(stream: ByteStream, name: bytes, layout: _ChunkLayout) -> Extent | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -68,23 +69,18 @@ class Segment:
 
         Whisper pads audio to 30 s and may put an end into the padding.
         """
-        words = None if self.words is None else tuple(_clamp(word, duration) for word in self.words)
-        return attrs.evolve(_clamp(self, duration), words=words)
+        return self._moved(low=0.0, high=duration)
 
     def shifted(self, seconds: float) -> Segment:
         """Return this segment with *seconds* added to its times."""
-        words = None if self.words is None else tuple(_shift(word, seconds) for word in self.words)
-        return attrs.evolve(_shift(self, seconds), words=words)
+        return self._moved(seconds)
 
+    def _moved(self, seconds: float = 0.0, *, low: float = -math.inf, high: float = math.inf) -> Segment:
+        def move[Timed: (Word, Segment)](timed: Timed) -> Timed:
+            start = min(max(timed.start + seconds, low), high)
+            return attrs.evolve(timed, start=start, end=min(max(timed.end + seconds, start), high))
 
-def _clamp[Timed: (Word, Segment)](timed: Timed, duration: float) -> Timed:
-    start = min(max(timed.start, 0.0), duration)
-    end = min(max(timed.end, start), duration)
-    return timed if (start, end) == (timed.start, timed.end) else attrs.evolve(timed, start=start, end=end)
-
-
-def _shift[Timed: (Word, Segment)](timed: Timed, seconds: float) -> Timed:
-    return attrs.evolve(timed, start=timed.start + seconds, end=timed.end + seconds)
+        return attrs.evolve(move(self), words=None if self.words is None else tuple(map(move, self.words)))
 
 
 def join_texts(texts: Iterable[str], language: str | None) -> str:

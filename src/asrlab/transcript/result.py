@@ -92,9 +92,11 @@ def _structure_json[Record: TranscriptRecord](document: str | bytes, record_clas
         verbose = parse_json(document)
         facts = verbose["asrlab"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"this is not a JSON transcript of asrlab: {_describe_error(error)}; write one with to('json')"
-        ) from error
+        problem = str(error) if isinstance(error, ValueError) else "no readable 'asrlab' object"
+        if isinstance(error, json.JSONDecodeError):
+            problem = f"line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
+        message = f"this is not a JSON transcript of asrlab: {problem}; write one with to('json')"
+        raise DatasetError(message) from error
     schema = facts.get("schema") if isinstance(facts, dict) else None
     if schema not in (1, SCHEMA):
         raise DatasetError(
@@ -120,12 +122,6 @@ def _structure_json[Record: TranscriptRecord](document: str | bytes, record_clas
         raise DatasetError(f"the JSON transcript has wrong fields: {details}; write it anew with to('json')") from error
     except (AsrlabError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(f"the JSON transcript has wrong fields: {error}; write it anew with to('json')") from error
-
-
-def _describe_error(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
-    return str(error) if isinstance(error, ValueError) else "no readable 'asrlab' object"
 
 
 @attrs.frozen(kw_only=True)
@@ -174,11 +170,8 @@ class Transcript(TranscriptRecord):
     def render(self, format: str, metadata: DocumentMetadata) -> str:  # noqa: A002 - as above
         """Return this transcript as a document with all that *metadata* adds to it; see `to`."""
         if format not in WRITERS:
-            raise OptionError(
-                f"there is no transcript format {format!r}; choose one of {', '.join(WRITERS)}",
-                option="format",
-                supported=tuple(WRITERS),
-            )
+            message = f"there is no transcript format {format!r}; choose one of {', '.join(WRITERS)}"
+            raise OptionError(message, option="format", supported=tuple(WRITERS))
         return WRITERS[format](self, metadata)
 
     @classmethod

@@ -24,10 +24,7 @@ _FULL_WIDTH_BRACES = str.maketrans("{}", "\uff5b\uff5d")
 
 
 def escape_id(name: str) -> str:
-    r"""Return *name* as one field, with white space, parentheses and % percent-encoded (``%28``).
-
-    Control characters are escaped (``\x1b``). `unescape_id` undoes both.
-    """
+    r"""Return *name* as one field: white space, parentheses and % as ``%28``, and control characters as ``\x1b``."""
     safe = escape_controls(name, reversible=True)
     return _UNSAFE_IN_ID.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), safe)
 
@@ -147,33 +144,20 @@ def _build_tiers(name: str, timed: Iterable[Segment | Word]) -> list[tuple[str, 
 
 
 def _format_tier(index: int, name: str, intervals: list[_Interval], duration: int) -> str:
-    filled = _fill_gaps(intervals, duration)
-    lines = [
-        f"    item [{index}]:",
-        '        class = "IntervalTier"',
-        f'        name = "{name}"',
-        "        xmin = 0",
-        f"        xmax = {_seconds(duration)}",
-        f"        intervals: size = {len(filled)}",
-    ]
-    for number, (start, end, text) in enumerate(filled, start=1):
-        quoted = text.replace('"', '""')
-        lines += [
-            f"        intervals [{number}]:",
-            f"            xmin = {_seconds(start)}",
-            f"            xmax = {_seconds(end)}",
-            f'            text = "{quoted}"',
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _fill_gaps(intervals: list[_Interval], duration: int) -> list[_Interval]:
-    """Return *intervals* with empty intervals between them, because a tier has no gaps."""
     filled: list[_Interval] = []
     position = 0
-    for start, end, text in intervals:
-        if start > position:
+    for start, end, text in [*intervals, (duration, duration, "")]:
+        if start > position:  # a tier has no gaps
             filled.append((position, start, ""))
         filled.append((start, end, text))
         position = end
-    return [*filled, (position, duration, "")] if position < duration else filled
+    del filled[-1]
+    item = f'    item [{index}]:\n        class = "IntervalTier"\n        name = "{name}"\n'
+    item += f"        xmin = 0\n        xmax = {_seconds(duration)}\n        intervals: size = {len(filled)}\n"
+    for number, (start, end, text) in enumerate(filled, start=1):
+        item += (
+            f"        intervals [{number}]:\n            xmin = {_seconds(start)}\n            xmax = {_seconds(end)}\n"
+        )
+        quoted = text.replace('"', '""')
+        item += f'            text = "{quoted}"\n'
+    return item

@@ -27,11 +27,9 @@ _MAX_LISTED = 5  # silences in a warning
 _INCOMPLETE = "the text so far is kept, and words are missing"
 _MIN_COUNT = 3
 _MIN_WORDS = 15
-"""Words in a loop: five seconds of speech. People say a word a dozen times ("no, no, no", "5 5 5 5", "la la la"), a
-refrain of three words four times ("let it be"), and a sentence twice; a model in a loop continues until it is stopped.
-
-Source: asrlab's own. For comparison, WhisperLiveKit's pull request 339 calls any three repetitions a loop, and
-Whisper's own measure (``compression_ratio_threshold`` 2.4) finds no short loops.
+"""Words in a loop: five seconds of speech. People say a word a dozen times ("no, no, no"), a refrain of three words four
+times ("let it be"), and a sentence twice; a model in a loop continues until it is stopped. Source: asrlab's own.
+Whisper's measure (``compression_ratio_threshold`` 2.4) finds no short loops.
 """
 _MIN_CHARACTERS = 20
 """Characters in a loop in scripts without spaces, where a word has one or two characters."""
@@ -127,35 +125,26 @@ def transcribe_chunks(
     Raises:
         AudioError: If the whole recording is shorter than the engine accepts (``too-short``).
     """
-    transcription = _ChunkedTranscription(recognize=recognize, chunker=chunker, warnings=warnings, source=source)
+    skipped = SkippedSilence(vad_name=str(chunker.vad.info))
+    transcription = _ChunkedTranscription(recognize, chunker, warnings, source, skipped)
     for chunk in chunker.split(blocks):
-        transcription.check_length(chunk)
+        minimum = chunker.min_audio_s
+        if chunk.is_whole and len(chunk.samples) < minimum * SAMPLE_RATE:
+            message = f"{source!r} lasts {chunk.end:.3f} s, but this model needs at least {minimum:g} s"
+            raise AudioError(f"{message}; give it a longer recording", source=source, reason="too-short")
         for part, result in transcription.results(chunk):
             if result.text.strip():
                 yield from transcription.segments(part, result)
-    warnings.extend(transcription.skipped.warnings())
+    warnings.extend(skipped.warnings())
 
 
-@attrs.define(kw_only=True)
+@attrs.frozen
 class _ChunkedTranscription:
     recognize: RecognizeChunk
     chunker: Chunker
     warnings: list[TranscriptWarning]
     source: str
-    skipped: SkippedSilence = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.skipped = SkippedSilence(vad_name=str(self.chunker.vad.info))
-
-    def check_length(self, chunk: Chunk) -> None:
-        minimum = self.chunker.min_audio_s
-        if chunk.is_whole and len(chunk.samples) < minimum * SAMPLE_RATE:
-            raise AudioError(
-                f"{self.source!r} lasts {chunk.end:.3f} s, but this model needs at least {minimum:g} s; "
-                "give it a longer recording",
-                source=self.source,
-                reason="too-short",
-            )
+    skipped: SkippedSilence
 
     def results(self, chunk: Chunk) -> Iterator[tuple[Chunk, ChunkResult]]:
         """Yield the results of *chunk*, of its halves, or none."""
@@ -176,10 +165,9 @@ class _ChunkedTranscription:
         retried = [half for half in halves if half.has_speech] or list(halves)
         results = [self._recognize(half) for half in retried]
         message = f"the text of {_span(chunk)} did not end; transcribed again, cut at {halves[0].end:.2f} s,"
-        if all(result.ended for result in results):
-            self._warn("halved", f"{message} and ended")
-        else:
-            self._warn("output-truncated", f"{message} but did not end everywhere")
+        have_ended = all(result.ended for result in results)
+        outcome = "and ended" if have_ended else "but did not end everywhere"
+        self._warn("halved" if have_ended else "output-truncated", f"{message} {outcome}")
         for half in halves:
             if half not in retried:
                 self._skip(half)
@@ -196,8 +184,8 @@ class _ChunkedTranscription:
             message = f"{self.skipped.vad_name} found no speech in {_span(chunk)}; the text may be made up"
             self._warn("no-voice", message)
         if loop := find_repetition(text):
-            is_long = len(loop.phrase) > _MAX_PHRASE_CHARACTERS
-            phrase = f"{loop.phrase[:_MAX_PHRASE_CHARACTERS]}..." if is_long else loop.phrase
+            ending = "..." if len(loop.phrase) > _MAX_PHRASE_CHARACTERS else ""
+            phrase = loop.phrase[:_MAX_PHRASE_CHARACTERS] + ending
             message = f'the text of {_span(chunk)} repeats "{phrase}" {loop.count} times in a row'
             self._warn("repetition", f"{message}; listen to the audio, the model may have run in a loop")
         if result.segments is not None:
@@ -261,12 +249,8 @@ def find_repetition(text: str) -> RepetitionLoop | None:
     has_words = not looped or not all(token.is_character for token in looped)
     if len(looped) < (_MIN_WORDS if has_words else _MIN_CHARACTERS):
         return None
-    return RepetitionLoop(
-        phrase=text[looped[0].start : looped[period - 1].end],
-        count=len(looped) // period,
-        start=looped[0].start,
-        end=looped[-1].end,
-    )
+    phrase = text[looped[0].start : looped[period - 1].end]
+    return RepetitionLoop(phrase=phrase, count=len(looped) // period, start=looped[0].start, end=looped[-1].end)
 
 
 def _longest_run(keys: list[str]) -> tuple[int, int, int]:

@@ -22,24 +22,15 @@ if TYPE_CHECKING:
 _MIN_WINDOW_S = 0.256  # eight frames to choose from
 _EDGE_S = 0.1  # a detector finds the beginning of speech late, and its end early
 _QUIET = 0.35
-"""Probability of speech below which a frame is quiet.
-
-Source: Silero's ``neg_threshold``, its threshold of 0.5 less 0.15, in utils_vad.py.
-"""
+"""Probability of speech below which a frame is quiet. Source: Silero's ``neg_threshold``, in utils_vad.py."""
 _MIN_FRAMES = 3
-"""96 ms: a shorter silence lies within a word, and a shorter sound is no word.
-
-Source: Silero cuts speech that lasts too long at silences of more than 98 ms.
-"""
+"""96 ms: a shorter silence lies within a word, and a shorter sound is no word. Source: Silero cuts at 98 ms or more."""
 _PAUSE_FRAMES = 25
 """0.8 s: a pause between sentences. A longer pause is no better for a cut."""
 _PADDING_FRAMES = 16
 """0.5 s of silence that stay with the speech before and after a cut, if there is more."""
 _SPEECH = 0.5
-"""Probability that one frame must reach for a run of frames that are not quiet to be measured as speech.
-
-Source: Silero's ``threshold``, utils_vad.py.
-"""
+"""Probability that one of the frames of speech has at least. Source: Silero's ``threshold``, in utils_vad.py."""
 _MEASURED_SAMPLES = 29 * 32 * FRAME_SAMPLES
 """29.7 s: whole groups of the frames that a detector scores at once, so that each block has its own probabilities."""
 _GAP_FRAMES = 94
@@ -114,27 +105,20 @@ class Chunker:
 
     def __attrs_post_init__(self) -> None:
         if not (math.isfinite(self.max_chunk_s) and 0 < self.min_chunk_s <= self.max_chunk_s / 4):
-            message = (
-                f"audio cannot be cut into chunks of {self.min_chunk_s:g} to {self.max_chunk_s:g} s; min_chunk_s must "
-                "be more than 0 and at most a quarter of max_chunk_s"
-            )
-            raise OptionError(message, option="min_chunk_s")
+            problem = f"audio cannot be cut into chunks of {self.min_chunk_s:g} to {self.max_chunk_s:g} s"
+            cure = "min_chunk_s must be more than 0 and at most a quarter of max_chunk_s"
+            raise OptionError(f"{problem}; {cure}", option="min_chunk_s")
         if self.max_chunk_s < _MIN_WINDOW_S:
             message = f"max_chunk_s must be {_MIN_WINDOW_S} s or more, not {self.max_chunk_s:g}"
             raise OptionError(message, option="max_chunk_s")
         if self.min_audio_s > self.min_chunk_s:
-            message = (
-                f"min_audio_s {self.min_audio_s:g} is more than min_chunk_s {self.min_chunk_s:g}; raise min_chunk_s"
-            )
-            raise OptionError(message, option="min_audio_s")
+            problem = f"min_audio_s {self.min_audio_s:g} is more than min_chunk_s {self.min_chunk_s:g}"
+            raise OptionError(f"{problem}; raise min_chunk_s", option="min_audio_s")
 
     def split(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Chunk]:
         """Yield the chunks of a recording, each as soon as its end is known; together they are all of its samples.
 
-        At most *max_chunk_s*, *min_chunk_s*, a second and a block are in memory at once.
-
-        Args:
-            blocks: float32, shape (n,), at 16 kHz, of any lengths.
+        At most *max_chunk_s*, *min_chunk_s*, a second and one of *blocks*, which have any length, are in memory.
         """
         buffer = _AudioBuffer(self.vad)
         step = self._max_samples  # so that a recording given as one block is not copied whole
@@ -193,20 +177,14 @@ class Chunker:
 
 
 class _AudioBuffer:
-    """Samples that are not cut yet, and the probabilities of their frames, which arrive later.
-
-    Attributes:
-        samples: Number of samples.
-        start: Index of the first sample in the recording. Cuts lie between frames, so frames begin there.
-        probabilities: Probabilities of speech, shape (k,).
-    """
+    """Samples that are not cut yet, and the probabilities of their frames, which arrive later."""
 
     def __init__(self, vad: VoiceActivityDetector, *, start: int = 0) -> None:
         self._vad = vad
         self._stream = vad.start()
         self._arrays: list[NDArray[np.float32]] = []
-        self.samples = 0
-        self.start = start
+        self.samples = 0  # their number
+        self.start = start  # index in the recording; cuts lie between frames, so frames begin there
         self.probabilities = np.empty(0, np.float32)
 
     def feed(self, samples: NDArray[np.float32] | None) -> None:

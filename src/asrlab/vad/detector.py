@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from asrlab._lazy import np
+from asrlab._version import __version__
 from asrlab.audio import SAMPLE_RATE
 from asrlab.audio.samples import SILENT_PEAK
 from asrlab.environment import installed_version
@@ -87,11 +88,7 @@ class VoiceActivityDetector(Protocol):
         ...
 
     def rescore(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Score *samples*, in which the stream found no speech, once more by themselves.
-
-        Returns:
-            The probabilities, shape (k,); None if another look cannot find more.
-        """
+        """Score *samples*, in which the stream found no speech, by themselves; None if this cannot find more."""
         ...
 
 
@@ -108,14 +105,7 @@ class VadStream:
         self._samples = 0
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Add *samples* and return the probabilities that are ready.
-
-        Args:
-            samples: float32, shape (n,), at 16 kHz.
-
-        Returns:
-            float32, shape (k,), in [0, 1]; empty until a second of audio has arrived.
-        """
+        """Add *samples*, float32 at 16 kHz, and return the probabilities that are ready: one second at once, or none."""
         self._pending.append(samples)
         self._samples += len(samples)
         size = _GROUP_FRAMES * FRAME_SAMPLES
@@ -150,8 +140,6 @@ class EnergyVad:
     @property
     def info(self) -> VadInfo:
         """Identity of the detector: asrlab's own."""
-        from asrlab._version import __version__
-
         return VadInfo(name="energy", source=f"asrlab {__version__}")
 
     def start(self) -> VadStream:
@@ -234,9 +222,12 @@ class SileroVad:
         """
         if not len(samples) or np.abs(samples).max() < SILENT_PEAK:
             return None
+        # the gain that makes the louder frames as loud as speech; at least 1
+        end = max(1, len(samples) // FRAME_SAMPLES) * FRAME_SAMPLES
+        loudness = float(np.percentile(samples[:end].reshape(-1, min(FRAME_SAMPLES, len(samples))).std(axis=1), 95))
+        gain = np.float32(max(1.0, 10 ** (_SPEECH_DB / 20) / max(loudness, SILENT_PEAK)))
         stream = self.start()
-        amplified = (samples * _gain(samples)).clip(-1, 1)
-        return np.concatenate([stream.feed(amplified), stream.finish()])
+        return np.concatenate([stream.feed((samples * gain).clip(-1, 1)), stream.finish()])
 
 
 class _SileroScorer:
@@ -266,13 +257,6 @@ class _SileroScorer:
         return np.concatenate(probabilities)
 
 
-def _gain(samples: NDArray[np.float32]) -> np.float32:
-    """Return the factor that makes the louder frames of *samples* as loud as speech; at least 1."""
-    end = max(1, len(samples) // FRAME_SAMPLES) * FRAME_SAMPLES
-    loudness = float(np.percentile(samples[:end].reshape(-1, min(FRAME_SAMPLES, len(samples))).std(axis=1), 95))
-    return np.float32(max(1.0, 10 ** (_SPEECH_DB / 20) / max(loudness, SILENT_PEAK)))
-
-
 def _session(path: Path) -> Any:
     try:
         import onnxruntime  # type: ignore[import-untyped, unused-ignore]
@@ -294,10 +278,8 @@ def _session(path: Path) -> Any:
 def load_vad(*, files: Sequence[Path] | None = None) -> VoiceActivityDetector:
     """Load Silero's model from an installed package, or fall back to a detector by loudness; ``info`` tells which.
 
-    Nothing is downloaded. A file that cannot be loaded is skipped, with a warning in the log.
-
-    Args:
-        files: Model files to try, best first; None looks into faster-whisper, then silero-vad.
+    Nothing is downloaded. *files* are tried in order; None looks into faster-whisper, then silero-vad. A file that
+    cannot be loaded is skipped, with a warning in the log.
     """
     for path in silero_files() if files is None else files:
         try:
