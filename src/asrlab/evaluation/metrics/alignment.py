@@ -55,32 +55,23 @@ def align(reference: str, hypothesis: str, *, normalizer: Normalizer) -> tuple[A
 
 @attrs.frozen(kw_only=True)
 class Alignment:
-    """An alignment with the fewest errors, as indices.
-
-    Attributes:
-        reference: Words of the reference, in order.
-        hypothesis: Words of the hypothesis, in order.
-        hypothesis_index: For each word of the reference the index of its word in the hypothesis; None if deleted.
-    """
+    """An alignment of words with the fewest errors, as indices."""
 
     reference: tuple[str, ...]
     hypothesis: tuple[str, ...]
-    hypothesis_index: tuple[int | None, ...]
+    hypothesis_index: tuple[int | None, ...]  # of each word of the reference; None if the word was deleted
 
     def recognized(self, index: int) -> str | None:
         """Return the hypothesis word aligned with reference word *index*; None if it was deleted."""
-        counterpart = self.hypothesis_index[index]
-        return None if counterpart is None else self.hypothesis[counterpart]
+        at = self.hypothesis_index[index]
+        return None if at is None else self.hypothesis[at]
 
     def is_correct(self, index: int) -> bool:
         """Return True if reference word *index* was recognized."""
         return self.recognized(index) == self.reference[index]
 
     def inserted(self) -> dict[int, tuple[str, ...]]:
-        """Return the inserted words by the index of the reference word that follows them.
-
-        Words inserted at the end have the length of the reference as their index.
-        """
+        """Return the inserted words by the index of the reference word that follows; at the end, by its length."""
         insertions: dict[int, tuple[str, ...]] = {}
         reference_index = {at: index for index, at in enumerate(self.hypothesis_index) if at is not None}
         following = len(self.reference)
@@ -117,17 +108,11 @@ def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> Alignmen
 
 @attrs.frozen(kw_only=True)
 class AlignedUtterance:
-    """One utterance, aligned for each system.
-
-    Attributes:
-        id: Id of the utterance.
-        reference: Normalized words of the reference, at least one.
-        alignments: Each system's alignment by the system's name, in the order given.
-    """
+    """One utterance, aligned for each system."""
 
     id: str
-    reference: tuple[str, ...]
-    alignments: dict[str, Alignment]
+    reference: tuple[str, ...]  # normalized words, at least one
+    alignments: dict[str, Alignment]  # by the systems' names, in the order given
 
 
 class HasId(Protocol):
@@ -139,12 +124,7 @@ class HasId(Protocol):
 
 
 def match_ids[Item: HasId](systems: Mapping[str, Iterable[Item]]) -> dict[str, tuple[Item, ...]]:
-    """Return the items of each system in the order of the first system.
-
-    Raises:
-        DatasetError: If a system lacks an utterance of another, or repeats one. The message names the first.
-        OptionError: If there are fewer than two systems.
-    """
+    """Return the items of at least two systems in the order of the first; refuse missing and repeated utterances."""
     if len(systems) < 2:
         raise OptionError(f"nothing to compare: {len(systems)} system given; give at least two", option="systems")
     indexed: dict[str, dict[str, Item]] = {}
@@ -167,13 +147,7 @@ def match_ids[Item: HasId](systems: Mapping[str, Iterable[Item]]) -> dict[str, t
 
 
 def match_utterances(systems: Mapping[str, Iterable[TextPair]]) -> dict[str, tuple[TextPair, ...]]:
-    """Return the pairs of each system in the order of the first system, with equal ids and references.
-
-    Raises:
-        DatasetError: If two systems differ in an utterance or its reference, or a system repeats an utterance. The
-            message names the first difference.
-        OptionError: If there are fewer than two systems.
-    """
+    """Return the pairs of each system as `match_ids` does; refuse references that differ."""
     matched = match_ids(systems)
     for first, second in pairwise(matched):
         for one, other in zip(matched[first], matched[second], strict=True):
@@ -190,10 +164,6 @@ def align_systems(systems: Mapping[str, Iterable[TextPair]], *, normalizer: Norm
 
     An utterance is skipped if the data set allows several readings and the systems are nearest to different ones, since
     then no reference is common to all systems.
-
-    Raises:
-        DatasetError: If the systems have different utterances.
-        OptionError: If there are fewer than two systems.
     """
     matched = match_utterances(systems)
     for pairs in zip(*matched.values(), strict=True):

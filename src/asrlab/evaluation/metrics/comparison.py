@@ -144,11 +144,7 @@ def compare_wer(
 def _differences(names: Sequence[str], sums: NDArray[np.float64], resampling: Resampling) -> tuple[WerDifference, ...]:
     """Return the differences between all pairs of systems.
 
-    Args:
-        names: Names of the systems.
-        sums: float64, shape (n, 2 * systems), one row a block: for each system the words of its reading of the
-            reference, then each system's errors.
-        resampling: Settings of the bootstrap and test.
+    Each row of *sums* is a block: each system's words of its reading of the reference, then each system's errors.
     """
     lengths = sums[:, : len(names)]
     columns = np.concatenate((lengths[:, :1], sums[:, len(names) :]), axis=1)
@@ -199,16 +195,15 @@ def wer_interval(
 
     Two systems whose intervals overlap may still differ: only `compare_wer` draws the same utterances for both.
 
+    The result is None under six blocks, with which an interval is meaningless.
+
     Args:
         counts: Each utterance's errors by its id.
         blocks: As for `compare_wer`.
         resampling: As for `compare_wer`.
-
-    Returns:
-        None under six blocks, with which an interval is meaningless.
     """
     settings = resampling or Resampling()
-    rows = [(float(count.reference_length), float(count.errors)) for count in counts.values()]
+    rows = [(count.reference_length, count.errors) for count in counts.values()]
     if len(rows) < MIN_BLOCKS:
         return None
     columns = block_sums(list(counts), rows, blocks)

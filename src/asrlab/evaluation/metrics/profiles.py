@@ -150,8 +150,7 @@ def score_normalizers(pairs: Iterable[TextPair], names: Sequence[str]) -> tuple[
     Raises:
         OptionError: If there is no such profile.
     """
-    profiles = [get_profile(name) for name in names]
-    utterances = tuple(pairs)
+    profiles, utterances = [get_profile(name) for name in names], tuple(pairs)
     return tuple(profile.score(utterances) for profile in profiles)
 
 
@@ -240,10 +239,7 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 def _join_letters(text: str) -> str:
-    """Join adjacent single letters and digits into one word: "b b c" becomes "bbc".
-
-    A run with "a" or "i" needs three characters, since both are words.
-    """
+    """Join adjacent single letters and digits into one word: "b b c" becomes "bbc"; with "a" or "i" at least three."""
     words: list[str] = []
     for is_single, group in groupby(text.split(), key=lambda word: len(word) == 1 and word.isalnum()):
         run = list(group)
@@ -263,11 +259,8 @@ def normalize_compounds(reference: Sequence[str], hypothesis: Sequence[str]) -> 
     """Return the hypothesis with compounds spelled as in the reference, so that they are not counted as errors.
 
     Where adjacent words of one side, joined, equal the other side's word at that place, the reference's spelling is
-    used: "white paper" for "whitepaper", or the reverse. The result is one with the fewest errors. The reference, and
-    so the number of its words, does not change.
-
-    Texts are cut within runs of eight equal words and searched part by part. A part with more than a thousand words on
-    both sides is not changed.
+    used: "white paper" for "whitepaper", or the reverse. The result is one with the fewest errors. Texts are cut within
+    runs of eight equal words, and a part with more than a thousand words on both sides is not changed.
     """
     if not _joins(reference, of=set(hypothesis)) and not _joins(hypothesis, of=set(reference)):
         return tuple(hypothesis)

@@ -66,15 +66,9 @@ def percentile_interval(values: NDArray[np.float64], confidence: float) -> Inter
 def block_sums(
     ids: Sequence[str], rows: Sequence[Sequence[float]], blocks: Mapping[str, str | None] | None
 ) -> NDArray[np.float64]:
-    """Sum the rows by block, in the order of the blocks' first rows.
+    """Sum the rows of *ids* by block, in the order of the blocks' first rows: float64, shape (blocks, figures).
 
-    Args:
-        ids: The utterance of each row.
-        rows: Figures, as many in each row.
-        blocks: Each utterance's block; an utterance without one is a block of its own. None for no blocks.
-
-    Returns:
-        float64, shape (blocks, figures).
+    An utterance without a block is a block of its own, as are all without *blocks*.
     """
     values = np.asarray(rows, dtype=np.float64)
     if not blocks:
@@ -91,11 +85,8 @@ def resampled_sums(columns: NDArray[np.float64], resampling: Resampling) -> NDAr
     """Return column sums of rows drawn with replacement, as many rows as there are, for each resample.
 
     If most rows repeat, as the counts of short utterances do, the number of draws of each distinct row is drawn
-    instead, which has the same distribution and takes a fraction of the time.
-
-    Args:
-        columns: float64, shape (n, c); one row a block.
-        resampling: Number of resamples and seed. The result has the shape (resamples, c).
+    instead, which has the same distribution and takes a fraction of the time. The shapes are (blocks, figures) and
+    (resamples, figures).
     """
     generator = np.random.default_rng([resampling.seed, 0])
     rows, counts = np.unique(columns, axis=0, return_counts=True)
@@ -118,12 +109,7 @@ def resampled_sums(columns: NDArray[np.float64], resampling: Resampling) -> NDAr
 def flip_tests(columns: NDArray[np.float64], resampling: Resampling) -> list[tuple[int, int, float, float]]:
     """Run the sign-flip test on every pair of columns after the first.
 
-    Args:
-        columns: float64, shape (n, 1 + systems); one row a block.
-        resampling: Number of resamples and seed.
-
-    Returns:
-        For each pair: both column indices, the p-value, and the p-value adjusted by Holm's method.
+    Each pair has its column indices, its p-value, and the p-value adjusted by Holm's method.
     """
     pairs = list(combinations(range(1, columns.shape[1]), 2))
     p_values = [flip_p_value(columns[:, two] - columns[:, one], resampling) for one, two in pairs]
@@ -131,15 +117,11 @@ def flip_tests(columns: NDArray[np.float64], resampling: Resampling) -> list[tup
 
 
 def flip_p_value(differences: NDArray[np.float64], resampling: Resampling) -> float:
-    """Return the two-sided p-value of the sign-flip (randomization) test.
+    """Return the two-sided p-value of the sign-flip (randomization) test on each block's difference of two systems.
 
     The test is exact up to 13 blocks that differ. Beyond, p is (1 + k) / (1 + resamples), which is never 0. Differences
     with more than 256 distinct values, such as times, are rounded to 1/64 of their mean, since blocks of equal size are
     drawn at once.
-
-    Args:
-        differences: float64, shape (n,); for each block one system's figure minus the other's.
-        resampling: Number of resamples and seed.
 
     Source: Phipson and Smyth, Permutation P-values Should Never Be Zero (2010).
     """
@@ -178,5 +160,4 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 def _batches(total: int, width: int) -> Iterator[int]:
     step = max(1, _CELLS // max(1, width))
-    for start in range(0, total, step):
-        yield min(step, total - start)
+    return (min(step, total - start) for start in range(0, total, step))
