@@ -50,80 +50,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("asrlab.weights")
 
 
-@attrs.frozen
-class StoreLayout:
-    """The folders of a store below its root. Callers of ``start``, ``commit`` and ``discard`` hold the lock."""
-
-    root: Path
-
-    def folder(self, key: str) -> Path:
-        """Return the folder of an entry, with ``manifest.json`` and the folder ``model`` of the files."""
-        return self.root / _slug(key)
-
-    @contextmanager
-    def locked(self, key: str) -> Iterator[None]:
-        """Wait for the lock of an entry and hold it."""
-        from filelock import FileLock, Timeout
-
-        path = self.root / "locks" / f"{_slug(key)}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("waiting for another process that fetches %s (%s)", key, path)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def start(self, key: str, *, name: str = "new") -> Path:
-        """Return the folder to fetch into: ``new`` is emptied, any other name keeps the files of an earlier process."""
-        fresh = self._filling(key) / _slug(name)
-        if name == "new":
-            shutil.rmtree(fresh, ignore_errors=True)
-        (fresh / "model").mkdir(parents=True, exist_ok=True)
-        return fresh
-
-    def commit(self, key: str, fresh: Path) -> None:
-        """Replace the folder of an entry by a complete one."""
-        folder = self.folder(key)
-        # a rename is only as durable as the folders it touches
-        sync_folder(fresh / "model")
-        sync_folder(fresh)
-        if folder.exists():  # outdated, or incomplete since a damaged file was moved aside
-            folder.replace(self._filling(key) / "old")
-        fresh.replace(folder)
-        sync_folder(self.root)
-
-    def discard(self, key: str, *, keep: str | None = None) -> None:
-        """Remove the files of a fetch, except the folder called *keep* if it has files."""
-        filling = self._filling(key)
-        resumable = filling / _slug(keep) if keep else None
-        if resumable is None or not any(path.is_file() for path in resumable.rglob("*")):
-            shutil.rmtree(filling, ignore_errors=True)
-            return
-        for other in filling.iterdir():
-            if other != resumable:
-                shutil.rmtree(other, ignore_errors=True)
-
-    def reject(self, path: Path, sha256: str) -> Path:
-        """Move a file with a wrong checksum aside, if no other process has, and return its new path."""
-        rejected = self.root / "rejected" / f"{path.name}-{sha256[:8]}"
-        rejected.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            path.replace(rejected)
-        return rejected
-
-    def _filling(self, key: str) -> Path:
-        return self.root / "filling" / _slug(key)
-
-
-def _slug(key: str) -> str:
-    return key.replace("/", "--")
-
-
 class WeightsStore:
     """Weights on disk.
 
@@ -136,7 +62,6 @@ class WeightsStore:
     def __init__(self, root: Path | None = None, *, sources: Sequence[WeightsSource] | None = None) -> None:
         self.root = (root or cache_folder() / "weights").expanduser().absolute()
         self.sources = (CarrierSource(), HubSource(), UrlSource()) if sources is None else tuple(sources)
-        self._layout = StoreLayout(self.root)
         self._digests = DigestCache(self.root / "digests")
 
     def find(self, entry: WeightsEntry, *, fresh: bool = False) -> StoredWeights | None:
@@ -167,7 +92,7 @@ class WeightsStore:
         found = self.find(entry)
         if found is not None:
             return found
-        with self._disk_errors("write", entry), self._layout.locked(entry.key):
+        with self._disk_errors("write", entry), self._locked(entry.key):
             found = self._read(entry)  # another process may have fetched it meanwhile
             if found is not None:
                 self._check(found, locked=True)
@@ -175,9 +100,9 @@ class WeightsStore:
             try:
                 filled = self._fill(entry, offline=offline, progress=progress)
             except BaseException:
-                self._layout.discard(entry.key, keep=entry.revision)  # the next fetch resumes from there
+                self._discard(entry.key, keep=entry.revision)  # the next fetch resumes from there
                 raise
-            self._layout.discard(entry.key)
+            self._discard(entry.key)
             return filled
 
     def from_folder(self, path: Path, *, entry: WeightsEntry | None = None) -> StoredWeights:
@@ -233,15 +158,15 @@ class WeightsStore:
             if actual == file.sha256:
                 continue
             if stored.key is not None and path.is_relative_to(self.root):
-                with nullcontext() if locked else self._layout.locked(stored.key):
+                with nullcontext() if locked else self._locked(stored.key):
                     # Another process may have moved the file aside meanwhile, and even fetched it again.
                     if path.exists() and self._digests.sha256(path) == file.sha256:
                         continue
-                    moved_to = self._layout.reject(path, actual)
+                    moved_to = self._reject(path, actual)
             raise _wrong_checksum(stored.key, str(path), file.sha256, actual, moved_to)
 
     def _read(self, entry: WeightsEntry) -> StoredWeights | None:
-        folder = self._layout.folder(entry.key)
+        folder = self._folder(entry.key)
         manifest = read_manifest(folder / "manifest.json")
         if manifest is None:
             return None
@@ -258,7 +183,7 @@ class WeightsStore:
         return self._stored(entry, manifest, tuple(files))
 
     def _stored(self, entry: WeightsEntry, manifest: StoreManifest, files: tuple[StoredFile, ...]) -> StoredWeights:
-        folder = self._layout.folder(entry.key) / "model"
+        folder = self._folder(entry.key) / "model"
         return StoredWeights(
             path=folder / entry.main_file.name if entry.format == "openai-pt" else folder,
             format=entry.format,
@@ -271,8 +196,8 @@ class WeightsStore:
         )
 
     def _fill(self, entry: WeightsEntry, *, offline: bool, progress: Progress | None) -> StoredWeights:
-        self._layout.discard(entry.key, keep=entry.revision)  # what a killed process left
-        tried = [f"store {self._layout.folder(entry.key)}: not there"]
+        self._discard(entry.key, keep=entry.revision)  # what a killed process left
+        tried = [f"store {self._folder(entry.key)}: not there"]
         for source in self.sources:
             reason = source.why_not(entry) or (_offline_reason(offline=offline) if source.online else None)
             if reason is None:
@@ -286,23 +211,76 @@ class WeightsStore:
         raise _all_sources_failed(entry, tried)
 
     def _fill_from(self, source: WeightsSource, entry: WeightsEntry, progress: Progress | None) -> StoredWeights:
-        fresh = self._layout.start(entry.key, name=(entry.revision if source.resumes else None) or "new")
+        name = (entry.revision if source.resumes else None) or "new"
+        fresh = self._filling(entry.key) / _slug(name)
+        if name == "new":
+            shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / "model").mkdir(parents=True, exist_ok=True)
         size = describe_size(entry) or "size unknown"
         log.info("filling %s (%s) from %s", entry.key, size, source.describe(entry))
         manifest = source.fetch(entry, fresh / "model", progress)
         if wrong := _find_wrong_file(entry, manifest.files):
             file, expected = wrong
-            moved_to = self._layout.reject(fresh / "model" / file.name, file.sha256)
+            moved_to = self._reject(fresh / "model" / file.name, file.sha256)
             raise _wrong_checksum(entry.key, f"{file.name} from {manifest.source}", expected, file.sha256, moved_to)
-        folder = self._layout.folder(entry.key)
+        folder = self._folder(entry.key)
         if not entry.pinned:
             _warn_unpinned(entry, manifest, before=read_manifest(folder / "manifest.json"))
         (fresh / "manifest.json").write_text(json.dumps(attrs.asdict(manifest), indent=2) + "\n", "utf-8")
-        self._layout.commit(entry.key, fresh)
+        # a rename is only as durable as the folders it touches
+        sync_folder(fresh / "model")
+        sync_folder(fresh)
+        if folder.exists():  # outdated, or incomplete since a damaged file was moved aside
+            folder.replace(self._filling(entry.key) / "old")
+        fresh.replace(folder)
+        sync_folder(self.root)
         for file in manifest.files:
             self._digests.remember(folder / "model" / file.name, file.sha256)
         log.info("filled %s", folder)
         return self._stored(entry, manifest, manifest.files)
+
+    def _folder(self, key: str) -> Path:
+        return self.root / _slug(key)
+
+    def _filling(self, key: str) -> Path:
+        return self.root / "filling" / _slug(key)
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """Wait for the lock of an entry and hold it."""
+        from filelock import FileLock, Timeout
+
+        path = self.root / "locks" / f"{_slug(key)}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("waiting for another process that fetches %s (%s)", key, path)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _discard(self, key: str, *, keep: str | None = None) -> None:
+        """Remove the files of a fetch, except the folder called *keep* if it has files; needs the lock."""
+        filling = self._filling(key)
+        resumable = filling / _slug(keep) if keep else None
+        if resumable is None or not any(path.is_file() for path in resumable.rglob("*")):
+            shutil.rmtree(filling, ignore_errors=True)
+            return
+        for other in filling.iterdir():
+            if other != resumable:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def _reject(self, path: Path, sha256: str) -> Path:
+        """Move a file with a wrong checksum aside, if no other process has, and return its new path."""
+        rejected = self.root / "rejected" / f"{path.name}-{sha256[:8]}"
+        rejected.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.replace(rejected)
+        return rejected
 
     @contextmanager
     def _disk_errors(self, doing: str, entry: WeightsEntry) -> Iterator[None]:
@@ -317,6 +295,10 @@ class WeightsStore:
                 "another folder",
                 model=entry.key,
             ) from error
+
+
+def _slug(key: str) -> str:
+    return key.replace("/", "--")
 
 
 def is_offline() -> bool:
