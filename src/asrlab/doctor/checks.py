@@ -8,7 +8,6 @@ import platform
 import re
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -19,11 +18,12 @@ import attrs
 from asrlab.doctor.probes import Progress, probe_engines
 from asrlab.engine.spec import EngineSpec
 from asrlab.environment import installed_version, usable_cores
-from asrlab.errors import WeightsError
+from asrlab.errors import OutputError, WeightsError
 from asrlab.evaluation.reports.formatting import format_count
 from asrlab.evaluation.reports.sentences import describe_batching
 from asrlab.installation import asrlab_command, extra_requirements, install_command, runnable
 from asrlab.isolation import TaskResult
+from asrlab.output_files import check_folder
 from asrlab.plugins.manager import PluginHost
 from asrlab.plugins.registry import Registry
 from asrlab.tuning.calibration import CalibrationStore, relevant_packages
@@ -164,11 +164,9 @@ def _check_engine(spec: EngineSpec, probe: TaskResult | None) -> Iterator[Doctor
 def _check_store() -> DoctorFinding:
     root = WeightsStore().root
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        detail = f"cannot write to {root} ({error.strerror}); name another folder, in each shell"
+        check_folder(root)
+    except OutputError as error:
+        detail = f"cannot write to {root} ({error.reason}); name another folder, in each shell"
         return _problem("weights store", detail, _OTHER_CACHE)
     return _ok("weights store", str(root))
 
