@@ -235,6 +235,19 @@ def test_a_bench_shows_its_table_and_the_worst_texts(asrlab_cli: Any, small_fold
     assert "a-first\n  reference  heard\n  echo/echo  [-heard-] {+loud+}\n" in every.out
 
 
+def test_at_most_ten_failures_of_a_bench_are_shown(asrlab_cli: Any, tmp_path: Path):
+    """Further failures are counted, and --verbose shows every one."""
+    for number in range(12):
+        (tmp_path / f"{number}.wav").write_bytes(b"<html>not found</html>")
+        (tmp_path / f"{number}.txt").write_text("one")
+    result = asrlab_cli("bench", tmp_path, "-m", "echo", **WITHOUT_MODEL_ENGINES)
+    assert result.code == 1
+    assert result.err.count("AudioError") == 10
+    assert result.err.endswith("\nand 2 more\n")
+    run = result.out.rpartition("asrlab report ")[2].strip()
+    assert asrlab_cli("runs", run, "--verbose").err.count("AudioError") == 12
+
+
 def test_a_bench_of_several_models_begins_with_the_verdict(asrlab_cli: Any, small_folder: Path, third_party: Path):
     """The first line of the output is the conclusion of a comparison of the models."""
     result = asrlab_cli("bench", small_folder, "-m", "echo", "-m", "third/calm", plugins=[third_party])

@@ -94,9 +94,11 @@ def show_run(result: BenchResult, *, verbose: bool, only_table: bool, normalizer
             screen.print(Text(line, style="bold"), soft_wrap=True)
     screen.print(run_table(result))
     for output, lines in ((errors, [*failures(result)]), (screen, [*gate_findings(result)])):
-        shown = lines if verbose else lines[:MAX_LINES_SHOWN]
-        for text in (*shown, *([Text(f"and {len(lines) - len(shown)} more")] if len(lines) > len(shown) else [])):
+        n_shown = len(lines) if verbose else MAX_LINES_SHOWN
+        for text in lines[:n_shown]:
             output.print(text, soft_wrap=True)
+        if len(lines) > n_shown:
+            output.print(f"and {len(lines) - n_shown} more")
     if verbose or normalizers:
         print_parts(screen, metrics_view(run_metrics(result, normalizers=normalizers)))
     if verbose:
