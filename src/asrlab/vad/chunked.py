@@ -27,8 +27,8 @@ _MAX_LISTED = 5  # silences in a warning
 _INCOMPLETE = "the text so far is kept, and words are missing"
 _MIN_COUNT = 3
 _MIN_WORDS = 15
-"""Words in a loop: five seconds of speech. People say a word a dozen times ("no, no, no"), a refrain of three words four
-times ("let it be"), and a sentence twice; a model in a loop continues until it is stopped. Source: asrlab's own.
+"""Words in a loop: five seconds of speech. People say a word a dozen times ("no, no, no"), a refrain of three words
+four times ("let it be"), and a sentence twice; a model in a loop continues until it is stopped. Source: asrlab's own.
 Whisper's measure (``compression_ratio_threshold`` 2.4) finds no short loops.
 """
 _MIN_CHARACTERS = 20

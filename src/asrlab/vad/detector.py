@@ -105,7 +105,7 @@ class VadStream:
         self._samples = 0
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Add *samples*, float32 at 16 kHz, and return the probabilities that are ready: one second at once, or none."""
+        """Add *samples*, float32 at 16 kHz, and return the probabilities of the seconds that are complete."""
         self._pending.append(samples)
         self._samples += len(samples)
         size = _GROUP_FRAMES * FRAME_SAMPLES
