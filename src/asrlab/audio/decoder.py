@@ -74,12 +74,9 @@ def _check_samples(samples: Any, *, source: str) -> NDArray[Any]:
         rows, columns = samples.shape if samples.ndim == 2 else (len(samples) if samples.ndim else 0, 1)
         if samples.ndim in (1, 2) and (not rows or 1 <= columns <= min(rows, _MAX_COLUMNS)):
             return samples.reshape(rows, columns or 1)
-        is_transposed = samples.ndim == 2 and columns > rows and rows <= _MAX_COLUMNS
-        advice = (
-            "it looks like (channels, n): transpose it with samples.T"
-            if is_transposed
-            else "give shape (n,) or (n, channels)"
-        )
+        advice = "give shape (n,) or (n, channels)"
+        if samples.ndim == 2 and columns > rows and rows <= _MAX_COLUMNS:
+            advice = "it looks like (channels, n): transpose it with samples.T"
         message = f"{source!r} has shape {samples.shape}, not one row per sample; {advice}"
     raise AudioError(message, source=source, reason="bad-shape")
 

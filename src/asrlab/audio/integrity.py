@@ -237,7 +237,9 @@ def ogg_fault(stream: ByteStream) -> str:
         if page is None:
             return "its last Ogg page is incomplete"
         flags, serial, sequence, checksum = struct.unpack_from("<5xB8x3I", page)
-        if _ogg_checksum(page[:22] + bytes(4) + page[26:]) != checksum:
+        # zlib's CRC-32 of bytes with their bits reversed, without inversion, reversed again
+        reflected = zlib.crc32((page[:22] + bytes(4) + page[26:]).translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+        if int(f"{reflected:032b}"[::-1], 2) != checksum:
             return f"Ogg page {number} is damaged"
         if gap and next_sequence:
             return f"{gap} bytes before Ogg page {number} are damaged"
@@ -275,12 +277,6 @@ def _ogg_pages(stream: ByteStream) -> Iterator[tuple[int, bytes | None]]:
             return
         yield gap, data[start : start + size]
         position, gap = position + size, 0
-
-
-def _ogg_checksum(data: bytes) -> int:
-    """Return Ogg's CRC-32 of *data*: zlib's, of bytes with their bits reversed, without inversion, reversed again."""
-    reflected = zlib.crc32(data.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{reflected:032b}"[::-1], 2)
 
 
 def second_recording_warning(stream: ByteStream) -> AudioWarning | None:

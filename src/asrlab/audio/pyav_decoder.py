@@ -284,10 +284,8 @@ def _layout(frame: Any) -> tuple[str, int, int]:
 
 def _concatenate(frames: list[Any]) -> NDArray[np.float32]:
     """Return the samples of *frames*, shape (n, channels)."""
-    first = frames[0]
     samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)  # planes, or one interleaved row
-    samples = samples.T if first.format.is_planar else samples.reshape(-1, first.layout.nb_channels)
-    return to_float32(samples)
+    return to_float32(samples.T if frames[0].format.is_planar else samples.reshape(-1, frames[0].layout.nb_channels))
 
 
 class _FlacMd5:

@@ -71,11 +71,7 @@ class ByteStream:
         return self._position
 
     def raise_error(self) -> None:
-        """Raise the stored exception of the underlying file, if there is one.
-
-        Raises:
-            AudioError: If reading the file failed; the cause is chained.
-        """
+        """Raise an `AudioError` from the stored exception of the underlying file, if there is one."""
         if self.error is not None:
             message = f"reading {self.label!r} failed: {self.error}; check the disk or the object it comes from"
             raise AudioError(message, source=self.label, reason="unreadable") from self.error

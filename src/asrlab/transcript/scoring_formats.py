@@ -152,12 +152,10 @@ def _format_tier(index: int, name: str, intervals: list[_Interval], duration: in
         filled.append((start, end, text))
         position = end
     del filled[-1]
-    item = f'    item [{index}]:\n        class = "IntervalTier"\n        name = "{name}"\n'
-    item += f"        xmin = 0\n        xmax = {_seconds(duration)}\n        intervals: size = {len(filled)}\n"
+    lines = [f"    item [{index}]:", '        class = "IntervalTier"', f'        name = "{name}"', "        xmin = 0"]
+    lines += [f"        xmax = {_seconds(duration)}", f"        intervals: size = {len(filled)}"]
     for number, (start, end, text) in enumerate(filled, start=1):
-        item += (
-            f"        intervals [{number}]:\n            xmin = {_seconds(start)}\n            xmax = {_seconds(end)}\n"
-        )
         quoted = text.replace('"', '""')
-        item += f'            text = "{quoted}"\n'
-    return item
+        lines += [f"        intervals [{number}]:", f"            xmin = {_seconds(start)}"]
+        lines += [f"            xmax = {_seconds(end)}", f'            text = "{quoted}"']
+    return "\n".join(lines) + "\n"
