@@ -53,31 +53,18 @@ class Utterance:
 
 @attrs.frozen(kw_only=True)
 class Reference:
-    """The reference text of one utterance.
-
-    Attributes:
-        id: Id of the utterance.
-        text: The text; empty if nothing is spoken.
-        language: BCP 47 tag; None if unknown.
-        speaker: Speaker; None if unknown.
-        recording: Recording that contains the utterance; None if unknown.
-        start: Start in seconds from the start of the recording; None without times.
-        end: End in seconds from the start of the recording; None if it is the recording's end, or without times.
-        track: Channel of the recording that *start* and *end* refer to; None without times.
-        alternatives: The readings of *text*, if it has several in sclite's notation; else None.
-        is_ignored: True for a part of the recording that is excluded from scoring. It is not an utterance.
-    """
+    """The reference text of one utterance; start and end are in seconds from the start of the recording."""
 
     id: str
-    text: str
+    text: str  # empty if nothing is spoken
     language: str | None = attrs.field(default=None, converter=language_tag)
     speaker: str | None = None
     recording: str | None = None
-    start: float | None = None
-    end: float | None = None
-    track: str | None = None
-    alternatives: Alternatives | None = attrs.field(default=None, repr=False)
-    is_ignored: bool = False
+    start: float | None = None  # None without times
+    end: float | None = None  # None without times, and for the recording's end
+    track: str | None = None  # channel of the recording that the times refer to
+    alternatives: Alternatives | None = attrs.field(default=None, repr=False)  # if the text has several readings
+    is_ignored: bool = False  # a part of the recording that is excluded from scoring, and not an utterance
 
 
 @attrs.frozen(kw_only=True)

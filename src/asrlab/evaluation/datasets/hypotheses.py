@@ -54,27 +54,16 @@ class TimedWord:
 
 @attrs.frozen(kw_only=True)
 class Hypothesis:
-    """The text that a program recognized in one utterance.
+    """The text that a program recognized in one utterance."""
 
-    Attributes:
-        id: Id of the utterance. In CTM the recording's name, with its channel unless that is the first.
-        text: The recognized text.
-        reference: The reference, if the file has both texts; else None.
-        language: Language of the reference in the file; None if absent.
-        speaker: Speaker; None if unknown.
-        recording: Recording that contains the utterance; None if unknown.
-        words: In CTM the words with their times, in order; else empty.
-        alternatives: In trn the readings, if there are several; else None.
-    """
-
-    id: str
+    id: str  # of the utterance; in CTM the recording's name, with its channel unless that is the first
     text: str
-    reference: str | None = None
-    language: str | None = None
+    reference: str | None = None  # if the file has both texts
+    language: str | None = None  # of the reference
     speaker: str | None = None
     recording: str | None = None
-    words: tuple[TimedWord, ...] = attrs.field(default=(), repr=False)
-    alternatives: Alternatives | None = attrs.field(default=None, repr=False)
+    words: tuple[TimedWord, ...] = attrs.field(default=(), repr=False)  # of CTM, in order
+    alternatives: Alternatives | None = attrs.field(default=None, repr=False)  # of trn, if there are several readings
 
 
 @attrs.frozen(kw_only=True)
@@ -89,10 +78,7 @@ class HypothesisFile:
 def read_hypotheses(path: Path, *, format: str | None = None) -> HypothesisFile:  # noqa: A002 - as in load_dataset
     """Read the hypotheses in a file, gzipped or not.
 
-    Args:
-        path: A table with a column for the id and one for the text; trn, ``text (id)``; CTM; or JSONL with
-            ``pred_text``.
-        format: Name of the format; None recognizes it by the suffix and the first line.
+    Without the name of a *format*, the file is recognized by its suffix and first line.
 
     Raises:
         DatasetError: If the file is in no known format, a line cannot be read, or an id is repeated.
