@@ -204,9 +204,8 @@ def read_common_voice(path: Path, options: ReadOptions) -> Dataset:
     tables = _common_voice_tables(path)
     if not tables:
         needed = ", ".join(sorted(_COMMON_VOICE_COLUMNS))
-        raise DatasetError(
-            f"{path} is not a table of Common Voice: its first line lacks {needed}, with tabs between", path=path
-        )
+        problem = f"its first line lacks {needed}, with tabs between"
+        raise DatasetError(f"{path} is not a table of Common Voice: {problem}", path=path)
     if len(tables) > 1:
         raise DatasetError(f"{path} holds several tables; give one: {', '.join(map(str, tables))}", path=path)
     table = tables[0]
@@ -225,16 +224,8 @@ def _common_voice_tables(path: Path) -> list[Path]:
 
 
 def _read_common_voice_rows(path: Path, options: ReadOptions) -> Iterator[Utterance]:
-    file = TextFile(path=path)
-    root = AudioRoot.at(path.parent / _CLIPS, options, top=path.parent)
-    ids = UniqueIds(file=file)
-    for number, record in read_records(file, "\t", is_quoted=False):
-        named = record.path("path")
-        ids.add(default_id(named, None), number)
-        yield Utterance(
-            id=default_id(named, None),
-            audio=root.audio(named, field="path", error=record.error),
-            text=record.string("sentence") or "",
-            language=record.label("locale"),
-            speaker=record.label("client_id"),
-        )
+    file, root = TextFile(path=path), AudioRoot.at(path.parent / _CLIPS, options, top=path.parent)
+    names = {"audio": ("path",), "text": ("sentence",), "language": ("locale",), "speaker": ("client_id",)}
+    columns = UtteranceColumns({kind: names.get(kind, ()) for kind in _COLUMN_NAMES})
+    rows = read_records(file, "\t", is_quoted=False)
+    return UniqueIds(file=file).check((number, columns.read(record, root, options)) for number, record in rows)

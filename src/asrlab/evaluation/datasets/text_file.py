@@ -13,12 +13,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
 from asrlab.bounded_json import parse_json
 from asrlab.errors import DatasetError
+from asrlab.evaluation.datasets.dataset import Utterance
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -42,37 +43,12 @@ class TextFile:
 
     path: Path
 
-    def raw_lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the number (from 1) and bytes of each line, with its line end.
+    def raw_lines(self, max_bytes: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield the number (from 1) and bytes of each line, with its line end, up to *max_bytes* of the file.
 
         Consecutive blank lines may come as one line, with all of their ends and the number of the first: a small
         gzipped file can hold millions of them.
         """
-        return self._read(None)
-
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the number and text of each line that is not blank, without surrounding white space."""
-        for number, raw in self.raw_lines():
-            if line := raw.strip(b" \t\r\n"):
-                yield number, self.decode(number, line)
-
-    def decode(self, number: int, raw: bytes) -> str:
-        """Decode line *number* from UTF-8."""
-        try:
-            return raw.decode()
-        except UnicodeDecodeError as error:
-            raise self.error(number, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
-
-    def head(self) -> bytes:
-        """Return the first line that is not blank, or its first mebibyte; empty if the first mebibyte is blank."""
-        lines = (raw.strip() for _, raw in self._read(_HEAD_BYTES))
-        return next(filter(None, lines), b"")
-
-    def error(self, number: int, problem: str) -> DatasetError:
-        """Return an error that names the file and line *number*."""
-        return DatasetError(f"{self.path}, line {number}: {problem}", path=self.path, line=number)
-
-    def _read(self, max_bytes: int | None) -> Iterator[tuple[int, bytes]]:
         number, parts, size = 1, list[bytes](), 0
         try:
             for block in self._blocks(max_bytes):
@@ -96,6 +72,28 @@ class TextFile:
         if parts:
             yield number, b"".join(parts)
 
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield the number and text of each line that is not blank, without surrounding white space."""
+        for number, raw in self.raw_lines():
+            if line := raw.strip(b" \t\r\n"):
+                yield number, self.decode(number, line)
+
+    def decode(self, number: int, raw: bytes) -> str:
+        """Decode line *number* from UTF-8."""
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise self.error(number, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+
+    def head(self) -> bytes:
+        """Return the first line that is not blank, or its first mebibyte; empty if the first mebibyte is blank."""
+        lines = (raw.strip() for _, raw in self.raw_lines(_HEAD_BYTES))
+        return next(filter(None, lines), b"")
+
+    def error(self, number: int, problem: str) -> DatasetError:
+        """Return an error that names the file and line *number*."""
+        return DatasetError(f"{self.path}, line {number}: {problem}", path=self.path, line=number)
+
     def _blocks(self, max_bytes: int | None) -> Iterator[bytes]:
         """Yield the content, unpacked and without a byte order mark, up to *max_bytes*."""
         done = 0
@@ -112,14 +110,6 @@ class TextFile:
                         "if you trust it, unpack it with gunzip and give the unpacked file",
                         path=self.path,
                     )
-
-
-class HasId(Protocol):
-    """A record with an id."""
-
-    @property
-    def id(self) -> str:
-        """The record's id."""
 
 
 @attrs.frozen(kw_only=True)
@@ -139,11 +129,11 @@ class UniqueIds:
         if first != number:
             raise self.file.error(number, f"the id {name!r} is that of line {first} already; {self.hint}")
 
-    def check[Item: HasId](self, numbered: Iterable[tuple[int, Item]]) -> Iterator[Item]:
-        """Yield the items, given with their line numbers, and record their ids."""
-        for number, item in numbered:
-            self.add(item.id, number)
-            yield item
+    def check(self, numbered: Iterable[tuple[int, Utterance]]) -> Iterator[Utterance]:
+        """Yield utterances that are given with their line numbers; record their ids."""
+        for number, utterance in numbered:
+            self.add(utterance.id, number)
+            yield utterance
 
 
 def first_line(path: Path) -> str:

@@ -59,17 +59,15 @@ def parse_spelled_number(words: Sequence[str]) -> SpelledNumber | None:
 
     "five twenty six" begins with five, since it is not one number. The caller joins adjacent numbers to a digit string.
     """
-    first, following = _word(words, 0), _word(words, 1)
+    first, digit = _word(words, 0), _digit(_word(words, 1))
     if first in _DECADES:
         return SpelledNumber(digits=str(_DECADES[first]), n_words=1, is_decade=True)
-    if first in _REPEATS and _digit(following):
-        return SpelledNumber(digits=_digit(following) * _REPEATS[first], n_words=2)
+    if first in _REPEATS and digit:
+        return SpelledNumber(digits=digit * _REPEATS[first], n_words=2)
     whole = _parse_whole(words)
-    if whole is None:
-        return None
-    if whole.is_ordinal:
+    if whole and whole.is_ordinal:
         return SpelledNumber(digits=str(whole.value), n_words=whole.n_words, is_ordinal=True)
-    return _parse_decimals(words, whole)
+    return _parse_decimals(words, whole) if whole else None
 
 
 def _word(words: Sequence[str], index: int) -> str:
