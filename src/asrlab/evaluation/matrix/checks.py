@@ -33,13 +33,9 @@ type Programs = Mapping[str, Callable[[], object]]
 
 def _run(context: CellContext, _reference: Any) -> None:
     transcriber = check_load(context)
-    if transcriber is None:
-        return
-    with transcriber:
-        check_device(context, transcriber)
-        transcript = check_transcription(context, transcriber, concatenated_smoke())
-        if transcript is not None:
-            check_times(context, transcript)
+    if transcriber is not None:
+        with transcriber:
+            check_recognition(context, transcriber, concatenated_smoke())
 
 
 SUITE = Suite(run=_run)
@@ -54,6 +50,28 @@ def check_load(context: CellContext, model: str | None = None) -> Transcriber | 
     return None
 
 
+def check_recognition(
+    context: CellContext, transcriber: Transcriber, speech: Speech, *, parameter_device: str = ""
+) -> Transcript | None:
+    """Check the device, a transcription of *speech*, and its times; return None if the transcription fails."""
+    check_device(context, transcriber, parameter_device=parameter_device)
+    with context.check("transcribe") as check:
+        words = transcriber.info.capabilities.word_timestamps
+        transcript = transcriber.transcribe(speech.audio, options=TranscribeOptions(word_timestamps=words))
+        codes = sorted({warning.code for warning in transcript.warnings})
+        check.note(f"{transcript.duration:.1f} s in {transcript.timings.total:.1f} s")
+        if codes:
+            check.note(f"warnings: {', '.join(codes)}")
+        check.require(transcript.text.strip(), "the text is empty")
+    if check.status != "ran":
+        return None
+    with context.check("segments") as check:
+        check.note(f"{len(transcript.segments)} segments, {len(transcript.words or ())} timed words")
+        error = timestamp_error(transcript)
+        check.require(not error, error)
+    return transcript
+
+
 def check_device(context: CellContext, transcriber: Transcriber, *, parameter_device: str = "") -> None:
     """Check that the reported device, and that of the parameters if the engine tells it, is the requested device."""
     with context.check("device") as check:
@@ -65,28 +83,6 @@ def check_device(context: CellContext, transcriber: Transcriber, *, parameter_de
         check.require(
             device.simulated == simulated, f"the device reports simulated={device.simulated} instead of {simulated}"
         )
-
-
-def check_transcription(context: CellContext, transcriber: Transcriber, speech: Speech) -> Transcript | None:
-    """Transcribe *speech* as a check, with word times if the engine has them; return None on failure."""
-    with context.check("transcribe") as check:
-        words = transcriber.info.capabilities.word_timestamps
-        transcript = transcriber.transcribe(speech.audio, options=TranscribeOptions(word_timestamps=words))
-        codes = sorted({warning.code for warning in transcript.warnings})
-        check.note(f"{transcript.duration:.1f} s in {transcript.timings.total:.1f} s")
-        if codes:
-            check.note(f"warnings: {', '.join(codes)}")
-        check.require(transcript.text.strip(), "the text is empty")
-        return transcript
-    return None
-
-
-def check_times(context: CellContext, transcript: Transcript) -> None:
-    """Check that segments and words are in order and inside the audio."""
-    with context.check("segments") as check:
-        check.note(f"{len(transcript.segments)} segments, {len(transcript.words or ())} timed words")
-        error = timestamp_error(transcript)
-        check.require(not error, error)
 
 
 def check_text(

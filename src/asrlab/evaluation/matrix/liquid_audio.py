@@ -20,9 +20,8 @@ from asrlab.evaluation.matrix.checks import (
     check_device,
     check_load,
     check_patches,
+    check_recognition,
     check_text,
-    check_times,
-    check_transcription,
     concatenated_smoke,
     measure_numbers,
     random_codes,
@@ -51,10 +50,8 @@ def _run(context: CellContext, _reference: Any) -> None:
         return
     speech = concatenated_smoke()
     with transcriber:
-        check_device(context, transcriber, parameter_device=_parameter_device(transcriber))
-        transcript = check_transcription(context, transcriber, speech)
+        transcript = check_recognition(context, transcriber, speech, parameter_device=_parameter_device(transcriber))
         if transcript is not None:
-            check_times(context, transcript)
             check_text(context, transcript, speech.text, max_errors=_MAX_WORD_ERRORS)
         with context.check("speech decoding") as check:
             waveform = transcriber.recognizer.processor.decode(random_codes(context.device))

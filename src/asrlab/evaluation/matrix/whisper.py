@@ -13,12 +13,10 @@ from asrlab.evaluation.matrix.cell import CellContext, Suite
 from asrlab.evaluation.matrix.checks import (
     Programs,
     Speech,
-    check_device,
     check_load,
     check_patches,
+    check_recognition,
     check_text,
-    check_times,
-    check_transcription,
     concatenated_smoke,
     measure_numbers,
     word_errors,
@@ -60,15 +58,13 @@ def _run(context: CellContext, reference: _Reference | None) -> None:
         return
     speech = concatenated_smoke()
     with transcriber:
-        check_device(context, transcriber, parameter_device=_parameter_device(transcriber))
-        transcript = check_transcription(context, transcriber, speech)
+        transcript = check_recognition(context, transcriber, speech, parameter_device=_parameter_device(transcriber))
         if reference is not None:
             with context.check("numbers") as check:
                 numbers = _float32_numbers(context, transcriber, speech)
                 measure_numbers(check, numbers, reference.numbers, simulated=context.is_simulated)
                 check.note("float32 on both")
     if transcript is not None:
-        check_times(context, transcript)
         cpu_text = reference.transcript.text if reference else None
         check_text(context, transcript, speech.text, max_errors=_MAX_WORD_ERRORS, reference=cpu_text)
         with context.check("language") as check:

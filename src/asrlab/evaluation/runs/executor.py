@@ -23,10 +23,8 @@ from asrlab.transcript import Transcript
 
 CRASHED, TIMEOUT, OOM = "crashed", "timeout", "oom"
 """Kinds of a `Failure` that ended a worker."""
-
 STOPPED = "stopped"
 """Kind of a `Failure` of a worker that was killed because the run was stopped; never recorded."""
-
 MAX_ATTEMPTS = 2
 """Attempts that an item may lose with its worker before it is given up."""
 

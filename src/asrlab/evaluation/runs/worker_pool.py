@@ -76,9 +76,8 @@ class LocalExecutor:
         load of the model, and a passing fault of the machine may be over. Items that were lost for lack of memory are
         retried with no other worker at work.
         """
-        pool = WorkerPool(
-            executor=self, job=job, queue=RetryQueue(units), warmups=tuple(warmups), should_stop=should_stop
-        )
+        queue = RetryQueue(units)
+        pool = WorkerPool(executor=self, job=job, queue=queue, warmups=tuple(warmups), should_stop=should_stop)
         gently = False
         try:
             yield from pool.run()
@@ -97,16 +96,13 @@ class WorkerPool:
     warmups: tuple[WorkUnit, ...]
     should_stop: Callable[[], bool]
     _stopped_at: float | None = None
-    _max_workers: int = attrs.field(init=False)
+    _max_workers: int = attrs.field(default=attrs.Factory(lambda pool: pool.executor.workers, takes_self=True))
     _workers: list[WorkerState] = attrs.field(factory=list)
     _loaded: bool = False
     _reload_failed: bool = False  # the model, which had loaded before, did not load the last time
     _inbox: Inbox = attrs.field(factory=SimpleQueue)
     _events: deque[tuple[ChildProcess, bytes | int]] = attrs.field(factory=deque)
     _next_check: float = 0.0
-
-    def __attrs_post_init__(self) -> None:
-        self._max_workers = self.executor.workers
 
     def run(self) -> Generator[WorkerMessage]:
         """Run all units to their end."""
