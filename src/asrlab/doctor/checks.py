@@ -210,8 +210,10 @@ def _check_stored_weights(
             stored = store.find(stored_entry, fresh=True)
         except WeightsError as error:
             findings += 1
-            model = _preferring_model(stored_entry.key, registry)
-            yield _problem(component, error.message, asrlab_command("pull", model) if model else "")
+            users = [known for known in registry.models() if known.model and stored_entry.key in known.model.weights]
+            # pull the model with the highest preference for these weights
+            users.sort(key=lambda known: known.model.weights.index(stored_entry.key) if known.model else 0)
+            yield _problem(component, error.message, asrlab_command("pull", users[0].name) if users else "")
             continue
         if stored is not None:
             findings += 1
@@ -222,16 +224,6 @@ def _check_stored_weights(
     progress(())
     if not findings:
         yield _ok("stored weights", "there are none to verify")
-
-
-def _preferring_model(key: str, registry: Registry) -> str:
-    """Return the name of the model with the highest preference for the weights; empty if no model uses them."""
-    offers = [
-        (resolved.model.weights.index(key), position, resolved.name)
-        for position, resolved in enumerate(registry.models())
-        if resolved.model and key in resolved.model.weights
-    ]
-    return min(offers)[2] if offers else ""
 
 
 def check_version_pairs(versions: dict[str, str | None]) -> Iterator[DoctorFinding]:

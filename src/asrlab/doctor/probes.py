@@ -35,14 +35,10 @@ from asrlab.transcript import PatchStatus
 
 type Progress = Callable[[Sequence[str]], object]
 """A function that is called with the labels of the pending tasks."""
-type Offer = tuple[EngineSpec, str]
-"""An engine and the distribution that offers it."""
-PATCH_TIMEOUT_S = 300.0
-"""Seconds that importing a package and trying its patches may take."""
-IMPORT_TIMEOUT_S = 120.0
-"""Seconds that an engine may take to import before it counts as hanging."""
-DEFAULT_TIMEOUT_S = 30.0
-"""Seconds in which a plugin must import and list what it offers, for which it should import nothing heavy."""
+type Offer = tuple[EngineSpec, str]  # with the distribution that offers the engine
+PATCH_TIMEOUT_S = 300.0  # for the import of a package and its patches
+IMPORT_TIMEOUT_S = 120.0  # for the import of an engine
+DEFAULT_TIMEOUT_S = 30.0  # for a plugin to list what it offers, for which it should import nothing heavy
 TIMEOUT = "ASRLAB_PLUGIN_TIMEOUT"
 _FIELDS = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
 
@@ -107,11 +103,7 @@ def try_patches_here(*, distribution: str, device: str, choice: str | None) -> l
 
 
 def probe_plugins(*, again: bool, progress: Progress) -> None:
-    """Try each plugin that was not tried with its present files, and store the result.
-
-    Args:
-        again: Try plugins that failed before again.
-        progress: Called with the names of the pending plugins.
+    """Try each plugin that was not tried with its present files, or *again* if it failed, and store the result.
 
     Raises:
         OptionError: If ``ASRLAB_PLUGIN_TIMEOUT`` is not a number of seconds.
