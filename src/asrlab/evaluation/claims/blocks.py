@@ -153,13 +153,7 @@ def find_figure(text: str, evidence: Evidence) -> str:
 
 @attrs.frozen(kw_only=True)
 class RenderContext:
-    """The inputs of a block besides its options.
-
-    Attributes:
-        document: The document's file. Links are relative to it.
-        evidence: The records.
-        support: The support status of each model.
-    """
+    """The inputs of a block besides its options: the document, to which links are relative, and the records."""
 
     document: Path
     evidence: Evidence

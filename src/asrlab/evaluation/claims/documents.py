@@ -1,15 +1,4 @@
-"""Documents with markers: text that is generated from records, and figures that their authors vouch for.
-
-::
-
-    <!-- asrlab:begin status -->
-    a table, generated
-    <!-- asrlab:end -->
-
-    The WER was <!-- asrlab:figure record=base.jsonl model=faster-whisper/base figure=wer -->0.00 %<!-- asrlab:end -->.
-
-    <!-- asrlab:allow reason="the size of a download" -->
-"""
+"""Documents with markers: text that is generated from records, and figures that their authors vouch for."""
 
 from __future__ import annotations
 
@@ -76,21 +65,13 @@ class MarkdownDocument:
         return text
 
     def write(self, text: str) -> None:
-        """Replace the file atomically with *text*, and keep the file's line ends.
-
-        Raises:
-            OutputError: If the file cannot be written.
-        """
+        """Replace the file atomically with *text*, and keep the file's line ends."""
         ending = "\r\n" if b"\r\n" in self.path.read_bytes() else "\n"
         write_file(self.path.resolve(), text.replace("\n", ending).encode())
 
 
 def find_documents(paths: Iterable[Path]) -> list[Path]:
-    """Return the files among *paths*, and the ``.md`` files in the folders among them.
-
-    Raises:
-        DatasetError: If a path does not exist.
-    """
+    """Return the files among *paths*, which must exist, and the ``.md`` files in the folders among them."""
     documents: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
@@ -103,11 +84,7 @@ def find_documents(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_document(path: Path) -> MarkdownDocument:
-    """Read and parse a document.
-
-    Raises:
-        DatasetError: If the document cannot be read, or holds a wrong marker; the message names file and line.
-    """
+    """Read and parse a document; a DatasetError names file and line of a wrong marker."""
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -55,11 +55,7 @@ class Evidence:
     locked: Mapping[str, str] = attrs.field(factory=dict)
 
     def run(self, name: str) -> BenchResult:
-        """Return the run in the file *name*.
-
-        Raises:
-            DatasetError: If the folder has no such run.
-        """
+        """Return the run in the file *name*; raise DatasetError if there is none."""
         if name not in self.runs:
             raise DatasetError(
                 f"no exported run {name!r} in {self.folder}; it has {', '.join(self.runs) or 'no exported runs'}"
@@ -67,11 +63,7 @@ class Evidence:
         return self.runs[name]
 
     def read_json(self, name: str) -> Any:
-        """Return the JSON in the file *name*.
-
-        Raises:
-            DatasetError: If the file is outside of the folder or cannot be read.
-        """
+        """Return the JSON in the file *name*; raise DatasetError if it cannot be read or lies outside of the folder."""
         path = self.folder / name
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise DatasetError(f"{name!r} lies outside of {self.folder}; move the file there")
@@ -128,10 +120,8 @@ class EvidenceItem:
         device: The kind of device, one of `DEVICES`.
         statuses: One status, or ``random-weights`` and ``simulated`` together.
         reason: The result, the condition that is missing, or the error.
-        ran: True if the model ran on the device.
         record: The record's file name, relative to the folder of evidence.
         date: The record's date: UTC, ISO 8601.
-        packages: The loaded distributions; empty if none was loaded.
         stale: A text for each package that the lock pins in another version.
         is_engine_wide: True if the engine does not support the device, on any machine and with any model.
     """
@@ -179,13 +169,10 @@ class SupportCell:
 
 @attrs.frozen(kw_only=True)
 class SupportMatrix:
-    """Every model on every kind of device.
+    """Every model on every kind of device: the cells by model and device.
 
-    Attributes:
-        engines: The engines, in order.
-        models: Full names, in order: the models of the engines, then those that only a record names.
-        cells: The cells by model and device.
-        bounds: The WER that each model of the engines must stay under; None if none is stated.
+    The models are those of the engines, then those that only a record names, by their full names. *bounds* has the WER
+    that each model of the engines must stay under; None if none is stated.
     """
 
     engines: tuple[EngineSpec, ...]

@@ -131,13 +131,7 @@ class _Problem:
 
 
 def lint_document(document: MarkdownDocument, evidence: Evidence, support: SupportMatrix) -> Iterator[LintFinding]:
-    """Yield the claims in *document* that no record backs, in order.
-
-    Args:
-        document: The document. Its waivers collect the figures that they were used for.
-        evidence: The records.
-        support: The support status of each model.
-    """
+    """Yield the claims in *document* that no record backs, in order. Its waivers collect the figures they cover."""
     linter = _Linter(evidence=evidence, support=support, names=NameIndex.build(support))
     for block in document.blocks:
         first, end = block.lines

@@ -90,7 +90,6 @@ class SystemFacts:
         weights: The source of the weights; ``none`` for an engine without weights.
         weights_sha256: The checksum of the weights; empty without weights.
         weights_known: The status of the checksum in the catalogue.
-        packages: The packages with their versions.
         backend: The build of torch, and the GPU; empty if torch was not imported.
     """
 
@@ -120,19 +119,11 @@ class Details:
 
     Attributes:
         systems: The systems with the errors of each utterance, in the order given.
-        normalizer: The profile's name.
-        normalizer_version: The profile's version.
         normalizers: Number of utterances that each normalizer prepared.
         bootstrap_unit: The unit that the intervals resample.
         durations: Seconds of audio by utterance, if any system transcribed it.
-        latency: The histograms of latencies.
-        breakdowns: The errors by length, speaker and language.
-        worst: The utterances with the most errors.
-        gates: The results of each gate, counted.
         findings: Failures, failed gates and unstable texts of single utterances.
-        caveats: Caveats on the figures, a sentence each.
-        provenance: The provenance of each system.
-        runs: The provenance of each run.
+        provenance: The provenance of each system; *runs* has that of each run.
     """
 
     systems: tuple[ScoredSystem, ...]
@@ -191,10 +182,6 @@ def build_details(results: Sequence[BenchResult], options: ComparisonOptions | N
     """Build the details of one run, complete or not, or of several over the same utterances.
 
     Of an incomplete run, the utterances are those that every model has tried.
-
-    Args:
-        results: The runs.
-        options: The options; None uses their defaults.
 
     Raises:
         DatasetError: If the utterances of several runs differ.

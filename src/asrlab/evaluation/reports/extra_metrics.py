@@ -100,7 +100,15 @@ class RunMetrics:
         """Return JSON values, with rates beside the counts."""
         return {
             "normalizer": self.normalizer,
-            "normalizers": [_plain_scores(scores) for scores in self.normalizers],
+            "normalizers": [
+                attrs.asdict(row, recurse=False)
+                | {
+                    "scores": {
+                        name: {"wer": each.wer, "cer": each.cer, **attrs.asdict(each)} for name, each in row.scores
+                    }
+                }
+                for row in self.normalizers
+            ],
             "entities": {
                 name: {"rate": score.rate, "total": attrs.asdict(score.total), **attrs.asdict(score)}
                 for name, score in self.entities
@@ -176,12 +184,9 @@ def hypothesis_metrics(
     Args:
         texts: The pairs of each system.
         utterances: The utterances, in the order that all systems share.
-        profile: The main normalizer.
-        prepared: The pairs of each system as *profile* prepares them.
+        profile: The main normalizer, which made *prepared* of *texts*.
+        prepared: The prepared pairs of each system.
         normalizers: See `run_metrics`.
-
-    Raises:
-        OptionError: If a profile is unknown.
     """
     metrics = RunMetrics(
         systems=tuple(prepared),
@@ -246,11 +251,6 @@ def _most_missed(scores: Mapping[str, EntityScore], ids: Sequence[str]) -> tuple
         MissedEntity(id=key, kind=kind, reference=reference, instead=tuple(texts.items()))
         for (key, kind, reference), texts in ordered[:_MAX_MISSES_KEPT]
     )
-
-
-def _plain_scores(scores: NormalizerScores) -> dict[str, Any]:
-    systems = {name: {"wer": result.wer, "cer": result.cer, **attrs.asdict(result)} for name, result in scores.scores}
-    return attrs.asdict(scores, recurse=False) | {"scores": systems}
 
 
 def _plain_suspects(report: SuspectReport) -> dict[str, Any]:

@@ -27,12 +27,9 @@ _TIME_DIGITS = 6
 
 @attrs.frozen(kw_only=True)
 class MatchedHypotheses:
-    """A file of hypotheses matched with the references.
+    """A file of hypotheses matched with all references that are scored.
 
     Attributes:
-        name: The system's name.
-        file: The file.
-        utterances: All references.
         texts: The hypotheses by the reference's id, without missing ones.
         extra: The ids of hypotheses without a reference.
         readings: By the reference's id, the reference and hypothesis to score if a text has alternatives.
@@ -65,15 +62,12 @@ class MatchedHypotheses:
 def load_references(
     source: str | PathLike[str] | Dataset | None, files: Sequence[HypothesisFile], *, allow_external_audio: bool = False
 ) -> tuple[str, tuple[Reference, ...]]:
-    """Load the references, including segments that are not to be scored.
+    """Return the name of the source of references, and the references, those that are not to be scored included.
 
     Args:
-        source: A data set or a file of texts; None takes the references in *files*.
+        source: A data set or a file of texts; None takes the references in *files*, the hypotheses.
         files: The hypotheses.
         allow_external_audio: Accept files of texts that are links out of the data set's folder.
-
-    Returns:
-        The name of the source, and the references.
 
     Raises:
         DatasetError: If there are no references, they cannot be read, or two files disagree on a reference.
@@ -149,9 +143,7 @@ def match_hypotheses(
 def choose_readings(system: MatchedHypotheses, normalize: Callable[[str | None, str], str]) -> MatchedHypotheses:
     """Choose the readings to score where a reference or a hypothesis has alternatives.
 
-    Args:
-        system: The matched hypotheses.
-        normalize: A normalizer; takes a language and a text.
+    *normalize* takes a language and a text.
 
     Raises:
         DatasetError: If an utterance has too many words or alternatives to compare.

@@ -154,15 +154,10 @@ class Clips:
 
 
 def embed_clips(result: BenchResult, ids: Sequence[str], *, dataset: Dataset | None = None, limit_bytes: int) -> Clips:
-    """Embed as many of the clips of *ids* as fit.
+    """Embed as many of the clips of *ids*, the most important first, as fit into *limit_bytes*.
 
-    A clip is left out if its audio differs from the run's by a single byte.
-
-    Args:
-        result: The run, whose records name the data set and the checksums.
-        ids: The utterances, the most important first.
-        dataset: The data set, if the run was given one as an object; None loads the data set that the run names.
-        limit_bytes: Maximum size of all clips in the page.
+    A clip is left out if its audio differs from the run's by a single byte. Without *dataset*, the data set that the
+    run names is loaded.
 
     Raises:
         DatasetError: If the data set is unknown or not available.

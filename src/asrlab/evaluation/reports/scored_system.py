@@ -53,12 +53,9 @@ def pass_seconds(result: UtteranceResult) -> list[float]:
 
 @attrs.frozen(kw_only=True)
 class ScoredSystem:
-    """A system with its scored utterances.
+    """A system with its scored utterances, in order, and the interval of its WER.
 
-    Attributes:
-        system: The system.
-        utterances: The scored utterances, in the system's order.
-        interval: Interval of the WER; None with fewer than six bootstrap units, or without references.
+    The interval is None with fewer than six bootstrap units, or without references.
     """
 
     system: System

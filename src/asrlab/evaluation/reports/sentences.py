@@ -66,15 +66,7 @@ def normalizer_caveats(results: Sequence[BenchResult]) -> Iterator[str]:
 def comparison_notes(
     results: Sequence[BenchResult], systems: Sequence[System], *, units: BootstrapUnits, n_units: int, left_out: int
 ) -> Iterator[str]:
-    """Yield a sentence for each limit of a comparison.
-
-    Args:
-        results: The runs.
-        systems: The systems, with the utterances that are compared.
-        units: The bootstrap units.
-        n_units: Number of bootstrap units.
-        left_out: Number of utterances that are not in all runs.
-    """
+    """Yield a sentence for each limit of a comparison of *systems* over *n_units* bootstrap units."""
     for system in systems:
         yield from _system_caveats(system)
         yield from (f"{system.name}: {note}" for note in _result_notes(system))

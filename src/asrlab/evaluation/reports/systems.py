@@ -42,14 +42,9 @@ class ComparisonOptions:
 
 @attrs.frozen(kw_only=True)
 class System:
-    """A model in a run.
+    """A model in a run, with the utterances to report on.
 
-    Attributes:
-        name: The model's full name, with the run's name if several systems have the same model.
-        result: The run.
-        model: The model's result in the run, over all utterances.
-        info: The facts of the loaded model.
-        utterances: The utterances to report on.
+    The name is the model's full name, with the run's name if several systems have the same model.
     """
 
     name: str
@@ -101,15 +96,7 @@ class BootstrapUnits:
 
 @attrs.frozen(kw_only=True)
 class PreparedSystems:
-    """Systems over the same utterances, ready to be scored.
-
-    Attributes:
-        systems: The systems.
-        profile: The main normalizer.
-        texts: The pairs of each system as *profile* prepares them.
-        units: The bootstrap units.
-        resampling: The resampling of the bootstrap; None uses its defaults.
-    """
+    """Systems over the same utterances, ready to be scored. The profile has prepared their *texts*."""
 
     systems: tuple[System, ...]
     profile: Profile
@@ -126,11 +113,7 @@ class PreparedSystems:
 def prepare_systems(
     results: Sequence[BenchResult], systems: tuple[System, ...], options: ComparisonOptions
 ) -> PreparedSystems:
-    """Choose the normalizer and the bootstrap units for *systems* of the runs *results*, and prepare their texts.
-
-    Raises:
-        OptionError: If an option has an invalid value.
-    """
+    """Choose the normalizer and the bootstrap units for *systems* of the runs *results*, and prepare their texts."""
     utterances = systems[0].utterances if systems else ()
     names = {result.manifest.normalizer for result in results}
     common = names.pop() if len(names) == 1 else profile_for(utterance.pair.language for utterance in utterances)
@@ -219,27 +202,22 @@ def tried_by_all(systems: Sequence[System]) -> tuple[System, ...]:
 def share_utterances(systems: Sequence[System], *, only_shared: bool) -> tuple[tuple[System, ...], int]:
     """Return the systems with the same utterances in the same order, and the number of utterances left out.
 
-    Args:
-        systems: The systems.
-        only_shared: Leave out utterances that some system lacks, or has with another reference or audio.
+    With *only_shared*, these are utterances that some system lacks, or has with another reference or audio.
 
     Raises:
-        DatasetError: If their utterances differ; the message names the first difference. With *only_shared*, if they
-            share none.
+        DatasetError: If utterances differ, with the first difference; with *only_shared*, if the systems share none.
     """
     first, *others = systems
     shared = {utterance.id: utterance for utterance in first.utterances}
     every = set(shared)
     for other in others:
+        if not only_shared and (difference := _first_difference(first, other)):
+            raise DatasetError(
+                f"{first.name} ({first.run}) and {other.name} ({other.run}) do not have the same utterances: "
+                f"{difference}. Bench both over the same data set, or compare what they share with --shared-only"
+            )
         theirs = {utterance.id: utterance for utterance in other.utterances}
         every |= set(theirs)
-        if not only_shared:
-            if difference := _first_difference(first, other):
-                raise DatasetError(
-                    f"{first.name} ({first.run}) and {other.name} ({other.run}) do not have the same utterances: "
-                    f"{difference}. Bench both over the same data set, or compare what they share with --shared-only"
-                )
-            continue
         audio = _audio_checksums(first.result, other.result)
         shared = {
             key: mine for key, mine in shared.items() if key in theirs and _difference(mine, theirs[key], audio) is None
