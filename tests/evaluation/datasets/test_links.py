@@ -12,7 +12,7 @@ import asrlab
 from asrlab.audio import AudioFile
 from asrlab.errors import DatasetError
 from asrlab.evaluation.datasets import FORMATS, load_dataset
-from asrlab.evaluation.reports.hypothesis_matching import load_references
+from asrlab.evaluation.reports.score_files import load_references
 
 type Write = Callable[[dict[str, str | bytes]], Path]
 

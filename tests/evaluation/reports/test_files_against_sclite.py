@@ -17,7 +17,7 @@ import asrlab
 from asrlab.evaluation.alternatives import parse_alternatives
 from asrlab.evaluation.datasets.hypotheses import read_hypotheses
 from asrlab.evaluation.metrics import get_normalizer, score
-from asrlab.evaluation.reports.hypothesis_matching import choose_readings, load_references, match_hypotheses
+from asrlab.evaluation.reports.score_files import choose_readings, load_references, match_hypotheses
 
 type Counts = tuple[int, int, int, int]
 

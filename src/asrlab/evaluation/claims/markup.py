@@ -198,10 +198,8 @@ class _MarkupReader:
                     continue
                 shown = comment[1]
             if not (language == "console" and line.startswith("$")):
-                offsets = self._locate(shown, number)
-                self._add_block(
-                    [(char, at, False) for char, at in zip(shown, offsets, strict=True)], (number, number + 1)
-                )
+                located = zip(shown, self._locate(shown, number), strict=False)
+                self._add_block([(char, offset, False) for char, offset in located], (number, number + 1))
 
     def _read_children(self, token: Token, lines: Sequence[int]) -> _Characters:
         """Return what the parts of a paragraph show, and add its comments."""
