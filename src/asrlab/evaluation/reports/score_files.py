@@ -285,9 +285,6 @@ def load_references(
     """Return the name of the source of references, and the references, those that are not to be scored included.
 
     Without *source*, these are the references in *files*. External audio is that of links out of a data set's folder.
-
-    Raises:
-        DatasetError: If there are no references, they cannot be read, or two files disagree on a reference.
     """
     if source is None:
         return _references_in(files)
@@ -325,10 +322,8 @@ def match_hypotheses(
 ) -> MatchedHypotheses:
     """Match hypotheses with references by id; words of a CTM file by time if the ids are recordings.
 
-    A reference that is not to be scored takes the words in its time, and is not in the result.
-
-    Raises:
-        DatasetError: If a hypothesis has no reference and *allow_extra* is not set, or no hypothesis has one.
+    A reference that is not to be scored takes the words in its time, and is not in the result. Without *allow_extra*, a
+    hypothesis without a reference is a DatasetError, as are hypotheses of which none has one.
     """
     utterances = tuple(reference for reference in references if not reference.is_ignored)
     ids = {reference.id for reference in utterances}
