@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from asrlab.errors import DatasetError, OptionError
+from asrlab.evaluation.datasets import folder, hugging_face, manifest, stm, tabular
 from asrlab.evaluation.datasets.dataset import (
     Dataset,
     DatasetFormat,
@@ -18,23 +19,6 @@ from asrlab.evaluation.datasets.dataset import (
     ReadOptions,
     Utterance,
 )
-from asrlab.evaluation.datasets.folder import (
-    read_folder,
-    read_kaldi,
-    read_librispeech,
-    sniff_folder,
-    sniff_kaldi,
-    sniff_librispeech,
-)
-from asrlab.evaluation.datasets.hugging_face import (
-    is_hugging_face,
-    read_audiofolder,
-    read_hugging_face,
-    sniff_audiofolder,
-)
-from asrlab.evaluation.datasets.manifest import read_lhotse, read_manifest, sniff_lhotse, sniff_manifest
-from asrlab.evaluation.datasets.stm import read_stm, sniff_stm
-from asrlab.evaluation.datasets.tabular import read_common_voice, read_table, sniff_common_voice, sniff_other_table
 from asrlab.evaluation.datasets.text_file import TextFile, first_line
 
 SMOKE = DatasetSpec(
@@ -50,12 +34,12 @@ def smoke() -> Dataset:
     The clips show that an engine works. Five clips of one clear voice cannot rank models. ``smoke/SOURCE.md`` beside
     this file has their source and checksums.
     """
-    folder = Path(__file__).parent / "smoke"
+    root = Path(__file__).parent / "smoke"
 
     def read() -> Iterator[Utterance]:
-        for line in (folder / "utterances.jsonl").read_text(encoding="utf-8").splitlines():
+        for line in (root / "utterances.jsonl").read_text(encoding="utf-8").splitlines():
             values = json.loads(line)
-            audio = folder / values["audio_filepath"]
+            audio = root / values["audio_filepath"]
             texts = {key: values[key] for key in ("id", "text", "language", "speaker", "recording")}
             yield Utterance(audio=audio, **texts)
 
@@ -71,15 +55,15 @@ def smoke() -> Dataset:
 FORMATS = tuple(
     DatasetFormat(name=name, description=description, sniffer=sniffer, read=read)
     for name, description, sniffer, read in (
-        ("audiofolder", "Hugging Face's audiofolder", sniff_audiofolder, read_audiofolder),
-        ("common-voice", "a table of Common Voice beside clips", sniff_common_voice, read_common_voice),
-        ("csv", "CSV or TSV with named columns", sniff_other_table, read_table),
-        ("folder", "a folder of audio with same-named .txt files", sniff_folder, read_folder),
-        ("kaldi", "a Kaldi data directory", sniff_kaldi, read_kaldi),
-        ("lhotse", "Lhotse's manifests", sniff_lhotse, read_lhotse),
-        ("librispeech", "LibriSpeech's tree", sniff_librispeech, read_librispeech),
-        ("nemo", "a JSONL manifest", sniff_manifest, read_manifest),
-        ("stm", "segment time marks (STM)", sniff_stm, read_stm),
+        ("audiofolder", "Hugging Face's audiofolder", hugging_face.sniff_audiofolder, hugging_face.read_audiofolder),
+        ("common-voice", "a table of Common Voice beside clips", tabular.sniff_common_voice, tabular.read_common_voice),
+        ("csv", "CSV or TSV with named columns", tabular.sniff_other_table, tabular.read_table),
+        ("folder", "a folder of audio with same-named .txt files", folder.sniff_folder, folder.read_folder),
+        ("kaldi", "a Kaldi data directory", folder.sniff_kaldi, folder.read_kaldi),
+        ("lhotse", "Lhotse's manifests", manifest.sniff_lhotse, manifest.read_lhotse),
+        ("librispeech", "LibriSpeech's tree", folder.sniff_librispeech, folder.read_librispeech),
+        ("nemo", "a JSONL manifest", manifest.sniff_manifest, manifest.read_manifest),
+        ("stm", "segment time marks (STM)", stm.sniff_stm, stm.read_stm),
     )
 )
 """All formats, ordered by name."""
@@ -109,15 +93,13 @@ def load_dataset(
         OptionError: If there is no such format, or a format is given for a named data set or an object.
     """
     options = ReadOptions(require_text=require_text, allow_external_audio=allow_external_audio)
-    if is_hugging_face(name_or_path):
+    if hugging_face.is_hugging_face(name_or_path):
         if format is not None:
             raise OptionError("a format is for files and folders, not for an object; leave it out", option="format")
-        return read_hugging_face(name_or_path, options)
+        return hugging_face.read_hugging_face(name_or_path, options)
     if not isinstance(name_or_path, str | PathLike):
-        raise DatasetError(
-            f"a {type(name_or_path).__name__} is not a data set; give a name, a path, or an object of the library "
-            "datasets"
-        )
+        kind = type(name_or_path).__name__
+        raise DatasetError(f"a {kind} is not a data set; give a name, a path, or an object of the library datasets")
     # a repeated spec counts once, so that a plugin hook may also return ``smoke``
     known = tuple(dict.fromkeys((SMOKE, *specs)))
     named = [spec for spec in known if spec.name == name_or_path]
@@ -155,9 +137,8 @@ def _check_path(path: Path, known: tuple[DatasetSpec, ...]) -> None:
             path=path,
         ) from None
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-        raise DatasetError(
-            f"{path} is neither a file nor a folder; give a JSONL manifest or a folder of audio", path=path
-        )
+        problem = "is neither a file nor a folder; give a JSONL manifest or a folder of audio"
+        raise DatasetError(f"{path} {problem}", path=path)
 
 
 def get_format(name: str) -> DatasetFormat:

@@ -190,8 +190,7 @@ def suspect_references(
     """Find references that at least *min_agreement* independent systems change in the same way, after normalization.
 
     The report lists places to listen to; it does not prove errors: systems trained on the same data make the same
-    mistakes. Changes are compared word by word along each system's alignment with the fewest errors. If the alignments
-    differ, an agreement can be missed. A system with an empty hypothesis is not counted.
+    mistakes. An agreement can be missed if the systems' alignments differ. An empty hypothesis is not counted.
 
     Args:
         systems: Each system's pairs, of the same utterances.
@@ -205,10 +204,8 @@ def suspect_references(
         OptionError: If *min_agreement* is under 2, or there are fewer than two systems.
     """
     if min_agreement < 2:
-        raise OptionError(
-            f"min_agreement is {min_agreement}; one system against the reference proves nothing, give 2",
-            option="min_agreement",
-        )
+        problem = f"min_agreement is {min_agreement}; one system against the reference proves nothing, give 2"
+        raise OptionError(problem, option="min_agreement")
     suspects: list[SuspectReference] = []
     totals: dict[str, list[ErrorCounts]] = {}
     for utterance in align_systems(systems, normalizer=normalizer):
