@@ -293,11 +293,7 @@ def model_info(resolved: ResolvedModel, stored: StoredWeights | None) -> ModelIn
 
 
 def import_engine(spec: EngineSpec, patches: Iterable[Patch], selection: PatchSelection) -> None:
-    """Import the code of an engine, and first the modules that the selected of its *patches* change.
-
-    Raises:
-        EngineUnavailableError: If the package is missing or cannot be imported.
-    """
+    """Import the code of an engine, and first the modules that the selected of its *patches* change."""
     spec.check_installed()
     for patch in patches:
         if spec.uses(patch.distribution) and not selection.why_skipped(patch, direct=False):
@@ -307,11 +303,7 @@ def import_engine(spec: EngineSpec, patches: Iterable[Patch], selection: PatchSe
 
 
 def import_engine_apart(spec: EngineSpec, *, patches: str | Iterable[str] | None = None) -> None:
-    """Import the code of an engine in a process of its own, because a broken library may end the process.
-
-    Raises:
-        EngineUnavailableError: If the package is missing or cannot be imported.
-    """
+    """Import the code of an engine in a process of its own, because a broken library may end the process."""
     spec.check_installed()
     names = ("name", "factory", "devices", "import_name", "distribution", "install", "reported_distributions")
     arguments = {

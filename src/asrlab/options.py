@@ -170,11 +170,7 @@ class TranscribeOptions:
 
     @classmethod
     def of(cls, base: TranscribeOptions | None, given: dict[str, Any]) -> TranscribeOptions:
-        """Return *base* with the values in *given*.
-
-        Raises:
-            OptionError: If a name is unknown or a value is out of range.
-        """
+        """Return *base* with the values in *given*; refuse unknown names and values out of range."""
         known = [field.name for field in attrs.fields(cls)]
         for name in given:
             if name not in known:
@@ -291,11 +287,7 @@ class Capabilities:
                 )
 
     def check_language(self, options: TranscribeOptions, *, model: str) -> None:
-        """Refuse a language that is not among *languages*.
-
-        Raises:
-            OptionError: Naming the languages.
-        """
+        """Refuse a language that is not among *languages*."""
         asked = options.primary_language
         if asked is not None and self.languages is not None and asked not in self.languages:
             raise OptionError(

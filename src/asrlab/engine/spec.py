@@ -172,11 +172,7 @@ class EngineSpec:
         return self.call(self.devices, DeviceReport)
 
     def check_installed(self) -> None:
-        """Check that the package that runs the models is installed. Imports nothing.
-
-        Raises:
-            EngineUnavailableError: If it is missing.
-        """
+        """Check that the package that runs the models is installed. Imports nothing."""
         if not self.is_installed():
             install = runnable(self.install)
             package = self.distribution or self.import_name
@@ -184,11 +180,7 @@ class EngineSpec:
             raise self._unavailable(f" needs {package}, which is not installed; {cure}", install=install)
 
     def check_imports(self) -> None:
-        """Import the engine's own code, without loading a model.
-
-        Raises:
-            EngineUnavailableError: If the package is missing or cannot be imported.
-        """
+        """Check that the engine's own code can be imported, without loading a model."""
         self.check_installed()
         self._function(self.factory)
 

@@ -241,9 +241,6 @@ class SegmentStream(Iterator[Segment]):
         """Open the audio and start the engine before the first segment; most engines know the language then.
 
         Read the segments from this stream, not from the returned `Recognition`.
-
-        Raises:
-            AudioError: If the audio cannot be read.
         """
         with self._timed():
             return self._start()
@@ -272,11 +269,7 @@ class SegmentStream(Iterator[Segment]):
 
     @property
     def transcript(self) -> Transcript:
-        """The whole, once all segments have been read.
-
-        Raises:
-            AsrlabError: If segments remain to be read.
-        """
+        """The whole, once all segments have been read; an error before that."""
         if self._transcript is None:
             raise AsrlabError("the stream has not been read to its end; read all of its segments first")
         return self._transcript
@@ -316,12 +309,8 @@ class SegmentStream(Iterator[Segment]):
             if self._transcriber.closed:
                 raise self._recognizer.closed_error()
             audio, sample_rate = self._source
-            self._reader = open_audio(
-                audio,
-                sample_rate=sample_rate,
-                allow_truncated=self._options.allow_truncated,
-                track=self._options.track,
-            )
+            allow_truncated, track = self._options.allow_truncated, self._options.track
+            self._reader = open_audio(audio, sample_rate=sample_rate, allow_truncated=allow_truncated, track=track)
             self._recognition = self._recognizer.recognize(self._reader, self._options)
         return self._recognition
 

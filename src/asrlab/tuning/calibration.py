@@ -177,11 +177,7 @@ class Calibration:
 
 
 class CalibrationStore:
-    """The folder of calibrations.
-
-    Args:
-        root: The folder; None is ``tuning`` in ``ASRLAB_CACHE``, or else in the user's cache folder.
-    """
+    """The folder of calibrations; None is ``tuning`` in ``ASRLAB_CACHE``, or else in the user's cache folder."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or cache_folder() / "tuning").expanduser().absolute()
@@ -215,20 +211,12 @@ class CalibrationStore:
                 yield path, calibration
 
     def check_writable(self) -> None:
-        """Create the folder, and check that a calibration can be written, before time is spent on measuring.
-
-        Raises:
-            OutputError: If the folder is not writable.
-        """
+        """Create the folder, and check that a calibration can be written, before time is spent on measuring."""
         with self._write_errors():
             check_folder(self.root)
 
     def put(self, calibration: Calibration) -> Path:
-        """Write *calibration* atomically in place of an earlier one, and return its path.
-
-        Raises:
-            OutputError: If it cannot be written.
-        """
+        """Write *calibration* atomically in place of an earlier one, and return its path."""
         path = self.path(calibration.key)
         with self._write_errors():
             self.root.mkdir(parents=True, exist_ok=True)
@@ -236,12 +224,8 @@ class CalibrationStore:
         return path
 
     def forget(self, model: str) -> tuple[Path, ...]:
-        """Remove every calibration of *model* on this machine, whatever the versions, and return their paths.
-
-        Raises:
-            OutputError: If one cannot be removed.
-        """
-        stored = ((path, calibration.key) for path, calibration in self.all())
+        """Remove every calibration of *model* on this machine, whatever the versions, and return their paths."""
+        stored = [(path, calibration.key) for path, calibration in self.all()]
         paths = tuple(path for path, key in stored if key.model == model and key.is_this_machine)
         with self._write_errors():
             for path in paths:

@@ -42,12 +42,9 @@ _logger = logging.getLogger("asrlab.tuning")
 
 @attrs.frozen(kw_only=True)
 class SearchSpace:
-    """The settings to choose from.
+    """The settings to choose from; the engine does not use those that are None in *default*.
 
-    Attributes:
-        default: The engine's own settings; the engine does not use those that are None.
-        cores: Cores to share among the workers.
-        is_cpu: True if the workers compute on the cores, not on an accelerator.
+    The workers share the cores; on an accelerator they do not compute on them.
     """
 
     default: Batching
@@ -182,11 +179,7 @@ class Search:
         self._rtfx = 0.0
 
     def run(self) -> None:
-        """Search until all candidates are tried or the time is used up.
-
-        Raises:
-            AsrlabError: If the engine fails with its default settings.
-        """
+        """Search until all candidates are tried or time is used up; refuse an engine that fails with its defaults."""
         # the defaults first, so that a trial that would take too long is not started
         clips = benchmark_clips(N_CLIPS)
         result = self._run_pass("defaults", self.incumbent, clips)

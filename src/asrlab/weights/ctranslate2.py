@@ -133,11 +133,7 @@ class CTranslate2Model:
 
 
 def read_ctranslate2(path: Path) -> CTranslate2Model:
-    """Map the variables of the ``model.bin`` at *path* into memory.
-
-    Raises:
-        WeightsError: If the file is missing, truncated, or not a CTranslate2 model of a supported version.
-    """
+    """Map the variables of the ``model.bin`` at *path* into memory; refuse a damaged file and other versions."""
     import numpy as np
 
     with read_errors(path):

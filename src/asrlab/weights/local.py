@@ -38,11 +38,7 @@ _LANGUAGE_BOUND = 1000
 
 
 def weights_format(path: Path) -> WeightsFormat:
-    """Return the format of the weights at *path*, from a folder's content or a file's name.
-
-    Raises:
-        WeightsError: If there are no weights, or only weights that could run code when they are loaded.
-    """
+    """Return the format of the weights at *path*; refuse weights that could run code when they are loaded."""
     if path.is_dir():
         return _folder_format(path)
     if not path.exists():
@@ -108,9 +104,6 @@ def check_weights(path: Path, format_: WeightsFormat) -> None:
     """Refuse weights that would crash an engine, need more memory than their size, or contain NaN or infinities.
 
     No engine is imported. Each byte of the weights is read once: about 0.3 s per GB that is in the page cache.
-
-    Raises:
-        WeightsError: If a file is refused; the message names the file, the reason and what to do.
     """
     if format_ == "openai-pt":
         check_openai_checkpoint(path)

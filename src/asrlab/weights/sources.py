@@ -106,11 +106,7 @@ def _write_all(
 
 @attrs.frozen
 class FolderSource:
-    """A source that copies weights from a folder.
-
-    Attributes:
-        path: The folder that holds the files by their names in the catalogue.
-    """
+    """A source that copies weights from a folder that holds the files by their names in the catalogue."""
 
     path: Path
 
@@ -138,10 +134,7 @@ class CarrierSource:
     """A source that joins the data files of Python packages which contain weights.
 
     The packages are by strangers: only an exact version is accepted, the data files are located through the package's
-    metadata, and the package is never imported.
-
-    Attributes:
-        search_path: The folders that are searched for packages; None is ``sys.path``.
+    metadata, and the package is never imported. Packages are searched in *search_path*; None is ``sys.path``.
     """
 
     search_path: tuple[str, ...] | None = None
@@ -192,11 +185,7 @@ class CarrierSource:
 
 @attrs.frozen(kw_only=True)
 class UrlSource:
-    """A source that downloads the single file of an entry from its address.
-
-    Attributes:
-        timeout_s: Seconds without a byte after which the download fails.
-    """
+    """A source that downloads the single file of an entry, and fails after *timeout_s* seconds without a byte."""
 
     timeout_s: float = 30.0
 
@@ -256,9 +245,7 @@ class HubSource:
 
     An interrupted download continues where it stopped, even within a file, because files at a commit do not change. The
     client's own ``hf_hub_download`` discards an unfinished file since version 1 (huggingface_hub pull request 4228).
-
-    Attributes:
-        endpoint: The address of the hub or of a mirror; None is ``HF_ENDPOINT`` from the environment, or else the hub.
+    The *endpoint* is the hub or a mirror; None is ``HF_ENDPOINT`` from the environment, or else the hub.
     """
 
     endpoint: str | None = None

@@ -106,11 +106,7 @@ class WeightsStore:
             return filled
 
     def from_folder(self, path: Path, *, entry: WeightsEntry | None = None) -> StoredWeights:
-        """Return a user's own weights at *path*, used where they are; None for *entry* accepts any.
-
-        Raises:
-            WeightsError: If *path* has no weights, or not those of *entry*.
-        """
+        """Return a user's own weights at *path*, used where they are; refuse those that differ from a given *entry*."""
         path = path.expanduser().absolute()
         format_ = weights_format(path)
         folder = path.parent if format_ == "openai-pt" else path
@@ -144,9 +140,7 @@ class WeightsStore:
     def verify(self, stored: StoredWeights, *, fresh: bool = False) -> None:
         """Compare every file with its checksum; read unchanged files again if *fresh*.
 
-        Raises:
-            WeightsError: If a file has a wrong checksum or cannot be read. A wrong file in the store is moved aside;
-                files elsewhere are not touched.
+        A wrong file in the store is moved aside; files elsewhere are not touched.
         """
         with read_errors(stored.path, cure="; pull the weights again"):
             self._check(stored, fresh=fresh)
