@@ -134,31 +134,28 @@ def _build_page(runs: Sequence[BenchResult], details: Details, clips: Clips, opt
     style, script = (
         (files(__package__) / "templates" / name).read_text("utf-8") for name in ("report.css", "report.js")
     )
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            policy=_content_security_policy(style=style, script=script),
-            # Both are asrlab's own and must stay as they were hashed.
-            style=Markup(style),  # noqa: S704
-            script=Markup(script),  # noqa: S704
-            title=" / ".join(dict.fromkeys(run.dataset for run in runs)),
-            runs=runs,
-            details=details,
-            comparison=comparison,
-            figures=metrics,
-            clips=clips,
-            checks=trust_checks(runs, details),
-            headline=comparison.headline if comparison else _headline(details),
-            notes=(*notes, *(metrics.notes if metrics else ())),
-            audio_seconds=sum(details.durations.values()),
-            utterances=len(details.systems[0].utterances) if details.systems else 0,
-            scatter=scatter_plot(details.systems),
-            histograms=histograms(details.latency),
-            alignment_spans=alignment_spans,
-            data=to_script_json(utterance_rows(details)),
-            asrlab=__version__,
-        )
+    template = _environment().get_template("report.html.j2")
+    page = template.render(
+        policy=_content_security_policy(style=style, script=script),
+        # Both are asrlab's own and must stay as they were hashed.
+        style=Markup(style),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        title=" / ".join(dict.fromkeys(run.dataset for run in runs)),
+        runs=runs,
+        details=details,
+        comparison=comparison,
+        figures=metrics,
+        clips=clips,
+        checks=trust_checks(runs, details),
+        headline=comparison.headline if comparison else _headline(details),
+        notes=(*notes, *(metrics.notes if metrics else ())),
+        audio_seconds=sum(details.durations.values()),
+        utterances=len(details.systems[0].utterances) if details.systems else 0,
+        scatter=scatter_plot(details.systems),
+        histograms=histograms(details.latency),
+        alignment_spans=alignment_spans,
+        data=to_script_json(utterance_rows(details)),
+        asrlab=__version__,
     )
     return page.encode("utf-8", "backslashreplace")
 
