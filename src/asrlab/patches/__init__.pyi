@@ -4,11 +4,7 @@ from asrlab.patches.direct import (
     known_patches as known_patches,
     patched as patched,
 )
-from asrlab.patches.patch import (
-    Patch as Patch,
-    PatchDecision as PatchDecision,
-    PatchSelection as PatchSelection,
-)
+from asrlab.patches.patch import Patch as Patch, PatchDecision as PatchDecision, PatchSelection as PatchSelection
 from asrlab.patches.registry import (
     PatchScope as PatchScope,
     apply_patches as apply_patches,

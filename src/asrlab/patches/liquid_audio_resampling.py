@@ -133,17 +133,9 @@ class _ImportRemover(ast.NodeTransformer):
 
 
 def resample(waveform: torch.Tensor, orig_freq: int, new_freq: int) -> torch.Tensor:
-    """Resample *waveform* on its own device and in its own dtype.
+    """Resample floating-point samples, shape (..., time), on their own device and in their own dtype.
 
     The filter is the filter of ``torchaudio.functional.resample`` with its defaults, computed in float64.
-
-    Args:
-        waveform: Samples as floating point, shape (..., time).
-        orig_freq: Sample rate of *waveform* in Hz.
-        new_freq: Sample rate of the result in Hz.
-
-    Returns:
-        Samples, shape (..., ceil(time * new_freq / orig_freq)); *waveform* itself if both rates are equal.
 
     Raises:
         ValueError: If a rate is not a positive whole number.

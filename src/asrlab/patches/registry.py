@@ -134,9 +134,9 @@ class PatchRegistry:
     def is_first(self, fact: Hashable) -> bool:
         """Return whether this is the first call with *fact*."""
         with self._lock:
-            is_known = fact in self._logged
+            n_known = len(self._logged)
             self._logged.add(fact)
-            return not is_known
+            return len(self._logged) > n_known
 
     def _apply(self, patch: Patch, device: str, undo: ExitStack) -> PatchDecision:
         points: list[PatchPoint] = []

@@ -77,8 +77,7 @@ class PluginFailure:
         version: Version of the distribution.
         stage: ``import``, ``api``, ``hooks`` or the hook that failed.
         message: Description of the error.
-        remove: The command that removes the distribution, or disables the plugin if no installer can remove it; empty
-            for a built-in plugin.
+        remove: The command that removes the distribution, or else disables the plugin; empty for a built-in plugin.
     """
 
     name: str

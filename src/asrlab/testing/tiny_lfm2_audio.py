@@ -80,6 +80,8 @@ def write_tiny_lfm2_audio(folder: Path, *, says: str = "", ends: bool = True, se
 def _write(folder: Path, *, says: str, ends: bool, seed: int) -> Path:
     import torch
     from liquid_audio.detokenizer import LFM2AudioDetokenizer
+    from liquid_audio.model.conformer.encoder import ConformerEncoderConfig
+    from liquid_audio.model.lfm2_audio import DepthformerConfig, LFM2AudioConfig, LFM2AudioModel
     from transformers import Lfm2Config
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,26 +90,18 @@ def _write(folder: Path, *, says: str, ends: bool, seed: int) -> Path:
     _write_json(folder / "config.json", _CONFIG)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _model()
+        parts = {"lfm": Lfm2Config, "encoder": ConformerEncoderConfig, "depthformer": DepthformerConfig}
+        config = {name: parts[name](**value) if name in parts else value for name, value in _CONFIG.items()}
+        model = LFM2AudioModel(LFM2AudioConfig(**config))
         if says:
             _fix_text(model, [characters[char] for char in f"\n{says}"] + [_END_TOKEN] * ends)
         _save(model, folder / "model.safetensors")
         speech = folder / "audio_detokenizer"
         speech.mkdir(exist_ok=True)
         _write_json(speech / "config.json", _DETOKENIZER_CONFIG)
-        config = Lfm2Config(**{**_DETOKENIZER_CONFIG, "layer_types": ["conv", "full_attention"]})
-        _save(LFM2AudioDetokenizer(config), speech / "model.safetensors")
+        decoder_config = Lfm2Config(**_DETOKENIZER_CONFIG | {"layer_types": ["conv", "full_attention"]})
+        _save(LFM2AudioDetokenizer(decoder_config), speech / "model.safetensors")
     return folder
-
-
-def _model() -> Any:
-    from liquid_audio.model.conformer.encoder import ConformerEncoderConfig
-    from liquid_audio.model.lfm2_audio import DepthformerConfig, LFM2AudioConfig, LFM2AudioModel
-    from transformers import Lfm2Config
-
-    parts = {"lfm": Lfm2Config, "encoder": ConformerEncoderConfig, "depthformer": DepthformerConfig}
-    config = {name: parts[name](**value) if name in parts else value for name, value in _CONFIG.items()}
-    return LFM2AudioModel(LFM2AudioConfig(**config))
 
 
 def _fix_text(model: Any, chain: list[int]) -> None:

@@ -100,9 +100,8 @@ def main(models: tuple[str, ...], devices: tuple[str, ...], as_json: bool, **opt
 
 
 def _check_target(target: Target) -> TargetResult:
-    start = time.monotonic()
+    start, message = time.monotonic(), ""
     checks: tuple[CheckResult, ...] = ()
-    message = ""
     try:
         checks = target.run_in_subprocess(run_all_checks, target)
     except AsrlabError as error:

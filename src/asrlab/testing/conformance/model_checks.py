@@ -98,10 +98,7 @@ def _has_no_parameters(context: CheckContext) -> str:
 
 
 @partial(
-    Check,
-    name="parameters",
-    description="The parameters are on the reported device.",
-    skip_reason=_has_no_parameters,
+    Check, name="parameters", description="The parameters are on the reported device.", skip_reason=_has_no_parameters
 )
 def _parameters(context: CheckContext) -> Iterator[str]:
     kind = context.transcriber.info.device.resolved.partition(":")[0]

@@ -93,10 +93,7 @@ def _model_names(spec: EngineSpec, distribution: str) -> Iterator[str]:
 
 
 @partial(
-    Check,
-    name="spec",
-    description="The spec's fields are complete and have the documented types.",
-    requires="spec",
+    Check, name="spec", description="The spec's fields are complete and have the documented types.", requires="spec"
 )
 def _spec(context: CheckContext) -> Iterator[str]:
     spec = context.resolved.engine

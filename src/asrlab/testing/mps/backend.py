@@ -191,12 +191,9 @@ class OpCall:
         """True if MPS would refuse a CPU tensor among the arguments; zero-dimensional CPU tensors are accepted."""
         if not self.tensors or self.name in CROSS_DEVICE_OPS:
             return False
-        others = [
-            x for x in self.flat if isinstance(x, torch.Tensor) and not isinstance(x, SimulatedTensor) and x.dim()
-        ]
-        if self.name in INDEXING_OPS:
-            others = [x for x in others if x.dtype not in {torch.int32, torch.int64, torch.uint8, torch.bool}]
-        return bool(others)
+        indices = {torch.int32, torch.int64, torch.uint8, torch.bool} if self.name in INDEXING_OPS else set()
+        others = (x for x in self.flat if isinstance(x, torch.Tensor) and not isinstance(x, SimulatedTensor))
+        return any(x.dim() and x.dtype not in indices for x in others)
 
     def on_cpu(self, backend: Backend) -> Any:
         """Run the op on the CPU tensors behind the arguments, and wrap results that belong on MPS."""

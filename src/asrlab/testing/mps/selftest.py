@@ -117,12 +117,12 @@ def _test_sparse(*, allowed: bool) -> SelfTestResult:
     numbers = torch.eye(2, dtype=torch.bool).to_sparse()
     if not allowed:
         return _test_raises("a sparse tensor is refused", NotImplementedError, "SparseMPS", partial(numbers.to, "mps"))
-    name = "a sparse tensor moves to the device"
     try:
         indices = numbers.to("mps").indices().T.tolist()
+        failure = "" if indices == [[0, 0], [1, 1]] else f"its indices are {indices}"
     except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
-        return SelfTestResult(name=name, failure=f"{type(error).__name__}: {error}")
-    return SelfTestResult(name=name, failure="" if indices == [[0, 0], [1, 1]] else f"its indices are {indices}")
+        failure = f"{type(error).__name__}: {error}"
+    return SelfTestResult(name="a sparse tensor moves to the device", failure=failure)
 
 
 def _test_missing_kernel(*, fallback: bool) -> SelfTestResult:

@@ -10,7 +10,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from multiprocessing import get_context
 from types import ModuleType
@@ -189,12 +189,12 @@ class SimulatedProcess:
 
     def report(self) -> KernelReport:
         """Return the ops called in the process since the start or the last `reset`."""
-        report: KernelReport = self._submit(_report)
+        report: KernelReport = self._submit(_call_simulation, "report")
         return report
 
     def reset(self) -> None:
         """Reset the report."""
-        self._submit(_reset)
+        self._submit(_call_simulation, "reset")
 
     def _submit(self, function: Callable[..., Any], *args: Any) -> Any:
         if self._pool is None:
@@ -229,8 +229,11 @@ def _load_module(name: str, file: str) -> ModuleType:
         return importlib.import_module("__mp_main__")
     if name in sys.modules:
         return sys.modules[name]
-    spec = spec_from_file_location(name, file) if file else None
-    if spec is None or spec.loader is None or _is_importable(name, file):
+    known = None
+    with suppress(ImportError):
+        known = find_spec(name)
+    spec = spec_from_file_location(name, file) if file and (known is None or known.origin != file) else None
+    if spec is None or spec.loader is None:
         return importlib.import_module(name)
     # registered under its name and within its packages, so that pickle finds its classes
     parts = name.split(".")
@@ -242,24 +245,5 @@ def _load_module(name: str, file: str) -> ModuleType:
     return module
 
 
-def _is_importable(name: str, file: str) -> bool:
-    try:
-        spec = find_spec(name)
-    except ImportError:
-        return False
-    return spec is not None and spec.origin == file
-
-
-def _report() -> KernelReport:
-    return _require_simulation().report()
-
-
-def _reset() -> None:
-    _require_simulation().reset()
-
-
-def _require_simulation() -> Simulation:
-    simulation = current_simulation()
-    if simulation is None:
-        raise OptionError("this process does not simulate an MPS device; use SimulatedProcess")
-    return simulation
+def _call_simulation(method: str) -> Any:
+    return getattr(current_simulation(), method)()

@@ -60,23 +60,14 @@ class SimulatedTensor(torch.Tensor):
             if not cpu_tensor.numel():  # an out= argument starts empty and grows; no memory is allocated
                 geometry["storage_size"] = _GROWTH_BYTES
         self: Self = torch.Tensor._make_wrapper_subclass(
-            cls,
-            cpu_tensor.size(),
-            device=DEVICE,
-            dtype=cpu_tensor.dtype,
-            requires_grad=requires_grad,
-            **geometry,
+            cls, cpu_tensor.size(), device=DEVICE, dtype=cpu_tensor.dtype, requires_grad=requires_grad, **geometry
         )
         self.cpu_tensor, self.dispatcher = cpu_tensor.detach(), dispatcher
         return self
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]  # torch's stub leaves out the op
-        cls,
-        func: Any,
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        cls, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Pass the op to the dispatcher of the first simulated tensor among the arguments."""
         flat = torch.utils._pytree.tree_leaves((args, kwargs))

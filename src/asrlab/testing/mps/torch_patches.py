@@ -17,14 +17,7 @@ from torch.utils._pytree import tree_map
 from asrlab.errors import DeviceUnavailableError
 from asrlab.testing.mps.backend import Backend
 from asrlab.testing.mps.ops import Route
-from asrlab.testing.mps.tensor import (
-    DEVICE,
-    SimulatedTensor,
-    is_mps,
-    not_compiled_with_cuda,
-    not_on_one_device,
-    unwrap,
-)
+from asrlab.testing.mps.tensor import DEVICE, SimulatedTensor, is_mps, not_compiled_with_cuda, not_on_one_device, unwrap
 
 _ATTENTION = "scaled_dot_product_attention"
 _FROM_DATA = (torch.tensor, torch.as_tensor, torch.asarray)
