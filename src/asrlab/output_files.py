@@ -36,7 +36,8 @@ def write_file(path: Path, content: bytes, *, follow_link: bool = True) -> None:
             target = Path(os.path.realpath(path)) if follow_link else path
             _replace(target, content, mode=stat.S_IMODE(before.st_mode) if before and is_file else None)
         else:
-            with path.open("wb", buffering=0) as device:
+            # creating, as open() does, is refused for another user's pipe in a shared folder
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as device:
                 write_all(device.fileno(), content)
     except (OSError, ValueError) as error:
         raise output_error(path, error) from error
