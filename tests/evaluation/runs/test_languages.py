@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -61,13 +62,15 @@ def run_bench(
     english_plugin: Path, small_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., BenchResult]:
     """Run echo and English echo over a manifest of eighteen utterances in `LANGUAGES`."""
+    folder = tmp_path_factory.mktemp("languages")
+    shutil.copy(small_folder / "b-odd.wav", folder)
     lines = [
-        {"audio_filepath": str(small_folder / "b-odd.wav"), "id": f"{n} {language}", "text": "Mister Loud's colour"}
+        {"audio_filepath": "b-odd.wav", "id": f"{n} {language}", "text": "Mister Loud's colour"}
         | ({"lang": language} if language else {})
         for n in range(6)
         for language in LANGUAGES
     ]
-    manifest = small_folder / "languages.jsonl"
+    manifest = folder / "languages.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     def run(**options: Any) -> BenchResult:
