@@ -18,27 +18,27 @@ MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 50, 80, 100  # columns of help texts
 
 COMMANDS = {
     "transcribe": ("asrlab.cli.transcribe", "Transcribe FILEs, whatever their format; - reads standard input."),
-    "bench": ("asrlab.cli.runs", "Transcribe DATASET with each MODEL and score the texts against its references."),
-    "resume": ("asrlab.cli.runs", "Resume RUN, which was stopped or killed, by its name or its folder."),
+    "bench": ("asrlab.cli.bench", "Transcribe DATASET with each MODEL and score the texts against its references."),
+    "resume": ("asrlab.cli.bench", "Resume RUN, which was stopped or killed, by its name or its folder."),
     "runs": ("asrlab.cli.runs", "List the runs, the latest first; or show or export RUN."),
     "compare": ("asrlab.cli.compare", "Compare the models of one RUN or several over the same utterances."),
     "report": (
-        "asrlab.cli.compare",
+        "asrlab.cli.report",
         "Write a report on one RUN, or several over the same utterances, as one HTML file.",
     ),
-    "score": ("asrlab.cli.compare", "Score the hypotheses in FILE, and compare those of several FILEs."),
+    "score": ("asrlab.cli.score", "Score the hypotheses in FILE, and compare those of several FILEs."),
     "verify": ("asrlab.cli.verify", "Check DOCUMENTS, Markdown files and folders of them, against recorded evidence."),
     "models": ("asrlab.cli.models", "List the models of all engines, with where their weights are."),
-    "devices": ("asrlab.cli.models", "List the devices that each engine can use on this machine."),
+    "devices": ("asrlab.cli.devices", "List the devices that each engine can use on this machine."),
     "doctor": ("asrlab.cli.doctor", "Check python, decoders, plugins, engines, devices and weights."),
     "pull": (
-        "asrlab.cli.models",
+        "asrlab.cli.pull",
         "Fetch the weights of MODELs into asrlab's store, check them, and print their paths.",
     ),
-    "tune": ("asrlab.cli.models", "Find the fastest batching settings for each MODEL on this machine, and store them."),
-    "patches": ("asrlab.cli.doctor", "List all known patches with their status here and their reason."),
-    "plugins": ("asrlab.cli.doctor", "List the plugins and what each offers, and name those that failed."),
-    "new-plugin": ("asrlab.cli.doctor", "Write a plugin package called NAME that adds an engine."),
+    "tune": ("asrlab.cli.tune", "Find the fastest batching settings for each MODEL on this machine, and store them."),
+    "patches": ("asrlab.cli.patches", "List all known patches with their status here and their reason."),
+    "plugins": ("asrlab.cli.plugins", "List the plugins and what each offers, and name those that failed."),
+    "new-plugin": ("asrlab.cli.plugins", "Write a plugin package called NAME that adds an engine."),
     "completion": ("asrlab.cli.command", "Print the script that completes commands, options and models in SHELL."),
 }
 """Module and short help of each command, in the order of ``asrlab --help``."""

@@ -182,8 +182,8 @@ def test_a_run_killed_before_its_request_names_placeholders(asrlab_cli: Any, tmp
 
 def test_the_bench_command_gives_the_same_request():
     """Every option of a request survives the command that is made from it."""
+    from asrlab.cli.bench import bench as command
     from asrlab.cli.options import to_batching, to_transcribe_options
-    from asrlab.cli.runs import bench as command
 
     request = BenchRequest(
         dataset="some where/set",
