@@ -36,10 +36,10 @@ nitpick_ignore_regex = [
     # types in the signatures of asrlab.compat.whisper
     (r"py:.*", r"(asrlab\.compat\.whisper\.\w+\.)?(Arguments|TranscriptionResult)|dict\[str"),
     # type parameters, and objects that only asrlab creates
-    (r"py:class", r"Features|Encoded|Item"),
+    (r"py:class", r"Features|Encoded|Item|T"),
     (
         r"py:class",
-        r"asrlab\.(audio\.opening|testing\.conformance\.\w+)\.(OpenedSource|Check)|Backend|Check",
+        r"asrlab\.(audio\.decoder|testing\.conformance\.\w+)\.(OpenedSource|Check)|Backend|Check",
     ),
 ]
 

@@ -4,9 +4,11 @@ from asrlab.batching.contract import (
     BatchBackend,
     BatchedRecording,
     BatchRequest,
+    BatchResult,
     ChunkFeatures,
     Decoded,
     Detected,
+    FullPath,
     HasAudio,
 )
 from asrlab.batching.pipeline import transcribe_batched
@@ -14,10 +16,12 @@ from asrlab.batching.pipeline import transcribe_batched
 __all__ = [
     "BatchBackend",
     "BatchRequest",
+    "BatchResult",
     "BatchedRecording",
     "ChunkFeatures",
     "Decoded",
     "Detected",
+    "FullPath",
     "HasAudio",
     "transcribe_batched",
 ]

@@ -1,9 +1,9 @@
 """The ops of PyTorch's MPS backend: which have a kernel, which are exceptions, and which a program called.
 
-`native_functions.yaml` names nearly every kernel of the backend. For torch 2.9.1 and 2.11.0 the yaml was compared with
-the registrations compiled into PyTorch's macOS libraries. They have all 847 and all 867 MPS ops of the yaml, and only
+``native_functions.yaml`` names nearly every kernel of the backend. For torch 2.9.1 and 2.11.0 it was compared with the
+registrations compiled into PyTorch's macOS libraries. They have all 847 and all 867 MPS ops of the yaml, and only
 four ops more, which are registered by hand: ``_slow_conv2d_forward``, which only raises, and the three ops of
-`ALWAYS_ON_CPU` whose source is ``MPSFallback.mm``. The yaml of torch 2.14 is the first with a kernel for
+``ALWAYS_ON_CPU`` whose source is ``MPSFallback.mm``. The yaml of torch 2.14 is the first with a kernel for
 ``_linalg_svd``. For torch 2.12 to 2.15 no such comparison was made.
 """
 
