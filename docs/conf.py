@@ -31,7 +31,7 @@ napoleon_use_ivar = False  # so that `attribute` leads to it
 
 nitpick_ignore_regex = [
     # Python's own and other packages' names: their inventories need a network
-    (r"py:.*", r"(collections\.abc|contextlib|importlib|os|pathlib|numpy|np|pluggy)\..+"),
+    (r"py:.*", r"(collections\.abc|contextlib|importlib|os|pathlib|numpy|np|pandas|pd|pluggy)\..+"),
     (r"py:.*", r"PathLike|NDArray|Path|Callable|Iterable|Iterator|Sequence|Mapping"),
     # types in the signatures of asrlab.compat.whisper
     (r"py:.*", r"(asrlab\.compat\.whisper\.\w+\.)?(Arguments|TranscriptionResult)|dict\[str"),

@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
             transcript = self.transcriber.transcribe(self.rfile.read(int(length)), word_timestamps=True)
         except asrlab.AudioError as error:
             return self.answer(400, {"error": str(error), "reason": error.reason})
-        return self.answer(200, json.loads(transcript.to("json")))
+        return self.answer(200, transcript.to_dict())
 
     def answer(self, status: int, content: dict[str, object]) -> None:
         """Send *content* as JSON."""

@@ -37,7 +37,7 @@ PUBLIC_FACADES = {
 LAYERS = (
     ("_lazy", "_version", "control_characters", "errors"),
     ("audio", "bounded_json", "device", "installation", "isolation", "languages", "output_files", "terminal"),
-    ("environment", "options"),
+    ("environment", "options", "tables"),
     ("transcript",),
     ("vad", "weights"),
     ("batching",),

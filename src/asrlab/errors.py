@@ -51,10 +51,10 @@ class EngineNotFoundError(AsrlabError, LookupError):
 
 
 class EngineUnavailableError(AsrlabError, ImportError):
-    """A known engine whose package is not installed or cannot be imported.
+    """A known engine, or an optional feature, whose package is not installed or cannot be imported.
 
     Attributes:
-        engine: The engine's name.
+        engine: The engine's name; empty for a feature.
         install: The command that installs the package; empty if no command would help.
     """
 

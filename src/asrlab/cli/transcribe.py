@@ -152,8 +152,6 @@ class _TranscriptWriter:
 
     def add(self, name: str, outcome: TranscribeResult) -> None:
         """Write or print one outcome."""
-        import json
-
         from asrlab.output_files import write_file
 
         transcript, shown = outcome.transcript, _printable(name)
@@ -173,7 +171,7 @@ class _TranscriptWriter:
             write_file(path, document.encode(), follow_link=False)
             click.echo(f"{shown} -> {_printable(str(path))}", err=True)
         if self._as_json:
-            row["transcript"] = json.loads(transcript.to("json"))
+            row["transcript"] = transcript.to_dict()
         elif not paths:
             if self._has_several and self._printed_format == "txt":
                 click.echo(f"{shown}:")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import attrs
 import cattrs
@@ -12,6 +13,7 @@ import cattrs
 from asrlab.bounded_json import parse_json
 from asrlab.control_characters import escape_controls, escape_json
 from asrlab.errors import AsrlabError, DatasetError, OptionError
+from asrlab.tables import HtmlTable, Summarized, Tabular, quote, shorten
 from asrlab.transcript.document import DocumentMetadata, SubtitleLayout, escape_formula, milliseconds, to_field
 from asrlab.transcript.records import DecodingPath, TranscriptRecord, Word
 from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_textgrid, to_trn
@@ -19,6 +21,7 @@ from asrlab.transcript.subtitles import to_srt, to_vtt
 
 SCHEMA = 2
 """Version of the fields under ``asrlab`` in a JSON transcript."""
+MAX_ITEM_WIDTH = 60
 _TOP_LEVEL = ("language", "duration", "text")
 
 
@@ -124,8 +127,26 @@ def _structure_json[Record: TranscriptRecord](document: str | bytes, record_clas
         raise DatasetError(f"the JSON transcript has wrong fields: {error}; write it anew with to('json')") from error
 
 
-@attrs.frozen(kw_only=True)
-class Transcript(TranscriptRecord):
+def _summarize(transcript: TranscriptRecord) -> str:
+    return f"{_describe(transcript)}: {quote(transcript.text)}"
+
+
+def _tabulate(transcript: TranscriptRecord) -> HtmlTable:
+    facts = _describe(transcript)
+    if not transcript.segments:
+        return HtmlTable(caption=(facts, transcript.text))
+    rows = [(f"{segment.start:.2f}", f"{segment.end:.2f}", segment.text) for segment in transcript.segments]
+    return HtmlTable(caption=(facts,), columns=("start", "end", "text"), rows=rows)
+
+
+def _describe(transcript: TranscriptRecord) -> str:
+    segments = f"{len(transcript.segments)} segment{'' if len(transcript.segments) == 1 else 's'}"
+    language = transcript.language or "unknown language"
+    return f"{transcript.duration:.2f} s, {language}, {segments}, {transcript.model.name} on {transcript.device}"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Transcript(Tabular, TranscriptRecord):
     """The result of one transcription.
 
     Attributes:
@@ -147,6 +168,10 @@ class Transcript(TranscriptRecord):
         decoding: Path by which ``transcribe_many`` decoded the recording; None if the engine was not asked for batches.
         track: The transcribed audio track of a file with several; None otherwise.
     """
+
+    _COLUMNS: ClassVar[tuple[str, ...]] = (
+        *("start", "end", "text", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob"),
+    )
 
     def version_of(self, distribution: str) -> str | None:
         """Return the version of *distribution* that took part; None if it took no part."""
@@ -174,6 +199,21 @@ class Transcript(TranscriptRecord):
             raise OptionError(message, option="format", supported=tuple(WRITERS))
         return WRITERS[format](self, metadata)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``to("json")`` as JSON values, for a web framework or a database."""
+        content: dict[str, Any] = json.loads(self.to("json"))
+        return content
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one row a segment: times, text and the engine's figures, None where the engine has none."""
+        return [{name: getattr(segment, name) for name in self._COLUMNS} for segment in self.segments]
+
+    def _summary(self) -> str:
+        return _summarize(self)
+
+    def _html_table(self) -> HtmlTable:
+        return _tabulate(self)
+
     @classmethod
     def from_json(cls, document: str | bytes) -> Transcript:
         """Read a transcript that ``to("json")`` wrote; no field is lost.
@@ -184,8 +224,8 @@ class Transcript(TranscriptRecord):
         return _structure_json(document, cls)
 
 
-@attrs.frozen(kw_only=True)
-class TranscribeResult:
+@attrs.frozen(kw_only=True, repr=False)
+class TranscribeResult(Summarized):
     """The result of one item of ``transcribe_many``: a transcript or an error, never both.
 
     Attributes:
@@ -209,3 +249,20 @@ class TranscribeResult:
         if self.transcript is None:
             raise self.error or DatasetError("this TranscribeResult has neither a transcript nor an error")
         return self.transcript
+
+    def _summary(self) -> str:
+        return f"{self._source()}: {_summarize(self.transcript) if self.transcript else self._failure()}"
+
+    def _html_table(self) -> HtmlTable:
+        if self.transcript is None:
+            return HtmlTable(caption=(self._source(), self._failure()))
+        table = _tabulate(self.transcript)
+        return attrs.evolve(table, caption=(self._source(), *table.caption))
+
+    def _source(self) -> str:
+        item = self.item
+        name = Path(item).name if isinstance(item, str | Path) else getattr(item, "id", type(item).__name__)
+        return f"{self.index} ({shorten(str(name), MAX_ITEM_WIDTH)})"
+
+    def _failure(self) -> str:
+        return f"failed with {type(self.error).__name__}: {self.error}"
