@@ -26,7 +26,7 @@ from asrlab.evaluation.reports.formatting import (
     format_percent,
     format_rtfx,
 )
-from asrlab.evaluation.reports.score_files import ScoredFile, Scoring
+from asrlab.evaluation.reports.scoring import ScoredFile, Scoring
 from asrlab.evaluation.reports.sentences import TOO_FEW
 from asrlab.terminal.screen import Text
 

@@ -12,12 +12,8 @@ from asrlab.evaluation.reports.extra_metrics import (
     RunMetrics as RunMetrics,
 )
 from asrlab.evaluation.reports.html_report import Report as Report, report as report
-from asrlab.evaluation.reports.score_files import (
-    ScoredFile as ScoredFile,
-    ScoreOptions as ScoreOptions,
-    Scoring as Scoring,
-    score as score,
-)
+from asrlab.evaluation.reports.score_files import ScoreOptions as ScoreOptions, score as score
+from asrlab.evaluation.reports.scoring import ScoredFile as ScoredFile, Scoring as Scoring
 from asrlab.evaluation.runs.bench import bench as bench, resume as resume
 from asrlab.evaluation.runs.load import load_run as load_run
 from asrlab.evaluation.runs.manifest import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from typing import Any
 import attrs
 
 from asrlab._version import __version__
-from asrlab.control_characters import escape_json
 from asrlab.environment import installed_version
 from asrlab.errors import DatasetError, OptionError
 from asrlab.evaluation.alternatives import nearest_readings
@@ -31,17 +29,15 @@ from asrlab.evaluation.datasets.hypotheses import (
 from asrlab.evaluation.metrics import (
     Profile,
     Resampling,
-    Score,
     TextPair,
-    WerComparison,
-    WordDifferences,
     compare_wer,
     get_profile,
     profile_for,
     score as score_pairs,
     word_differences,
 )
-from asrlab.evaluation.reports.extra_metrics import RunMetrics, hypothesis_metrics
+from asrlab.evaluation.reports.extra_metrics import hypothesis_metrics
+from asrlab.evaluation.reports.scoring import ScoredFile, Scoring
 from asrlab.evaluation.reports.systems import BootstrapUnit, bootstrap_units, prepare_all
 from asrlab.languages import language_tag
 
@@ -49,72 +45,6 @@ _CURE = "give the reference texts with references (--references)"
 _MAX_LISTED_IDS = 5
 _MAX_QUOTED = 60
 _TIME_DIGITS = 6
-
-
-@attrs.frozen(kw_only=True)
-class ScoredFile:
-    """The score of one file of hypotheses.
-
-    Attributes:
-        name: The file's name, or its path if two files have the same name.
-        path: The file's path, as given.
-        format: ``csv``, ``ctm``, ``leaderboard`` or ``trn``.
-        score: The score; an utterance that is not in the file counts as deletions.
-        missing: The ids of utterances that are not in the file.
-        extra: The ids of hypotheses without a reference, which are left out.
-    """
-
-    name: str
-    path: str
-    format: str
-    score: Score
-    missing: tuple[str, ...] = ()
-    extra: tuple[str, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class Scoring:
-    """The scores of one file of hypotheses, or of several over the same utterances.
-
-    Attributes:
-        references: The source of the references.
-        utterances: Number of utterances.
-        files: The files in the order given. The first is the baseline of the others.
-        unknown_language: Number of utterances with the normalizer ``basic`` because their language is unknown.
-        bootstrap_unit: The unit that was resampled: ``speaker``, ``recording`` or ``utterance``; None for one file.
-        wer: The comparison of the files; None for one file.
-        figures: Other normalizers and entities.
-        differences: The first file's words compared with each other file's.
-        numpy: The version of numpy, which with the seed determines the resamples.
-        asrlab: The version of asrlab.
-    """
-
-    references: str
-    utterances: int
-    files: tuple[ScoredFile, ...]
-    unknown_language: int
-    bootstrap_unit: str | None
-    wer: WerComparison | None
-    figures: RunMetrics
-    differences: tuple[WordDifferences, ...]
-    numpy: str
-    asrlab: str
-
-    @property
-    def missing(self) -> int:
-        """Number of missing hypotheses over all files."""
-        return sum(len(file.missing) for file in self.files)
-
-    def to_json(self) -> str:
-        """Return the scores as a JSON object."""
-        plain = attrs.asdict(self, filter=lambda field, _: field.name != "figures")
-        for file, plain_file in zip(self.files, plain["files"], strict=True):
-            rates = {name: getattr(file.score, name) for name in ("wer", "cer", "mer", "wil")}
-            plain_file["score"] = rates | plain_file["score"]
-        plain["figures"] = self.figures.to_plain()
-        if self.wer:
-            plain["wer"]["systems"] = {name: attrs.asdict(counts) for name, counts in self.wer.systems}
-        return escape_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 @attrs.frozen(kw_only=True)
