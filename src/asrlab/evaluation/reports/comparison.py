@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import median
+from typing import Any, ClassVar
 
 import attrs
 
@@ -20,17 +21,20 @@ from asrlab.evaluation.metrics import (
     ErrorCounts,
     Resampling,
     SpeedComparison,
+    SpeedRatio,
     TextPair,
     UtteranceTime,
     WerComparison,
+    WerDifference,
     WordDifferences,
     compare_speed,
     compare_wer,
     word_differences,
 )
 from asrlab.evaluation.reports.extra_metrics import RunMetrics, system_metrics
+from asrlab.evaluation.reports.formatting import format_error_rate, format_rtfx
 from asrlab.evaluation.reports.scored_system import pass_seconds
-from asrlab.evaluation.reports.sentences import comparison_notes, headline, why_no_speed, why_no_speed_verdict
+from asrlab.evaluation.reports.sentences import TOO_FEW, comparison_notes, headline, why_no_speed, why_no_speed_verdict
 from asrlab.evaluation.reports.systems import (
     BootstrapUnit,
     ComparisonOptions,
@@ -41,6 +45,7 @@ from asrlab.evaluation.reports.systems import (
     share_utterances,
 )
 from asrlab.evaluation.runs.result import BenchResult, UtteranceResult
+from asrlab.tables import HtmlTable, Tabular
 
 
 @attrs.frozen(kw_only=True)
@@ -74,8 +79,8 @@ class ComparedSystem:
     unstable: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class Comparison:
+@attrs.frozen(kw_only=True, repr=False)
+class Comparison(Tabular):
     """A comparison of systems on the same utterances: error rates, speed and differences of words.
 
     Attributes:
@@ -113,6 +118,78 @@ class Comparison:
     notes: tuple[str, ...]
     numpy: str
     asrlab: str
+    _COLUMNS: ClassVar[tuple[str, ...]] = (
+        *("model", "run", "dataset", "device", "compute_type", "words", "errors", "wer", "failed", "finished_wer"),
+        *("rtfx", "compared_with"),
+        *(
+            f"{figure}{part}"
+            for figure in ("wer_difference", "rtfx_ratio")
+            for part in ("", "_low", "_high", "_p_adjusted", "_verdict")
+        ),
+    )
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one row a model, compared with the first model, whose own differences are None."""
+        speeds = dict(self.speed.systems) if self.speed else {}
+        return [
+            dict.fromkeys(self._COLUMNS)
+            | {
+                "model": system.name,
+                "run": system.run,
+                "dataset": system.dataset,
+                "device": str(system.info.device),
+                "compute_type": system.info.compute_type,
+                "words": system.words.reference_length,
+                "errors": system.words.errors,
+                "wer": system.words.rate,
+                "failed": system.failed,
+                "finished_wer": system.finished.rate,
+                "rtfx": speeds.get(system.name),
+            }
+            | self._against_baseline(system.name)
+            for system in self.systems
+        ]
+
+    def _against_baseline(self, name: str) -> dict[str, Any]:
+        """Return the figures of the differences from the first model; intervals and tests of too few units are None."""
+        row: dict[str, Any] = {}
+        pairs: list[WerDifference | SpeedRatio] = [*self.wer.differences, *(self.speed.ratios if self.speed else ())]
+        for pair in pairs:
+            if (pair.baseline, pair.candidate) == (self.systems[0].name, name):
+                if isinstance(pair, WerDifference):
+                    figure, value = "wer_difference", pair.difference
+                else:
+                    figure, value = "rtfx_ratio", pair.ratio
+                row |= {"compared_with": pair.baseline, figure: value, f"{figure}_verdict": pair.verdict}
+                if pair.verdict != TOO_FEW:
+                    row |= {f"{figure}_low": pair.interval.low, f"{figure}_high": pair.interval.high}
+                    row[f"{figure}_p_adjusted"] = pair.p_adjusted
+        return row
+
+    def _summary(self) -> str:
+        names = ", ".join(system.name for system in self.systems)
+        return f"of {names} over {self.utterances} utterances: {' '.join(self.headline)}"
+
+    def _html_table(self) -> HtmlTable:
+        columns = ("model", "WER (errors/words)", "failed", "RTFx", "WER: verdict", "RTFx: verdict")
+        rows = [
+            (
+                *(
+                    row["model"],
+                    format_error_rate(row["errors"], row["words"]),
+                    row["failed"],
+                    format_rtfx(row["rtfx"]),
+                ),
+                *(row["wer_difference_verdict"] or "", row["rtfx_ratio_verdict"] or ""),
+            )
+            for row in self.to_dicts()
+        ]
+        return HtmlTable(caption=(*self.headline, *self.notes), columns=columns, rows=rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `to_json` as JSON values, for a web framework or a database."""
+        content: dict[str, Any] = json.loads(self.to_json())
+        return content
 
     def to_json(self) -> str:
         """Return the comparison as a JSON object."""

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
 from asrlab.control_characters import escape_json
 from asrlab.engine.contract import TranscriberInfo
-from asrlab.evaluation.metrics import LatencySummary, Score, TextPair, get_profile, latency_summary, rtfx
+from asrlab.evaluation.metrics import LatencySummary, Profile, Score, TextPair, get_profile, latency_summary, rtfx
+from asrlab.evaluation.metrics.wer import count_word_errors
 from asrlab.evaluation.runs.manifest import RunManifest
 from asrlab.evaluation.runs.records import Failure, GateResult, ModelPass, record_converter
 from asrlab.options import Batching
+from asrlab.tables import HtmlTable, Summarized, Tabular, quote
 from asrlab.transcript import DecodingPath, PatchStatus, Transcript
 
 
@@ -34,8 +36,8 @@ class RepeatResult:
     seconds: float | None
 
 
-@attrs.frozen(kw_only=True)
-class UtteranceResult:
+@attrs.frozen(kw_only=True, repr=False)
+class UtteranceResult(Summarized):
     """The result of one utterance with one model.
 
     Attributes:
@@ -89,9 +91,40 @@ class UtteranceResult:
         """True if every repeat gave the same text."""
         return all(repeat.text == (self.transcript and self.transcript.text) for repeat in self.repeats)
 
+    def _summary(self) -> str:
+        reference = f" (reference {quote(self.reference)})" if self.reference is not None else ""
+        return f"{self.id}: {_describe(self.failure) or quote(self.hypothesis)}{reference}"
 
-@attrs.frozen(kw_only=True)
-class ModelResult:
+    def _html_table(self) -> HtmlTable:
+        rows = [("failure", _describe(self.failure))] if self.failure else [("hypothesis", self.hypothesis)]
+        rows += [("reference", self.reference)] if self.reference is not None else []
+        return HtmlTable(caption=(), columns=("", self.id), rows=rows)
+
+    def to_row(self, profile: Profile) -> dict[str, Any]:
+        """Return one flat row; its errors under *profile* are None without a reference that is scored."""
+        pairs = profile.prepare([self.pair] if self.reference is not None else [])
+        counts = next((count_word_errors(pair.reference, pair.hypothesis) for pair in pairs if pair.reference), None)
+        counted = {name: getattr(counts, name, None) for name in ("errors", "substitutions", "deletions", "insertions")}
+        return {
+            "id": self.id,
+            "language": self.language,
+            "speaker": self.speaker,
+            "recording": self.recording,
+            "reference": self.reference,
+            "hypothesis": self.transcript and self.transcript.text,
+            "words": counts and counts.reference_length,
+            **counted,
+            "wer": counts and counts.rate,
+            "duration": self.transcript and self.transcript.duration,
+            "seconds": self.transcript and self.transcript.timings.total,
+            "failure": self.failure and self.failure.kind,
+            "failed_gates": len(self.failed_gates),
+            "attempts": self.attempts,
+        }
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ModelResult(Tabular):
     """The result of a data set with one model.
 
     Attributes:
@@ -118,6 +151,28 @@ class ModelResult:
     patches: tuple[PatchStatus, ...] = ()
     backend: str = ""
     batching: Batching | None = None
+    _COLUMNS: ClassVar[tuple[str, ...]] = (
+        *("model", "device", "compute_type", "id", "language", "speaker", "recording", "reference", "hypothesis"),
+        *("words", "errors", "substitutions", "deletions", "insertions", "wer", "duration", "seconds", "failure"),
+        *("failed_gates", "attempts"),
+    )
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one row an utterance: texts, errors of the first transcription, seconds of audio and of work."""
+        device, compute_type = (str(self.info.device), self.info.compute_type) if self.info else (None, None)
+        facts = {"model": self.model, "device": device, "compute_type": compute_type}
+        profile = get_profile(self.normalizer)
+        return [facts | utterance.to_row(profile) for utterance in self.utterances]
+
+    def _summary(self) -> str:
+        if self.failure:
+            return f"{self.model}: did not load, {_describe(self.failure)}"
+        return (
+            f"{self.model} on {self.info and self.info.device}: {len(self.utterances)} utterances, {self.failed} failed"
+        )
+
+    def _html_table(self) -> HtmlTable:
+        return HtmlTable(caption=(), columns=_HTML_COLUMNS, rows=[_html_row(self)])
 
     @cached_property
     def score(self) -> Score | None:
@@ -212,8 +267,28 @@ class ModelResult:
         return times
 
 
-@attrs.frozen(kw_only=True)
-class BenchResult:
+def _describe(failure: Failure | None) -> str:
+    return f"{failure.kind}: {failure.message}" if failure else ""
+
+
+_HTML_COLUMNS = ("model", "device", "utterances", "failed", "WER", "errors/words", "RTFx")
+
+
+def _html_row(model: ModelResult) -> tuple[object, ...]:
+    if model.info is None:
+        return model.model, _describe(model.failure) or "not loaded"
+    words = model.score.words if model.score else None
+    wer = "-" if words is None or words.rate is None else f"{100 * words.rate:.2f} %"
+    speed = model.rtfx
+    name = f"{model.model} (random weights)" if model.info.model.weights_random else model.model
+    return (
+        *(name, f"{model.info.device} ({model.info.compute_type})", len(model.utterances), model.failed),
+        *(wer, f"{words.errors}/{words.reference_length}" if words else "-", f"{speed:.2f}x" if speed else "-"),
+    )
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class BenchResult(Tabular):
     """The result of a run: a data set with several models.
 
     Attributes:
@@ -236,11 +311,30 @@ class BenchResult:
     load_averages: tuple[tuple[float, ...], ...] = ()
     complete: bool = True
     passes: tuple[ModelPass, ...] = ()
+    _COLUMNS: ClassVar[tuple[str, ...]] = ("run", "dataset", *ModelResult._COLUMNS)  # noqa: SLF001 - a base of both
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one row an utterance and model; see `ModelResult.to_dicts`."""
+        facts = {"run": self.manifest.run, "dataset": self.dataset}
+        return [facts | row for model in self.models for row in model.to_dicts()]
+
+    def _summary(self) -> str:
+        names = ", ".join(model.model for model in self.models)
+        state = "" if self.complete else ", not complete"
+        return f"{self.manifest.run}: {self.dataset} with {names}; {self.failed} failed{state}"
+
+    def _html_table(self) -> HtmlTable:
+        return HtmlTable(caption=(self._summary(),), columns=_HTML_COLUMNS, rows=list(map(_html_row, self.models)))
 
     @property
     def failed(self) -> int:
         """Number of utterances without a transcript, over all models."""
         return sum(model.failed for model in self.models)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `to_json` as JSON values, for a web framework or a database."""
+        content: dict[str, Any] = json.loads(self.to_json())
+        return content
 
     def to_json(self) -> str:
         """Return manifest, model facts, figures and utterances as one JSON object."""
@@ -287,7 +381,7 @@ def _plain_model(model: ModelResult) -> dict[str, Any]:
                 "gates": utterance.gates,
                 "attempts": utterance.attempts,
                 "repeats": utterance.repeats,
-                "transcript": utterance.transcript and json.loads(utterance.transcript.to("json")),
+                "transcript": utterance.transcript and utterance.transcript.to_dict(),
             }
             for utterance in model.utterances
         ],
