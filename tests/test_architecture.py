@@ -35,7 +35,7 @@ PUBLIC_FACADES = {
 # A package may import packages of its own layer and of the layers before it. A dotted name is a part that is ranked
 # apart from the package around it. The facade comes last: users import it, packages do not.
 LAYERS = (
-    ("_lazy", "_version", "control_characters", "errors"),
+    ("_lazy", "_version", "control_characters", "errors", "upstream"),
     ("audio", "bounded_json", "device", "installation", "isolation", "languages", "output_files", "terminal"),
     ("environment", "options", "tables"),
     ("transcript",),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from importlib import import_module, util
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from asrlab.environment import installed_version
 from asrlab.errors import AsrlabError, EngineUnavailableError
 from asrlab.installation import runnable
 from asrlab.transcript import ModelInfo, PackageVersion, PatchStatus
+from asrlab.upstream import find_upstream, upstream_modules
 
 PLUGIN_API = 2
 """Number of the plugin interface. A plugin states the one it was written for as ``asrlab_plugin_api = 2``."""
@@ -124,7 +125,7 @@ class EngineSpec:
     def is_installed(self) -> bool:
         """Return whether the package that runs the models is installed. Imports nothing."""
         try:
-            return self.import_name is None or util.find_spec(self.import_name) is not None
+            return self.import_name is None or find_upstream(self.import_name) is not None
         except (ImportError, ValueError):  # the parent of a dotted name is missing, or a module has no spec
             return False
 
@@ -187,7 +188,7 @@ class EngineSpec:
     def _function(self, dotted: str) -> Callable[..., Any]:
         module, _, name = dotted.partition(":")
         try:
-            with guarded_plugin_code():
+            with guarded_plugin_code(), upstream_modules(self.import_name):
                 function: Callable[..., Any] = getattr(import_module(module), name)
         except KeyboardInterrupt:
             raise

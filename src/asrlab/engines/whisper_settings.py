@@ -10,6 +10,7 @@ import attrs
 from asrlab.engines.whisper import APPEND_PUNCTUATIONS, PREPEND_PUNCTUATIONS
 from asrlab.errors import OptionError
 from asrlab.options import TextToShorten, TranscribeOptions
+from asrlab.upstream import import_upstream
 
 MIN_TEXT_TOKENS = 100
 """Tokens reserved for the text of a window: 30 s of fast speech with its time stamps."""
@@ -95,10 +96,8 @@ def _parse_suppressed(value: Any) -> Any:
 def _vad_parameters(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
-    from faster_whisper.vad import VadOptions
-
     given: dict[str, Any] = dict(value)
-    known = VadOptions.__dataclass_fields__
+    known = import_upstream("faster_whisper.vad").VadOptions.__dataclass_fields__
     bad = [name for name, number in given.items() if name not in known or not _is_number(number)]
     if bad:
         names = ", ".join(sorted({*known} - {"max_speech_duration_s"}))

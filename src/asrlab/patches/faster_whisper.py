@@ -7,6 +7,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision
+from asrlab.upstream import import_upstream
 
 _ARGUMENT = "metadata_errors"
 _DECODE, _AV = "faster_whisper.audio:decode_audio", "faster_whisper.audio:av"
@@ -56,9 +57,7 @@ class _TolerantAv(ModuleType):
 
 def _verify(_device: str) -> None:
     """Raise if the module still passes the argument to ``av.open``."""
-    from faster_whisper import audio
-
-    if _refuses(audio.av):
+    if _refuses(import_upstream("faster_whisper.audio").av):
         raise RuntimeError("faster_whisper.audio still passes the argument on")
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision
+from asrlab.upstream import import_upstream
 
 _BUFFER = "alignment_heads"
 _patch = partial(Patch, distribution="openai-whisper", versions=("20250625",), devices=("mps",), module="whisper")
@@ -17,13 +18,14 @@ _patch = partial(Patch, distribution="openai-whisper", versions=("20250625",), d
 def _minimal_model() -> Any:
     """Return a minimal model, without a draw from the user's random numbers."""
     import torch
-    from whisper.model import ModelDimensions, Whisper
+
+    upstream = import_upstream("whisper.model")
 
     with torch.random.fork_rng(devices=[]):
         # upstream's positions need a state of at least 4
         audio = {"n_mels": 1, "n_audio_ctx": 1, "n_audio_state": 4, "n_audio_head": 1, "n_audio_layer": 0}
         text = {"n_vocab": 1, "n_text_ctx": 1, "n_text_state": 4, "n_text_head": 1, "n_text_layer": 2}
-        return Whisper(ModelDimensions(**audio, **text))
+        return upstream.Whisper(upstream.ModelDimensions(**audio, **text))
 
 
 def _check_heads(_originals: tuple[Any, ...], device: str) -> PatchDecision:
@@ -114,10 +116,8 @@ class _MpsMatrix:
 
 def _verify_dtw(_device: str) -> None:
     """Raise if the alignment does not first move a matrix on MPS to the CPU."""
-    from whisper import timing
-
     with suppress(_MovedToCpu):
-        timing.dtw(_MpsMatrix())
+        import_upstream("whisper.timing").dtw(_MpsMatrix())
 
 
 FLOAT64_ALIGNMENT = _patch(

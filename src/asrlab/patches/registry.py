@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from threading import Lock
 from types import ModuleType
 from typing import Any
@@ -20,6 +19,7 @@ from asrlab.environment import installed_version
 from asrlab.errors import PatchError
 from asrlab.patches.patch import CurrentDevice, Patch, PatchDecision, PatchSelection
 from asrlab.transcript import PatchStatus
+from asrlab.upstream import import_upstream
 
 _log = logging.getLogger("asrlab.patches")
 
@@ -40,7 +40,7 @@ class PatchPoint:
         self.target = target
         module, _, path = target.partition(":")
         *owners, self._name = path.split(".")
-        owner: Any = import_module(module)
+        owner: Any = import_upstream(module)
         for name in owners:
             owner = getattr(owner, name)
         home = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
@@ -324,4 +324,4 @@ def import_modules(patch: Patch) -> None:
     """Import the modules that *patch* changes, in its `Patch.import_context`; the package may raise anything."""
     with patch.import_context():
         for module in (patch.module, *(target.partition(":")[0] for target in patch.changes)):
-            import_module(module)
+            import_upstream(module)

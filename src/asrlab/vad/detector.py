@@ -6,7 +6,6 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +18,7 @@ from asrlab.audio.samples import SILENT_PEAK
 from asrlab.environment import installed_version
 from asrlab.errors import EngineUnavailableError, WeightsError
 from asrlab.installation import install_command
+from asrlab.upstream import find_upstream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,7 +181,7 @@ def silero_files() -> tuple[Path, ...]:
     folders: dict[str, Path] = {}
     for package in _DISTRIBUTIONS:
         with suppress(ValueError):  # a substitute without a spec is in sys.modules
-            if (spec := util.find_spec(package)) is not None and spec.origin:
+            if (spec := find_upstream(package)) is not None and spec.origin:
                 folders[package] = Path(spec.origin).parent
     paths = [folders[package] / name for package, name in _MODEL_FILES if package in folders]
     return tuple(path for path in paths if path.is_file())
