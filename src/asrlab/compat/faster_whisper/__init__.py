@@ -18,6 +18,8 @@ from asrlab.compat.faster_whisper.conversion import Segment, TranscriptionInfo, 
 from asrlab.compat.faster_whisper.transcribe import BatchedInferencePipeline, WhisperModel
 from asrlab.compat.faster_whisper.utils import available_models, download_model, format_timestamp
 from asrlab.compat.faster_whisper.vad import VadOptions
+from asrlab.compat.faster_whisper.version import __version__
+from asrlab.compat.passed_on import pass_on
 
 __all__ = [
     "BatchedInferencePipeline",
@@ -27,8 +29,11 @@ __all__ = [
     "VadOptions",
     "WhisperModel",
     "Word",
+    "__version__",
     "available_models",
     "decode_audio",
     "download_model",
     "format_timestamp",
 ]
+
+__getattr__ = pass_on(__name__)

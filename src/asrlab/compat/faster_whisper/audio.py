@@ -6,6 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from asrlab.audio import SAMPLE_RATE, Audio, load_audio, load_samples, log_warnings
+from asrlab.compat.passed_on import pass_on
 from asrlab.errors import OptionError
 
 if TYPE_CHECKING:
@@ -46,3 +47,6 @@ def load_input(audio: Any) -> Audio:
     loaded = load_audio(audio, sample_rate=SAMPLE_RATE if isinstance(audio, np.ndarray) else None)
     log_warnings(loaded)
     return loaded
+
+
+__getattr__ = pass_on(__name__)

@@ -8,6 +8,7 @@ from typing import Any
 
 from asrlab import loading
 from asrlab.compat import format_timestamp
+from asrlab.compat.passed_on import pass_on
 from asrlab.errors import EngineNotFoundError, OptionError
 
 __all__ = ["available_models", "download_model", "format_timestamp"]
@@ -70,3 +71,6 @@ def resolve_model_name(given: str | PathLike[str]) -> str:
         f"hub with faster_whisper.WhisperModel({name!r}), or download them and give their folder",
         name=name,
     )
+
+
+__getattr__ = pass_on(__name__)

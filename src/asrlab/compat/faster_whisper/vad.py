@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from asrlab.compat.passed_on import pass_on
+
 __all__ = ["VadOptions"]
 
 
@@ -27,3 +29,6 @@ class VadOptions:
     max_speech_duration_s: float = math.inf
     min_silence_duration_ms: int = 2000
     speech_pad_ms: int = 400
+
+
+__getattr__ = pass_on(__name__)

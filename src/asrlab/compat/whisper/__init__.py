@@ -7,6 +7,7 @@ openai-whisper" lists the differences.
 
 from __future__ import annotations
 
+from asrlab.compat.passed_on import pass_on
 from asrlab.compat.whisper import audio, decoding, tokenizer, utils
 from asrlab.compat.whisper.audio import Spectrogram, load_audio, log_mel_spectrogram, pad_or_trim
 from asrlab.compat.whisper.decoding import Arguments, DecodingOptions, DecodingResult, decode, detect_language
@@ -19,6 +20,7 @@ from asrlab.compat.whisper.model import (
     load_model,
     transcribe,
 )
+from asrlab.compat.whisper.version import __version__
 
 __all__ = [
     "Arguments",
@@ -29,6 +31,7 @@ __all__ = [
     "Spectrogram",
     "TranscriptionResult",
     "Whisper",
+    "__version__",
     "audio",
     "available_models",
     "decode",
@@ -43,5 +46,4 @@ __all__ = [
     "utils",
 ]
 
-__version__ = "20250625"
-"""Version of openai-whisper that this package replaces."""
+__getattr__ = pass_on(__name__)

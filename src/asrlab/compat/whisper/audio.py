@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, load_samples
+from asrlab.compat.passed_on import pass_on
 from asrlab.errors import EngineUnavailableError
 from asrlab.installation import install_command
+from asrlab.upstream import find_upstream, import_upstream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,16 +151,14 @@ class Spectrogram:
         )
 
     def _compute_tensor(self) -> Any:
-        if importlib.util.find_spec("whisper") is None:
+        if find_upstream("whisper") is None:
             install = install_command("asrlab[openai-whisper]")
             raise EngineUnavailableError(
                 f"openai-whisper, which computes the numbers of a spectrogram, is not installed; run: {install}",
                 engine="openai-whisper",
                 install=install,
             )
-        from whisper.audio import log_mel_spectrogram as compute
-
-        return compute(self.samples, self.shape[0])
+        return import_upstream("whisper.audio").log_mel_spectrogram(self.samples, self.shape[0])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -188,3 +187,6 @@ def to_tensor(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(map(to_tensor, value))
     return value.tensor if isinstance(value, Spectrogram) else value
+
+
+__getattr__ = pass_on(__name__)

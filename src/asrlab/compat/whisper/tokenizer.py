@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asrlab.compat.passed_on import pass_on
+
 __all__ = ["LANGUAGES", "TO_LANGUAGE_CODE"]
 
 # Languages in the order of their tokens. Source: openai-whisper 20250625, tokenizer.py.
@@ -37,3 +39,6 @@ TO_LANGUAGE_CODE = {name: code for code, name in LANGUAGES.items()} | dict(_pair
 def language_code(language: str | None) -> str | None:
     """Return the code of a language given by code or English name; return any other value unchanged."""
     return language and TO_LANGUAGE_CODE.get(language.lower(), language)
+
+
+__getattr__ = pass_on(__name__)

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import attrs
 
 from asrlab.compat import format_timestamp
+from asrlab.compat.passed_on import pass_on
 from asrlab.errors import OptionError
 
 __all__ = [
@@ -225,3 +226,6 @@ def _break_words(segments: _Dicts, options: SubtitleOptions) -> Iterator[list[di
         cue.append(word)
     if cue:
         yield cue
+
+
+__getattr__ = pass_on(__name__)

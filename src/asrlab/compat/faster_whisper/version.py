@@ -1,0 +1,3 @@
+"""Version of faster-whisper that `asrlab.compat.faster_whisper` replaces."""
+
+__version__ = "1.2.1"

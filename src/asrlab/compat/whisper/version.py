@@ -1,0 +1,3 @@
+"""Version of openai-whisper that `asrlab.compat.whisper` replaces."""
+
+__version__ = "20250625"
