@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -298,16 +299,64 @@ def test_a_prompt_of_tokens_is_refused(mine: Any, short: np.ndarray):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"download_root": "here"}, "asrlab has no download_root"),
-        ({"num_workers": 2}, "asrlab has no num_workers"),
+        ({"files": {"config.json": b""}}, "asrlab has no files"),
+        ({"revision": "main"}, "asrlab has no revision"),
         ({"device_index": [0, 1]}, "asrlab has no device_index"),
-        ({"flash_attention": True}, "asrlab has no flash_attention"),
+        ({"tensor_parallel": True}, "asrlab has no tensor_parallel"),
     ],
 )
 def test_unsupported_load_arguments_are_refused(given: dict[str, Any], message: str):
     """Arguments that asrlab cannot honour are refused before the model is loaded."""
     with pytest.raises(asrlab.OptionError, match=message):
         shim.WhisperModel("base", **given)
+
+
+def test_defaults_and_advice_at_loading_are_accepted(tmp_path: Path):
+    """Upstream's defaults are accepted, advice that asrlab does not need is ignored with a warning each."""
+    given = {"device_index": [0], "num_workers": 1, "revision": None, "files": None, "use_auth_token": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        shim.WhisperModel("tiny.en", **LOADED, **given, flash_attention=False).close()
+    with pytest.warns(UserWarning, match="ignored") as caught:
+        shim.WhisperModel("tiny.en", **LOADED, num_workers=2, flash_attention=True, use_auth_token="a").close()  # noqa: S106 - no token
+    assert [str(item.message).partition(" ")[0] for item in caught] == [
+        "num_workers",
+        "use_auth_token",
+        "flash_attention",
+    ]
+    assert caught[0].filename == __file__
+    shim.WhisperModel("tiny.en", **LOADED, download_root=str(tmp_path)).close()
+    assert any(tmp_path.rglob("model.bin"))
+
+
+def test_what_upstream_ignores_is_ignored(mine: Any, theirs: Any, short: np.ndarray):
+    """An argument without effect upstream gives upstream's segments; a warning says so, unless it is empty."""
+    for given in (
+        {"vad_parameters": {}},
+        {"vad_parameters": shim.VadOptions()},
+        {"vad_filter": True, "vad_parameters": {}},
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            ours = mine.transcribe(short, **given)
+        assert_same(ours, theirs.transcribe(short, **given))
+    given = {"vad_parameters": {"threshold": 0.9}, "append_punctuations": "."}
+    with pytest.warns(UserWarning, match="it requires vad_filter=True"):
+        assert_same(mine.transcribe(short, **given), theirs.transcribe(short, **given))
+
+
+@pytest.mark.parametrize("name", ["echo/echo", "openai-whisper/tiny.en"])
+def test_advice_to_another_engine_is_ignored(short: np.ndarray, name: str):
+    """A compute type and a filter that the engine lacks are ignored with warnings, and no filter is reported."""
+    if name != "echo/echo":
+        pytest.importorskip("whisper", reason="openai-whisper is not installed")
+    with pytest.warns(UserWarning, match="compute_type='int8' is ignored"):
+        model = shim.WhisperModel(name, device="cpu", compute_type="int8")
+    with model:
+        with pytest.warns(UserWarning, match="vad_filter is ignored"):
+            segments, info = model.transcribe(short, vad_filter=True, vad_parameters={"threshold": 0.4})
+        assert len(list(segments)) > 0
+        assert (info.vad_options, info.duration_after_vad) == (None, info.duration)
 
 
 def test_model_names_are_resolved(folder: str):
@@ -323,14 +372,12 @@ def test_model_names_are_resolved(folder: str):
         resolve_model_name("username/whisper")
 
 
-def test_an_english_model_replaces_another_language(
-    caplog: pytest.LogCaptureFixture, short: np.ndarray, use_weights: Path
-):
+def test_an_english_model_replaces_another_language(short: np.ndarray, use_weights: Path):
     """An English model replaces another language by English, with a warning, as upstream does."""
     with shim.WhisperModel("tiny.en", **LOADED) as model:
-        _, info = model.transcribe(short, language="de")
+        with pytest.warns(UserWarning, match="language='de' is ignored: the model knows only English"):
+            _, info = model.transcribe(short, language="de")
         assert info.language == "en"
-        assert "language 'de' becomes 'en'" in caplog.text
         segments, info = model.transcribe(short)
         assert info.language_probability == 1.0
         assert "young man" not in next(segments).text

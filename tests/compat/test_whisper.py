@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,11 +128,31 @@ def test_upstreams_defaults_are_accepted(echo: whisper.Model, clips: tuple[Path,
 
 
 def test_a_mistyped_argument_is_refused_with_a_hint(echo: whisper.Model, clips: tuple[Path, ...]):
-    """A mistyped argument is refused with a suggestion, and prompt, which upstream ignores, with initial_prompt."""
+    """A mistyped argument is refused with a suggestion."""
     with pytest.raises(OptionError, match="did you mean 'word_timestamps'"):
         echo.transcribe(clips[1], word_timestamp=True)
-    with pytest.raises(OptionError, match="initial_prompt="):
-        echo.transcribe(clips[1], prompt="Jane")
+
+
+@pytest.mark.parametrize(
+    "given", [{"prompt": "Jane"}, {"append_punctuations": "."}, {"hallucination_silence_threshold": 2.0}]
+)
+def test_what_upstream_ignores_is_ignored(echo: whisper.Model, clips: tuple[Path, ...], given: dict[str, Any]):
+    """An argument that has no effect upstream has none, and a warning at the caller's line says so."""
+    with pytest.warns(UserWarning, match=f"{next(iter(given))} is ignored: ") as caught:
+        assert echo.transcribe(clips[1], **given)["text"] == " loud loud loud"
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.usefixtures("use_weights")
+def test_advice_to_another_engine_is_ignored(clips: tuple[Path, ...]):
+    """A model in int8 is told of fp16=False, an English model of another language, and each transcribes."""
+    pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
+    with whisper.load_model("faster-whisper/tiny.en", device="cpu") as model:
+        with pytest.warns(UserWarning, match="fp16=False is ignored") as caught:
+            result = model.transcribe(clips[1], fp16=False, language="de")
+        assert any("language='de' is ignored: the model knows only English" in str(item.message) for item in caught)
+    assert "young man" in result["text"]
+    assert result["language"] == "de"  # as upstream
 
 
 def test_verbose_selects_the_output(echo: whisper.Model, clips: tuple[Path, ...], capsys: pytest.CaptureFixture[str]):
@@ -217,11 +238,9 @@ def test_download_root_is_the_folder_of_the_weights(tmp_path: Path):
 
 @pytest.mark.usefixtures("use_weights")
 def test_errors_over_openai_whisper_name_a_solution(clips: tuple[Path, ...]):
-    """The error for a missing attribute names upstream's, clips end with the audio, and conflicts are refused."""
+    """Clips end with the audio, and conflicts are refused."""
     pytest.importorskip("whisper", reason="openai-whisper is not installed")
     with whisper.load_model("tiny.en") as model:
-        with pytest.raises(AttributeError, match=r"whisper\.load_model\('base'\)\.encoder"):
-            _ = model.encoder
         result = model.transcribe(clips[1], clip_timestamps=[0, 90])
         assert "young man" in result["text"]
         assert "young man" in result.transcript.text
@@ -232,3 +251,38 @@ def test_errors_over_openai_whisper_name_a_solution(clips: tuple[Path, ...]):
             model.decode(whisper.pad_or_trim(mel, 3000), patience=2.0)
     with pytest.raises(asrlab.AsrlabError, match="closed"):
         model.transcribe(clips[1])
+
+
+def test_attributes_of_one_engine_are_an_error_over_another(echo: whisper.Model):
+    """The error for an attribute that only openai-whisper's model has names upstream's."""
+    for name in ("encoder", "to", "parameters", "register_forward_hook"):
+        with pytest.raises(AttributeError, match=rf"whisper\.load_model\('base'\)\.{name}"):
+            getattr(echo, name)
+
+
+@pytest.mark.usefixtures("use_weights")
+def test_the_model_is_a_module_over_openai_whisper(clips: tuple[Path, ...]):
+    """Parameters, hooks and moves are those of the model that decodes, and a hook may read the model."""
+    pytest.importorskip("whisper", reason="openai-whisper is not installed")
+    import torch
+
+    with whisper.load_model("tiny.en", device="cpu") as model:
+        assert model.to("cpu").eval() is model
+        assert sum(parameter.numel() for parameter in model.parameters()) > 37_000_000
+        assert dict(model.named_parameters())["decoder.ln.weight"] is next(model.decoder.ln.parameters())
+        seen = []
+        hook = model.decoder.blocks[-1].cross_attn.register_forward_hook(
+            lambda *_: seen.append((model.dims.n_text_layer, model.device, model.training))
+        )
+        text = model.transcribe(clips[1])["text"]
+        hook.remove()
+        assert text == " He was not an old-sposed young man."
+        assert set(seen) == {(4, torch.device("cpu"), False)}
+        mel = torch.from_numpy(np.array(whisper.pad_or_trim(whisper.log_mel_spectrogram(str(clips[1])), 3000)))
+        features = model.encoder(mel[None])
+        tokens = torch.tensor([[50257, 50362]])
+        assert torch.equal(model(mel[None], tokens), model.decoder(tokens, features))
+        assert model.decode(mel, whisper.DecodingOptions(language="en", fp16=False)).text == text.strip()
+        model.half().float()
+        assert next(model.parameters()).dtype == torch.float32
+        assert vars(model.dims)["n_mels"] == 80

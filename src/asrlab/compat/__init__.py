@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from asrlab import loading
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import OptionError
+from asrlab.plugins.manager import PluginHost
+from asrlab.plugins.registry import Registry
 from asrlab.transcript import Segment, join_texts
+from asrlab.weights import WeightsStore
+
+_PACKAGE = str(Path(__file__).parents[1])
+_WORD_OPTIONS = ("prepend_punctuations", "append_punctuations", "hallucination_silence_threshold")
 
 
 class CompatModel:
@@ -44,6 +54,43 @@ class CompatModel:
             f"asrlab's drop-in replacement has no {name!r}, which only one engine has; use .transcriber, or upstream's "
             f"{self._upstream}.{name}"
         )
+
+
+def warn_ignored(argument: str, reason: str) -> None:
+    """Warn at the caller's line that *argument* is ignored."""
+    warnings.warn(f"{argument} is ignored: {reason}", skip_file_prefixes=(_PACKAGE,))
+
+
+def drop_ignored(requested: dict[str, Any], languages: tuple[str, ...] | None) -> None:
+    """Remove from *requested* what both upstreams ignore, with warnings.
+
+    Those are options of words that are not requested, and another language for a model that knows only English.
+    """
+    for name in _WORD_OPTIONS if not requested.get("word_timestamps") else ():
+        if requested.pop(name, None) is not None:
+            warn_ignored(name, "it requires word_timestamps=True")
+    language = requested.get("language")
+    if languages == ("en",) and language not in (None, "en"):
+        warn_ignored(f"language={language!r}", "the model knows only English")
+        requested["language"] = "en"
+
+
+def load_transcriber(name: str, *, compute_type: str = "auto", **options: Any) -> Transcriber:
+    """Load a model; a compute type that the engine does not have here becomes ``auto``, with a warning."""
+    try:
+        return loading.load(name, compute_type=compute_type, **options)
+    except OptionError as error:
+        if error.option != "compute_type":
+            raise
+        warn_ignored(f"compute_type={compute_type!r}", error.message)
+        return loading.load(name, **options)
+
+
+def weights_in(folder: str | PathLike[str], name: str, *, offline: bool = False) -> Path | None:
+    """Return the weights of model *name* below *folder*, after a download into it if necessary."""
+    store = WeightsStore(Path(folder).expanduser())
+    stored = loading.fetch_weights_to_load(Registry(PluginHost()).resolve(name), store=store, offline=offline)
+    return stored.path if stored else None
 
 
 def segment_dict(number: int, segment: Segment, language: str | None) -> dict[str, Any]:

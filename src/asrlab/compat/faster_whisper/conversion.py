@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from typing import Any
 from warnings import warn
 
 from asrlab import transcript
-from asrlab.compat import progress_bar, segment_dict
+from asrlab.compat import drop_ignored, progress_bar, segment_dict, warn_ignored
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.contract import Recognition
 from asrlab.engine.transcriber import Transcriber
@@ -22,7 +21,6 @@ _BEAM_SIZE = 5
 _NAMES_IN_OTHER_ENGINES = {"log_prob_threshold": "logprob_threshold"}
 _CAPABILITIES = ("word_timestamps", "beam_size", "temperature", "initial_prompt", "hotwords", "vad_filter")
 _COMMON = ("language", "task", *_CAPABILITIES)
-_log = logging.getLogger("asrlab.compat")
 
 
 @dataclass
@@ -165,8 +163,8 @@ def convert_info(
     probabilities = recognition.language_probabilities
     speech_duration = recognition.speech_duration
     vad_options: Any = given["vad_parameters"]
-    if not isinstance(vad_options, VadOptions):
-        vad_options = VadOptions(**(vad_options or {})) if given["vad_filter"] else None
+    if given["vad_filter"]:
+        vad_options = None if speech_duration is None else as_vad_options(vad_options)
     return TranscriptionInfo(
         language=recognition.language,
         language_probability=probability,
@@ -201,14 +199,10 @@ def to_options(
     requested = {name: value for name, value in given.items() if not _is_default(value, defaults[name])}
     if capabilities.beam_size:
         requested.setdefault("beam_size", _BEAM_SIZE)
-    if "vad_parameters" in requested:
-        requested["vad_parameters"] = _changed_vad_options(requested["vad_parameters"] or {})
+    _drop_unused_filter(requested, has_filter=capabilities.vad_filter)
     if not isinstance(requested.get("initial_prompt", ""), str):
         raise _unsupported("initial_prompt as token ids", "initial_prompt", transcriber, upstream_call)
-    if requested.get("language") not in (None, "en") and capabilities.languages == ("en",):
-        model = transcriber.info.model.name
-        _log.warning("%s knows only English; language %r becomes 'en'", model, requested["language"])
-        requested["language"] = "en"
+    drop_ignored(requested, capabilities.languages)
     for name in ("initial_prompt", "hotwords", "prefix"):
         if isinstance(requested.get(name), str):
             requested[name] = TextToShorten(requested[name])
@@ -228,6 +222,24 @@ def to_options(
     if given.get("vad_filter") and "split_at_silence" in capabilities.engine_options:
         engine_options["split_at_silence"] = False  # the shim returns upstream's segments
     return TranscribeOptions.of(None, {**common, "engine_options": engine_options})
+
+
+def _drop_unused_filter(requested: dict[str, Any], *, has_filter: bool) -> None:
+    """Keep the changed parameters of the filter; remove them without a filter, and a filter that the engine lacks."""
+    if requested.get("vad_filter") and not has_filter:
+        del requested["vad_filter"]
+        warn_ignored("vad_filter", "the engine transcribes all of the audio")
+        requested.pop("vad_parameters", None)
+    changed = _changed_vad_options(requested.pop("vad_parameters", None) or {})
+    if changed and requested.get("vad_filter"):
+        requested["vad_parameters"] = changed
+    elif changed:
+        warn_ignored("vad_parameters", "it requires vad_filter=True")
+
+
+def as_vad_options(given: VadOptions | Mapping[str, Any] | None) -> VadOptions:
+    """Return the parameters of a filter that runs, as upstream does."""
+    return given if isinstance(given, VadOptions) else VadOptions(**(given or {}))
 
 
 def _is_default(value: Any, default: Any) -> bool:

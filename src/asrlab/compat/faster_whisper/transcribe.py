@@ -9,9 +9,8 @@ from typing import Any
 
 import attrs
 
-from asrlab import loading
 from asrlab.audio import Audio
-from asrlab.compat import CompatModel
+from asrlab.compat import CompatModel, load_transcriber, warn_ignored, weights_in
 from asrlab.compat.faster_whisper.audio import load_input
 from asrlab.compat.faster_whisper.conversion import (
     TEMPERATURES,
@@ -26,6 +25,7 @@ from asrlab.compat.faster_whisper.conversion import (
 )
 from asrlab.compat.faster_whisper.utils import ENGINE, resolve_model_name
 from asrlab.compat.faster_whisper.vad import VadOptions
+from asrlab.compat.passed_on import pass_on
 from asrlab.engine.transcriber import SegmentStream, Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import Batching, TranscribeOptions
@@ -41,6 +41,7 @@ __all__ = [
 
 _UPSTREAM_CALL = "faster_whisper.WhisperModel(...).transcribe"
 _UPSTREAM_BATCHED_CALL = "faster_whisper.BatchedInferencePipeline(...).transcribe"
+_IGNORED_AT_LOADING = "asrlab chooses threads, batches and kernels itself; its weights need no token"
 _LANGUAGE_DETECTION_S = 30
 # Arguments that upstream ignores. asrlab removes silence and returns times in any case.
 _IGNORED = (
@@ -56,15 +57,15 @@ class WhisperModel(CompatModel):
     Args:
         model_size_or_path: A size, a folder of CTranslate2 weights, ``engine/model``, or a loaded transcriber.
         device: ``auto``, ``cpu``, ``cuda``, or another device of the engine, such as ``mps``.
-        device_index: Index of the GPU.
+        device_index: Index of the GPU, or a list of one.
         compute_type: Number format; ``default`` is the format of the weights.
         cpu_threads: CPU threads; 0 lets the engine choose.
-        num_workers: Must be 1; use ``transcribe_many`` of the transcriber for more workers.
-        download_root: Must be None; set ``ASRLAB_CACHE`` to move the weights store.
+        num_workers: Ignored; ``transcribe_many`` of the transcriber has workers.
+        download_root: Folder of the weights, also for downloads; None is asrlab's store.
         local_files_only: Never use the network.
         files: Must be None.
         revision: Must be None; asrlab's catalogue pins a revision.
-        use_auth_token: Must be None.
+        use_auth_token: Ignored; the catalogue's weights are public.
 
     Attributes:
         transcriber: The transcriber that does the work.
@@ -90,17 +91,14 @@ class WhisperModel(CompatModel):
         use_auth_token: str | bool | None = None,  # noqa: FBT001 - as above
         **model_kwargs: Any,
     ) -> None:
-        unsupported: dict[str, Any] = {
-            "download_root": download_root,
-            "files": files,
-            "revision": revision,
-            "use_auth_token": use_auth_token,
-            "num_workers": None if num_workers == 1 else num_workers,
-            "device_index": None if isinstance(device_index, int) else device_index,
-            **model_kwargs,
-        }
+        index, *other_indices = (device_index,) if isinstance(device_index, int) else device_index
+        advice = {"num_workers": num_workers - 1, "use_auth_token": use_auth_token}
+        advice |= {name: model_kwargs.pop(name, None) for name in ("flash_attention", "max_queued_batches")}
+        for name in (name for name, value in advice.items() if value):
+            warn_ignored(name, _IGNORED_AT_LOADING)
+        unsupported = {"files": files, "revision": revision, "device_index": other_indices, **model_kwargs}
         for name, value in unsupported.items():
-            if value is not None:
+            if value:
                 raise OptionError(
                     f"asrlab has no {name} here; see docs/how-to/from-faster-whisper.md for its equivalent, or use "
                     f"faster_whisper.WhisperModel(..., {name}=...)",
@@ -111,10 +109,11 @@ class WhisperModel(CompatModel):
             return
         name = resolve_model_name(model_size_or_path)
         is_other_engine = name.partition("/")[0] != ENGINE
-        self.transcriber = loading.load(
+        self.transcriber = load_transcriber(
             name,
-            device=f"{device}:{device_index}" if device == "cuda" and device_index else device,
+            device=f"{device}:{index}" if device == "cuda" and index else device,
             compute_type="auto" if compute_type == "default" and is_other_engine else compute_type,
+            weights=weights_in(download_root, name, offline=local_files_only) if download_root else None,
             threads=cpu_threads or None,
             offline=local_files_only,
         )
@@ -316,3 +315,5 @@ class BatchedInferencePipeline:
 
 
 _BATCHED_DEFAULTS = _defaults(BatchedInferencePipeline.transcribe)
+
+__getattr__ = pass_on(__name__)

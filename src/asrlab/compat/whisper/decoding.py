@@ -10,13 +10,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
 from asrlab.audio import SAMPLE_RATE, Audio
-from asrlab.compat import CompatModel
+from asrlab.compat import CompatModel, drop_ignored, warn_ignored
+from asrlab.compat.passed_on import pass_on
 from asrlab.compat.whisper.audio import Spectrogram, to_tensor
 from asrlab.compat.whisper.tokenizer import language_code
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import TextToShorten, TranscribeOptions
 from asrlab.transcript import Transcript
+from asrlab.upstream import import_upstream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +56,10 @@ class WindowDecoder(Protocol):
 @runtime_checkable
 class SupportsUpstreamLoop(Protocol):
     """A recognizer over openai-whisper itself."""
+
+    @property
+    def model(self) -> Any:
+        """openai-whisper's model, a ``torch.nn.Module``."""
 
     def window_decoder(
         self, samples: NDArray[np.float32], options: TranscribeOptions, *, half: bool | None
@@ -165,10 +171,11 @@ def options_for(transcriber: Transcriber, given: Mapping[str, Any]) -> Transcrib
     """
     requested = _changed_arguments(given)
     if requested.pop("prompt", None) is not None:
-        raise OptionError("upstream's transcribe ignores prompt=; use initial_prompt=", option="prompt")
+        warn_ignored("prompt", "transcribe has initial_prompt=")
     capabilities = transcriber.info.capabilities
+    requested["language"] = language_code(requested.get("language"))
+    drop_ignored(requested, capabilities.languages)
     common = {name: requested.pop(name) for name in _COMMON if name in requested}
-    common["language"] = language_code(common.get("language"))
     if isinstance(common.get("initial_prompt"), str):
         common["initial_prompt"] = TextToShorten(common["initial_prompt"])
     known, names = capabilities.engine_options, {}
@@ -268,11 +275,9 @@ def decode(model: CompatModel, mel: Any, options: DecodingOptions | None = None,
     if not isinstance(transcriber.recognizer, SupportsUpstreamLoop):
         samples = _samples(mel, transcriber)
         return _join(transcriber.transcribe(samples, options=options_for(transcriber, _as_arguments(chosen))))
-    from whisper.decoding import DecodingOptions as UpstreamOptions
-
     with transcriber.recognizer.using_model() as raw:
         try:
-            decoded = raw.decode(to_tensor(mel), UpstreamOptions(**vars(chosen)))
+            decoded = raw.decode(to_tensor(mel), import_upstream("whisper.decoding").DecodingOptions(**vars(chosen)))
         except ValueError as error:  # upstream refuses this combination of options
             raise OptionError(f"openai-whisper cannot decode with these options: {error}") from error
     if isinstance(decoded, list):
@@ -307,3 +312,6 @@ def _join(transcript: Transcript) -> DecodingResult:
             scores[name] = float(values.pop())
     tokens = [token for segment in transcript.segments for token in segment.tokens or ()]
     return DecodingResult(None, transcript.language, tokens=tokens, text=transcript.text.strip(), **scores)
+
+
+__getattr__ = pass_on(__name__)

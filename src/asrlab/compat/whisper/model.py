@@ -5,13 +5,14 @@ The result of ``transcribe`` comes from upstream's own loop, or from the transcr
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import partial
+from functools import partial, wraps
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -20,7 +21,8 @@ import attrs
 
 from asrlab import loading
 from asrlab.audio import AudioSource, open_audio
-from asrlab.compat import CompatModel, format_timestamp, progress_bar, segment_dict
+from asrlab.compat import CompatModel, format_timestamp, progress_bar, segment_dict, warn_ignored, weights_in
+from asrlab.compat.passed_on import pass_on
 from asrlab.compat.whisper.audio import to_source
 from asrlab.compat.whisper.decoding import (
     Arguments,
@@ -32,12 +34,8 @@ from asrlab.compat.whisper.decoding import (
 )
 from asrlab.compat.whisper.tokenizer import LANGUAGES
 from asrlab.engine.transcriber import Transcriber, build_transcript
-from asrlab.errors import OptionError
 from asrlab.options import TranscribeOptions
-from asrlab.plugins.manager import PluginHost
-from asrlab.plugins.registry import Registry
 from asrlab.transcript import Transcript
-from asrlab.weights import WeightsStore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("asrlab.compat")
 
 
-@attrs.frozen
+@dataclasses.dataclass  # as upstream's, for vars
 class ModelDimensions:
     """The dimensions of a model. Those that only openai-whisper reports are None for other engines."""
 
@@ -75,6 +73,9 @@ class DeviceName(str):
 class Model(CompatModel):
     """A transcriber with the interface of openai-whisper's model. Closing it is optional.
 
+    Over the engine openai-whisper, all other attributes are those of its model, a ``torch.nn.Module``, which decodes:
+    ``encoder``, ``to``, ``parameters``, hooks.
+
     Args:
         transcriber: A transcriber that ``asrlab.load`` returned.
 
@@ -90,20 +91,14 @@ class Model(CompatModel):
     @property
     def device(self) -> Any:
         """The device: torch's device object for openai-whisper, a `DeviceName` for others."""
-        name = self.transcriber.info.device.resolved
-        if not isinstance(self.transcriber.recognizer, SupportsUpstreamLoop):
-            return DeviceName(name)
-        import torch
-
-        return torch.device(name)
+        upstream = self._upstream_model
+        return DeviceName(self.transcriber.info.device.resolved) if upstream is None else upstream.device
 
     @property
     def dims(self) -> ModelDimensions:
         """The dimensions of the model."""
-        if not isinstance(self.transcriber.recognizer, SupportsUpstreamLoop):
-            return ModelDimensions()
-        with self.transcriber.recognizer.using_model() as raw:
-            return ModelDimensions(**vars(raw.dims))
+        upstream = self._upstream_model
+        return ModelDimensions() if upstream is None else ModelDimensions(**vars(upstream.dims))
 
     @property
     def is_multilingual(self) -> bool:
@@ -114,10 +109,9 @@ class Model(CompatModel):
     @property
     def num_languages(self) -> int:
         """Number of languages of the model; 0 if the engine does not report it."""
-        if not isinstance(self.transcriber.recognizer, SupportsUpstreamLoop):
-            return len(self.transcriber.info.capabilities.languages or ())
-        with self.transcriber.recognizer.using_model() as raw:
-            return int(raw.num_languages)
+        upstream = self._upstream_model
+        languages = self.transcriber.info.capabilities.languages
+        return len(languages or ()) if upstream is None else int(upstream.num_languages)
 
     def transcribe(self, audio: Any, **given: Unpack[Arguments]) -> TranscriptionResult:
         """Transcribe *audio*; see `asrlab.compat.whisper.transcribe`."""
@@ -125,6 +119,31 @@ class Model(CompatModel):
 
     detect_language = detect_language
     decode = decode
+
+    @property
+    def _upstream_model(self) -> Any:
+        """openai-whisper's model; None over another engine. A hook may read it while the model decodes."""
+        recognizer = self.transcriber.recognizer
+        return recognizer.model if isinstance(recognizer, SupportsUpstreamLoop) else None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "transcriber" or self._upstream_model is None:
+            return super().__getattr__(name)
+        upstream = self._upstream_model
+        value = getattr(upstream, name)
+        if getattr(value, "__self__", None) is not upstream:
+            return value
+
+        @wraps(value)
+        def call(*arguments: Any, **named: Any) -> Any:
+            result = value(*arguments, **named)
+            return self if result is upstream else result  # such as model.to(device).eval()
+
+        return call
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Return the logits of *mel* and *tokens*, over openai-whisper."""
+        return self.forward(*arguments, **named)
 
     def __repr__(self) -> str:
         return f"<Model over {self.transcriber!r}>"
@@ -185,9 +204,7 @@ def load_with_threads(
     cached = folder.expanduser() / f"{_CHECKPOINT_NAMES.get(name, name)}.pt"
     weights = cached if name in _MODEL_NAMES and cached.is_file() else None
     if weights is None and download_root is not None:
-        resolved = Registry(PluginHost()).resolve(full_name)
-        stored = loading.fetch_weights_to_load(resolved, store=WeightsStore(folder))
-        weights = stored.path if stored else None
+        weights = weights_in(folder, full_name)
     return Model(loading.load(full_name, device=device_name, weights=weights, threads=threads))
 
 
@@ -244,12 +261,8 @@ def _half_precision(transcriber: Transcriber, *, fp16: bool) -> bool | None:
         return None
     if is_upstream or compute_type == "float32":
         return False
-    name = transcriber.info.model.name
-    raise OptionError(
-        f"{name} computes in {compute_type}, but fp16=False requires float32; load it with "
-        f"Model(asrlab.load({name!r}, compute_type='float32'))",
-        option="fp16",
-    )
+    warn_ignored("fp16=False", f"{transcriber.info.model.name} was loaded to compute in {compute_type}")
+    return None
 
 
 def _transcribe_by_windows(
@@ -332,3 +345,6 @@ class _ProgressPrinter:
 
 def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - verbose requests output
+
+
+__getattr__ = pass_on(__name__)

@@ -47,7 +47,7 @@ class OpenAIWhisperRecognizer(Recognizer):
 
     def check_options(self, options: TranscribeOptions) -> None:
         """Raise ``OptionError`` for values that upstream would refuse, ignore or truncate."""
-        settings, model = OpenAIWhisperSettings.from_options(options), self._open_model
+        settings, model = OpenAIWhisperSettings.from_options(options), self.model
         check_prompt_lengths(
             {"initial_prompt": options.initial_prompt, "prefix": settings.prefix},
             encode=get_tokenizer(model.is_multilingual, num_languages=model.num_languages).encode,
@@ -67,16 +67,17 @@ class OpenAIWhisperRecognizer(Recognizer):
             OptionError: If the value of an engine option is out of range.
         """
         half = self._half if half is None else half
-        return WindowDecoder(self._open_model, self._lock, samples, options, half=half)
+        return WindowDecoder(self.model, self._lock, samples, options, half=half)
 
     @contextmanager
     def using_model(self) -> Iterator[Whisper]:
         """Yield upstream's model while no other thread decodes with it."""
         with self._lock:
-            yield self._open_model
+            yield self.model
 
     @property
-    def _open_model(self) -> Whisper:
+    def model(self) -> Whisper:
+        """Model of openai-whisper. Raises ``AsrlabError`` once the transcriber is closed."""
         if self._model is None:
             raise self.closed_error()
         return self._model
@@ -96,7 +97,7 @@ class OpenAIWhisperRecognizer(Recognizer):
         Those are word timestamps, for which upstream encodes each clip again by itself, sampling from the start, and
         upstream's own options.
         """
-        model = self._open_model
+        model = self.model
         first_temperature = (options.temperatures or (0.0,))[0]
         if options.word_timestamps or options.engine_options or first_temperature:
             return None
