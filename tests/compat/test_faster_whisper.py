@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import json
@@ -195,6 +196,19 @@ def test_batched_segments_are_in_order(mine: Any, long: np.ndarray):
     )
     words = score([pair], normalizer=get_normalizer("english")).words
     assert words.errors <= words.reference_length / 20
+
+
+@pytest.mark.parametrize("parameters", [None, {"threshold": 0.7, "max_speech_duration_s": 3}, "options"])
+def test_the_filter_of_batches_is_reported_as_upstream_does(mine: Any, theirs: Any, long: np.ndarray, parameters: Any):
+    """The parameters of the filter, and the seconds of speech that it finds, are upstream's."""
+    ours, upstreams = (
+        package.VadOptions(min_silence_duration_ms=900) if parameters == "options" else copy.copy(parameters)
+        for package in (shim, upstream.vad)
+    )
+    _, info = shim.BatchedInferencePipeline(mine).transcribe(long, "en", vad_parameters=ours)
+    _, expected = upstream.BatchedInferencePipeline(theirs).transcribe(long, "en", vad_parameters=upstreams)
+    assert to_dict(info.vad_options) == to_dict(expected.vad_options)
+    assert info.duration_after_vad == expected.duration_after_vad < info.duration
 
 
 def test_batches_refuse_unsupported_options(mine: Any, short: np.ndarray):

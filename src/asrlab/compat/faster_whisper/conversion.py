@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from warnings import warn
 
 from asrlab import transcript
+from asrlab.audio import Audio
 from asrlab.compat import drop_ignored, progress_bar, segment_dict, warn_ignored
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.engine.contract import Recognition
 from asrlab.engine.transcriber import Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import TextToShorten, TranscribeOptions
+from asrlab.upstream import find_upstream, import_upstream
 
+_CHUNK_S = 30
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _BEAM_SIZE = 5
 _NAMES_IN_OTHER_ENGINES = {"log_prob_threshold": "logprob_threshold"}
@@ -174,6 +177,26 @@ def convert_info(
         transcription_options=TranscriptionOptions.from_arguments(given),
         vad_options=vad_options,
     )
+
+
+def with_batched_filter(info: TranscriptionInfo, audio: Audio, given: Mapping[str, Any]) -> TranscriptionInfo:
+    """Return *info* with the parameters and the seconds of speech that upstream's pipeline reports.
+
+    Source: faster-whisper 1.2.1, ``BatchedInferencePipeline.transcribe``.
+    """
+    if not given["vad_filter"]:
+        return info
+    limits = {"max_speech_duration_s": given["chunk_length"] or _CHUNK_S}
+    options = given["vad_parameters"]
+    if options is None:
+        options = VadOptions(min_silence_duration_ms=160, **limits)
+    elif not isinstance(options, VadOptions):
+        options = VadOptions(**{**options, **limits})
+    if find_upstream("faster_whisper") is None:
+        return replace(info, vad_options=options)
+    spans = import_upstream("faster_whisper.vad").get_speech_timestamps(audio.samples, options)
+    speech_s = sum(span["end"] - span["start"] for span in spans) / audio.sample_rate
+    return replace(info, vad_options=options, duration_after_vad=speech_s)
 
 
 def with_progress(segments: Iterator[Segment], duration: float) -> Iterator[Segment]:

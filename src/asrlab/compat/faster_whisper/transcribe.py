@@ -21,6 +21,7 @@ from asrlab.compat.faster_whisper.conversion import (
     convert_info,
     convert_segment,
     to_options,
+    with_batched_filter,
     with_progress,
 )
 from asrlab.compat.faster_whisper.utils import ENGINE, resolve_model_name
@@ -47,7 +48,7 @@ _LANGUAGE_DETECTION_S = 30
 _IGNORED = (
     *("compression_ratio_threshold", "log_prob_threshold", "no_speech_threshold", "condition_on_previous_text"),
     *("prompt_reset_on_temperature", "prefix", "max_initial_timestamp", "hallucination_silence_threshold"),
-    *("vad_filter", "without_timestamps"),
+    *("vad_filter", "vad_parameters", "without_timestamps"),
 )
 
 
@@ -292,11 +293,14 @@ class BatchedInferencePipeline:
             recognition = stream.start()
         english_only = self.model.supported_languages == ["en"]
         info = convert_info(recognition, given, duration=loaded.duration, english_only=english_only)
+        info = with_batched_filter(info, loaded, given)
         options = attrs.evolve(options, language=options.language or info.language)
         segments = self._transcribe(loaded, options, batch_size)
         return (with_progress(segments, loaded.duration) if log_progress else segments), info
 
     def _options(self, given: Mapping[str, Any]) -> TranscribeOptions:
+        if given["vad_filter"] and given["vad_parameters"]:
+            warn_ignored("vad_parameters", "asrlab finds the silences between chunks itself; only the info follows it")
         honoured = {name: value for name, value in given.items() if name not in (*_IGNORED, "batch_size")}
         transcriber = self.model.transcriber
         options = to_options(honoured, _BATCHED_DEFAULTS, transcriber, upstream_call=_UPSTREAM_BATCHED_CALL)
