@@ -92,36 +92,12 @@ table(["file", "text"], zip(uploaded, texts, strict=True))
 # %%
 transcriber.close()  # gives the memory back, before two others are loaded
 result = asrlab.evaluation.bench("smoke", models=["faster-whisper/base", "faster-whisper/tiny.en"], device="auto")
-for model in result.models:
-    if model.failure:
-        print(f"{model.model} did not load: {model.failure.message}")
-loaded = [model for model in result.models if model.info and model.score]
-table(
-    ["model", "device", "WER", "errors/words", "RTFx", "load", "failed"],
-    [
-        (
-            model.model,
-            f"{model.info.device} ({model.info.compute_type})",
-            f"{model.score.wer:.2%}",
-            f"{model.score.words.errors}/{model.score.words.reference_length}",
-            f"{model.rtfx or 0:.1f}",
-            f"{model.load_time:.1f} s",
-            model.failed,
-        )
-        for model in loaded
-    ],
-)
+result
 
 # %%
+import pandas as pd
+
+pd.set_option("display.max_colwidth", None)
 print(*asrlab.evaluation.compare([result]).headline, sep="\n")
-table(
-    ["utterance", "", "text"],
-    [
-        row
-        for utterances in zip(*(model.utterances for model in loaded), strict=True)
-        for row in (
-            (utterances[0].id, "reference", utterances[0].reference),
-            *(("", model.model, each.hypothesis) for model, each in zip(loaded, utterances, strict=True)),
-        )
-    ],
-)
+utterances = result.to_pandas()
+utterances.pivot(index=["id", "reference"], columns="model", values="hypothesis").reset_index()

@@ -174,11 +174,9 @@ def test_the_colab_notebook_transcribes_and_compares(start_notebook: Execute, tm
         assert files == [["file", "text"]]
         assert "not on Colab" in result.printed
         assert_models(models)
-        assert [row[1:] for row in texts[2:4]] == [
-            ["faster-whisper/base", CLIP_TEXT],
-            ["faster-whisper/tiny.en", texts[3][2]],
-        ]
-        assert len(texts) == 1 + 5 * 3
+        assert texts[0][3] == CLIP_TEXT
+        assert all(len(row) == 5 and all(row) for row in texts)
+        assert len(texts) == 5
         assert result.printed.count("too few to tell") == 2
         assert_uploads(client, notebook, tmp_path)
 
@@ -186,7 +184,8 @@ def test_the_colab_notebook_transcribes_and_compares(start_notebook: Execute, tm
 def assert_models(table: list[list[str]]) -> None:
     """Assert that both models have few errors in 70 words, and no failures."""
     assert [row[0] for row in table[1:]] == ["faster-whisper/base", "faster-whisper/tiny.en"]
-    assert all(re.fullmatch(r"[0-4]/70", row[3]) and float(row[4]) > 0 and row[6] == "0" for row in table[1:])
+    assert all(re.fullmatch(r"[0-4]/70", row[5]) and float(row[6].rstrip("x")) > 0 for row in table[1:])
+    assert [row[3] for row in table] == ["failed", "0", "0"]
 
 
 def assert_uploads(client: Any, notebook: Any, folder: Path) -> None:
