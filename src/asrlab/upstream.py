@@ -13,7 +13,6 @@ from importlib.machinery import ModuleSpec
 from threading import RLock
 from types import ModuleType
 
-_REPLACEMENTS = "asrlab.compat"
 _KEPT = "asrlab.upstream:"
 """Prefix of the names in ``sys.modules`` of packages that were imported while replaced."""
 _lock = RLock()
