@@ -27,6 +27,24 @@ THIRD_PARTY = Path(__file__).with_name("third_party_plugin.py")
 SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "evaluation" / "datasets" / "smoke"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that rewrites the recorded outputs."""
+    parser.addoption("--update-snapshots", action="store_true", help="Rewrite the files of recorded outputs.")
+
+
+@pytest.fixture
+def compare_snapshot(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Return a function that compares a text with its file, or rewrites the file with ``--update-snapshots``."""
+
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("update_snapshots"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), f"changed: {path.name}; see --update-snapshots"
+
+    return compare
+
+
 @pytest.fixture(scope="session")
 def clips() -> tuple[Path, ...]:
     """Return the five clips of the smoke set: 7.1, 2.99, 5.3, 6.05 and 3.29 seconds of speech."""

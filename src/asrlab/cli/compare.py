@@ -51,6 +51,6 @@ def compare(runs: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
 
     screen = open_screen()
     for line in comparison.headline:
-        screen.print(Text(line, style="bold"), soft_wrap=True)
+        screen.show(Text(line, style="bold"))
     print_parts(screen, comparison_view(comparison, top_words=chosen.top_words))
     print_parts(screen, details_view(details))

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rich.table import Table
-
 from asrlab.cli.details_view import metrics_view, unknown_languages
-from asrlab.cli.output import new_table
 from asrlab.evaluation.metrics import (
     Resampling,
     SpeedComparison,
@@ -29,6 +26,7 @@ from asrlab.evaluation.reports.formatting import (
 from asrlab.evaluation.reports.scoring import ScoredFile, Scoring
 from asrlab.evaluation.reports.sentences import TOO_FEW
 from asrlab.terminal.screen import Text
+from asrlab.terminal.table import Table
 
 MAX_UTTERANCES_SHOWN = 3
 MAX_IDS_SHOWN = 5
@@ -66,7 +64,8 @@ def _systems(comparison: Comparison) -> Table:
     speeds = dict(comparison.speed.systems) if comparison.speed else {}
     rows = (_system(system, speeds.get(system.name)) for system in comparison.systems)
     title = f"{' / '.join(names)}: {len(comparison.systems)} systems"
-    return new_table(columns, rows, texts=3, title=title, caption=caption)
+    optional = ("S D I", "failed", "WER of the others", "run")
+    return Table(columns=columns, rows=rows, texts=3, optional=optional, title=title, caption=caption)
 
 
 def _system(system: ComparedSystem, rtfx: float | None) -> tuple[str, ...]:
@@ -116,24 +115,24 @@ def _verdicts(
 ) -> Table:
     figure, probability = figures
     interval = f"{100 * resampling.confidence:g} % interval"
-    columns = ("model", "compared with", figure, interval, probability, "p", "p (Holm)", "verdict")
-    table = new_table(columns, rows, texts=2, title=title, caption=caption)
-    table.columns[-1].no_wrap = False  # a caveat may follow the verdict
-    return table
+    columns = ("model", "compared with", "verdict", figure, interval, probability, "p", "p (Holm)")
+    optional = ("p (Holm)", probability, "p")
+    return Table(columns=columns, rows=rows, texts=3, optional=optional, title=title, caption=caption)
 
 
 def _verdict(
     difference: WerDifference | SpeedRatio, figure: str, *, scale: int, caveats: Mapping[str, str]
 ) -> Iterator[str | Text]:
-    yield from (difference.candidate, difference.baseline, figure)
+    remarks = [f"; {name}: {caveats[name]}" for name in (difference.candidate, difference.baseline) if name in caveats]
+    yield from (difference.candidate, difference.baseline)
+    yield Text.assemble((difference.verdict, _STYLES.get(difference.verdict, "")), *remarks)
+    yield figure
     if difference.verdict == TOO_FEW:
         yield from ("-",) * 4
     else:
         yield f"{scale * difference.interval.low:.2f} to {scale * difference.interval.high:.2f}"
         yield f"{difference.improvement:.3f}"
         yield from (f"{p_value:.2g}" for p_value in (difference.p_value, difference.p_adjusted))
-    remarks = [f"; {name}: {caveats[name]}" for name in (difference.candidate, difference.baseline) if name in caveats]
-    yield Text.assemble((difference.verdict, _STYLES.get(difference.verdict, "")), *remarks)
 
 
 def _differences(differences: WordDifferences, top_words: int) -> Iterator[Table | Text]:
@@ -158,7 +157,8 @@ def _differences(differences: WordDifferences, top_words: int) -> Iterator[Table
         ]
         if rows:
             title = f"{name}: mistakes that {other} does not make"
-            yield new_table(("reference", "hypothesis", "utterances", "times"), rows, texts=3, title=title)
+            columns = ("reference", "hypothesis", "utterances", "times")
+            yield Table(columns=columns, rows=rows, texts=3, optional=("utterances",), title=title)
 
 
 def scoring_view(scoring: Scoring, *, top_words: int) -> Iterator[Table | Text]:
@@ -191,7 +191,9 @@ def _files(scoring: Scoring) -> Table:
     caption = f"references: {scoring.references}; normalizer {normalizer} ({first.normalizer_version}){apart}"
     columns = ("hypotheses", "format", "WER (errors/words)", "S D I", "CER", "MER", "WIL", "missing")
     rows = map(_scored_file, scoring.files)
-    return new_table(columns, rows, texts=2, title=f"{scoring.utterances} utterances", caption=caption)
+    optional = ("missing", "CER", "S D I", "format", "MER", "WIL")
+    title = f"{scoring.utterances} utterances"
+    return Table(columns=columns, rows=rows, texts=2, optional=optional, title=title, caption=caption)
 
 
 def _scored_file(file: ScoredFile) -> tuple[str, ...]:

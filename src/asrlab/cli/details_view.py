@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-
-from asrlab.cli.output import new_table
 from asrlab.evaluation.metrics import (
     AlignedWord,
     EntityCounts,
@@ -19,6 +16,7 @@ from asrlab.evaluation.reports.extra_metrics import MissedEntity, NormalizerScor
 from asrlab.evaluation.reports.formatting import format_error_rate
 from asrlab.evaluation.reports.scored_system import LatencyHistograms, WorstUtterance, alignment_spans
 from asrlab.terminal.screen import Text
+from asrlab.terminal.table import Table
 
 LEGEND = "[-in the reference only-] {+in the hypothesis only+}"
 GROUPS_SHOWN, MISSED_SHOWN, SUSPECTS_SHOWN = 10, 10, 20
@@ -66,7 +64,8 @@ def _latency(view: LatencyHistograms) -> Table:
         times = (summary.p50, summary.p90, summary.p95, summary.p99, summary.maximum)
         cells = ("-" if value is None else f"{value:.3g} s" for value in times)
         rows.append((system.name, str(summary.samples), *cells, _spread(system.counts)))
-    return new_table(columns, rows, texts=1, title="latency", caption=caption)
+    optional = ("p95", "longest", "spread", "p90", "p99", "measured")
+    return Table(columns=columns, rows=rows, texts=1, optional=optional, title="latency", caption=caption)
 
 
 def _spread(counts: tuple[int, ...]) -> str:
@@ -88,8 +87,14 @@ def _breakdown(breakdown: Breakdown, names: list[str]) -> Table:
         )
         for group in breakdown.groups[:GROUPS_SHOWN]
     )
-    title = f"errors by {breakdown.grouped_by}"
-    return new_table(columns, rows, texts=1, title=title, caption=caption if remaining > 0 else "")
+    return Table(
+        columns=columns,
+        rows=rows,
+        texts=1,
+        optional=("utterances",),
+        title=f"errors by {breakdown.grouped_by}",
+        caption=caption if remaining > 0 else "",
+    )
 
 
 def worst_view(utterances: tuple[WorstUtterance, ...]) -> Text:
@@ -161,7 +166,8 @@ def _normalizers(scores: Sequence[NormalizerScores]) -> Table:
         rows.append((normalizer, f"changes: {order}" if row.order_changes else order, *rates))
     columns = ("normalizer", "order by WER", *(f"{name} WER" for name in systems))
     caption = "\n".join(f"{row.normalizer}: {row.normalizer_version}" for row in scores)
-    return new_table(columns, rows, texts=2, title="the same texts under several normalizers", caption=caption)
+    title = "the same texts under several normalizers"
+    return Table(columns=columns, rows=rows, texts=2, title=title, caption=caption)
 
 
 def _entities(scores: Sequence[tuple[str, EntityScore]]) -> Table:
@@ -171,7 +177,8 @@ def _entities(scores: Sequence[tuple[str, EntityScore]]) -> Table:
     )
     columns = ("model", "all entities", "numbers", "dates", "money", "names")
     caption = "wrong or missed, of those in the references; names are recognized by the references' capitals"
-    return new_table(columns, rows, texts=1, title="entity error rate (English)", caption=caption)
+    title, optional = "entity error rate (English)", ("numbers", "names", "dates", "money")
+    return Table(columns=columns, rows=rows, texts=1, optional=optional, title=title, caption=caption)
 
 
 def _entity_rate(counts: EntityCounts | None) -> str:
@@ -186,7 +193,8 @@ def _missed(missed: Sequence[MissedEntity], systems: Sequence[str]) -> Table:
         written = ((instead[name] or "(nothing)") if name in instead else "as said" for name in systems)
         rows.append((entity.id, entity.kind, entity.reference, *written))
     columns = ("utterance", "kind", "said", *systems)
-    return new_table(columns, rows, texts=len(columns), title="entities that most missed", caption=caption)
+    title = "entities that most missed"
+    return Table(columns=columns, rows=rows, texts=len(columns), optional=("kind",), title=title, caption=caption)
 
 
 def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
@@ -210,9 +218,11 @@ def _suspects(report: SuspectReport) -> Iterator[Table | Text]:
         )
         for suspect in report.suspects[:SUSPECTS_SHOWN]
     )
-    yield new_table(columns, rows, texts=5, title="references that models doubt", caption=caption)
+    title, optional = "references that models doubt", ("agree", "word")
+    yield Table(columns=columns, rows=rows, texts=5, optional=optional, title=title, caption=caption)
     rates = (
         (row.system, *(format_error_rate(words.errors, words.reference_length) for words in (row.words, row.without)))
         for row in report.systems
     )
-    yield new_table(("model", "with", "without"), rates, texts=1, title="WER with those places and without")
+    title = "WER with those places and without"
+    yield Table(columns=("model", "with", "without"), rows=rates, texts=1, title=title)

@@ -23,12 +23,13 @@ def devices(engines: tuple[str, ...], *, as_json: bool) -> None:
     The reason is shown for each device that an engine cannot use. The packages that know the devices, such as PyTorch,
     are imported in a process of their own.
     """
-    from asrlab.cli.output import echo_json, new_table
+    from asrlab.cli.output import echo_json
     from asrlab.cli.progress import StatusLine
     from asrlab.doctor.probes import device_rows
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
     from asrlab.terminal.screen import open_screen
+    from asrlab.terminal.table import Table
 
     rows = device_rows(Registry(PluginHost()).offers(engines), progress=StatusLine("asking").show)
     if as_json:
@@ -38,4 +39,5 @@ def devices(engines: tuple[str, ...], *, as_json: bool) -> None:
     for row in rows:
         reasons = row["error"] or "\n".join(f"{device}: {reason}" for device, reason in row["missing"].items())
         cells.append((row["engine"], " ".join(row["available"]) or "-", row["auto"] or "-", reasons))
-    open_screen().print(new_table(("engine", "devices here", "auto", "not here, because"), cells, texts=4))
+    columns = ("engine", "devices here", "auto", "not here, because")
+    open_screen().show(Table(columns=columns, rows=cells, texts=len(columns)))

@@ -42,7 +42,7 @@ def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> 
             continue
         status.clear()
         label = (f"{finding.status:8}", _STYLES[finding.status])
-        screen.print(Text.assemble(label, (finding.component, "bold"), f": {finding.detail}"), soft_wrap=True)
+        screen.show(Text.assemble(label, (finding.component, "bold"), f": {finding.detail}"), indent=8)
         if finding.cure:
             screen.print(Text(f"        fix: {finding.cure}"), soft_wrap=True)
     problems, notes = (sum(finding.status == kind for finding in findings) for kind in ("problem", "note"))

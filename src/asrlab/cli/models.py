@@ -29,10 +29,11 @@ def models(*, as_json: bool) -> None:
     installed package contains them, "by its engine" if the engine fetches them itself, and "to fetch" if they are
     fetched when first used.
     """
-    from asrlab.cli.output import echo_json, new_table
+    from asrlab.cli.output import echo_json
     from asrlab.plugins.manager import PluginHost
     from asrlab.plugins.registry import Registry
-    from asrlab.terminal.screen import open_screen
+    from asrlab.terminal.screen import Text, open_screen
+    from asrlab.terminal.table import Table
     from asrlab.weights import WeightsStore, describe_size
 
     store = WeightsStore()
@@ -41,15 +42,19 @@ def models(*, as_json: bool) -> None:
     if as_json:
         echo_json({"models": rows})
         return
-    cells = []
+    cells, missing = [], [pair for pair in zip(known, rows, strict=True) if not pair[1]["installed"]]
     for resolved, row in zip(known, rows, strict=True):
         weights = "damaged or unreadable, see: asrlab doctor" if row["weights"] == "damaged" else row["weights"]
         size = next(filter(None, map(describe_size, weights_entries(resolved))), "")
         if weights == "to fetch" and size:
             weights += f", {size}"
-        engine = "installed" if row["installed"] else row["install"]
+        engine = "installed" if row["installed"] else "not installed"
         cells.append((row["name"], engine, weights, row["description"], " ".join(row["aliases"])))
-    open_screen().print(new_table(("model", "engine", "weights", "about", "also called"), cells, texts=5))
+    columns, optional = ("model", "engine", "weights", "about", "also called"), ("engine", "about", "also called")
+    screen = open_screen()
+    screen.show(Table(columns=columns, rows=cells, texts=len(columns), optional=optional))
+    for engine, install in {resolved.engine.name: row["install"] for resolved, row in missing}.items():
+        screen.print(Text(f"to install {engine}: {install}"), soft_wrap=True)
 
 
 def weights_entries(resolved: ResolvedModel) -> list[WeightsEntry]:

@@ -21,39 +21,18 @@ from asrlab.output_files import check_target, write_file
 from asrlab.terminal import guarded
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from asrlab.terminal.screen import Text
+    from asrlab.terminal.screen import Screen, Text
+    from asrlab.terminal.table import Table
 
 _SAVED: ContextVar[tuple[int, TextIO] | None] = ContextVar("asrlab_saved_stdout", default=None)
 """The duplicated descriptor of standard output and its stream while standard output is redirected."""
 
 
-def new_table(
-    columns: Iterable[str], rows: Iterable[Iterable[str | Text]], *, texts: int, title: str = "", caption: str = ""
-) -> Table:
-    """Return a table whose first *texts* columns are aligned left and may wrap; the others are aligned right."""
-    from rich.table import Table
-
-    from asrlab.terminal.screen import Text
-
-    table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
-    for index, name in enumerate(columns):
-        is_text = index < texts
-        table.add_column(Text(name), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    return table
-
-
-def print_parts(screen: Console, parts: Iterable[Table | Text]) -> None:
+def print_parts(screen: Screen, parts: Iterable[Table | Text]) -> None:
     """Print tables and texts, each after an empty line."""
-    from asrlab.terminal.screen import Text
-
     for part in parts:
         screen.print()
-        screen.print(part, soft_wrap=isinstance(part, Text))
+        screen.show(part)
 
 
 def echo_json(value: Any, *, indent: int | None = 2) -> None:

@@ -60,7 +60,7 @@ def _show_patches(rows: list[dict[str, Any]]) -> None:
 
     screen = open_screen()
     for row in rows:
-        screen.print(Text(f"{row['name']}: {row['status']}", style="bold"), soft_wrap=True)
+        screen.show(Text(f"{row['name']}: {row['status']}", style="bold"))
         lines = {
             "here": row["reason"],
             "why": row["why"],
@@ -69,4 +69,4 @@ def _show_patches(rows: list[dict[str, Any]]) -> None:
             "obsolete": row["obsolete_when"],
         }
         for label, text in lines.items():
-            screen.print(Text(f"  {label:<9} {text}"), soft_wrap=True)
+            screen.show(Text(f"  {label:<9} {text}"), indent=10)

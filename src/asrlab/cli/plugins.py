@@ -35,9 +35,10 @@ def plugins(*, as_json: bool) -> int:
     """
     import attrs
 
-    from asrlab.cli.output import echo_json, new_table
+    from asrlab.cli.output import echo_json
     from asrlab.plugins.manager import HOOKS, PluginHost
     from asrlab.terminal.screen import open_screen
+    from asrlab.terminal.table import Table
 
     host = PluginHost()
     rows: dict[tuple[str, str], dict[str, Any]] = {
@@ -60,8 +61,8 @@ def plugins(*, as_json: bool) -> int:
         for row in rows.values():
             offers = [f"{singular} {name}" for field, singular in _SINGULAR.items() for name in row[field]]
             distribution = f"{row['distribution']} {row['version']}".strip()
-            cells.append((row["name"], distribution, ", ".join(offers) or "-"))
-        open_screen().print(new_table(("plugin", "distribution", "offers"), cells, texts=3))
+            cells.append((row["name"], distribution, "\n".join(offers) or "-"))
+        open_screen().show(Table(columns=("plugin", "distribution", "offers"), rows=cells, texts=3))
     return SOME_FAILED if failed else DONE
 
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
-from rich.table import Table
 
 from asrlab.cli.command import DONE, INTERRUPTED, SOME_FAILED, code_for
 from asrlab.cli.details_view import LEGEND, details_view, marked, metrics_view, unknown_languages, worst_view
-from asrlab.cli.output import echo_json, new_table, print_parts
+from asrlab.cli.output import echo_json, print_parts
 from asrlab.cli.progress import resume_hint
 from asrlab.evaluation.metrics import Profile, align, describe_normalizers, get_profile
 from asrlab.evaluation.reports.comparison import compare_runs
@@ -33,6 +32,7 @@ from asrlab.evaluation.reports.sentences import (
 from asrlab.evaluation.reports.systems import ComparisonOptions, loaded_systems
 from asrlab.evaluation.runs.result import BenchResult, ModelResult, UtteranceResult
 from asrlab.terminal.screen import Text, open_screen
+from asrlab.terminal.table import Table
 
 MAX_LINES_SHOWN = 10
 """Failures, findings and worst utterances shown without ``--verbose``."""
@@ -41,6 +41,8 @@ COLUMNS = (
     *("model", "device requested → used", "WER (errors/words)", OF_FINISHED, "S D I", "CER", "RTFx", "p50", "p95"),
     *("load", "peak MiB", "failed", "gates"),
 )
+OPTIONAL = ("failed", "gates", OF_FINISHED, "S D I", "CER", "p95", "peak MiB", "p50", "load")
+"""Columns that a narrow terminal does not show, the most important first."""
 MEANING = (
     "WER: a failed utterance counts as deletions; of finished: without those. RTFx: seconds of audio per second of "
     "audio decoding and inference. p50, p95: nearest rank of that time per utterance, its share where several were "
@@ -91,25 +93,23 @@ def show_run(result: BenchResult, *, verbose: bool, only_table: bool, normalizer
     has_references = any(system.words.reference_length for system in details.systems)
     if len(details.systems) > 1 and result.complete and has_references:
         for line in compare_runs([result], options).headline:
-            screen.print(Text(line, style="bold"), soft_wrap=True)
-    screen.print(run_table(result))
+            screen.show(Text(line, style="bold"))
+    screen.show(run_table(result))
     for output, lines in ((errors, [*failures(result)]), (screen, [*gate_findings(result)])):
         n_shown = len(lines) if verbose else MAX_LINES_SHOWN
-        for text in lines[:n_shown]:
-            output.print(text, soft_wrap=True)
+        output.show(*lines[:n_shown])
         if len(lines) > n_shown:
             output.print(f"and {len(lines) - n_shown} more")
     if verbose or normalizers:
         print_parts(screen, metrics_view(run_metrics(result, normalizers=normalizers)))
     if verbose:
         print_parts(screen, details_view(details))
-        for text in marked_texts(result) if not only_table else ():
-            screen.print(text, soft_wrap=True)
+        screen.show(*(marked_texts(result) if not only_table else ()))
         return
     if details.worst:
         print_parts(screen, [worst_view(details.worst)])
     run = shlex.quote(str(result.run))
-    print_parts(screen, [Text(f"all figures and texts: asrlab runs {run} --verbose; as a page: asrlab report {run}")])
+    print_parts(screen, [Text(f"all figures and texts: asrlab runs {run} --verbose\nas a page: asrlab report {run}")])
 
 
 def run_table(result: BenchResult) -> Table:
@@ -122,7 +122,9 @@ def run_table(result: BenchResult) -> Table:
     part = "" if result.complete else ", not complete"
     title = f"{result.dataset}: {len(result.models)} models{again}, {result.seconds:.1f} s{part}"
     caption = "\n".join(_caption(result))
-    return new_table([COLUMNS[index] for index in shown], rows, texts=2, title=title, caption=caption)
+    columns = [COLUMNS[index] for index in shown]
+    optional = tuple(name for name in OPTIONAL if name in columns)
+    return Table(columns=columns, rows=rows, texts=2, optional=optional, title=title, caption=caption)
 
 
 def _cells(model: ModelResult) -> list[str]:

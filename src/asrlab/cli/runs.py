@@ -87,10 +87,11 @@ def runs(
 
 
 def _list_runs(*, as_json: bool) -> None:
-    from asrlab.cli.output import echo_json, new_table
+    from asrlab.cli.output import echo_json
     from asrlab.evaluation.runs.index import list_runs
     from asrlab.evaluation.runs.storage import runs_root
-    from asrlab.terminal.screen import open_screen
+    from asrlab.terminal.screen import Text, open_screen
+    from asrlab.terminal.table import Table
 
     root = runs_root()
     known = list_runs(root)
@@ -98,21 +99,23 @@ def _list_runs(*, as_json: bool) -> None:
     if as_json:
         echo_json({"folder": str(root), "runs": known})
     elif known:
-        open_screen().print(new_table(columns, (row for run in known for row in _rows(run)), texts=4))
+        screen, readable = open_screen(), [run for run in known if "error" not in run]
+        if readable:
+            rows = [row for run in readable for row in _rows(run)]
+            optional = ("done", "RTFx", "failed", "gates", "data set", "device")
+            screen.show(Table(columns=columns, rows=rows, texts=4, optional=optional))
+        screen.show(*(Text(f"{run['run']}: {run['error']}") for run in known if "error" in run))
     else:
         click.echo(f"asrlab: no runs in {root}; start one with: asrlab bench smoke -m faster-whisper/base", err=True)
 
 
 def _rows(run: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each model of a run, or one for a run that cannot be read."""
-    if "error" in run:
-        yield run["run"], run["error"]
-        return
-    first_cells = (run["run"], run["dataset"])
+    """Yield a row for each model of a run."""
     for model in run["models"]:
         wer, rtfx = model["wer"], model["rtfx"]
         yield (
-            *first_cells,
+            run["run"],
+            run["dataset"],
             model["model"],
             model["device"] or (f"not loaded ({model['failure']})" if model["failure"] else "-"),
             str(model["utterances"]) if run["complete"] else f"{run['done']}/{run['expected']}",
@@ -121,4 +124,3 @@ def _rows(run: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             "-" if wer is None else f"{100 * wer:.2f} %",
             "-" if rtfx is None else f"{rtfx:.2f}x",
         )
-        first_cells = ("", "")

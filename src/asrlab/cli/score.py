@@ -60,6 +60,6 @@ def score(files: tuple[Path, ...], *, as_json: bool, **given: Any) -> int:
         from asrlab.terminal.screen import open_screen
 
         screen, parts = open_screen(), scoring_view(scoring, top_words=given["top_words"])
-        screen.print(next(parts))
+        screen.show(next(parts))
         print_parts(screen, parts)
     return SOME_FAILED if scoring.missing else DONE

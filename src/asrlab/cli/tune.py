@@ -78,9 +78,9 @@ def _forget(models: tuple[str, ...], *, as_json: bool) -> None:
 
 
 def _show_calibration(calibration: Calibration) -> None:
-    from asrlab.cli.output import new_table
     from asrlab.evaluation.reports.sentences import describe_batching
     from asrlab.terminal.screen import open_screen
+    from asrlab.terminal.table import Table
     from asrlab.tuning.calibration import CalibrationStore
 
     rows = []
@@ -93,7 +93,9 @@ def _show_calibration(calibration: Calibration) -> None:
         sizes = map(str, (batching.batch_size, batching.workers, batching.threads))
         rows.append((trial.step, *sizes, f"{batching.padding_s:g} s", encoder, rtfx))
     columns = ("step", "batch size", "workers", "threads", "padding", "encoder", "RTFx, best of its rounds")
-    open_screen().print(new_table(columns, rows, texts=6, title=calibration.key.model))
+    optional = ("batch size", "workers", "threads", "encoder", "padding", "step")
+    table = Table(columns=columns, rows=rows, texts=1, optional=optional, title=calibration.key.model)
+    open_screen().show(table)
     note = "all candidates were tried" if calibration.complete else "the time limit came before all were tried"
     click.echo(f"chosen after {calibration.seconds:.0f} s: {describe_batching(calibration.batching)} ({note})")
     click.echo(f"stored in {CalibrationStore().path(calibration.key)}")

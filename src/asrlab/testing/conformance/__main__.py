@@ -12,12 +12,11 @@ from typing import Any
 
 import attrs
 import click
-from rich.console import Console
-from rich.table import Table
 
 from asrlab.errors import AsrlabError
 from asrlab.terminal import run_guarded
-from asrlab.terminal.screen import Text, open_screen
+from asrlab.terminal.screen import Screen, Text, open_screen
+from asrlab.terminal.table import Table
 from asrlab.testing.conformance.check import CheckResult
 from asrlab.testing.conformance.session import run_all_checks
 from asrlab.testing.conformance.target import Target
@@ -109,20 +108,19 @@ def _check_target(target: Target) -> TargetResult:
     return TargetResult(target=target, checks=checks, error=message, seconds=round(time.monotonic() - start, 1))
 
 
-def _print_results(results: Sequence[TargetResult], screen: Console) -> None:
-    table = Table("engine/model", "device")
-    for heading in (*_OUTCOMES, "seconds"):
-        table.add_column(heading, justify="right")
+def _print_results(results: Sequence[TargetResult], screen: Screen) -> None:
+    rows = []
     for result in results:
         counts = ["-", "all", "-"] if result.error else [str(result.count(outcome)) for outcome in _OUTCOMES]
-        table.add_row(Text(result.target.model), result.target.device, *counts, f"{result.seconds:.0f}")
-    screen.print(table)
+        rows.append((result.target.model, result.target.device, *counts, f"{result.seconds:.0f}"))
+    columns = ("engine/model", "device", *_OUTCOMES, "seconds")
+    screen.show(Table(columns=columns, rows=rows, texts=2, optional=("seconds",)))
     for result in results:
         if result.error:
-            screen.print(Text(f"{result.target}: {result.error}"))
+            screen.show(Text(f"{result.target}: {result.error}"))
         for check in sorted(result.checks, key=lambda check: check.outcome):
             for message in check.messages:
-                screen.print(Text(f"{result.target}: {check.outcome} {check.check}: {message}"))
+                screen.show(Text(f"{result.target}: {check.outcome} {check.check}: {message}"))
 
 
 if __name__ == "__main__":
