@@ -111,7 +111,7 @@ def test_models_are_listed_with_their_weights(asrlab_cli: Any, weights_cache: Pa
     assert rows["faster-whisper/large-v3"]["weights"] == "to fetch"
     table = asrlab_cli("models", **cache)
     assert (table.code, table.err) == (0, "")
-    assert [name for name in rows if f" {name} " not in table.out] == []
+    assert set(rows) <= set(table.out.split())
 
 
 def test_devices_are_listed_with_the_reasons_for_missing_ones(asrlab_cli: Any):
@@ -155,7 +155,7 @@ def test_plugins_are_shown_as_a_table(asrlab_cli: Any, third_party: Path):
     assert (result.code, result.err) == (0, "")
     row = next(line for line in result.out.splitlines() if "third_party" in line)
     assert "third-party 1.0" in row
-    assert "engine third, dataset third-set" in row
+    assert "engine third; dataset third-set" in row
     assert "patch " in result.out
     assert "patche " not in result.out
 
@@ -226,7 +226,7 @@ def test_a_bench_shows_its_table_and_the_worst_texts(asrlab_cli: Any, small_fold
     assert "a-first\n  echo/echo  1/1  [-heard-] {+loud+}\n" in result.out
     assert "  reference  " not in result.out
     assert "latency" not in result.out
-    assert re.search("\nall figures and texts: asrlab runs .* --verbose; as a page: asrlab report .*\n$", result.out)
+    assert re.search("\nall figures and texts: asrlab runs .* --verbose\nas a page: asrlab report .*\n$", result.out)
     only = asrlab_cli(*bench, "--only-table", **WITHOUT_MODEL_ENGINES)
     assert "100.00 % (3/3)" in only.out
     assert "[-heard-]" not in only.out
