@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 CHROMIUM = "apt-get install --no-install-recommends chromium chromium-driver"
 THIRD_PARTY = Path(__file__).with_name("third_party_plugin.py")
 SMOKE = Path(__file__).resolve().parent.parent / "src" / "asrlab" / "evaluation" / "datasets" / "smoke"
+
+
+# a loaded machine is no fault of a property
+hypothesis.settings.register_profile("asrlab", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("asrlab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

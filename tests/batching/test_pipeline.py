@@ -86,7 +86,7 @@ def test_few_items_are_read_ahead(transcriber: Transcriber):
     for given in range(50):
         assert next(outcomes).index == given
         assert len(taken) <= given + AHEAD
-    assert len(taken) > 50 + SIZE * 6
+    assert len(taken) >= 50 + SIZE * 6
 
 
 def test_a_clip_that_fails_a_check_takes_the_full_path(transcriber: Transcriber, backend: DurationBackend):

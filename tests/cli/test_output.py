@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 from asrlab.cli.main import asrlab
 from asrlab.errors import OutputError
 from asrlab.output_files import check_target, write_file
+from asrlab.terminal import OutputStream
 
 WITHOUT_MODEL_ENGINES = {"ASRLAB_DISABLE_PLUGINS": "faster-whisper,openai-whisper,liquid-audio"}
 COMMANDS = {
@@ -292,3 +296,15 @@ def test_two_documents_on_standard_output_are_refused(asrlab_cli: Any, workplace
     result = asrlab_cli(*STANDARD_OUTPUT_CASES[name], "--json", cwd=workplace, **WITHOUT_MODEL_ENGINES)
     assert result.code == 2
     assert "would both write to standard output" in result.err
+
+
+def test_a_guard_is_finalized_with_its_last_reference():
+    """No collection of garbage flushes a guard after its stream was closed."""
+    gc.disable()
+    try:
+        guard = OutputStream(io.StringIO(), "standard output")
+        view, reference = guard.unescaped(), weakref.ref(guard)
+        del guard, view
+        assert reference() is None
+    finally:
+        gc.enable()

@@ -36,8 +36,8 @@ class OutputStream(io.TextIOBase):
         self.raw = raw
         self.name = name
         self.reader_gone = False
-        self._escapes = escaped_by_caller is None
-        self._guarded = escaped_by_caller or self
+        # no reference to itself, so that the stream is finalized before *raw* is closed
+        self._guarded = escaped_by_caller
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # typeshed has an attribute
@@ -76,7 +76,7 @@ class OutputStream(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"{self.name} accepts text, not {type(text).__name__}")
         if text:
-            escaped = escape_controls(text) if self._escapes else text
+            escaped = text if self._guarded else escape_controls(text)
             self._write(escaped.encode(self.encoding, self.errors).decode(self.encoding))
         return len(text)
 
@@ -110,7 +110,7 @@ class OutputStream(io.TextIOBase):
             if self.name != STDOUT:
                 return
             if isinstance(error, BrokenPipeError):
-                self._guarded.reader_gone = True
+                (self._guarded or self).reader_gone = True
                 # without an errno, for which click would exit with 1
                 raise BrokenPipeError(f"the reader of {STDOUT} has closed the pipe") from error
             reason = getattr(error, "strerror", None) or str(error)
