@@ -10,7 +10,8 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class TextFile:
 
     path: Path
 
-    def raw_lines(self, max_bytes: int | None = None) -> Iterator[tuple[int, bytes]]:
+    def raw_lines(self, max_bytes: int | None = None) -> Generator[tuple[int, bytes], None, None]:
         """Yield the number (from 1) and bytes of each line, with its line end, up to *max_bytes* of the file.
 
         Consecutive blank lines may come as one line, with all of their ends and the number of the first: a small
@@ -250,20 +251,22 @@ def json_type(value: object) -> str:
 
 def read_objects(file: TextFile) -> Iterator[tuple[int, RecordReader]]:
     """Yield the JSON object of each line with the line's number; skip blank lines."""
-    for number, raw in file.raw_lines():
-        if not raw.strip():
-            continue
-        text = file.decode(number, raw).rstrip()
-        try:
-            # keys that no reader uses may hold NaN; `RecordReader` refuses it in the others
-            value = parse_json(text, allow_nonfinite=True)
-        except json.JSONDecodeError as error:
-            raise file.error(number, f"column {error.colno}: not JSON ({error.msg})") from error
-        except ValueError as error:
-            raise file.error(number, f"not JSON that can be read ({error})") from error
-        if not isinstance(value, dict):
-            raise file.error(number, f"holds {json_type(value)}; a line must hold an object, {{...}}")
-        yield number, RecordReader(values=value, error=partial(file.error, number))
+    # a line that is refused closes the file at once
+    with closing(file.raw_lines()) as lines:
+        for number, raw in lines:
+            if not raw.strip():
+                continue
+            text = file.decode(number, raw).rstrip()
+            try:
+                # keys that no reader uses may hold NaN; `RecordReader` refuses it in the others
+                value = parse_json(text, allow_nonfinite=True)
+            except json.JSONDecodeError as error:
+                raise file.error(number, f"column {error.colno}: not JSON ({error.msg})") from error
+            except ValueError as error:
+                raise file.error(number, f"not JSON that can be read ({error})") from error
+            if not isinstance(value, dict):
+                raise file.error(number, f"holds {json_type(value)}; a line must hold an object, {{...}}")
+            yield number, RecordReader(values=value, error=partial(file.error, number))
 
 
 def first_object(path: Path) -> dict[str, Any]:
