@@ -23,7 +23,7 @@ def run(command: Any, small_folder: Path) -> Path:
     result = command("bench", small_folder, "-m", "echo", "--run", path, "--repeat", "2", "--warmup", "1")
     assert result.code == 0
     assert f"run: {path}" in result.out
-    assert "tones: 1 models, 2 times" in result.out
+    assert "tones: 1 model, 2 times" in result.out
     return path
 
 
@@ -49,7 +49,7 @@ def test_a_run_is_shown_again_by_its_name(command: Any, run: Path):
     """A run is shown by its name, also with other normalizers, and an unknown name gets a suggestion."""
     displayed = command("runs", "tones", "--normalizers", "english,none")
     assert displayed.code == 0
-    assert "tones: 1 models, 2 times" in displayed.out
+    assert "tones: 1 model, 2 times" in displayed.out
     assert "normalizers" in displayed.out
     assert len(command("runs", "tones", "--json").json["models"][0]["utterances"]) == 3
     missing = command("runs", "tonse")

@@ -32,6 +32,7 @@ def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> 
     from asrlab.cli.output import echo_json
     from asrlab.cli.progress import StatusLine
     from asrlab.doctor.checks import run_checks
+    from asrlab.evaluation.reports.formatting import format_count
     from asrlab.terminal.screen import Text, open_screen
 
     status, screen = StatusLine("checking"), open_screen()
@@ -49,5 +50,6 @@ def doctor(engines: tuple[str, ...], *, verify_weights: bool, as_json: bool) -> 
     if as_json:
         echo_json({"findings": [attrs.asdict(finding) for finding in findings]})
     else:
-        click.echo(f"{len(findings)} checks, {problems} problems, {notes} notes")
+        counts = {"check": len(findings), "problem": problems, "note": notes}
+        click.echo(", ".join(format_count(number, noun) for noun, number in counts.items()))
     return SOME_FAILED if problems else DONE

@@ -17,6 +17,7 @@ from asrlab.evaluation.reports.comparison import compare_runs
 from asrlab.evaluation.reports.details import build_details, describe_device
 from asrlab.evaluation.reports.extra_metrics import run_metrics
 from asrlab.evaluation.reports.formatting import (
+    format_count,
     format_edits,
     format_error_rate,
     format_mib,
@@ -120,7 +121,8 @@ def run_table(result: BenchResult) -> Table:
     repeat = result.manifest.request.repeat
     again = f", {repeat} times" if repeat > 1 else ""
     part = "" if result.complete else ", not complete"
-    title = f"{result.dataset}: {len(result.models)} models{again}, {result.seconds:.1f} s{part}"
+    models = format_count(len(result.models), "model")
+    title = f"{result.dataset}: {models}{again}, {result.seconds:.1f} s{part}"
     caption = "\n".join(_caption(result))
     columns = [COLUMNS[index] for index in shown]
     optional = tuple(name for name in OPTIONAL if name in columns)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from asrlab.audio import Audio
-from asrlab.evaluation.runs import worker_process as memory
+from asrlab.evaluation.runs import worker_process
 from asrlab.evaluation.runs.executor import (
     ItemFinished,
     ItemsLost,
@@ -30,7 +30,6 @@ from asrlab.evaluation.runs.executor import (
 from asrlab.evaluation.runs.manifest import BenchRequest
 from asrlab.evaluation.runs.records import Failure, ModelLoaded
 from asrlab.evaluation.runs.worker_pool import LocalExecutor
-from asrlab.evaluation.runs.worker_process import WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -192,8 +191,8 @@ def test_a_kill_that_the_kernel_counts_is_lack_of_memory(scene: Scene, monkeypat
     A loss in an earlier session of the run counts: neither has a second try.
     """
     (scene.folder / "vmstat").write_text("pgfault 7\noom_kill 3\n")
-    monkeypatch.setattr(memory, "_CGROUPS", scene.folder)
-    monkeypatch.setattr(memory, "_PROC", scene.folder)
+    monkeypatch.setattr(worker_process, "_CGROUPS", scene.folder)
+    monkeypatch.setattr(worker_process, "_PROC", scene.folder)
     units = [WorkUnit(items=(attrs.evolve(u.items[0], previous_losses=1),)) for u in scene.units("oomkill", "kill")]
     messages = list(LocalExecutor().run(ModelJob(model="faulty_engine"), units))
     assert _outcomes(messages) == ["oom", "crashed"]
@@ -288,13 +287,13 @@ def test_a_frozen_worker_does_not_block_sending(scene: Scene, monkeypatch: pytes
 def test_a_worker_reports_limits_from_headers(scene: Scene, monkeypatch: pytest.MonkeyPatch):
     """The limit is sixty times the duration, at least 300 s, and twice that for a unit of several."""
     limits: list[float] = []
-    apply_limits = WorkerState.apply_limits
+    apply_limits = worker_process.WorkerState.apply_limits
 
-    def record_limit(worker: WorkerState, message: TimeLimits) -> None:
+    def record_limit(worker: worker_process.WorkerState, message: TimeLimits) -> None:
         apply_limits(worker, message)
         limits.append(worker.timeout_s)
 
-    monkeypatch.setattr(WorkerState, "apply_limits", record_limit)
+    monkeypatch.setattr(worker_process.WorkerState, "apply_limits", record_limit)
     assert _outcomes(scene.run("calm:?", "quiet:? after:?", "before")) == ["calm", "quiet", "after", "before"]
     assert limits == [300.0, 600.0]
 

@@ -17,7 +17,7 @@ from asrlab.environment import Machine
 from asrlab.errors import DatasetError
 from asrlab.evaluation.claims.evidence import DEVICES, Evidence, EvidenceItem, SupportCell, SupportMatrix
 from asrlab.evaluation.metrics import describe_normalizers
-from asrlab.evaluation.reports.formatting import format_mib, format_percent, format_rtfx, format_seconds
+from asrlab.evaluation.reports.formatting import format_count, format_mib, format_percent, format_rtfx, format_seconds
 from asrlab.evaluation.runs.result import BenchResult, ModelResult
 
 type _Options = Mapping[str, str]
@@ -341,7 +341,8 @@ def _render_run(options: _Options, context: RenderContext) -> str:
     result = context.evidence.run(options["record"])
     manifest = result.manifest
     title = (
-        f"`{result.dataset}`, {manifest.dataset.utterances} utterances, {len(result.models)} models, "
+        f"`{result.dataset}`, {format_count(manifest.dataset.utterances, 'utterance')}, "
+        f"{format_count(len(result.models), 'model')}, "
         f"{result.seconds:.1f} s in all, on {_format_machine(manifest.machine)}; {manifest.created[:10]}, "
         f"{context.link(options['record'])}"
     )

@@ -74,7 +74,7 @@ def trust_checks(results: Sequence[BenchResult], details: Details) -> Iterator[T
 
     counts = [utterance.counts for utterance in systems[0].utterances] if systems else []
     lengths = [each.reference_length for each in counts if each]
-    size = f"{len(lengths)} utterances, {sum(lengths)} words"
+    size = f"{format_count(len(lengths), 'utterance')}, {format_count(sum(lengths), 'word')}"
     yield TrustCheck(name="size", ok=len(lengths) >= _MIN_UTTERANCES, detail=size)
     if unstable := sum(len(each.model.unstable) for each in systems):
         yield TrustCheck(name="repeats", ok=False, detail=f"{unstable} texts changed when repeated")
