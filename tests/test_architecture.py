@@ -37,7 +37,7 @@ PUBLIC_FACADES = {
 LAYERS = (
     ("_lazy", "_version", "control_characters", "errors", "upstream"),
     ("audio", "bounded_json", "device", "installation", "isolation", "languages", "output_files", "terminal"),
-    ("environment", "options", "tables"),
+    ("environment", "options", "result_display"),
     ("transcript",),
     ("vad", "weights"),
     ("batching",),

@@ -11,9 +11,9 @@ from rich.text import Text as _Text
 
 from asrlab.terminal.screen import Text, hang
 
-GAP = 2  # columns between two cells
-COMFORTABLE_WIDTH = 16  # texts are not wrapped below it
-LONGEST_WORD = 40  # longer words, such as paths, are folded, except in the first column
+_COLUMN_GAP = 2  # columns between two cells
+_MIN_TEXT_WIDTH = 16  # texts are not wrapped below it
+_MAX_WORD_WIDTH = 40  # longer words, such as paths, are folded, except in the first column
 _NOTHING = frozenset({"", "-", "0"})
 
 type Cell = str | _Text
@@ -78,13 +78,13 @@ class Table:
         empty = {name for name in self.optional if _NOTHING.issuperset(map(str, self._cells(self.columns.index(name))))}
         shown = [index for index, name in enumerate(self.columns) if name not in self.optional]
         least = [self._least_width(index) for index in range(len(self.columns))]
-        room = width + GAP - sum(least[index] + GAP for index in shown)
+        room = width + _COLUMN_GAP - sum(least[index] + _COLUMN_GAP for index in shown)
         if room < 0:
             return None
         for name in sorted(self.optional, key=empty.__contains__):
             index = self.columns.index(name)
-            if least[index] + GAP <= room:
-                room -= least[index] + GAP
+            if least[index] + _COLUMN_GAP <= room:
+                room -= least[index] + _COLUMN_GAP
                 shown.append(index)
         shown.sort()
         widths = {index: least[index] for index in shown}
@@ -107,7 +107,7 @@ class Table:
         if index >= self.texts:
             return max([name, *(cell.cell_len for cell in self._cells(index))])
         word = max([name, *(_longest_word(cell.plain) for cell in self._cells(index))])
-        return max(word if index == 0 else min(word, LONGEST_WORD), min(self._natural_width(index), COMFORTABLE_WIDTH))
+        return max(word if index == 0 else min(word, _MAX_WORD_WIDTH), min(self._natural_width(index), _MIN_TEXT_WIDTH))
 
     def _lines(self, console: Console, shown: Sequence[int], widths: Sequence[int]) -> Iterator[_Text]:
         for number, row in enumerate((self._names(), *self.rows)):
@@ -116,7 +116,7 @@ class Table:
             for parts in zip_longest(*wrapped, fillvalue=Text()):
                 yield self._join(parts, shown, widths)
             if number == 0:
-                yield Text("─" * (sum(widths) + GAP * (len(widths) - 1)))
+                yield Text("─" * (sum(widths) + _COLUMN_GAP * (len(widths) - 1)))
 
     def _join(self, cells: Iterable[_Text], shown: Iterable[int], widths: Iterable[int]) -> _Text:
         """Return one line of the table."""
@@ -126,19 +126,19 @@ class Table:
             padding = " " * (width - part.cell_len)
             for text in (part, padding) if index < self.texts else (padding, part):
                 line.append(text)
-            line.append(" " * GAP)
+            line.append(" " * _COLUMN_GAP)
         line.rstrip()
         return line
 
     def _blocks(self, console: Console, width: int) -> Iterator[_Text]:
         """Yield each row as a line with its first cell, and a line for each other cell with its column's name."""
-        indent = max(map(len, self.columns[1:]), default=0) + 2 * GAP
+        indent = max(map(len, self.columns[1:]), default=0) + 2 * _COLUMN_GAP
         for row in self.rows:
             yield Text.assemble((row[0].plain, "bold"))
             for name, cell in zip(self.columns[1:], row[1:], strict=False):
                 for number, part in enumerate(cell.wrap(console, width - indent) if cell.plain else ()):
                     part.rstrip()
-                    label = f"{'':{GAP}}{name if number == 0 else '':{indent - GAP}}"
+                    label = f"{'':{_COLUMN_GAP}}{name if number == 0 else '':{indent - _COLUMN_GAP}}"
                     yield Text.assemble(label, part)
 
 

@@ -13,7 +13,7 @@ import cattrs
 from asrlab.bounded_json import parse_json
 from asrlab.control_characters import escape_controls, escape_json
 from asrlab.errors import AsrlabError, DatasetError, OptionError
-from asrlab.tables import HtmlTable, Summarized, Tabular, quote, shorten
+from asrlab.result_display import HtmlTable, Summarized, Tabular, quote, shorten
 from asrlab.transcript.document import DocumentMetadata, SubtitleLayout, escape_formula, milliseconds, to_field
 from asrlab.transcript.records import DecodingPath, TranscriptRecord, Word
 from asrlab.transcript.scoring_formats import to_ctm, to_leaderboard, to_stm, to_textgrid, to_trn

@@ -13,13 +13,13 @@ engine.
 Source: faster-whisper 1.2.1 for names, arguments, defaults and records.
 """
 
+from asrlab.compat.delegation import delegate_missing
 from asrlab.compat.faster_whisper.audio import decode_audio
 from asrlab.compat.faster_whisper.conversion import Segment, TranscriptionInfo, TranscriptionOptions, Word
 from asrlab.compat.faster_whisper.transcribe import BatchedInferencePipeline, WhisperModel
 from asrlab.compat.faster_whisper.utils import available_models, download_model, format_timestamp
 from asrlab.compat.faster_whisper.vad import VadOptions
 from asrlab.compat.faster_whisper.version import __version__
-from asrlab.compat.passed_on import pass_on
 
 __all__ = [
     "BatchedInferencePipeline",
@@ -36,4 +36,4 @@ __all__ = [
     "format_timestamp",
 ]
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

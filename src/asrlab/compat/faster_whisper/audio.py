@@ -6,7 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from asrlab.audio import SAMPLE_RATE, Audio, load_audio, load_samples, log_warnings
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 from asrlab.errors import OptionError
 
 if TYPE_CHECKING:
@@ -49,4 +49,4 @@ def load_input(audio: Any) -> Audio:
     return loaded
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

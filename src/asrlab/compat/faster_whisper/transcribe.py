@@ -11,6 +11,7 @@ import attrs
 
 from asrlab.audio import Audio
 from asrlab.compat import CompatModel, load_transcriber, warn_ignored, weights_in
+from asrlab.compat.delegation import delegate_missing
 from asrlab.compat.faster_whisper.audio import load_input
 from asrlab.compat.faster_whisper.conversion import (
     TEMPERATURES,
@@ -26,7 +27,6 @@ from asrlab.compat.faster_whisper.conversion import (
 )
 from asrlab.compat.faster_whisper.utils import ENGINE, resolve_model_name
 from asrlab.compat.faster_whisper.vad import VadOptions
-from asrlab.compat.passed_on import pass_on
 from asrlab.engine.transcriber import SegmentStream, Transcriber
 from asrlab.errors import OptionError
 from asrlab.options import Batching, TranscribeOptions
@@ -320,4 +320,4 @@ class BatchedInferencePipeline:
 
 _BATCHED_DEFAULTS = _defaults(BatchedInferencePipeline.transcribe)
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

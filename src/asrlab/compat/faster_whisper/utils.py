@@ -8,7 +8,7 @@ from typing import Any
 
 from asrlab import loading
 from asrlab.compat import format_timestamp
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 from asrlab.errors import EngineNotFoundError, OptionError
 
 __all__ = ["available_models", "download_model", "format_timestamp"]
@@ -73,4 +73,4 @@ def resolve_model_name(given: str | PathLike[str]) -> str:
     )
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 
 __all__ = ["VadOptions"]
 
@@ -31,4 +31,4 @@ class VadOptions:
     speech_pad_ms: int = 400
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -7,7 +7,7 @@ openai-whisper" lists the differences.
 
 from __future__ import annotations
 
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 from asrlab.compat.whisper import audio, decoding, tokenizer, utils
 from asrlab.compat.whisper.audio import Spectrogram, load_audio, log_mel_spectrogram, pad_or_trim
 from asrlab.compat.whisper.decoding import Arguments, DecodingOptions, DecodingResult, decode, detect_language
@@ -46,4 +46,4 @@ __all__ = [
     "utils",
 ]
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from asrlab.audio import SAMPLE_RATE, Audio, AudioSource, load_samples
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 from asrlab.errors import EngineUnavailableError
 from asrlab.installation import install_command
 from asrlab.upstream import find_upstream, import_upstream
@@ -189,4 +189,4 @@ def to_tensor(value: Any) -> Any:
     return value.tensor if isinstance(value, Spectrogram) else value
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_che
 
 from asrlab.audio import SAMPLE_RATE, Audio
 from asrlab.compat import CompatModel, drop_ignored, warn_ignored
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 from asrlab.compat.whisper.audio import Spectrogram, to_tensor
 from asrlab.compat.whisper.tokenizer import language_code
 from asrlab.engine.transcriber import Transcriber
@@ -314,4 +314,4 @@ def _join(transcript: Transcript) -> DecodingResult:
     return DecodingResult(None, transcript.language, tokens=tokens, text=transcript.text.strip(), **scores)
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

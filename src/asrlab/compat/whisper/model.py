@@ -22,7 +22,7 @@ import attrs
 from asrlab import loading
 from asrlab.audio import AudioSource, open_audio
 from asrlab.compat import CompatModel, format_timestamp, progress_bar, segment_dict, warn_ignored, weights_in
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 from asrlab.compat.whisper.audio import to_source
 from asrlab.compat.whisper.decoding import (
     Arguments,
@@ -347,4 +347,4 @@ def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - verbose requests output
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 
 __all__ = ["LANGUAGES", "TO_LANGUAGE_CODE"]
 
@@ -41,4 +41,4 @@ def language_code(language: str | None) -> str | None:
     return language and TO_LANGUAGE_CODE.get(language.lower(), language)
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -1,5 +1,5 @@
 """The CUDA kernels of openai-whisper, passed on from the installed package."""
 
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import attrs
 
 from asrlab.compat import format_timestamp
-from asrlab.compat.passed_on import pass_on
+from asrlab.compat.delegation import delegate_missing
 from asrlab.errors import OptionError
 
 __all__ = [
@@ -228,4 +228,4 @@ def _break_words(segments: _Dicts, options: SubtitleOptions) -> Iterator[list[di
         yield cue
 
 
-__getattr__ = pass_on(__name__)
+__getattr__ = delegate_missing(__name__)

@@ -45,7 +45,7 @@ from asrlab.evaluation.reports.systems import (
     share_utterances,
 )
 from asrlab.evaluation.runs.result import BenchResult, UtteranceResult
-from asrlab.tables import HtmlTable, Tabular
+from asrlab.result_display import HtmlTable, Tabular
 
 
 @attrs.frozen(kw_only=True)

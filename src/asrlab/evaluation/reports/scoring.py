@@ -11,7 +11,7 @@ from asrlab.control_characters import escape_json
 from asrlab.evaluation.metrics import Score, WerComparison, WordDifferences
 from asrlab.evaluation.reports.extra_metrics import RunMetrics
 from asrlab.evaluation.reports.formatting import format_error_rate, format_percent
-from asrlab.tables import HtmlTable, Tabular
+from asrlab.result_display import HtmlTable, Tabular
 
 
 @attrs.frozen(kw_only=True)

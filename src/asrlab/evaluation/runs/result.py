@@ -19,7 +19,7 @@ from asrlab.evaluation.metrics.wer import count_word_errors
 from asrlab.evaluation.runs.manifest import RunManifest
 from asrlab.evaluation.runs.records import Failure, GateResult, ModelPass, record_converter
 from asrlab.options import Batching
-from asrlab.tables import HtmlTable, Summarized, Tabular, quote
+from asrlab.result_display import HtmlTable, Summarized, Tabular, quote
 from asrlab.transcript import DecodingPath, PatchStatus, Transcript
 
 

@@ -1,4 +1,4 @@
-"""What upstream has and a replacement lacks, passed on from the installed package when it is first used."""
+"""Delegation to the installed upstream package of the names that a replacement lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX = "asrlab.compat."
 _DISTRIBUTIONS = {"whisper": "openai-whisper", "faster_whisper": "faster-whisper"}
 
 
-def pass_on(name: str) -> Callable[[str], Any]:
+def delegate_missing(name: str) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of the replacement module *name*, which finds what upstream's module has.
 
     A module that is imported by upstream's name, below a replacement in ``sys.modules``, becomes the one in
